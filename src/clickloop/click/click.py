@@ -1,0 +1,99 @@
+"""The click: what is recorded of one visitor who followed a campaign link."""
+
+import enum
+
+import msgspec
+
+PARAMETER_ROWS = 30
+"""Rows V1…V30 of a traffic source beside ``external_id`` and ``cost``."""
+
+
+class Flag(enum.StrEnum):
+    """What was odd about a click. It is recorded and served all the same."""
+
+    UNREPLACED_EXTERNAL_ID = "unreplaced_external_id"
+    EXTERNAL_ID_CUT = "external_id_cut"
+    QUERY_CUT = "query_cut"
+    COST_UNREADABLE = "cost_unreadable"
+    FALLBACK = "fallback"
+
+
+class Screening(enum.StrEnum):
+    """Why a click is recorded but not counted."""
+
+    HEAD_REQUEST = "head_request"
+    PREFETCH = "prefetch"
+    PREVIEW_BOT = "preview_bot"
+    TEST = "test"
+
+
+class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """One click, as it stands in the journal (one NDJSON line) and in the facts (one row).
+
+    Texts from outside are in the form of ``octets.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
+    ``counted`` is false exactly when ``screening`` names a reason.
+    """
+
+    click_id: str
+    at: int
+    campaign_id: int
+    source_id: int
+    landing_id: int = 0
+    offer_id: int = 0
+    network_id: int = 0
+    external_id: str = ""
+    cost_micros: int = 0
+    cost_currency: str = ""
+    target: str = ""
+    """The URL that the visitor was sent to, macros filled in."""
+    domain: str = ""
+    ip: str = ""
+    country: str = ""
+    """ISO 3166-1 alpha-2, upper case."""
+    language: str = ""
+    """First tag of Accept-Language, lower case: ``en`` or ``pt-br``."""
+    useragent: str = ""
+    referrer: str = ""
+    device: str = ""
+    """``mobile``, ``tablet``, ``desktop``, ``tv`` or ``bot``."""
+    brand: str = ""
+    model: str = ""
+    os: str = ""
+    os_version: str = ""
+    browser: str = ""
+    browser_version: str = ""
+    unique: bool = False
+    """Whether this visitor came without a cookie of ours."""
+    screening: str = ""
+    flags: str = ""
+    """Values of ``Flag``, joined by commas."""
+    v1: str = ""
+    v2: str = ""
+    v3: str = ""
+    v4: str = ""
+    v5: str = ""
+    v6: str = ""
+    v7: str = ""
+    v8: str = ""
+    v9: str = ""
+    v10: str = ""
+    v11: str = ""
+    v12: str = ""
+    v13: str = ""
+    v14: str = ""
+    v15: str = ""
+    v16: str = ""
+    v17: str = ""
+    v18: str = ""
+    v19: str = ""
+    v20: str = ""
+    v21: str = ""
+    v22: str = ""
+    v23: str = ""
+    v24: str = ""
+    v25: str = ""
+    v26: str = ""
+    v27: str = ""
+    v28: str = ""
+    v29: str = ""
+    v30: str = ""

@@ -1,0 +1,94 @@
+"""Click ids: 48 bits of milliseconds, 56 random bits, 24 bits of a keyed BLAKE2s tag, as 26 base32 characters.
+
+The tag lets the door recognise a forged or mistyped id without a database. Reading is case-insensitive, because networks
+change case; as in Crockford's base32, ``i`` and ``l`` read as ``1`` and ``o`` as ``0``.
+"""
+
+import enum
+import hashlib
+import os
+
+import msgspec
+
+from clickloop.clock import Clock, wall_clock
+from clickloop.record_id import ALPHABET, base32_tail, base32_time
+
+LENGTH = 26
+KEY_BYTES = 32
+_TAG_BYTES = 3
+_POOL_BYTES = 7 * 512
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
+
+
+class Fault(enum.Enum):
+    """Why a text is not one of our click ids."""
+
+    MALFORMED = "malformed"
+    FORGED = "forged"
+
+
+class ClickId(msgspec.Struct, frozen=True):
+    """A genuine click id in its canonical, lower-case form, and the moment of its click in Unix milliseconds."""
+
+    text: str
+    at: int
+
+
+class ClickIds:
+    """Makes and reads click ids under one secret key of 32 bytes. Not thread-safe: one maker per process loop."""
+
+    def __init__(self, key: bytes, clock: Clock = wall_clock) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"the click id key has {len(key)} bytes, expected {KEY_BYTES}: restore the key file")
+        self._tagger = hashlib.blake2s(key=key, digest_size=_TAG_BYTES)
+        self._clock = clock
+        self._last_ms = -1
+        self._time_text = ""
+        self._time_bytes = b""
+        self._random = 0
+        self._pool = b""
+        self._used = 0
+
+    def new(self, now_ms: int) -> str:
+        """A fresh id for a click at ``now_ms``. Ids ascend even when the clock jumps back: time never runs backwards here."""
+        if now_ms > self._last_ms:
+            self._last_ms = now_ms
+            self._time_text = base32_time(now_ms)
+            self._time_bytes = now_ms.to_bytes(6, "big")
+            self._random = self._draw() >> 1
+        else:
+            self._random = (self._random + 1 + (self._draw() & 0xFFFFFF)) & 0xFFFFFFFFFFFFFF
+        random_bytes = self._random.to_bytes(7, "big")
+        tagger = self._tagger.copy()
+        tagger.update(self._time_bytes + random_bytes)
+        return self._time_text + base32_tail(self._random << 24 | int.from_bytes(tagger.digest(), "big"))
+
+    def read(self, text: str) -> ClickId | Fault:
+        """The id behind what somebody sent us, or why it is none. Space around it is ignored."""
+        text = text.strip().lower()
+        if len(text) != LENGTH:
+            return Fault.MALFORMED
+        number = 0
+        for letter in text:
+            value = _VALUES.get(letter)
+            if value is None:
+                return Fault.MALFORMED
+            number = number << 5 | value
+        if number >> 128:
+            return Fault.MALFORMED
+        octets = number.to_bytes(16, "big")
+        tagger = self._tagger.copy()
+        tagger.update(octets[:13])
+        if tagger.digest() != octets[13:]:
+            return Fault.FORGED
+        at = number >> 80
+        return ClickId(base32_time(at) + base32_tail(number & (1 << 80) - 1), at)
+
+    def _draw(self) -> int:
+        """56 random bits from a pool, so that the system is asked once for hundreds of ids."""
+        if self._used >= len(self._pool):
+            self._pool = os.urandom(_POOL_BYTES)
+            self._used = 0
+        drawn = int.from_bytes(self._pool[self._used : self._used + 7], "big")
+        self._used += 7
+        return drawn

@@ -1,0 +1,24 @@
+"""The one place that asks the machine for the time; everything else is handed a moment or a clock."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], int]
+"""Answers the moment in Unix milliseconds, UTC. Fields named ``…_at`` hold such moments."""
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+def wall_clock() -> int:
+    """The moment by the machine's clock, in Unix milliseconds. It may jump in either direction."""
+    return time.time_ns() // 1_000_000
+
+
+def iso_text(moment_ms: int) -> str:
+    """A moment as ISO 8601 in UTC with milliseconds, as the API shows it: ``2026-03-01T12:00:00.123Z``."""
+    moment = datetime.fromtimestamp(moment_ms // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"

@@ -1,0 +1,319 @@
+"""The ledger's tables: everything that must be transacted. One definition for SQLite and PostgreSQL.
+
+Moments are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` beside a currency code. The ids
+of notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its dates.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True, autoincrement=True)
+
+
+# What the user sets up ------------------------------------------------------------------------------------------------
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+traffic_sources = Table(
+    "traffic_sources",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("preset", String(100), nullable=False, server_default=""),
+    Column("cost_model", String(16), nullable=False, server_default="cpc"),
+    Column("cost_currency", String(3), nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+)
+
+source_parameters = Table(
+    "source_parameters",
+    metadata,
+    Column("source_id", ForeignKey("traffic_sources.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # -1: external_id, 0: cost, 1…30: V1…V30; never changes
+    Column("parameter", String(200), nullable=False),
+    Column("placeholder", String(1000), nullable=False, server_default=""),
+    Column("name", String(200), nullable=False, server_default=""),
+    Column("tracked", Boolean, nullable=False),
+    PrimaryKeyConstraint("source_id", "number"),
+    UniqueConstraint("source_id", "parameter"),
+    CheckConstraint("number BETWEEN -1 AND 30", name="number_in_range"),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("preset", String(100), nullable=False, server_default=""),
+    Column("click_id_parameter", String(200), nullable=False, server_default=""),
+    Column("offer_url_template", Text, nullable=False, server_default=""),
+    Column("postback_parameters", JSON, nullable=False),  # {our parameter: the network's macro}
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("token", String(200), nullable=False, server_default=""),
+    Column("addresses", JSON, nullable=False),  # list of CIDR texts; empty: any
+    Column("refuse_duplicates", Boolean, nullable=False),
+    Column("test_only", Boolean, nullable=False),
+    Column("click_lifetime_days", Integer, nullable=False, server_default="90"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("network_id", ForeignKey("networks.id")),
+    Column("url", Text, nullable=False),
+    Column("payout_micros", BigInteger),  # a fixed payout; NULL: as the notice says
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    _id(),
+    Column("key", String(6), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("source_id", ForeignKey("traffic_sources.id"), nullable=False),
+    Column("domain", String(253), nullable=False, server_default=""),
+    Column("active", Boolean, nullable=False),
+    Column("fallback_url", Text, nullable=False, server_default=""),
+    Column("cost_micros", BigInteger),  # a fixed cost per click; NULL: as the link's cost parameter says
+    Column("source_rules_off", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+)
+
+campaign_offers = Table(
+    "campaign_offers",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("offer_id", ForeignKey("offers.id"), nullable=False),
+    Column("weight", Integer, nullable=False),
+    PrimaryKeyConstraint("campaign_id", "position"),
+    UniqueConstraint("campaign_id", "offer_id"),
+    CheckConstraint("weight >= 0", name="weight_not_negative"),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("counts_as", String(16), nullable=False),
+    Column("position", Integer, nullable=False),
+    CheckConstraint("counts_as IN ('pending', 'confirmed', 'rejected')", name="counts_as_known"),
+)
+
+status_words = Table(
+    "status_words",
+    metadata,
+    Column("word", String(200), primary_key=True),  # trimmed, lower case
+    Column("status_key", ForeignKey("statuses.key"), nullable=False),
+)
+
+postback_rules = Table(
+    "postback_rules",
+    metadata,
+    _id(),
+    Column("name", String(200), nullable=False),
+    Column("source_id", ForeignKey("traffic_sources.id")),
+    Column("campaign_id", ForeignKey("campaigns.id")),  # neither: the whole instance
+    Column("active", Boolean, nullable=False),
+    Column("request", JSON, nullable=False),  # postback.rule.RequestTemplate
+    Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
+    Column("success", JSON, nullable=False),  # postback.rule.Success
+    Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; empty: the default
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name="one_owner"),
+)
+
+# What happens ---------------------------------------------------------------------------------------------------------
+
+settled_segments = Table(
+    "settled_segments",
+    metadata,
+    Column("segment", String(200), primary_key=True),
+    Column("settled_at", BigInteger, nullable=False),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("notice_id", String(26), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("door", String(8), nullable=False),
+    Column("raw", LargeBinary, nullable=False),  # conversion.notice.RawNotice as JSON
+    Column("click_id", String(26)),
+    Column("network_id", Integer),
+    Column("campaign_id", Integer),
+    Column("status_word", String(200), nullable=False, server_default=""),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("flags", String(200), nullable=False, server_default=""),
+    Column("conversion_id", String(26)),
+    Column("version", Integer),  # of the conversion that this notice made
+    Column("look_again_at", BigInteger),
+    Column("runs", Integer, nullable=False, server_default="1"),
+    CheckConstraint("outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name="outcome_known"),
+    CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
+    CheckConstraint("(outcome = 'waiting') = (look_again_at IS NOT NULL)", name="waiting_has_moment"),
+    CheckConstraint("(outcome IN ('new', 'changed', 'repeated')) = (conversion_id IS NOT NULL)", name="registered_has_conversion"),
+)
+Index("ix_notices_click_id", notices.c.click_id)
+Index("ix_notices_waiting", notices.c.look_again_at, sqlite_where=text("outcome = 'waiting'"), postgresql_where=text("outcome = 'waiting'"))
+
+conversions = Table(
+    "conversions",
+    metadata,
+    Column("conversion_id", String(26), primary_key=True),
+    Column("click_id", String(26), nullable=False),
+    Column("txid", String(500), nullable=False),
+    Column("campaign_id", Integer, nullable=False),
+    Column("source_id", Integer, nullable=False),
+    Column("offer_id", Integer, nullable=False),
+    Column("network_id", Integer, nullable=False),
+    Column("status_key", String(32), nullable=False),
+    Column("status_word", String(200), nullable=False),  # as the network sent it
+    Column("payout_micros", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("payout_text", String(200), nullable=False),  # as the network sent it
+    Column("flags", String(200), nullable=False),
+    Column("first_of_click", Boolean, nullable=False),
+    Column("test", Boolean, nullable=False),
+    Column("converted_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("click", LargeBinary, nullable=False),  # click.click.Click as JSON, so that macros outlive the click's retention
+    Column("parameters", LargeBinary, nullable=False),  # conversion.notice's further parameters as JSON
+    UniqueConstraint("click_id", "txid"),
+    CheckConstraint("version >= 1", name="version_from_one"),
+)
+Index("ix_conversions_created_at", conversions.c.created_at)
+
+conversion_changes = Table(
+    "conversion_changes",
+    metadata,
+    Column("conversion_id", ForeignKey("conversions.conversion_id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("notice_id", ForeignKey("notices.notice_id"), nullable=False),
+    Column("before", LargeBinary),  # conversion.conversion.Conversion as JSON; NULL for a new one
+    Column("after", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("conversion_id", "version"),
+)
+
+postbacks = Table(
+    "postbacks",
+    metadata,
+    Column("postback_id", String(26), primary_key=True),
+    Column("conversion_id", String(26), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("rule_id", Integer, nullable=False),
+    Column("resend", Integer, nullable=False),  # 0: the original; n: the nth time it was asked for again
+    Column("click_id", String(26), nullable=False),
+    Column("campaign_id", Integer, nullable=False),
+    Column("source_id", Integer, nullable=False),
+    Column("trigger", String(16), nullable=False),  # new, status, payout, resend
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("findings", LargeBinary, nullable=False),  # postback.owing.Finding list as JSON
+    Column("request", LargeBinary),  # postback.rule.Request as JSON; NULL when skipped
+    Column("lane", String(300), nullable=False),  # host:port of the receiver
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", BigInteger),
+    Column("lease_until", BigInteger),
+    Column("lease_token", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    UniqueConstraint("conversion_id", "version", "rule_id", "resend"),
+    CheckConstraint("state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"),
+    CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_has_moment"),
+    CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="sending_has_lease"),
+    CheckConstraint("(state IN ('waiting', 'sending')) = (finished_at IS NULL)", name="final_has_moment"),
+    CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name="skipped_has_reason"),
+    CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name="owed_has_request"),
+)
+Index("ix_postbacks_due", postbacks.c.next_attempt_at, sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'"))
+Index("ix_postbacks_leases", postbacks.c.lease_until, sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'"))
+Index("ix_postbacks_click_id", postbacks.c.click_id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("postback_id", ForeignKey("postbacks.postback_id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),  # written before the request leaves
+    Column("finished_at", BigInteger),
+    Column("result", String(16)),  # postback.retry.Result: delivered, again, failed, unknown; NULL while under way
+    Column("status_code", Integer),
+    Column("answer", LargeBinary),  # first bytes of the body
+    Column("error", String(500)),
+    Column("duration_ms", Integer),
+    PrimaryKeyConstraint("postback_id", "number"),
+    CheckConstraint("(result IS NULL) = (finished_at IS NULL)", name="finished_has_result"),
+)
+
+fact_outbox = Table(
+    "fact_outbox",
+    metadata,
+    _id(),
+    Column("fact", LargeBinary, nullable=False),  # one NDJSON line for the facts
+    sqlite_autoincrement=True,  # an id is never used again: the facts remember the last one they took
+)
