@@ -1,1 +1,209 @@
-"""READ THIS FIRST. The loop as named steps: take_click, take_notice, settle, deliver."""
+"""The loop as named steps: read this first. Take notices, owe postbacks; each promise is one visible transaction."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.deciding import owe_postbacks
+from clickloop.postback.delivery import Delivery
+from clickloop.postback.sending import Sender
+from clickloop.registering import Reading, Registered, read, register
+from clickloop.report.fact import facts_of_change
+from clickloop.store.ledger.conversions import clicks_of_conversions, conversions_of_ids
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import (
+    Outcome,
+    StoredNotice,
+    notices_of_ids,
+    waiting_notices,
+    waiting_notices_of_clicks,
+)
+from clickloop.store.ledger.outbox import insert_facts
+from clickloop.store.ledger.segments import insert_settled, settled_among
+
+BATCH = 500
+"""Notices in one transaction: it ends within a fraction of a second, so that nobody else waits long for the ledger."""
+
+T = TypeVar("T")
+_encode = msgspec.json.Encoder().encode
+
+
+class ClickLookup(Protocol):
+    """Where clicks are found: the facts."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids; those that are not there are absent."""
+        ...
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What it takes to take notices in. Threads may share it."""
+
+    ledger: Ledger
+    clicks: ClickLookup
+    click_ids: ClickIds
+    new_id: Callable[[], str]
+    """Makes conversion ids, and notice ids where a notice comes without a journal."""
+    currency: str
+    """Of the instance."""
+
+
+class NoticeResult(msgspec.Struct, frozen=True):
+    """What became of a notice, and the conversion that it belongs to, as it stood after it."""
+
+    notice: StoredNotice
+    conversion: Conversion | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return self.notice.outcome
+
+    @property
+    def reason(self) -> RefusalReason | None:
+        """Why it was refused, if it was."""
+        return self.notice.reason
+
+
+def take_notices(
+    desk: Desk, raws: Sequence[RawNotice], now_ms: int, segments: Sequence[str] = ()
+) -> list[NoticeResult]:
+    """Stores notices and registers what they say; answers the results in the order given.
+
+    Promise 3: the notices, the conversions' changes, the postbacks they owe and what the facts will be told are one
+    transaction. More than ``BATCH`` notices take several, and ``segments``, the journal segments that the notices are all of,
+    are recorded as settled in the last one. A notice that is in the ledger already is left as it is, so after a crash the
+    same call does the rest.
+    """
+    results: list[NoticeResult] = []
+    for batch, is_last in _batches(raws):
+        readings = [read(raw, desk.click_ids) for raw in batch]
+        clicks = _find_clicks(desk, readings)
+        with desk.ledger.write() as tx:
+            known = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [raw.notice_id for raw in batch])}
+            fresh = {reading.raw.notice_id: reading for reading in readings if reading.raw.notice_id not in known}
+            registered = _register(desk, tx, list(fresh.values()), clicks, now_ms)
+            if is_last and segments:
+                unsettled = set(segments) - settled_among(tx, segments)
+                insert_settled(tx, sorted(unsettled), now_ms)
+            results += _results(tx, batch, known, registered)
+    return results
+
+
+def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None) -> list[NoticeResult]:
+    """Reads waiting notices again: those that are due, or those that wait for these clicks, which have just arrived.
+
+    Costs one index look-up when there are none. Notices whose time is up are refused as ``unknown_click``.
+    """
+    with desk.ledger.read() as tx:
+        if click_ids is None:
+            waiting = waiting_notices(tx, now_ms, BATCH)
+        else:
+            waiting = [
+                notice for chunk, _ in _batches(list(click_ids)) for notice in waiting_notices_of_clicks(tx, chunk)
+            ]
+    return _take_again(desk, [notice.raw.notice_id for notice in waiting], now_ms, _still_waiting)
+
+
+def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:
+    """Reads stored notices again by today's settings; answers those that are there.
+
+    Run twice, the second time changes nothing but the count of runs. A notice that has registered a conversion keeps it; one
+    that was refused may now register one.
+    """
+    return _take_again(desk, notice_ids, now_ms, _once_more)
+
+
+def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str = "") -> NoticeResult:
+    """Registers a conversion that was stated by hand, over the API or in a file. The ledger's commit is its durability."""
+    return take_notices(desk, [raw_notice_of(given, door, desk.new_id(), now_ms, ip)], now_ms)[0]
+
+
+async def deliver(delivery: Delivery, sender: Sender) -> None:
+    """Sends what is owed until ``delivery.stop()``; wake it when something is owed. Promise 4: what is not final is looked at again."""
+    async with sender:
+        await delivery.run()
+
+
+def _take_again(
+    desk: Desk,
+    notice_ids: Sequence[str],
+    now_ms: int,
+    reading_of: Callable[[Desk, StoredNotice], Reading | None],
+) -> list[NoticeResult]:
+    """Registers stored notices again, each as it stands when the transaction begins."""
+    results: list[NoticeResult] = []
+    for batch, _ in _batches(notice_ids):
+        if not batch:
+            break
+        with desk.ledger.read() as tx:
+            seen = notices_of_ids(tx, batch)
+        clicks = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
+        with desk.ledger.write() as tx:
+            stored = notices_of_ids(tx, batch)
+            readings = [reading for notice in stored if (reading := reading_of(desk, notice)) is not None]
+            registered = _register(desk, tx, readings, clicks, now_ms)
+            results += _results(tx, [notice.raw for notice in stored], {}, registered)
+    return results
+
+
+def _still_waiting(desk: Desk, notice: StoredNotice) -> Reading | None:
+    return read(notice.raw, desk.click_ids, notice, notice.runs) if notice.outcome is Outcome.WAITING else None
+
+
+def _once_more(desk: Desk, notice: StoredNotice) -> Reading:
+    return read(notice.raw, desk.click_ids, notice, notice.runs + 1)
+
+
+def _find_clicks(desk: Desk, readings: Sequence[Reading]) -> dict[str, Click]:
+    """The clicks of notices: from the ledger where they have converted before, else from the facts."""
+    click_ids = {reading.click_id for reading in readings if reading.click_id}
+    if not click_ids:
+        return {}
+    with desk.ledger.read() as tx:
+        clicks = clicks_of_conversions(tx, list(click_ids))
+    if missing := click_ids - clicks.keys():
+        clicks.update(desk.clicks.find_clicks(missing))
+    return clicks
+
+
+def _register(
+    desk: Desk, tx: Connection, readings: Sequence[Reading], clicks: dict[str, Click], now_ms: int
+) -> Registered:
+    """Registers notices with all that follows from them: postbacks owed, facts to be told."""
+    if not readings:
+        return Registered((), (), ())
+    registered = register(tx, readings, clicks, desk.new_id, desk.currency, now_ms)
+    if registered.changes:
+        owe_postbacks(tx, registered.changes, now_ms, desk.new_id)
+        if facts := [_encode(fact) for change in registered.changes for fact in facts_of_change(change)]:
+            insert_facts(tx, facts)
+    return registered
+
+
+def _results(
+    tx: Connection, raws: Sequence[RawNotice], known: dict[str, StoredNotice], registered: Registered
+) -> list[NoticeResult]:
+    """The result of each raw notice: of this batch, else as it stands in the ledger."""
+    made = {
+        notice.raw.notice_id: NoticeResult(notice, conversion)
+        for notice, conversion in zip(registered.notices, registered.conversions, strict=True)
+    }
+    standing = [notice.conversion_id for notice in known.values() if notice.conversion_id]
+    conversions = {found.conversion_id: found for found in conversions_of_ids(tx, standing)} if standing else {}
+    for notice in known.values():
+        made.setdefault(notice.raw.notice_id, NoticeResult(notice, conversions.get(notice.conversion_id or "")))
+    return [made[raw.notice_id] for raw in raws if raw.notice_id in made]
+
+
+def _batches(items: Sequence[T]) -> Iterator[tuple[Sequence[T], bool]]:
+    """The items in batches, each with whether it is the last; one empty batch for no items."""
+    for start in range(0, max(len(items), 1), BATCH):
+        yield items[start : start + BATCH], start + BATCH >= len(items)

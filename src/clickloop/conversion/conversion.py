@@ -45,6 +45,10 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     updated_at: int
     version: int
     """1 when new; every change adds one."""
+    status_turn: str = ""
+    """``conversion.notice.turn_of`` the notice that the status is from: an earlier turn does not replace it."""
+    payout_turn: str = ""
+    """The same for the payout; empty while no notice named a readable one."""
 
 
 class ChangeKind(enum.StrEnum):
@@ -76,5 +80,3 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         if self.before.payout != self.after.payout:
             return ChangeKind.PAYOUT
         return ChangeKind.DETAILS
-
-

@@ -1,8 +1,17 @@
-"""The notice: somebody tells us that a click converted. Raw as it came, and read into its parameters."""
+"""The notice: somebody tells us that a click converted. Raw as it came, what it says, and the reasons to refuse it."""
 
 import enum
+import hashlib
 
 import msgspec
+
+from clickloop.click_id import ClickId, ClickIds, Fault
+from clickloop.conversion.conversion import Parameters
+from clickloop.conversion.moment import read_moment
+from clickloop.conversion.pairs import Pairs, read_pairs
+from clickloop.macro import unreplaced_macro
+from clickloop.money import Amount, amount_text, read_amount
+from clickloop.octets import octets_of
 
 
 class Door(enum.StrEnum):
@@ -14,9 +23,14 @@ class Door(enum.StrEnum):
     HAND = "hand"
     UPLOAD = "upload"
 
+    @property
+    def is_public(self) -> bool:
+        """Whether anybody may knock: then a network's token, address list and modes apply."""
+        return self in (Door.S2S, Door.PIXEL)
+
 
 class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """What arrived, kept as it came, so that it can be read again by tomorrow's settings. One NDJSON line in the journal.
+    """What arrived, kept as it came, so that it can be read again by tomorrow's settings. One line in the journal.
 
     ``query`` and ``body`` are the undecoded bytes in the form of ``octets.text_of``. ``at`` is Unix milliseconds.
     """
@@ -33,3 +47,213 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     domain: str = ""
     cookie_click_id: str = ""
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
+
+
+class RefusalReason(enum.StrEnum):
+    """Why a notice is stored but registers nothing."""
+
+    NO_CLICK_ID = "no_click_id"
+    MALFORMED_CLICK_ID = "malformed_click_id"
+    FORGED_CLICK_ID = "forged_click_id"
+    UNKNOWN_CLICK = "unknown_click"
+    EXPIRED_CLICK = "expired_click"
+    WRONG_TOKEN = "wrong_token"  # noqa: S105
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    UNREPLACED_MACRO = "unreplaced_macro"
+    DUPLICATE = "duplicate"
+    TEST_ONLY = "test_only"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    RefusalReason.NO_CLICK_ID: "No click id came: the network's postback URL needs cid= with its click id macro.",
+    RefusalReason.MALFORMED_CLICK_ID: "What came as click id does not have the form of one of ours.",
+    RefusalReason.FORGED_CLICK_ID: "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
+    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click did not arrive within ten minutes.",
+    RefusalReason.EXPIRED_CLICK: "The click is older than the network's click lifetime.",
+    RefusalReason.WRONG_TOKEN: "The network has a secret token, and the notice carried none or another one.",
+    RefusalReason.ADDRESS_NOT_ALLOWED: "The notice came from an address that is not on the network's list.",
+    RefusalReason.UNREPLACED_MACRO: "What came as click id is a macro that the sender did not replace.",
+    RefusalReason.DUPLICATE: "This conversion was registered before, and the network is set to refuse repeats.",
+    RefusalReason.TEST_ONLY: "The network is set to take only the conversions of test clicks.",
+}
+
+
+class NoticeFlag(enum.StrEnum):
+    """What was odd about a notice. It is registered all the same."""
+
+    QUERY_CUT = "query_cut"
+    BODY_CUT = "body_cut"
+    BODY_UNREADABLE = "body_unreadable"
+    TOO_MANY_KEYS = "too_many_keys"
+    VALUE_CUT = "value_cut"
+    AT_UNREADABLE = "at_unreadable"
+    EVENT_UNREADABLE = "event_unreadable"
+    UNKNOWN_STATUS = "unknown_status"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    CURRENCY_CONFLICT = "currency_conflict"
+    OUT_OF_ORDER = "out_of_order"
+    PAYOUT_AMBIGUOUS = "payout_ambiguous"
+    PAYOUT_TOO_LONG = "payout_too_long"
+    PAYOUT_UNREPLACED_MACRO = "payout_unreplaced_macro"
+    PAYOUT_NOT_A_NUMBER = "payout_not_a_number"
+    PAYOUT_EXPONENT = "payout_exponent"
+    PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits"
+    PAYOUT_UNREADABLE = "payout_unreadable"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a raw notice says, word for word; nothing is judged yet. Texts are in the form of ``octets.text_of``."""
+
+    notice_id: str
+    at: int
+    """When it reached us, in Unix milliseconds."""
+    door: Door
+    ip: str = ""
+    click_id_text: str = ""
+    """What was sent as our click id, from the parameters, else from the cookie; empty: none."""
+    txid: str = ""
+    status_word: str = ""
+    payout_text: str = ""
+    """Empty: no payout was sent, which is not the same as zero."""
+    currency_text: str = ""
+    token: str = ""
+    converted_at: int | None = None
+    """The parameter ``at`` in Unix milliseconds; None: not sent or not to be believed."""
+    disable_postback: bool = False
+    return_text: str = ""
+    """What the network wants to read in our answer, instead of ours."""
+    parameters: Parameters = Parameters()
+    flags: tuple[NoticeFlag, ...] = ()
+
+    @property
+    def turn(self) -> str:
+        """Its place in the order of arrival: see ``turn_of``."""
+        return turn_of(self.at, self.notice_id)
+
+
+def turn_of(at: int, notice_id: str) -> str:
+    """The place of a notice in the order of arrival, as a text that sorts: by the moment, then by the id."""
+    return f"{at:015d}{notice_id}"
+
+
+NAMES = {
+    "click_id": ("cid", "clickid", "click_id", "subid"),
+    "payout": ("payout", "revenue", "amount", "sum"),
+    "status": ("status", "type", "et", "cnv_status"),
+    "txid": ("txid", "transaction_id", "tid", "orderid", "order_id"),
+    "currency": ("currency", "cnv_currency"),
+}
+"""The names under which each value may come. Of several, the first in this order that is not empty counts."""
+
+PARAMS = 20
+EVENTS = 30
+MAX_TXID = 500
+MAX_WORD = 200
+MAX_RETURN = 1_000
+_NEVER_KEPT = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
+_PARAM_NUMBERS = {f"param{number}": number for number in range(1, PARAMS + 1)}
+_EVENT_NUMBERS = {f"event{number}": number for number in range(1, EVENTS + 1)}
+_YES = frozenset({"1", "true", "yes", "on"})
+
+
+def read_notice(raw: RawNotice) -> Notice:
+    """What a raw notice says. Pure, and never raises, whatever the bytes: what cannot be read is flagged and left out.
+
+    Unknown parameters are kept; so is what came under a further name of a value already taken, and an event that is no
+    number. The token never is.
+    """
+    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    flags = _flags_of(pairs)
+    values = dict(pairs.values)
+    taken = {field: _take(values, names) for field, names in NAMES.items()}
+    moment_text = values.get("at", "").strip()
+    converted_at = read_moment(moment_text, raw.at) if moment_text else None
+    if moment_text and converted_at is None:
+        flags.append(NoticeFlag.AT_UNREADABLE)
+    return Notice(
+        notice_id=raw.notice_id,
+        at=raw.at,
+        door=raw.door,
+        ip=raw.ip,
+        click_id_text=taken["click_id"] or raw.cookie_click_id.strip(),
+        txid=_kept_apart(taken["txid"], flags),
+        status_word=_cut(taken["status"], MAX_WORD, flags),
+        payout_text=_cut(taken["payout"], MAX_WORD, flags),
+        currency_text=_cut(taken["currency"], MAX_WORD, flags),
+        token=values.get("token", ""),
+        converted_at=converted_at,
+        disable_postback=values.get("disable_postback", "").strip().lower() in _YES,
+        return_text=values.get("return", "")[:MAX_RETURN],
+        parameters=_parameters(values, flags),
+        flags=tuple(dict.fromkeys(flags)),
+    )
+
+
+def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReason:
+    """The click id of a notice, or why it is certain without a database that it will be refused."""
+    text = notice.click_id_text
+    if not text:
+        return RefusalReason.NO_CLICK_ID
+    match click_ids.read(text):
+        case ClickId() as click_id:
+            return click_id
+        case Fault.FORGED:
+            return RefusalReason.FORGED_CLICK_ID
+        case Fault.MALFORMED:
+            return RefusalReason.UNREPLACED_MACRO if unreplaced_macro(text) else RefusalReason.MALFORMED_CLICK_ID
+
+
+def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
+    seen = {
+        NoticeFlag.QUERY_CUT: pairs.query_cut,
+        NoticeFlag.BODY_CUT: pairs.body_cut,
+        NoticeFlag.BODY_UNREADABLE: pairs.body_unreadable,
+        NoticeFlag.TOO_MANY_KEYS: pairs.too_many_keys,
+    }
+    return [flag for flag, is_set in seen.items() if is_set]
+
+
+def _take(values: dict[str, str], names: tuple[str, ...]) -> str:
+    """Takes a value out, under the first of its names that holds one."""
+    for name in names:
+        if text := values.get(name, "").strip():
+            del values[name]
+            return text
+    return ""
+
+
+def _cut(text: str, length: int, flags: list[NoticeFlag]) -> str:
+    if len(text) > length:
+        flags.append(NoticeFlag.VALUE_CUT)
+    return text[:length]
+
+
+def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
+    """A txid that fits; of a longer one the beginning and a digest, so that two that differ stay two."""
+    if len(txid) <= MAX_TXID:
+        return txid
+    flags.append(NoticeFlag.VALUE_CUT)
+    digest = hashlib.sha256(octets_of(txid)).hexdigest()
+    return f"{txid[: MAX_TXID - len(digest) - 1]}~{digest}"
+
+
+def _parameters(values: dict[str, str], flags: list[NoticeFlag]) -> Parameters:
+    params: dict[int, str] = {}
+    events: dict[int, str] = {}
+    others: dict[str, str] = {}
+    for name, value in values.items():
+        if name in _PARAM_NUMBERS:
+            params[_PARAM_NUMBERS[name]] = value
+        elif name in _EVENT_NUMBERS and isinstance(amount := read_amount(value), Amount):
+            events[_EVENT_NUMBERS[name]] = amount_text(amount.micros)
+        elif name not in _NEVER_KEPT:
+            if name in _EVENT_NUMBERS and value:
+                flags.append(NoticeFlag.EVENT_UNREADABLE)
+            others[name] = value
+    conversion_id = _cut(values.get("conversion_id", "").strip(), MAX_WORD, flags)
+    return Parameters(conversion_id=conversion_id, params=params, events=events, others=others)

@@ -177,6 +177,8 @@ postback_rules = Table(
     Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
     Column("success", JSON, nullable=False),  # postback.rule.Success
     Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; empty: the default
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # conversions that its share was counted over
+    Column("paused_at", BigInteger),  # when a receiver's 410 paused it: what it owes waits
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -205,7 +207,7 @@ notices = Table(
     Column("status_word", String(200), nullable=False, server_default=""),
     Column("outcome", String(16), nullable=False),
     Column("reason", String(32)),
-    Column("flags", String(200), nullable=False, server_default=""),
+    Column("flags", String(400), nullable=False, server_default=""),
     Column("conversion_id", String(26)),
     Column("version", Integer),  # of the conversion that this notice made
     Column("look_again_at", BigInteger),
@@ -213,10 +215,17 @@ notices = Table(
     CheckConstraint("outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name="outcome_known"),
     CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
     CheckConstraint("(outcome = 'waiting') = (look_again_at IS NOT NULL)", name="waiting_has_moment"),
-    CheckConstraint("(outcome IN ('new', 'changed', 'repeated')) = (conversion_id IS NOT NULL)", name="registered_has_conversion"),
+    CheckConstraint(
+        "(outcome IN ('new', 'changed', 'repeated')) = (conversion_id IS NOT NULL)", name="registered_has_conversion"
+    ),
 )
 Index("ix_notices_click_id", notices.c.click_id)
-Index("ix_notices_waiting", notices.c.look_again_at, sqlite_where=text("outcome = 'waiting'"), postgresql_where=text("outcome = 'waiting'"))
+Index(
+    "ix_notices_waiting",
+    notices.c.look_again_at,
+    sqlite_where=text("outcome = 'waiting'"),
+    postgresql_where=text("outcome = 'waiting'"),
+)
 
 conversions = Table(
     "conversions",
@@ -229,18 +238,25 @@ conversions = Table(
     Column("offer_id", Integer, nullable=False),
     Column("network_id", Integer, nullable=False),
     Column("status_key", String(32), nullable=False),
+    Column(
+        "counts_as", String(16), nullable=False
+    ),  # of the status when the conversion came under it: so it was counted
     Column("status_word", String(200), nullable=False),  # as the network sent it
     Column("payout_micros", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("payout_text", String(200), nullable=False),  # as the network sent it
-    Column("flags", String(200), nullable=False),
+    Column("status_turn", String(41), nullable=False),  # conversion.notice.turn_of the notice that the status is from
+    Column("payout_turn", String(41), nullable=False),  # of the notice that the payout is from; empty: none named one
+    Column("flags", String(400), nullable=False),
     Column("first_of_click", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),
     Column("converted_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("click", LargeBinary, nullable=False),  # click.click.Click as JSON, so that macros outlive the click's retention
+    Column(
+        "click", LargeBinary, nullable=False
+    ),  # click.click.Click as JSON, so that macros outlive the click's retention
     Column("parameters", LargeBinary, nullable=False),  # conversion.notice's further parameters as JSON
     UniqueConstraint("click_id", "txid"),
     CheckConstraint("version >= 1", name="version_from_one"),
@@ -283,15 +299,27 @@ postbacks = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     UniqueConstraint("conversion_id", "version", "rule_id", "resend"),
-    CheckConstraint("state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"),
+    CheckConstraint(
+        "state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"
+    ),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_has_moment"),
     CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="sending_has_lease"),
     CheckConstraint("(state IN ('waiting', 'sending')) = (finished_at IS NULL)", name="final_has_moment"),
     CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name="skipped_has_reason"),
     CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name="owed_has_request"),
 )
-Index("ix_postbacks_due", postbacks.c.next_attempt_at, sqlite_where=text("state = 'waiting'"), postgresql_where=text("state = 'waiting'"))
-Index("ix_postbacks_leases", postbacks.c.lease_until, sqlite_where=text("state = 'sending'"), postgresql_where=text("state = 'sending'"))
+Index(
+    "ix_postbacks_due",
+    postbacks.c.next_attempt_at,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+Index(
+    "ix_postbacks_leases",
+    postbacks.c.lease_until,
+    sqlite_where=text("state = 'sending'"),
+    postgresql_where=text("state = 'sending'"),
+)
 Index("ix_postbacks_click_id", postbacks.c.click_id)
 
 attempts = Table(

@@ -1,0 +1,53 @@
+# Everything a newcomer does with Clickloop. Each target sets up what it needs by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help serve demo test check format docs bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+serve: $(VENV)/serve.ready ## Run the tracker (data in ./data; ARGS="--listen 0.0.0.0:80" for options)
+	@exec $(BIN)/clickloop serve $(ARGS)
+
+demo: $(VENV)/serve.ready ## Show the whole loop with a stand-in source and network (ARGS=--keep leaves it running)
+	@$(BIN)/clickloop demo $(ARGS)
+
+test: $(VENV)/dev.ready ## Run all tests
+	@tools/system_packages strace
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.ready ## Format, lint, types, import contracts, generated docs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python docs/generate.py --check
+
+format: $(VENV)/dev.ready ## Put the code into its format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/dev.ready ## Write the generated pages of docs/reference
+	@$(BIN)/python docs/generate.py
+
+bench: $(VENV)/dev.ready ## Measure, and write bench/results.md
+	@tools/system_packages nginx wrk
+	@$(BIN)/python -m bench.run $(ARGS)
+
+clean: ## Remove the virtual environment and caches; your data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/pip:
+	@tools/virtual_environment $(PYTHON) $(VENV)
+
+$(VENV)/serve.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing Clickloop into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e . && touch $@
+
+$(VENV)/dev.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	@echo "Installing Clickloop and its tools into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' && touch $@ $(VENV)/serve.ready

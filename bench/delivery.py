@@ -1,0 +1,169 @@
+"""Delivery measured: postbacks a second and CPU of each, through ledger, client and log, to an nginx on this machine.
+
+The same number of requests by aiohttp alone stands beside it, from the same run. Run with ``python bench/delivery.py``.
+"""
+
+import asyncio
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import uvloop
+from sqlalchemy import text
+
+from clickloop.clock import wall_clock
+from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.owing import Finding, Owed, SkipReason
+from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.sending import Sender
+from clickloop.record_id import RecordIds
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+
+POSTBACKS = 20_000
+CONNECTIONS = 64
+QUERY = "/postback?visitor_id=w9Xk2-7fA-{number}&payout=12.5&currency=USD&status=sale&campaign=17&zone=4711"
+
+
+def main() -> list[str]:
+    """Measures and answers the lines of the result."""
+    cores = sorted(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receiver(Path(folder), cores[-1]) as port:
+        os.sched_setaffinity(0, {cores[0]})
+        try:
+            alone_seconds, alone_cpu = _run(_aiohttp_alone(port))
+            seconds, cpu, attempts = _measure_delivery(Path(folder), port)
+        finally:
+            os.sched_setaffinity(0, cores)
+    return [
+        f"delivery, one core, log written: {POSTBACKS / seconds:,.0f} postbacks/s, {cpu / POSTBACKS * 1e6:.0f} µs CPU each",
+        f"delivery: {POSTBACKS:,} postbacks, {attempts:,} attempts in the log as delivered",
+        f"aiohttp alone, same requests: {POSTBACKS / alone_seconds:,.0f}/s, {alone_cpu / POSTBACKS * 1e6:.0f} µs CPU each",
+        f"delivery needs {cpu / alone_cpu:.2f} × the CPU of aiohttp alone",
+    ]
+
+
+@contextmanager
+def receiver(folder: Path, core: int) -> Iterator[int]:
+    """An nginx on a free loopback port and one core that answers everything with 200; answers its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    configuration = folder / "nginx.conf"
+    configuration.write_text(
+        f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off; keepalive_requests 100000000;
+            client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+            uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+            server {{ listen 127.0.0.1:{port}; return 200 "OK"; }}
+        }}"""
+    )
+    server = subprocess.Popen(
+        ["taskset", "-c", str(core), "nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
+    )
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"nginx did not open port {port} within 4 s: look whether nginx is installed and may run here")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> tuple[float, float]:
+    """Runs it in a fresh loop; answers seconds and CPU seconds of this process."""
+    began, began_cpu = time.perf_counter(), time.process_time()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+    return time.perf_counter() - began, time.process_time() - began_cpu
+
+
+async def _aiohttp_alone(port: int) -> None:
+    numbers = iter(range(POSTBACKS))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def ask() -> None:
+            for number in numbers:
+                async with session.get(f"http://127.0.0.1:{port}{QUERY.format(number=number)}") as answer:
+                    await answer.read()
+
+        await asyncio.gather(*(ask() for _ in range(CONNECTIONS)))
+
+
+def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
+    """Seconds, CPU seconds, and how many attempts stand in the log as delivered."""
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    _owe(ledger, port)
+    sender = Sender()
+    limits = Limits(connections=CONNECTIONS, look_seconds=0.05)
+    delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=limits)
+    seconds, cpu = _run(_deliver_all(ledger, sender, delivery))
+    with ledger.read() as tx:
+        logged = int(
+            tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'delivered' AND status_code = 200")) or 0
+        )
+    ledger.close()
+    return seconds, cpu, logged
+
+
+async def _deliver_all(ledger: Ledger, sender: Sender, delivery: Delivery) -> None:
+    async with sender:
+        running = asyncio.create_task(delivery.run())
+        while await asyncio.to_thread(_unfinished, ledger):  # noqa: ASYNC110 – the ledger has no event to wait for
+            await asyncio.sleep(0.05)
+        delivery.stop()
+        await running
+
+
+def _unfinished(ledger: Ledger) -> bool:
+    with ledger.read() as tx:
+        return tx.scalar(text("SELECT 1 FROM postbacks WHERE finished_at IS NULL LIMIT 1")) is not None
+
+
+def _owe(ledger: Ledger, port: int) -> None:
+    """Owes the postbacks, as a burst of conversions would."""
+    now_ms, ids = wall_clock(), RecordIds()
+    findings = tuple(Finding(reason, True) for reason in SkipReason)
+    with ledger.write() as tx:
+        rule_id = insert_rule(
+            tx, Rule(rule_id=0, name="bench", request=RequestTemplate(url="http://127.0.0.1/")), now_ms
+        )
+        new = [
+            NewPostback(
+                postback_id=ids(),
+                conversion_id=ids(),
+                version=1,
+                rule_id=rule_id,
+                click_id=ids(),
+                campaign_id=1,
+                source_id=1,
+                trigger="new",
+                decision=Owed(Request(url=f"http://127.0.0.1:{port}{QUERY.format(number=number)}"), now_ms, findings),
+                lane=f"127.0.0.1:{port}",
+            )
+            for number in range(POSTBACKS)
+        ]
+        insert_postbacks(tx, new, now_ms)
+
+
+if __name__ == "__main__":
+    print("\n".join(main()))

@@ -1,0 +1,120 @@
+"""What the benches share: processes pinned to cores, their CPU time, wrk's report, nginx as the reference."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What wrk reports. Latencies in milliseconds."""
+
+    requests: int
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+
+
+def free_port() -> int:
+    """A port of the loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process with its threads, in seconds, exact: not sampled at the clock's ticks (proc(5), schedstat)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MiB, shared pages counted in proportion (proc(5), smaps_rollup)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise LookupError(f"no Pss in /proc/{pid}/smaps_rollup")
+
+
+def two_cores() -> tuple[int, int]:
+    """The core for the server and the core for its load; the same one twice on a machine with one."""
+    cores = sorted(os.sched_getaffinity(0))
+    return cores[-1], cores[0]
+
+
+def wait_for(port: int, seconds: float = 15.0) -> None:
+    """Waits until something listens on the port."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds} s")
+
+
+def run_wrk(port: int, path: str, seconds: int, connections: int, core: int, pause_ms: int = 0) -> Load:
+    """Loads ``http://127.0.0.1:port`` with ``load.lua`` from one core; each connection pauses before each request."""
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s"]
+    command += [str(Path(__file__).parent / "load.lua"), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
+    errors += int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", told)) else 0
+    return Load(
+        requests=int(_found(r"(\d+) requests in", told)),
+        per_second=float(_found(r"Requests/sec:\s+([\d.]+)", told)),
+        p50_ms=_milliseconds(_found(r"(?m)^\s+50%\s+(\S+)", told)),
+        p99_ms=_milliseconds(_found(r"(?m)^\s+99%\s+(\S+)", told)),
+        errors=errors,
+    )
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    if found is None:
+        raise LookupError(f"wrk's report has no {pattern!r}:\n{text}")
+    return found[1]
+
+
+def _milliseconds(text: str) -> float:
+    for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
+        if text.endswith(unit):
+            return float(text[: -len(unit)]) * factor
+    raise ValueError(f"{text!r} is no duration of wrk's")
+
+
+class Nginx:
+    """nginx with one worker on one core, answering what ``location`` says and logging each request, as a reference."""
+
+    def __init__(self, folder: Path, core: int, location: str) -> None:
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        self.port = free_port()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "nginx.conf").write_text(
+            f"""
+            daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+            events {{ worker_connections 1024; }}
+            http {{
+                log_format full '$remote_addr $time_iso8601 "$request" $status "$http_referer" "$http_user_agent"';
+                access_log {folder}/access.log full;
+                client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
+                uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; keepalive_requests 100000000;
+                server {{ listen 127.0.0.1:{self.port}; {location} }}
+            }}
+            """
+        )
+        command = ["taskset", "-c", str(core), program, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for(self.port)
+        self.pid = self._process.pid
+
+    def stop(self) -> None:
+        """Ends nginx."""
+        self._process.terminate()
+        self._process.wait(10)

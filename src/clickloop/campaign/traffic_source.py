@@ -1,0 +1,173 @@
+"""The traffic source: where visitors come from, and the parameters that its links carry."""
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+
+from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
+
+EXTERNAL_ID_ROW = -1
+COST_ROW = 0
+LAST_ROW = 30
+EXTERNAL_ID = "external_id"
+COST = "cost"
+RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid"})
+"""Names in our links that have a meaning of their own; no V row may take them."""
+
+POSTBACK_RULE_NAME = "Traffic source postback"
+"""The name of the rule that holds a source's postback URL: the first rule of the source."""
+
+_FIXED_ROWS = {EXTERNAL_ID: EXTERNAL_ID_ROW, COST: COST_ROW}
+_UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
+
+
+class CostModel(enum.StrEnum):
+    """What the source charges for."""
+
+    CPC = "cpc"
+    CPM = "cpm"
+    CPA = "cpa"
+    REVSHARE = "revshare"
+    NONE = "none"
+
+
+class SourceParameter(msgspec.Struct, frozen=True):
+    """A row. ``number``: −1 external_id, 0 cost, 1…30 for V1…V30, never changed. ``tracked``: the slider."""
+
+    number: int
+    parameter: str
+    placeholder: str = ""
+    """The source's own macro, as it stands in the campaign link."""
+    name: str = ""
+    """What reports call it."""
+    tracked: bool = True
+
+
+class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A traffic source. ``parameters`` are sorted by number and always begin with external_id and cost."""
+
+    id: int = 0
+    name: str
+    preset: str = ""
+    """The key of the preset that it was made from."""
+    cost_model: CostModel = CostModel.CPC
+    cost_currency: str = ""
+    """Empty: the currency of the instance."""
+    parameters: tuple[SourceParameter, ...]
+    created_at: int = 0
+    updated_at: int = 0
+    archived_at: int | None = None
+
+
+class RowWish(msgspec.Struct, frozen=True):
+    """A parameter row as somebody asks for it. ``number`` None: the number that its name has, else a free one."""
+
+    parameter: str
+    number: int | None = None
+    placeholder: str = ""
+    name: str = ""
+    tracked: bool = True
+
+
+def numbered_rows(
+    wishes: Sequence[RowWish], before: Sequence[SourceParameter] = ()
+) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
+    """The rows that were asked for, each under its lasting number; or the faults of those that cannot be.
+
+    external_id and cost are added where nobody asks for them, as they were ``before``. A name that had a number keeps it.
+    A new name gets the lowest number above all that were in use, and a number that was given up only when there is no other.
+    """
+    faults = _number_faults(wishes)
+    known = {row.parameter: row.number for row in before}
+    numbers: list[int | None] = [_wished_number(wish, known) for wish in wishes]
+    used = {number for number in numbers if number is not None} | {row.number for row in before}
+    asked = {number for number in numbers if number is not None}
+    rows: dict[int, SourceParameter] = {}
+    for position, (wish, fixed) in enumerate(zip(wishes, numbers, strict=True)):
+        number = fixed if fixed is not None else _free_number(used, asked)
+        if number is None:
+            faults.append(
+                Fault(
+                    f"parameters[{position}]", FaultCode.TOO_MANY, f"A source has at most {LAST_ROW} rows of its own."
+                )
+            )
+            continue
+        used.add(number)
+        asked.add(number)
+        if number in rows:
+            sentence = f"Two rows have the number {number} ({rows[number].parameter!r} and {wish.parameter!r})."
+            faults.append(Fault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
+            continue
+        rows[number] = SourceParameter(number, wish.parameter, wish.placeholder, wish.name, wish.tracked)
+    if faults:
+        return tuple(faults)
+    kept = {row.number: row for row in before}
+    rows.setdefault(
+        EXTERNAL_ID_ROW, kept.get(EXTERNAL_ID_ROW, SourceParameter(EXTERNAL_ID_ROW, EXTERNAL_ID, name="External ID"))
+    )
+    rows.setdefault(COST_ROW, kept.get(COST_ROW, SourceParameter(COST_ROW, COST, name="Cost")))
+    return tuple(rows[number] for number in sorted(rows))
+
+
+def source_faults(source: TrafficSource) -> list[Fault]:
+    """Everything that is wrong with a source, but whether its name is taken."""
+    faults = text_faults("name", source.name, 200, required=True)
+    faults += currency_faults("cost_currency", source.cost_currency)
+    seen: set[str] = set()
+    for position, row in enumerate(source.parameters):
+        faults += _row_faults(f"parameters[{position}]", row)
+        folded = row.parameter.lower()
+        if folded in seen:
+            sentence = f"{row.parameter!r} stands in two rows (macros do not tell upper from lower case)."
+            faults.append(Fault(f"parameters[{position}].parameter", FaultCode.DUPLICATE, sentence))
+        seen.add(folded)
+    return faults
+
+
+def _number_faults(wishes: Sequence[RowWish]) -> list[Fault]:
+    faults = []
+    for position, wish in enumerate(wishes):
+        fixed = _FIXED_ROWS.get(wish.parameter)
+        place = f"parameters[{position}].number"
+        if wish.number is None or wish.number == fixed:
+            continue
+        if fixed is not None:
+            faults.append(Fault(place, FaultCode.RESERVED, f"The row {wish.parameter} always has the number {fixed}."))
+        elif not 1 <= wish.number <= LAST_ROW:
+            faults.append(
+                Fault(place, FaultCode.OUT_OF_RANGE, f"The number is {wish.number}, 1 to {LAST_ROW} is expected.")
+            )
+    return faults
+
+
+def _wished_number(wish: RowWish, known: dict[str, int]) -> int | None:
+    fixed = _FIXED_ROWS.get(wish.parameter)
+    if fixed is not None:
+        return fixed
+    return wish.number if wish.number is not None else known.get(wish.parameter)
+
+
+def _free_number(used: set[int], asked: set[int]) -> int | None:
+    above = max(used | {COST_ROW}) + 1
+    if above <= LAST_ROW:
+        return above
+    return next((number for number in range(1, LAST_ROW + 1) if number not in asked), None)
+
+
+def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
+    faults = text_faults(f"{place}.parameter", row.parameter, 200, required=True)
+    faults += text_faults(f"{place}.placeholder", row.placeholder, 1000) + text_faults(f"{place}.name", row.name, 200)
+    if row.number > COST_ROW and row.parameter.strip().lower() in RESERVED_NAMES:
+        sentence = f"{row.parameter!r} has a meaning of its own in our links ({', '.join(sorted(RESERVED_NAMES))}): choose another name."
+        faults.append(Fault(f"{place}.parameter", FaultCode.RESERVED, sentence))
+    if row.number == EXTERNAL_ID_ROW and not row.tracked:
+        faults.append(
+            Fault(f"{place}.tracked", FaultCode.ALWAYS_TRACKED, "The row external_id is always on: the loop needs it.")
+        )
+    if _UNFIT_PLACEHOLDER & set(row.placeholder):
+        sentence = (
+            "The placeholder holds a space or an &, which would break the campaign link: give the source's macro alone."
+        )
+        faults.append(Fault(f"{place}.placeholder", FaultCode.CHARACTER, sentence))
+    return faults

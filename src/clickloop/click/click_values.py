@@ -1,0 +1,76 @@
+"""The values that a click gives to macros."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.country import country_name
+from clickloop.money import amount_text
+
+
+class SetupNames(msgspec.Struct, frozen=True, gc=False):
+    """What the set-up around a click is called, for macros like ``{campaign.name}``; empty where there is none."""
+
+    campaign_key: str = ""
+    campaign_name: str = ""
+    source_name: str = ""
+    offer_name: str = ""
+    network_name: str = ""
+    landing_name: str = ""
+
+
+def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[str, str]:
+    """The value of each macro in ``names`` (canonical names) that a click can give; other names are left out."""
+    values = {}
+    for name in names:
+        value_of = _VALUES.get(name)
+        if value_of is not None:
+            values[name] = value_of(click, setup)
+    return values
+
+
+def _number(number: int) -> str:
+    return str(number) if number else ""
+
+
+_VALUES: dict[str, Callable[[Click, SetupNames], str]] = {
+    "clickid": lambda click, setup: click.click_id,
+    "externalid": lambda click, setup: click.external_id,
+    "cost": lambda click, setup: amount_text(click.cost_micros) if click.cost_currency else "",
+    "campaign.id": lambda click, setup: _number(click.campaign_id),
+    "campaign.name": lambda click, setup: setup.campaign_name,
+    "campaign.key": lambda click, setup: setup.campaign_key,
+    "trafficsource.id": lambda click, setup: _number(click.source_id),
+    "trafficsource.name": lambda click, setup: setup.source_name,
+    "offer.id": lambda click, setup: _number(click.offer_id),
+    "offer.name": lambda click, setup: setup.offer_name,
+    "network.id": lambda click, setup: _number(click.network_id),
+    "network.name": lambda click, setup: setup.network_name,
+    "landing.id": lambda click, setup: _number(click.landing_id),
+    "landing.name": lambda click, setup: setup.landing_name,
+    "domain": lambda click, setup: click.domain,
+    "ip": lambda click, setup: click.ip,
+    "country": lambda click, setup: click.country,
+    "country.name": lambda click, setup: country_name(click.country),
+    "language": lambda click, setup: click.language,
+    "useragent": lambda click, setup: click.useragent,
+    "referrer": lambda click, setup: click.referrer,
+    "device": lambda click, setup: click.device,
+    "brand": lambda click, setup: click.brand,
+    "model": lambda click, setup: click.model,
+    "os": lambda click, setup: click.os,
+    "os.version": lambda click, setup: click.os_version,
+    "browser": lambda click, setup: click.browser,
+    "browser.version": lambda click, setup: click.browser_version,
+    "unique": lambda click, setup: "1" if click.unique else "0",
+    "click_time": lambda click, setup: str(click.at // 1000),
+}
+
+
+def _token_value(number: int) -> Callable[[Click, SetupNames], str]:
+    field = f"v{number}"
+    return lambda click, setup: getattr(click, field)
+
+
+_VALUES |= {f"token{number}": _token_value(number) for number in range(1, PARAMETER_ROWS + 1)}

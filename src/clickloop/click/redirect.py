@@ -1,0 +1,41 @@
+"""The redirect: the answer that sends a visitor on, and the cookie that remembers the click."""
+
+from email.utils import formatdate
+
+COOKIE = "clickloop"
+COOKIE_SECONDS = 90 * 24 * 3600
+
+
+def redirect_answer(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
+    """A 302 that no cache keeps. ``location`` is ASCII without control characters; ``cookie`` a whole header line or empty."""
+    return b"".join(
+        (
+            b"HTTP/1.1 302 Found\r\nlocation: ",
+            location.encode("ascii"),
+            b"\r\ncache-control: no-store, max-age=0\r\nx-robots-tag: noindex\r\nx-content-type-options: nosniff\r\n",
+            date,
+            cookie,
+            b"content-length: 0\r\n\r\n" if keep_alive else b"content-length: 0\r\nconnection: close\r\n\r\n",
+        )
+    )
+
+
+def cookie_line(click_id: str, secure: bool) -> bytes:
+    """The header line that lets a pixel find the click. Lax: it is sent when the visitor comes back by a link."""
+    tail = "; Secure\r\n" if secure else "\r\n"
+    return f"set-cookie: {COOKIE}={click_id}; Max-Age={COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{tail}".encode(
+        "ascii"
+    )
+
+
+def cookie_value(header: bytes) -> str:
+    """The click id in a Cookie header, or empty."""
+    at = header.find(b"clickloop=")
+    if at < 0 or (at > 0 and header[at - 1 : at] not in b"; "):
+        return ""
+    return header[at + 10 :].split(b";", 1)[0].strip()[:64].decode("ascii", "replace")
+
+
+def date_line(now_seconds: int) -> bytes:
+    """The Date header line for a moment in Unix seconds (RFC 9110, 6.6.1)."""
+    return f"date: {formatdate(now_seconds, usegmt=True)}\r\n".encode("ascii")

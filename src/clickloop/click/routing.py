@@ -1,0 +1,105 @@
+"""Routing: from a campaign's key to the offer that this visitor gets. Pure: chance is passed in."""
+
+from bisect import bisect_right
+from itertools import accumulate
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer
+from clickloop.click.click_values import SetupNames
+from clickloop.macro import Template, parse
+
+_ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
+_ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """An offer ready to be sent to: its parsed URL and what its macros may say."""
+
+    offer_id: int
+    network_id: int
+    template: Template
+    setup: SetupNames
+
+
+class Route(msgspec.Struct, frozen=True, gc=False):
+    """A campaign ready to route: which parameters it keeps, and its targets with cumulative weights (the last is the sum)."""
+
+    campaign: CatalogCampaign
+    fields: dict[str, str]
+    targets: tuple[Target, ...]
+    cumulative: tuple[int, ...]
+    fallback: Target | None
+
+    def choose(self, chance: float) -> Target | None:
+        """The target for a draw from [0, 1), each as likely as its weight says; the fallback, or None, when there is none."""
+        targets = self.targets
+        if len(targets) == 1:
+            return targets[0]
+        if not targets:
+            return self.fallback
+        return targets[bisect_right(self.cumulative, chance * self.cumulative[-1])]
+
+
+class Routes:
+    """All campaigns of one catalog by key. Immutable to its users; a campaign is made ready when it is first asked for."""
+
+    def __init__(self, catalog: Catalog, fallback_url: str) -> None:
+        self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
+        self._offers = {offer.id: offer for offer in catalog.offers}
+        self._own_hosts = frozenset(catalog.own_hosts)
+        self._fallback_url = fallback_url
+        self._routes: dict[bytes, Route] = {}
+
+    def __len__(self) -> int:
+        return len(self._campaigns)
+
+    def find(self, key: bytes) -> Route | None:
+        """The route of a campaign key, or None when there is no such campaign."""
+        route = self._routes.get(key)
+        if route is None:
+            campaign = self._campaigns.get(key)
+            if campaign is None:
+                return None
+            route = self._routes[key] = self._prepare(campaign)
+        return route
+
+    def _prepare(self, campaign: CatalogCampaign) -> Route:
+        rows = {row.parameter.lower(): _ROW_MACROS[row.number] for row in campaign.rows}
+        targets, weights = [], []
+        for share in campaign.shares if campaign.active else ():
+            offer = self._offers.get(share.offer_id)
+            if offer is None or share.weight <= 0 or self._loops(offer):
+                continue
+            setup = SetupNames(
+                campaign_key=campaign.key,
+                campaign_name=campaign.name,
+                source_name=campaign.source_name,
+                offer_name=offer.name,
+                network_name=offer.network_name,
+            )
+            targets.append(Target(offer.id, offer.network_id, parse(_ascii(offer.url), rows), setup))
+            weights.append(share.weight)
+        fallback_url = campaign.fallback_url or self._fallback_url
+        setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
+        return Route(
+            campaign=campaign,
+            fields={row.parameter: _ROW_FIELDS[row.number] for row in campaign.rows},
+            targets=tuple(targets),
+            cumulative=tuple(accumulate(weights)),
+            fallback=Target(0, 0, parse(_ascii(fallback_url), rows), setup) if fallback_url else None,
+        )
+
+    def _loops(self, offer: CatalogOffer) -> bool:
+        """Whether an offer's address is one of our own campaign links, which would send the visitor round for ever."""
+        try:
+            parts = urlsplit(offer.url)
+        except ValueError:
+            return False
+        return parts.netloc.lower() in self._own_hosts and parts.path.startswith("/c/")
+
+
+def _ascii(url: str) -> str:
+    """The URL with every character that may not stand in a header percent-encoded; macros and escapes stay."""
+    return quote(url, safe="!#$%&'()*+,/:;=?@[]~{}|^\"<>`\\ ").replace(" ", "%20")

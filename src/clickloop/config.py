@@ -1,0 +1,142 @@
+"""Every setting: name, default, unit, help. Read from ``CLICKLOOP_<NAME>`` in the environment and from command line options.
+
+``docs/reference/settings.md`` is generated from this table.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+
+def _about(text: str, unit: str) -> Meta:
+    return Meta(description=text, extra={"unit": unit})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator may change. Each field's description and unit are what the reference page shows."""
+
+    data: Annotated[
+        str, _about("The data folder: everything that is kept stands in it. One server per folder.", "path")
+    ] = "./data"
+    listen: Annotated[str, _about("Where visitors and networks come in.", "host:port")] = "127.0.0.1:8080"
+    panel_listen: Annotated[
+        str, _about("Where the API answers. Keep it off the public internet or behind TLS.", "host:port")
+    ] = "127.0.0.1:8081"
+    public_url: Annotated[
+        str,
+        _about(
+            "Scheme and host under which the world reaches this tracker; empty: http:// and the listen address.", "URL"
+        ),
+    ] = ""
+    edges: Annotated[int, _about("Edge processes; 0: cores − 1, at least 1.", "processes")] = 0
+    trusted_proxies: Annotated[
+        str,
+        _about(
+            "Addresses whose X-Forwarded-For, -Proto and -Host are believed, as CIDR, comma-separated.", "CIDR list"
+        ),
+    ] = ""
+    currency: Annotated[str, _about("Currency of what names none.", "ISO 4217")] = "USD"
+    fallback_url: Annotated[
+        str,
+        _about(
+            "Where visitors go when a campaign is paused or has no offer left and names no address of its own.", "URL"
+        ),
+    ] = ""
+    geo_base: Annotated[
+        str, _about("A country database in MaxMind's format (.mmdb); empty: the one that is shipped.", "path")
+    ] = ""
+    journal_sync_ms: Annotated[int, _about("At most this much of the clicks can a power cut take.", "ms")] = 250
+    notice_close_ms: Annotated[int, _about("How long a journal segment of notices stays open.", "ms")] = 25
+    journal_keep_hours: Annotated[int, _about("How long settled journal segments are kept.", "hours")] = 24
+    reserve_mb: Annotated[int, _about("Disk space held back, released when the disk is full.", "MiB")] = 64
+    connections_per_address: Annotated[
+        int, _about("Open connections that one address may have; trusted proxies are not limited.", "connections")
+    ] = 1000
+    request_seconds: Annotated[int, _about("How long a client may take to send one request.", "s")] = 10
+    keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s")] = 75
+    delivery_connections: Annotated[int, _about("Postbacks that may be on their way at once.", "requests")] = 200
+    attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s")] = 10
+    facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
+
+    def folder(self) -> Path:
+        """The data folder as an absolute path."""
+        return Path(self.data).resolve()
+
+    def edge_count(self) -> int:
+        """How many edge processes to run."""
+        return self.edges or max(1, len(os.sched_getaffinity(0)) - 1)
+
+    def base_url(self) -> str:
+        """Scheme and host of our public links, without a slash at the end."""
+        return (self.public_url or f"http://{self.listen}").rstrip("/")
+
+
+class SettingFault(Exception):
+    """A setting has a value that cannot be used; the text names it, what was expected and what to do."""
+
+
+def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
+    """Settings from defaults, then the environment, then what was ``given`` and is not None. Raises SettingFault."""
+    values: dict[str, Any] = {}
+    for field in Settings.__struct_fields__:
+        text = environment.get(f"CLICKLOOP_{field.upper()}")
+        if text is not None:
+            values[field] = text
+    values |= {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as fault:
+        raise SettingFault(
+            f"A setting cannot be read: {fault}. Correct CLICKLOOP_… or the option of that name."
+        ) from fault
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    for name in ("listen", "panel_listen"):
+        listen_address(getattr(settings, name), name)
+    proxy_networks(settings.trusted_proxies)
+    if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
+        raise SettingFault(f"public_url is {settings.public_url!r}, expected http://… or https://…")
+
+
+def listen_address(text: str, name: str) -> tuple[str, int]:
+    """Host and port of ``host:port`` or ``[v6]:port``. Raises SettingFault naming the setting."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise SettingFault(f"{name} is {text!r}, expected host:port such as 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
+
+
+def proxy_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks named in a comma-separated list of CIDR texts. Raises SettingFault."""
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as fault:
+        raise SettingFault(f"trusted_proxies: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
+
+
+def settings_reference() -> str:
+    """The reference page of all settings, in Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Generated from `src/clickloop/config.py` by `make docs`. Set `CLICKLOOP_<NAME>` in the environment, or the option of",
+        "`clickloop serve` where there is one.",
+        "",
+        "| Variable | Default | Unit | Meaning |",
+        "| --- | --- | --- | --- |",
+    ]
+    for field in msgspec.inspect.type_info(Settings).fields:  # type: ignore[attr-defined]
+        kind = field.type
+        meta = kind.extra_json_schema or {}
+        unit = (kind.extra or {}).get("unit", "")
+        default = f"`{field.default}`" if field.default != "" else "empty"
+        lines.append(f"| `CLICKLOOP_{field.name.upper()}` | {default} | {unit} | {meta.get('description', '')} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,1 @@
+"""The conversion: what a notice says, and what becomes of the click it names."""

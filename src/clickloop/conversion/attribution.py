@@ -1,0 +1,265 @@
+"""Attribution: what a notice does to the conversions of its click. Pure; every outcome is a value."""
+
+import msgspec
+
+from clickloop.click.click import Click, Screening
+from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
+from clickloop.conversion.conversion import Conversion, Parameters
+from clickloop.conversion.notice import Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.status import Status
+from clickloop.conversion.terms import Terms
+from clickloop.macro import unreplaced_macro
+from clickloop.money import AmountFault, Money, currency_of, read_amount
+
+WAIT_MS = 10 * MINUTE_MS
+"""How long after its arrival a notice waits for a click that is still on its way."""
+FIRST_LOOK_MS = 100
+LONGEST_LOOK_MS = 30 * SECOND_MS
+
+_STATUS_FLAGS = frozenset({NoticeFlag.UNKNOWN_STATUS})
+_PAYOUT_FLAGS = frozenset(
+    {NoticeFlag.UNKNOWN_CURRENCY, NoticeFlag.CURRENCY_CONFLICT}
+    | {flag for flag in NoticeFlag if flag.startswith("payout_")}
+)
+
+
+class New(msgspec.Struct, frozen=True):
+    """The notice registers a conversion."""
+
+    conversion: Conversion
+    flags: tuple[NoticeFlag, ...]
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """The notice changes a conversion."""
+
+    before: Conversion
+    after: Conversion
+    flags: tuple[NoticeFlag, ...]
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The notice says nothing new. ``conversion`` differs from the known one at most in its turns."""
+
+    conversion: Conversion
+    flags: tuple[NoticeFlag, ...]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """The click is not here yet; look again at this moment, in Unix milliseconds."""
+
+    look_again_at: int
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The notice registers nothing, and why."""
+
+    reason: RefusalReason
+
+
+Attribution = New | Changed | Repeated | Waiting | Refused
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a conversion would stand if the notice registered one."""
+
+    conversion_id: str
+    is_first: bool
+    """Whether its click has no conversion yet."""
+
+
+class _Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a notice means by today's settings. ``payout`` is None where it names no readable one."""
+
+    status: Status
+    payout: Money | None
+    parameters: Parameters
+    flags: tuple[NoticeFlag, ...]
+
+
+def attribute(
+    notice: Notice,
+    click: Click | None,
+    known: Conversion | None,
+    terms: Terms,
+    place: Place,
+    now_ms: int,
+) -> Attribution:
+    """What a notice with a genuine click id does. ``known`` is the conversion of its (click id, txid), if there is one.
+
+    **Order.** Notices count in the order of their turns: by the moment of arrival at our door, then by notice id. The status is
+    that of the latest turn; the payout that of the latest turn that named a readable one. So a notice that is settled late
+    changes only what no later one has said, and any order of settling ends in the same status and payout: approved and
+    rejected in the same millisecond end by notice id; a ``lead`` that arrives after a ``rejected`` makes the conversion
+    pending again. Of params and events a late notice fills only those that stand empty.
+    The same turn again (a stored notice that is run again) replaces what it said.
+
+    **Repeats.** A change is another status (or way of counting it), status word, payout, network's conversion id, param or
+    event. Parameters that we do not know are kept with a change but make none, and neither does ``at``: the time of a
+    conversion is fixed when it is new.
+
+    **Refusals.** Token, address list, test mode and refusal of repeats hold for the public doors; by hand, API and upload are
+    the owner's. The click's lifetime bounds new conversions only: a chargeback of an old one is always taken.
+    """
+    if click is None:
+        return _wait_or_refuse(notice, now_ms)
+    refusal = _refusal(notice, click, known, terms)
+    if refusal is not None:
+        return Refused(refusal)
+    said = _said(notice, terms)
+    if known is None:
+        return New(_new(notice, click, said, terms, place, now_ms), said.flags)
+    return _again(notice, known, said, terms, now_ms)
+
+
+def _wait_or_refuse(notice: Notice, now_ms: int) -> Waiting | Refused:
+    """Looks again ever less often, in steps of the time that has passed, until the wait is over."""
+    ends_at = notice.at + WAIT_MS
+    if now_ms >= ends_at:
+        return Refused(RefusalReason.UNKNOWN_CLICK)
+    step = min(max(now_ms - notice.at, FIRST_LOOK_MS), LONGEST_LOOK_MS)
+    return Waiting(min(now_ms + step, ends_at))
+
+
+def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Terms) -> RefusalReason | None:
+    network = terms.network
+    if notice.door.is_public:
+        if not network.accepts_token(notice.token):
+            return RefusalReason.WRONG_TOKEN
+        if not network.accepts_address(notice.ip):
+            return RefusalReason.ADDRESS_NOT_ALLOWED
+        if network.test_only and click.screening != Screening.TEST:
+            return RefusalReason.TEST_ONLY
+    if known is None and notice.at - click.at > network.click_lifetime_days * DAY_MS:
+        return RefusalReason.EXPIRED_CLICK
+    return None
+
+
+def _said(notice: Notice, terms: Terms) -> _Said:
+    flags = list(notice.flags)
+    status = terms.statuses.of_word(notice.status_word)
+    if status is None:
+        status = terms.statuses.other
+        flags.append(NoticeFlag.UNKNOWN_STATUS)
+    payout = _payout(notice, terms, flags)
+    parameters = notice.parameters
+    if NoticeFlag.UNKNOWN_CURRENCY in flags and notice.currency_text:
+        others = {**parameters.others, "currency": notice.currency_text}
+        parameters = msgspec.structs.replace(parameters, others=others)
+    return _Said(status=status, payout=payout, parameters=parameters, flags=tuple(dict.fromkeys(flags)))
+
+
+def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | None:
+    """The amount that the notice names, in its currency; of an unknown one the currency stays empty, for no guess is made."""
+    if not notice.payout_text:
+        return None
+    amount = read_amount(notice.payout_text)
+    if isinstance(amount, AmountFault):
+        flags.append(NoticeFlag(f"payout_{amount}"))
+        return None
+    if amount.ambiguous:
+        flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
+    named = notice.currency_text
+    if named and unreplaced_macro(named):
+        flags.append(NoticeFlag.UNKNOWN_CURRENCY)
+        named = ""
+    if named and amount.currency and currency_of(named) != amount.currency:
+        flags.append(NoticeFlag.CURRENCY_CONFLICT)
+    named = named or amount.currency
+    if not named:
+        return Money(amount.micros, terms.default_currency)
+    currency = currency_of(named)
+    if currency is None:
+        flags.append(NoticeFlag.UNKNOWN_CURRENCY)
+    return Money(amount.micros, currency or "")
+
+
+def _default_payout(terms: Terms) -> Money:
+    """What a conversion pays that no notice named a readable payout for: the offer's fixed payout, or zero."""
+    return Money(terms.offer.payout_micros or 0, terms.default_currency)
+
+
+def _new(notice: Notice, click: Click, said: _Said, terms: Terms, place: Place, now_ms: int) -> Conversion:
+    return Conversion(
+        conversion_id=place.conversion_id,
+        click=click,
+        txid=notice.txid,
+        status=said.status,
+        status_word=notice.status_word,
+        payout=said.payout or _default_payout(terms),
+        payout_text=notice.payout_text,
+        flags=said.flags,
+        first_of_click=place.is_first,
+        test=click.screening == Screening.TEST,
+        parameters=said.parameters,
+        converted_at=notice.converted_at if notice.converted_at is not None else notice.at,
+        created_at=now_ms,
+        updated_at=now_ms,
+        version=1,
+        status_turn=notice.turn,
+        payout_turn=notice.turn if said.payout else "",
+    )
+
+
+def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms: int) -> Changed | Repeated | Refused:
+    turn = notice.turn
+    is_latest = turn >= known.status_turn
+    flags = said.flags if is_latest else (*said.flags, NoticeFlag.OUT_OF_ORDER)
+    status, word = (said.status, notice.status_word) if is_latest else (known.status, known.status_word)
+    payout, payout_text, payout_turn = known.payout, known.payout_text, known.payout_turn
+    if said.payout is not None and turn >= known.payout_turn:
+        payout, payout_text, payout_turn = said.payout, notice.payout_text, turn
+    elif said.payout is None and turn == known.status_turn and not known.payout_turn:
+        payout = _default_payout(terms)
+    parameters = _merged(known.parameters, said.parameters, is_latest)
+    after = msgspec.structs.replace(
+        known,
+        status=status,
+        status_word=word,
+        payout=payout,
+        payout_text=payout_text,
+        parameters=parameters,
+        flags=_flags_after(known, said, is_latest, payout_turn == turn),
+        updated_at=now_ms,
+        version=known.version + 1,
+        status_turn=max(turn, known.status_turn),
+        payout_turn=payout_turn,
+    )
+    if _counts_alike(status, known.status) and payout == known.payout:
+        if terms.network.refuse_duplicates and notice.door.is_public and turn != known.status_turn:
+            return Refused(RefusalReason.DUPLICATE)
+        if word == known.status_word and _telling(parameters) == _telling(known.parameters):
+            return Repeated(
+                msgspec.structs.replace(known, status_turn=after.status_turn, payout_turn=payout_turn), flags
+            )
+    return Changed(known, after, flags)
+
+
+def _counts_alike(one: Status, other: Status) -> bool:
+    return one.key == other.key and one.counts_as == other.counts_as
+
+
+def _merged(known: Parameters, said: Parameters, is_latest: bool) -> Parameters:
+    """Both, the later one's values over the earlier one's."""
+    under, over = (known, said) if is_latest else (said, known)
+    return Parameters(
+        conversion_id=over.conversion_id or under.conversion_id,
+        params=under.params | over.params,
+        events=under.events | over.events,
+        others=under.others | over.others,
+    )
+
+
+def _telling(parameters: Parameters) -> tuple[str, dict[int, str], dict[int, str]]:
+    """The part of the parameters whose change is a change of the conversion."""
+    return parameters.conversion_id, parameters.params, parameters.events
+
+
+def _flags_after(known: Conversion, said: _Said, is_latest: bool, is_payout_said: bool) -> tuple[str, ...]:
+    """The flags that still hold: those of the status and the payout go with what they were said of."""
+    gone: frozenset[str] = (_STATUS_FLAGS if is_latest else frozenset()) | (
+        _PAYOUT_FLAGS if is_payout_said else frozenset()
+    )
+    kept = [flag for flag in known.flags if flag not in gone]
+    added = [flag for flag in said.flags if is_latest or flag not in _STATUS_FLAGS]
+    return tuple(dict.fromkeys([*kept, *added]))

@@ -1,0 +1,42 @@
+"""A conversion that somebody states by hand, over the API or in a file, as the notice that it is."""
+
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from clickloop.conversion.notice import Door, RawNotice
+from clickloop.octets import octets_of
+
+
+class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stated. Texts as a network would send them; an empty one is not sent."""
+
+    click_id: str
+    payout: str = ""
+    status: str = ""
+    txid: str = ""
+    currency: str = ""
+    at: str = ""
+    """When it happened: ISO 8601 or Unix seconds."""
+    conversion_id: str = ""
+    params: dict[int, str] = {}
+    events: dict[int, str] = {}
+    disable_postback: bool = False
+
+
+def raw_notice_of(given: GivenConversion, door: Door, notice_id: str, now_ms: int, ip: str = "") -> RawNotice:
+    """The notice that a network would have sent to say the same; stored and read like one."""
+    pairs = {
+        "cid": given.click_id,
+        "payout": given.payout,
+        "status": given.status,
+        "txid": given.txid,
+        "currency": given.currency,
+        "at": given.at,
+        "conversion_id": given.conversion_id,
+        "disable_postback": "1" if given.disable_postback else "",
+        **{f"param{number}": value for number, value in given.params.items()},
+        **{f"event{number}": value for number, value in given.events.items()},
+    }
+    query = "&".join(f"{name}={quote_from_bytes(octets_of(value), safe='')}" for name, value in pairs.items() if value)
+    return RawNotice(notice_id=notice_id, at=now_ms, door=door, method="", query=query, ip=ip)

@@ -1,0 +1,174 @@
+"""Deciding which postbacks changes of conversions owe: every change with every rule gives one row in Conversions - Out."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.click.click_values import SetupNames
+from clickloop.conversion.conversion import Change
+from clickloop.macro import Chance
+from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.rule import Rule
+from clickloop.postback.values import conversion_values, ready_request
+from clickloop.store.ledger.postbacks import NewPostback, decided_before, insert_postbacks
+from clickloop.store.ledger.rules import (
+    CampaignAround,
+    LiveRule,
+    campaigns_around,
+    count_shares,
+    network_names,
+    offer_names,
+    rules_that_apply,
+    source_names,
+)
+from clickloop.store.ledger.traffic_sources import parameters_of
+
+NO_CAMPAIGN = CampaignAround("", "", False)
+ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
+
+Rows = tuple[tuple[str, str], ...]
+"""Lower-case parameter name and canonical macro of each row of a source."""
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """The set-up around some changes, read once for all of them."""
+
+    rules: tuple[LiveRule, ...]
+    campaigns: dict[int, CampaignAround]
+    sources: dict[int, str]
+    rows: dict[int, Rows]
+    offers: dict[int, str]
+    networks: dict[int, str]
+
+    def names_of(self, change: Change) -> SetupNames:
+        """What the set-up around a change's click is called."""
+        click = change.after.click
+        campaign = self.campaigns.get(click.campaign_id, NO_CAMPAIGN)
+        return SetupNames(
+            campaign_key=campaign.key,
+            campaign_name=campaign.name,
+            source_name=self.sources.get(click.source_id, ""),
+            offer_name=self.offers.get(click.offer_id, ""),
+            network_name=self.networks.get(click.network_id, ""),
+        )
+
+    def rules_of(self, change: Change) -> list[LiveRule]:
+        """The rules that apply to a change: of its source, of its campaign, of the whole instance."""
+        click = change.after.click
+        return [
+            live
+            for live in self.rules
+            if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
+        ]
+
+
+def owe_postbacks(
+    tx: Connection, changes: Sequence[Change], now_ms: int, new_id: Callable[[], str], chance: Chance | None = None
+) -> int:
+    """Decides every rule for every change and writes the decisions; answers how many postbacks are owed.
+
+    Call it in the transaction that writes the changes (promise 3), once for each change, in their order; then wake delivery.
+    """
+    if not changes:
+        return 0
+    around = read_surroundings(tx, changes)
+    if not around.rules:
+        return 0
+    known = _known_of(tx, changes)
+    counted = {live.rule.rule_id: live.counted for live in around.rules}
+    before = dict(counted)
+    new: list[NewPostback] = []
+    for change in changes:
+        for live in around.rules_of(change):
+            rule = live.rule
+            key = (change.after.conversion_id, rule.rule_id)
+            earlier = _earlier(known.get(key, []), counted[rule.rule_id], around, change)
+            postback = decide_rule(change, rule, earlier, around, now_ms, new_id(), chance)
+            known.setdefault(key, []).append(
+                postback.decision.reason if isinstance(postback.decision, Skipped) else None
+            )
+            counted[rule.rule_id] += postback.decision.counted
+            new.append(postback)
+    insert_postbacks(tx, new, now_ms)
+    more = {rule_id: number - before[rule_id] for rule_id, number in counted.items() if number != before[rule_id]}
+    count_shares(tx, more)
+    return sum(isinstance(postback.decision, Owed) for postback in new)
+
+
+def decide_rule(
+    change: Change,
+    rule: Rule,
+    earlier: Earlier,
+    around: Surroundings,
+    now_ms: int,
+    postback_id: str,
+    chance: Chance | None = None,
+) -> NewPostback:
+    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run."""
+    conversion = change.after
+    click = conversion.click
+    ready = ready_request(rule.request, around.rows.get(click.source_id, ()))
+    decision = owe(
+        change,
+        rule,
+        earlier,
+        uses_external_id=ready.uses_external_id,
+        now_ms=now_ms,
+        resolve=lambda: ready.resolve(
+            conversion_values(ready.names, conversion, rule, around.names_of(change), postback_id), now_ms, chance
+        ),
+    )
+    return NewPostback(
+        postback_id=postback_id,
+        conversion_id=conversion.conversion_id,
+        version=conversion.version,
+        rule_id=rule.rule_id,
+        click_id=click.click_id,
+        campaign_id=click.campaign_id,
+        source_id=click.source_id,
+        trigger=change.kind.value,
+        decision=decision,
+        lane=ready.lane if isinstance(decision, Owed) else "",
+    )
+
+
+def read_surroundings(tx: Connection, changes: Sequence[Change]) -> Surroundings:
+    """The rules that may apply to these changes, and the names around their clicks."""
+    clicks = [change.after.click for change in changes]
+    source_ids = sorted({click.source_id for click in clicks})
+    campaign_ids = sorted({click.campaign_id for click in clicks})
+    rules = tuple(rules_that_apply(tx, source_ids, campaign_ids))
+    if not rules:
+        return Surroundings((), {}, {}, {}, {}, {})
+    rows = {
+        source_id: tuple((row.parameter.lower(), ROW_MACROS[row.number]) for row in parameters)
+        for source_id, parameters in parameters_of(tx, source_ids).items()
+    }
+    return Surroundings(
+        rules,
+        campaigns_around(tx, campaign_ids),
+        source_names(tx, source_ids),
+        rows,
+        offer_names(tx, {click.offer_id for click in clicks}),
+        network_names(tx, {click.network_id for click in clicks}),
+    )
+
+
+def _known_of(tx: Connection, changes: Sequence[Change]) -> dict[tuple[str, int], list[SkipReason | None]]:
+    """The earlier decisions by conversion and rule, in order; None: owed. New conversions have none."""
+    older = sorted({change.after.conversion_id for change in changes if change.before is not None})
+    known: dict[tuple[str, int], list[SkipReason | None]] = {}
+    for decided in decided_before(tx, older):
+        known.setdefault((decided.conversion_id, decided.rule_id), []).append(decided.reason)
+    return known
+
+
+def _earlier(decisions: list[SkipReason | None], counted: int, around: Surroundings, change: Change) -> Earlier:
+    campaign = around.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
+    return Earlier(
+        owed=decisions.count(None),
+        skipped=frozenset(reason for reason in decisions if reason is not None),
+        counted=counted,
+        source_rules_off=campaign.source_rules_off,
+    )

@@ -1,0 +1,30 @@
+"""The macro language of all templates: offer, landing and postback URLs, headers and bodies.
+
+``{name}`` or ``{name|filter:argument|filter}``. Names match case-insensitively; a known macro without a value is empty,
+an unknown one stays as it stands. A template is parsed once (``parse``), rendered often (``Template.render``) and
+checked when it is saved (``check``). What stands in a value is never expanded.
+"""
+
+from clickloop.macro.checking import Finding, FindingCode, Severity, check
+from clickloop.macro.filters import FILTERS, Chance, FilterInfo
+from clickloop.macro.known import KNOWN, Group, Macro
+from clickloop.macro.place import Place
+from clickloop.macro.template import Template, parse
+from clickloop.macro.unreplaced import unreplaced_macro
+
+__all__ = [
+    "FILTERS",
+    "KNOWN",
+    "Chance",
+    "FilterInfo",
+    "Finding",
+    "FindingCode",
+    "Group",
+    "Macro",
+    "Place",
+    "Severity",
+    "Template",
+    "check",
+    "parse",
+    "unreplaced_macro",
+]

@@ -1,0 +1,223 @@
+"""Checks a template when it is saved: what would be sent wrong, said for people, with a remedy."""
+
+import difflib
+import enum
+import re
+from collections.abc import Collection, Iterator, Mapping
+
+import msgspec
+
+from clickloop.macro.filters import NAMES
+from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
+from clickloop.macro.place import Place
+from clickloop.macro.template import Braces, Fault, read, resolve
+
+
+class Severity(enum.StrEnum):
+    """An error refuses the template; a warning is shown and the template saved."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class FindingCode(enum.StrEnum):
+    """What a check can find. The closed list."""
+
+    UNKNOWN_MACRO = "unknown_macro"
+    UNKNOWN_FILTER = "unknown_filter"
+    WRONG_ARGUMENT = "wrong_argument"
+    MACRO_IN_AUTHORITY = "macro_in_authority"
+    EXTERNAL_ID_MISSING = "external_id_missing"
+    OTHER_STYLE = "other_style"
+    ENCODED_BRACES = "encoded_braces"
+    NO_VALUE_YET = "no_value_yet"
+    ROW_OFF = "row_off"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong. ``text`` stands at ``position`` (characters from the start) of the template."""
+
+    code: FindingCode
+    severity: Severity
+    position: int
+    text: str
+    sentence: str
+    remedy: str
+
+
+# Ends before path, query and fragment; a backslash counts as browsers count it.
+_AUTHORITY = re.compile(r"[^/?#\\]*(?:[/\\]{2,}[^/?#\\]*)?")
+_ENCODED = re.compile(r"%7B([A-Za-z_][A-Za-z0-9_.|:\-]{0,63})%7D", re.IGNORECASE)
+_OTHER_ANYWHERE = re.compile(r"__[A-Z][A-Z0-9_]{1,40}?__(?![A-Za-z0-9_])")
+_OTHER_AS_VALUE = re.compile(
+    r"(?<=[=/])(?:\[{1,2}=?[A-Za-z_]\w{0,63}=?\]{1,2}|%[A-Za-z_]\w{1,63}%"
+    r"|#{1,2}[A-Za-z_]\w{0,63}(?:\([a-z]{1,20}\))?#{1,2}|@[A-Za-z_]\w{0,63}@)(?=[&/#;?\s]|$)",
+    re.ASCII,
+)
+_LONGEST_COMPARED = 60
+_MOST_FINDINGS = 100
+_OTHER_SENTENCE = "{} is a macro of another system; nobody here replaces it."
+
+
+def check(
+    text: str,
+    rows: Mapping[str, str] = {},
+    place: Place = Place.URL,
+    *,
+    wants_external_id: bool = False,
+    at_click: bool = False,
+    off: Collection[str] = (),
+) -> tuple[Finding, ...]:
+    """All findings, in order of position. Never raises; no findings: nothing to say.
+
+    ``rows`` as for ``parse``; ``wants_external_id``: for the URL of a traffic source's postback; ``at_click``: for an
+    offer or landing URL, which is filled in before there is a conversion; ``off``: canonical names of the rows whose
+    slider is off. Stops looking at macros after 100 findings.
+    """
+    findings: list[Finding] = []
+    authority_end = _authority_end(text) if place is Place.URL else 0
+    for braces in read(text, rows):
+        if len(findings) >= _MOST_FINDINGS:
+            break
+        whole = text[braces.start : braces.end]
+        if braces.start < authority_end:
+            findings.append(_in_authority(braces, whole))
+        if braces.fault is not None:
+            findings.append(_faulty(braces, whole, rows))
+            continue
+        if at_click and not BY_NAME[braces.name].at_click:
+            findings.append(_no_value_yet(braces, whole))
+        if braces.name in off:
+            findings.append(_row_off(braces, whole))
+        if text[braces.start - 1 : braces.start] == "$" and place in (Place.URL, Place.FORM):
+            findings.append(_dollar(braces, whole))
+    findings += _other_styles(text, place)
+    if wants_external_id and not any(braces.name == "externalid" for braces in read(text, rows)):
+        findings.append(_external_id_missing(len(text)))
+    return tuple(sorted(findings, key=lambda finding: finding.position))
+
+
+def _authority_end(text: str) -> int:
+    found = _AUTHORITY.match(text)
+    return found.end() if found else 0
+
+
+def _in_authority(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.MACRO_IN_AUTHORITY,
+        Severity.ERROR,
+        braces.start,
+        whole,
+        f"{whole} stands in the scheme, user, host or port of the URL, where a value could send the request elsewhere.",
+        "Write scheme and host out; macros may stand in path, query and fragment.",
+    )
+
+
+def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
+    if braces.fault is Fault.OTHER_STYLE:
+        meant = resolve(braces.detail.strip(), rows)
+        remedy = (
+            f"Write {{{meant[0]}}}."
+            if meant
+            else "Replace it by one of the macros listed here, or by the value itself."
+        )
+        sentence, code = _OTHER_SENTENCE.format(whole), FindingCode.OTHER_STYLE
+    elif braces.fault is Fault.UNKNOWN_FILTER:
+        near = difflib.get_close_matches(braces.detail[:_LONGEST_COMPARED], NAMES, 1)
+        code, sentence = FindingCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it stands."
+        remedy = f"Did you mean |{near[0]}?" if near else f"The filters are {', '.join(sorted(NAMES))}."
+    elif braces.fault is Fault.WRONG_ARGUMENT:
+        code, sentence = FindingCode.WRONG_ARGUMENT, f"{whole} has a wrong argument and is left as it stands."
+        remedy = f"{braces.detail[:1].upper()}{braces.detail[1:]}."
+    else:
+        code, sentence = FindingCode.UNKNOWN_MACRO, f"{whole} is not known and is left as it stands."
+        remedy = _remedy_for_name(braces.detail.strip(), rows)
+    return Finding(code, Severity.WARNING, braces.start, whole, sentence, remedy)
+
+
+def _remedy_for_name(name: str, rows: Mapping[str, str]) -> str:
+    stem, colon, argument = name.partition(":")
+    if colon and resolve(stem, rows) and "=" in argument:
+        return f"Write {{{stem}|map:{','.join(argument.replace(',', ' ').split())}}}."
+    near = nearest_name(name, rows)
+    return (
+        f"Did you mean {{{near}}}?"
+        if near
+        else "Choose a macro from the list, or leave it if the receiver wants it as it is."
+    )
+
+
+def nearest_name(name: str, rows: Mapping[str, str]) -> str | None:
+    """The known spelling most like ``name``: a row's own or a canonical one; None when nothing is near."""
+    if len(name) > _LONGEST_COMPARED:
+        return None
+    key = name.lower()
+    for spelling in (key.strip("_! ").replace("-", "_"), key.replace("_", "").replace("-", "").replace(" ", "")):
+        if resolve(spelling, rows):
+            return _for_people(spelling, rows)
+    near = difflib.get_close_matches(key, (*BY_NAME, *rows, *CANONICAL_OF_ALIAS), 1, 0.7)
+    return _for_people(near[0], rows) if near else None
+
+
+def _for_people(spelling: str, rows: Mapping[str, str]) -> str:
+    """The canonical name, but a row by its own parameter rather than as ``token7``."""
+    meant = resolve(spelling, rows)
+    return spelling if meant is None or (spelling in rows and meant[0].startswith("token")) else meant[0]
+
+
+def _no_value_yet(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.NO_VALUE_YET,
+        Severity.WARNING,
+        braces.start,
+        whole,
+        f"{whole} belongs to a conversion; when the visitor is redirected it is still empty.",
+        "Remove it here; use it in a postback.",
+    )
+
+
+def _row_off(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.ROW_OFF,
+        Severity.WARNING,
+        braces.start,
+        whole,
+        f"{whole} is a parameter whose tracking is off, so it is always empty.",
+        "Switch the parameter's slider on, or remove the macro.",
+    )
+
+
+def _dollar(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.OTHER_STYLE,
+        Severity.WARNING,
+        braces.start - 1,
+        f"${whole}",
+        f"The dollar sign before {whole} stays, so the receiver gets it before the value.",
+        f"Write {whole} without the dollar sign.",
+    )
+
+
+def _other_styles(text: str, place: Place) -> Iterator[Finding]:
+    styles = (_OTHER_ANYWHERE, _OTHER_AS_VALUE) if place in (Place.URL, Place.FORM) else (_OTHER_ANYWHERE,)
+    for style in styles:
+        for found in style.finditer(text):
+            remedy = "Replace it by one of the macros listed here, or by the value itself."
+            sentence = _OTHER_SENTENCE.format(found[0])
+            yield Finding(FindingCode.OTHER_STYLE, Severity.WARNING, found.start(), found[0], sentence, remedy)
+    for found in _ENCODED.finditer(text):
+        sentence = f"{found[0]} has its braces percent-encoded, so it is sent as it stands."
+        yield Finding(
+            FindingCode.ENCODED_BRACES, Severity.WARNING, found.start(), found[0], sentence, f"Write {{{found[1]}}}."
+        )
+
+
+def _external_id_missing(position: int) -> Finding:
+    return Finding(
+        FindingCode.EXTERNAL_ID_MISSING,
+        Severity.WARNING,
+        position,
+        "",
+        "The URL does not carry {externalid}, so the source cannot tell which click converted.",
+        "Put {externalid} where the source expects its own click id.",
+    )

@@ -1,0 +1,230 @@
+"""A template: parsed once, rendered in about a microsecond.
+
+One parser reads for ``parse`` and for ``checking.check``. ``{{name}}`` and ``${NAME}`` in capitals are other systems'
+macros and stay as they stand; ``${payout}`` is a dollar sign and our macro. Of a name, the canonical spelling wins over
+a row of the source, and a row over an alias. Also understood: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``,
+Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and ``{random}``.
+"""
+
+import enum
+import random
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from clickloop.macro.filters import NAMES, Apply, Chance, Expected, build
+from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
+from clickloop.macro.place import Place, json_value, without_line_breaks
+
+_BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
+_NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
+_TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
+_STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
+_LONGEST_NAME = 300
+
+
+class Fault(enum.Enum):
+    """Why a pair of braces is left untouched."""
+
+    UNKNOWN_NAME = "unknown_name"
+    UNKNOWN_FILTER = "unknown_filter"
+    WRONG_ARGUMENT = "wrong_argument"
+    OTHER_STYLE = "other_style"
+
+
+class Braces(msgspec.Struct, frozen=True):
+    """What stands at ``text[start:end]``: a macro by its canonical ``name``, or what looks like one, with its fault.
+
+    ``detail`` names what is faulty: the name, the filter, or the sentence about the argument.
+    """
+
+    start: int
+    end: int
+    name: str = ""
+    filters: tuple[Apply, ...] = ()
+    raw: bool = False
+    fault: Fault | None = None
+    detail: str = ""
+
+
+class Slot(msgspec.Struct, frozen=True):
+    """The place of a macro among the pieces. ``quoted``: whether it stands inside a string, if the template is JSON."""
+
+    index: int
+    name: str
+    filters: tuple[Apply, ...]
+    raw: bool
+    quoted: bool
+
+
+class Template(msgspec.Struct, frozen=True, eq=False):
+    """A parsed template. Make it with ``parse``."""
+
+    text: str
+    names: tuple[str, ...]
+    """Canonical names of the macros in it, each once, in order."""
+    unknown: tuple[str, ...]
+    """What looks like a macro and is left untouched: between its braces, or whole where it is in another style."""
+    pieces: tuple[str, ...]
+    """The texts between the macros, and an empty text at each macro's index."""
+    plain: tuple[tuple[int, str], ...]
+    """Index and name of the macros that only need encoding."""
+    special: tuple[Slot, ...]
+    """The other macros."""
+    slots: tuple[Slot, ...]
+    """All macros."""
+
+    def render(self, values: Mapping[str, str], place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+        """The template with its macros filled in, encoded for ``place``.
+
+        ``values``: canonical name to text in the form of ``octets.text_of``; missing and empty are the same. ``now_ms``
+        is what ``{now}`` says unless ``values`` does. Without ``chance`` the machine's is used. Never raises.
+        """
+        if place.looks_around:
+            return self._render_looking_around(values, place, now_ms, chance)
+        pieces = [*self.pieces]
+        for index, name in self.plain:
+            value = values.get(name)
+            if value:
+                pieces[index] = value if value.isalnum() and value.isascii() else place.encode(value)
+        for slot in self.special:
+            value = _filtered(slot, values, now_ms, chance)
+            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+        return "".join(pieces)
+
+    def _render_looking_around(
+        self, values: Mapping[str, str], place: Place, now_ms: int, chance: Chance | None
+    ) -> str:
+        pieces = [*self.pieces]
+        for slot in self.slots:
+            value = _filtered(slot, values, now_ms, chance)
+            if slot.raw:
+                pieces[slot.index] = place.encode_raw(value)
+            elif place is Place.JSON and not slot.quoted:
+                pieces[slot.index] = json_value(value)
+            else:
+                pieces[slot.index] = place.encode(value)
+        rendered = "".join(pieces)
+        return without_line_breaks(rendered) if place is Place.HEADER else rendered
+
+
+def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
+    """The template in ``text``. Never raises; linear in the length of the text.
+
+    ``rows``: lower-cased parameter name of each row of the source to the canonical macro, ``token3`` or ``externalid``.
+    """
+    pieces: list[str] = []
+    slots: list[Slot] = []
+    unknown: list[str] = []
+    done, quoted = 0, False
+    for braces in read(text, rows):
+        if braces.fault is not None:
+            whole = text[braces.start : braces.end]
+            unknown.append(whole if braces.fault is Fault.OTHER_STYLE else whole[1:-1])
+            continue
+        before = text[done : braces.start]
+        quoted ^= sum(mark == '"' for mark in _STRING_MARK.findall(before)) % 2 == 1
+        pieces += (before, "")
+        slots.append(Slot(len(pieces) - 1, braces.name, braces.filters, braces.raw, quoted))
+        done = braces.end
+    pieces.append(text[done:])
+    return Template(
+        text=text,
+        names=tuple(dict.fromkeys(slot.name for slot in slots)),
+        unknown=tuple(dict.fromkeys(unknown)),
+        pieces=tuple(pieces),
+        plain=tuple((slot.index, slot.name) for slot in slots if not _is_special(slot)),
+        special=tuple(slot for slot in slots if _is_special(slot)),
+        slots=tuple(slots),
+    )
+
+
+def _is_special(slot: Slot) -> bool:
+    return slot.raw or bool(slot.filters) or slot.name == "now"
+
+
+def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
+    """Every macro in the text, and all that looks like one. Other braces (JSON's, CSS's) are passed over."""
+    for found in _BRACES.finditer(text):
+        start, end, whole = found.start(), found.end(), found[0]
+        if whole.startswith("{{"):
+            if _NAME.fullmatch(whole, 2, len(whole) - 2):
+                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-2])
+            continue
+        if whole.startswith("${"):
+            if whole.upper() == whole and _NAME.fullmatch(whole, 2, len(whole) - 1):
+                yield Braces(start, end, fault=Fault.OTHER_STYLE, detail=whole[2:-1])
+                continue
+            start += 1
+        braces = _read_one(text[start + 1 : end - 1], start, end, rows)
+        if braces is not None:
+            yield braces
+
+
+def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Braces | None:
+    """What ``{inside}`` is; None when it does not even look like a macro."""
+    name, *filter_texts = inside.split("|")
+    if len(name) > _LONGEST_NAME:
+        return None
+    meant = resolve(name, rows)
+    if meant is None:
+        stem, colon, _ = name.partition(":")
+        if not _NAME.fullmatch(name) and not (colon and resolve(stem, rows)):
+            return None
+        return Braces(start, end, fault=Fault.UNKNOWN_NAME, detail=name)
+    canonical, implied = meant
+    filters: list[Apply] = []
+    raw = False
+    for filter_text in (*implied, *filter_texts):
+        filter_name, colon, argument = filter_text.partition(":")
+        filter_name = filter_name.strip().lower()
+        if filter_name not in NAMES:
+            return Braces(start, end, fault=Fault.UNKNOWN_FILTER, detail=filter_name)
+        if filter_name == "raw" and not colon:
+            raw = True
+            continue
+        applied = (
+            Expected("raw takes no argument")
+            if filter_name == "raw"
+            else build(filter_name, argument if colon else None)
+        )
+        if isinstance(applied, Expected):
+            return Braces(start, end, fault=Fault.WRONG_ARGUMENT, detail=applied.sentence)
+        filters.append(applied)
+    return Braces(start, end, canonical, tuple(filters), raw)
+
+
+def resolve(name: str, rows: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
+    """The canonical name that a spelling means, and the filters it implies; None when it is unknown."""
+    key = name.lower()
+    if key in BY_NAME:
+        return key, ()
+    canonical = rows.get(key) or CANONICAL_OF_ALIAS.get(key)
+    if canonical is not None:
+        return canonical, ()
+    if key == "random" or key.startswith("random:"):
+        return "now", (key,)
+    if key.startswith("var:"):
+        canonical = rows.get(key[4:])
+        return None if canonical is None else (canonical, ())
+    if key.startswith("_") and not key.startswith("__"):
+        meant = resolve(key[1:], rows)
+        return None if meant is None else (meant[0], (*meant[1], "raw"))
+    token = _TOKEN_MD5.fullmatch(key)
+    if token is not None and f"token{token[1]}" in BY_NAME:
+        return f"token{token[1]}", ("md5",)
+    return None
+
+
+def _filtered(slot: Slot, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
+    value = values.get(slot.name) or ""
+    if not value and slot.name == "now":
+        value = str(now_ms // 1000)
+    for apply in slot.filters:
+        value = apply(value, chance or _machine_chance)
+    return value
+
+
+def _machine_chance() -> int:
+    return random.getrandbits(64)

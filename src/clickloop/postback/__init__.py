@@ -1,0 +1,1 @@
+"""The postback: what is owed to whom, and trying until it is delivered."""

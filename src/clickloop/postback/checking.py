@@ -1,0 +1,202 @@
+"""Checking a rule when it is saved: what would be sent wrong, as faults of a closed list, each with its field."""
+
+import enum
+import re
+from collections.abc import Collection
+
+import msgspec
+
+from clickloop.macro import FindingCode, Place, check, parse
+from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Rule
+from clickloop.postback.target import MAX_URL, TargetFault, target_of
+from clickloop.postback.values import ready_request
+
+MAX_NAME = 200
+MAX_HEADERS = 50
+MAX_HEADER_VALUE = 4_000
+MAX_BODY = 65_536
+MAX_SUCCESS_TEXT = 1_000
+MAX_EVERY_NTH = 1_000
+MAX_DELAY_SECONDS = 30 * 86_400
+MAX_ATTEMPTS = 30
+MAX_WAIT_SECONDS = 7 * 86_400
+MAX_AMOUNT_MICROS = 10**18
+
+FORBIDDEN_HEADERS = frozenset(
+    (
+        *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection"),
+        *("proxy-authorization", "te", "trailer", "upgrade", "expect", "accept-encoding", "user-agent"),
+        "x-clickloop-attempt",
+    )
+)
+"""Headers that belong to the sender: they frame the request or name it."""
+
+
+class RuleFault(enum.Enum):
+    """What can be wrong with a rule; the value is the sentence for people. A closed list."""
+
+    NAME_MISSING = "The rule has no name."
+    NAME_TOO_LONG = f"The name is longer than {MAX_NAME} characters."
+    TWO_OWNERS = "The rule belongs to a source and to a campaign: choose one, or neither for the whole instance."
+    URL_MISSING = "The URL is missing."
+    URL_TOO_LONG = TargetFault.TOO_LONG.value
+    URL_CHARACTER = TargetFault.CHARACTER.value
+    URL_SCHEME = TargetFault.SCHEME.value
+    URL_CREDENTIALS = TargetFault.CREDENTIALS.value
+    URL_HOST = TargetFault.HOST.value
+    URL_PORT = TargetFault.PORT.value
+    URL_FRAGMENT = TargetFault.FRAGMENT.value
+    URL_MACRO_IN_AUTHORITY = (
+        "A macro stands in the URL's scheme, user, host or port, where a value could redirect the request."
+    )
+    URL_OWN_HOST = "The URL leads to this tracker itself."
+    HEADER_NAME = "A header's name is empty or holds characters that a name may not hold."
+    HEADER_FORBIDDEN = "A header is one that only the sender may set."
+    HEADER_TWICE = "A header is given twice."
+    HEADER_CHARACTER = "A header's value holds a control character."
+    HEADER_TOO_LONG = f"A header's value is longer than {MAX_HEADER_VALUE} characters."
+    TOO_MANY_HEADERS = f"There are more than {MAX_HEADERS} headers."
+    BODY_TOO_LONG = f"The body is longer than {MAX_BODY} characters."
+    BODY_WITHOUT_KIND = "There is a body, but its kind is none: choose form, JSON or text."
+    BODY_WITH_GET = "A GET request carries no body: choose POST or PUT."
+    BODY_NOT_JSON = "The body is not valid JSON once its macros are filled in."
+    STATUS_UNKNOWN = "A status is not one of yours."
+    MINIMUM_OUT_OF_RANGE = "The minimum payout is out of range."
+    EVERY_NTH_OUT_OF_RANGE = f"The share is out of range: every 1st to every {MAX_EVERY_NTH}th."
+    DELAY_OUT_OF_RANGE = "The delay is out of range: 0 seconds to 30 days."
+    PERCENT_OUT_OF_RANGE = "The reported share of the payout is out of range: 0 to 100 percent."
+    SUCCESS_TOO_LONG = f"A text to look for in the answer is longer than {MAX_SUCCESS_TEXT} characters."
+    SCHEDULE_TOO_LONG = f"The schedule has more than {MAX_ATTEMPTS} attempts."
+    SCHEDULE_OUT_OF_RANGE = "A wait of the schedule is out of range: 1 second to 7 days."
+
+    @property
+    def code(self) -> str:
+        """The stable code for programs."""
+        return self.name.lower()
+
+
+class FaultFound(msgspec.Struct, frozen=True):
+    """A fault and where it is: ``request.url``, ``request.headers.2.value``."""
+
+    field: str
+    fault: RuleFault
+    detail: str = ""
+    """The value at fault, where that helps."""
+
+
+_URL_FAULTS = {fault: RuleFault[f"URL_{fault.name}"] for fault in TargetFault}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def check_rule(rule: Rule, statuses: Collection[str], own_hosts: Collection[str] = ()) -> tuple[FaultFound, ...]:
+    """All that is wrong with a rule; nothing: it may be saved.
+
+    ``statuses``: keys of the user's statuses. ``own_hosts``: hosts that reach this tracker, lower case, with port if any.
+    """
+    found = [*_check_owner(rule), *check_request(rule.request, own_hosts), *_check_conditions(rule, statuses)]
+    found += [
+        FaultFound(f"success.{field}", RuleFault.SUCCESS_TOO_LONG)
+        for field in ("must_contain", "must_not_contain")
+        if len(getattr(rule.success, field)) > MAX_SUCCESS_TEXT
+    ]
+    if rule.schedule.attempts > MAX_ATTEMPTS:
+        found.append(FaultFound("schedule", RuleFault.SCHEDULE_TOO_LONG))
+    if any(not 1 <= wait <= MAX_WAIT_SECONDS for wait in rule.schedule.waits_seconds):
+        found.append(FaultFound("schedule", RuleFault.SCHEDULE_OUT_OF_RANGE))
+    return tuple(found)
+
+
+def check_request(request: RequestTemplate, own_hosts: Collection[str] = ()) -> tuple[FaultFound, ...]:
+    """All that is wrong with a request template."""
+    found = [*_check_url(request.url, own_hosts)]
+    if len(request.headers) > MAX_HEADERS:
+        found.append(FaultFound("request.headers", RuleFault.TOO_MANY_HEADERS))
+    seen: set[str] = set()
+    for at, header in enumerate(request.headers[:MAX_HEADERS]):
+        found += _check_header(header, f"request.headers.{at}", seen)
+    fault = _body_fault(request)
+    if fault is not None:
+        found.append(FaultFound("request.body", fault))
+    return tuple(found)
+
+
+def _check_owner(rule: Rule) -> list[FaultFound]:
+    found = []
+    if not rule.name.strip():
+        found.append(FaultFound("name", RuleFault.NAME_MISSING))
+    if len(rule.name) > MAX_NAME:
+        found.append(FaultFound("name", RuleFault.NAME_TOO_LONG))
+    if rule.source_id is not None and rule.campaign_id is not None:
+        found.append(FaultFound("campaign_id", RuleFault.TWO_OWNERS))
+    return found
+
+
+def _check_url(url: str, own_hosts: Collection[str]) -> list[FaultFound]:
+    """The URL as written, its macros standing for one harmless character, through the parser that sending uses."""
+    if not url:
+        return [FaultFound("request.url", RuleFault.URL_MISSING)]
+    if len(url) > MAX_URL:
+        return [FaultFound("request.url", RuleFault.URL_TOO_LONG)]
+    if any(finding.code is FindingCode.MACRO_IN_AUTHORITY for finding in check(url)):
+        return [FaultFound("request.url", RuleFault.URL_MACRO_IN_AUTHORITY)]
+    template = parse(url)
+    target = target_of(template.render(dict.fromkeys(template.names, "0"), Place.URL, 0, lambda: 0))
+    if isinstance(target, TargetFault):
+        return [FaultFound("request.url", _URL_FAULTS[target])]
+    if target.host in own_hosts or target.authority in own_hosts or target.lane in own_hosts:
+        return [FaultFound("request.url", RuleFault.URL_OWN_HOST, target.authority)]
+    return []
+
+
+def _check_header(header: Header, field: str, seen: set[str]) -> list[FaultFound]:
+    found = []
+    name = header.name.lower()
+    if not _TOKEN.fullmatch(header.name):
+        found.append(FaultFound(f"{field}.name", RuleFault.HEADER_NAME, header.name[:100]))
+    elif name in FORBIDDEN_HEADERS:
+        found.append(FaultFound(f"{field}.name", RuleFault.HEADER_FORBIDDEN, header.name))
+    elif name in seen:
+        found.append(FaultFound(f"{field}.name", RuleFault.HEADER_TWICE, header.name))
+    seen.add(name)
+    if _CONTROL.search(header.value):
+        found.append(FaultFound(f"{field}.value", RuleFault.HEADER_CHARACTER))
+    if len(header.value) > MAX_HEADER_VALUE:
+        found.append(FaultFound(f"{field}.value", RuleFault.HEADER_TOO_LONG))
+    return found
+
+
+def _body_fault(request: RequestTemplate) -> RuleFault | None:
+    if len(request.body) > MAX_BODY:
+        return RuleFault.BODY_TOO_LONG
+    if request.body and request.body_kind is BodyKind.NONE:
+        return RuleFault.BODY_WITHOUT_KIND
+    if request.body_kind is not BodyKind.NONE and request.method is Method.GET:
+        return RuleFault.BODY_WITH_GET
+    if request.body_kind is BodyKind.JSON:
+        names = ready_request(request).body.names
+        body = parse(request.body).render(dict.fromkeys(names, "0"), Place.JSON, 0, lambda: 0)
+        try:
+            msgspec.json.decode(body)
+        except (msgspec.DecodeError, RecursionError):
+            return RuleFault.BODY_NOT_JSON
+    return None
+
+
+def _check_conditions(rule: Rule, statuses: Collection[str]) -> list[FaultFound]:
+    conditions = rule.conditions
+    found = [
+        FaultFound(f"conditions.statuses.{at}", RuleFault.STATUS_UNKNOWN, key[:100])
+        for at, key in enumerate(conditions.statuses)
+        if key not in statuses
+    ]
+    minimum = conditions.minimum_payout_micros
+    if minimum is not None and abs(minimum) > MAX_AMOUNT_MICROS:
+        found.append(FaultFound("conditions.minimum_payout_micros", RuleFault.MINIMUM_OUT_OF_RANGE))
+    if not 1 <= conditions.every_nth <= MAX_EVERY_NTH:
+        found.append(FaultFound("conditions.every_nth", RuleFault.EVERY_NTH_OUT_OF_RANGE))
+    if not 0 <= conditions.delay_seconds <= MAX_DELAY_SECONDS:
+        found.append(FaultFound("conditions.delay_seconds", RuleFault.DELAY_OUT_OF_RANGE))
+    if not 0 <= conditions.payout_percent <= 100:
+        found.append(FaultFound("conditions.payout_percent", RuleFault.PERCENT_OUT_OF_RANGE))
+    return found

@@ -1,0 +1,298 @@
+"""Delivery: the worker that claims due postbacks, sends them and writes down what became of them, as plain loops.
+
+A claim takes a lease with a fencing token and writes the attempt's row before the request leaves; a write with a token that has
+been taken over touches nothing. Whatever is claimed and not finished is looked at again when its lease ends.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, wall_clock
+from clickloop.postback.retry import Again, Delivered, Outcome, PauseRule, Result, Trouble, decide, fault_of
+from clickloop.postback.rule import Request
+from clickloop.postback.work import Ended, Job, PostbackStore
+
+_log = logging.getLogger(__name__)
+_Answer = TypeVar("_Answer")
+
+Send = Callable[[Request, int], Coroutine[Any, Any, Outcome]]
+"""Makes one attempt, as ``sending.Sender.send`` does."""
+
+JUMP_MS = 2_000
+"""The wall clock jumped when it went this much further, or less far, than time did."""
+ERROR_CHARACTERS = 500
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is under way at once, and how often is looked."""
+
+    connections: int = 200
+    """Requests under way at once."""
+    queue: int = 400
+    """Claimed postbacks that wait for a connection."""
+    held: int = 2_000
+    """Claimed postbacks whose outcome is not yet written."""
+    batch: int = 200
+    """The most that one claim or one write takes."""
+    lease_seconds: float = 60
+    deadline_seconds: float = 10
+    """Of one attempt; nothing is sent that could outlive its lease."""
+    write_after_seconds: float = 0.05
+    """Outcomes are gathered at most so long before they are written."""
+    look_seconds: float = 5
+    """At the latest after this long it is looked whether something is due, or a lease has ended."""
+    error_seconds: float = 1
+    """How long to wait when the store failed."""
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Delivery:
+    """One worker: ``run`` it in an event loop; ``wake`` and ``stop`` may be called from any thread."""
+
+    def __init__(
+        self,
+        store: PostbackStore,
+        send: Send,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        alone: bool = True,
+        clock: Clock = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """``alone``: no other worker delivers from this store, so every lease found at the start is a dead one's."""
+        self._store = store
+        self._send = send
+        self._limits = limits
+        self._alone = alone
+        self._clock = clock
+        self._monotonic = monotonic
+        self._chance = chance
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ledger: ThreadPoolExecutor | None = None
+        self._stopping = False
+        self._due = asyncio.Event()
+        self._room = asyncio.Event()
+        self._some_ended = asyncio.Event()
+        self._batch_full = asyncio.Event()
+        self._quit = asyncio.Event()
+        self._queue: asyncio.Queue[tuple[Job, float] | None] = asyncio.Queue()
+        self._all_sent = False
+        self._held = 0
+        self._ended: list[Ended] = []
+        self._unsent: list[Job] = []
+        self._watched: tuple[int, float] | None = None
+
+    def wake(self) -> None:
+        """Says that something is owed, so that it leaves at once. From any thread; without effect when not running."""
+        self._tell(self._due)
+
+    def stop(self) -> None:
+        """Asks ``run`` to claim no more, finish what is under way, write it down, and return. From any thread."""
+        self._stopping = True
+        for event in (self._due, self._room, self._quit):
+            self._tell(event)
+
+    async def run(self) -> None:
+        """Delivers until ``stop``. It returns within about one deadline and a write; a failing store is waited for."""
+        self._loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "delivery-ledger") as self._ledger:
+            await self._start()
+            senders = [asyncio.create_task(self._send_loop()) for _ in range(self._limits.connections)]
+            writer = asyncio.create_task(self._write_loop())
+            rescuer = asyncio.create_task(self._rescue_loop())
+            try:
+                await self._claim_loop()
+            finally:
+                self._stopping = True
+                self._drop_queue()
+                for _ in senders:
+                    self._queue.put_nowait(None)
+                await asyncio.gather(*senders)
+                self._all_sent = True
+                for event in (self._quit, self._some_ended, self._batch_full):
+                    event.set()
+                await asyncio.gather(writer, rescuer)
+                self._loop = None
+
+    def _tell(self, event: asyncio.Event) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(event.set)
+
+    async def _call(self, ask: Callable[..., _Answer], *given: object) -> _Answer:
+        """Asks the store in its thread; the loop goes on meanwhile."""
+        assert self._loop is not None
+        return await self._loop.run_in_executor(self._ledger, ask, *given)
+
+    async def _start(self) -> None:
+        """Corrects the moments if the clock was set back while we were away, and takes over what a dead worker left."""
+        while not self._stopping:
+            try:
+                now_ms = self._clock()
+                latest_ms = await self._call(self._store.latest_moment)
+                if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
+                    _log.warning(
+                        "the clock is %d ms behind the newest postback; what waits moves back", latest_ms - now_ms
+                    )
+                    await self._call(self._store.follow_clock, now_ms - latest_ms)
+                rescued = await self._call(self._store.rescue, now_ms, self._alone)
+            except Exception:
+                _log.exception("delivery cannot start: the ledger failed")
+                await self._pause(self._quit, self._limits.error_seconds)
+            else:
+                self._watched = (now_ms, self._monotonic())
+                if rescued:
+                    _log.warning("%d postbacks were under way when delivery stopped; they are tried again", rescued)
+                return
+
+    async def _claim_loop(self) -> None:
+        limits = self._limits
+        while not self._stopping:
+            want = min(limits.batch, limits.queue - self._queue.qsize(), limits.held - self._held)
+            if want < limits.batch // 2:
+                # Many small claims cost more than they bring, but one slow receiver must not keep the rest from going.
+                self._room.clear()
+                await self._pause(self._room, 0.05)
+                want = min(limits.batch, limits.queue - self._queue.qsize(), limits.held - self._held)
+                if want <= 0:
+                    continue
+            self._due.clear()
+            asked_at = self._monotonic()
+            try:
+                claimed = await self._call(
+                    self._store.claim, self._clock(), want, int(limits.lease_seconds * SECOND_MS)
+                )
+            except Exception:
+                _log.exception("postbacks cannot be claimed: the ledger failed")
+                await self._pause(self._quit, limits.error_seconds)
+                continue
+            leave_by = asked_at + limits.lease_seconds - limits.deadline_seconds
+            self._held += len(claimed.jobs)
+            for job in claimed.jobs:
+                self._queue.put_nowait((job, leave_by))
+            if claimed.seen < want:
+                wait_seconds = limits.look_seconds
+                if claimed.next_at is not None:
+                    wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock()) / SECOND_MS))
+                await self._pause(self._due, wait_seconds)
+
+    async def _send_loop(self) -> None:
+        while True:
+            entry = await self._queue.get()
+            if self._queue.qsize() < self._limits.queue // 2:
+                self._room.set()
+            if entry is None:
+                return
+            job, leave_by = entry
+            if self._stopping or self._monotonic() > leave_by:
+                self._unsent.append(job)
+                self._some_ended.set()
+                continue
+            try:
+                outcome = await self._send(job.request, job.attempt)
+            except Exception as error:
+                _log.exception("the attempt of postback %s broke off", job.postback_id)
+                outcome = Outcome(trouble=Trouble.BROKEN, error=f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS])
+            self._ended.append(ended_of(job, outcome, self._clock(), self._chance))
+            self._some_ended.set()
+            if len(self._ended) >= self._limits.batch:
+                self._batch_full.set()
+
+    async def _write_loop(self) -> None:
+        """Writes outcomes in batches. What cannot be written is kept and tried again; when quitting, a few times."""
+        tries_left = 3
+        while True:
+            await self._some_ended.wait()
+            await self._pause(self._batch_full, self._limits.write_after_seconds)
+            quitting = self._all_sent
+            if not quitting:
+                self._some_ended.clear()
+                self._batch_full.clear()
+            ended, self._ended = self._ended, []
+            unsent, self._unsent = self._unsent, []
+            try:
+                if ended:
+                    await self._call(self._store.record, ended)
+                    self._held -= len(ended)
+                    ended = []
+                if unsent:
+                    await self._call(self._store.release, unsent, self._clock())
+                    self._held -= len(unsent)
+                    unsent = []
+            except Exception:
+                _log.exception("outcomes of postbacks cannot be written: the ledger failed")
+                self._ended[:0] = ended
+                self._unsent[:0] = unsent
+                self._some_ended.set()
+                tries_left -= quitting
+                await asyncio.sleep(self._limits.error_seconds)
+            if self._held < self._limits.held // 2:
+                self._room.set()
+            if quitting and (tries_left <= 0 or not (self._ended or self._unsent)):
+                return
+
+    async def _rescue_loop(self) -> None:
+        while not self._stopping:
+            await self._pause(self._quit, self._limits.look_seconds)
+            if self._stopping:
+                return
+            try:
+                await self._watch_clock()
+                rescued = await self._call(self._store.rescue, self._clock(), False)
+            except Exception:
+                _log.exception("expired leases cannot be looked for: the ledger failed")
+            else:
+                if rescued:
+                    _log.warning("%d postbacks had outlived their lease; they are tried again", rescued)
+                    self._due.set()
+
+    async def _watch_clock(self) -> None:
+        """Moves leases and moments along when the wall clock has jumped since the last look."""
+        now = (self._clock(), self._monotonic())
+        if self._watched is not None:
+            jump_ms = now[0] - self._watched[0] - int((now[1] - self._watched[1]) * SECOND_MS)
+            if abs(jump_ms) > JUMP_MS:
+                _log.warning("the clock jumped by %d ms", jump_ms)
+                await self._call(self._store.follow_clock, jump_ms)
+                self._due.set()
+        self._watched = now
+
+    def _drop_queue(self) -> None:
+        while not self._queue.empty():
+            entry = self._queue.get_nowait()
+            if entry is not None:
+                self._unsent.append(entry[0])
+
+    async def _pause(self, event: asyncio.Event, seconds: float) -> None:
+        """Waits for the event, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+
+def ended_of(job: Job, outcome: Outcome, now_ms: int, chance: Callable[[], float]) -> Ended:
+    """What is to be written after an attempt that ended at ``now_ms``."""
+    decision = decide(outcome, job.tried, job.success, job.schedule, now_ms, chance)
+    if isinstance(decision, Delivered):
+        return Ended(job=job, outcome=outcome, result=Result.DELIVERED, at=now_ms)
+    why = [fault_of(outcome, job.success) or "", outcome.error]
+    if isinstance(decision, Again):
+        result, again_at = Result.AGAIN, decision.at
+    else:
+        result, again_at = Result.FAILED, None
+        why.append(decision.sentence)
+    error = " ".join(dict.fromkeys(part for part in why if part))[:ERROR_CHARACTERS]
+    pauses = isinstance(decision, PauseRule)
+    return Ended(job=job, outcome=outcome, result=result, at=now_ms, again_at=again_at, pauses_rule=pauses, error=error)

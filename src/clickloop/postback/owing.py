@@ -1,0 +1,213 @@
+"""Owing: whether a change of a conversion owes a rule's postback. Pure; the same code decides, explains and records.
+
+Each condition gives a finding. All are looked at, so that a dry run shows them all; the first that is not met is the reason.
+"""
+
+import enum
+from collections.abc import Callable
+
+import msgspec
+
+from clickloop.clock import SECOND_MS
+from clickloop.conversion.conversion import Change, ChangeKind
+from clickloop.conversion.status import CountsAs
+from clickloop.macro import unreplaced_macro
+from clickloop.money import amount_text
+from clickloop.postback.rule import Request, Rule, Trigger
+
+
+class SkipReason(enum.StrEnum):
+    """Why a change did not owe a rule's postback. A closed list."""
+
+    RULE_OFF = "rule_off"
+    DISABLED_BY_NOTICE = "disabled_by_notice"
+    PROBABILISTIC = "probabilistic"
+    STATUS_NOT_SELECTED = "status_not_selected"
+    DUPLICATE = "duplicate"
+    NOT_UNIQUE = "not_unique"
+    BELOW_MINIMUM = "below_minimum"
+    NO_EXTERNAL_ID = "no_external_id"
+    UNREPLACED_EXTERNAL_ID = "unreplaced_external_id"
+    ADDRESS_REFUSED = "address_refused"
+    NOT_SAMPLED = "not_sampled"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    SkipReason.RULE_OFF: "The rule is switched off, or the campaign has switched its source's rules off.",
+    SkipReason.DISABLED_BY_NOTICE: "The notice asked that no postback be sent (disable_postback=1).",
+    SkipReason.PROBABILISTIC: "The conversion was matched to its click by likelihood, not by a click id.",
+    SkipReason.STATUS_NOT_SELECTED: "The rule is not sent for this status.",
+    SkipReason.DUPLICATE: "The rule has already been decided for this conversion, and this change does not trigger it again.",
+    SkipReason.NOT_UNIQUE: "The rule is sent only for the first conversion of a click, and this is a later one.",
+    SkipReason.BELOW_MINIMUM: "The payout is below the rule's minimum.",
+    SkipReason.NO_EXTERNAL_ID: "The click came without the source's click id, which the request needs.",
+    SkipReason.UNREPLACED_EXTERNAL_ID: "The click came with a macro that the source had not replaced, instead of its click id.",
+    SkipReason.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
+    SkipReason.NOT_SAMPLED: "The rule is sent for a share of the conversions, and this one is not in it.",
+}
+
+_MAY_FIT_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})
+
+
+class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What became of one condition, named by the reason that it gives when it is not met."""
+
+    condition: SkipReason
+    met: bool
+    detail: str = ""
+    """What was compared, for people; empty where there is nothing to add to the reason's sentence."""
+
+
+class Earlier(msgspec.Struct, frozen=True):
+    """What is known of a rule before it is decided for a change."""
+
+    owed: int = 0
+    """How many postbacks of this rule were owed for this conversion before (resends not counted)."""
+    skipped: frozenset[SkipReason] = frozenset()
+    """Why it was skipped for earlier changes of this conversion."""
+    counted: int = 0
+    """How many conversions the rule's share has been counted over so far."""
+    source_rules_off: bool = False
+    """The click's campaign has switched its source's rules off."""
+    address_allowed: bool = True
+    """False: the address guard refuses the receiver's address."""
+    probabilistic: bool = False
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """A postback is owed: this request, not before a moment in Unix milliseconds. ``counted``: it used up a count of the share."""
+
+    request: Request
+    not_before: int
+    findings: tuple[Finding, ...]
+    counted: bool = False
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """No postback is owed, for the first condition that is not met."""
+
+    reason: SkipReason
+    findings: tuple[Finding, ...]
+    counted: bool = False
+
+
+def owe(
+    change: Change,
+    rule: Rule,
+    earlier: Earlier,
+    *,
+    uses_external_id: bool,
+    now_ms: int,
+    resolve: Callable[[], Request],
+) -> Owed | Skipped:
+    """Decides one rule for one change. ``resolve`` fills in the request's macros and is asked only when one is owed."""
+    findings = [
+        _rule_on(rule, earlier),
+        _OFF if change.disable_postback else _NOT_OFF,
+        _LIKELY if earlier.probabilistic else _CERTAIN,
+        _status_selected(change, rule),
+        _triggered(change, rule, earlier),
+        _unique(change, rule),
+        _minimum(change, rule),
+        _external_id_there(change, uses_external_id),
+        _external_id_replaced(change, uses_external_id),
+        _ADDRESS_GOOD if earlier.address_allowed else _ADDRESS_BAD,
+    ]
+    reason = next((finding.condition for finding in findings if not finding.met), None)
+    sampled, counted = _sampled(rule, earlier, counting=reason is None)
+    findings.append(sampled)
+    if reason is None and not sampled.met:
+        reason = SkipReason.NOT_SAMPLED
+    if reason is not None:
+        return Skipped(reason, tuple(findings), counted)
+    not_before = min(change.at, now_ms) + rule.conditions.delay_seconds * SECOND_MS
+    return Owed(resolve(), not_before, tuple(findings), counted)
+
+
+_MET = {reason: Finding(reason, True) for reason in SkipReason}
+_OFF = Finding(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
+_NOT_OFF = _MET[SkipReason.DISABLED_BY_NOTICE]
+_LIKELY = Finding(SkipReason.PROBABILISTIC, False)
+_CERTAIN = _MET[SkipReason.PROBABILISTIC]
+_ADDRESS_GOOD = _MET[SkipReason.ADDRESS_REFUSED]
+_ADDRESS_BAD = Finding(SkipReason.ADDRESS_REFUSED, False)
+
+
+def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
+    if not rule.active:
+        return Finding(SkipReason.RULE_OFF, False, "the rule is off")
+    if earlier.source_rules_off and rule.source_id is not None:
+        return Finding(SkipReason.RULE_OFF, False, "the campaign has switched its source's rules off")
+    return _MET[SkipReason.RULE_OFF]
+
+
+def _status_selected(change: Change, rule: Rule) -> Finding:
+    status = change.after.status
+    selected = rule.conditions.statuses
+    if selected:
+        if status.key in selected:
+            return _MET[SkipReason.STATUS_NOT_SELECTED]
+        return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} is not among {', '.join(selected)}")
+    if status.counts_as is not CountsAs.REJECTED:
+        return _MET[SkipReason.STATUS_NOT_SELECTED]
+    return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} counts as rejected")
+
+
+def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
+    """Whether the change is one that the rule is sent for.
+
+    A conversion that at first did not fit the statuses or the minimum is new to the rule when a later change makes it fit.
+    """
+    kind = change.kind
+    if kind is ChangeKind.NEW or (kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS):
+        return _MET[SkipReason.DUPLICATE]
+    if earlier.owed:
+        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and already owed for this conversion")
+    may_fit_now = earlier.skipped & _MAY_FIT_LATER and earlier.skipped <= _MAY_FIT_LATER | {SkipReason.DUPLICATE}
+    if kind is ChangeKind.DETAILS or not may_fit_now:
+        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and decided when the conversion was new")
+    return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
+
+
+def _unique(change: Change, rule: Rule) -> Finding:
+    if rule.conditions.only_first and not change.after.first_of_click:
+        return Finding(SkipReason.NOT_UNIQUE, False)
+    return _MET[SkipReason.NOT_UNIQUE]
+
+
+def _minimum(change: Change, rule: Rule) -> Finding:
+    minimum = rule.conditions.minimum_payout_micros
+    if minimum is None:
+        return _MET[SkipReason.BELOW_MINIMUM]
+    payout = change.after.payout.micros
+    detail = f"{amount_text(payout)} of at least {amount_text(minimum)}"
+    return Finding(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
+
+
+def _external_id_there(change: Change, used: bool) -> Finding:
+    if used and not change.after.click.external_id:
+        return Finding(SkipReason.NO_EXTERNAL_ID, False)
+    return _MET[SkipReason.NO_EXTERNAL_ID]
+
+
+def _external_id_replaced(change: Change, used: bool) -> Finding:
+    external_id = change.after.click.external_id
+    if used and external_id and unreplaced_macro(external_id):
+        return Finding(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
+    return _MET[SkipReason.UNREPLACED_EXTERNAL_ID]
+
+
+def _sampled(rule: Rule, earlier: Earlier, counting: bool) -> tuple[Finding, bool]:
+    """Whether the conversion is in the rule's share, and whether it was counted for it now. One already in it stays in it."""
+    every = rule.conditions.every_nth
+    if every <= 1 or earlier.owed:
+        return _MET[SkipReason.NOT_SAMPLED], False
+    if SkipReason.NOT_SAMPLED in earlier.skipped:
+        return Finding(SkipReason.NOT_SAMPLED, False, "it was left out when it was new"), False
+    place = earlier.counted % every + 1
+    return Finding(SkipReason.NOT_SAMPLED, place == 1, f"number {place} of every {every}"), counting

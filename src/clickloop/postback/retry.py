@@ -1,0 +1,171 @@
+"""Retrying: what follows from the outcome of an attempt. Pure; the moment and the chance are passed in.
+
+Only numbers of attempts end a schedule, never a span of time: a clock that jumps gives nothing up.
+"""
+
+import enum
+import re
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from clickloop.clock import DAY_MS, SECOND_MS
+from clickloop.postback.rule import Schedule, Success
+
+JITTER = 0.2
+LONGEST_RETRY_AFTER_MS = DAY_MS
+REJECTIONS_ALLOWED = 3
+"""So many attempts are made for answers like 404: receivers are often misconfigured at first."""
+REJECTION_WAITS_SECONDS = (60, 420)
+"""Before the second and third of them; with jitter within ten minutes."""
+
+
+PASSING = (408, 425, 429)
+"""Codes below 500 that ask to come again later."""
+
+
+class Trouble(enum.StrEnum):
+    """Why an attempt got no usable answer. A closed list."""
+
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    BROKEN = "broken"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    REDIRECT_REFUSED = "redirect_refused"
+    ADDRESS_REFUSED = "address_refused"
+    UNSENDABLE = "unsendable"
+
+    @property
+    def sentence(self) -> str:
+        """The trouble for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Trouble.TIMEOUT: "The receiver did not answer within the deadline.",
+    Trouble.DNS: "The receiver's name could not be resolved.",
+    Trouble.CONNECT: "No connection to the receiver could be made.",
+    Trouble.TLS: "The receiver's certificate or TLS could not be accepted.",
+    Trouble.BROKEN: "The connection broke, or the answer was not HTTP.",
+    Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
+    Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
+    Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
+    Trouble.UNSENDABLE: "The request cannot be sent as its macros made it.",
+}
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one attempt: an answer with its status code, or a trouble (or both, when the answer broke off)."""
+
+    status_code: int | None = None
+    answer: bytes = b""
+    """The first 16 KB of the body."""
+    retry_after: str = ""
+    trouble: Trouble | None = None
+    error: str = ""
+    """The trouble in detail, for people; at most 500 characters."""
+    duration_ms: int = 0
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """How often it was tried, this attempt included. Attempts that were lost to a crash of ours are not counted."""
+
+    attempts: int
+    rejections: int = 0
+    """How many of the earlier ones were answered like 404."""
+
+
+class Result(enum.StrEnum):
+    """How an attempt is recorded. ``unknown``: we stopped before its outcome was written."""
+
+    DELIVERED = "delivered"
+    AGAIN = "again"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Delivered(msgspec.Struct, frozen=True):
+    """The receiver took it."""
+
+
+class Again(msgspec.Struct, frozen=True):
+    """To be tried again at a moment in Unix milliseconds."""
+
+    at: int
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Given up, with the sentence why."""
+
+    sentence: str
+
+
+class PauseRule(msgspec.Struct, frozen=True):
+    """Failed, and its rule is paused: the receiver said 410 Gone."""
+
+    sentence: str = "The receiver is gone (410): the rule is paused."
+
+
+def decide(
+    outcome: Outcome, tried: Tried, success: Success, schedule: Schedule, now_ms: int, chance: Callable[[], float]
+) -> Delivered | Again | Failed | PauseRule:
+    """What follows from an attempt that ended at ``now_ms``. ``chance`` draws from [0, 1)."""
+    if outcome.trouble is Trouble.UNSENDABLE:
+        return Failed(outcome.error or Trouble.UNSENDABLE.sentence)
+    if fault_of(outcome, success) is None:
+        return Delivered()
+    if outcome.status_code == 410:
+        return PauseRule()
+    if tried.attempts >= schedule.attempts:
+        return Failed(f"All {schedule.attempts} attempts of the schedule were made.")
+    wait_seconds = schedule.waits_seconds[tried.attempts - 1]
+    if is_rejecting(outcome.status_code):
+        if tried.rejections + 1 >= REJECTIONS_ALLOWED:
+            return Failed(f"The receiver refused it {REJECTIONS_ALLOWED} times.")
+        wait_seconds = REJECTION_WAITS_SECONDS[tried.rejections]
+    wait_ms = int(wait_seconds * SECOND_MS * (1 + JITTER * (2 * chance() - 1)))
+    return Again(now_ms + max(wait_ms, retry_after_ms(outcome.retry_after, now_ms)))
+
+
+def fault_of(outcome: Outcome, success: Success) -> str | None:
+    """Why an outcome is no delivery, as a sentence; None when it is one.
+
+    A 2xx whose body broke off or dripped past the deadline is a delivery, unless the rule has to read the body.
+    """
+    reads_body = bool(success.must_contain or success.must_not_contain)
+    accepted = outcome.status_code is not None and 200 <= outcome.status_code < 300
+    if outcome.trouble is not None and (reads_body or not accepted):
+        return outcome.trouble.sentence
+    if not accepted:
+        return f"The receiver answered {outcome.status_code}."
+    if success.must_contain and success.must_contain.encode() not in outcome.answer:
+        return "The receiver's answer does not contain the text that means success."
+    if success.must_not_contain and success.must_not_contain.encode() in outcome.answer:
+        return "The receiver's answer contains a text that means failure."
+    return None
+
+
+def is_rejecting(status_code: int | None) -> bool:
+    """Whether a status code refuses the request as such, so that trying for days is no use.
+
+    All codes from 300 to 499 but 408, 425 and 429, which may pass. ``tried.rejections`` counts by the same rule.
+    """
+    return status_code is not None and 300 <= status_code < 500 and status_code not in PASSING
+
+
+_SECONDS = re.compile(r"[0-9]{1,18}")
+
+
+def retry_after_ms(text: str, now_ms: int) -> int:
+    """How long a Retry-After asks us to wait: whole seconds or an HTTP date, at most 24 hours; 0 for anything else."""
+    text = text.strip()
+    if _SECONDS.fullmatch(text):
+        return min(int(text) * SECOND_MS, LONGEST_RETRY_AFTER_MS)
+    try:
+        moment_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
+    except (ValueError, TypeError, OverflowError):
+        return 0
+    return max(0, min(moment_ms - now_ms, LONGEST_RETRY_AFTER_MS))

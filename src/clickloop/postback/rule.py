@@ -1,0 +1,133 @@
+"""The postback rule: what is sent, for which conversions, when it counts as delivered, and how often it is tried."""
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+from clickloop.octets import octets_of
+
+
+class Method(enum.StrEnum):
+    """The method of a request."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+
+
+class BodyKind(enum.StrEnum):
+    """What a body is: it decides how macros are encoded and which Content-Type is sent."""
+
+    NONE = "none"
+    FORM = "form"
+    JSON = "json"
+    TEXT = "text"
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A header line of a request."""
+
+    name: str
+    value: str
+
+
+class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A request with macros in URL, header values and body."""
+
+    method: Method = Method.GET
+    url: str
+    headers: tuple[Header, ...] = ()
+    body_kind: BodyKind = BodyKind.NONE
+    body: str = ""
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A request as it is sent: macros filled in, fixed when it is owed, the same for every attempt.
+
+    ``url`` is ASCII; ``body`` is in the form of ``octets.text_of``. Content-Type stands among the headers.
+    """
+
+    method: Method = Method.GET
+    url: str
+    headers: tuple[Header, ...] = ()
+    body_kind: BodyKind = BodyKind.NONE
+    body: str = ""
+
+    def body_octets(self) -> bytes:
+        """The body's bytes."""
+        return octets_of(self.body)
+
+
+class Trigger(enum.StrEnum):
+    """Which changes of a conversion a rule is sent for."""
+
+    NEW = "new"
+    """Once per conversion: when it is new, or when it first fits the rule's statuses and minimum."""
+    STATUS = "status"
+    """When it is new and at every change of its status."""
+
+
+class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """When a rule is sent."""
+
+    statuses: tuple[str, ...] = ()
+    """Keys of statuses; empty: all that do not count as rejected."""
+    trigger: Trigger = Trigger.NEW
+    only_first: bool = False
+    """Send only for unique: only for the first conversion of a click."""
+    minimum_payout_micros: int | None = None
+    """In the conversion's own currency; None: no minimum."""
+    every_nth: int = 1
+    """1: every conversion; n: the first of every n, counted."""
+    delay_seconds: int = 0
+    payout_percent: int = 100
+    """The share of the payout that ``{payout}`` reports."""
+
+
+class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """When a 2xx answer means delivered. Texts are looked for in the first 16 KB of the answer, as written."""
+
+    must_contain: str = ""
+    must_not_contain: str = ""
+
+
+class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Seconds to wait before each attempt after the first, each ±20 %."""
+
+    waits_seconds: tuple[int, ...] = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts are made in all."""
+        return len(self.waits_seconds) + 1
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A postback rule. ``source_id`` or ``campaign_id`` names whom it belongs to; neither: the whole instance."""
+
+    rule_id: int
+    name: str
+    source_id: int | None = None
+    campaign_id: int | None = None
+    active: bool = True
+    request: RequestTemplate
+    conditions: Conditions = Conditions()
+    success: Success = Success()
+    schedule: Schedule = Schedule()
+
+
+def rule_of_row(row: Mapping[str, object]) -> Rule:
+    """A rule from its row in ``postback_rules``. Raises msgspec.ValidationError for a row that no Clickloop wrote."""
+    waits = row["schedule"]
+    return Rule(
+        rule_id=msgspec.convert(row["id"], int),
+        name=msgspec.convert(row["name"], str),
+        source_id=msgspec.convert(row["source_id"], int | None),
+        campaign_id=msgspec.convert(row["campaign_id"], int | None),
+        active=bool(row["active"]),
+        request=msgspec.convert(row["request"], RequestTemplate),
+        conditions=msgspec.convert(row["conditions"], Conditions),
+        success=msgspec.convert(row["success"], Success),
+        schedule=Schedule(waits_seconds=msgspec.convert(waits, tuple[int, ...])) if waits else Schedule(),
+    )

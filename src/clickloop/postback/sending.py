@@ -1,0 +1,247 @@
+"""Sending: the one HTTP client of the product. One attempt of one request within one deadline, and what became of it.
+
+It takes nothing from the environment, keeps no cookies, unpacks nothing and reads a bounded answer. Each URL goes through
+``target_of``, redirects too. The seam for the address guard is the connector: see ``open_connector``.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin
+
+import aiohttp
+import msgspec
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from clickloop import __version__
+from clickloop.octets import readable
+from clickloop.postback.retry import Outcome, Trouble
+from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.target import Target, TargetFault, escaped, target_of
+
+USER_AGENT = f"Clickloop/{__version__}"
+ATTEMPT_HEADER = "X-Clickloop-Attempt"
+READ_AT_MOST = 65_536
+KEEP_AT_MOST = 16_384
+MOST_REDIRECTS = 3
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None, ceil_threshold=5)
+_ERROR_CHARACTERS = 500
+
+
+class AddressRefusedError(OSError):
+    """What the address guard raises from resolver or socket factory, so that no socket is opened."""
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One request of an attempt: the first, or one that a redirect asked for."""
+
+    method: Method
+    target: Target
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+SocketFactory = Callable[[aiohttp.AddrInfoType], socket.socket]
+
+
+def open_connector(
+    resolver: AbstractResolver | None = None, socket_factory: SocketFactory | None = None
+) -> aiohttp.TCPConnector:
+    """The connections of a sender. A guard looks at names in ``resolver`` and at every address in ``socket_factory``.
+
+    How many requests are under way is bounded by who calls the sender, so there is no limit here.
+    """
+    return aiohttp.TCPConnector(
+        limit=0,
+        resolver=resolver or aiohttp.ThreadedResolver(),
+        socket_factory=socket_factory,
+        ttl_dns_cache=10,
+        keepalive_timeout=15,
+    )
+
+
+class Sender:
+    """Sends requests; open it with ``async with`` in the loop that uses it."""
+
+    def __init__(
+        self, deadline_seconds: float = 10, connect: Callable[[], aiohttp.TCPConnector] = open_connector
+    ) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._connect = connect
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long one attempt takes at most, from connecting to the end of the answer's body."""
+        return self._deadline_seconds
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=self._connect(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=_NO_TIMEOUT,
+            auto_decompress=False,
+            trust_env=False,
+            raise_for_status=False,
+            skip_auto_headers=("Content-Type",),
+            headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, request: Request, attempt: int) -> Outcome:
+        """One attempt, number ``attempt`` from 1. Answers what became of it; raises nothing but cancellation."""
+        seen = _Seen()
+        hop = first_hop(request)
+        if isinstance(hop, str):
+            return seen.outcome(Trouble.UNSENDABLE, hop)
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                for _ in range(MOST_REDIRECTS + 1):
+                    location = await self._exchange(hop, attempt, seen)
+                    if location is None:
+                        return seen.outcome()
+                    following = next_hop(hop, seen.status_code or 0, location)
+                    if isinstance(following, str):
+                        return seen.outcome(Trouble.REDIRECT_REFUSED, following)
+                    hop, last_status = following, seen.status_code
+                    seen.status_code = None
+                seen.status_code = last_status
+                return seen.outcome(Trouble.TOO_MANY_REDIRECTS, f"the last of them to {hop.target.authority}")
+        except TimeoutError:
+            return seen.outcome(Trouble.TIMEOUT, f"no whole answer within {self._deadline_seconds} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return seen.outcome(trouble_of(error), str(error) or type(error).__name__)
+
+    async def _exchange(self, hop: Hop, attempt: int, seen: "_Seen") -> str | None:
+        """One request and its answer, noted in ``seen``. The Location of a redirect; None when the answer was read."""
+        assert self._session is not None, "send was called outside of `async with`"
+        target = hop.target
+        url = URL.build(
+            scheme=target.scheme,
+            host=f"[{target.host}]" if ":" in target.host else target.host,
+            port=target.port,
+            path=target.path,
+            query_string=target.query,
+            encoded=True,
+        )
+        headers = [(header.name, header.value) for header in hop.headers]
+        headers.append((ATTEMPT_HEADER, str(attempt)))
+        response = await self._session.request(
+            hop.method.value, url, headers=headers, data=hop.body or None, allow_redirects=False
+        )
+        content = response.content
+        try:
+            seen.status_code = response.status
+            location = response.headers.get("Location")
+            if response.status in _REDIRECTS and location is not None:
+                return location
+            seen.retry_after = response.headers.get("Retry-After", "")[:100]
+            size = 0
+            while size < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - size)):
+                if size < KEEP_AT_MOST:
+                    seen.chunks.append(chunk)
+                size += len(chunk)
+            return None
+        finally:
+            if not content.is_eof():
+                response.close()
+
+
+class _Seen:
+    """What has been seen of an attempt's answer so far, however it ends."""
+
+    __slots__ = ("chunks", "retry_after", "started", "status_code")
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.status_code: int | None = None
+        self.retry_after = ""
+        self.chunks: list[bytes] = []
+
+    def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
+        return Outcome(
+            status_code=self.status_code,
+            answer=b"".join(self.chunks)[:KEEP_AT_MOST],
+            retry_after=self.retry_after,
+            trouble=trouble,
+            error=error[:_ERROR_CHARACTERS],
+            duration_ms=round((time.monotonic() - self.started) * 1000),
+        )
+
+
+def first_hop(request: Request) -> Hop | str:
+    """The request made ready to leave, or the sentence why it cannot be sent."""
+    target = target_of(request.url)
+    if isinstance(target, TargetFault):
+        return target.value
+    headers = []
+    for header in request.headers:
+        if _CONTROL.search(header.value):
+            return f"The value of the header {header.name} holds a control character."
+        headers.append(Header(header.name, readable(header.value)))
+    body = request.body_octets()
+    if request.body_kind is BodyKind.JSON and not _is_json(body):
+        return "The body is not valid JSON."
+    return Hop(request.method, target, tuple(headers), body)
+
+
+def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
+    """The request that a redirect asks for, or the sentence why it is not made.
+
+    To another host go no headers of the rule, which may hold secrets, but what the body is.
+    """
+    location = escaped(location.strip()).partition("#")[0]
+    url = location if _SCHEME.match(location) else urljoin(hop.target.url, location)
+    target = target_of(url)
+    if isinstance(target, TargetFault):
+        return f"The redirect leads to a URL that cannot be sent to. {target.value}"
+    if hop.target.scheme == "https" and target.scheme == "http":
+        return "The redirect leads from https to http."
+    keeps_body = hop.method is Method.GET or status_code in (307, 308)
+    same_host = hop.target.lane == target.lane
+    headers = tuple(
+        header
+        for header in hop.headers
+        if (same_host or header.name.lower() == "content-type")
+        and (keeps_body or header.name.lower() != "content-type")
+    )
+    method = hop.method if keeps_body else Method.GET
+    return Hop(method, target, headers, hop.body if keeps_body else b"")
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What kind of trouble an exception of the client is."""
+    cause = error.__cause__ if isinstance(error, aiohttp.ClientError) else error
+    if isinstance(cause, AddressRefusedError) or isinstance(getattr(error, "os_error", None), AddressRefusedError):
+        return Trouble.ADDRESS_REFUSED
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Trouble.DNS
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        return Trouble.TLS
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Trouble.CONNECT
+    return Trouble.BROKEN
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,73 @@
+"""What passes between delivery and the store where postbacks wait."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from clickloop.postback.retry import Outcome, Result, Tried
+from clickloop.postback.rule import Request, Schedule, Success
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A claimed postback: everything that one attempt needs."""
+
+    postback_id: str
+    rule_id: int
+    token: int
+    """The lease's fencing token."""
+    attempt: int
+    """Number of the attempt whose row has been written."""
+    tried: Tried
+    request: Request
+    success: Success
+    schedule: Schedule
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when to look again, if nothing wakes."""
+
+    jobs: tuple[Job, ...]
+    seen: int
+    next_at: int | None
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt whose outcome is to be written: ``at`` is when it ended, ``again_at`` the next attempt's moment."""
+
+    job: Job
+    outcome: Outcome
+    result: Result
+    at: int
+    again_at: int | None = None
+    pauses_rule: bool = False
+    error: str = ""
+    """Why it was no delivery, for people; empty when it was one. At most 500 characters."""
+
+
+class PostbackStore(Protocol):
+    """Where postbacks wait. Every call is one transaction, blocks, and may raise when the store is away."""
+
+    def claim(self, now_ms: int, limit: int, lease_ms: int) -> Claimed:
+        """Takes at most ``limit`` due postbacks, each not before the earlier ones of its conversion and rule are final."""
+        ...
+
+    def record(self, ended: Sequence[Ended]) -> None:
+        """Writes outcomes; those whose token is stale touch nothing."""
+        ...
+
+    def release(self, jobs: Sequence[Job], now_ms: int) -> None:
+        """Gives back claimed postbacks that were never sent, as if they had not been claimed."""
+        ...
+
+    def rescue(self, now_ms: int, everything: bool = False) -> int:
+        """Puts postbacks with an expired lease (or all under a lease) back to waiting; answers how many."""
+        ...
+
+    def follow_clock(self, jump_ms: int) -> None:
+        """Moves leases with a clock that jumped, and with one that jumped back also the moments of what waits."""
+        ...
+
+    def latest_moment(self) -> int | None:
+        """When the newest postback was created, in Unix milliseconds; None when there is none."""
+        ...

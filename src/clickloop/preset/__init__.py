@@ -1,0 +1,1 @@
+"""Traffic sources and networks as reviewed data, each with the address it is from."""

@@ -1,0 +1,168 @@
+"""Presets: what is publicly documented of traffic sources and networks, with the address of each document.
+
+The data are ``sources.toml`` and ``networks.toml`` beside this file, read once when first asked for. A preset is a
+recommendation: everything that it fills in stays editable.
+"""
+
+import enum
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+import msgspec
+
+
+class Confidence(enum.StrEnum):
+    """Who wrote the document that a preset is from."""
+
+    OFFICIAL = "official"
+    """The source or network itself."""
+    THIRD_PARTY_DOCS = "third_party_docs"
+    """Another vendor's documentation of it."""
+    THIRD_PARTY_LIST = "third_party_list"
+    """A list without explanations; check before use."""
+
+
+class WayBack(enum.StrEnum):
+    """How a source takes conversions."""
+
+    POSTBACK = "postback"
+    """By the postback URL in the preset."""
+    IN_ACCOUNT = "in_account"
+    """By a postback URL that the source shows in the user's account."""
+    API = "api"
+    """Not by a plain postback URL, but by the source's own API."""
+    UNKNOWN = "unknown"
+    """The documents read do not say."""
+
+
+class PresetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A parameter row: its name in our link, the source's macro (empty: the source fills it by itself), a name for reports."""
+
+    parameter: str
+    placeholder: str
+    name: str
+
+
+class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A traffic source as its documents describe it."""
+
+    key: str
+    """Lasting; a source made from the preset carries it."""
+    name: str
+    external_id: str = ""
+    """The placeholder of ``external_id``: the source's macro for its click id; empty: none is known."""
+    appends: str = ""
+    """The parameter in which the source adds its click id to the link by itself."""
+    cost: str = ""
+    """The placeholder of ``cost``."""
+    rows: tuple[PresetRow, ...] = ()
+    """V1, V2, … in order; at most 30."""
+    way_back: WayBack
+    postback_url: str = ""
+    """With our macros; filled in exactly when the way back is ``POSTBACK``."""
+    replace: tuple[str, ...] = ()
+    """Words in ``postback_url`` that stand for values from the user's account."""
+    notes: str = ""
+    source_url: str
+    """The document that the preset is from."""
+    more_sources: tuple[str, ...] = ()
+    confidence: Confidence
+
+    def macro_rows(self) -> Mapping[str, str]:
+        """The rows as ``macro.parse`` and ``macro.check`` take them."""
+        numbered = {row.parameter.lower(): f"token{number}" for number, row in enumerate(self.rows, 1)}
+        return {"external_id": "externalid", "cost": "cost"} | numbered
+
+
+class NetworkPreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network as its documents describe it."""
+
+    key: str
+    """Lasting; a network made from the preset carries it."""
+    name: str
+    click_id_parameter: str = ""
+    """The parameter of its offer links that takes our click id; empty: none is known."""
+    postback: dict[str, str] = {}
+    """Parameter of our postback URL to the network's macro."""
+    status_words: dict[str, str] = {}
+    """The network's word to the key of our status."""
+    statuses_by_url: tuple[str, ...] = ()
+    """Where there is no macro for the status: one postback URL per word, ending in ``&status=<word>``."""
+    other_macros: tuple[str, ...] = ()
+    notes: str = ""
+    source_url: str
+    """The document that the preset is from."""
+    more_sources: tuple[str, ...] = ()
+    confidence: Confidence
+
+    def offer_url_addition(self) -> str:
+        """What an offer link needs in its query, ``sub1={clickid}``; empty when no parameter is known."""
+        return f"{self.click_id_parameter}={{clickid}}" if self.click_id_parameter else ""
+
+    def postback_urls(self, base_url: str) -> tuple[str, ...]:
+        """The URLs to enter at the network, its macros as they are; none when its click id's macro is not known."""
+        if "cid" not in self.postback:
+            return ()
+        url = f"{base_url}/postback?" + "&".join(f"{ours}={theirs}" for ours, theirs in self.postback.items())
+        return tuple(f"{url}&status={word}" for word in self.statuses_by_url) or (url,)
+
+
+class _Named(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+_Preset = TypeVar("_Preset", bound=_Named)
+
+
+@cache
+def source_presets() -> Mapping[str, SourcePreset]:
+    """All presets of traffic sources by key, in alphabetical order of their names."""
+    return _by_key(msgspec.convert(_entries("sources.toml"), tuple[SourcePreset, ...]))
+
+
+@cache
+def network_presets() -> Mapping[str, NetworkPreset]:
+    """All presets of networks by key, in alphabetical order of their names."""
+    return _by_key(msgspec.convert(_entries("networks.toml"), tuple[NetworkPreset, ...]))
+
+
+def source_preset(key: str) -> SourcePreset | None:
+    """The preset of a traffic source, or None when there is no such key."""
+    return source_presets().get(key)
+
+
+def network_preset(key: str) -> NetworkPreset | None:
+    """The preset of a network, or None when there is no such key."""
+    return network_presets().get(key)
+
+
+def find_sources(words: str) -> tuple[SourcePreset, ...]:
+    """The sources whose name or key holds all the words, in any case; those that begin with the first word come first."""
+    return _found(words, source_presets().values())
+
+
+def find_networks(words: str) -> tuple[NetworkPreset, ...]:
+    """The networks whose name or key holds all the words, in any case; those that begin with the first word come first."""
+    return _found(words, network_presets().values())
+
+
+def _entries(file_name: str) -> list[dict[str, object]]:
+    text = (files("clickloop.preset") / file_name).read_text("utf-8")
+    return [{"key": key, **entry} for key, entry in tomllib.loads(text).items()]
+
+
+def _by_key(presets: Iterable[_Preset]) -> Mapping[str, _Preset]:
+    return MappingProxyType({preset.key: preset for preset in sorted(presets, key=lambda preset: preset.name.lower())})
+
+
+def _found(words: str, presets: Iterable[_Preset]) -> tuple[_Preset, ...]:
+    wanted = words.lower().split()
+    found = [preset for preset in presets if all(word in f"{preset.name} {preset.key}".lower() for word in wanted)]
+    return tuple(sorted(found, key=lambda preset: not preset.name.lower().startswith(wanted[0]) if wanted else False))

@@ -1,0 +1,218 @@
+"""Registering: what a batch of notices writes into the ledger, within one transaction that its caller opened."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickId, ClickIds
+from clickloop.conversion.attribution import (
+    Attribution,
+    Changed,
+    New,
+    Place,
+    Refused,
+    Repeated,
+    Waiting,
+    attribute,
+)
+from clickloop.conversion.conversion import Change, Conversion
+from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.status import StatusTable
+from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+from clickloop.store.ledger.conversions import (
+    clicks_with_conversions,
+    conversions_of_identities,
+    insert_changes,
+    insert_conversions,
+    update_conversions,
+)
+from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices, update_notices
+from clickloop.store.ledger.statuses import status_table
+from clickloop.store.ledger.terms import network_terms, offer_terms
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A raw notice, what it says, and its genuine click id or why it has none."""
+
+    raw: RawNotice
+    notice: Notice
+    verdict: ClickId | RefusalReason
+    stored: StoredNotice | None = None
+    """What became of it before; None: it comes for the first time."""
+    runs: int = 1
+
+    @property
+    def click_id(self) -> str | None:
+        """The genuine click id."""
+        return self.verdict.text if isinstance(self.verdict, ClickId) else None
+
+
+class Registered(msgspec.Struct, frozen=True):
+    """What a batch came to, in the order of the notices' turns."""
+
+    notices: tuple[StoredNotice, ...]
+    conversions: tuple[Conversion | None, ...]
+    """Of each notice, as it stood after it; None where there is none."""
+    changes: tuple[Change, ...]
+
+
+class _Setup(msgspec.Struct, frozen=True):
+    """What the user set up, as far as it bears on one batch."""
+
+    statuses: StatusTable
+    networks: dict[int, NetworkTerms]
+    offers: dict[int, OfferTerms]
+    currency: str
+
+    def terms_of(self, click: Click | None) -> Terms:
+        """The terms for a click; without one, nobody's."""
+        network = self.networks.get(click.network_id) if click else None
+        offer = self.offers.get(click.offer_id) if click else None
+        return Terms(network or NetworkTerms(), offer or OfferTerms(), self.statuses, self.currency)
+
+
+class _Book:
+    """The conversions that a batch bears on: as the ledger has them, then as the batch leaves them."""
+
+    def __init__(self, tx: Connection, readings: Sequence[Reading]) -> None:
+        identities = {(reading.click_id, reading.notice.txid) for reading in readings if reading.click_id}
+        found = conversions_of_identities(tx, [(str(click_id), txid) for click_id, txid in identities])
+        self.known = {(conversion.click.click_id, conversion.txid): conversion for conversion in found}
+        self.started = clicks_with_conversions(tx, [str(click_id) for click_id, _ in identities])
+        self.new: set[tuple[str, str]] = set()
+        self.touched: set[tuple[str, str]] = set()
+        self.changes: list[Change] = []
+
+    def enter(self, reading: Reading, attribution: Attribution, now_ms: int) -> Conversion | None:
+        """Takes an attribution over; answers the conversion that the notice belongs to."""
+        before: Conversion | None = None
+        match attribution:
+            case New(conversion):
+                pass
+            case Changed(before, conversion):
+                pass
+            case Repeated(conversion):
+                key = (conversion.click.click_id, conversion.txid)
+                if conversion != self.known[key]:
+                    self.known[key] = conversion
+                    self.touched.add(key)
+                return conversion
+            case Waiting() | Refused():
+                return None
+        key = (conversion.click.click_id, conversion.txid)
+        (self.touched if before else self.new).add(key)
+        self.known[key] = conversion
+        self.started.add(conversion.click.click_id)
+        self.changes.append(
+            Change(
+                before=before,
+                after=conversion,
+                at=now_ms,
+                notice_id=reading.raw.notice_id,
+                disable_postback=reading.notice.disable_postback,
+            )
+        )
+        return conversion
+
+    def write(self, tx: Connection) -> None:
+        """Writes each conversion once, in its last state, and all changes."""
+        if self.new:
+            insert_conversions(tx, [self.known[key] for key in self.known if key in self.new])
+        if self.touched - self.new:
+            update_conversions(tx, [self.known[key] for key in self.touched - self.new])
+        if self.changes:
+            insert_changes(tx, self.changes)
+
+
+def read(raw: RawNotice, click_ids: ClickIds, stored: StoredNotice | None = None, runs: int = 1) -> Reading:
+    """Reads a raw notice as far as it goes without a store."""
+    notice = read_notice(raw)
+    return Reading(raw, notice, quick_verdict(notice, click_ids), stored, runs)
+
+
+def register(
+    tx: Connection,
+    readings: Sequence[Reading],
+    clicks: Mapping[str, Click],
+    new_id: Callable[[], str],
+    currency: str,
+    now_ms: int,
+) -> Registered:
+    """Attributes a batch in the order of its turns, and writes its notices, conversions and their changes.
+
+    ``clicks`` are those that were found, by id; ``currency`` is the instance's.
+    """
+    setup = _setup(tx, clicks, currency)
+    book = _Book(tx, readings)
+    stored: list[StoredNotice] = []
+    conversions: list[Conversion | None] = []
+    in_order = sorted(readings, key=lambda reading: reading.notice.turn)
+    for reading in in_order:
+        click = clicks.get(reading.click_id) if reading.click_id else None
+        attribution = _attribution(reading, click, book, setup, new_id, now_ms)
+        conversion = book.enter(reading, attribution, now_ms)
+        stored.append(_stored(reading, click, attribution, conversion))
+        conversions.append(conversion)
+    if new := [notice for notice, reading in zip(stored, in_order, strict=True) if reading.stored is None]:
+        insert_notices(tx, new)
+    if again := [notice for notice, reading in zip(stored, in_order, strict=True) if reading.stored is not None]:
+        update_notices(tx, again)
+    book.write(tx)
+    return Registered(tuple(stored), tuple(conversions), tuple(book.changes))
+
+
+def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup:
+    network_ids = {click.network_id for click in clicks.values()}
+    offer_ids = {click.offer_id for click in clicks.values()}
+    return _Setup(status_table(tx), network_terms(tx, network_ids), offer_terms(tx, offer_ids), currency)
+
+
+def _attribution(
+    reading: Reading, click: Click | None, book: _Book, setup: _Setup, new_id: Callable[[], str], now_ms: int
+) -> Attribution:
+    verdict, notice = reading.verdict, reading.notice
+    if isinstance(verdict, RefusalReason):
+        return Refused(verdict)
+    known = book.known.get((verdict.text, notice.txid))
+    place = Place(conversion_id="" if known else new_id(), is_first=verdict.text not in book.started)
+    return attribute(notice, click, known, setup.terms_of(click), place, now_ms)
+
+
+def _stored(
+    reading: Reading, click: Click | None, attribution: Attribution, conversion: Conversion | None
+) -> StoredNotice:
+    """What became of a notice. One that once registered something stays so when it is run again, whatever it says now."""
+    notice = reading.notice
+    before = reading.stored if reading.stored is not None and reading.stored.outcome.is_registered else None
+    if before is not None and not isinstance(attribution, New | Changed):
+        return msgspec.structs.replace(before, runs=reading.runs)
+    flags: tuple[str, ...] = notice.flags
+    reason: RefusalReason | None = None
+    look_again_at: int | None = None
+    match attribution:
+        case New(_, flags):
+            outcome = Outcome.NEW
+        case Changed(_, _, flags):
+            outcome = before.outcome if before is not None and before.outcome is Outcome.NEW else Outcome.CHANGED
+        case Repeated(_, flags):
+            outcome = Outcome.REPEATED
+        case Waiting(look_again_at):
+            outcome = Outcome.WAITING
+        case Refused(reason):
+            outcome = Outcome.REFUSED
+    return StoredNotice(
+        raw=reading.raw,
+        click_id=reading.click_id,
+        network_id=click.network_id if click else None,
+        campaign_id=click.campaign_id if click else None,
+        status_word=notice.status_word,
+        outcome=outcome,
+        reason=reason,
+        flags=flags,
+        conversion_id=conversion.conversion_id if conversion else None,
+        version=conversion.version if conversion else None,
+        look_again_at=look_again_at,
+        runs=reading.runs,
+    )

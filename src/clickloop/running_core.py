@@ -1,0 +1,73 @@
+"""The running server on this machine, as commands reach it: its address and local token stand in ``<data>/run/core.json``."""
+
+import http.client
+import os
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+import msgspec
+
+FILE_NAME = "run/core.json"
+ANSWER_SECONDS = 30
+
+
+class CoreAddress(msgspec.Struct, frozen=True):
+    """Where the API answers, scheme and host without a slash at the end, and a secret that works like a token."""
+
+    url: str
+    token: str
+
+
+class NotRunningError(Exception):
+    """No server answers for this data folder; the text says what to do."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the API answered."""
+
+    status: int
+    body: bytes
+
+
+def write_core_address(folder: Path, core: CoreAddress) -> None:
+    """Puts the address where commands of the same user, and nobody else, can read it (mode 0600)."""
+    path = folder / FILE_NAME
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(core))
+    fresh.replace(path)
+
+
+def read_core_address(folder: Path) -> CoreAddress:
+    """The address that the server wrote when it started. Raises NotRunningError."""
+    path = folder / FILE_NAME
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=CoreAddress)
+    except FileNotFoundError:
+        raise NotRunningError(
+            f"No server has run on the data folder {folder}: start one with: clickloop serve --data {folder}"
+        ) from None
+    except PermissionError:
+        raise NotRunningError(f"{path} belongs to another user: run this as the user that runs the server.") from None
+    except msgspec.DecodeError as error:
+        raise NotRunningError(f"{path} cannot be read ({error}): restart the server.") from None
+
+
+def ask_core(folder: Path, method: str, path: str, body: bytes | None = None) -> Answer:
+    """Asks the API of the running server. Raises NotRunningError when nobody answers."""
+    core = read_core_address(folder)
+    headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
+    request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
+    opener = build_opener(ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=ANSWER_SECONDS) as answer:
+            return Answer(answer.status, answer.read())
+    except HTTPError as refused:
+        with refused:
+            return Answer(refused.code, refused.read())
+    except (URLError, OSError, http.client.HTTPException) as error:
+        raise NotRunningError(
+            f"The server of {folder} does not answer at {core.url} ({error}): start it with: clickloop serve --data {folder}"
+        ) from None

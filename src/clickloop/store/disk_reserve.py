@@ -1,0 +1,55 @@
+"""The disk reserve: a file that holds room free for the day when the disk is full."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+from clickloop.store.directory import sync_directory
+
+RESERVE_OCTETS = 64 * 1024 * 1024
+
+
+class DiskReserve:
+    """A file of allocated, unused bytes. Releasing it lets retention and settling run on a full disk."""
+
+    def __init__(self, path: Path, octets: int = RESERVE_OCTETS) -> None:
+        self._path = path
+        self._octets = octets
+
+    @property
+    def held(self) -> bool:
+        """Whether the whole reserve is there."""
+        try:
+            return self._path.stat().st_blocks * 512 >= self._octets
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> bool:
+        """Gives the room free; answers whether there was any to give."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        sync_directory(self._path.parent)
+        return True
+
+    def ensure(self) -> bool:
+        """Takes the reserve (again) when there is room for it twice over; answers whether it is held."""
+        if self.held:
+            return True
+        if shutil.disk_usage(self._path.parent).free < 2 * self._octets:
+            return False
+        part = self._path.with_name(self._path.name + ".part")
+        try:
+            file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, self._octets)
+            finally:
+                os.close(file)
+            part.rename(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""The facts: everything that must be counted."""

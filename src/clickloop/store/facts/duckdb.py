@@ -1,0 +1,355 @@
+"""The facts in DuckDB: segments are loaded by the engine's own NDJSON reader, exactly once, in one file beside the ledger."""
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from clickloop.click.click import Click
+from clickloop.store.facts.columns import (
+    ALL_COLUMNS,
+    CLICK_FIELDS,
+    click_structure,
+    click_table_names,
+    insert_of_clicks,
+    insert_of_facts,
+    quoted,
+)
+from clickloop.store.facts.facts import (
+    CampaignTotals,
+    ClicksQuery,
+    FactsDamagedError,
+    FactsError,
+    FactsInUseError,
+    SegmentRefusedError,
+    StatusCount,
+)
+from clickloop.store.journal.segment import SegmentContents
+
+MEMORY_LIMIT_MB = 128
+MAX_LINE_OCTETS = 1024 * 1024
+_COPY_OCTETS = 1 << 30
+_LOG_LIMIT = "256MB"
+"""Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``_CHECKPOINT_ROWS``."""
+_CHECKPOINT_ROWS = 70_000
+"""New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
+of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
+_FORGET_AT_ONCE = 256
+_REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
+_GLOB = re.compile(r"[*?\[]")
+
+_INSERT_CLICKS = insert_of_clicks()
+_INSERT_FACTS = insert_of_facts()
+_CLICK_COLUMNS = click_table_names()
+_CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
+_CLICK_STRUCTURE = click_structure().replace("'", '"')
+
+
+class DuckDbFacts:
+    """Facts in one DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
+        self._database = database
+        self._spool = spool
+        self._writing = threading.Lock()
+        self._writer = database.cursor()
+        self._forgotten: list[str] = []
+        self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
+        self._new_rows = 0
+
+    @classmethod
+    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> "DuckDbFacts":
+        """Opens or creates the file, and adds columns that it lacks. Threads speed up large reads and cost CPU on small loads.
+
+        Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``.
+        """
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{memory_limit_mb}MB",
+            "threads": threads,
+            "preserve_insertion_order": False,
+            "checkpoint_threshold": _LOG_LIMIT,
+            "enable_external_file_cache": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        try:
+            database = duckdb.connect(str(path), config=config)
+            _create_tables(database)
+        except duckdb.Error as error:
+            raise _opening_error(path, error) from error
+        return cls(database, path.with_name(path.name + ".loading"))
+
+    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+        """Adds the clicks of verified segments; those that were loaded before are skipped. One transaction, unless one is refused."""
+        with self._writing, _plain_errors():
+            fresh = self._not_loaded(segments)
+            if not fresh:
+                return 0
+            try:
+                return self._load_clicks(fresh)
+            except SegmentRefusedError:
+                if len(fresh) == 1:
+                    raise
+            return self._load_one_by_one(fresh)
+
+    def forget_segments(self, names: Collection[str]) -> None:
+        """The names are deleted with a later load, or on closing."""
+        with self._writing:
+            self._forgotten += names
+
+    def accepts_click(self, line: bytes) -> bool:
+        """Whether the line is a click for us and for the engine."""
+        if len(line) >= MAX_LINE_OCTETS:
+            return False
+        try:
+            click_id = msgspec.json.decode(line, type=Click).click_id
+            query = f"SELECT from_json_strict($line, '{_CLICK_STRUCTURE}').click_id"
+            with self._reading() as reader:
+                found = reader.execute(query, {"line": line.decode()}).fetchone()
+        except (msgspec.DecodeError, UnicodeDecodeError, *_REFUSALS):
+            return False
+        return found is not None and found[0] == click_id
+
+    def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
+        """Adds those rows whose outbox id is above the last one taken, and remembers the new last one in the same transaction."""
+        with self._writing, _plain_errors():
+            with self._transaction() as writer:
+                taken = _last_outbox_id(writer)
+                lines = [line.decode() for outbox_id, line in rows if outbox_id > taken]
+                if not lines:
+                    return 0
+                writer.execute(_INSERT_FACTS, {"lines": lines})
+                writer.execute(
+                    "UPDATE outbox_taken SET last_id = $last", {"last": max(outbox_id for outbox_id, _ in rows)}
+                )
+            self._count_rows(len(lines))
+            return len(lines)
+
+    def last_outbox_id(self) -> int:
+        """The last outbox id taken; 0 at first."""
+        with _plain_errors(), self._reading() as reader:
+            return _last_outbox_id(reader)
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""
+        if not click_ids:
+            return {}
+        wanted = list(click_ids)
+        query = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"  # noqa: S608
+        with _plain_errors(), self._reading() as reader:
+            rows = reader.execute(query, {"ids": wanted, "first": min(wanted), "last": max(wanted)}).fetchall()
+        return {click.click_id: click for click in map(_click_of, rows)}
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        """Clicks, newest first; only row groups that can hold the page are read."""
+        filters = {
+            "click_id < $before": query.before_click_id or None,
+            "campaign_id = $campaign_id": query.campaign_id,
+            "source_id = $source_id": query.source_id,
+            "external_id = $external_id": query.external_id or None,
+            "click_at >= $from_at": query.from_at,
+            "click_at < $until_at": query.until_at,
+        }
+        used = {condition: value for condition, value in filters.items() if value is not None}
+        where = " AND ".join(["click_id IS NOT NULL", *used])
+        if query.external_id == "":
+            where += " AND external_id IS NULL"
+        parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
+        text = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
+        with _plain_errors(), self._reading() as reader:
+            return [_click_of(row) for row in reader.execute(text, parameters).fetchall()]
+
+    def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
+        """The sums of a period by campaign and currency, by what happened in it."""
+        period = {
+            "from_at": -(2**63) if from_at is None else from_at,
+            "until_at": 2**63 - 1 if until_at is None else until_at,
+        }
+        with _plain_errors(), self._reading() as reader:
+            reader.execute("BEGIN")  # both sums over the same state
+            sums = reader.execute(_TOTALS, period).fetchall()
+            counts = reader.execute(_STATUS_COUNTS, period).fetchall()
+        by_campaign: dict[tuple[int, str], list[StatusCount]] = {}
+        for campaign_id, currency, status_key, conversions in counts:
+            by_campaign.setdefault((campaign_id, currency), []).append(StatusCount(status_key, conversions))
+        return [
+            CampaignTotals(
+                campaign_id=campaign_id,
+                currency=currency,
+                clicks=clicks,
+                clicks_recorded=recorded,
+                cost_micros=cost,
+                revenue_micros=revenue,
+                pending_micros=pending,
+                rejected_micros=rejected,
+                conversions=tuple(by_campaign.get((campaign_id, currency), ())),
+            )
+            for campaign_id, currency, clicks, recorded, cost, revenue, pending, rejected in sums
+        ]
+
+    def close(self) -> None:
+        """Brings the write-ahead log into the file and lets it go."""
+        with self._writing, _plain_errors():
+            self._writer.execute(_FORGET, {"names": self._forgotten})
+            self._writer.close()
+            self._database.close()
+            self._spool.unlink(missing_ok=True)
+
+    def _not_loaded(self, segments: Sequence[SegmentContents]) -> list[SegmentContents]:
+        """Those whose names are not remembered, each once."""
+        by_name = {contents.segment.name: contents for contents in segments}
+        return [contents for name, contents in by_name.items() if name not in self._known]
+
+    def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+        """One transaction: the clicks, and the names of their segments."""
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
+        names = [contents.segment.name for contents in segments]
+        expected = sum(contents.count for contents in segments)
+        forgotten = self._forgotten if len(self._forgotten) >= _FORGET_AT_ONCE else []
+        with self._transaction() as writer:
+            if forgotten:
+                writer.execute(_FORGET, {"names": forgotten})
+            writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
+            try:
+                inserted = writer.execute(_INSERT_CLICKS, {"files": files, "max_octets": MAX_LINE_OCTETS}).fetchone()
+            except _REFUSALS as error:
+                raise SegmentRefusedError(names[0], str(error)) from error
+            added = int(inserted[0]) if inserted else 0
+            if added != expected:
+                raise SegmentRefusedError(names[0], f"{added} clicks found where {expected} were expected")
+        self._known.update(names)
+        self._known.difference_update(forgotten)
+        self._forgotten = self._forgotten[len(forgotten) :]
+        self._count_rows(added)
+        return added
+
+    def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
+        """The segments' files, or one of all when there are many: opening one costs the engine 2 ms, as much as 500 rows."""
+        paths = [contents.segment.path for contents in segments]
+        if len(paths) == 1:
+            return paths
+        try:
+            with self._spool.open("wb") as spool:
+                for path in paths:
+                    with path.open("rb") as file:
+                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_OCTETS):
+                            pass
+        except OSError:
+            return paths  # slower, but needs no room
+        return [self._spool]
+
+    def _count_rows(self, added: int) -> None:
+        """Brings the log into the file when enough is new; when a reader is in the way, with the next load."""
+        self._new_rows += added
+        if self._new_rows < _CHECKPOINT_ROWS:
+            return
+        try:
+            self._writer.execute("CHECKPOINT")
+            self._new_rows = 0
+        except duckdb.TransactionException:
+            pass
+
+    def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
+        """A transaction per segment, up to the first that is refused."""
+        loaded = 0
+        for contents in segments:
+            try:
+                loaded += self._load_clicks([contents])
+            except SegmentRefusedError as refusal:
+                raise SegmentRefusedError(refusal.segment_name, refusal.detail, loaded) from refusal
+        return loaded
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Commits on leaving, or takes all back."""
+        self._writer.execute("BEGIN")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for the calling thread."""
+        reader = self._database.cursor()
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+_FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
+
+_TOTALS = """
+SELECT campaign_id, currency, coalesce(sum(clicks), 0)::BIGINT, count(click_id), coalesce(sum(cost_micros), 0)::BIGINT,
+       coalesce(sum(revenue_micros), 0)::BIGINT, coalesce(sum(pending_micros), 0)::BIGINT, coalesce(sum(rejected_micros), 0)::BIGINT
+FROM facts WHERE fact_at >= $from_at AND fact_at < $until_at
+GROUP BY campaign_id, currency ORDER BY campaign_id, currency
+"""
+
+_STATUS_COUNTS = """
+SELECT campaign_id, currency, status_key, sum(conversions)::BIGINT AS conversions
+FROM facts WHERE status_key IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at
+GROUP BY campaign_id, currency, status_key HAVING sum(conversions) <> 0 ORDER BY campaign_id, currency, status_key
+"""
+
+
+def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
+    """The tables of an empty file, and the columns that a file of an older version lacks."""
+    columns = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ALL_COLUMNS)
+    database.execute("BEGIN")
+    database.execute(f"CREATE TABLE IF NOT EXISTS facts ({columns})")
+    known = {
+        row[0]
+        for row in database.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'facts'").fetchall()
+    }
+    for column in ALL_COLUMNS:
+        if column.name not in known:
+            database.execute(f"ALTER TABLE facts ADD COLUMN {quoted(column.name)} {column.sql_type}")
+    database.execute("CREATE TABLE IF NOT EXISTS loaded_segments (segment VARCHAR NOT NULL)")
+    database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
+    database.execute("INSERT INTO outbox_taken SELECT 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("COMMIT")
+
+
+def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
+    """The last outbox id taken."""
+    row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _click_of(row: tuple[object, ...]) -> Click:
+    """A click from its columns; NULL is the field's default."""
+    present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
+    return msgspec.convert(present, Click)
+
+
+def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
+    """What is wrong and what to do."""
+    if "lock" in str(error).lower():
+        return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
+    if isinstance(
+        error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
+    ):
+        return FactsDamagedError(
+            f"{path} is no whole DuckDB database ({error}). Put it and {path.name}.wal aside and restore both from a backup; "
+            f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
+        )
+    return FactsError(f"{path} could not be opened: {error}")
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns the engine's errors into ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise FactsError(f"the facts could not be read or written: {error}") from error

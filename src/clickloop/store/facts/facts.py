@@ -1,0 +1,110 @@
+"""The facts: what must be counted, one append-only table of additive rows, and the click looked up by its id."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import msgspec
+
+from clickloop.click.click import Click
+from clickloop.store.journal.segment import SegmentContents
+
+
+class FactsError(Exception):
+    """The facts cannot be opened, read or written; nothing of what was asked has happened."""
+
+
+class FactsDamagedError(FactsError):
+    """The database file is not whole."""
+
+
+class FactsInUseError(FactsError):
+    """Another process has the database open."""
+
+
+class SegmentRefusedError(FactsError):
+    """A segment holds a record that is no click. ``loaded``: clicks of segments before it that were added all the same."""
+
+    def __init__(self, segment_name: str, detail: str, loaded: int = 0) -> None:
+        super().__init__(
+            f"segment {segment_name} holds a record that is no click: {detail}; cut it out and load the rest"
+        )
+        self.segment_name = segment_name
+        self.detail = detail
+        self.loaded = loaded
+
+
+class ClicksQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which clicks to list. What is ``None`` or empty does not narrow."""
+
+    before_click_id: str = ""
+    """Where the page before this one ended: the id of its last click."""
+    campaign_id: int | None = None
+    source_id: int | None = None
+    external_id: str | None = None
+    from_at: int | None = None
+    until_at: int | None = None
+    """Exclusive."""
+
+
+class StatusCount(msgspec.Struct, frozen=True):
+    """How many conversions stand under a status."""
+
+    status_key: str
+    conversions: int
+
+
+class CampaignTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """The sums of one campaign in one currency. A campaign whose costs and payouts differ in currency has a row for each."""
+
+    campaign_id: int
+    currency: str
+    clicks: int
+    """Counted."""
+    clicks_recorded: int
+    """Counted or screened out."""
+    cost_micros: int
+    revenue_micros: int
+    pending_micros: int
+    rejected_micros: int
+    conversions: tuple[StatusCount, ...]
+    """By status key; statuses without conversions are absent."""
+
+
+class Facts(Protocol):
+    """What every store of facts can do. Loading is for one thread at a time; reading for any."""
+
+    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+        """Adds the clicks of verified segments, each segment exactly once for ever; answers how many were added now."""
+        ...
+
+    def forget_segments(self, names: Collection[str]) -> None:
+        """Says that these segments are out of the journal for good, so that their names need no longer be remembered."""
+        ...
+
+    def accepts_click(self, line: bytes) -> bool:
+        """Whether one journal line could be loaded as a click. Slow: for finding the one in a segment that cannot."""
+        ...
+
+    def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
+        """Adds rows of the ledger's outbox (ascending id, ``ConversionFact`` as JSON), each exactly once; answers how many."""
+        ...
+
+    def last_outbox_id(self) -> int:
+        """The outbox id up to which facts were taken; those rows may be deleted from the outbox."""
+        ...
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids; those that are not there are absent."""
+        ...
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        """Clicks, newest first."""
+        ...
+
+    def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
+        """The sums of a period (``until_at`` exclusive) by campaign and currency."""
+        ...
+
+    def close(self) -> None:
+        """Writes all down and lets the files go."""
+        ...

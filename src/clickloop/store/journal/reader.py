@@ -1,0 +1,313 @@
+"""The journal's reader: finds segments that nobody writes any more, checks and repairs them, and puts them away when settled."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from clickloop.clock import MINUTE_MS, Clock, wall_clock
+from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.journal.segment import (
+    BIRTH_PREFIX,
+    CLOSED_SUFFIX,
+    DAMAGED_SUFFIX,
+    LOCK_NAME,
+    OPEN_SUFFIX,
+    PART_SUFFIX,
+    Damage,
+    DamageKind,
+    Segment,
+    SegmentContents,
+    damages_of,
+    keep_only,
+    quick_count,
+    salvage,
+    sealed,
+)
+
+_UNREADABLE_AGAIN_MS = MINUTE_MS
+_BIRTH_MS = MINUTE_MS
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """What a stream's journal holds that is not settled yet. ``oldest_age_ms`` is since the last write to the oldest segment."""
+
+    segments: int
+    octets: int
+    oldest_age_ms: int
+
+
+class JournalReader:
+    """Reads the journal below ``root``; settled segments go to ``settled_root``. For one thread of one process."""
+
+    def __init__(self, root: Path, settled_root: Path, clock: Clock = wall_clock) -> None:
+        self._root = root
+        self._settled_root = settled_root
+        self._clock = clock
+        self._next: dict[tuple[str, str], int] = {}
+        self._missing: list[Damage] = []
+        self._reported: set[str] = set()
+        self._look_again_at: dict[str, int] = {}
+
+    def closed_segments(self, stream: str) -> list[Segment]:
+        """Segments that nobody writes any more, oldest first per writer, including what dead writers left unclosed."""
+        now_ms = self._clock()
+        segments: list[Segment] = []
+        for directory in self._writers(stream, now_ms):
+            segments += self._segments_of(stream, directory, now_ms)
+        return segments
+
+    def missing(self) -> list[Damage]:
+        """Segments that must have been written but are not there, as the last listings found. Each is told once."""
+        found, self._missing = self._missing, []
+        return found
+
+    def verify(self, segment: Segment) -> SegmentContents:
+        """Makes sure that the segment's file holds nothing but good lines; damages are cut out and told, the original is kept aside.
+
+        Only when the file cannot be read is ``count`` -1: it stays where it is and is looked at again later.
+        """
+        return self._checked(segment, with_lines=False, accepts=None)
+
+    def read(self, segment: Segment) -> SegmentContents:
+        """As ``verify``, and answers the records as well."""
+        return self._checked(segment, with_lines=True, accepts=None)
+
+    def keep_only(self, segment: Segment, accepts: Callable[[bytes], bool], why: str) -> SegmentContents:
+        """Cuts out the records that a store cannot take although their checksums are right, each told as unreadable.
+
+        ``why`` is a sentence for people, without the place.
+        """
+        return self._checked(segment, with_lines=False, accepts=accepts, why=why)
+
+    def settled(self, segments: Sequence[Segment]) -> None:
+        """Puts segments away whose records the stores have committed. On return they will not come back, even after a power cut."""
+        changed: set[Path] = set()
+        for segment in segments:
+            target = self._settled_directory(segment)
+            for suffix in (DAMAGED_SUFFIX, CLOSED_SUFFIX):
+                name = f"{segment.number:08d}{suffix}"
+                with contextlib.suppress(FileNotFoundError):
+                    (segment.path.parent / name).rename(target / name)
+            changed |= {target, segment.path.parent}
+            key = (segment.stream, segment.writer)
+            self._next[key] = max(self._next.get(key, 1), segment.number + 1)
+        for directory in changed:
+            sync_directory(directory)
+
+    def delete_settled(self, before_ms: int) -> int:
+        """Deletes settled segments last written before a moment; answers the bytes that this freed. Damaged originals stay.
+
+        Of each writer that still has a directory in the journal the newest stays: it says where the numbers go on.
+        """
+        freed = 0
+        for directory in sorted(self._settled_root.glob("*/*")):
+            names = sorted(directory.glob("*" + CLOSED_SUFFIX), key=_number)
+            journal_directory = self._root / directory.parent.name / directory.name
+            for path in names[:-1] if journal_directory.is_dir() else names:
+                state = path.stat()
+                if state.st_mtime_ns // 1_000_000 < before_ms:
+                    path.unlink()
+                    freed += state.st_size
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+        return freed
+
+    def _writers(self, stream: str, now_ms: int) -> list[Path]:
+        """The directories of all writers, oldest first; those that died at birth are removed."""
+        try:
+            entries = sorted(self._root.joinpath(stream).iterdir())
+        except FileNotFoundError:
+            return []
+        writers = []
+        for entry in entries:
+            if entry.name.startswith(BIRTH_PREFIX):
+                with contextlib.suppress(OSError):
+                    if now_ms - entry.stat().st_mtime_ns // 1_000_000 > _BIRTH_MS:
+                        _remove_if_dead(entry)
+            elif entry.is_dir():
+                writers.append(entry)
+        return writers
+
+    def _segments_of(self, stream: str, directory: Path, now_ms: int) -> list[Segment]:
+        """One writer's segments; notes gaps in their numbers; removes the directory of a dead writer that left nothing."""
+        dead = _is_dead(
+            directory
+        )  # asked before listing: what is listed is then all that a dead writer will ever leave
+        paths = {
+            int(path.stem): path
+            for path in directory.iterdir()
+            if path.suffix in _SEGMENT_SUFFIXES and path.stem.isdecimal()
+        }
+        first = self._first_number(stream, directory.name)
+        for number in range(first, max(paths, default=0)):
+            if number not in paths:
+                self._note_missing(stream, directory, number)
+        segments = []
+        for number in sorted(paths):
+            path = paths[number]
+            if path.suffix == OPEN_SUFFIX and not dead:
+                continue
+            octets = path.stat().st_size
+            if path.suffix == OPEN_SUFFIX and octets == 0:
+                path.unlink()
+                continue
+            segment = Segment(path, stream, directory.name, number, octets)
+            if self._look_again_at.get(segment.name, 0) <= now_ms:
+                segments.append(segment)
+        if dead and not segments and not any(path.exists() for path in paths.values()):
+            _remove_if_dead(directory)
+            self._next.pop((stream, directory.name), None)
+        return segments
+
+    def _first_number(self, stream: str, writer: str) -> int:
+        """The number that the oldest unsettled segment of a writer must have."""
+        key = (stream, writer)
+        if key not in self._next:
+            settled = [_number(path) for path in self._settled_root.joinpath(stream, writer).glob("*" + CLOSED_SUFFIX)]
+            self._next[key] = max(settled, default=0) + 1
+        return self._next[key]
+
+    def _note_missing(self, stream: str, directory: Path, number: int) -> None:
+        """Reports a gap once, unless the listing only missed a file that was being renamed."""
+        path = directory / f"{number:08d}{CLOSED_SUFFIX}"
+        if str(path) in self._reported or path.exists() or path.with_suffix(OPEN_SUFFIX).exists():
+            return
+        self._reported.add(str(path))
+        sentence = f"Segment {number} of {stream}/{directory.name} is missing: {path} was written but is not there; what it held is lost."
+        self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(path), 0, 0, sentence))
+
+    def _checked(
+        self, segment: Segment, with_lines: bool, accepts: Callable[[bytes], bool] | None, why: str = ""
+    ) -> SegmentContents:
+        """The quick check of the whole file, and where it fails the slow one of each line."""
+        try:
+            data = segment.path.read_bytes()
+        except OSError as error:
+            return self._unreadable(segment, error)
+        count = quick_count(data, segment.number)
+        if count is not None and accepts is None:
+            if segment.path.suffix == OPEN_SUFFIX:
+                segment = _renamed(segment)
+            lines = tuple(data.split(b"\n")[:count]) if with_lines else ()
+            return SegmentContents(segment, count, (), lines)
+        found = salvage(data)
+        damages = damages_of(data, found, segment, closed=segment.path.suffix == CLOSED_SUFFIX)
+        kept: Sequence[bytes] = found.lines
+        if accepts is not None:
+            kept, refused = keep_only(found.lines, accepts)
+            damages += tuple(_refusal(segment, data, found.lines[index], why) for index in refused)
+        segment = _rewritten(segment, sealed(segment.number, kept), keep_original=bool(damages))
+        return SegmentContents(segment, len(kept), damages, tuple(kept) if with_lines else ())
+
+    def _unreadable(self, segment: Segment, error: OSError) -> SegmentContents:
+        """Leaves a file alone that the system does not give us, for a while, and tells it once."""
+        self._look_again_at[segment.name] = self._clock() + _UNREADABLE_AGAIN_MS
+        if segment.name in self._reported:
+            return SegmentContents(segment, -1)
+        self._reported.add(segment.name)
+        sentence = (
+            f"{segment.path} cannot be read ({error.strerror}): it stays where it is and is tried again every minute."
+        )
+        return SegmentContents(
+            segment, -1, (Damage(DamageKind.UNREADABLE, str(segment.path), 0, segment.octets, sentence),)
+        )
+
+    def _settled_directory(self, segment: Segment) -> Path:
+        """Where the writer's settled segments are; created and synced when it is new."""
+        target = self._settled_root / segment.stream / segment.writer
+        make_directories(target)
+        return target
+
+
+def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
+    """What is not settled yet, by the names and sizes of files alone; any process may ask."""
+    segments = octets = 0
+    oldest_ns = now_ns = now_ms * 1_000_000
+    for directory in _directories(root / stream):
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
+                if os.path.splitext(entry.name)[1] in _SEGMENT_SUFFIXES:
+                    with contextlib.suppress(FileNotFoundError):
+                        state = entry.stat()
+                        segments += 1
+                        octets += state.st_size
+                        oldest_ns = min(oldest_ns, state.st_mtime_ns)
+    return Lag(segments, octets, (now_ns - oldest_ns) // 1_000_000)
+
+
+_SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
+
+
+def _directories(parent: Path) -> list[str]:
+    """The paths of the writers' directories."""
+    try:
+        with os.scandir(parent) as entries:
+            return [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _number(path: Path) -> int:
+    """The sequence number in a segment's name."""
+    return int(path.stem)
+
+
+def _refusal(segment: Segment, data: bytes, line: bytes, why: str) -> Damage:
+    """A record that a store cannot take."""
+    first = data.find(line)
+    end = first + len(line) + 1
+    sentence = f"The record in {segment.path}, from byte {first} up to {end}, cannot be read: {why}."
+    return Damage(DamageKind.UNREADABLE, str(segment.path), first, end, sentence)
+
+
+def _renamed(segment: Segment) -> Segment:
+    """A whole segment whose writer died before it could rename it."""
+    path = segment.path.with_suffix(CLOSED_SUFFIX)
+    segment.path.rename(path)
+    return msgspec.structs.replace(segment, path=path)
+
+
+def _rewritten(segment: Segment, data: bytes, keep_original: bool) -> Segment:
+    """Replaces the file by good bytes. Killed at any point, it is either done or can be done again."""
+    part = segment.path.with_suffix(PART_SUFFIX)
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if keep_original:
+        with contextlib.suppress(FileExistsError):
+            segment.path.with_suffix(DAMAGED_SUFFIX).hardlink_to(segment.path)
+    path = segment.path.with_suffix(CLOSED_SUFFIX)
+    part.rename(segment.path)
+    segment.path.rename(path)
+    sync_directory(path.parent)
+    return msgspec.structs.replace(segment, path=path, octets=len(data))
+
+
+def _is_dead(directory: Path) -> bool:
+    """Whether the writer is gone: nobody holds its lock."""
+    try:
+        lock = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _remove_if_dead(directory: Path) -> None:
+    """Removes the directory of a dead writer that left nothing but its lock and perhaps an unfinished repair."""
+    if not _is_dead(directory):
+        return
+    for path in (*directory.glob("*" + PART_SUFFIX), directory / LOCK_NAME):
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        directory.rmdir()

@@ -1,0 +1,267 @@
+"""The journal's writer: one ``write`` per record, appended to a segment that is closed after a fraction of a second."""
+
+import errno
+import fcntl
+import os
+import secrets
+import threading
+from pathlib import Path
+from zlib import crc32
+
+from clickloop.clock import Clock, wall_clock
+from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.journal.segment import (
+    BIRTH_PREFIX,
+    CLOSED_SUFFIX,
+    LOCK_NAME,
+    OPEN_SUFFIX,
+    JournalError,
+    trailer_line,
+)
+
+MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
+_MAX_UNSYNCED_SEGMENTS = 64
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SEGMENT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+
+
+class JournalFull(JournalError):  # noqa: N818
+    """There was no room for the record, which is not stored. The segment is whole, and a later record may fit."""
+
+
+class JournalBroken(JournalError):  # noqa: N818
+    """A write or sync failed in a way that leaves unknown what is stored. The process must stop; the next one replays."""
+
+
+class SyncTicket:
+    """The files that one sync covers: everything that was appended before ``position`` was reached."""
+
+    __slots__ = ("directory", "error", "files", "finished_files", "position")
+
+    def __init__(self, position: int, files: list[int], finished_files: list[int], directory: int) -> None:
+        self.position = position
+        self.files = files
+        self.finished_files = finished_files
+        """Those of ``files`` that belong to closed segments: closed for good after the sync."""
+        self.directory = directory
+        """The writer's directory when names in it changed since the last sync, else -1."""
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        """Waits for the disk; may be called in another thread. Keeps an error instead of raising it."""
+        try:
+            for file in self.files:
+                os.fdatasync(file)
+            if self.directory >= 0:
+                os.fsync(self.directory)
+        except OSError as error:
+            self.error = error
+
+
+class JournalWriter:
+    """Writes one stream of one process. For one thread; only ``SyncTicket.run`` may be in another.
+
+    It must be opened in the process that uses it (after a fork): its lock says that this process lives.
+    """
+
+    __slots__ = (
+        "_checksum",
+        "_clock",
+        "_count",
+        "_directory",
+        "_directory_changed",
+        "_failure",
+        "_fd",
+        "_finished",
+        "_lock",
+        "_number",
+        "_octets",
+        "_opened_at",
+        "_position",
+        "_sync_lock",
+        "_synced",
+        "path",
+    )
+
+    def __init__(self, path: Path, lock: int, directory: int, clock: Clock) -> None:
+        self.path = path
+        self._lock = lock
+        self._directory = directory
+        self._clock = clock
+        self._fd = -1
+        self._number = 0
+        self._count = 0
+        self._octets = 0
+        self._checksum = 0
+        self._opened_at = 0
+        self._position = 0
+        self._synced = 0
+        self._directory_changed = False
+        self._finished: list[int] = []
+        self._failure: str = ""
+        self._sync_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, root: Path, stream: str, name: str, clock: Clock = wall_clock) -> "JournalWriter":
+        """A writer with a directory of its own under ``root/stream``, which appears there with its lock already held."""
+        parent = root / stream
+        make_directories(parent)
+        unique = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        newborn = parent / (BIRTH_PREFIX + unique)
+        newborn.mkdir()
+        lock = os.open(newborn / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        directory = os.open(newborn, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(directory)
+        path = parent / unique
+        newborn.rename(path)
+        sync_directory(parent)
+        return cls(path, lock, directory, clock)
+
+    @property
+    def position(self) -> int:
+        """How many records were appended."""
+        return self._position
+
+    @property
+    def synced(self) -> int:
+        """How many of them are known to be on disk."""
+        return self._synced
+
+    @property
+    def failure(self) -> str:
+        """Why the writer refuses all further use; empty while it works."""
+        return self._failure
+
+    def append(self, record: bytes) -> int:
+        """Writes a record: one JSON object with at least one field and no newline. Answers its position, for syncing.
+
+        Raises ``JournalFull`` (the record is not stored) or ``JournalBroken`` (unknown whether it is).
+        """
+        if self._fd < 0:
+            self._open_segment()
+        line = b'%b,"crc":%d}\n' % (record[:-1], crc32(record))
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise self._write_failed(error) from error
+        if written != len(line):
+            raise self._cut_back(f"only {written} of {len(line)} bytes could be written")
+        self._checksum = crc32(line, self._checksum)
+        self._count += 1
+        self._octets += written
+        self._position += 1
+        return self._position
+
+    def due(self, now_ms: int, max_age_ms: int) -> bool:
+        """Whether the segment has records and is old or large enough to be closed. A clock that jumped back makes it due."""
+        if not self._count:
+            return False
+        return not 0 <= now_ms - self._opened_at < max_age_ms or self._octets >= MAX_SEGMENT_OCTETS
+
+    def close_segment(self) -> None:
+        """Hands the segment over to whoever settles; nothing happens when it is empty. Raises as ``append`` does."""
+        if self._failure:
+            raise JournalBroken(self._failure)
+        if not self._count:
+            return
+        line = trailer_line(self._number, self._count, self._checksum)
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise self._write_failed(error) from error
+        if written != len(line):
+            raise self._cut_back(f"only {written} of the trailer's {len(line)} bytes could be written")
+        name = f"{self._number:08d}"
+        try:
+            os.rename(name + OPEN_SUFFIX, name + CLOSED_SUFFIX, src_dir_fd=self._directory, dst_dir_fd=self._directory)
+        except OSError as error:
+            raise self._broke(f"{name}{OPEN_SUFFIX} could not be renamed", error) from error
+        self._finished.append(self._fd)
+        self._directory_changed = True
+        self._fd = -1
+        self._count = 0
+        if len(self._finished) > _MAX_UNSYNCED_SEGMENTS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Waits until all that was appended is on disk. A failure breaks the writer for ever: the system may have dropped the data."""
+        ticket = self.begin_sync()
+        ticket.run()
+        self.end_sync(ticket)
+
+    def begin_sync(self) -> SyncTicket:
+        """What a sync has to cover. One at a time: ``run`` the ticket, then ``end_sync``."""
+        if self._failure:
+            raise JournalBroken(self._failure)
+        if not self._sync_lock.acquire(blocking=False):
+            raise RuntimeError("two syncs of one journal writer at once: end the first before you begin another")
+        finished, self._finished = self._finished, []
+        files = finished + ([self._fd] if self._fd >= 0 and self._position > self._synced else [])
+        directory = self._directory if self._directory_changed else -1
+        self._directory_changed = False
+        return SyncTicket(self._position, files, finished, directory)
+
+    def end_sync(self, ticket: SyncTicket) -> None:
+        """Believes the ticket's result: moves ``synced`` on, or breaks the writer."""
+        self._sync_lock.release()
+        for file in ticket.finished_files:
+            os.close(file)
+        if ticket.error is not None:
+            raise self._broke("a sync failed", ticket.error) from ticket.error
+        self._synced = max(self._synced, ticket.position)
+
+    def close(self) -> None:
+        """Closes the segment, syncs, and gives the lock free. A broken writer only gives the lock free: what it wrote is salvaged."""
+        try:
+            if not self._failure:
+                self.close_segment()
+                self.sync()
+        finally:
+            for file in (*self._finished, self._fd, self._directory, self._lock):
+                if file >= 0:
+                    os.close(file)
+            self._finished = []
+            self._fd = self._directory = self._lock = -1
+            self._failure = self._failure or "the journal's writer was closed"
+
+    def _open_segment(self) -> None:
+        """Begins the next segment."""
+        if self._failure:
+            raise JournalBroken(self._failure)
+        name = f"{self._number + 1:08d}{OPEN_SUFFIX}"
+        try:
+            self._fd = os.open(name, _SEGMENT_FLAGS, 0o644, dir_fd=self._directory)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise JournalFull(f"no room for {self.path / name}: {error.strerror}") from error
+            raise self._broke(f"{name} could not be created", error) from error
+        self._number += 1
+        self._octets = self._checksum = self._count = 0
+        self._opened_at = self._clock()
+        self._directory_changed = True
+
+    def _write_failed(self, error: OSError) -> JournalError:
+        """The exception for a write that stored nothing (no room) or nobody knows what (all else)."""
+        if self._failure:
+            return JournalBroken(self._failure)
+        if error.errno in _FULL:
+            return self._cut_back(str(error.strerror))
+        return self._broke("a write failed", error)
+
+    def _cut_back(self, why: str) -> JournalError:
+        """Takes back a partial line, so that the segment stays whole."""
+        try:
+            os.ftruncate(self._fd, self._octets)
+        except OSError as error:
+            return self._broke("a partly written line could not be taken back", error)
+        return JournalFull(f"no room in {self.path}: {why}; the record is not stored")
+
+    def _broke(self, what: str, error: OSError) -> JournalBroken:
+        """Refuses all further use, and leaves the files as they are for salvage."""
+        self._failure = f"the journal {self.path} is broken: {what} ({error}); restart this process, what is stored will be replayed"
+        if self._fd >= 0:
+            self._finished.append(self._fd)  # a sync may be using it: closed with the writer
+            self._fd = -1
+        self._count = 0
+        return JournalBroken(self._failure)

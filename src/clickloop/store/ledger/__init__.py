@@ -1,0 +1,1 @@
+"""The ledger: everything that must be transacted."""

@@ -1,0 +1,121 @@
+"""Campaigns and their offers in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
+
+from clickloop.campaign.campaign import Campaign, OfferShare
+from clickloop.store.ledger.tables import campaign_offers, campaigns
+
+
+def insert_campaign(tx: Connection, campaign: Campaign) -> int:
+    """Adds a campaign without its offers; answers its number. A key that is taken raises IntegrityError."""
+    result = tx.execute(
+        insert(campaigns)
+        .values(**_columns(campaign), key=campaign.key, created_at=campaign.created_at)
+        .returning(campaigns.c.id)
+    )
+    return int(result.scalar_one())
+
+
+def update_campaign(tx: Connection, campaign: Campaign) -> None:
+    """Rewrites a campaign, but for its key, which stands in links out in the world, and its offers."""
+    tx.execute(
+        update(campaigns)
+        .where(campaigns.c.id == campaign.id)
+        .values(**_columns(campaign), archived_at=campaign.archived_at)
+    )
+
+
+def delete_shares(tx: Connection, campaign_id: int) -> None:
+    """Removes the offers of a campaign, to be written anew in the same transaction."""
+    tx.execute(delete(campaign_offers).where(campaign_offers.c.campaign_id == campaign_id))
+
+
+def insert_shares(tx: Connection, campaign_id: int, shares: Iterable[OfferShare]) -> None:
+    """Adds at least one offer to a campaign, in the given order."""
+    tx.execute(
+        insert(campaign_offers),
+        [
+            {"campaign_id": campaign_id, "position": position, "offer_id": share.offer_id, "weight": share.weight}
+            for position, share in enumerate(shares)
+        ],
+    )
+
+
+def find_campaign(tx: Connection, campaign_id: int) -> Campaign | None:
+    """The campaign of that number, archived or not."""
+    row = tx.execute(select(campaigns).where(campaigns.c.id == campaign_id)).mappings().one_or_none()
+    return None if row is None else _campaign(row, shares_of(tx, [campaign_id])[campaign_id])
+
+
+def find_campaign_keyed(tx: Connection, key: str) -> int | None:
+    """The number of the campaign of that key, archived or not."""
+    return tx.execute(select(campaigns.c.id).where(campaigns.c.key == key)).scalar()
+
+
+def campaigns_after(
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, source_id: int | None = None
+) -> list[Campaign]:
+    """At most ``limit`` campaigns with higher numbers, ascending; the live ones, or the archived ones; of one source or of all."""
+    state = campaigns.c.archived_at.is_not(None) if archived else campaigns.c.archived_at.is_(None)
+    query = select(campaigns).where(and_(campaigns.c.id > after_id, state))
+    if source_id is not None:
+        query = query.where(campaigns.c.source_id == source_id)
+    rows = tx.execute(query.order_by(campaigns.c.id).limit(limit)).mappings().all()
+    shares = shares_of(tx, [row["id"] for row in rows])
+    return [_campaign(row, shares[row["id"]]) for row in rows]
+
+
+def shares_of(tx: Connection, campaign_ids: list[int]) -> dict[int, tuple[OfferShare, ...]]:
+    """The offers of each campaign by its number, in order."""
+    rows = tx.execute(
+        select(campaign_offers)
+        .where(campaign_offers.c.campaign_id.in_(campaign_ids))
+        .order_by(campaign_offers.c.campaign_id, campaign_offers.c.position)
+    ).mappings()
+    found: dict[int, list[OfferShare]] = {campaign_id: [] for campaign_id in campaign_ids}
+    for row in rows:
+        found[row["campaign_id"]].append(OfferShare(row["offer_id"], row["weight"]))
+    return {campaign_id: tuple(shares) for campaign_id, shares in found.items()}
+
+
+def live_campaign_of_source(tx: Connection, source_id: int) -> str | None:
+    """The name of a campaign of the source that is not archived, or None."""
+    return tx.execute(
+        select(campaigns.c.name)
+        .where(and_(campaigns.c.source_id == source_id, campaigns.c.archived_at.is_(None)))
+        .limit(1)
+    ).scalar()
+
+
+def _columns(campaign: Campaign) -> dict[str, Any]:
+    return {
+        "name": campaign.name,
+        "source_id": campaign.source_id,
+        "domain": campaign.domain,
+        "active": campaign.active,
+        "fallback_url": campaign.fallback_url,
+        "cost_micros": campaign.cost_micros,
+        "source_rules_off": campaign.source_rules_off,
+        "updated_at": campaign.updated_at,
+    }
+
+
+def _campaign(row: RowMapping, shares: tuple[OfferShare, ...]) -> Campaign:
+    return Campaign(
+        id=row["id"],
+        key=row["key"],
+        name=row["name"],
+        source_id=row["source_id"],
+        domain=row["domain"],
+        active=row["active"],
+        fallback_url=row["fallback_url"],
+        cost_micros=row["cost_micros"],
+        source_rules_off=row["source_rules_off"],
+        offers=shares,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )

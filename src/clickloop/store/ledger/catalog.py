@@ -1,0 +1,84 @@
+"""The catalog as it follows from the ledger's set-up."""
+
+from collections import defaultdict
+
+from sqlalchemy import Connection, select
+
+from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.store.ledger.tables import (
+    campaign_offers,
+    campaigns,
+    networks,
+    offers,
+    source_parameters,
+    traffic_sources,
+)
+
+
+def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
+    """Everything that is live: campaigns that are not archived, with their sources' tracked rows, and their offers."""
+    rows = _tracked_rows(tx)
+    shares = _shares(tx)
+    return Catalog(
+        campaigns=tuple(_campaigns(tx, rows, shares)),
+        offers=tuple(_offers(tx)),
+        own_hosts=own_hosts,
+    )
+
+
+def _campaigns(
+    tx: Connection, rows: dict[int, list[CatalogRow]], shares: dict[int, list[CatalogShare]]
+) -> list[CatalogCampaign]:
+    found = tx.execute(
+        select(
+            campaigns.c.id,
+            campaigns.c.key,
+            campaigns.c.name,
+            campaigns.c.source_id,
+            traffic_sources.c.name.label("source_name"),
+            campaigns.c.active,
+            campaigns.c.domain,
+            campaigns.c.fallback_url,
+            campaigns.c.cost_micros,
+            traffic_sources.c.cost_currency,
+        )
+        .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
+        .where(campaigns.c.archived_at.is_(None))
+    )
+    return [
+        CatalogCampaign(**row, rows=tuple(rows[row["source_id"]]), shares=tuple(shares[row["id"]]))
+        for row in found.mappings()
+    ]
+
+
+def _offers(tx: Connection) -> list[CatalogOffer]:
+    found = tx.execute(
+        select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
+        .join(networks, networks.c.id == offers.c.network_id, isouter=True)
+        .where(offers.c.archived_at.is_(None))
+    )
+    return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
+
+
+def _tracked_rows(tx: Connection) -> dict[int, list[CatalogRow]]:
+    found = tx.execute(
+        select(source_parameters.c.source_id, source_parameters.c.number, source_parameters.c.parameter)
+        .where(source_parameters.c.tracked)
+        .order_by(source_parameters.c.source_id, source_parameters.c.number)
+    )
+    rows: dict[int, list[CatalogRow]] = defaultdict(list)
+    for row in found:
+        rows[row.source_id].append(CatalogRow(row.number, row.parameter))
+    return rows
+
+
+def _shares(tx: Connection) -> dict[int, list[CatalogShare]]:
+    found = tx.execute(
+        select(campaign_offers.c.campaign_id, campaign_offers.c.offer_id, campaign_offers.c.weight).order_by(
+            campaign_offers.c.campaign_id, campaign_offers.c.position
+        )
+    )
+    shares: dict[int, list[CatalogShare]] = defaultdict(list)
+    for row in found:
+        shares[row.campaign_id].append(CatalogShare(row.offer_id, row.weight))
+    return shares

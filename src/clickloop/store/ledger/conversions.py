@@ -1,0 +1,226 @@
+"""Conversions and their history in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, tuple_, update
+
+from clickloop.click.click import Click
+from clickloop.conversion.conversion import Change, Conversion, Parameters
+from clickloop.conversion.status import CountsAs, Status
+from clickloop.money import Money
+from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.tables import conversion_changes, conversions, statuses
+
+_encode = msgspec.json.Encoder().encode
+_click = msgspec.json.Decoder(Click)
+_parameters = msgspec.json.Decoder(Parameters)
+_conversion = msgspec.json.Decoder(Conversion)
+
+
+class ConversionFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which conversions to list; what is None does not restrict."""
+
+    click_id: str | None = None
+    campaign_id: int | None = None
+    source_id: int | None = None
+    offer_id: int | None = None
+    network_id: int | None = None
+    status_key: str | None = None
+    txid: str | None = None
+    flagged: bool | None = None
+    period: Period = Period()
+    """Of their registration."""
+
+
+class RecordedChange(msgspec.Struct, frozen=True):
+    """One entry of a conversion's history. ``before`` is None for the first."""
+
+    version: int
+    at: int
+    notice_id: str
+    before: Conversion | None
+    after: Conversion
+
+
+def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str, Click]:
+    """The clicks, by id, that have conversions among these ids."""
+    rows = tx.execute(
+        select(conversions.c.click_id, conversions.c.click).where(
+            conversions.c.click_id.in_(click_ids), conversions.c.first_of_click
+        )
+    )
+    return {click_id: _click.decode(octets) for click_id, octets in rows}
+
+
+def clicks_with_conversions(tx: Connection, click_ids: Sequence[str]) -> set[str]:
+    """Those of the click ids that have a conversion."""
+    return set(
+        tx.scalars(
+            select(conversions.c.click_id).where(conversions.c.click_id.in_(click_ids), conversions.c.first_of_click)
+        )
+    )
+
+
+def conversions_of_identities(tx: Connection, identities: Sequence[tuple[str, str]]) -> list[Conversion]:
+    """The conversions of these pairs of click id and txid."""
+    chosen = tuple_(conversions.c.click_id, conversions.c.txid).in_(identities)
+    return [_of_row(row) for row in tx.execute(_selected().where(chosen))]
+
+
+def conversions_of_ids(tx: Connection, conversion_ids: Sequence[str]) -> list[Conversion]:
+    """The conversions of these conversion ids."""
+    return [_of_row(row) for row in tx.execute(_selected().where(conversions.c.conversion_id.in_(conversion_ids)))]
+
+
+def find_conversion(tx: Connection, conversion_id: str) -> Conversion | None:
+    """The conversion of that id."""
+    row = tx.execute(_selected().where(conversions.c.conversion_id == conversion_id)).one_or_none()
+    return None if row is None else _of_row(row)
+
+
+def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
+    """All conversions of a click, the first one first."""
+    query = _selected().where(conversions.c.click_id == click_id).order_by(conversions.c.conversion_id)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str | None, limit: int) -> list[Conversion]:
+    """At most ``limit`` conversions, newest first; of the next page those before the last id of this one."""
+    table = conversions.c
+    query = _selected().order_by(table.conversion_id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(table.conversion_id < before_id)
+    exact = (
+        (table.click_id, wanted.click_id),
+        (table.campaign_id, wanted.campaign_id),
+        (table.source_id, wanted.source_id),
+        (table.offer_id, wanted.offer_id),
+        (table.network_id, wanted.network_id),
+        (table.status_key, wanted.status_key),
+        (table.txid, wanted.txid),
+    )
+    for column, value in exact:
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.flagged is not None:
+        query = query.where((table.flags != "") == wanted.flagged)
+    if wanted.period.since is not None:
+        query = query.where(table.created_at >= wanted.period.since)
+        query = query.where(table.conversion_id >= id_from(wanted.period.earliest_id_at))
+    if wanted.period.until is not None:
+        query = query.where(table.created_at < wanted.period.until)
+        query = query.where(table.conversion_id < id_from(wanted.period.latest_id_at))
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> list[RecordedChange]:
+    """The histories of conversions, each in order of its versions."""
+    table = conversion_changes.c
+    rows = tx.execute(
+        select(table.version, table.at, table.notice_id, table.before, table.after)
+        .where(table.conversion_id.in_(conversion_ids))
+        .order_by(table.conversion_id, table.version)
+    )
+    return [
+        RecordedChange(
+            version, at, notice_id, _conversion.decode(before) if before else None, _conversion.decode(after)
+        )
+        for version, at, notice_id, before, after in rows
+    ]
+
+
+def insert_conversions(tx: Connection, new: Sequence[Conversion]) -> None:
+    """Adds conversions; a second one of the same click id and txid raises IntegrityError."""
+    tx.execute(
+        insert(conversions),
+        [
+            {
+                "conversion_id": conversion.conversion_id,
+                "click_id": conversion.click.click_id,
+                "txid": conversion.txid,
+                "campaign_id": conversion.click.campaign_id,
+                "source_id": conversion.click.source_id,
+                "offer_id": conversion.click.offer_id,
+                "network_id": conversion.click.network_id,
+                "first_of_click": conversion.first_of_click,
+                "test": conversion.test,
+                "converted_at": conversion.converted_at,
+                "created_at": conversion.created_at,
+                "click": _encode(conversion.click),
+                **_changeable(conversion),
+            }
+            for conversion in new
+        ],
+    )
+
+
+def update_conversions(tx: Connection, changed: Sequence[Conversion]) -> None:
+    """Rewrites of conversions what can change of them."""
+    statement = update(conversions).where(conversions.c.conversion_id == bindparam("of_id"))
+    tx.execute(statement, [{"of_id": conversion.conversion_id, **_changeable(conversion)} for conversion in changed])
+
+
+def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
+    """Adds changes to the histories of their conversions."""
+    tx.execute(
+        insert(conversion_changes),
+        [
+            {
+                "conversion_id": change.after.conversion_id,
+                "version": change.after.version,
+                "at": change.at,
+                "notice_id": change.notice_id,
+                "before": None if change.before is None else _encode(change.before),
+                "after": _encode(change.after),
+            }
+            for change in changes
+        ],
+    )
+
+
+def _changeable(conversion: Conversion) -> dict[str, Any]:
+    return {
+        "status_key": conversion.status.key,
+        "counts_as": conversion.status.counts_as.value,
+        "status_word": conversion.status_word,
+        "payout_micros": conversion.payout.micros,
+        "currency": conversion.payout.currency,
+        "payout_text": conversion.payout_text,
+        "status_turn": conversion.status_turn,
+        "payout_turn": conversion.payout_turn,
+        "flags": ",".join(conversion.flags),
+        "updated_at": conversion.updated_at,
+        "version": conversion.version,
+        "parameters": _encode(conversion.parameters),
+    }
+
+
+def _selected() -> Select[Any]:
+    return select(conversions, statuses.c.name.label("status_name")).outerjoin_from(
+        conversions, statuses, conversions.c.status_key == statuses.c.key
+    )
+
+
+def _of_row(row: Row[Any]) -> Conversion:
+    """The conversion of a row, under its status's name of today and as it has been counted; a removed status goes by its key."""
+    return Conversion(
+        conversion_id=row.conversion_id,
+        click=_click.decode(row.click),
+        txid=row.txid,
+        status=Status(row.status_key, row.status_name or row.status_key, CountsAs(row.counts_as)),
+        status_word=row.status_word,
+        payout=Money(row.payout_micros, row.currency),
+        payout_text=row.payout_text,
+        flags=tuple(row.flags.split(",")) if row.flags else (),
+        first_of_click=row.first_of_click,
+        test=row.test,
+        parameters=_parameters.decode(row.parameters),
+        converted_at=row.converted_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        version=row.version,
+        status_turn=row.status_turn,
+        payout_turn=row.payout_turn,
+    )

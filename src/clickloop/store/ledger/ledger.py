@@ -1,0 +1,159 @@
+"""The ledger: opens the database of what must be transacted, brings its schema up to date and hands out transactions.
+
+SQLite by default (write-ahead log, every commit synced), PostgreSQL by its URL, through the same SQLAlchemy Core.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import PoolProxiedConnection
+
+from clickloop.store.ledger.migrations import HEAD
+
+BUSY_TIMEOUT_MS = 10_000
+_WRITES = "clickloop_writes"
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened or used as asked; the message says what was found, expected, and what to do."""
+
+
+class Ledger:
+    """An open ledger. Threads may share it; within a process one transaction writes at a time.
+
+    Not to be carried over a fork: each process opens its own.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = threading.Lock()
+        self._writer: int | None = None
+
+    @classmethod
+    def open(cls, path_or_url: str | Path) -> Self:
+        """Opens, or creates, the ledger in a file or at a database URL, and migrates it to the newest schema.
+
+        The migration is one transaction: a process killed within it leaves the ledger as it was. Raises ``LedgerError``
+        for a file that is no ledger, for one that a newer version has migrated, and for a database out of reach.
+        """
+        url = str(path_or_url)
+        if "://" not in url:
+            url = f"sqlite:///{url}"
+        ledger = cls(_engine(url))
+        try:
+            ledger._migrate()
+        except DatabaseError as error:
+            ledger.close()
+            raise LedgerError(
+                f"the ledger {ledger.engine.url.render_as_string()} cannot be opened: {error.orig}. Expected one of "
+                "Clickloop that this user may write: check the path and its rights, or restore it from a backup."
+            ) from error
+        return ledger
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write: begins at once as the only writer, commits on a clean exit, else rolls back.
+
+        Not to be nested: a second ``write`` in the same thread raises ``LedgerError``, instead of waiting for itself.
+        """
+        if self._writer == threading.get_ident():
+            raise LedgerError(
+                "a write transaction was begun inside another one; expected one per promise: pass the open one on"
+            )
+        with self._writing:
+            self._writer = threading.get_ident()
+            try:
+                with self.engine.connect().execution_options(**{_WRITES: True}) as tx, tx.begin():
+                    yield tx
+            finally:
+                self._writer = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the ledger throughout and never waits for a writer."""
+        with self.engine.connect() as tx:
+            if tx.dialect.name != "sqlite":
+                tx.execution_options(isolation_level="REPEATABLE READ")
+            with tx.begin():
+                yield tx
+
+    def close(self) -> None:
+        """Closes all connections that are not in use."""
+        self.engine.dispose()
+
+    def _migrate(self) -> None:
+        with self.read() as tx:
+            found = _revision(tx)
+        if found == HEAD:
+            return
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+        with self.write() as tx:
+            found = _revision(tx)
+            if found is not None and not _is_known(config, found):
+                raise LedgerError(
+                    f"the ledger {self.engine.url.render_as_string()} has schema revision {found}, expected at most "
+                    f"{HEAD}: it was written by a newer Clickloop; install that version again"
+                )
+            config.attributes["connection"] = tx
+            command.upgrade(config, HEAD)
+
+
+def _revision(tx: Connection) -> str | None:
+    """The schema revision of the ledger; None for an empty database."""
+    if not inspect(tx).has_table("alembic_version"):
+        return None
+    found: str | None = tx.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _is_known(config: Any, revision: str) -> bool:
+    from alembic.script import ScriptDirectory
+
+    return any(script.revision == revision for script in ScriptDirectory.from_config(config).walk_revisions())
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: PoolProxiedConnection) -> None:
+    """Leaves transactions to us (the driver would begin them late) and sets what SQLite keeps per connection."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Sets the journal mode, which a file keeps. SQLite does not wait by itself while another process does the same."""
+    gives_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(tx: Connection) -> None:
+    tx.exec_driver_sql("BEGIN IMMEDIATE" if tx.get_execution_options().get(_WRITES) else "BEGIN")

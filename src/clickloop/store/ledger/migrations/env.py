@@ -1,0 +1,8 @@
+"""What Alembic runs: the revisions, over the connection and inside the transaction that the ledger opened."""
+
+from alembic import context
+
+from clickloop.store.ledger.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+context.run_migrations()

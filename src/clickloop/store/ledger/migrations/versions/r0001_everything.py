@@ -1,0 +1,399 @@
+"""Creates everything, with the statuses that every ledger begins with."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_STATUSES = (
+    ("hold", "Hold", "pending"),
+    ("sale", "Sale", "confirmed"),
+    ("rejected", "Rejected", "rejected"),
+    ("other", "Other", "pending"),
+)
+_WORDS = {
+    "hold": (
+        "hold holded lead pending new wait waiting open processing in_progress on_hold review registration reg signup "
+        "install trial"
+    ),
+    "sale": (
+        "sale sold approved approve confirmed confirm accepted accept complete completed success successful paid "
+        "payout payable conversion converted deposit dep ftd purchase order closed ok valid"
+    ),
+    "rejected": (
+        "rejected reject declined decline denied deny cancelled canceled cancel trash trashed fraud invalid spam "
+        "duplicate double void refused refuse refund refunded chargeback reversed failed fail error unapproved "
+        "disapproved"
+    ),
+}
+
+
+def upgrade() -> None:
+    """Creates the tables of an empty ledger and fills in the statuses."""
+    _create_setup()
+    _create_happenings()
+    _create_postbacks()
+    _insert_statuses()
+
+
+def _insert_statuses() -> None:
+    statuses = sa.table("statuses", *map(sa.column, ("key", "name", "counts_as", "position")))
+    rows = [
+        {"key": key, "name": name, "counts_as": counts_as, "position": at}
+        for at, (key, name, counts_as) in enumerate(_STATUSES)
+    ]
+    op.bulk_insert(statuses, rows)
+    words = sa.table("status_words", *map(sa.column, ("word", "status_key")))
+    op.bulk_insert(
+        words,
+        [{"word": word, "status_key": key} for key, words_of_key in _WORDS.items() for word in words_of_key.split()],
+    )
+
+
+def _create_setup() -> None:
+    op.create_table(
+        "settings",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_tokens_secret_hash")),
+    )
+    op.create_table(
+        "traffic_sources",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("preset", sa.String(length=100), server_default="", nullable=False),
+        sa.Column("cost_model", sa.String(length=16), server_default="cpc", nullable=False),
+        sa.Column("cost_currency", sa.String(length=3), server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_traffic_sources")),
+        sa.UniqueConstraint("name", name=op.f("uq_traffic_sources_name")),
+    )
+    op.create_table(
+        "source_parameters",
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("parameter", sa.String(length=200), nullable=False),
+        sa.Column("placeholder", sa.String(length=1000), server_default="", nullable=False),
+        sa.Column("name", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("tracked", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("number BETWEEN -1 AND 30", name=op.f("ck_source_parameters_number_in_range")),
+        sa.ForeignKeyConstraint(
+            ["source_id"], ["traffic_sources.id"], name=op.f("fk_source_parameters_source_id_traffic_sources")
+        ),
+        sa.PrimaryKeyConstraint("source_id", "number", name=op.f("pk_source_parameters")),
+        sa.UniqueConstraint("source_id", "parameter", name=op.f("uq_source_parameters_source_id_parameter")),
+    )
+    op.create_table(
+        "networks",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("preset", sa.String(length=100), server_default="", nullable=False),
+        sa.Column("click_id_parameter", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("offer_url_template", sa.Text(), server_default="", nullable=False),
+        sa.Column("postback_parameters", sa.JSON(), nullable=False),
+        sa.Column("currency", sa.String(length=3), server_default="", nullable=False),
+        sa.Column("token", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("addresses", sa.JSON(), nullable=False),
+        sa.Column("refuse_duplicates", sa.Boolean(), nullable=False),
+        sa.Column("test_only", sa.Boolean(), nullable=False),
+        sa.Column("click_lifetime_days", sa.Integer(), server_default="90", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_networks")),
+        sa.UniqueConstraint("name", name=op.f("uq_networks_name")),
+    )
+    op.create_table(
+        "offers",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("network_id", sa.Integer(), nullable=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("payout_micros", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.String(length=3), server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["network_id"], ["networks.id"], name=op.f("fk_offers_network_id_networks")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_offers")),
+    )
+    op.create_table(
+        "campaigns",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("key", sa.String(length=6), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("domain", sa.String(length=253), server_default="", nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("fallback_url", sa.Text(), server_default="", nullable=False),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=True),
+        sa.Column("source_rules_off", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["source_id"], ["traffic_sources.id"], name=op.f("fk_campaigns_source_id_traffic_sources")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
+        sa.UniqueConstraint("key", name=op.f("uq_campaigns_key")),
+    )
+    op.create_table(
+        "campaign_offers",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("offer_id", sa.Integer(), nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
+        sa.CheckConstraint("weight >= 0", name=op.f("ck_campaign_offers_weight_not_negative")),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaigns.id"], name=op.f("fk_campaign_offers_campaign_id_campaigns")
+        ),
+        sa.ForeignKeyConstraint(["offer_id"], ["offers.id"], name=op.f("fk_campaign_offers_offer_id_offers")),
+        sa.PrimaryKeyConstraint("campaign_id", "position", name=op.f("pk_campaign_offers")),
+        sa.UniqueConstraint("campaign_id", "offer_id", name=op.f("uq_campaign_offers_campaign_id_offer_id")),
+    )
+    op.create_table(
+        "statuses",
+        sa.Column("key", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("counts_as", sa.String(length=16), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "counts_as IN ('pending', 'confirmed', 'rejected')", name=op.f("ck_statuses_counts_as_known")
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_statuses")),
+    )
+    op.create_table(
+        "status_words",
+        sa.Column("word", sa.String(length=200), nullable=False),
+        sa.Column("status_key", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(["status_key"], ["statuses.key"], name=op.f("fk_status_words_status_key_statuses")),
+        sa.PrimaryKeyConstraint("word", name=op.f("pk_status_words")),
+    )
+    op.create_table(
+        "postback_rules",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=True),
+        sa.Column("campaign_id", sa.Integer(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("conditions", sa.JSON(), nullable=False),
+        sa.Column("success", sa.JSON(), nullable=False),
+        sa.Column("schedule", sa.JSON(), nullable=False),
+        sa.Column("counted", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name=op.f("ck_postback_rules_one_owner")),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaigns.id"], name=op.f("fk_postback_rules_campaign_id_campaigns")
+        ),
+        sa.ForeignKeyConstraint(
+            ["source_id"], ["traffic_sources.id"], name=op.f("fk_postback_rules_source_id_traffic_sources")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_postback_rules")),
+    )
+
+
+def _create_happenings() -> None:
+    op.create_table(
+        "settled_segments",
+        sa.Column("segment", sa.String(length=200), nullable=False),
+        sa.Column("settled_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("segment", name=op.f("pk_settled_segments")),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("notice_id", sa.String(length=26), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("door", sa.String(length=8), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("click_id", sa.String(length=26), nullable=True),
+        sa.Column("network_id", sa.Integer(), nullable=True),
+        sa.Column("campaign_id", sa.Integer(), nullable=True),
+        sa.Column("status_word", sa.String(length=200), server_default="", nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=True),
+        sa.Column("flags", sa.String(length=400), server_default="", nullable=False),
+        sa.Column("conversion_id", sa.String(length=26), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=True),
+        sa.Column("look_again_at", sa.BigInteger(), nullable=True),
+        sa.Column("runs", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name=op.f("ck_notices_refused_has_reason")),
+        sa.CheckConstraint(
+            "(outcome = 'waiting') = (look_again_at IS NOT NULL)", name=op.f("ck_notices_waiting_has_moment")
+        ),
+        sa.CheckConstraint(
+            "(outcome IN ('new', 'changed', 'repeated')) = (conversion_id IS NOT NULL)",
+            name=op.f("ck_notices_registered_has_conversion"),
+        ),
+        sa.CheckConstraint(
+            "outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name=op.f("ck_notices_outcome_known")
+        ),
+        sa.PrimaryKeyConstraint("notice_id", name=op.f("pk_notices")),
+    )
+    op.create_index("ix_notices_click_id", "notices", ["click_id"], unique=False)
+    op.create_index(
+        "ix_notices_waiting",
+        "notices",
+        ["look_again_at"],
+        unique=False,
+        sqlite_where=sa.text("outcome = 'waiting'"),
+        postgresql_where=sa.text("outcome = 'waiting'"),
+    )
+    op.create_table(
+        "conversions",
+        sa.Column("conversion_id", sa.String(length=26), nullable=False),
+        sa.Column("click_id", sa.String(length=26), nullable=False),
+        sa.Column("txid", sa.String(length=500), nullable=False),
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("offer_id", sa.Integer(), nullable=False),
+        sa.Column("network_id", sa.Integer(), nullable=False),
+        sa.Column("status_key", sa.String(length=32), nullable=False),
+        sa.Column("counts_as", sa.String(length=16), nullable=False),
+        sa.Column("status_word", sa.String(length=200), nullable=False),
+        sa.Column("payout_micros", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("payout_text", sa.String(length=200), nullable=False),
+        sa.Column("status_turn", sa.String(length=41), nullable=False),
+        sa.Column("payout_turn", sa.String(length=41), nullable=False),
+        sa.Column("flags", sa.String(length=400), nullable=False),
+        sa.Column("first_of_click", sa.Boolean(), nullable=False),
+        sa.Column("test", sa.Boolean(), nullable=False),
+        sa.Column("converted_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("click", sa.LargeBinary(), nullable=False),
+        sa.Column("parameters", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_conversions_version_from_one")),
+        sa.PrimaryKeyConstraint("conversion_id", name=op.f("pk_conversions")),
+        sa.UniqueConstraint("click_id", "txid", name=op.f("uq_conversions_click_id_txid")),
+    )
+    op.create_index("ix_conversions_created_at", "conversions", ["created_at"], unique=False)
+    op.create_table(
+        "conversion_changes",
+        sa.Column("conversion_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("notice_id", sa.String(length=26), nullable=False),
+        sa.Column("before", sa.LargeBinary(), nullable=True),
+        sa.Column("after", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["conversion_id"],
+            ["conversions.conversion_id"],
+            name=op.f("fk_conversion_changes_conversion_id_conversions"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notices.notice_id"], name=op.f("fk_conversion_changes_notice_id_notices")
+        ),
+        sa.PrimaryKeyConstraint("conversion_id", "version", name=op.f("pk_conversion_changes")),
+    )
+
+
+def _create_postbacks() -> None:
+    op.create_table(
+        "postbacks",
+        sa.Column("postback_id", sa.String(length=26), nullable=False),
+        sa.Column("conversion_id", sa.String(length=26), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("rule_id", sa.Integer(), nullable=False),
+        sa.Column("resend", sa.Integer(), nullable=False),
+        sa.Column("click_id", sa.String(length=26), nullable=False),
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("trigger", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=True),
+        sa.Column("findings", sa.LargeBinary(), nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=True),
+        sa.Column("lane", sa.String(length=300), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True),
+        sa.Column("lease_token", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'sending') = (lease_until IS NOT NULL)", name=op.f("ck_postbacks_sending_has_lease")
+        ),
+        sa.CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name=op.f("ck_postbacks_skipped_has_reason")),
+        sa.CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name=op.f("ck_postbacks_owed_has_request")),
+        sa.CheckConstraint(
+            "(state = 'waiting') = (next_attempt_at IS NOT NULL)", name=op.f("ck_postbacks_waiting_has_moment")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('waiting', 'sending')) = (finished_at IS NULL)", name=op.f("ck_postbacks_final_has_moment")
+        ),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')",
+            name=op.f("ck_postbacks_state_known"),
+        ),
+        sa.PrimaryKeyConstraint("postback_id", name=op.f("pk_postbacks")),
+        sa.UniqueConstraint(
+            "conversion_id",
+            "version",
+            "rule_id",
+            "resend",
+            name=op.f("uq_postbacks_conversion_id_version_rule_id_resend"),
+        ),
+    )
+    op.create_index("ix_postbacks_click_id", "postbacks", ["click_id"], unique=False)
+    op.create_index(
+        "ix_postbacks_due",
+        "postbacks",
+        ["next_attempt_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'waiting'"),
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "ix_postbacks_leases",
+        "postbacks",
+        ["lease_until"],
+        unique=False,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_table(
+        "attempts",
+        sa.Column("postback_id", sa.String(length=26), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.String(length=16), nullable=True),
+        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("error", sa.String(length=500), nullable=True),
+        sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.CheckConstraint("(result IS NULL) = (finished_at IS NULL)", name=op.f("ck_attempts_finished_has_result")),
+        sa.ForeignKeyConstraint(
+            ["postback_id"], ["postbacks.postback_id"], name=op.f("fk_attempts_postback_id_postbacks")
+        ),
+        sa.PrimaryKeyConstraint("postback_id", "number", name=op.f("pk_attempts")),
+    )
+    op.create_table(
+        "fact_outbox",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("fact", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fact_outbox")),
+        sqlite_autoincrement=True,
+    )

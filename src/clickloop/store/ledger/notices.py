@@ -1,0 +1,186 @@
+"""Conversions - In: the notices in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
+
+from clickloop.conversion.notice import RawNotice, RefusalReason
+from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.tables import notices
+
+_encode = msgspec.json.Encoder().encode
+_raw = msgspec.json.Decoder(RawNotice)
+_IS_WAITING = notices.c.outcome == literal_column("'waiting'")  # no bound value: else the partial index is not used
+
+
+class Outcome(enum.StrEnum):
+    """What became of a notice."""
+
+    WAITING = "waiting"
+    NEW = "new"
+    CHANGED = "changed"
+    REPEATED = "repeated"
+    REFUSED = "refused"
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it belongs to a conversion."""
+        return self in (Outcome.NEW, Outcome.CHANGED, Outcome.REPEATED)
+
+
+class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A notice as it stands in the log. ``reason`` is set exactly when it is refused."""
+
+    raw: RawNotice
+    click_id: str | None = None
+    """The genuine click id that it carried."""
+    network_id: int | None = None
+    campaign_id: int | None = None
+    status_word: str = ""
+    outcome: Outcome
+    reason: RefusalReason | None = None
+    flags: tuple[str, ...] = ()
+    conversion_id: str | None = None
+    version: int | None = None
+    """Of the conversion, after this notice."""
+    look_again_at: int | None = None
+    runs: int = 1
+    """How often it was read: once, and whenever it was run again."""
+
+
+class NoticeFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which notices to list; what is None does not restrict."""
+
+    click_id: str | None = None
+    outcome: Outcome | None = None
+    reason: RefusalReason | None = None
+    campaign_id: int | None = None
+    network_id: int | None = None
+    conversion_id: str | None = None
+    flagged: bool | None = None
+    period: Period = Period()
+
+
+def find_notice(tx: Connection, notice_id: str) -> StoredNotice | None:
+    """The notice of that id."""
+    row = tx.execute(select(notices).where(notices.c.notice_id == notice_id)).one_or_none()
+    return None if row is None else _of_row(row)
+
+
+def notices_of_ids(tx: Connection, notice_ids: Sequence[str]) -> list[StoredNotice]:
+    """Those of the notices that are in the ledger."""
+    return [_of_row(row) for row in tx.execute(select(notices).where(notices.c.notice_id.in_(notice_ids)))]
+
+
+def notices_of_click(tx: Connection, click_id: str) -> list[StoredNotice]:
+    """All notices of a click, the first one first."""
+    query = select(notices).where(notices.c.click_id == click_id).order_by(notices.c.at, notices.c.notice_id)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotice]:
+    """At most ``limit`` notices whose click is to be looked for now, the longest due first."""
+    query = (
+        select(notices)
+        .where(_IS_WAITING, notices.c.look_again_at <= now_ms)
+        .order_by(notices.c.look_again_at)
+        .limit(limit)
+    )
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def waiting_notices_of_clicks(tx: Connection, click_ids: Sequence[str]) -> list[StoredNotice]:
+    """The notices that wait for these clicks."""
+    query = select(notices).where(notices.c.click_id.in_(click_ids), _IS_WAITING)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def next_look_at(tx: Connection) -> int | None:
+    """The moment at which the first waiting notice is to be looked at again; None: none waits."""
+    query = select(notices.c.look_again_at).where(_IS_WAITING)
+    return tx.scalar(query.order_by(notices.c.look_again_at).limit(1))
+
+
+def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
+    """At most ``limit`` notices, newest first; of the next page those before the last id of this one."""
+    table = notices.c
+    query = select(notices).order_by(table.notice_id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(table.notice_id < before_id)
+    exact = (
+        (table.click_id, wanted.click_id),
+        (table.outcome, wanted.outcome),
+        (table.reason, wanted.reason),
+        (table.campaign_id, wanted.campaign_id),
+        (table.network_id, wanted.network_id),
+        (table.conversion_id, wanted.conversion_id),
+    )
+    for column, value in exact:
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.flagged is not None:
+        query = query.where((table.flags != "") == wanted.flagged)
+    if wanted.period.since is not None:
+        query = query.where(table.at >= wanted.period.since)
+        query = query.where(table.notice_id >= id_from(wanted.period.earliest_id_at))
+    if wanted.period.until is not None:
+        query = query.where(table.at < wanted.period.until)
+        query = query.where(table.notice_id < id_from(wanted.period.latest_id_at))
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
+    """Adds notices; one that is there already raises IntegrityError."""
+    rows = [
+        {
+            "notice_id": notice.raw.notice_id,
+            "at": notice.raw.at,
+            "door": notice.raw.door.value,
+            "raw": _encode(notice.raw),
+            **_result(notice),
+        }
+        for notice in new
+    ]
+    tx.execute(insert(notices), rows)
+
+
+def update_notices(tx: Connection, changed: Sequence[StoredNotice]) -> None:
+    """Rewrites what became of notices."""
+    statement = update(notices).where(notices.c.notice_id == bindparam("of_id"))
+    tx.execute(statement, [{"of_id": notice.raw.notice_id, **_result(notice)} for notice in changed])
+
+
+def _result(notice: StoredNotice) -> dict[str, Any]:
+    return {
+        "click_id": notice.click_id,
+        "network_id": notice.network_id,
+        "campaign_id": notice.campaign_id,
+        "status_word": notice.status_word,
+        "outcome": notice.outcome.value,
+        "reason": None if notice.reason is None else notice.reason.value,
+        "flags": ",".join(notice.flags),
+        "conversion_id": notice.conversion_id,
+        "version": notice.version,
+        "look_again_at": notice.look_again_at,
+        "runs": notice.runs,
+    }
+
+
+def _of_row(row: Row[Any]) -> StoredNotice:
+    return StoredNotice(
+        raw=_raw.decode(row.raw),
+        click_id=row.click_id,
+        network_id=row.network_id,
+        campaign_id=row.campaign_id,
+        status_word=row.status_word,
+        outcome=Outcome(row.outcome),
+        reason=None if row.reason is None else RefusalReason(row.reason),
+        flags=tuple(row.flags.split(",")) if row.flags else (),
+        conversion_id=row.conversion_id,
+        version=row.version,
+        look_again_at=row.look_again_at,
+        runs=row.runs,
+    )

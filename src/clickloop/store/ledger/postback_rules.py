@@ -1,0 +1,101 @@
+"""Postback rules in the ledger as they are set up: one statement per function; ``tx`` is an open transaction."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
+
+from clickloop.postback.rule import Rule, Schedule, rule_of_row
+from clickloop.store.ledger.tables import postback_rules
+
+
+class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule with its dates."""
+
+    rule: Rule
+    created_at: int
+    updated_at: int
+    archived_at: int | None
+
+
+def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
+    """Adds a rule; answers its number."""
+    result = tx.execute(
+        insert(postback_rules)
+        .values(
+            **_columns(rule),
+            source_id=rule.source_id,
+            campaign_id=rule.campaign_id,
+            created_at=now_ms,
+            updated_at=now_ms,
+            archived_at=archived_at,
+        )
+        .returning(postback_rules.c.id)
+    )
+    return int(result.scalar_one())
+
+
+def update_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None) -> None:
+    """Rewrites a rule; whom it belongs to never changes."""
+    tx.execute(
+        update(postback_rules)
+        .where(postback_rules.c.id == rule.rule_id)
+        .values(**_columns(rule), updated_at=now_ms, archived_at=archived_at)
+    )
+
+
+def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:
+    """The rule of that number, archived or not."""
+    row = tx.execute(select(postback_rules).where(postback_rules.c.id == rule_id)).mappings().one_or_none()
+    return None if row is None else _kept(row)
+
+
+def first_rules_of_sources(tx: Connection, source_ids: list[int]) -> dict[int, KeptRule]:
+    """By source, its first rule, archived or not: the one that holds the traffic source postback URL."""
+    first = (
+        select(func.min(postback_rules.c.id))
+        .where(postback_rules.c.source_id.in_(source_ids))
+        .group_by(postback_rules.c.source_id)
+    )
+    rows = tx.execute(select(postback_rules).where(postback_rules.c.id.in_(first))).mappings()
+    return {row["source_id"]: _kept(row) for row in rows}
+
+
+def kept_rules_after(
+    tx: Connection,
+    after_id: int,
+    limit: int,
+    *,
+    archived: bool = False,
+    source_id: int | None = None,
+    campaign_id: int | None = None,
+) -> list[KeptRule]:
+    """At most ``limit`` rules with higher numbers, ascending; the live ones, or the archived ones; of one owner or of all."""
+    state = postback_rules.c.archived_at.is_not(None) if archived else postback_rules.c.archived_at.is_(None)
+    query = select(postback_rules).where(and_(postback_rules.c.id > after_id, state))
+    if source_id is not None:
+        query = query.where(postback_rules.c.source_id == source_id)
+    if campaign_id is not None:
+        query = query.where(postback_rules.c.campaign_id == campaign_id)
+    return [_kept(row) for row in tx.execute(query.order_by(postback_rules.c.id).limit(limit)).mappings()]
+
+
+def _columns(rule: Rule) -> dict[str, Any]:
+    usual = rule.schedule == Schedule()
+    return {
+        "name": rule.name,
+        "active": rule.active,
+        "request": msgspec.to_builtins(rule.request),
+        "conditions": msgspec.to_builtins(rule.conditions),
+        "success": msgspec.to_builtins(rule.success),
+        "schedule": [] if usual else list(rule.schedule.waits_seconds),
+    }
+
+
+def _kept(row: RowMapping) -> KeptRule:
+    return KeptRule(
+        rule=rule_of_row(dict(row)),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )

@@ -1,0 +1,223 @@
+"""Postbacks in the ledger: Conversions - Out. One statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, and_, insert, select
+
+from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.rule import Request
+from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.tables import attempts, postback_rules, postbacks
+
+AT_ONCE = 500
+"""So many ids are looked up by one statement."""
+
+_write = msgspec.json.Encoder().encode
+_read_request = msgspec.json.Decoder(Request).decode
+_read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
+
+
+class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision to be written: one change of a conversion, one rule."""
+
+    postback_id: str
+    conversion_id: str
+    version: int
+    rule_id: int
+    resend: int = 0
+    click_id: str
+    campaign_id: int
+    source_id: int
+    trigger: str
+    """What made it: ``new``, ``status``, ``payout``, ``details`` or ``resend``."""
+    decision: Owed | Skipped
+    lane: str = ""
+    """``host:port`` of the receiver; empty when skipped."""
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """How a rule was decided for an earlier change of a conversion; ``reason`` None: it was owed."""
+
+    conversion_id: str
+    rule_id: int
+    reason: SkipReason | None
+
+
+class Postback(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of Conversions - Out. Moments are Unix milliseconds; the last attempt's fields are None when there is none."""
+
+    postback_id: str
+    conversion_id: str
+    version: int
+    rule_id: int
+    rule_name: str
+    resend: int
+    click_id: str
+    campaign_id: int
+    source_id: int
+    trigger: str
+    state: str
+    reason: SkipReason | None
+    findings: tuple[Finding, ...]
+    request: Request | None
+    lane: str
+    attempts: int
+    next_attempt_at: int | None
+    created_at: int
+    finished_at: int | None
+    last_status_code: int | None
+    last_error: str | None
+    last_answer: bytes | None
+    last_duration_ms: int | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt. ``result`` None: under way. ``answer``: the first 1,000 bytes of the body."""
+
+    number: int
+    started_at: int
+    finished_at: int | None
+    result: str | None
+    status_code: int | None
+    answer: bytes | None
+    error: str | None
+    duration_ms: int | None
+
+
+class PostbackFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rows of Conversions - Out are wanted; None: any."""
+
+    state: str | None = None
+    reason: SkipReason | None = None
+    click_id: str | None = None
+    conversion_id: str | None = None
+    campaign_id: int | None = None
+    source_id: int | None = None
+    rule_id: int | None = None
+    period: Period = Period()
+    """By the moment at which it was owed or skipped."""
+
+
+def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) -> None:
+    """Adds decisions. A change and rule that were decided before raise IntegrityError."""
+    if new:
+        tx.execute(insert(postbacks), [_columns(postback, now_ms) for postback in new])
+
+
+def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decided]:
+    """How rules were decided for these conversions so far, in order; resends are left out."""
+    columns = (postbacks.c.conversion_id, postbacks.c.rule_id, postbacks.c.state, postbacks.c.reason)
+    found: list[Decided] = []
+    for start in range(0, len(conversion_ids), AT_ONCE):
+        rows = tx.execute(
+            select(*columns)
+            .where(postbacks.c.conversion_id.in_(conversion_ids[start : start + AT_ONCE]), postbacks.c.resend == 0)
+            .order_by(postbacks.c.conversion_id, postbacks.c.version)
+        )
+        found += [Decided(row.conversion_id, row.rule_id, _reason(row.reason)) for row in rows]
+    return found
+
+
+def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | None, limit: int) -> list[Postback]:
+    """At most ``limit`` rows, newest first, older than ``before_id``; None: from the newest."""
+    table = postbacks.c
+    query = _LOG.order_by(table.postback_id.desc()).limit(limit)
+    for name in ("state", "click_id", "conversion_id", "campaign_id", "source_id", "rule_id", "reason"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(table[name] == value)
+    if before_id is not None:
+        query = query.where(table.postback_id < before_id)
+    if wanted.period.since is not None:
+        since = id_from(wanted.period.earliest_id_at)
+        query = query.where(table.postback_id >= since, table.created_at >= wanted.period.since)
+    if wanted.period.until is not None:
+        until = id_from(wanted.period.latest_id_at)
+        query = query.where(table.postback_id < until, table.created_at < wanted.period.until)
+    return [_postback(row) for row in tx.execute(query).mappings()]
+
+
+def find_postback(tx: Connection, postback_id: str) -> Postback | None:
+    """The postback of that id."""
+    row = tx.execute(_LOG.where(postbacks.c.postback_id == postback_id)).mappings().one_or_none()
+    return None if row is None else _postback(row)
+
+
+def postbacks_of_click(tx: Connection, click_id: str) -> list[Postback]:
+    """Every postback of a click's conversions, in order."""
+    query = _LOG.where(postbacks.c.click_id == click_id).order_by(postbacks.c.postback_id)
+    return [_postback(row) for row in tx.execute(query).mappings()]
+
+
+def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
+    """By postback, its attempts in order; without a key when there is none. At most ``AT_ONCE`` ids."""
+    rows = tx.execute(
+        select(attempts)
+        .where(attempts.c.postback_id.in_(postback_ids))
+        .order_by(attempts.c.postback_id, attempts.c.number)
+    ).mappings()
+    found: dict[str, list[Attempt]] = {}
+    for row in rows:
+        fields = {name: row[name] for name in Attempt.__struct_fields__}
+        found.setdefault(row["postback_id"], []).append(Attempt(**fields))
+    return {postback_id: tuple(made) for postback_id, made in found.items()}
+
+
+_LOG = (
+    select(
+        postbacks,
+        postback_rules.c.name.label("rule_name"),
+        attempts.c.status_code.label("last_status_code"),
+        attempts.c.error.label("last_error"),
+        attempts.c.answer.label("last_answer"),
+        attempts.c.duration_ms.label("last_duration_ms"),
+    )
+    .join(postback_rules, postback_rules.c.id == postbacks.c.rule_id, isouter=True)
+    .join(
+        attempts,
+        and_(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.number == postbacks.c.attempts),
+        isouter=True,
+    )
+)
+
+
+def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
+    decision = new.decision
+    owed = decision if isinstance(decision, Owed) else None
+    return {
+        "postback_id": new.postback_id,
+        "conversion_id": new.conversion_id,
+        "version": new.version,
+        "rule_id": new.rule_id,
+        "resend": new.resend,
+        "click_id": new.click_id,
+        "campaign_id": new.campaign_id,
+        "source_id": new.source_id,
+        "trigger": new.trigger,
+        "state": "waiting" if owed else "skipped",
+        "reason": decision.reason.value if isinstance(decision, Skipped) else None,
+        "findings": _write(decision.findings),
+        "request": _write(owed.request) if owed else None,
+        "lane": new.lane,
+        "attempts": 0,
+        "next_attempt_at": owed.not_before if owed else None,
+        "lease_until": None,
+        "lease_token": 0,
+        "created_at": now_ms,
+        "finished_at": None if owed else now_ms,
+    }
+
+
+def _postback(row: RowMapping) -> Postback:
+    fields = {name: row[name] for name in Postback.__struct_fields__}
+    fields["rule_name"] = row["rule_name"] or ""
+    fields["reason"] = _reason(row["reason"])
+    fields["findings"] = _read_findings(row["findings"])
+    fields["request"] = None if row["request"] is None else _read_request(row["request"])
+    return Postback(**fields)
+
+
+def _reason(text: str | None) -> SkipReason | None:
+    return None if text is None else SkipReason(text)

@@ -1,0 +1,121 @@
+"""What owing reads of the set-up: the rules that apply, and what stands around a click. One statement per function."""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+from sqlalchemy import Connection, and_, or_, select, update
+
+from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row
+from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
+
+
+class CampaignAround(msgspec.Struct, frozen=True):
+    """What owing needs to know of a campaign."""
+
+    key: str
+    name: str
+    source_rules_off: bool
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What delivery needs to know of a rule as it is today. ``paused``: a receiver's 410 holds back what it owes."""
+
+    success: Success
+    schedule: Schedule
+    paused: bool
+
+
+class LiveRule(msgspec.Struct, frozen=True):
+    """A rule, and how many conversions its share has been counted over."""
+
+    rule: Rule
+    counted: int
+
+
+def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
+    """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not."""
+    of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
+    rows = tx.execute(
+        select(postback_rules)
+        .where(
+            postback_rules.c.archived_at.is_(None),
+            or_(
+                postback_rules.c.source_id.in_(source_ids),
+                postback_rules.c.campaign_id.in_(campaign_ids),
+                of_instance,
+            ),
+        )
+        .order_by(postback_rules.c.id)
+    ).mappings()
+    return [LiveRule(rule_of_row(dict(row)), row["counted"]) for row in rows]
+
+
+def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
+    """Adds to the number of conversions that each rule's share was counted over."""
+    for rule_id, more in counted.items():
+        tx.execute(
+            update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=postback_rules.c.counted + more)
+        )
+
+
+def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
+    """By rule, archived or not: when it counts as delivered, its schedule, and whether it is paused."""
+    columns = (postback_rules.c.id, postback_rules.c.success, postback_rules.c.schedule, postback_rules.c.paused_at)
+    rows = tx.execute(select(*columns).where(postback_rules.c.id.in_(rule_ids)))
+    return {
+        row.id: Terms(
+            msgspec.convert(row.success, Success),
+            Schedule(waits_seconds=tuple(row.schedule)) if row.schedule else Schedule(),
+            row.paused_at is not None,
+        )
+        for row in rows
+    }
+
+
+def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> None:
+    """Holds back what a rule owes. One already paused keeps its moment."""
+    tx.execute(
+        update(postback_rules)
+        .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_(None))
+        .values(paused_at=now_ms)
+    )
+
+
+def resume_rule(tx: Connection, rule_id: int) -> None:
+    """Lets a paused rule go on; call ``wake_rule`` in the same transaction."""
+    tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(paused_at=None))
+
+
+def wake_rule(tx: Connection, rule_id: int, now_ms: int) -> int:
+    """Makes everything that waits for a rule due at once; answers how much that is."""
+    woken = tx.execute(
+        update(postbacks)
+        .where(postbacks.c.rule_id == rule_id, postbacks.c.state == "waiting", postbacks.c.next_attempt_at > now_ms)
+        .values(next_attempt_at=now_ms)
+    )
+    return woken.rowcount
+
+
+def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignAround]:
+    """By campaign: key, name, and whether its source's rules are off."""
+    columns = (campaigns.c.id, campaigns.c.key, campaigns.c.name, campaigns.c.source_rules_off)
+    rows = tx.execute(select(*columns).where(campaigns.c.id.in_(campaign_ids)))
+    return {row.id: CampaignAround(row.key, row.name, row.source_rules_off) for row in rows}
+
+
+def source_names(tx: Connection, source_ids: Collection[int]) -> dict[int, str]:
+    """By traffic source: its name."""
+    rows = tx.execute(select(traffic_sources.c.id, traffic_sources.c.name).where(traffic_sources.c.id.in_(source_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def offer_names(tx: Connection, offer_ids: Collection[int]) -> dict[int, str]:
+    """By offer: its name."""
+    rows = tx.execute(select(offers.c.id, offers.c.name).where(offers.c.id.in_(offer_ids)))
+    return {row.id: row.name for row in rows}
+
+
+def network_names(tx: Connection, network_ids: Collection[int]) -> dict[int, str]:
+    """By network: its name."""
+    rows = tx.execute(select(networks.c.id, networks.c.name).where(networks.c.id.in_(network_ids)))
+    return {row.id: row.name for row in rows}

@@ -1,0 +1,91 @@
+"""Statuses in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from clickloop.conversion.status import OTHER, CountsAs, Status, StatusTable, StatusWords, word_key
+from clickloop.store.ledger.tables import conversions, status_words, statuses
+
+
+class UnmappedWord(msgspec.Struct, frozen=True):
+    """A word that networks sent and no status claims, and how many conversions stand under it."""
+
+    word: str
+    conversions: int
+
+
+def status_rows(tx: Connection) -> list[StatusWords]:
+    """All statuses in the user's order, each with its words in alphabetical order."""
+    words: dict[str, list[str]] = {}
+    for word, key in tx.execute(select(status_words.c.word, status_words.c.status_key).order_by(status_words.c.word)):
+        words.setdefault(key, []).append(word)
+    rows = tx.execute(
+        select(statuses.c.key, statuses.c.name, statuses.c.counts_as).order_by(statuses.c.position, statuses.c.key)
+    )
+    return [
+        StatusWords(Status(key, name, CountsAs(counts_as)), tuple(words.get(key, ()))) for key, name, counts_as in rows
+    ]
+
+
+def status_table(tx: Connection) -> StatusTable:
+    """What each word stands for now."""
+    return StatusTable(status_rows(tx))
+
+
+def insert_status(tx: Connection, status: Status) -> None:
+    """Adds a status after the last one. A key that is taken raises IntegrityError."""
+    position = select(func.coalesce(func.max(statuses.c.position) + 1, 0)).scalar_subquery()
+    tx.execute(
+        insert(statuses).values(key=status.key, name=status.name, counts_as=status.counts_as.value, position=position)
+    )
+
+
+def update_status(tx: Connection, status: Status) -> bool:
+    """Renames a status and sets how it counts from now on; answers whether there is one of that key."""
+    changed = tx.execute(
+        update(statuses).where(statuses.c.key == status.key).values(name=status.name, counts_as=status.counts_as.value)
+    )
+    return changed.rowcount > 0
+
+
+def delete_status(tx: Connection, key: str) -> bool:
+    """Removes a status that has no words; answers whether there was one. Words left raise IntegrityError."""
+    return tx.execute(delete(statuses).where(statuses.c.key == key)).rowcount > 0
+
+
+def is_status_used(tx: Connection, key: str) -> bool:
+    """Whether a conversion stands under the status."""
+    return tx.scalar(select(conversions.c.conversion_id).where(conversions.c.status_key == key).limit(1)) is not None
+
+
+def free_words(tx: Connection, words: Iterable[str]) -> None:
+    """Takes words from whichever status they belong to."""
+    tx.execute(delete(status_words).where(status_words.c.word.in_([word_key(word) for word in words])))
+
+
+def free_words_of(tx: Connection, key: str) -> None:
+    """Takes all its words from a status."""
+    tx.execute(delete(status_words).where(status_words.c.status_key == key))
+
+
+def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
+    """Gives words to a status. A word that belongs to another, or an unknown status, raises IntegrityError."""
+    wanted = dict.fromkeys(word_key(word) for word in words if word_key(word))
+    if wanted:
+        tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in wanted])
+
+
+def unmapped_words(tx: Connection, limit: int) -> list[UnmappedWord]:
+    """The words under which conversions stand as ``other``, the most frequent first."""
+    word = func.lower(func.trim(conversions.c.status_word))
+    count = func.count()
+    rows = tx.execute(
+        select(word, count)
+        .where(conversions.c.status_key == OTHER.key, conversions.c.status_word != "")
+        .group_by(word)
+        .order_by(count.desc(), word)
+        .limit(limit)
+    )
+    return [UnmappedWord(found, number) for found, number in rows]

@@ -1,0 +1,121 @@
+"""Traffic sources in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
+
+from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
+from clickloop.store.ledger.tables import source_parameters, traffic_sources
+
+
+def insert_source(tx: Connection, source: TrafficSource) -> int:
+    """Adds a source without its parameters; answers its number. A name that is taken raises IntegrityError."""
+    result = tx.execute(
+        insert(traffic_sources)
+        .values(
+            name=source.name,
+            preset=source.preset,
+            cost_model=source.cost_model.value,
+            cost_currency=source.cost_currency,
+            created_at=source.created_at,
+            updated_at=source.updated_at,
+        )
+        .returning(traffic_sources.c.id)
+    )
+    return int(result.scalar_one())
+
+
+def update_source(tx: Connection, source: TrafficSource) -> None:
+    """Rewrites a source, but for its parameters."""
+    tx.execute(
+        update(traffic_sources)
+        .where(traffic_sources.c.id == source.id)
+        .values(
+            name=source.name,
+            preset=source.preset,
+            cost_model=source.cost_model.value,
+            cost_currency=source.cost_currency,
+            updated_at=source.updated_at,
+            archived_at=source.archived_at,
+        )
+    )
+
+
+def delete_parameters(tx: Connection, source_id: int) -> None:
+    """Removes the rows of a source, to be written anew in the same transaction."""
+    tx.execute(delete(source_parameters).where(source_parameters.c.source_id == source_id))
+
+
+def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParameter]) -> None:
+    """Adds rows to a source."""
+    tx.execute(
+        insert(source_parameters),
+        [
+            {
+                "source_id": source_id,
+                "number": row.number,
+                "parameter": row.parameter,
+                "placeholder": row.placeholder,
+                "name": row.name,
+                "tracked": row.tracked,
+            }
+            for row in rows
+        ],
+    )
+
+
+def find_source(tx: Connection, source_id: int) -> TrafficSource | None:
+    """The source of that number, archived or not."""
+    row = tx.execute(select(traffic_sources).where(traffic_sources.c.id == source_id)).mappings().one_or_none()
+    return None if row is None else _source(row, parameters_of(tx, [source_id])[source_id])
+
+
+def find_source_named(tx: Connection, name: str) -> int | None:
+    """The number of the source of that name, archived or not."""
+    return tx.execute(select(traffic_sources.c.id).where(traffic_sources.c.name == name)).scalar()
+
+
+def sources_after(tx: Connection, after_id: int, limit: int, *, archived: bool = False) -> list[TrafficSource]:
+    """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones."""
+    state = traffic_sources.c.archived_at.is_not(None) if archived else traffic_sources.c.archived_at.is_(None)
+    rows = (
+        tx.execute(
+            select(traffic_sources)
+            .where(and_(traffic_sources.c.id > after_id, state))
+            .order_by(traffic_sources.c.id)
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+    parameters = parameters_of(tx, [row["id"] for row in rows])
+    return [_source(row, parameters[row["id"]]) for row in rows]
+
+
+def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[SourceParameter, ...]]:
+    """The rows of each source by its number, sorted."""
+    rows = tx.execute(
+        select(source_parameters)
+        .where(source_parameters.c.source_id.in_(source_ids))
+        .order_by(source_parameters.c.source_id, source_parameters.c.number)
+    ).mappings()
+    found: dict[int, list[SourceParameter]] = {source_id: [] for source_id in source_ids}
+    for row in rows:
+        found[row["source_id"]].append(
+            SourceParameter(row["number"], row["parameter"], row["placeholder"], row["name"], row["tracked"])
+        )
+    return {source_id: tuple(parameters) for source_id, parameters in found.items()}
+
+
+def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> TrafficSource:
+    return TrafficSource(
+        id=row["id"],
+        name=row["name"],
+        preset=row["preset"],
+        cost_model=CostModel(row["cost_model"]),
+        cost_currency=row["cost_currency"],
+        parameters=parameters,
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        archived_at=row["archived_at"],
+    )

@@ -1,0 +1,1 @@
+"""What the world talks to: the public doors and the API."""

@@ -1,0 +1,92 @@
+"""The API as one Litestar application: every noun under /api/v1, the description beside it."""
+
+import msgspec
+from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.types import Message, Scope
+
+from clickloop.campaign.fault import InvalidInputError
+from clickloop.web.api import (
+    campaigns,
+    clicks,
+    conversions,
+    macros,
+    networks,
+    notices,
+    offers,
+    postback_rules,
+    postbacks,
+    presets,
+    statuses,
+    tokens,
+    traffic_sources,
+)
+from clickloop.web.api.context import ApiContext
+from clickloop.web.api.description import openapi_config, openapi_document
+from clickloop.web.api.entry import refuse_unknown_parameters, token_guard
+from clickloop.web.api.problem import answer_breakage, answer_http, answer_invalid, answer_validation
+
+MOST_BODY_BYTES = 1 << 20
+
+_NOUNS = (
+    traffic_sources,
+    networks,
+    offers,
+    campaigns,
+    statuses,
+    postback_rules,
+    clicks,
+    notices,
+    conversions,
+    postbacks,
+    presets,
+    macros,
+    tokens,
+)
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def create_api(context: ApiContext) -> Litestar:
+    """The API on these stores. Nothing is opened or closed here."""
+    version = Router(
+        "/api/v1",
+        route_handlers=[noun.router for noun in _NOUNS],
+        guards=[token_guard(context), refuse_unknown_parameters],
+        dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
+    )
+    app = Litestar(
+        [version, _describe],
+        openapi_config=openapi_config(),
+        exception_handlers={
+            InvalidInputError: answer_invalid,
+            ValidationException: answer_validation,
+            HTTPException: answer_http,
+            Exception: answer_breakage,
+        },
+        before_send=[_secure],
+        request_max_body_size=MOST_BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+    app.state.description = msgspec.json.encode(openapi_document(app))
+    return app
+
+
+@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
+def _describe(state: State) -> Response[bytes]:
+    """This description."""
+    return Response(state.description, media_type="application/json")
+
+
+async def _secure(message: Message, scope: Scope) -> None:
+    """Puts the headers onto every answer that keep browsers from doing anything with it."""
+    if message["type"] == "http.response.start":
+        message["headers"] = [*message["headers"], *_HEADERS]

@@ -1,0 +1,167 @@
+"""Reading a JSON body into a Struct: every faulty field is named, unknown ones too, before anything is done."""
+
+import enum
+import types
+import typing
+from typing import Any, TypeVar
+
+import msgspec
+from litestar.dto import AbstractDTO
+from litestar.dto.data_structures import DTOFieldDefinition
+from litestar.exceptions import HTTPException
+from litestar.openapi.spec import Reference, Schema
+from litestar.typing import FieldDefinition
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+
+T = TypeVar("T")
+
+
+class JsonBody(AbstractDTO[Any]):
+    """Makes Litestar read the parameter ``data`` of a door with ``read_body``."""
+
+    def decode_bytes(self, value: bytes) -> Any:
+        """The body as the Struct that the door asks for."""
+        content_type = (
+            self.asgi_connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        )
+        if content_type != "application/json" and not content_type.endswith("+json"):
+            raise HTTPException(status_code=415, detail=f"The body is {content_type!r}; application/json is expected.")
+        field = self.asgi_connection.route_handler.parsed_data_field
+        return read_body(value, field.annotation)
+
+    @classmethod
+    def create_for_field_definition(
+        cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
+    ) -> None:
+        """Nothing is prepared per door."""
+
+    @classmethod
+    def create_openapi_schema(
+        cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any
+    ) -> Reference | Schema:
+        """The schema of the Struct itself."""
+        schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
+        return schema
+
+    @classmethod
+    def is_supported_model_type_field(cls, field_definition: FieldDefinition) -> bool:
+        """Any Struct."""
+        return True
+
+    @classmethod
+    def generate_field_definitions(cls, model_type: type[Any]) -> typing.Generator[DTOFieldDefinition, None, None]:
+        """None: the Struct is read as it is."""
+        yield from ()
+
+    @classmethod
+    def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
+        """None: the Struct is read as it is."""
+        return False
+
+
+def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
+    """A field of a body, or what holds when it was left out."""
+    return otherwise if given is msgspec.UNSET else given
+
+
+def read_body(body: bytes, kind: type[T]) -> T:
+    """The Struct that a JSON body holds. Raises HTTPException 400 for what is no JSON, InvalidInputError for faulty fields."""
+    try:
+        given = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
+    value, faults = _read_struct(given, kind, "")
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    return typing.cast("T", value)
+
+
+def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
+    if not isinstance(given, dict):
+        return None, [Fault(path, FaultCode.WRONG_TYPE, f"A JSON object is expected, not {_kind_of(given)}.")]
+    faults: list[Fault] = []
+    values: dict[str, Any] = {}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for name, value in given.items():
+        place = f"{path}.{name[:100]}" if path else name[:100]
+        field = fields.get(name)
+        if field is None:
+            faults.append(
+                Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field; known are {', '.join(fields)}.")
+            )
+            continue
+        values[field.name], found = _read_value(value, field.type, place)
+        faults += found
+    for field in fields.values():
+        if field.required and field.encode_name not in given:
+            place = f"{path}.{field.encode_name}" if path else field.encode_name
+            faults.append(Fault(place, FaultCode.REQUIRED, "The field is missing."))
+    return (None if faults else kind(**values)), faults
+
+
+def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
+    """One value, looking into objects and lists of objects so that each faulty field in them is named."""
+    for option in _options(kind):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
+            return _read_struct(value, option, path)
+        inner = typing.get_args(option)
+        if typing.get_origin(option) in (list, tuple) and isinstance(value, list) and _is_struct(inner[0]):
+            read = [_read_struct(item, inner[0], f"{path}[{position}]") for position, item in enumerate(value)]
+            items = [item for item, _ in read]
+            faults = [fault for _, found in read for fault in found]
+            return (None, faults) if faults else _converted(items, kind, path)
+    return _converted(value, kind, path)
+
+
+def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
+    try:
+        return msgspec.convert(value, kind), []
+    except msgspec.ValidationError as error:
+        sentence, _, inner = str(error).partition(" - at `$")
+        return None, [Fault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{_choices(kind)}.")]
+
+
+def _options(kind: Any) -> list[Any]:
+    """The members of a union, without what Annotated adds."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _options(typing.get_args(kind)[0])
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return [option for member in typing.get_args(kind) for option in _options(member)]
+    return [kind]
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
+def _choices(kind: Any) -> str:
+    for option in _options(kind):
+        if isinstance(option, type) and issubclass(option, enum.Enum):
+            return f"; one of {', '.join(str(choice.value) for choice in option)} is expected"
+    return ""
+
+
+def _code_of(sentence: str) -> FaultCode:
+    if sentence.startswith("Invalid enum value"):
+        return FaultCode.NOT_ALLOWED
+    if "of length <=" in sentence:
+        return FaultCode.TOO_LONG
+    if "of length >=" in sentence:
+        return FaultCode.REQUIRED
+    if " >= " in sentence or " <= " in sentence or "out of range" in sentence:
+        return FaultCode.OUT_OF_RANGE
+    return FaultCode.WRONG_TYPE
+
+
+def _kind_of(value: Any) -> str:
+    names = {
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        type(None): "null",
+    }
+    return names.get(type(value), "that")

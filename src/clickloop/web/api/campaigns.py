@@ -1,0 +1,238 @@
+"""/campaigns: which visitors go to which offers, and the link to paste into the source."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.campaign.campaign import Campaign, OfferShare, campaign_link
+from clickloop.campaign.traffic_source import TrafficSource
+from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
+from clickloop.store.ledger.setup import archive_campaign, free_key, save_campaign
+from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import (
+    Advice,
+    Moment,
+    MoneyText,
+    moment_text,
+    money_text,
+    optional_moment_text,
+    read_money,
+    shown,
+)
+
+NOUN = "campaigns"
+
+Name = Annotated[str, Meta(description="Its name.", examples=["Sweepstakes US"])]
+SourceId = Annotated[int, Meta(description="The traffic source.", ge=1, le=LARGEST_ID, examples=[1])]
+Key = Annotated[
+    str, Meta(description="What its link carries: six letters and digits, case-sensitive.", examples=["aB3xY9"])
+]
+Domain = Annotated[
+    str, Meta(description="The host of its link; empty: that of the instance.", examples=["go.example.com"])
+]
+Active = Annotated[bool, Meta(description="false: paused, visitors go to the fallback address.")]
+FallbackUrl = Annotated[
+    str, Meta(description="Where visitors go while it is paused or has no offer; empty: that of the instance.")
+]
+Cost = Annotated[
+    MoneyText | None,
+    Meta(description="A fixed cost per click in the currency of the source; null: as the link's cost parameter says."),
+]
+SourceRulesOff = Annotated[bool, Meta(description="true: the postbacks of its source are not sent for this campaign.")]
+
+
+class ShareBody(msgspec.Struct, kw_only=True):
+    """An offer of a campaign. Visitors are split by weight; 0 switches an offer off."""
+
+    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=LARGEST_ID, examples=[1])]
+    weight: Annotated[int, Meta(description="Its weight against the others.", examples=[100])] = 100
+
+
+Offers = Annotated[list[ShareBody], Meta(description="Its offers with their weights.")]
+
+
+class CampaignUpdate(msgspec.Struct, kw_only=True):
+    """What to change of a campaign; what is left out stays. Its key never changes."""
+
+    name: Name | UnsetType = UNSET
+    source_id: SourceId | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+    active: Active | UnsetType = UNSET
+    fallback_url: FallbackUrl | UnsetType = UNSET
+    cost: Cost | UnsetType = UNSET
+    source_rules_off: SourceRulesOff | UnsetType = UNSET
+    offers: Offers | UnsetType = UNSET
+
+
+class CampaignCreation(CampaignUpdate, kw_only=True):
+    """A campaign to create."""
+
+    name: Name
+    source_id: SourceId
+    key: Annotated[Key, Meta(description="Left out: one is drawn.")] | UnsetType = UNSET
+
+
+class CampaignView(msgspec.Struct, kw_only=True):
+    """A campaign."""
+
+    id: Annotated[int, Meta(examples=[1])]
+    key: Key
+    name: Name
+    source_id: SourceId
+    domain: Domain
+    active: Active
+    fallback_url: FallbackUrl
+    cost: Cost
+    source_rules_off: SourceRulesOff
+    offers: Offers
+    link: Annotated[
+        str,
+        Meta(
+            description="To paste into the traffic source; the source fills its macros in.",
+            examples=["https://go.example.com/c/aB3xY9?external_id=${SUBID}&cost={cost}&zone={zoneid}"],
+        ),
+    ]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+OfSource = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only campaigns of this traffic source.")]
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")
+def create_campaign(context: Context, data: CampaignCreation) -> CampaignView:
+    """Creates a campaign; its link works as soon as the answer is there, at most a second later on other processes."""
+    with context.ledger.write() as tx:
+        key = free_key(tx, secrets.choice) if data.key is UNSET else data.key
+        campaign = _changed(Campaign(key=key, name=data.name, source_id=data.source_id), data)
+        view = _views(context, tx, [save_campaign(tx, campaign, context.clock())])[0]
+    context.on_setup_changed()
+    return view
+
+
+@get("/", sync_to_thread=True, summary="List campaigns")
+def list_campaigns(
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, source_id: OfSource = None
+) -> Page[CampaignView]:
+    """Campaigns in the order in which they were made."""
+    after = read_number_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        found = campaigns_after(tx, after, limit + 1, archived=archived, source_id=source_id)
+        shown_views = {view.id: view for view in _views(context, tx, found)}
+    return page_of(found, limit, NOUN, lambda campaign: campaign.id, lambda campaign: shown_views[campaign.id])
+
+
+@get("/{number:int}", sync_to_thread=True, summary="Read a campaign")
+def read_campaign(context: Context, number: Id) -> CampaignView:
+    """One campaign, archived or not."""
+    with context.ledger.read() as tx:
+        return _views(context, tx, [_campaign(tx, number)])[0]
+
+
+@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")
+def change_campaign(context: Context, number: Id, data: CampaignUpdate) -> CampaignView:
+    """Changes what is given and leaves the rest."""
+    with context.ledger.write() as tx:
+        campaign = save_campaign(tx, _changed(_campaign(tx, number), data), context.clock())
+        view = _views(context, tx, [campaign])[0]
+    context.on_setup_changed()
+    return view
+
+
+@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a campaign")
+def remove_campaign(context: Context, number: Id) -> CampaignView:
+    """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
+    with context.ledger.write() as tx:
+        campaign = _campaign(tx, number)
+        if campaign.archived_at is None:
+            campaign = archive_campaign(tx, campaign, context.clock())
+        view = _views(context, tx, [campaign])[0]
+    context.on_setup_changed()
+    return view
+
+
+def _changed(campaign: Campaign, data: CampaignUpdate) -> Campaign:
+    cost_micros = campaign.cost_micros
+    if data.cost is None:
+        cost_micros = None
+    elif data.cost is not UNSET:
+        cost_micros = read_money("cost", data.cost).micros
+    shares = campaign.offers
+    if data.offers is not UNSET:
+        shares = tuple(OfferShare(share.offer_id, share.weight) for share in data.offers)
+    return replace(
+        campaign,
+        name=given_or(data.name, campaign.name),
+        source_id=given_or(data.source_id, campaign.source_id),
+        domain=given_or(data.domain, campaign.domain),
+        active=given_or(data.active, campaign.active),
+        fallback_url=given_or(data.fallback_url, campaign.fallback_url),
+        cost_micros=cost_micros,
+        source_rules_off=given_or(data.source_rules_off, campaign.source_rules_off),
+        offers=shares,
+    )
+
+
+def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -> list[CampaignView]:
+    sources = {source_id: find_source(tx, source_id) for source_id in {campaign.source_id for campaign in campaigns}}
+    found = []
+    for campaign in campaigns:
+        source = sources[campaign.source_id]
+        if source is not None:
+            found.append(_view(context, campaign, source))
+    return found
+
+
+def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> CampaignView:
+    currency = source.cost_currency or context.currency
+    return CampaignView(
+        id=campaign.id,
+        key=campaign.key,
+        name=shown(campaign.name),
+        source_id=campaign.source_id,
+        domain=campaign.domain,
+        active=campaign.active,
+        fallback_url=shown(campaign.fallback_url),
+        cost=None if campaign.cost_micros is None else money_text(campaign.cost_micros, currency),
+        source_rules_off=campaign.source_rules_off,
+        offers=[ShareBody(offer_id=share.offer_id, weight=share.weight) for share in campaign.offers],
+        link=shown(campaign_link(context.base_url, campaign, source)),
+        warnings=_warnings(campaign),
+        created_at=moment_text(campaign.created_at),
+        updated_at=moment_text(campaign.updated_at),
+        archived_at=optional_moment_text(campaign.archived_at),
+    )
+
+
+def _warnings(campaign: Campaign) -> list[Advice]:
+    if any(share.weight for share in campaign.offers):
+        return []
+    sentence = "No offer has a weight: every visitor goes to the fallback address."
+    return [Advice("offers", "no_offer", sentence, "Give the campaign at least one offer with a weight above 0.")]
+
+
+def _campaign(tx: Connection, number: int) -> Campaign:
+    campaign = find_campaign(tx, number)
+    if campaign is None:
+        raise not_found(f"campaign {number}")
+    return campaign
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[create_campaign, list_campaigns, read_campaign, change_campaign, remove_campaign],
+    tags=["Campaigns"],
+)

@@ -1,0 +1,138 @@
+"""/clicks: what was recorded of visitors, and the whole story of one."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.click_id import Fault
+from clickloop.octets import text_of
+from clickloop.report.trace import EventKind, Trace, trace_click
+from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click
+from clickloop.store.ledger.notices import notices_of_click
+from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, postbacks_of_click
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.log_words import ClickView, OfNumber, Since, Until, click_view, period_of
+from clickloop.web.api.paging import ClickIdPath, Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Moment, moment_text
+
+NOUN = "clicks"
+
+
+class DetailView(msgspec.Struct, kw_only=True):
+    """One fact about an event."""
+
+    name: Annotated[str, Meta(examples=["external id"])]
+    value: str
+
+
+class EventView(msgspec.Struct, kw_only=True):
+    """Something that happened."""
+
+    at: Moment
+    kind: EventKind
+    id: Annotated[str, Meta(description="The record that it is from.")]
+    sentence: Annotated[str, Meta(examples=["A visitor followed the campaign link."])]
+    details: list[DetailView]
+
+
+class TraceView(msgspec.Struct, kw_only=True):
+    """The whole story of a click, the oldest event first."""
+
+    click_id: str
+    click: Annotated[ClickView | None, Meta(description="null: the id is genuine, but its click has not arrived.")]
+    events: list[EventView]
+
+
+OfExternal = Annotated[
+    str | None, Parameter(max_length=1024, description="Only clicks with exactly this click id of the source.")
+]
+
+
+@get("/", sync_to_thread=True, summary="List clicks")
+def list_clicks(
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    external_id: OfExternal = None,
+    since: Since = "",
+    until: Until = "",
+) -> Page[ClickView]:
+    """Clicks, the newest first. One shows up here within a second of the visit."""
+    period = period_of(since, until)
+    query = ClicksQuery(
+        before_click_id=read_cursor(NOUN, cursor),
+        campaign_id=campaign_id,
+        source_id=source_id,
+        external_id=None if external_id is None else text_of(external_id.encode("utf-8", "surrogateescape")),
+        from_at=period.since,
+        until_at=period.until,
+    )
+    found = context.facts.clicks_page(query, limit + 1)
+    return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
+
+
+@get("/{click_id:str}", sync_to_thread=True, summary="Read a click")
+def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
+    """One click by its id, in upper or lower case."""
+    canonical = _canonical(context, click_id)
+    click = context.facts.find_clicks([canonical]).get(canonical)
+    if click is None:
+        raise not_found("click of that id yet")
+    return click_view(click)
+
+
+@get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")
+def read_trace(context: Context, click_id: ClickIdPath) -> TraceView:
+    """Click, redirect, notices (refused ones too), conversions with their history, postbacks and attempts, in one time line."""
+    trace = find_trace(context, _canonical(context, click_id))
+    if trace.click is None and not trace.events:
+        raise not_found("click of that id yet")
+    return TraceView(
+        click_id=trace.click_id,
+        click=click_view(trace.click) if trace.click else None,
+        events=[
+            EventView(
+                at=moment_text(event.at),
+                kind=event.kind,
+                id=event.id,
+                sentence=event.sentence,
+                details=[DetailView(name=detail.name, value=detail.value) for detail in event.details],
+            )
+            for event in trace.events
+        ],
+    )
+
+
+def find_trace(context: ApiContext, click_id: ClickIdPath) -> Trace:
+    """All that is known of a canonical click id. A click that has left the facts is read from its conversions."""
+    with context.ledger.read() as tx:
+        conversions = conversions_of_click(tx, click_id)
+        notices = notices_of_click(tx, click_id)
+        changes = changes_of_conversions(tx, [conversion.conversion_id for conversion in conversions])
+        postbacks = postbacks_of_click(tx, click_id)
+        attempts: dict[str, tuple[Attempt, ...]] = {}
+        for start in range(0, len(postbacks), AT_ONCE):
+            attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + AT_ONCE]])
+    click = context.facts.find_clicks([click_id]).get(click_id)
+    if click is None and conversions:
+        click = conversions[0].click
+    return trace_click(click_id, click, notices, changes, postbacks, attempts)
+
+
+def _canonical(context: ApiContext, text: str) -> str:
+    read = context.click_ids.read(text)
+    if read is Fault.FORGED:
+        raise not_found("click of that id: it is not of this tracker, mistyped or cut")
+    if isinstance(read, Fault):
+        raise not_found("click of that id: it does not have the form of one of ours")
+    return read.text
+
+
+router = Router(f"/{NOUN}", route_handlers=[list_clicks, read_click, read_trace], tags=["Clicks"])

@@ -1,0 +1,62 @@
+"""What the API is handed when it is made: the stores, the clock and what to do after a change."""
+
+import dataclasses
+from collections.abc import Callable, Collection
+from typing import Annotated, Protocol
+
+from litestar.params import Dependency
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.clock import Clock, wall_clock
+from clickloop.record_id import RecordIds
+from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.tracking import Desk
+
+
+class Facts(Protocol):
+    """What the API asks of the facts."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids; those that are not there are absent."""
+        ...
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        """Clicks, newest first."""
+        ...
+
+
+def _nothing() -> None:
+    """Nobody needs to be told."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """Everything the API works with. ``click_ids`` is used for reading only, never for making ids."""
+
+    ledger: Ledger
+    facts: Facts
+    click_ids: ClickIds
+    base_url: str
+    """Scheme and host of the public doors, without a slash at the end."""
+    clock: Clock = wall_clock
+    record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
+    currency: str = "USD"
+    """The currency of what names none."""
+    own_hosts: frozenset[str] = frozenset()
+    """Hosts that reach this tracker, lower case, with port if any: postbacks may not lead there."""
+    local_token: str = ""
+    """A secret that works like a token for commands on this machine; empty: none."""
+    on_setup_changed: Callable[[], None] = _nothing
+    """Called after a change of the set-up is committed, from a worker thread."""
+    on_postbacks_owed: Callable[[], None] = _nothing
+    """Called after a transaction that may owe postbacks is committed, from a worker thread."""
+
+    def desk(self) -> Desk:
+        """What taking in notices needs."""
+        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.currency)
+
+
+Context = Annotated[ApiContext, Dependency(skip_validation=True)]
+"""The parameter ``context`` of every door."""

@@ -1,0 +1,217 @@
+"""/conversions: what clicks earned, with its history; and the API's own way to report one."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
+from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS, Door
+from clickloop.money import AmountFault, currency_of, read_amount
+from clickloop.store.ledger.conversions import (
+    ConversionFilter,
+    RecordedChange,
+    changes_of_conversions,
+    conversions_before,
+    find_conversion,
+)
+from clickloop.store.ledger.notices import Outcome
+from clickloop.tracking import NoticeResult, convert
+from clickloop.web.api.body import JsonBody
+from clickloop.web.api.context import Context
+from clickloop.web.api.log_words import (
+    ConversionView,
+    OfClick,
+    OfNumber,
+    Since,
+    Until,
+    conversion_view,
+    period_of,
+)
+from clickloop.web.api.notices import Flagged, NoticeView, notice_view
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.wire import Moment, moment_text
+
+NOUN = "conversions"
+
+
+class ConversionReport(msgspec.Struct, kw_only=True):
+    """A conversion to report. The same click_id and txid again is an update; nothing new in it: a repeat that sends nothing."""
+
+    click_id: Annotated[str, Meta(description="Our click id.", examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
+    payout: Annotated[
+        str, Meta(description="Decimal text; empty: as the offer or the earlier report says.", examples=["12.5"])
+    ] = ""
+    currency: Annotated[str, Meta(description="ISO 4217; empty: that of offer or instance.", examples=["USD"])] = ""
+    status: Annotated[str, Meta(description="A status or one of its words; empty: sale.", examples=["sale"])] = ""
+    txid: Annotated[str, Meta(description="Tells several conversions of one click apart.", examples=["T-10087"])] = ""
+    at: Annotated[
+        str,
+        Meta(description="When it happened: ISO 8601 or Unix seconds; empty: now.", examples=["2026-03-01T12:00:00Z"]),
+    ] = ""
+    conversion_id: Annotated[str, Meta(description="The network's own id of it, for {conversion_id}.")] = ""
+    params: Annotated[dict[str, str], Meta(description="param1 to param20.", examples=[{"param1": "blue"}])] = {}
+    events: Annotated[dict[str, str], Meta(description="event1 to event30, decimals.", examples=[{"event1": "3"}])] = {}
+    disable_postback: Annotated[bool, Meta(description="true: no postback is sent for it.")] = False
+    by_hand: Annotated[bool, Meta(description="true: a person reports it; the log shows it as by hand.")] = False
+
+
+class ReportedView(msgspec.Struct, kw_only=True):
+    """What became of a report."""
+
+    outcome: Annotated[
+        Outcome, Meta(description="waiting: the click has not arrived yet; it is tried for ten minutes.")
+    ]
+    notice: NoticeView
+    conversion: Annotated[ConversionView | None, Meta(description="As it stands now; null while it waits.")]
+
+
+class ChangeView(msgspec.Struct, kw_only=True):
+    """An entry of a conversion's history."""
+
+    version: int
+    at: Moment
+    notice_id: str
+    before: Annotated[ConversionView | None, Meta(description="null: it was new.")]
+    after: ConversionView
+
+
+class ConversionHistoryView(msgspec.Struct, kw_only=True):
+    """A conversion and how it came to be what it is."""
+
+    conversion: ConversionView
+    history: list[ChangeView]
+
+
+OfStatus = Annotated[str | None, Parameter(max_length=32, description="Only with this status key.")]
+OfTxid = Annotated[str | None, Parameter(max_length=MAX_TXID, description="Only with this transaction id.")]
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")
+def report_conversion(context: Context, request: AnyRequest, data: ConversionReport) -> Response[ReportedView]:
+    """Registers a conversion as a network's postback would, and owes its postbacks in the same transaction.
+
+    201: new; 200: changed, or a repeat; 202: it waits for its click; 422: refused, with the reason. Every report is kept
+    in Conversions - In. Safe to send again: what counts is the pair of click_id and txid.
+    """
+    given = _given(data)
+    door = Door.HAND if data.by_hand else Door.API
+    result = convert(context.desk(), given, door, context.clock(), request.client.host if request.client else "")
+    context.on_postbacks_owed()
+    if result.reason is not None:
+        fault = Fault("click_id", result.reason, result.reason.sentence)
+        raise InvalidInputError((fault,))
+    return Response(_reported(result), status_code=_STATUS[result.outcome])
+
+
+@get("/", sync_to_thread=True, summary="List conversions")
+def list_conversions(
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    click_id: OfClick = None,
+    txid: OfTxid = None,
+    status: OfStatus = None,
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    offer_id: OfNumber = None,
+    network_id: OfNumber = None,
+    flagged: Flagged = None,
+    since: Since = "",
+    until: Until = "",
+) -> Page[ConversionView]:
+    """Conversions, the newest first."""
+    wanted = ConversionFilter(
+        click_id=click_id.strip().lower() if click_id else None,
+        campaign_id=campaign_id,
+        source_id=source_id,
+        offer_id=offer_id,
+        network_id=network_id,
+        status_key=status,
+        txid=txid,
+        flagged=flagged,
+        period=period_of(since, until),
+    )
+    before = read_cursor(NOUN, cursor) or None
+    with context.ledger.read() as tx:
+        found = conversions_before(tx, wanted, before, limit + 1)
+    return page_of(found, limit, NOUN, lambda conversion: conversion.conversion_id, conversion_view)
+
+
+@get("/{conversion_id:str}", sync_to_thread=True, summary="Read a conversion with its history")
+def read_conversion(context: Context, conversion_id: RecordIdPath) -> ConversionHistoryView:
+    """One conversion and all its changes, the first one first."""
+    with context.ledger.read() as tx:
+        conversion = find_conversion(tx, conversion_id.lower())
+        changes = changes_of_conversions(tx, [conversion_id.lower()])
+    if conversion is None:
+        raise not_found("conversion of that id")
+    return ConversionHistoryView(
+        conversion=conversion_view(conversion), history=[_change_view(change) for change in changes]
+    )
+
+
+_STATUS = {Outcome.NEW: 201, Outcome.CHANGED: 200, Outcome.REPEATED: 200, Outcome.WAITING: 202}
+
+
+def _given(data: ConversionReport) -> GivenConversion:
+    """The report as the notice it becomes. A network's slips are forgiven; a caller of the API is told of his."""
+    faults: list[Fault] = []
+    for field, most in (("click_id", 100), ("txid", MAX_TXID), ("status", 200), ("conversion_id", 200), ("at", 40)):
+        faults += text_faults(field, getattr(data, field), most, required=field == "click_id")
+    if data.payout and isinstance(read_amount(data.payout), AmountFault):
+        sentence = "It is not a decimal with at most 12 digits before and 6 after the point."
+        faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
+    if data.currency and currency_of(data.currency) is None:
+        faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "It is not a currency of ISO 4217."))
+    params = _numbered("params", "param", PARAMS, data.params, faults)
+    events = _numbered("events", "event", EVENTS, data.events, faults)
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    return GivenConversion(
+        click_id=data.click_id,
+        payout=data.payout,
+        status=data.status,
+        txid=data.txid,
+        currency=data.currency,
+        at=data.at,
+        conversion_id=data.conversion_id,
+        params=params,
+        events=events,
+        disable_postback=data.disable_postback,
+    )
+
+
+def _numbered(field: str, prefix: str, most: int, given: dict[str, str], faults: list[Fault]) -> dict[int, str]:
+    numbers = {f"{prefix}{number}": number for number in range(1, most + 1)}
+    for name, value in given.items():
+        place = f"{field}.{name[:50]}"
+        if name not in numbers:
+            faults.append(Fault(place, FaultCode.UNKNOWN_FIELD, f"{prefix}1 to {prefix}{most} are known."))
+        elif prefix == "event" and isinstance(read_amount(value), AmountFault):
+            faults.append(Fault(place, FaultCode.NOT_AN_AMOUNT, "A decimal is expected."))
+        else:
+            faults += text_faults(place, value, 1000)
+    return {numbers[name]: value for name, value in given.items() if name in numbers}
+
+
+def _reported(result: NoticeResult) -> ReportedView:
+    conversion = conversion_view(result.conversion) if result.conversion else None
+    return ReportedView(outcome=result.outcome, notice=notice_view(result.notice), conversion=conversion)
+
+
+def _change_view(change: RecordedChange) -> ChangeView:
+    return ChangeView(
+        version=change.version,
+        at=moment_text(change.at),
+        notice_id=change.notice_id,
+        before=conversion_view(change.before) if change.before else None,
+        after=conversion_view(change.after),
+    )
+
+
+router = Router(f"/{NOUN}", route_handlers=[report_conversion, list_conversions, read_conversion], tags=["Conversions"])

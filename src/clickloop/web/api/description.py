@@ -1,0 +1,206 @@
+"""The description of the API in OpenAPI 3.1, complete enough to work from it alone."""
+
+import re
+import typing
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
+
+from clickloop import __version__
+
+SECURITY = "token"
+
+_INTRODUCTION = """\
+Clickloop records the clicks of paid advertising, learns of their conversions, and reports each one back to the traffic source.
+
+**Enter** with a token in every request but this one: `Authorization: Bearer <secret>`. Make the first one on the server:
+`clickloop token create NAME`.
+
+**From nothing to the first reported conversion:**
+
+1. `POST /api/v1/traffic-sources` `{"name": "My source", "preset": "clickadu", "postback_url": "https://source.example/postback?id={externalid}&payout={payout}"}`.
+   Without a preset, give `parameters`: the row `external_id` with the source's macro for its click id as `placeholder`.
+2. `POST /api/v1/networks` `{"name": "My network", "postback_parameters": {"cid": "{sub1}", "payout": "{payout}"}}`.
+   The answer's `postback_url` is what you paste into the network.
+3. `POST /api/v1/offers` `{"name": "My offer", "network_id": 1, "url": "https://network.example/click?sub1={clickid}"}`.
+4. `POST /api/v1/campaigns` `{"name": "My campaign", "source_id": 1, "offers": [{"offer_id": 1}]}`.
+   The answer's `link` is what you paste into the source. Opened with `external_id=abc`, it redirects to the offer, our click id
+   filled in as `sub1`.
+5. The network calls its postback URL with that click id (or you call `POST /api/v1/conversions`). Within a second the source's
+   postback URL is called with `abc`.
+6. `GET /api/v1/clicks/{click_id}/trace` tells the whole story; `/notices` is what came in, `/postbacks` what went out.
+
+**Conventions.** Money is decimal text with a currency (`{"amount": "12.5", "currency": "USD"}`), never a float. Moments are ISO 8601
+in UTC. Lists answer `items` and `next_cursor`; give that as `cursor` for the next page; `limit` is at most 500. `PATCH` changes
+only what is given; `DELETE` archives, nothing is lost. Unknown fields are refused. Errors are problem details (RFC 9457); `errors`
+names each field. `{macros}` in addresses are listed at `/macros`. `warnings` in an answer tell what was saved but will probably
+not do what was meant.
+"""
+
+_TAGS = {
+    "Traffic sources": "Where visitors come from and where conversions are reported to.",
+    "Networks": "Who offers come from and who tells us of conversions.",
+    "Offers": "What visitors are sent to.",
+    "Campaigns": "Which visitors go to which offers; each has a link.",
+    "Statuses": "What a conversion can be, and the words that networks send for it.",
+    "Postback rules": "What is sent to whom when a conversion changes.",
+    "Clicks": "What was recorded of visitors.",
+    "Notices": "Conversions - In: everything that told us of conversions, also what was refused.",
+    "Conversions": "What clicks earned.",
+    "Postbacks": "Conversions - Out: everything that was sent, or not sent and why.",
+    "Presets": "What is publicly documented of traffic sources and networks.",
+    "Macros": "What may stand in braces in our templates.",
+    "Tokens": "The secrets that open this API.",
+}
+
+_ERRORS = {
+    "400": "The body is not valid JSON.",
+    "401": "No valid token was given.",
+    "404": "There is no such record.",
+    "413": "The body is longer than 1 MiB.",
+    "415": "The body is not application/json.",
+    "422": "A field or parameter cannot be taken; `errors` names each one.",
+}
+
+
+def openapi_config() -> OpenAPIConfig:
+    """What Litestar is to generate; the document is finished by ``openapi_document`` and served by our own door."""
+    return OpenAPIConfig(
+        title="Clickloop API",
+        version=__version__,
+        description=_INTRODUCTION,
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                SECURITY: SecurityScheme(
+                    type="http", scheme="bearer", description="A token from `clickloop token create` or `POST /tokens`."
+                )
+            }
+        ),
+        security=[{SECURITY: []}],
+        servers=[Server(url="/")],
+        tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
+        enabled_endpoints=set(),
+        render_plugins=(),
+        operation_id_creator=lambda handler, *_: handler.handler_name,
+    )
+
+
+def openapi_document(app: Litestar) -> dict[str, Any]:
+    """The whole description as JSON values, with our problem details as the answer of every error."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
+    schemas = document["components"]["schemas"]
+    schemas["FieldProblem"], schemas["Problem"] = _FIELD_PROBLEM, _PROBLEM
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if isinstance(operation, dict) and "responses" in operation:
+                _describe_errors(path, operation)
+    _tell_structs(app, schemas)
+    for name in _bodies(document):
+        schemas[name]["additionalProperties"] = False
+    renamed = re.sub(rb"Page_[a-z_.]+\.([A-Za-z]+)View_", rb"\1Page", msgspec.json.encode(document))
+    finished: dict[str, Any] = msgspec.json.decode(renamed)
+    for name, schema in finished["components"]["schemas"].items():
+        if name.endswith("Page"):
+            schema |= {"title": name, "description": "A part of a list."}
+    return finished
+
+
+def _bodies(document: dict[str, Any]) -> set[str]:
+    """The schemas that request bodies are made of: they take no further fields."""
+    schemas = document["components"]["schemas"]
+    found: set[str] = set()
+    waiting = [
+        operations.get(method, {}).get("requestBody")
+        for operations in document["paths"].values()
+        for method in _WRITING
+    ]
+    while waiting:
+        for name in set(re.findall(r"#/components/schemas/(\w+)", repr(waiting.pop()))) - found:
+            if schemas[name].get("type") == "object":
+                found.add(name)
+                waiting.append(schemas[name])
+    return found
+
+
+def _describe_errors(path: str, operation: dict[str, Any]) -> None:
+    has_body = "requestBody" in operation
+    wanted = ["401"]
+    wanted += ["400", "413", "415"] if has_body else []
+    wanted += ["404"] if "{" in path else []
+    wanted += ["422"] if has_body or operation.get("parameters") else []
+    operation["responses"].pop("400", None)
+    for status in sorted(wanted):
+        operation["responses"][status] = {
+            "description": _ERRORS[status],
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            answer["description"] = _DONE.get(status, "Done.")
+            answer.pop("headers", None)
+    if operation["operationId"] == "report_conversion":
+        created = operation["responses"]["201"]
+        created["description"] = "A new conversion."
+        operation["responses"]["200"] = created | {"description": "A change of a conversion, or a repeat."}
+        operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
+
+
+_WRITING = ("post", "patch")
+_DONE = {"200": "Done; the record as it is now.", "201": "Created."}
+
+
+def _tell_structs(app: Litestar, schemas: dict[str, Any]) -> None:
+    """Puts the first line of each Struct's documentation into its schema."""
+    told: dict[str, str] = {}
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            fields = [handler.parsed_return_field, *handler.parsed_fn_signature.parameters.values()]
+            for field in fields:
+                _collect(field.annotation, told)
+    for name, schema in schemas.items():
+        if name in told and "description" not in schema:
+            schema["description"] = told[name]
+
+
+def _collect(kind: Any, told: dict[str, str]) -> None:
+    for inner in typing.get_args(kind):
+        _collect(inner, told)
+    origin = typing.get_origin(kind) or kind
+    if isinstance(origin, type) and hasattr(origin, "__struct_fields__") and origin.__name__ not in told:
+        told[origin.__name__] = (origin.__doc__ or "").strip()
+        for hint in typing.get_type_hints(origin).values():
+            _collect(hint, told)
+
+
+_FIELD_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "FieldProblem",
+    "description": "One field's fault.",
+    "required": ["field", "code", "message"],
+    "properties": {
+        "field": {"type": "string", "description": "Path of the field.", "examples": ["offers[1].weight"]},
+        "code": {"type": "string", "description": "Stable code for programs.", "examples": ["out_of_range"]},
+        "message": {
+            "type": "string",
+            "description": "One sentence for people.",
+            "examples": ["The weight is -1, 0 to 1000000 is expected."],
+        },
+    },
+}
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["title", "status"],
+    "properties": {
+        "type": {"type": "string", "default": "about:blank"},
+        "title": {"type": "string", "description": "What the status means.", "examples": ["Unprocessable Entity"]},
+        "status": {"type": "integer", "examples": [422]},
+        "detail": {"type": "string", "description": "What was found and what to do."},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
+    },
+}

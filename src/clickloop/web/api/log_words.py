@@ -1,0 +1,163 @@
+"""What the logs' doors share: views of clicks and conversions, and the periods they can be asked for."""
+
+from typing import Annotated
+
+import msgspec
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.campaign.fault import FaultCode
+from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.moment import read_moment
+from clickloop.conversion.status import CountsAs
+from clickloop.store.ledger.period import Period
+from clickloop.web.api.paging import LARGEST_ID
+from clickloop.web.api.problem import invalid
+from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+
+_FAR_MS = 1 << 47
+_CLICK_TEXTS = (
+    *("external_id", "target", "domain", "ip", "country", "language", "useragent", "referrer"),
+    *("device", "brand", "model", "os", "os_version", "browser", "browser_version"),
+)
+
+Since = Annotated[
+    str, Parameter(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
+]
+Until = Annotated[
+    str, Parameter(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
+]
+OfClick = Annotated[str | None, Parameter(max_length=26, description="Only of this click id.")]
+OfNumber = Annotated[int | None, Parameter(ge=0, le=LARGEST_ID)]
+
+
+class ClickView(msgspec.Struct, kw_only=True):
+    """A click as it was recorded. Empty texts are not known; ids of 0 mean none."""
+
+    click_id: Annotated[str, Meta(examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
+    at: Moment
+    campaign_id: int
+    source_id: int
+    offer_id: int
+    network_id: int
+    external_id: Annotated[str, Meta(description="The source's click id.")]
+    cost: MoneyText
+    target: Annotated[str, Meta(description="Where the visitor was sent.")]
+    domain: str
+    ip: str
+    country: str
+    language: str
+    useragent: str
+    referrer: str
+    device: str
+    brand: str
+    model: str
+    os: str
+    os_version: str
+    browser: str
+    browser_version: str
+    unique: bool
+    screening: Annotated[str, Meta(description="Why it is not counted; empty: it is.")]
+    flags: Annotated[list[str], Meta(description="What was odd about it.")]
+    parameters: Annotated[dict[str, str], Meta(description="V1 to V30 as far as they came.", examples=[{"v1": "42"}])]
+
+
+class StatusName(msgspec.Struct, kw_only=True):
+    """A status of a conversion."""
+
+    key: Annotated[str, Meta(examples=["sale"])]
+    name: str
+    counts_as: CountsAs
+
+
+class ConversionView(msgspec.Struct, kw_only=True):
+    """A conversion as it stands."""
+
+    conversion_id: str
+    click_id: str
+    txid: str
+    status: StatusName
+    status_word: Annotated[str, Meta(description="The status as the network sent it.")]
+    payout: MoneyText
+    payout_text: Annotated[str, Meta(description="The payout as the network sent it.")]
+    flags: list[str]
+    first_of_click: bool
+    test: bool
+    campaign_id: int
+    source_id: int
+    offer_id: int
+    network_id: int
+    external_id: str
+    params: dict[str, str]
+    events: dict[str, str]
+    others: Annotated[dict[str, str], Meta(description="Parameters that we do not know, as they came.")]
+    converted_at: Moment
+    created_at: Moment
+    updated_at: Moment
+    version: Annotated[int, Meta(description="1 when new; every change adds one.")]
+
+
+def click_view(click: Click) -> ClickView:
+    """A click for JSON."""
+    values = {f"v{number}": getattr(click, f"v{number}") for number in range(1, PARAMETER_ROWS + 1)}
+    return ClickView(
+        click_id=click.click_id,
+        at=moment_text(click.at),
+        campaign_id=click.campaign_id,
+        source_id=click.source_id,
+        offer_id=click.offer_id,
+        network_id=click.network_id,
+        cost=money_text(click.cost_micros, click.cost_currency),
+        unique=click.unique,
+        screening=click.screening,
+        flags=click.flags.split(",") if click.flags else [],
+        parameters={name: shown(value) for name, value in values.items() if value},
+        **{name: shown(getattr(click, name)) for name in _CLICK_TEXTS},
+    )
+
+
+def conversion_view(conversion: Conversion) -> ConversionView:
+    """A conversion for JSON."""
+    click, parameters = conversion.click, conversion.parameters
+    return ConversionView(
+        conversion_id=conversion.conversion_id,
+        click_id=click.click_id,
+        txid=shown(conversion.txid),
+        status=StatusName(
+            key=conversion.status.key, name=shown(conversion.status.name), counts_as=conversion.status.counts_as
+        ),
+        status_word=shown(conversion.status_word),
+        payout=money_text(conversion.payout.micros, conversion.payout.currency),
+        payout_text=shown(conversion.payout_text),
+        flags=list(conversion.flags),
+        first_of_click=conversion.first_of_click,
+        test=conversion.test,
+        campaign_id=click.campaign_id,
+        source_id=click.source_id,
+        offer_id=click.offer_id,
+        network_id=click.network_id,
+        external_id=shown(click.external_id),
+        params={f"param{number}": shown(value) for number, value in parameters.params.items()},
+        events={f"event{number}": shown(value) for number, value in parameters.events.items()},
+        others={shown(name): shown(value) for name, value in parameters.others.items()},
+        converted_at=moment_text(conversion.converted_at),
+        created_at=moment_text(conversion.created_at),
+        updated_at=moment_text(conversion.updated_at),
+        version=conversion.version,
+    )
+
+
+def period_of(since: str, until: str) -> Period:
+    """The period that a log is asked for. Raises InvalidInputError."""
+    return Period(_moment("since", since), _moment("until", until))
+
+
+def _moment(field: str, text: str) -> int | None:
+    if not text:
+        return None
+    moment = read_moment(text, _FAR_MS)
+    if moment is None:
+        sentence = "ISO 8601 from the year 2000 on is expected, such as 2026-03-01T12:00:00Z."
+        raise invalid(field, FaultCode.NOT_A_MOMENT, sentence)
+    return moment

@@ -1,0 +1,224 @@
+"""/networks: who offers come from and who tells us of conversions; what to paste into the network."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, patch, post
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.campaign.network import Network, pixel_code, postback_url
+from clickloop.store.ledger.networks import find_network, networks_after
+from clickloop.store.ledger.setup import archive_network, save_network
+from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Advice, Moment, moment_text, optional_moment_text, shown
+from clickloop.web.from_preset import network_of_preset
+
+NOUN = "networks"
+
+Name = Annotated[str, Meta(description="Its name, unique among networks.", examples=["Everflow"])]
+ClickIdParameter = Annotated[
+    str, Meta(description="The parameter of its offer links that takes our click id.", examples=["sub1"])
+]
+OfferUrlTemplate = Annotated[
+    str,
+    Meta(
+        description="A pattern for addresses of its offers, with our macros.",
+        examples=["https://network.example/click?offer=1&sub1={clickid}"],
+    ),
+]
+PostbackParameters = Annotated[
+    dict[str, str],
+    Meta(
+        description="Our parameter (cid, payout, status, txid, currency, param1 …) and the network's macro for it.",
+        examples=[{"cid": "{sub1}", "payout": "{payout}", "txid": "{transaction_id}"}],
+    ),
+]
+Currency = Annotated[
+    str,
+    Meta(description="Currency of its payouts (ISO 4217); empty: as the notice or the offer says.", examples=["USD"]),
+]
+Secret = Annotated[
+    str, Meta(description="A secret that its notices must carry as token; empty: none is asked for.", examples=[""])
+]
+Addresses = Annotated[
+    list[str],
+    Meta(
+        description="Networks in CIDR form that its notices may come from; empty: any.", examples=[["203.0.113.0/24"]]
+    ),
+]
+RefuseDuplicates = Annotated[bool, Meta(description="Refuse a notice for a conversion that is there already.")]
+TestOnly = Annotated[bool, Meta(description="Take only conversions of test clicks.")]
+LifetimeDays = Annotated[int, Meta(description="How old a click may be when it converts, in days.", examples=[90])]
+
+
+class NetworkUpdate(msgspec.Struct, kw_only=True):
+    """What to change of a network; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    click_id_parameter: ClickIdParameter | UnsetType = UNSET
+    offer_url_template: OfferUrlTemplate | UnsetType = UNSET
+    postback_parameters: PostbackParameters | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    token: Secret | UnsetType = UNSET
+    addresses: Addresses | UnsetType = UNSET
+    refuse_duplicates: RefuseDuplicates | UnsetType = UNSET
+    test_only: TestOnly | UnsetType = UNSET
+    click_lifetime_days: LifetimeDays | UnsetType = UNSET
+
+
+class NetworkCreation(NetworkUpdate, kw_only=True):
+    """A network to create. What is left out comes from the preset, if one is named."""
+
+    name: Name
+    preset: Annotated[str, Meta(description="Key of a preset from /presets/networks.", examples=["everflow"])] = ""
+
+
+class NetworkView(msgspec.Struct, kw_only=True):
+    """A network."""
+
+    id: Annotated[int, Meta(examples=[1])]
+    name: Name
+    preset: Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+    click_id_parameter: ClickIdParameter
+    offer_url_template: OfferUrlTemplate
+    postback_parameters: PostbackParameters
+    currency: Currency
+    token: Secret
+    addresses: Addresses
+    refuse_duplicates: RefuseDuplicates
+    test_only: TestOnly
+    click_lifetime_days: LifetimeDays
+    postback_url: Annotated[
+        str,
+        Meta(
+            description="To paste into the network: it calls this for each conversion.",
+            examples=["https://go.example.com/postback?cid={sub1}&payout={payout}"],
+        ),
+    ]
+    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, where a postback cannot be set.")]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a network")
+def create_network(context: Context, data: NetworkCreation) -> NetworkView:
+    """Creates a network, from a preset or from what is given."""
+    plain = Network(name=data.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
+    network = network_of_preset(data.preset) if data.preset else plain
+    with context.ledger.write() as tx:
+        network = save_network(tx, _changed(network, data), context.clock())
+    context.on_setup_changed()
+    return _view(context.base_url, network)
+
+
+@get("/", sync_to_thread=True, summary="List networks")
+def list_networks(
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+) -> Page[NetworkView]:
+    """Networks in the order in which they were made."""
+    after = read_number_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        found = networks_after(tx, after, limit + 1, archived=archived)
+    return page_of(found, limit, NOUN, lambda network: network.id, lambda network: _view(context.base_url, network))
+
+
+@get("/{number:int}", sync_to_thread=True, summary="Read a network")
+def read_network(context: Context, number: Id) -> NetworkView:
+    """One network, archived or not."""
+    with context.ledger.read() as tx:
+        return _view(context.base_url, _network(tx, number))
+
+
+@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a network")
+def change_network(context: Context, number: Id, data: NetworkUpdate) -> NetworkView:
+    """Changes what is given and leaves the rest."""
+    with context.ledger.write() as tx:
+        network = save_network(tx, _changed(_network(tx, number), data), context.clock())
+    context.on_setup_changed()
+    return _view(context.base_url, network)
+
+
+@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a network")
+def remove_network(context: Context, number: Id) -> NetworkView:
+    """Takes a network out of use; nothing is deleted. Refused while a live offer needs it."""
+    with context.ledger.write() as tx:
+        network = _network(tx, number)
+        if network.archived_at is None:
+            network = archive_network(tx, network, context.clock())
+    context.on_setup_changed()
+    return _view(context.base_url, network)
+
+
+def _changed(network: Network, data: NetworkUpdate) -> Network:
+    return replace(
+        network,
+        name=given_or(data.name, network.name),
+        click_id_parameter=given_or(data.click_id_parameter, network.click_id_parameter),
+        offer_url_template=given_or(data.offer_url_template, network.offer_url_template),
+        postback_parameters=given_or(data.postback_parameters, network.postback_parameters),
+        currency=given_or(data.currency, network.currency),
+        token=given_or(data.token, network.token),
+        addresses=tuple(given_or(data.addresses, list(network.addresses))),
+        refuse_duplicates=given_or(data.refuse_duplicates, network.refuse_duplicates),
+        test_only=given_or(data.test_only, network.test_only),
+        click_lifetime_days=given_or(data.click_lifetime_days, network.click_lifetime_days),
+    )
+
+
+def _view(base_url: str, network: Network) -> NetworkView:
+    return NetworkView(
+        id=network.id,
+        name=shown(network.name),
+        preset=network.preset,
+        click_id_parameter=shown(network.click_id_parameter),
+        offer_url_template=shown(network.offer_url_template),
+        postback_parameters={shown(name): shown(macro) for name, macro in network.postback_parameters.items()},
+        currency=network.currency,
+        token=shown(network.token),
+        addresses=list(network.addresses),
+        refuse_duplicates=network.refuse_duplicates,
+        test_only=network.test_only,
+        click_lifetime_days=network.click_lifetime_days,
+        postback_url=shown(postback_url(base_url, network)),
+        pixel_code=shown(pixel_code(base_url, network)),
+        warnings=_warnings(network),
+        created_at=moment_text(network.created_at),
+        updated_at=moment_text(network.updated_at),
+        archived_at=optional_moment_text(network.archived_at),
+    )
+
+
+def _warnings(network: Network) -> list[Advice]:
+    found = []
+    if not network.postback_parameters.get("cid"):
+        sentence = "The postback URL does not carry our click id: the network's conversions could not be matched."
+        remedy = (
+            "Set postback_parameters.cid to the network's macro for the sub id that takes our click id, such as {sub1}."
+        )
+        found.append(Advice("postback_parameters.cid", "click_id_missing", sentence, remedy))
+    if not network.token and not network.addresses:
+        sentence = "The network is open: whoever knows a click id can report a conversion for it."
+        remedy = "Set a token, or the addresses that its notices come from."
+        found.append(Advice("token", "network_open", sentence, remedy))
+    return found
+
+
+def _network(tx: Connection, number: int) -> Network:
+    network = find_network(tx, number)
+    if network is None:
+        raise not_found(f"network {number}")
+    return network
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[create_network, list_networks, read_network, change_network, remove_network],
+    tags=["Networks"],
+)

@@ -1,0 +1,137 @@
+"""/notices: Conversions - In, everything that told us of conversions, also what was refused and why."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, post
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.conversion.notice import Door, RefusalReason
+from clickloop.report.masking import masked_text
+from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
+from clickloop.tracking import rerun
+from clickloop.web.api.context import Context
+from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+NOUN = "notices"
+
+
+class NoticeView(msgspec.Struct, kw_only=True):
+    """A notice as it came and what became of it. Secrets in it are masked."""
+
+    notice_id: str
+    at: Moment
+    door: Annotated[Door, Meta(description="The way it came in.")]
+    outcome: Annotated[Outcome, Meta(description="What became of it.")]
+    reason: Annotated[RefusalReason | None, Meta(description="Why it was refused.")]
+    reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not refused.")]
+    click_id: Annotated[str | None, Meta(description="The genuine click id that it carried.")]
+    network_id: int | None
+    campaign_id: int | None
+    conversion_id: str | None
+    version: Annotated[int | None, Meta(description="Of the conversion, after this notice.")]
+    status_word: str
+    flags: Annotated[list[str], Meta(description="What was odd about it.")]
+    method: str
+    query: Annotated[str, Meta(description="As it came.", examples=["cid=01kaqj6z8m4x2c9v7b5n3t1w0y&payout=12.5"])]
+    body: str
+    content_type: str
+    ip: str
+    useragent: str
+    domain: str
+    look_again_at: Annotated[Moment | None, Meta(description="While it waits for its click.")]
+    runs: Annotated[int, Meta(description="How often it was read.")]
+
+
+OfOutcome = Annotated[Outcome | None, Parameter(description="Only with this outcome.")]
+OfReason = Annotated[RefusalReason | None, Parameter(description="Only refused for this reason.")]
+OfConversion = Annotated[str | None, Parameter(max_length=26, description="Only of this conversion.")]
+Flagged = Annotated[bool | None, Parameter(description="Only odd ones, or only those that are not.")]
+
+
+@get("/", sync_to_thread=True, summary="List notices")
+def list_notices(
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    outcome: OfOutcome = None,
+    reason: OfReason = None,
+    click_id: OfClick = None,
+    conversion_id: OfConversion = None,
+    campaign_id: OfNumber = None,
+    network_id: OfNumber = None,
+    flagged: Flagged = None,
+    since: Since = "",
+    until: Until = "",
+) -> Page[NoticeView]:
+    """Notices, the newest first."""
+    wanted = NoticeFilter(
+        click_id=click_id.strip().lower() if click_id else None,
+        outcome=outcome,
+        reason=reason,
+        campaign_id=campaign_id,
+        network_id=network_id,
+        conversion_id=conversion_id,
+        flagged=flagged,
+        period=period_of(since, until),
+    )
+    before = read_cursor(NOUN, cursor) or None
+    with context.ledger.read() as tx:
+        found = notices_before(tx, wanted, before, limit + 1)
+    return page_of(found, limit, NOUN, lambda notice: notice.raw.notice_id, notice_view)
+
+
+@get("/{notice_id:str}", sync_to_thread=True, summary="Read a notice")
+def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
+    """One notice."""
+    with context.ledger.read() as tx:
+        notice = find_notice(tx, notice_id.lower())
+    if notice is None:
+        raise not_found("notice of that id")
+    return notice_view(notice)
+
+
+@post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Run a notice again")
+def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
+    """Reads a stored notice again by today's settings: after mapping a status word, or when its click has arrived late."""
+    results = rerun(context.desk(), [notice_id.lower()], context.clock())
+    if not results:
+        raise not_found("notice of that id")
+    context.on_postbacks_owed()
+    return notice_view(results[0].notice)
+
+
+def notice_view(notice: StoredNotice) -> NoticeView:
+    """A notice for JSON."""
+    raw = notice.raw
+    return NoticeView(
+        notice_id=raw.notice_id,
+        at=moment_text(raw.at),
+        door=raw.door,
+        outcome=notice.outcome,
+        reason=notice.reason,
+        reason_text=notice.reason.sentence if notice.reason else "",
+        click_id=notice.click_id,
+        network_id=notice.network_id,
+        campaign_id=notice.campaign_id,
+        conversion_id=notice.conversion_id,
+        version=notice.version,
+        status_word=shown(notice.status_word),
+        flags=list(notice.flags),
+        method=raw.method,
+        query=shown(masked_text(raw.query)),
+        body=shown(masked_text(raw.body)),
+        content_type=shown(raw.content_type),
+        ip=raw.ip,
+        useragent=shown(raw.useragent),
+        domain=shown(raw.domain),
+        look_again_at=optional_moment_text(notice.look_again_at),
+        runs=notice.runs,
+    )
+
+
+router = Router(f"/{NOUN}", route_handlers=[list_notices, read_notice, rerun_notice], tags=["Notices"])

@@ -1,0 +1,202 @@
+"""/offers: what visitors are sent to, and what it pays."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.campaign.network import Network
+from clickloop.campaign.offer import Offer
+from clickloop.macro import check, parse
+from clickloop.store.ledger.networks import find_network
+from clickloop.store.ledger.offers import find_offer, offers_after
+from clickloop.store.ledger.setup import archive_offer, save_offer
+from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import (
+    Advice,
+    Moment,
+    MoneyText,
+    moment_text,
+    money_text,
+    optional_moment_text,
+    read_money,
+    shown,
+    warnings_of,
+)
+
+NOUN = "offers"
+
+Name = Annotated[str, Meta(description="Its name.", examples=["Gift card US"])]
+NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=LARGEST_ID, examples=[1])]
+Url = Annotated[
+    str,
+    Meta(
+        description="Where visitors are sent; our macros are filled in. It must carry {clickid} in the network's parameter.",
+        examples=["https://network.example/click?offer=1&sub1={clickid}"],
+    ),
+]
+Currency = Annotated[
+    str, Meta(description="Currency of its payouts (ISO 4217); empty: that of network or instance.", examples=["USD"])
+]
+Payout = Annotated[
+    MoneyText | None, Meta(description="A fixed payout where the notice names none; null: as the notice says.")
+]
+
+
+class OfferUpdate(msgspec.Struct, kw_only=True):
+    """What to change of an offer; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    network_id: NetworkId | UnsetType | None = UNSET
+    url: Url | UnsetType = UNSET
+    payout: Payout | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+
+
+class OfferCreation(OfferUpdate, kw_only=True):
+    """An offer to create."""
+
+    name: Name
+    url: Url
+
+
+class OfferView(msgspec.Struct, kw_only=True):
+    """An offer."""
+
+    id: Annotated[int, Meta(examples=[1])]
+    name: Name
+    network_id: NetworkId | None
+    url: Url
+    payout: Payout
+    currency: Currency
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+OfNetwork = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only offers of this network.")]
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create an offer")
+def create_offer(context: Context, data: OfferCreation) -> OfferView:
+    """Creates an offer."""
+    offer = _changed(Offer(name=data.name, url=data.url), data)
+    with context.ledger.write() as tx:
+        view = _views(tx, [save_offer(tx, offer, context.clock())])[0]
+    context.on_setup_changed()
+    return view
+
+
+@get("/", sync_to_thread=True, summary="List offers")
+def list_offers(
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    archived: Archived = False,
+    network_id: OfNetwork = None,
+) -> Page[OfferView]:
+    """Offers in the order in which they were made."""
+    after = read_number_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        found = offers_after(tx, after, limit + 1, archived=archived, network_id=network_id)
+        shown_views = {view.id: view for view in _views(tx, found)}
+    return page_of(found, limit, NOUN, lambda offer: offer.id, lambda offer: shown_views[offer.id])
+
+
+@get("/{number:int}", sync_to_thread=True, summary="Read an offer")
+def read_offer(context: Context, number: Id) -> OfferView:
+    """One offer, archived or not."""
+    with context.ledger.read() as tx:
+        return _views(tx, [_offer(tx, number)])[0]
+
+
+@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change an offer")
+def change_offer(context: Context, number: Id, data: OfferUpdate) -> OfferView:
+    """Changes what is given and leaves the rest."""
+    with context.ledger.write() as tx:
+        view = _views(tx, [save_offer(tx, _changed(_offer(tx, number), data), context.clock())])[0]
+    context.on_setup_changed()
+    return view
+
+
+@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive an offer")
+def remove_offer(context: Context, number: Id) -> OfferView:
+    """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
+    with context.ledger.write() as tx:
+        offer = _offer(tx, number)
+        if offer.archived_at is None:
+            offer = archive_offer(tx, offer, context.clock())
+        view = _views(tx, [offer])[0]
+    context.on_setup_changed()
+    return view
+
+
+def _changed(offer: Offer, data: OfferUpdate) -> Offer:
+    payout_micros, currency = offer.payout_micros, given_or(data.currency, offer.currency)
+    if data.payout is None:
+        payout_micros = None
+    elif data.payout is not UNSET:
+        money = read_money("payout", data.payout)
+        payout_micros = money.micros
+        if data.currency is UNSET and money.currency:
+            currency = money.currency
+    return replace(
+        offer,
+        name=given_or(data.name, offer.name),
+        network_id=given_or(data.network_id, offer.network_id),
+        url=given_or(data.url, offer.url),
+        payout_micros=payout_micros,
+        currency=currency,
+    )
+
+
+def _views(tx: Connection, offers: Sequence[Offer]) -> list[OfferView]:
+    network_ids = {offer.network_id for offer in offers if offer.network_id is not None}
+    networks = {network_id: find_network(tx, network_id) for network_id in network_ids}
+    return [_view(offer, networks.get(offer.network_id) if offer.network_id else None) for offer in offers]
+
+
+def _view(offer: Offer, network: Network | None) -> OfferView:
+    return OfferView(
+        id=offer.id,
+        name=shown(offer.name),
+        network_id=offer.network_id,
+        url=shown(offer.url),
+        payout=None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency),
+        currency=offer.currency,
+        warnings=_warnings(offer, network),
+        created_at=moment_text(offer.created_at),
+        updated_at=moment_text(offer.updated_at),
+        archived_at=optional_moment_text(offer.archived_at),
+    )
+
+
+def _warnings(offer: Offer, network: Network | None) -> list[Advice]:
+    # Names of source rows are not known here: an offer serves campaigns of any source.
+    found = warnings_of("url", check(offer.url, at_click=True))
+    if "clickid" not in parse(offer.url).names:
+        parameter = network.click_id_parameter if network and network.click_id_parameter else "its sub id parameter"
+        sentence = "The address does not carry {clickid}: the network could not tell us which click converted."
+        found.append(Advice("url", "click_id_missing", sentence, f"Add {{clickid}} in {parameter}."))
+    return found
+
+
+def _offer(tx: Connection, number: int) -> Offer:
+    offer = find_offer(tx, number)
+    if offer is None:
+        raise not_found(f"offer {number}")
+    return offer
+
+
+router = Router(
+    f"/{NOUN}", route_handlers=[create_offer, list_offers, read_offer, change_offer, remove_offer], tags=["Offers"]
+)

@@ -1,0 +1,227 @@
+"""/postbacks: Conversions - Out, everything that was sent, or not sent and why, with every attempt."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.postback.owing import SkipReason
+from clickloop.postback.rule import Request
+from clickloop.report.masking import masked_header, masked_text
+from clickloop.store.ledger.postbacks import (
+    Attempt,
+    Postback,
+    PostbackFilter,
+    attempts_of,
+    find_postback,
+    postbacks_before,
+)
+from clickloop.web.api.context import Context
+from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
+from clickloop.web.api.notices import OfConversion
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+NOUN = "postbacks"
+
+
+class State(enum.StrEnum):
+    """Where a postback stands."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class HeaderView(msgspec.Struct, kw_only=True):
+    """A header line."""
+
+    name: str
+    value: str
+
+
+class SentRequestView(msgspec.Struct, kw_only=True):
+    """The request as it is sent at every attempt, secrets masked."""
+
+    method: str
+    url: Annotated[str, Meta(examples=["https://source.example/postback?id=w9Xk2-7fA&payout=12.5"])]
+    headers: list[HeaderView]
+    body: str
+
+
+class FindingView(msgspec.Struct, kw_only=True):
+    """What became of one condition."""
+
+    condition: SkipReason
+    met: bool
+    detail: str
+
+
+class AttemptView(msgspec.Struct, kw_only=True):
+    """One attempt."""
+
+    number: int
+    started_at: Moment
+    finished_at: Moment | None
+    result: Annotated[str | None, Meta(description="delivered, again, failed or unknown; null: under way.")]
+    status_code: int | None
+    answer: Annotated[str, Meta(description="The beginning of the answer's body.")]
+    error: str
+    duration_ms: int | None
+
+
+class PostbackView(msgspec.Struct, kw_only=True):
+    """A postback: owed to a receiver, or skipped with a reason."""
+
+    postback_id: str
+    conversion_id: str
+    version: Annotated[int, Meta(description="The change of the conversion that it is for.")]
+    rule_id: int
+    rule_name: str
+    resend: Annotated[int, Meta(description="0: the original; n: asked for again the nth time.")]
+    click_id: str
+    campaign_id: int
+    source_id: int
+    trigger: Annotated[str, Meta(description="new, status, payout, details or resend.")]
+    state: State
+    reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
+    reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not skipped.")]
+    request: SentRequestView | None
+    receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
+    attempts: Annotated[int, Meta(description="How many there were.")]
+    next_attempt_at: Moment | None
+    created_at: Moment
+    finished_at: Moment | None
+    last_status_code: int | None
+    last_error: str
+    last_answer: str
+    last_duration_ms: int | None
+
+
+class PostbackStoryView(msgspec.Struct, kw_only=True):
+    """A postback with its decision, condition by condition, and every attempt."""
+
+    postback: PostbackView
+    findings: list[FindingView]
+    attempts: list[AttemptView]
+
+
+OfState = Annotated[State | None, Parameter(query="state", description="Only in this state.")]
+OfReason = Annotated[SkipReason | None, Parameter(description="Only skipped for this reason.")]
+
+
+@get("/", sync_to_thread=True, summary="List postbacks")
+def list_postbacks(
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    in_state: OfState = None,
+    reason: OfReason = None,
+    click_id: OfClick = None,
+    conversion_id: OfConversion = None,
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    rule_id: OfNumber = None,
+    since: Since = "",
+    until: Until = "",
+) -> Page[PostbackView]:
+    """Postbacks, the newest first."""
+    wanted = PostbackFilter(
+        state=in_state,
+        reason=reason,
+        click_id=click_id.strip().lower() if click_id else None,
+        conversion_id=conversion_id,
+        campaign_id=campaign_id,
+        source_id=source_id,
+        rule_id=rule_id,
+        period=period_of(since, until),
+    )
+    before = read_cursor(NOUN, cursor) or None
+    with context.ledger.read() as tx:
+        found = postbacks_before(tx, wanted, before, limit + 1)
+    return page_of(found, limit, NOUN, lambda postback: postback.postback_id, _view)
+
+
+@get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")
+def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryView:
+    """One postback, why it was owed or skipped, and every attempt."""
+    with context.ledger.read() as tx:
+        postback = find_postback(tx, postback_id.lower())
+        attempts = attempts_of(tx, [postback_id.lower()]).get(postback_id.lower(), ())
+    if postback is None:
+        raise not_found("postback of that id")
+    return PostbackStoryView(
+        postback=_view(postback),
+        findings=[
+            FindingView(condition=finding.condition, met=finding.met, detail=shown(finding.detail))
+            for finding in postback.findings
+        ],
+        attempts=[_attempt_view(attempt) for attempt in attempts],
+    )
+
+
+def _view(postback: Postback) -> PostbackView:
+    return PostbackView(
+        postback_id=postback.postback_id,
+        conversion_id=postback.conversion_id,
+        version=postback.version,
+        rule_id=postback.rule_id,
+        rule_name=shown(postback.rule_name),
+        resend=postback.resend,
+        click_id=postback.click_id,
+        campaign_id=postback.campaign_id,
+        source_id=postback.source_id,
+        trigger=postback.trigger,
+        state=State(postback.state),
+        reason=postback.reason,
+        reason_text=postback.reason.sentence if postback.reason else "",
+        request=_request_view(postback.request) if postback.request else None,
+        receiver=postback.lane,
+        attempts=postback.attempts,
+        next_attempt_at=optional_moment_text(postback.next_attempt_at),
+        created_at=moment_text(postback.created_at),
+        finished_at=optional_moment_text(postback.finished_at),
+        last_status_code=postback.last_status_code,
+        last_error=shown(postback.last_error or ""),
+        last_answer=_answer_text(postback.last_answer),
+        last_duration_ms=postback.last_duration_ms,
+    )
+
+
+def _request_view(request: Request) -> SentRequestView:
+    return SentRequestView(
+        method=request.method,
+        url=masked_text(request.url),
+        headers=[
+            HeaderView(name=header.name, value=shown(masked_header(header.name, header.value)))
+            for header in request.headers
+        ],
+        body=shown(masked_text(request.body)),
+    )
+
+
+def _attempt_view(attempt: Attempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        started_at=moment_text(attempt.started_at),
+        finished_at=optional_moment_text(attempt.finished_at),
+        result=attempt.result,
+        status_code=attempt.status_code,
+        answer=_answer_text(attempt.answer),
+        error=shown(attempt.error or ""),
+        duration_ms=attempt.duration_ms,
+    )
+
+
+def _answer_text(answer: bytes | None) -> str:
+    return (answer or b"").decode("utf-8", "replace")
+
+
+router = Router(f"/{NOUN}", route_handlers=[list_postbacks, read_postback], tags=["Postbacks"])

@@ -1,0 +1,152 @@
+"""/presets: what is publicly documented of traffic sources and networks, to start from."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from litestar.params import Parameter
+from msgspec import Meta
+
+from clickloop.preset.preset import (
+    Confidence,
+    NetworkPreset,
+    SourcePreset,
+    WayBack,
+    find_networks,
+    find_sources,
+    network_presets,
+    source_presets,
+)
+from clickloop.web.api.paging import Cursor, KeyPath, Limit, Page, page_of, read_cursor
+from clickloop.web.api.problem import not_found
+
+Words = Annotated[str, Parameter(max_length=200, description="Only those whose name holds all these words.")]
+PresetKey = Annotated[str, Meta(description="Give it as preset when creating.", examples=["propellerads"])]
+Macro = Annotated[str, Meta(description="The source's own macro.", examples=["{zoneid}"])]
+Document = Annotated[str, Meta(description="The document that the facts are from.")]
+Trust = Annotated[Confidence, Meta(description="Who wrote that document.")]
+
+
+class PresetRowView(msgspec.Struct, kw_only=True):
+    """A parameter row that the preset fills in."""
+
+    parameter: str
+    placeholder: Macro
+    name: str
+
+
+class SourcePresetView(msgspec.Struct, kw_only=True):
+    """A traffic source as its documents describe it."""
+
+    key: PresetKey
+    name: str
+    external_id: Annotated[str, Meta(description="Its macro for its click id; empty: none is known.")]
+    appends: Annotated[str, Meta(description="The parameter in which it adds its click id by itself.")]
+    cost: Annotated[str, Meta(description="Its macro for the price of a click; empty: none is known.")]
+    rows: list[PresetRowView]
+    way_back: Annotated[WayBack, Meta(description="How it takes conversions.")]
+    postback_url: Annotated[str, Meta(description="Its postback URL with our macros.")]
+    replace: Annotated[list[str], Meta(description="Words in the postback URL to replace by values of your account.")]
+    notes: str
+    source_url: Document
+    more_sources: list[str]
+    confidence: Trust
+
+
+class NetworkPresetView(msgspec.Struct, kw_only=True):
+    """A network as its documents describe it."""
+
+    key: PresetKey
+    name: str
+    click_id_parameter: Annotated[str, Meta(description="The parameter of its offer links that takes our click id.")]
+    offer_url_addition: Annotated[str, Meta(description="What its offer links need.", examples=["sub1={clickid}"])]
+    postback_parameters: Annotated[dict[str, str], Meta(description="Our parameter and its macro.")]
+    status_words: Annotated[dict[str, str], Meta(description="Its words for statuses and our status for each.")]
+    statuses_by_url: Annotated[list[str], Meta(description="One postback URL per word, where it has no status macro.")]
+    other_macros: list[str]
+    notes: str
+    source_url: Document
+    more_sources: list[str]
+    confidence: Trust
+
+
+@get("/traffic-sources", sync_to_thread=False, summary="List presets of traffic sources")
+def list_source_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -> Page[SourcePresetView]:
+    """Presets in alphabetical order; with q, those that begin with its first word come first."""
+    found = find_sources(q)
+    start = _start([preset.key for preset in found], read_cursor("source-presets", cursor))
+    return page_of(found[start : start + limit + 1], limit, "source-presets", lambda preset: preset.key, _source_view)
+
+
+@get("/traffic-sources/{key:str}", sync_to_thread=False, summary="Read a preset of a traffic source")
+def read_source_preset(key: KeyPath) -> SourcePresetView:
+    """One preset."""
+    preset = source_presets().get(key)
+    if preset is None:
+        raise not_found("preset of that key")
+    return _source_view(preset)
+
+
+@get("/networks", sync_to_thread=False, summary="List presets of networks")
+def list_network_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -> Page[NetworkPresetView]:
+    """Presets in alphabetical order; with q, those that begin with its first word come first."""
+    found = find_networks(q)
+    start = _start([preset.key for preset in found], read_cursor("network-presets", cursor))
+    return page_of(found[start : start + limit + 1], limit, "network-presets", lambda preset: preset.key, _network_view)
+
+
+@get("/networks/{key:str}", sync_to_thread=False, summary="Read a preset of a network")
+def read_network_preset(key: KeyPath) -> NetworkPresetView:
+    """One preset."""
+    preset = network_presets().get(key)
+    if preset is None:
+        raise not_found("preset of that key")
+    return _network_view(preset)
+
+
+def _start(keys: list[str], after: str) -> int:
+    return keys.index(after) + 1 if after in keys else 0
+
+
+def _source_view(preset: SourcePreset) -> SourcePresetView:
+    return SourcePresetView(
+        key=preset.key,
+        name=preset.name,
+        external_id=preset.external_id,
+        appends=preset.appends,
+        cost=preset.cost,
+        rows=[
+            PresetRowView(parameter=row.parameter, placeholder=row.placeholder, name=row.name) for row in preset.rows
+        ],
+        way_back=preset.way_back,
+        postback_url=preset.postback_url,
+        replace=list(preset.replace),
+        notes=preset.notes,
+        source_url=preset.source_url,
+        more_sources=list(preset.more_sources),
+        confidence=preset.confidence,
+    )
+
+
+def _network_view(preset: NetworkPreset) -> NetworkPresetView:
+    return NetworkPresetView(
+        key=preset.key,
+        name=preset.name,
+        click_id_parameter=preset.click_id_parameter,
+        offer_url_addition=preset.offer_url_addition(),
+        postback_parameters=dict(preset.postback),
+        status_words=dict(preset.status_words),
+        statuses_by_url=list(preset.statuses_by_url),
+        other_macros=list(preset.other_macros),
+        notes=preset.notes,
+        source_url=preset.source_url,
+        more_sources=list(preset.more_sources),
+        confidence=preset.confidence,
+    )
+
+
+router = Router(
+    "/presets",
+    route_handlers=[list_source_presets, read_source_preset, list_network_presets, read_network_preset],
+    tags=["Presets"],
+)

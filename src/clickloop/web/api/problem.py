@@ -1,0 +1,106 @@
+"""Every error of the API as problem details (RFC 9457), with each field's fault named and never a trace of the inside."""
+
+import traceback
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from msgspec import Meta
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.log import log
+
+PROBLEM_TYPE = "application/problem+json"
+
+
+class FieldProblem(msgspec.Struct, frozen=True):
+    """One field's fault."""
+
+    field: Annotated[str, Meta(description="Path of the field; empty: the whole body.", examples=["offers[1].weight"])]
+    code: Annotated[str, Meta(description="Stable code for programs.", examples=["out_of_range"])]
+    message: Annotated[
+        str, Meta(description="One sentence for people.", examples=["The weight is -1, 0 to 1000000 is expected."])
+    ]
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong, as RFC 9457 describes it."""
+
+    title: Annotated[str, Meta(description="What the status means.", examples=["Unprocessable Entity"])]
+    status: Annotated[int, Meta(description="The HTTP status again.", examples=[422])]
+    detail: Annotated[
+        str, Meta(description="What was found and what to do.", examples=["2 fields cannot be saved."])
+    ] = ""
+    errors: Annotated[tuple[FieldProblem, ...], Meta(description="Each field that is at fault.")] = ()
+    type: Annotated[str, Meta(description="Always about:blank: title and errors say it.")] = "about:blank"
+
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def not_found(what: str) -> HTTPException:
+    """The answer for a record that does not exist; ``what`` names it: ``campaign 7``."""
+    return HTTPException(status_code=404, detail=f"There is no {what}.")
+
+
+def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
+    """The answer for a single faulty field."""
+    return InvalidInputError((Fault(field, code, message),))
+
+
+def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[Problem]:
+    """422 with each field's fault."""
+    faults = tuple(FieldProblem(fault.field, fault.code, fault.message) for fault in error.faults)
+    detail = faults[0].message if len(faults) == 1 else f"{len(faults)} fields are at fault."
+    return problem_response(422, detail, faults)
+
+
+def answer_validation(_request: AnyRequest, error: ValidationException) -> Response[Problem]:
+    """422 for a query or path parameter of the wrong shape."""
+    found = error.extra if isinstance(error.extra, list) else []
+    if any(fault.get("key") == "data" for fault in found):
+        return problem_response(400, "The body is empty; a JSON object is expected.")
+    faults = tuple(_parameter_problem(str(fault.get("key", "")), str(fault.get("message", ""))) for fault in found)
+    return problem_response(422, "A parameter of the address cannot be read.", faults)
+
+
+def _parameter_problem(name: str, message: str) -> FieldProblem:
+    out_of_range = "<=" in message or ">=" in message
+    return FieldProblem(name, FaultCode.OUT_OF_RANGE if out_of_range else FaultCode.WRONG_TYPE, f"{message}.")
+
+
+def answer_http(request: AnyRequest, error: HTTPException) -> Response[Problem]:
+    """Any other refusal with its own status."""
+    detail = error.detail
+    if error.status_code == 404 and detail == "Not Found":
+        detail = "Nothing is here: the paths are listed in /api/openapi.json."
+    if error.status_code == 413:
+        detail = "The body is too long: at most 1 MiB is taken."
+    if error.status_code == 405:
+        detail = f"{request.method} is not possible here, only {(error.headers or {}).get('allow', 'what the description lists')}."
+    return problem_response(error.status_code, detail, headers=error.headers)
+
+
+def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
+    """500 without a word about the inside; the log has it."""
+    log("api broke", method=request.method, path=request.url.path, error="".join(traceback.format_exception(error)))
+    return problem_response(500, "Something broke inside; the log of the server says what.")
+
+
+def problem_response(
+    status: int, detail: str, errors: tuple[FieldProblem, ...] = (), headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    """A problem as an answer."""
+    try:
+        title = HTTPStatus(status).phrase
+    except ValueError:
+        title = "Error"
+    kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
+    return Response(
+        Problem(title=title, status=status, detail=detail, errors=errors),
+        status_code=status,
+        media_type=PROBLEM_TYPE,
+        headers=kept,
+    )

@@ -1,0 +1,113 @@
+"""/tokens: the secrets that open this API."""
+
+import os
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, post
+from msgspec import Meta
+
+from clickloop.campaign.fault import InvalidInputError, text_faults
+from clickloop.store.ledger.tokens import (
+    SECRET_BYTES,
+    Token,
+    find_token,
+    insert_token,
+    revoke_token,
+    secret_of,
+    tokens_after,
+)
+from clickloop.web.api.body import JsonBody
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+NOUN = "tokens"
+
+Name = Annotated[str, Meta(description="What it is for.", examples=["reporting script"])]
+
+
+class TokenCreation(msgspec.Struct, kw_only=True):
+    """A token to create."""
+
+    name: Name
+
+
+class TokenView(msgspec.Struct, kw_only=True):
+    """A token without its secret."""
+
+    id: Annotated[int, Meta(examples=[1])]
+    name: Name
+    created_at: Moment
+    last_used_at: Annotated[Moment | None, Meta(description="To the minute; null: never.")]
+    revoked_at: Annotated[Moment | None, Meta(description="null: it is valid.")]
+
+
+class NewTokenView(TokenView, kw_only=True):
+    """A new token with its secret, which is shown this once."""
+
+    secret: Annotated[str, Meta(description="Send it as Authorization: Bearer <secret>. It is never shown again.")]
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a token")
+def create_token(context: Context, data: TokenCreation) -> NewTokenView:
+    """Creates a token; its secret is in this answer only."""
+    faults = text_faults("name", data.name, 200, required=True)
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    secret = secret_of(os.urandom(SECRET_BYTES))
+    now_ms = context.clock()
+    with context.ledger.write() as tx:
+        number = insert_token(tx, data.name, secret, now_ms)
+    return NewTokenView(
+        id=number,
+        name=shown(data.name),
+        created_at=moment_text(now_ms),
+        last_used_at=None,
+        revoked_at=None,
+        secret=secret,
+    )
+
+
+@get("/", sync_to_thread=True, summary="List tokens")
+def list_tokens(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[TokenView]:
+    """Tokens in the order in which they were made, revoked ones too."""
+    after = read_number_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        found = tokens_after(tx, after, limit + 1)
+    return page_of(found, limit, NOUN, lambda token: token.id, _view)
+
+
+@get("/{number:int}", sync_to_thread=True, summary="Read a token")
+def read_token(context: Context, number: Id) -> TokenView:
+    """One token without its secret."""
+    with context.ledger.read() as tx:
+        token = find_token(tx, number)
+    if token is None:
+        raise not_found(f"token {number}")
+    return _view(token)
+
+
+@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Revoke a token")
+def remove_token(context: Context, number: Id) -> TokenView:
+    """Makes a token invalid at once and for ever."""
+    with context.ledger.write() as tx:
+        revoke_token(tx, number, context.clock())
+        token = find_token(tx, number)
+    if token is None:
+        raise not_found(f"token {number}")
+    return _view(token)
+
+
+def _view(token: Token) -> TokenView:
+    return TokenView(
+        id=token.id,
+        name=shown(token.name),
+        created_at=moment_text(token.created_at),
+        last_used_at=optional_moment_text(token.last_used_at),
+        revoked_at=optional_moment_text(token.revoked_at),
+    )
+
+
+router = Router(f"/{NOUN}", route_handlers=[create_token, list_tokens, read_token, remove_token], tags=["Tokens"])

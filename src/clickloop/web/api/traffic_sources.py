@@ -1,0 +1,288 @@
+"""/traffic-sources: where visitors come from, the parameters of its links and its postback URL."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from litestar import Router, delete, get, patch, post
+from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.traffic_source import (
+    CostModel,
+    RowWish,
+    SourceParameter,
+    TrafficSource,
+    numbered_rows,
+)
+from clickloop.macro import check
+from clickloop.preset.preset import source_presets
+from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
+from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
+from clickloop.store.ledger.traffic_sources import find_source, sources_after
+from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
+from clickloop.web.from_preset import rows_of_preset, source_preset_of
+
+NOUN = "traffic-sources"
+
+_ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
+
+Parameter = Annotated[str, Meta(description="Its name in our link.", examples=["zone"])]
+Placeholder = Annotated[
+    str, Meta(description="The source's own macro, put into the campaign link.", examples=["{zoneid}"])
+]
+RowName = Annotated[str, Meta(description="What reports call it.", examples=["Zone"])]
+Tracked = Annotated[bool, Meta(description="false: not in the link, not stored, its macro is empty.")]
+
+
+class ParameterBody(msgspec.Struct, kw_only=True):
+    """A parameter row to save."""
+
+    parameter: Parameter
+    placeholder: Placeholder = ""
+    name: RowName = ""
+    tracked: Tracked = True
+    number: Annotated[
+        int | None, Meta(description="1 to 30 for V1 to V30; left out: the one it has, or a free one.", examples=[1])
+    ] = None
+
+
+class ParameterView(msgspec.Struct, kw_only=True):
+    """A parameter row. Its number never changes: -1 external_id, 0 cost, 1 to 30 for V1 to V30."""
+
+    number: int
+    parameter: Parameter
+    placeholder: Placeholder
+    name: RowName
+    tracked: Tracked
+
+
+Name = Annotated[str, Meta(description="Its name, unique among traffic sources.", examples=["Clickadu"])]
+Model = Annotated[CostModel, Meta(description="What the source charges for.")]
+CostCurrency = Annotated[
+    str, Meta(description="Currency of its costs (ISO 4217); empty: that of the instance.", examples=["USD"])
+]
+PostbackUrl = Annotated[
+    str,
+    Meta(
+        description="Called for each conversion, with our macros filled in; empty: none. See /macros.",
+        examples=["https://source.example/postback?visitor_id={externalid}&payout={payout}"],
+    ),
+]
+Rows = Annotated[
+    list[ParameterBody],
+    Meta(
+        description="All rows of its own, which replace those before. external_id and cost are added where they are left out; "
+        "their placeholders are the source's macros for its click id and its price.",
+        examples=[
+            [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zoneid}"}]
+        ],
+    ),
+]
+
+
+class SourceUpdate(msgspec.Struct, kw_only=True):
+    """What to change of a traffic source; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    cost_model: Model | UnsetType = UNSET
+    cost_currency: CostCurrency | UnsetType = UNSET
+    parameters: Rows | UnsetType = UNSET
+    postback_url: PostbackUrl | UnsetType = UNSET
+
+
+class SourceCreation(msgspec.Struct, kw_only=True):
+    """A traffic source to create. What is left out comes from the preset, if one is named."""
+
+    name: Name
+    preset: Annotated[
+        str, Meta(description="Key of a preset from /presets/traffic-sources.", examples=["propellerads"])
+    ] = ""
+    cost_model: Model | UnsetType = UNSET
+    cost_currency: CostCurrency | UnsetType = UNSET
+    parameters: Rows | UnsetType = UNSET
+    postback_url: PostbackUrl | UnsetType = UNSET
+
+
+class SourceView(msgspec.Struct, kw_only=True):
+    """A traffic source."""
+
+    id: Annotated[int, Meta(examples=[1])]
+    name: Name
+    preset: Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+    cost_model: Model
+    cost_currency: CostCurrency
+    parameters: list[ParameterView]
+    postback_url: PostbackUrl
+    postback_rule_id: Annotated[int | None, Meta(description="The postback rule that holds the postback URL.")]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")
+def create_source(context: Context, data: SourceCreation) -> SourceView:
+    """Creates a traffic source, from a preset or from what is given."""
+    preset = source_preset_of(data.preset) if data.preset else None
+    preset_rows = rows_of_preset(preset) if preset else []
+    source = TrafficSource(
+        name=data.name,
+        preset=data.preset,
+        cost_model=given_or(data.cost_model, CostModel.CPC),
+        cost_currency=given_or(data.cost_currency, ""),
+        parameters=_rows(preset_rows if data.parameters is UNSET else _wishes(data.parameters), ()),
+    )
+    url = given_or(data.postback_url, preset.postback_url if preset else "")
+    with context.ledger.write() as tx:
+        source = save_source(tx, source, url, context.clock(), context.own_hosts)
+        view = views(tx, [source])[0]
+    context.on_setup_changed()
+    return view
+
+
+@get("/", sync_to_thread=True, summary="List traffic sources")
+def list_sources(
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+) -> Page[SourceView]:
+    """Traffic sources in the order in which they were made."""
+    after = read_number_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        found = sources_after(tx, after, limit + 1, archived=archived)
+        shown_views = {view.id: view for view in views(tx, found)}
+    return page_of(found, limit, NOUN, lambda source: source.id, lambda source: shown_views[source.id])
+
+
+@get("/{number:int}", sync_to_thread=True, summary="Read a traffic source")
+def read_source(context: Context, number: Id) -> SourceView:
+    """One traffic source, archived or not."""
+    with context.ledger.read() as tx:
+        return views(tx, [_source(tx, number)])[0]
+
+
+@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")
+def change_source(context: Context, number: Id, data: SourceUpdate) -> SourceView:
+    """Changes what is given and leaves the rest."""
+    with context.ledger.write() as tx:
+        before = _source(tx, number)
+        source = replace(
+            before,
+            name=given_or(data.name, before.name),
+            cost_model=given_or(data.cost_model, before.cost_model),
+            cost_currency=given_or(data.cost_currency, before.cost_currency),
+            parameters=before.parameters
+            if data.parameters is UNSET
+            else _rows(_wishes(data.parameters), before.parameters),
+        )
+        url = None if data.postback_url is UNSET else data.postback_url
+        source = save_source(tx, source, url, context.clock(), context.own_hosts)
+        view = views(tx, [source])[0]
+    context.on_setup_changed()
+    return view
+
+
+@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a traffic source")
+def remove_source(context: Context, number: Id) -> SourceView:
+    """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
+    with context.ledger.write() as tx:
+        source = _source(tx, number)
+        if source.archived_at is None:
+            source = archive_source(tx, source, context.clock())
+        view = views(tx, [source])[0]
+    context.on_setup_changed()
+    return view
+
+
+def views(tx: Connection, sources: Sequence[TrafficSource]) -> list[SourceView]:
+    """The sources as the API shows them."""
+    rules = first_rules_of_sources(tx, [source.id for source in sources])
+    return [_view(source, rules.get(source.id)) for source in sources]
+
+
+def row_macros(source: TrafficSource) -> dict[str, str]:
+    """By the lower-case name of each row of a source, the macro that it fills."""
+    return {row.parameter.lower(): _ROW_MACROS[row.number] for row in source.parameters}
+
+
+def rows_off(source: TrafficSource) -> set[str]:
+    """The macros of the rows whose slider is off."""
+    return {_ROW_MACROS[row.number] for row in source.parameters if not row.tracked}
+
+
+def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
+    url = postback_url_of(rule)
+    findings = check(url, row_macros(source), wants_external_id=True, off=rows_off(source)) if url else ()
+    return SourceView(
+        id=source.id,
+        name=shown(source.name),
+        preset=source.preset,
+        cost_model=source.cost_model,
+        cost_currency=source.cost_currency,
+        parameters=[
+            ParameterView(
+                number=row.number,
+                parameter=shown(row.parameter),
+                placeholder=shown(row.placeholder),
+                name=shown(row.name),
+                tracked=row.tracked,
+            )
+            for row in source.parameters
+        ],
+        postback_url=shown(url),
+        postback_rule_id=rule.rule.rule_id if rule else None,
+        warnings=_row_warnings(source) + _preset_warnings(source, url) + warnings_of("postback_url", findings),
+        created_at=moment_text(source.created_at),
+        updated_at=moment_text(source.updated_at),
+        archived_at=optional_moment_text(source.archived_at),
+    )
+
+
+def _row_warnings(source: TrafficSource) -> list[Advice]:
+    if source.parameters[0].placeholder:
+        return []
+    sentence = "The row external_id has no placeholder: the source will not put its click id into the campaign link."
+    remedy = "Set the placeholder to the source's macro for its click id, such as ${SUBID}."
+    return [Advice("parameters", "external_id_without_placeholder", sentence, remedy)]
+
+
+def _preset_warnings(source: TrafficSource, url: str) -> list[Advice]:
+    preset = source_presets().get(source.preset)
+    left = [word for word in preset.replace if word in url] if preset else []
+    if not left or preset is None:
+        return []
+    sentence = (
+        f"The postback URL still holds {', '.join(left)} from the preset, which stand for values of your account."
+    )
+    return [Advice("postback_url", "preset_word_left", sentence, preset.notes)]
+
+
+def _rows(wishes: Sequence[RowWish], before: Sequence[SourceParameter]) -> tuple[SourceParameter, ...]:
+    rows = numbered_rows(wishes, before)
+    faults = tuple(row for row in rows if isinstance(row, Fault))
+    if faults:
+        raise InvalidInputError(faults)
+    return tuple(row for row in rows if isinstance(row, SourceParameter))
+
+
+def _wishes(bodies: Sequence[ParameterBody]) -> list[RowWish]:
+    return [RowWish(row.parameter, row.number, row.placeholder, row.name, row.tracked) for row in bodies]
+
+
+def _source(tx: Connection, number: int) -> TrafficSource:
+    source = find_source(tx, number)
+    if source is None:
+        raise not_found(f"traffic source {number}")
+    return source
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[create_source, list_sources, read_source, change_source, remove_source],
+    tags=["Traffic sources"],
+)

@@ -1,0 +1,71 @@
+"""How values look in JSON: money as decimal text, moments as ISO 8601, texts of strangers readable."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.campaign.fault import FaultCode
+from clickloop.clock import iso_text
+from clickloop.macro import Finding
+from clickloop.money import AmountFault, Money, amount_text, currency_of, read_amount
+from clickloop.octets import readable
+from clickloop.web.api.problem import invalid
+
+Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
+
+
+class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An amount of money as exact decimal text."""
+
+    amount: Annotated[
+        str, Meta(description="Decimal with at most 12 digits before and 6 after the point.", examples=["12.5"])
+    ]
+    currency: Annotated[str, Meta(description="ISO 4217; empty: that of the instance.", examples=["USD"])] = ""
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """Something that will probably not do what was meant. It was saved all the same."""
+
+    field: Annotated[str, Meta(description="Where it was found.", examples=["postback_url"])]
+    code: Annotated[str, Meta(description="Stable code for programs.", examples=["unknown_macro"])]
+    message: Annotated[str, Meta(description="One sentence for people.")]
+    remedy: Annotated[str, Meta(description="What to do about it.")]
+
+
+def money_text(micros: int, currency: str) -> MoneyText:
+    """Money for JSON."""
+    return MoneyText(amount_text(micros), currency)
+
+
+def read_money(field: str, money: MoneyText) -> Money:
+    """Money from JSON. Raises InvalidInputError."""
+    amount = read_amount(money.amount)
+    if isinstance(amount, AmountFault):
+        sentence = f"{money.amount[:40]!r} is not a decimal with at most 12 digits before and 6 after the point."
+        raise invalid(f"{field}.amount", FaultCode.NOT_AN_AMOUNT, sentence)
+    currency = money.currency or amount.currency
+    if currency and currency_of(currency) is None:
+        sentence = f"{currency[:10]!r} is not a currency of ISO 4217."
+        raise invalid(f"{field}.currency", FaultCode.NOT_A_CURRENCY, sentence)
+    return Money(amount.micros, currency_of(currency) or "")
+
+
+def moment_text(moment_ms: int) -> str:
+    """A moment for JSON."""
+    return iso_text(moment_ms)
+
+
+def optional_moment_text(moment_ms: int | None) -> str | None:
+    """A moment for JSON, or null."""
+    return None if moment_ms is None else iso_text(moment_ms)
+
+
+def shown(text: str) -> str:
+    """A stranger's text for JSON: what was no UTF-8 becomes the replacement character."""
+    return readable(text)
+
+
+def warnings_of(field: str, findings: tuple[Finding, ...]) -> list[Advice]:
+    """What the check of a template found, as warnings."""
+    return [Advice(field, finding.code, finding.sentence, finding.remedy) for finding in findings]

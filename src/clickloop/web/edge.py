@@ -1,0 +1,184 @@
+"""The public doors: campaign links, notices, pixel, health. A click is answered from one function call, without a database."""
+
+import base64
+import ipaddress
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from clickloop.click.redirect import cookie_line, date_line, redirect_answer
+from clickloop.config import Settings, proxy_networks
+from clickloop.conversion.notice import Door
+from clickloop.store.journal.group_commit import GroupCommit
+from clickloop.store.journal.writer import JournalBroken, JournalFull
+from clickloop.taking import Arrival, Edge, Stored, take_click, take_notice
+from clickloop.web.http import Answer, Request, plain_answer
+
+_PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_NOT_FOUND = "There is nothing here.\n"
+
+
+class Health(msgspec.Struct, frozen=True):
+    """What ``/health`` tells."""
+
+    status: str
+    campaigns: int
+    unrecorded_clicks: int
+    journal_lag_segments: int
+    journal_lag_bytes: int
+    journal_lag_seconds: float
+    free_disk_bytes: int
+    free_disk_percent: float
+    alarms: tuple[str, ...]
+
+
+class EdgeDoors:
+    """Answers requests at the public doors. ``broken`` is called once when the journal may not be trusted any more."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        edge: Edge,
+        commit: GroupCommit,
+        health: Callable[[Edge], Health],
+        broken: Callable[[Exception], None],
+    ) -> None:
+        self._edge = edge
+        self._commit = commit
+        self._health = health
+        self._broken = broken
+        self._proxies = proxy_networks(settings.trusted_proxies)
+        self._trusted: dict[str, bool] = {}
+        self._secure = settings.public_url.startswith("https://")
+        self._date = b""
+        self._date_second = 0
+
+    def __call__(self, request: Request) -> Answer:
+        """The answer to one request; awaitable when something must reach the disk first."""
+        path = request.path
+        if path[:3] == b"/c/":
+            return self._click(request, path[3:])
+        if path == b"/postback":
+            return self._notice(request, Door.S2S)
+        if path == b"/pixel.gif":
+            return self._notice(request, Door.PIXEL)
+        if path == b"/health":
+            return self._tell_health(request)
+        return plain_answer(404, _NOT_FOUND, request.keep_alive)
+
+    def trusts(self, peer: str) -> bool:
+        """Whether a peer is one of the configured proxies."""
+        if not self._proxies:
+            return False
+        trusted = self._trusted.get(peer)
+        if trusted is None:
+            address = ipaddress.ip_address(peer)
+            trusted = any(address in network for network in self._proxies)
+            if len(self._trusted) > 10_000:
+                self._trusted.clear()
+            self._trusted[peer] = trusted
+        return trusted
+
+    def _click(self, request: Request, key: bytes) -> Answer:
+        if request.method not in {b"GET", b"HEAD"}:
+            return plain_answer(
+                405, "A campaign link is opened with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n"
+            )
+        arrival, secure = self._arrival(request)
+        try:
+            redirected = take_click(self._edge, arrival, key)
+        except JournalBroken as fault:
+            self._broken(fault)
+            return plain_answer(503, "The click could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
+        if redirected is None:
+            return plain_answer(404, _NOT_FOUND, request.keep_alive)
+        cookie = cookie_line(redirected.click_id, secure)
+        if not redirected.location:
+            return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive, cookie)
+        second = int(time.monotonic())
+        if second != self._date_second:
+            self._date_second = second
+            self._date = date_line(self._edge.clock() // 1000)
+        return redirect_answer(redirected.location, cookie, request.keep_alive, self._date)
+
+    def _notice(self, request: Request, door: Door) -> Answer:
+        if request.method not in {b"GET", b"POST"} or (door is Door.PIXEL and request.method == b"POST"):
+            allowed = b"allow: GET\r\n" if door is Door.PIXEL else b"allow: GET, POST\r\n"
+            return plain_answer(
+                405,
+                "This door takes GET" + ("." if door is Door.PIXEL else " and POST.") + "\n",
+                request.keep_alive,
+                allowed,
+            )
+        try:
+            stored = take_notice(self._edge, self._arrival(request)[0], door)
+        except JournalFull:
+            return self._not_stored(request)
+        except JournalBroken as fault:
+            self._broken(fault)
+            return self._not_stored(request)
+        return self._once_durable(request, stored, door)
+
+    async def _once_durable(self, request: Request, stored: Stored, door: Door) -> bytes:
+        try:
+            await self._commit.durable(stored.position)
+        except JournalBroken as fault:
+            self._broken(fault)
+            return self._not_stored(request)
+        outcome = f"refused; reason={stored.reason}" if stored.reason else "accepted"
+        headers = f"x-clickloop-outcome: {outcome}\r\n".encode("ascii")
+        if door is Door.PIXEL:
+            return _pixel_answer(headers, request.keep_alive)
+        text = stored.return_text or (f"{stored.reason.sentence}\n" if stored.reason else "OK\n")
+        return plain_answer(200, text, request.keep_alive, headers)
+
+    def _not_stored(self, request: Request) -> bytes:
+        return plain_answer(
+            503, "The notice could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
+        )
+
+    def _tell_health(self, request: Request) -> bytes:
+        health = self._health(self._edge)
+        status = 200 if health.status == "ok" else 503
+        return plain_answer(
+            status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
+        )
+
+    def _arrival(self, request: Request) -> tuple[Arrival, bool]:
+        """The request with the visitor's own address and host, and whether he came over https."""
+        headers = request.headers
+        ip = request.peer
+        host = headers.get(b"host", b"")
+        secure = self._secure
+        if self._proxies and self.trusts(ip):
+            ip = self._client_behind(headers.get(b"x-forwarded-for", b""), ip)
+            host = headers.get(b"x-forwarded-host", host)
+            secure = secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+        return Arrival(
+            request.method, request.query, headers, request.body, ip, host[:253].decode("latin-1").lower()
+        ), secure
+
+    def _client_behind(self, forwarded_for: bytes, peer: str) -> str:
+        """The right-most address in X-Forwarded-For that is not one of our proxies."""
+        for part in reversed(forwarded_for.decode("latin-1").split(",")):
+            try:
+                hop = str(ipaddress.ip_address(part.strip()))
+            except ValueError:
+                return peer
+            if not self.trusts(hop):
+                return hop
+            peer = hop
+        return peer
+
+
+def _pixel_answer(headers: bytes, keep_alive: bool) -> bytes:
+    return b"".join(
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncache-control: no-store, max-age=0\r\nx-content-type-options: nosniff\r\n",
+            headers,
+            b"content-length: %d\r\n" % len(_PIXEL),
+            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
+            _PIXEL,
+        )
+    )

@@ -1,0 +1,49 @@
+"""Records filled in from presets; everything stays editable."""
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.campaign.network import Network
+from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, RowWish
+from clickloop.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
+
+
+def source_preset_of(key: str) -> SourcePreset:
+    """The source preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    preset = source_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/traffic-sources")
+    return preset
+
+
+def rows_of_preset(preset: SourcePreset) -> list[RowWish]:
+    """The rows of a source made from the preset."""
+    rows = [
+        RowWish(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
+        RowWish(COST, placeholder=preset.cost, name="Cost"),
+    ]
+    return rows + [
+        RowWish(row.parameter, number, row.placeholder, row.name) for number, row in enumerate(preset.rows, 1)
+    ]
+
+
+def network_preset_of(key: str) -> NetworkPreset:
+    """The network preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    preset = network_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/networks")
+    return preset
+
+
+def network_of_preset(key: str) -> Network:
+    """A network as the preset of that key has it. Raises InvalidInputError naming the field ``preset``."""
+    preset = network_preset_of(key)
+    return Network(
+        name=preset.name,
+        preset=preset.key,
+        click_id_parameter=preset.click_id_parameter,
+        postback_parameters=dict(preset.postback),
+    )
+
+
+def _unknown(key: str, where: str) -> InvalidInputError:
+    sentence = f"There is no preset {key[:50]!r}: {where} lists them."
+    return InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))

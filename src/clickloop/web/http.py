@@ -1,0 +1,394 @@
+"""HTTP/1.1 for the public doors, over httptools: strict, bounded, with deadlines; answers leave in the order of the requests.
+
+Why not a general server: ``docs/decisions/0001-own-protocol-at-the-edge.md``.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Protocol, cast
+
+import httptools
+import msgspec
+
+URL_BYTES = 128 * 1024
+HEADER_BYTES = 64 * 1024
+BODY_BYTES = 256 * 1024
+PIPELINED = 64
+"""Requests that may wait on one connection before its reading is paused."""
+
+_LARGE_BYTES = 32 * 1024
+"""From this much at once, each header's size is counted; below it no limit can be reached unseen."""
+
+_WANTED = {
+    b"host": b"host",
+    b"user-agent": b"user-agent",
+    b"referer": b"referer",
+    b"accept-language": b"accept-language",
+    b"cookie": b"cookie",
+    b"content-type": b"content-type",
+    b"content-length": b"content-length",
+    b"purpose": b"purpose",
+    b"sec-purpose": b"purpose",
+    b"x-purpose": b"purpose",
+    b"x-moz": b"purpose",
+    b"x-forwarded-for": b"x-forwarded-for",
+    b"x-forwarded-proto": b"x-forwarded-proto",
+    b"x-forwarded-host": b"x-forwarded-host",
+}
+"""The headers that a door reads, by lower-case name, and under which name it reads them."""
+
+
+class _Fields(dict[bytes, bytes]):
+    """Which header a door reads by the name as it was sent, in any case; empty for all others. Spellings are remembered."""
+
+    def __missing__(self, name: bytes) -> bytes:
+        field = _WANTED.get(name.lower(), b"")
+        if len(self) < 1000 and len(name) < 100:
+            self[name] = field
+        return field
+
+
+_FIELDS = _Fields()
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+}
+
+
+class Request(msgspec.Struct, gc=False):
+    """One request as it came. ``headers``: those that a door reads, by the name in ``_WANTED``, the last of a repeated one."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    peer: str
+    keep_alive: bool
+
+
+Answer = bytes | Awaitable[bytes]
+Doors = Callable[[Request], Answer]
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long and how many. Seconds are of the loop's monotonic clock."""
+
+    request_seconds: float
+    keep_alive_seconds: float
+    per_address: int
+
+
+class Unlimited(Protocol):
+    """Tells which peers may open any number of connections: the trusted proxies."""
+
+    def __call__(self, peer: str) -> bool: ...
+
+
+def plain_answer(
+    status: int, text: str, keep_alive: bool = True, headers: bytes = b"", kind: bytes = b"text/plain; charset=utf-8"
+) -> bytes:
+    """A short answer of text. ``headers``: further whole header lines."""
+    body = text.encode()
+    return (
+        b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n%scontent-length: %d\r\n%s\r\n%s"
+        % (
+            status,
+            REASONS[status],
+            kind,
+            headers,
+            len(body),
+            b"" if keep_alive else b"connection: close\r\n",
+            body,
+        )
+    )
+
+
+class Connections:
+    """All open connections of one process: counts them per address and ends those that are too slow or idle."""
+
+    def __init__(self, limits: Limits, doors: Doors, unlimited: Unlimited) -> None:
+        self.limits = limits
+        self.doors = doors
+        self.unlimited = unlimited
+        self.open: set[HttpConnection] = set()
+        self.per_address: dict[str, int] = {}
+        self.closing = False
+        self.turned_away = 0
+
+    def __call__(self) -> asyncio.Protocol:
+        """A protocol for a fresh connection, as ``loop.create_server`` asks for it."""
+        return HttpConnection(self)
+
+    def sweep(self, now: float) -> None:
+        """Ends what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
+        for connection in tuple(self.open):
+            connection.sweep(now)
+
+    def drain(self) -> None:
+        """From now on connections end with their current answer; idle ones end at once."""
+        self.closing = True
+        for connection in tuple(self.open):
+            connection.end_if_idle()
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection. Synchronous answers are written at once; while an awaited one is under way, later requests queue."""
+
+    __slots__ = (
+        "_body",
+        "_connections",
+        "_done",
+        "_ended",
+        "_head_bytes",
+        "_head_complete",
+        "_header_bytes",
+        "_headers",
+        "_large",
+        "_length",
+        "_loop",
+        "_parser",
+        "_paused",
+        "_queue",
+        "_since",
+        "_task",
+        "_transport",
+        "_url",
+        "peer",
+    )
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._queue: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._paused = False
+        self._done = True
+        self._ended = False
+        self._since = self._loop.time()
+        self._url = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = 0
+        self._head_complete = True
+        self._header_bytes = 0
+        self._large = False
+        self._body: list[bytes] = []
+        self._length = 0
+        self.peer = ""
+
+    # asyncio.Protocol -------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the connection, unless its address has too many already."""
+        transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
+        peername = transport.get_extra_info("peername")
+        self.peer = peername[0] if isinstance(peername, tuple) else ""
+        self._transport = transport
+        connections = self._connections
+        count = connections.per_address.get(self.peer, 0) + 1
+        connections.per_address[self.peer] = count
+        connections.open.add(self)
+        if count > connections.limits.per_address and not connections.unlimited(self.peer):
+            connections.turned_away += 1
+            self._refuse(503, "Too many connections from this address.")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forgets the connection. An awaited answer goes on: what it stores is stored, whether or not anybody hears of it."""
+        connections = self._connections
+        connections.open.discard(self)
+        left = connections.per_address.get(self.peer, 1) - 1
+        if left > 0:
+            connections.per_address[self.peer] = left
+        else:
+            connections.per_address.pop(self.peer, None)
+        self._transport = None
+        self._queue.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the parser; anything it objects to ends the connection with 400."""
+        if not data.isascii() and (self._done or not self._headers):
+            data = _escape_request_line(data)
+        self._large = self._large or len(data) > _LARGE_BYTES
+        if self._done:
+            self._since = self._loop.time()
+        elif not self._head_complete:
+            self._large = True
+            self._head_bytes += len(data)
+            if self._head_bytes > URL_BYTES + HEADER_BYTES:
+                self._refuse(431, "The request's head is too large.")
+                return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "This server does not switch protocols.")
+        except httptools.HttpParserError:
+            if self._transport is not None and not self._transport.is_closing():
+                self._refuse(400, "The request is not valid HTTP/1.1.")
+
+    def eof_received(self) -> bool:
+        """A client that only closed its sending half still gets its answers; then the connection is closed."""
+        self._ended = True
+        return self._task is not None
+
+    def pause_writing(self) -> None:
+        """The client does not take its answers: read no more of its requests meanwhile."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client takes answers again."""
+        if self._transport is not None and not self._paused:
+            self._transport.resume_reading()
+
+    # httptools --------------------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._done = False
+        self._url = b""
+        self._headers = {}
+        self._head_bytes = 0
+        self._head_complete = False
+        self._header_bytes = 0
+        if self._body:
+            self._body = []
+        self._length = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._url = self._url + url if self._url else url
+        if len(self._url) > URL_BYTES:
+            self._refuse(414, "The address is longer than 128 KB.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._large:
+            self._header_bytes += len(name) + len(value)
+            if self._header_bytes > HEADER_BYTES:
+                self._refuse(431, "The headers are larger than 64 KB.")
+                return
+        field = _FIELDS[name]
+        if field:
+            self._headers[field] = value
+            if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):
+                self._refuse(413, "The body is larger than 256 KB.")
+
+    def on_headers_complete(self) -> None:
+        self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        self._length += len(body)
+        if self._length > BODY_BYTES:
+            self._refuse(413, "The body is larger than 256 KB.")
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._done = True
+        parser = self._parser
+        url = self._url
+        if url[:1] != b"/":
+            url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
+        path, _, query = url.partition(b"?")
+        if b"#" in query:
+            query = query.partition(b"#")[0]
+        request = Request(
+            parser.get_method(),
+            path,
+            query,
+            self._headers,
+            b"".join(self._body) if self._body else b"",
+            self.peer,
+            parser.should_keep_alive() and not self._connections.closing,
+        )
+        if self._task is not None:
+            self._queue.append(request)
+            if len(self._queue) >= PIPELINED and not self._paused:
+                self._paused = True
+                transport.pause_reading()
+            return
+        self._answer(request)
+
+    # answering --------------------------------------------------------------------------------------------------------
+
+    def _answer(self, request: Request) -> None:
+        answer = self._connections.doors(request)
+        if isinstance(answer, bytes):
+            self._write(answer, request.keep_alive)
+        else:
+            self._task = self._loop.create_task(self._answer_later(answer, request.keep_alive))
+
+    async def _answer_later(self, answer: Awaitable[bytes], keep_alive: bool) -> None:
+        self._write(await answer, keep_alive)
+        while self._queue and self._transport is not None:
+            request = self._queue.popleft()
+            following = self._connections.doors(request)
+            self._write(following if isinstance(following, bytes) else await following, request.keep_alive)
+        self._task = None
+        if self._transport is None:
+            return
+        if self._ended:
+            self._transport.close()
+        elif self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _write(self, answer: bytes, keep_alive: bool) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(answer)
+        self._since = self._loop.time()
+        if not keep_alive or (self._connections.closing and not self._queue):
+            transport.close()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Ends the connection with an error; nothing further of it is read."""
+        transport = self._transport
+        self._queue.clear()
+        if transport is not None and not transport.is_closing():
+            transport.write(plain_answer(status, text + "\n", keep_alive=False))
+            transport.close()
+
+    def sweep(self, now: float) -> None:
+        """Ends the connection if it is over its deadline."""
+        if self._task is not None:
+            return
+        waited = now - self._since
+        limits = self._connections.limits
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.is_closing():
+            if waited > limits.keep_alive_seconds:
+                transport.abort()
+        elif not self._done and waited > limits.request_seconds:
+            self._refuse(408, "The request took too long.")
+        elif waited > limits.keep_alive_seconds:
+            transport.abort() if transport.get_write_buffer_size() else transport.close()
+
+    def end_if_idle(self) -> None:
+        """Closes the connection if nothing is under way on it."""
+        if self._done and self._task is None and self._transport is not None:
+            self._transport.close()
+
+
+def _escape_request_line(data: bytes) -> bytes:
+    """Percent-encodes bytes over 127 in the first line, which some sources send raw and the parser would refuse."""
+    line, end, rest = data.partition(b"\r\n")
+    if line.isascii():
+        return data
+    return b"".join(b"%%%02X" % octet if octet > 127 else bytes((octet,)) for octet in line) + end + rest

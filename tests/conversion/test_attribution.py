@@ -1,0 +1,343 @@
+"""Attribution: what a notice does to a conversion, refusal by refusal and rule by rule."""
+
+from itertools import permutations
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.click import Click
+from clickloop.clock import DAY_MS, MINUTE_MS
+from clickloop.conversion.attribution import (
+    WAIT_MS,
+    Attribution,
+    Changed,
+    New,
+    Place,
+    Refused,
+    Repeated,
+    Waiting,
+    attribute,
+)
+from clickloop.conversion.conversion import Conversion, Parameters
+from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.status import SUBSCRIPTION_STATUSES, CountsAs, Status, StatusTable, StatusWords
+from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+from clickloop.money import Money
+
+NOW = 1_772_366_400_000
+CLICK = Click(click_id="c", at=NOW - MINUTE_MS, campaign_id=1, source_id=1, offer_id=1, network_id=1)
+STATUSES = StatusTable(
+    [
+        StatusWords(Status("hold", "Hold", CountsAs.PENDING), ("lead",)),
+        StatusWords(Status("sale", "Sale", CountsAs.CONFIRMED), ("approved",)),
+        StatusWords(Status("rejected", "Rejected", CountsAs.REJECTED), ("rejected",)),
+        StatusWords(Status("other", "Rest", CountsAs.PENDING), ()),
+        *SUBSCRIPTION_STATUSES,
+    ]
+)
+TERMS = Terms(NetworkTerms(), OfferTerms(), STATUSES, "USD")
+
+
+def _network(**settings: Any) -> Terms:
+    return msgspec.structs.replace(TERMS, network=NetworkTerms(**settings))
+
+
+def _notice(number: int = 1, **said: Any) -> Notice:
+    given: dict[str, Any] = {
+        "notice_id": f"n{number:03d}",
+        "at": NOW + number,
+        "door": Door.S2S,
+        "ip": "198.51.100.7",
+    }
+    return Notice(**(given | said))
+
+
+def _attribute(
+    notice: Notice, known: Conversion | None = None, terms: Terms = TERMS, click: Click | None = CLICK, now: int = NOW
+) -> Attribution:
+    place = Place(conversion_id="v", is_first=known is None)
+    return attribute(notice, click, known, terms, place, now)
+
+
+def _after(*notices: Notice, terms: Terms = TERMS) -> Conversion:
+    """The conversion as these notices leave it, settled in the order given."""
+    known: Conversion | None = None
+    for notice in notices:
+        match _attribute(notice, known, terms):
+            case New(known) | Changed(_, known) | Repeated(known):
+                pass
+            case other:
+                raise AssertionError(other)
+    assert known is not None
+    return known
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_click_that_never_arrived_refuses_as_unknown_click() -> None:
+    assert _attribute(_notice(at=NOW - WAIT_MS), click=None) == Refused(RefusalReason.UNKNOWN_CLICK)
+
+
+def test_a_click_older_than_the_lifetime_refuses_as_expired_click() -> None:
+    notice = _notice(at=CLICK.at + 30 * DAY_MS + 1)
+    assert _attribute(notice, terms=_network(click_lifetime_days=30)) == Refused(RefusalReason.EXPIRED_CLICK)
+
+
+@pytest.mark.parametrize("token", ["", "secre", "Secret", "secrét"])
+def test_another_token_refuses_as_wrong_token(token: str) -> None:
+    assert _attribute(_notice(token=token), terms=_network(token="secret")) == Refused(RefusalReason.WRONG_TOKEN)
+
+
+@pytest.mark.parametrize("ip", ["198.51.101.7", "2001:db8::1", "", "nonsense"])
+def test_another_address_refuses_as_address_not_allowed(ip: str) -> None:
+    refused = _attribute(_notice(ip=ip), terms=_network(addresses=("198.51.100.0/24",)))
+    assert refused == Refused(RefusalReason.ADDRESS_NOT_ALLOWED)
+
+
+def test_a_repeat_refuses_as_duplicate_where_the_network_refuses_repeats() -> None:
+    known = _after(_notice(1, payout_text="5"))
+    refused = _attribute(_notice(2, payout_text="5"), known, _network(refuse_duplicates=True))
+    assert refused == Refused(RefusalReason.DUPLICATE)
+
+
+def test_a_click_that_is_no_test_refuses_as_test_only() -> None:
+    assert _attribute(_notice(), terms=_network(test_only=True)) == Refused(RefusalReason.TEST_ONLY)
+
+
+# What passes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_waits_for_its_click_ever_longer_but_no_more_than_ten_minutes() -> None:
+    looks = [_attribute(_notice(at=NOW), click=None, now=NOW + waited) for waited in (0, 1000, MINUTE_MS, WAIT_MS - 1)]
+    assert looks == [Waiting(NOW + 100), Waiting(NOW + 2000), Waiting(NOW + MINUTE_MS + 30_000), Waiting(NOW + WAIT_MS)]
+
+
+def test_the_right_token_and_a_listed_address_pass() -> None:
+    terms = _network(token="secret", addresses=("2001:db8::/32", "198.51.100.0/24", "not one"))
+    for ip in ("198.51.100.7", "::ffff:198.51.100.7", "2001:db8::1"):
+        assert isinstance(_attribute(_notice(token="secret", ip=ip), terms=terms), New)
+
+
+def test_the_owner_needs_no_token_address_or_test_click() -> None:
+    terms = _network(token="secret", addresses=("203.0.113.0/24",), test_only=True)
+    assert all(
+        isinstance(_attribute(_notice(door=door), terms=terms), New) for door in (Door.API, Door.HAND, Door.UPLOAD)
+    )
+
+
+def test_a_test_click_makes_a_test_conversion_even_in_test_mode() -> None:
+    click = msgspec.structs.replace(CLICK, screening="test")
+    made = _attribute(_notice(), terms=_network(test_only=True), click=click)
+    assert isinstance(made, New)
+    assert made.conversion.test
+
+
+def test_a_chargeback_of_an_old_conversion_is_taken_after_the_lifetime() -> None:
+    known = _after(_notice(1, payout_text="5"))
+    late = _notice(2, at=CLICK.at + 91 * DAY_MS, payout_text="-5", status_word="rejected")
+    assert isinstance(_attribute(late, known), Changed)
+
+
+def test_a_change_of_status_passes_where_repeats_are_refused() -> None:
+    known = _after(_notice(1, payout_text="5", status_word="lead"))
+    assert isinstance(_attribute(_notice(2, status_word="approved"), known, _network(refuse_duplicates=True)), Changed)
+
+
+# Status ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "key"), [("", "sale"), ("  LEAD ", "hold"), ("Approved", "sale"), ("HOLD", "hold"), ("rebill", "rebill")]
+)
+def test_a_word_is_matched_trimmed_and_in_any_case(word: str, key: str) -> None:
+    assert _after(_notice(status_word=word)).status.key == key
+
+
+@pytest.mark.parametrize("word", ["strange", "{status}", "other"])
+def test_an_unknown_word_is_registered_as_pending_and_flagged(word: str) -> None:
+    conversion = _after(_notice(status_word=word))
+    assert conversion.status == Status("other", "Rest", CountsAs.PENDING)
+    assert (conversion.status_word, conversion.flags) == (word, (NoticeFlag.UNKNOWN_STATUS,))
+
+
+def test_a_word_that_was_mapped_since_changes_the_conversion_when_its_notice_is_run_again() -> None:
+    notice = _notice(status_word="strange")
+    mapped = StatusTable([StatusWords(Status("sale", "Sale", CountsAs.CONFIRMED), ("strange",))])
+    changed = _attribute(notice, _after(notice), msgspec.structs.replace(TERMS, statuses=mapped))
+    assert isinstance(changed, Changed)
+    assert (changed.after.status.key, changed.after.flags) == ("sale", ())
+
+
+def test_a_status_that_counts_otherwise_now_is_a_change_when_its_notice_is_run_again() -> None:
+    notice = _notice(status_word="lead")
+    counted = StatusTable([StatusWords(Status("hold", "Hold", CountsAs.CONFIRMED), ("lead",))])
+    assert isinstance(_attribute(notice, _after(notice), msgspec.structs.replace(TERMS, statuses=counted)), Changed)
+
+
+# Payout and currency --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "payout"),
+    [
+        ({"payout_text": "5"}, Money(5_000_000, "EUR")),
+        ({"payout_text": "0"}, Money(0, "EUR")),
+        ({"payout_text": "5", "currency_text": "gbp"}, Money(5_000_000, "GBP")),
+        ({"payout_text": "$5"}, Money(5_000_000, "USD")),
+        ({"payout_text": "{payout}"}, Money(7_000_000, "EUR")),
+        ({}, Money(7_000_000, "EUR")),
+        ({"currency_text": "GBP"}, Money(7_000_000, "EUR")),
+    ],
+)
+def test_a_payout_is_what_the_notice_says_else_what_the_offer_pays(said: dict[str, Any], payout: Money) -> None:
+    terms = msgspec.structs.replace(TERMS, offer=OfferTerms(7_000_000, "EUR"))
+    assert _after(_notice(**said), terms=terms).payout == payout
+
+
+@pytest.mark.parametrize(("offer", "network", "currency"), [("EUR", "GBP", "EUR"), ("", "GBP", "GBP"), ("", "", "USD")])
+def test_a_currency_that_is_not_named_is_of_offer_network_or_instance(offer: str, network: str, currency: str) -> None:
+    terms = Terms(NetworkTerms(currency=network), OfferTerms(None, offer), STATUSES, "USD")
+    assert _after(_notice(payout_text="1"), terms=terms).payout.currency == currency
+
+
+@pytest.mark.parametrize("said", [{"payout_text": "5", "currency_text": "XYZ"}, {"payout_text": "5 USDT"}])
+def test_an_unknown_currency_is_flagged_and_not_guessed(said: dict[str, Any]) -> None:
+    conversion = _after(_notice(**said))
+    assert (conversion.payout, conversion.flags) == (Money(5_000_000, ""), (NoticeFlag.UNKNOWN_CURRENCY,))
+
+
+def test_an_unknown_currency_is_kept_as_it_came() -> None:
+    assert _after(_notice(payout_text="5", currency_text="XYZ")).parameters.others == {"currency": "XYZ"}
+
+
+def test_a_currency_macro_that_was_not_replaced_names_none() -> None:
+    conversion = _after(_notice(payout_text="5", currency_text="{currency}"))
+    assert (conversion.payout, conversion.flags) == (Money(5_000_000, "USD"), (NoticeFlag.UNKNOWN_CURRENCY,))
+
+
+def test_of_two_currencies_the_parameter_counts_and_the_conflict_is_flagged() -> None:
+    conversion = _after(_notice(payout_text="5 EUR", currency_text="GBP"))
+    assert (conversion.payout, conversion.flags) == (Money(5_000_000, "GBP"), (NoticeFlag.CURRENCY_CONFLICT,))
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("9" * 70, NoticeFlag.PAYOUT_TOO_LONG),
+        ("{payout}", NoticeFlag.PAYOUT_UNREPLACED_MACRO),
+        ("NaN", NoticeFlag.PAYOUT_NOT_A_NUMBER),
+        ("1e9", NoticeFlag.PAYOUT_EXPONENT),
+        ("1.1234567", NoticeFlag.PAYOUT_TOO_MANY_DIGITS),
+        ("lots", NoticeFlag.PAYOUT_UNREADABLE),
+    ],
+)
+def test_a_refused_payout_registers_zero_keeps_the_text_and_is_flagged(text: str, flag: NoticeFlag) -> None:
+    conversion = _after(_notice(payout_text=text))
+    assert (conversion.payout, conversion.payout_text, conversion.flags) == (Money(0, "USD"), text, (flag,))
+
+
+def test_a_repeat_without_payout_keeps_the_payout() -> None:
+    assert _after(_notice(1, payout_text="5"), _notice(2)).payout == Money(5_000_000, "USD")
+
+
+def test_a_repeat_with_an_unreadable_payout_keeps_the_payout() -> None:
+    assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="{payout}")).payout == Money(5_000_000, "USD")
+
+
+def test_a_repeat_with_payout_0_sets_zero() -> None:
+    assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="0")).payout == Money(0, "USD")
+
+
+def test_a_negative_payout_is_a_chargeback() -> None:
+    assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="-5")).payout == Money(-5_000_000, "USD")
+
+
+def test_a_readable_payout_takes_the_flag_of_an_unreadable_one_away() -> None:
+    assert _after(_notice(1, payout_text="{payout}"), _notice(2, payout_text="5")).flags == ()
+
+
+def test_a_fixed_payout_that_was_set_since_counts_when_the_notice_is_run_again() -> None:
+    notice = _notice()
+    changed = _attribute(notice, _after(notice), msgspec.structs.replace(TERMS, offer=OfferTerms(3_000_000)))
+    assert isinstance(changed, Changed)
+    assert changed.after.payout == Money(3_000_000, "USD")
+
+
+# Repeats, changes, order ----------------------------------------------------------------------------------------------
+
+
+def test_the_same_again_is_a_repeat() -> None:
+    said = {"payout_text": "5", "status_word": "lead", "parameters": Parameters(params={1: "a"}, events={2: "1"})}
+    assert isinstance(_attribute(_notice(2, **said), _after(_notice(1, **said))), Repeated)
+
+
+def test_the_same_notice_again_is_a_repeat() -> None:
+    assert _attribute(_notice(), _after(_notice())) == Repeated(_after(_notice()), ())
+
+
+def test_an_unknown_parameter_alone_makes_no_change() -> None:
+    again = _notice(2, parameters=Parameters(others={"attempt": "2"}))
+    assert isinstance(_attribute(again, _after(_notice(1))), Repeated)
+
+
+def test_a_further_param_is_a_change_and_keeps_the_others() -> None:
+    changed = _attribute(
+        _notice(2, parameters=Parameters(params={2: "b"})), _after(_notice(1, parameters=Parameters(params={1: "a"})))
+    )
+    assert isinstance(changed, Changed)
+    assert (changed.after.parameters.params, changed.after.version) == ({1: "a", 2: "b"}, 2)
+
+
+def test_the_time_of_a_conversion_is_that_of_its_first_notice() -> None:
+    assert _after(_notice(1, converted_at=NOW - 5), _notice(2, converted_at=NOW)).converted_at == NOW - 5
+    assert _after(_notice(1, at=NOW - 7), _notice(2)).converted_at == NOW - 7
+
+
+def test_approved_and_rejected_in_the_same_millisecond_end_by_notice_id() -> None:
+    approved = _notice(at=NOW, notice_id="a", status_word="approved")
+    rejected = _notice(at=NOW, notice_id="b", status_word="rejected")
+    assert {_after(*order).status.key for order in permutations((approved, rejected))} == {"rejected"}
+
+
+def test_rejected_before_lead_ends_as_lead_in_whatever_order_they_are_settled() -> None:
+    rejected, lead = _notice(1, status_word="rejected"), _notice(2, status_word="lead")
+    assert {_after(*order).status.key for order in permutations((rejected, lead))} == {"hold"}
+
+
+def test_a_notice_that_is_settled_late_still_gives_the_payout_that_no_later_one_named() -> None:
+    conversion = _after(_notice(2, status_word="rejected"), _notice(1, payout_text="5"))
+    assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
+
+
+def test_a_notice_that_is_settled_late_is_flagged() -> None:
+    late = _attribute(_notice(1, status_word="lead"), _after(_notice(2)))
+    assert isinstance(late, Repeated)
+    assert late.flags == (NoticeFlag.OUT_OF_ORDER,)
+
+
+SAID = st.fixed_dictionaries(
+    {
+        "status_word": st.sampled_from(["", "lead", "approved", "rejected", "strange"]),
+        "payout_text": st.sampled_from(["", "0", "5", "-5", "7 EUR", "{payout}"]),
+        "parameters": st.sampled_from([Parameters(), Parameters(params={1: "a"}), Parameters(params={1: "b"})]),
+    }
+)
+
+
+@given(st.lists(SAID, min_size=1, max_size=4).flatmap(lambda said: st.permutations(list(enumerate(said)))))
+def test_any_order_of_settling_ends_in_the_same_status_and_payout(settled: list[tuple[int, dict[str, Any]]]) -> None:
+    def state(order: list[tuple[int, dict[str, Any]]]) -> tuple[object, ...]:
+        conversion = _after(*(_notice(number, **said) for number, said in order))
+        return conversion.status, conversion.status_word, conversion.payout
+
+    assert state(settled) == state(sorted(settled, key=lambda pair: pair[0]))
+
+
+@given(st.lists(SAID, min_size=1, max_size=5))
+def test_running_the_latest_notice_again_changes_nothing(said: list[dict[str, Any]]) -> None:
+    notices = [_notice(number, **values) for number, values in enumerate(said)]
+    assert isinstance(_attribute(notices[-1], _after(*notices)), Repeated)

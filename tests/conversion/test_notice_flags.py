@@ -1,0 +1,66 @@
+"""One case for every flag: what is odd about a notice is said, and it is registered all the same."""
+
+from urllib.parse import quote
+
+import pytest
+
+from clickloop.click.click import Click
+from clickloop.conversion.attribution import Changed, New, Place, Repeated, attribute
+from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, read_notice
+from clickloop.conversion.status import SALE, StatusTable, StatusWords
+from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+
+NOW = 1_772_366_400_000
+CLICK = Click(click_id="c", at=NOW, campaign_id=1, source_id=1)
+TERMS = Terms(NetworkTerms(), OfferTerms(), StatusTable([StatusWords(SALE, ())]), "USD")
+
+
+def _query(query: str) -> RawNotice:
+    return RawNotice(notice_id="n", at=NOW, door=Door.S2S, query=query)
+
+
+def _payout(text: str) -> RawNotice:
+    return _query(f"payout={quote(text)}")
+
+
+def _json(body: str) -> RawNotice:
+    return RawNotice(notice_id="n", at=NOW, door=Door.S2S, method="POST", body=body, content_type="application/json")
+
+
+ODD: dict[NoticeFlag, RawNotice] = {
+    NoticeFlag.QUERY_CUT: _query("a=" + "x" * 20_000),
+    NoticeFlag.BODY_CUT: _json('{"a": "' + "x" * 20_000 + '"}'),
+    NoticeFlag.BODY_UNREADABLE: _json("{"),
+    NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
+    NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
+    NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
+    NoticeFlag.EVENT_UNREADABLE: _query("event1=none"),
+    NoticeFlag.UNKNOWN_STATUS: _query("status=strange"),
+    NoticeFlag.UNKNOWN_CURRENCY: _query("payout=1&currency=XYZ"),
+    NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),
+    NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, door=Door.S2S),
+    NoticeFlag.PAYOUT_AMBIGUOUS: _payout("1,234"),
+    NoticeFlag.PAYOUT_TOO_LONG: _payout("9" * 65),
+    NoticeFlag.PAYOUT_UNREPLACED_MACRO: _payout("#price#"),
+    NoticeFlag.PAYOUT_NOT_A_NUMBER: _payout("Infinity"),
+    NoticeFlag.PAYOUT_EXPONENT: _payout("1e309"),
+    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: _payout("1.1234567"),
+    NoticeFlag.PAYOUT_UNREADABLE: _payout("lots"),
+}
+
+
+def test_every_flag_has_its_case() -> None:
+    assert set(ODD) == set(NoticeFlag)
+
+
+@pytest.mark.parametrize("flag", ODD)
+def test_an_odd_notice_is_flagged_and_registered(flag: NoticeFlag) -> None:
+    notice = read_notice(ODD[flag])
+    known = None
+    if flag is NoticeFlag.OUT_OF_ORDER:
+        first = attribute(read_notice(_query("")), CLICK, None, TERMS, Place(conversion_id="v", is_first=True), NOW)
+        assert isinstance(first, New)
+        known = first.conversion
+    outcome = attribute(notice, CLICK, known, TERMS, Place(conversion_id="v", is_first=True), NOW)
+    assert isinstance(outcome, New | Changed | Repeated)
+    assert flag in outcome.flags

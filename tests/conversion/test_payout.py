@@ -1,0 +1,137 @@
+"""The payout grammar: what is an amount, what is refused, and that no text is slow or raises."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.money import CURRENCIES, Amount, AmountFault, amount_text, currency_of, read_amount
+
+MOST = 10**18 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "currency"),
+    [
+        ("12.5", "12.5", ""),
+        ("12,5", "12.5", ""),
+        ("1 234.50", "1234.5", ""),
+        ("1\u00a0234,50", "1234.5", ""),
+        ("1,234.50", "1234.5", ""),
+        ("1.234,50", "1234.5", ""),
+        ("1.234.567", "1234567", ""),
+        ("1,234,567", "1234567", ""),
+        ("1'234.5", "1234.5", ""),
+        ("1 234,567", "1234.567", ""),
+        ("1.234", "1.234", ""),
+        ("0,125", "0.125", ""),
+        ("1234,567", "1234.567", ""),
+        (".5", "0.5", ""),
+        ("5.", "5", ""),
+        ("  7 ", "7", ""),
+        ("+7", "7", ""),
+        ("0", "0", ""),
+        ("-0", "0", ""),
+        ("-3", "-3", ""),
+        ("−3", "-3", ""),
+        ("-$5", "-5", "USD"),
+        ("$-5", "-5", "USD"),
+        ("$5", "5", "USD"),
+        ("5 USD", "5", "USD"),
+        ("usd 5", "5", "USD"),
+        ("5€", "5", "EUR"),
+        ("£1,234.50", "1234.5", "GBP"),
+        ("¥100", "100", "JPY"),
+        ("99 ₽", "99", "RUB"),
+        ("5 USDT", "5", "USDT"),
+        ("000000000000000012.50", "12.5", ""),
+        ("999999999999.999999", "999999999999.999999", ""),
+    ],
+)
+def test_an_amount_is_read_as_a_media_buyer_would(text: str, amount: str, currency: str) -> None:
+    read = read_amount(text)
+    assert isinstance(read, Amount)
+    assert (amount_text(read.micros), read.currency, read.ambiguous) == (amount, currency, False)
+
+
+def test_one_comma_before_three_digits_separates_thousands_and_is_flagged() -> None:
+    assert read_amount("1,234") == Amount(1_234_000_000, "", ambiguous=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", AmountFault.EMPTY),
+        (" \u00a0 ", AmountFault.EMPTY),
+        ("9" * 5000, AmountFault.TOO_LONG),
+        ("{payout}", AmountFault.UNREPLACED_MACRO),
+        ("${PAYOUT}", AmountFault.UNREPLACED_MACRO),
+        ("#price#", AmountFault.UNREPLACED_MACRO),
+        ("[PAYOUT]", AmountFault.UNREPLACED_MACRO),
+        ("__PAYOUT__", AmountFault.UNREPLACED_MACRO),
+        ("%payout%", AmountFault.UNREPLACED_MACRO),
+        ("NaN", AmountFault.NOT_A_NUMBER),
+        ("Infinity", AmountFault.NOT_A_NUMBER),
+        ("-inf", AmountFault.NOT_A_NUMBER),
+        ("1e309", AmountFault.EXPONENT),
+        ("1E+1000000", AmountFault.EXPONENT),
+        ("1.5e3", AmountFault.EXPONENT),
+        ("1" * 13, AmountFault.TOO_MANY_DIGITS),
+        ("0.1234567", AmountFault.TOO_MANY_DIGITS),
+        ("0.30000000000000004", AmountFault.TOO_MANY_DIGITS),
+        ("٣", AmountFault.UNREADABLE),
+        ("１２", AmountFault.UNREADABLE),
+        ("12 5", AmountFault.UNREADABLE),
+        ("1,23,456", AmountFault.UNREADABLE),
+        ("12.34.56", AmountFault.UNREADABLE),
+        ("1.2,3,4", AmountFault.UNREADABLE),
+        ("--5", AmountFault.UNREADABLE),
+        ("€5 EUR", AmountFault.UNREADABLE),
+        ("5%", AmountFault.UNREADABLE),
+        (".", AmountFault.UNREADABLE),
+        ("free", AmountFault.UNREADABLE),
+    ],
+)
+def test_what_is_no_amount_is_refused_with_its_fault(text: str, fault: AmountFault) -> None:
+    assert read_amount(text) is fault
+
+
+@given(st.integers(-MOST, MOST))
+def test_every_amount_is_read_back_from_its_text(micros: int) -> None:
+    assert read_amount(amount_text(micros)) == Amount(micros)
+
+
+@given(st.integers(0, MOST), st.sampled_from([(",", "."), (".", ","), (" ", "."), ("'", ","), (" ", ",")]))
+def test_thousands_and_decimals_are_told_apart(micros: int, separators: tuple[str, str]) -> None:
+    thousands, point = separators
+    whole, fraction = divmod(micros, 1_000_000)
+    text = f"{whole:,}".replace(",", thousands) + f"{point}{fraction:06d}"
+    assert read_amount(text) == Amount(micros)
+
+
+@given(st.text(max_size=80) | st.text("0123456789.,' -+$€eEUSDnai{}", max_size=70))
+def test_no_text_raises_or_exceeds_what_a_ledger_holds(text: str) -> None:
+    read = read_amount(text)
+    assert isinstance(read, AmountFault) or abs(read.micros) <= MOST
+
+
+@pytest.mark.parametrize("text", ["1 " * 31 + "x", "1" * 63 + "x", ".," * 32, "9" * 100_000, "-USD " + "1 " * 28 + "x"])
+def test_no_text_takes_long(text: str) -> None:
+    fastest = min(_seconds_of(text) for _ in range(200))
+    assert fastest < 100e-6
+
+
+def _seconds_of(text: str) -> float:
+    began = time.perf_counter()
+    read_amount(text)
+    return time.perf_counter() - began
+
+
+@pytest.mark.parametrize(("text", "code"), [("usd", "USD"), (" Eur ", "EUR"), ("€", "EUR"), ("XYZ", None), ("", None)])
+def test_a_currency_is_recognised_in_any_case_or_not_at_all(text: str, code: str | None) -> None:
+    assert currency_of(text) == code
+
+
+def test_every_currency_is_a_code_of_three_letters() -> None:
+    assert all(len(code) == 3 and code.isupper() for code in CURRENCIES)

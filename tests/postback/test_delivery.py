@@ -1,0 +1,363 @@
+"""The delivery worker on a real ledger: what leaves, when it stops, and what it survives."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clickloop.clock import wall_clock
+from clickloop.postback.delivery import Delivery, Limits, Send
+from clickloop.postback.owing import Owed
+from clickloop.postback.retry import Outcome
+from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.sending import Sender
+from clickloop.postback.work import Claimed, Ended, Job
+from clickloop.record_id import RecordIds
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
+
+QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
+UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_after_seconds=0.005)
+IDS = RecordIds()
+
+
+class Desk:
+    """A ledger, and short ways to owe and to look."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.store = LedgerPostbacks(self.ledger)
+        rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
+        with self.ledger.write() as tx:
+            self.rule_id = insert_rule(tx, rule, wall_clock())
+
+    def owe(
+        self, count: int = 1, url: str = "https://source.example/", version: int | None = None, at: int = 0
+    ) -> None:
+        """Owes ``count`` postbacks of as many conversions; with ``version`` one more change of the same conversion."""
+        now_ms = at or wall_clock()
+        new = [
+            NewPostback(
+                postback_id=IDS(),
+                conversion_id=IDS() if version is None else "a" * 26,
+                version=version or 1,
+                rule_id=self.rule_id,
+                click_id=IDS(),
+                campaign_id=7,
+                source_id=3,
+                trigger="new",
+                decision=Owed(Request(url=f"{url}?{number}"), now_ms, ()),
+                lane="source.example:443",
+            )
+            for number in range(count)
+        ]
+        with self.ledger.write() as tx:
+            insert_postbacks(tx, new, now_ms)
+
+    def rows(self) -> list[Postback]:
+        with self.ledger.read() as tx:
+            return postbacks_before(tx, PostbackFilter(), None, 10_000)
+
+    def states(self) -> list[str]:
+        return sorted(row.state for row in self.rows())
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Waits until it is so; ten seconds are too long."""
+        async with asyncio.timeout(10):
+            while not await asyncio.to_thread(reached):  # noqa: ASYNC110 – the ledger has no event to wait for
+                await asyncio.sleep(0.005)
+
+    async def all_final(self) -> None:
+        await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+async def accept(request: Request, attempt: int) -> Outcome:
+    return Outcome(status_code=200)
+
+
+def deliver(
+    desk: Desk,
+    script: Callable[[Delivery], Coroutine[Any, Any, None]],
+    send: Send = accept,
+    limits: Limits = QUICK,
+    **given: Any,
+) -> None:
+    """Runs a delivery while the script runs, and stops it then."""
+
+    async def run() -> None:
+        delivery = Delivery(given.pop("store", desk.store), send, limits=limits, **given)
+        running = asyncio.create_task(delivery.run())
+        try:
+            await script(delivery)
+        finally:
+            delivery.stop()
+            async with asyncio.timeout(10):
+                await running
+
+    asyncio.run(run())
+
+
+def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None:
+    receiver = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+
+    async def run() -> None:
+        async with receiver.open(), Sender(5) as sender:
+            desk.owe(50, receiver.url("/pb"))
+            delivery = Delivery(desk.store, sender.send, limits=QUICK)
+            running = asyncio.create_task(delivery.run())
+            await desk.all_final()
+            delivery.stop()
+            await running
+
+    asyncio.run(run())
+
+    assert desk.states() == ["delivered"] * 50
+    assert sorted(request.split(b" ")[1] for request in receiver.requests) == sorted(
+        b"/pb?%d" % number for number in range(50)
+    )
+
+
+def test_what_is_owed_leaves_at_once_when_delivery_is_woken_from_another_thread(desk: Desk) -> None:
+    async def script(delivery: Delivery) -> None:
+        await asyncio.sleep(0.05)
+        desk.owe()
+        threading.Thread(target=delivery.wake).start()
+        await desk.all_final()
+
+    deliver(desk, script, limits=UNTIL_WOKEN)
+
+    assert desk.states() == ["delivered"]
+
+
+def test_what_is_due_later_leaves_at_its_moment_without_being_woken(desk: Desk) -> None:
+    desk.owe(at=wall_clock() + 100)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, limits=UNTIL_WOKEN)
+
+    assert desk.states() == ["delivered"]
+
+
+def test_no_more_requests_are_under_way_than_there_are_connections(desk: Desk) -> None:
+    under_way = most = 0
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.002)
+        under_way -= 1
+        return Outcome(status_code=200)
+
+    desk.owe(40)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, send)
+
+    assert most == QUICK.connections
+
+
+def test_changes_of_one_conversion_leave_in_order(desk: Desk) -> None:
+    sent: list[str] = []
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        sent.append(request.url)
+        return Outcome(status_code=200)
+
+    for version in (3, 1, 2):
+        desk.owe(url=f"https://source.example/{version}", version=version)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, send)
+
+    assert sent == [f"https://source.example/{version}?0" for version in (1, 2, 3)]
+
+
+def test_stopping_finishes_what_is_under_way_and_gives_back_the_rest(desk: Desk) -> None:
+    let_go = asyncio.Event()
+    started = 0
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        nonlocal started
+        started += 1
+        await let_go.wait()
+        return Outcome(status_code=200)
+
+    desk.owe(12)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.until(lambda: started == 4)
+        delivery.stop()
+        await asyncio.sleep(0.05)
+        let_go.set()
+
+    deliver(desk, script, send)
+
+    assert desk.states() == ["delivered"] * 4 + ["waiting"] * 8
+    assert {row.attempts for row in desk.rows() if row.state == "waiting"} == {0}
+
+
+def test_what_a_dead_worker_had_under_way_is_tried_again_at_the_start(desk: Desk) -> None:
+    desk.owe()
+    desk.store.claim(wall_clock(), 10, 10**9)
+    attempts: list[int] = []
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        attempts.append(attempt)
+        return Outcome(status_code=200)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, send)
+
+    assert (desk.states(), attempts) == (["delivered"], [2])
+
+
+def test_a_lease_that_ends_is_taken_back_while_other_workers_live(desk: Desk) -> None:
+    desk.owe()
+    desk.store.claim(wall_clock(), 10, 50)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, alone=False)
+
+    assert desk.states() == ["delivered"]
+
+
+def test_nothing_is_sent_that_could_outlive_its_lease(desk: Desk) -> None:
+    sent = 0
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        nonlocal sent
+        sent += 1
+        return Outcome(status_code=200)
+
+    desk.owe(3)
+
+    async def script(delivery: Delivery) -> None:
+        await asyncio.sleep(0.1)
+
+    deliver(desk, script, send, limits=Limits(lease_seconds=5, deadline_seconds=10, look_seconds=0.02))
+
+    assert (sent, desk.states()) == (0, ["waiting"] * 3)
+
+
+def test_an_attempt_that_breaks_our_own_code_is_logged_and_tried_again(desk: Desk) -> None:
+    async def send(request: Request, attempt: int) -> Outcome:
+        raise RuntimeError("a bug")
+
+    desk.owe()
+
+    async def script(delivery: Delivery) -> None:
+        await desk.until(lambda: desk.rows()[0].last_error is not None)
+
+    deliver(desk, script, send)
+
+    (row,) = desk.rows()
+    assert (row.state, "RuntimeError: a bug" in (row.last_error or "")) == ("waiting", True)
+
+
+class Failing(LedgerPostbacks):
+    """A ledger whose next calls fail, some of each kind."""
+
+    def __init__(self, ledger: Ledger, times: int) -> None:
+        super().__init__(ledger)
+        self._left = dict.fromkeys(("claim", "record", "rescue"), times)
+
+    def _fail(self, name: str) -> None:
+        if self._left[name] > 0:
+            self._left[name] -= 1
+            raise OSError("the ledger is away")
+
+    def claim(self, now_ms: int, limit: int, lease_ms: int) -> Claimed:
+        self._fail("claim")
+        return super().claim(now_ms, limit, lease_ms)
+
+    def record(self, ended: Sequence[Ended]) -> None:
+        self._fail("record")
+        super().record(ended)
+
+    def rescue(self, now_ms: int, everything: bool = False) -> int:
+        self._fail("rescue")
+        return super().rescue(now_ms, everything)
+
+
+def test_a_ledger_that_fails_is_tried_again_and_no_outcome_is_lost(desk: Desk) -> None:
+    sent = 0
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        nonlocal sent
+        sent += 1
+        return Outcome(status_code=200)
+
+    desk.owe(5)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script, send, store=Failing(desk.ledger, 3))
+
+    assert (sent, desk.states()) == (5, ["delivered"] * 5)
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(desk: Desk) -> None:
+    ahead = 3_600_000
+    offset = ahead
+
+    def clock() -> int:
+        return wall_clock() + offset
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        return Outcome(status_code=503 if attempt == 1 else 200)
+
+    desk.owe(at=wall_clock() + ahead)
+
+    async def script(delivery: Delivery) -> None:
+        nonlocal offset
+        await desk.until(lambda: desk.rows()[0].state == "waiting" and desk.rows()[0].attempts == 1)
+        offset = 0
+        await desk.until(lambda: (desk.rows()[0].next_attempt_at or 0) < wall_clock() + 10_000)
+
+    deliver(desk, script, send, clock=clock)
+
+    assert desk.states() == ["waiting"]
+
+
+def test_a_clock_set_back_while_nobody_looked_is_noticed_at_the_start(desk: Desk) -> None:
+    desk.owe(at=wall_clock() + 3_600_000)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.all_final()
+
+    deliver(desk, script)
+
+    assert desk.states() == ["delivered"]
+
+
+def test_a_job_carries_all_that_an_attempt_needs(desk: Desk) -> None:
+    desk.owe()
+
+    (job,) = desk.store.claim(wall_clock(), 1, 1_000).jobs
+
+    assert isinstance(job, Job)
+    assert job.schedule.attempts == 13

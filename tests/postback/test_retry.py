@@ -1,0 +1,167 @@
+"""What follows from an attempt: schedules, refusals, Retry-After. The clock stands still."""
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.clock import HOUR_MS, MINUTE_MS
+from clickloop.postback.retry import (
+    Again,
+    Delivered,
+    Failed,
+    Outcome,
+    PauseRule,
+    Tried,
+    Trouble,
+    decide,
+    fault_of,
+    retry_after_ms,
+)
+from clickloop.postback.rule import Schedule, Success
+
+NOW = 1_800_000_000_000
+SCHEDULE = Schedule()
+ANY = Success()
+
+
+def middle() -> float:
+    return 0.5
+
+
+def after(outcome: Outcome, attempts: int = 1, rejections: int = 0) -> Delivered | Again | Failed | PauseRule:
+    return decide(outcome, Tried(attempts, rejections), ANY, SCHEDULE, NOW, middle)
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
+def test_any_2xx_is_a_delivery(code: int) -> None:
+    assert after(Outcome(status_code=code)) == Delivered()
+
+
+def test_the_default_schedule_makes_13_attempts_over_75_hours() -> None:
+    assert SCHEDULE.attempts == 13
+    assert sum(SCHEDULE.waits_seconds) * 1000 // HOUR_MS == 75
+
+
+@pytest.mark.parametrize(("attempts", "wait"), list(enumerate(SCHEDULE.waits_seconds, 1)))
+def test_a_server_error_waits_as_the_schedule_says(attempts: int, wait: int) -> None:
+    assert after(Outcome(status_code=503), attempts) == Again(NOW + wait * 1000)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        *(Outcome(status_code=code) for code in (408, 425, 429, 500, 502, 503, 504, 599)),
+        *(Outcome(trouble=trouble) for trouble in Trouble if trouble is not Trouble.UNSENDABLE),
+    ],
+)
+def test_what_may_pass_is_tried_13_times_and_then_failed(outcome: Outcome) -> None:
+    assert after(outcome, 12) == Again(NOW + 86_400_000)
+    assert isinstance(after(outcome, 13), Failed)
+
+
+@pytest.mark.parametrize("code", [300, 304, 400, 401, 403, 404, 405, 422, 499])
+def test_other_codes_are_tried_three_times_within_ten_minutes(code: int) -> None:
+    first, second, third = (after(Outcome(status_code=code), 1 + earlier, earlier) for earlier in range(3))
+
+    assert isinstance(first, Again)
+    assert isinstance(second, Again)
+    assert (first.at - NOW + second.at - NOW) * 1.2 < 10 * MINUTE_MS
+    assert isinstance(third, Failed)
+
+
+def test_a_refusal_late_in_the_schedule_still_gets_its_three_attempts() -> None:
+    assert isinstance(after(Outcome(status_code=404), 9, 0), Again)
+
+
+def test_410_pauses_the_rule() -> None:
+    assert after(Outcome(status_code=410)) == PauseRule()
+
+
+def test_a_request_that_cannot_be_sent_fails_at_once_with_its_reason() -> None:
+    assert after(Outcome(trouble=Trouble.UNSENDABLE, error="Too long.")) == Failed("Too long.")
+
+
+@pytest.mark.parametrize(
+    ("success", "answer", "delivered"),
+    [
+        (Success(must_contain="OK"), b"status: OK", True),
+        (Success(must_contain="OK"), b"ERROR", False),
+        (Success(must_not_contain='"ok":false'), b'{"ok":false}', False),
+        (Success(must_not_contain='"ok":false'), b'{"ok":true}', True),
+    ],
+)
+def test_a_text_in_the_answer_may_decide_over_a_200(success: Success, answer: bytes, delivered: bool) -> None:
+    outcome = Outcome(status_code=200, answer=answer)
+
+    decision = decide(outcome, Tried(1), success, SCHEDULE, NOW, middle)
+
+    assert decision == (Delivered() if delivered else Again(NOW + 5_000))
+
+
+def test_a_200_whose_body_never_ends_is_a_delivery_unless_the_rule_reads_the_body() -> None:
+    outcome = Outcome(status_code=200, trouble=Trouble.TIMEOUT)
+
+    assert fault_of(outcome, Success()) is None
+    assert fault_of(outcome, Success(must_contain="OK")) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "wait_ms"),
+    [
+        ("120", 120_000),
+        (" 7 ", 7_000),
+        ("0", 0),
+        ("999999999999999", 24 * HOUR_MS),
+        ("-5", 0),
+        ("1.5", 0),
+        ("soon", 0),
+        ("", 0),
+        ("١٢", 0),
+        (formatdate(NOW / 1000 + 90, usegmt=True), 90_000),
+        (formatdate(NOW / 1000 - 90, usegmt=True), 0),
+        (formatdate(NOW / 1000 + 10**7, usegmt=True), 24 * HOUR_MS),
+        ("Fri, 31 Feb 2026 99:00:00 GMT", 0),
+        ("9" * 5000, 0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date_up_to_a_day(text: str, wait_ms: int) -> None:
+    assert retry_after_ms(text, NOW) == wait_ms
+
+
+def test_retry_after_makes_the_wait_longer_but_never_shorter() -> None:
+    assert after(Outcome(status_code=429, retry_after="120")) == Again(NOW + 120_000)
+    assert after(Outcome(status_code=429, retry_after="1"), 5) == Again(NOW + 1_800_000)
+
+
+@given(
+    codes=st.lists(st.sampled_from([None, 408, 425, 429, 500, 503]), min_size=13, max_size=13),
+    chances=st.lists(st.floats(0, 1, exclude_max=True), min_size=13, max_size=13),
+    clocks=st.lists(st.integers(0, 2**47), min_size=13, max_size=13),
+    retry_after=st.text(max_size=40),
+)
+def test_a_schedule_never_ends_early_whatever_the_clock_does(
+    codes: list[int | None], chances: list[float], clocks: list[int], retry_after: str
+) -> None:
+    for number in range(1, 14):
+        trouble = None if codes[number - 1] else Trouble.TIMEOUT
+        outcome = Outcome(status_code=codes[number - 1], trouble=trouble, retry_after=retry_after)
+        now_ms = clocks[number - 1]
+        decision = decide(outcome, Tried(number), ANY, SCHEDULE, now_ms, lambda chance=chances[number - 1]: chance)  # type: ignore[misc]
+        if number == 13:
+            assert isinstance(decision, Failed)
+        else:
+            assert isinstance(decision, Again)
+            wait_ms = SCHEDULE.waits_seconds[number - 1] * 1000
+            assert 0.8 * wait_ms - 1 <= decision.at - now_ms <= max(1.2 * wait_ms, 24 * HOUR_MS)
+
+
+@given(st.text(max_size=60), st.integers(0, 2**47))
+def test_no_retry_after_asks_for_more_than_a_day_or_for_the_past(text: str, now_ms: int) -> None:
+    assert 0 <= retry_after_ms(text, now_ms) <= 24 * HOUR_MS
+
+
+@pytest.mark.parametrize("trouble", Trouble)
+def test_every_trouble_has_a_sentence(trouble: Trouble) -> None:
+    assert trouble.sentence.endswith(".")

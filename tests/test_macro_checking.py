@@ -1,0 +1,249 @@
+"""The check of a template, and the recognition of macros that nobody replaced."""
+
+import uuid
+from base64 import b64encode, urlsafe_b64encode
+from time import perf_counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.macro import Finding, FindingCode, Place, Severity, check, unreplaced_macro
+
+ROWS = {"external_id": "externalid", "zoneid": "token1", "bid": "token2"}
+
+
+def one(text: str, *, wants_external_id: bool = False, at_click: bool = False) -> Finding:
+    findings = check(text, ROWS, wants_external_id=wants_external_id, at_click=at_click)
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def test_a_right_template_has_no_findings() -> None:
+    assert (
+        check("https://x.example/pb?id={externalid}&p={payout|round:2}&z={zoneid}", ROWS, wants_external_id=True) == ()
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("{payuot}", "payout"),
+        ("{extern_id}", "externalid"),
+        ("{zone_id}", "zoneid"),
+        ("{click-id}", "clickid"),
+        ("{ payout }", "payout"),
+    ],
+)
+def test_an_unknown_macro_is_found_with_the_nearest_name(wrong: str, meant: str) -> None:
+    finding = one(f"https://x.example/?a={wrong}")
+
+    assert (finding.code, finding.severity) == (FindingCode.UNKNOWN_MACRO, Severity.WARNING)
+    assert (finding.position, finding.text) == (21, wrong)
+    assert finding.remedy == f"Did you mean {{{meant}}}?"
+
+
+def test_a_macro_like_nothing_we_know_is_found_without_a_guess() -> None:
+    assert "Did you mean" not in one("https://x.example/?a={qqqqqqqq}").remedy
+
+
+def test_keitaros_mapping_is_found_with_our_spelling() -> None:
+    finding = one("https://x.example/?s={status:lead=0 sale=1}")
+
+    assert finding.code is FindingCode.UNKNOWN_MACRO
+    assert finding.remedy == "Write {status|map:lead=0,sale=1}."
+
+
+def test_an_unknown_filter_is_found_with_the_nearest() -> None:
+    finding = one("https://x.example/?a={payout|rond:2}")
+
+    assert finding.code is FindingCode.UNKNOWN_FILTER
+    assert "|round" in finding.remedy
+
+
+def test_an_unknown_time_zone_is_found() -> None:
+    finding = one("https://x.example/?a={now|format:%Y,Europe/Berln}")
+
+    assert finding.code is FindingCode.WRONG_ARGUMENT
+    assert "Europe/Berln" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "{zoneid}",
+            "{zoneid}://x.example/",
+            "https://{zoneid}/",
+            "https://{zoneid}.x.example/",
+            "https://x.example:{bid}/a",
+        ),
+        *(
+            "https://{zoneid}@x.example/",
+            "https://x.example{zoneid}",
+            "https:\\\\{zoneid}/",
+            "//{zoneid}/",
+            "https:///{zoneid}/",
+        ),
+    ],
+)
+def test_a_macro_before_the_path_is_an_error(url: str) -> None:
+    assert one(url).code is FindingCode.MACRO_IN_AUTHORITY
+    assert one(url).severity is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/{zoneid}", "https://x.example?{zoneid}", "https://x.example#{zoneid}"]
+)
+def test_a_macro_in_path_query_or_fragment_is_right(url: str) -> None:
+    assert check(url, ROWS) == ()
+
+
+def test_a_text_has_no_authority() -> None:
+    assert check("{zoneid}", ROWS, Place.TEXT) == ()
+
+
+def test_a_missing_external_id_is_found_where_it_is_wanted() -> None:
+    assert one("https://x.example/?a={clickid}", wants_external_id=True).code is FindingCode.EXTERNAL_ID_MISSING
+    assert check("https://x.example/?a={external_id|lower}", ROWS, wants_external_id=True) == ()
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        *("${SUBID}", "[CID]", "__CLICKID__", "{{id}}", "%CID%", "#price#", "##SUB_ID_SHORT(action)##", "[[subid]]"),
+        *("[=SID=]", "@trackingid@", "{{campaign.id}}", "${clickid}"),
+    ],
+)
+def test_a_macro_of_another_system_left_in_a_url_is_found(style: str) -> None:
+    finding = one(f"https://x.example/?id={style}&a=1")
+
+    assert (finding.code, finding.severity) == (FindingCode.OTHER_STYLE, Severity.WARNING)
+    assert (finding.position, finding.text) == (22, style)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://x.example/a[0]=1", "https://x.example/?f[name]=b&g=%D0%BF#top", "https://x.example/?m=a@b.de"]
+)
+def test_brackets_escapes_and_addresses_of_a_plain_url_are_no_macros(url: str) -> None:
+    assert check(url) == ()
+
+
+def test_encoded_braces_are_found() -> None:
+    finding = one("https://x.example/?id=%7Bexternalid%7D")
+
+    assert (finding.code, finding.remedy) == (FindingCode.ENCODED_BRACES, "Write {externalid}.")
+
+
+def test_a_conversions_macro_in_an_offer_url_is_found() -> None:
+    assert one("https://x.example/?p={payout}", at_click=True).code is FindingCode.NO_VALUE_YET
+
+
+def test_a_macro_whose_row_is_off_is_found() -> None:
+    findings = check("https://x.example/?z={zoneid}&b={t2}", ROWS, off={"token2"})
+
+    assert [(finding.code, finding.text) for finding in findings] == [(FindingCode.ROW_OFF, "{t2}")]
+
+
+def test_a_json_body_is_not_taken_for_macros() -> None:
+    assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', place=Place.JSON) == ()
+
+
+@given(
+    st.text() | st.lists(st.sampled_from(["{", "}", "$", "|", "[", "]", "__A", "%7B", "x", ":", "/", "="])).map("".join)
+)
+def test_no_text_breaks_the_check(text: str) -> None:
+    for place in Place:
+        for finding in check(text, ROWS, place, wants_external_id=True, at_click=True, off={"token1"}):
+            assert 0 <= finding.position <= len(text)
+            assert finding.sentence.endswith(".")
+            assert finding.remedy[-1] in ".?"
+
+
+def test_ten_thousand_unknown_macros_are_checked_in_bounded_time() -> None:
+    started = perf_counter()
+    check("".join(f"{{payuot{n}}}" for n in range(10_000)), wants_external_id=True)
+
+    assert perf_counter() - started < 3
+
+
+MACROS = [
+    *(
+        "{clickid}",
+        "${SUBID}",
+        "[CID]",
+        "__CLICKID__",
+        "{{id}}",
+        "%CID%",
+        "#price#",
+        "{payout}",
+        "{{{bidhash}}}",
+        "[[subid]]",
+    ),
+    *(
+        "[=SID=]",
+        "##SUB_ID_SHORT(action)##",
+        "@trackingid@",
+        "{!tscode!}",
+        "${TRACKING_ID}",
+        "__CAMPAIGN_ID__",
+        "{click-id}",
+    ),
+    *(
+        "%7Bclickid%7D",
+        "%7b%7bid%7d%7d",
+        " {clickid} ",
+        "\U0010ffcaMPAIGN_ID%",
+        "#s2#",
+        "{campaign.id}",
+        "[clickid]",
+        "[=_TransID=]",
+    ),
+]
+IDS = [
+    *(
+        "",
+        "0",
+        "12345",
+        "w9Xk2-7fA_x.y",
+        "{6F9619FF-8B86-D011-B42D-00CF4FC964FF}",
+        "https://x.example/?a={b}",
+        "#1",
+        "[1,2]",
+    ),
+    *(
+        "100%",
+        "%41%42",
+        "a@b.de",
+        "__",
+        "_",
+        "{}",
+        "[]",
+        "%%",
+        "##",
+        "[fe80::1]",
+        '{"a":1}',
+        "{900150983cd24fb0d6963f7d28e17f72}",
+    ),
+    *("IwAR0_x-__", "$12.50", "{1}", "[0]", "fb.1.1554763741205.AbCdEf", "{" * 5000, "{" + "a" * 5000 + "}"),
+]
+
+
+@pytest.mark.parametrize("value", MACROS)
+def test_an_unreplaced_macro_is_recognised(value: str) -> None:
+    assert unreplaced_macro(value)
+
+
+@pytest.mark.parametrize("value", IDS)
+def test_a_real_value_is_no_macro(value: str) -> None:
+    assert not unreplaced_macro(value)
+
+
+@given(st.binary(min_size=4) | st.uuids().map(lambda made: made.bytes))
+def test_ids_in_base64_hex_and_as_uuid_are_no_macros(octets: bytes) -> None:
+    assert not unreplaced_macro(b64encode(octets).decode())
+    assert not unreplaced_macro(urlsafe_b64encode(b"\0" + octets).decode())
+    assert not unreplaced_macro(octets.hex())
+    if len(octets) == 16:
+        made = uuid.UUID(bytes=octets)
+        assert not any(map(unreplaced_macro, (str(made), f"{{{made}}}", made.urn, f"{{{str(made).upper()}}}")))

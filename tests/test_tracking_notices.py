@@ -1,0 +1,390 @@
+"""Taking notices: what stands in the ledger after them, whatever comes twice, late, at once or before its click."""
+
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.clock import DAY_MS, MINUTE_MS
+from clickloop.conversion.attribution import WAIT_MS
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, RefusalReason
+from clickloop.conversion.status import CountsAs
+from clickloop.money import Money
+from clickloop.octets import text_of
+from clickloop.record_id import RecordIds
+from clickloop.report.fact import ConversionFact
+from clickloop.store.ledger.conversions import (
+    changes_of_conversions,
+    conversions_of_click,
+)
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import (
+    Outcome,
+    find_notice,
+    next_look_at,
+)
+from clickloop.store.ledger.outbox import delete_facts_to, facts_after
+from clickloop.store.ledger.segments import forget_settled, settled_among
+from clickloop.store.ledger.statuses import (
+    UnmappedWord,
+    insert_words,
+    status_rows,
+    unmapped_words,
+    update_status,
+)
+from clickloop.store.ledger.tables import conversions, networks, notices, offers
+from clickloop.tracking import Desk, convert, look_again, rerun, take_notices
+
+NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+
+
+class Clicks:
+    """The facts, as far as notices need them."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, Click] = {}
+        self.asked = 0
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        self.asked += 1
+        return {click_id: self.arrived[click_id] for click_id in click_ids if click_id in self.arrived}
+
+
+class Partner:
+    """A network whose visitors click, and which tells us of their conversions."""
+
+    def __init__(self, path: Path) -> None:
+        self.clicks = Clicks()
+        self.click_ids = ClickIds(b"k" * 32)
+        self.new_id = RecordIds(lambda: NOW)
+        self.desk = Desk(Ledger.open(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+
+    def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
+        click = Click(
+            click_id=self.click_ids.new(at),
+            at=at,
+            campaign_id=3,
+            source_id=5,
+            offer_id=7,
+            network_id=9,
+            external_id="source click",
+        )
+        self.clicks.arrived |= {click.click_id: click} if arrived else {}
+        return click.click_id
+
+    def notice(self, cid: str | None = None, at: int = NOW, **said: str) -> RawNotice:
+        query = urlencode(({} if cid is None else {"cid": cid}) | said)
+        return RawNotice(
+            notice_id=self.new_id(), at=at, door=Door.S2S, query=text_of(query.encode()), ip="198.51.100.7"
+        )
+
+    def set_up_network(self, **settings: object) -> None:
+        values = {
+            "id": 9,
+            "name": "N",
+            "postback_parameters": {},
+            "addresses": [],
+            "refuse_duplicates": False,
+            "test_only": False,
+            "created_at": 0,
+            "updated_at": 0,
+        }
+        with self.desk.ledger.write() as tx:
+            tx.execute(insert(networks).values(**(values | settings)))
+
+    def outcomes(self, *raws: RawNotice, now: int = NOW) -> list[Outcome | RefusalReason]:
+        return [result.reason or result.outcome for result in take_notices(self.desk, raws, now)]
+
+    def conversions(self, click_id: str) -> list[Conversion]:
+        with self.desk.ledger.read() as tx:
+            return conversions_of_click(tx, click_id)
+
+    def facts(self) -> list[ConversionFact]:
+        with self.desk.ledger.read() as tx:
+            return [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 10_000)]
+
+
+@pytest.fixture
+def partner(tmp_path: Path) -> Partner:
+    return Partner(tmp_path)
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+def _duplicate(partner: Partner) -> RawNotice:
+    partner.set_up_network(refuse_duplicates=True)
+    click_id = partner.click()
+    take_notices(partner.desk, [partner.notice(click_id)], NOW)
+    return partner.notice(click_id)
+
+
+def _with_network(partner: Partner, **settings: object) -> RawNotice:
+    partner.set_up_network(**settings)
+    return partner.notice(partner.click())
+
+
+REFUSED: dict[RefusalReason, Callable[[Partner], RawNotice]] = {
+    RefusalReason.NO_CLICK_ID: lambda partner: partner.notice(),
+    RefusalReason.MALFORMED_CLICK_ID: lambda partner: partner.notice("12345"),
+    RefusalReason.FORGED_CLICK_ID: lambda partner: partner.notice("0123456789abcdefghjkmnpqrs"),
+    RefusalReason.UNREPLACED_MACRO: lambda partner: partner.notice("{clickid}"),
+    RefusalReason.UNKNOWN_CLICK: lambda partner: partner.notice(partner.click(arrived=False), at=NOW - WAIT_MS),
+    RefusalReason.EXPIRED_CLICK: lambda partner: partner.notice(partner.click(NOW - 91 * DAY_MS)),
+    RefusalReason.WRONG_TOKEN: lambda partner: _with_network(partner, token="secret"),
+    RefusalReason.ADDRESS_NOT_ALLOWED: lambda partner: _with_network(partner, addresses=["203.0.113.0/24"]),
+    RefusalReason.DUPLICATE: _duplicate,
+    RefusalReason.TEST_ONLY: lambda partner: _with_network(partner, test_only=True),
+}
+
+
+def test_every_reason_for_refusing_has_its_case() -> None:
+    assert set(REFUSED) == set(RefusalReason)
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_a_refused_notice_is_stored_with_its_reason_and_registers_nothing(
+    partner: Partner, reason: RefusalReason
+) -> None:
+    raw = REFUSED[reason](partner)
+    already = len(partner.facts())
+    result = take_notices(partner.desk, [raw], NOW)[0]
+    with partner.desk.ledger.read() as tx:
+        stored = find_notice(tx, raw.notice_id)
+    assert result.notice == stored
+    assert (result.outcome, result.reason, result.conversion) == (Outcome.REFUSED, reason, None)
+    assert len(partner.facts()) == already
+
+
+# Registering ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_registers_a_conversion_with_its_whole_click(partner: Partner) -> None:
+    click_id = partner.click()
+    result = take_notices(partner.desk, [partner.notice(click_id, payout="12.5", txid="t1")], NOW)[0]
+    assert result.outcome is Outcome.NEW
+    assert partner.conversions(click_id) == [result.conversion]
+    assert result.conversion is not None
+    assert result.conversion.click == partner.clicks.arrived[click_id]
+    assert (result.conversion.payout, result.conversion.first_of_click) == (Money(12_500_000, "USD"), True)
+
+
+def test_different_txids_are_different_conversions_and_only_one_is_the_first(partner: Partner) -> None:
+    click_id = partner.click()
+    raws = [partner.notice(click_id, txid=txid) for txid in ("", "a", "b")]
+    assert partner.outcomes(*raws) == [Outcome.NEW] * 3
+    assert [conversion.first_of_click for conversion in partner.conversions(click_id)] == [True, False, False]
+
+
+def test_within_one_batch_notices_of_a_conversion_count_in_order(partner: Partner) -> None:
+    click_id = partner.click()
+    raws = [partner.notice(click_id, status=status) for status in ("lead", "approved", "approved", "rejected")]
+    expected = [Outcome.NEW, Outcome.CHANGED, Outcome.REPEATED, Outcome.CHANGED]
+    assert partner.outcomes(*raws) == expected
+    assert [conversion.status.key for conversion in partner.conversions(click_id)] == ["rejected"]
+
+
+def test_the_history_holds_every_change_with_its_notice(partner: Partner) -> None:
+    click_id = partner.click()
+    raws = [partner.notice(click_id, status=status, payout="5") for status in ("lead", "approved")]
+    take_notices(partner.desk, raws, NOW)
+    with partner.desk.ledger.read() as tx:
+        history = changes_of_conversions(tx, [partner.conversions(click_id)[0].conversion_id])
+    assert [(change.version, change.notice_id) for change in history] == [
+        (1, raws[0].notice_id),
+        (2, raws[1].notice_id),
+    ]
+    assert history[1].before == history[0].after
+
+
+def test_the_facts_are_told_what_each_change_adds_and_takes(partner: Partner) -> None:
+    click_id = partner.click()
+    take_notices(partner.desk, [partner.notice(click_id, status="approved", payout="5")], NOW)
+    take_notices(partner.desk, [partner.notice(click_id, status="rejected")], NOW)
+    told = [(fact.conversions, fact.revenue_micros, fact.rejected_micros) for fact in partner.facts()]
+    assert told == [(1, 5_000_000, 0), (-1, -5_000_000, 0), (1, 0, 5_000_000)]
+
+
+def test_facts_that_were_taken_leave_the_outbox(partner: Partner) -> None:
+    take_notices(partner.desk, [partner.notice(partner.click())], NOW)
+    with partner.desk.ledger.write() as tx:
+        delete_facts_to(tx, facts_after(tx, 0, 10)[-1][0])
+        assert facts_after(tx, 0, 10) == []
+
+
+def test_a_status_that_counts_otherwise_since_is_taken_back_as_it_was_counted(partner: Partner) -> None:
+    raw = partner.notice(partner.click(), status="lead", payout="5")
+    take_notices(partner.desk, [raw], NOW)
+    with partner.desk.ledger.write() as tx:
+        hold = next(row.status for row in status_rows(tx) if row.status.key == "hold")
+        update_status(tx, msgspec.structs.replace(hold, counts_as=CountsAs.CONFIRMED))
+    rerun(partner.desk, [raw.notice_id], NOW)
+    assert [(fact.pending_micros, fact.revenue_micros) for fact in partner.facts()[1:]] == [
+        (-5_000_000, 0),
+        (0, 5_000_000),
+    ]
+
+
+def test_the_offer_pays_what_the_notice_does_not_say(partner: Partner) -> None:
+    values = {"id": 7, "name": "O", "url": "https://o.example", "payout_micros": 4_000_000, "currency": "EUR"}
+    with partner.desk.ledger.write() as tx:
+        tx.execute(insert(offers).values(**values, created_at=0, updated_at=0))
+    result = take_notices(partner.desk, [partner.notice(partner.click(), payout="{payout}")], NOW)[0]
+    assert result.conversion is not None
+    assert result.conversion.payout == Money(4_000_000, "EUR")
+    assert result.notice.flags == (NoticeFlag.PAYOUT_UNREPLACED_MACRO,)
+
+
+def test_a_conversion_stated_by_hand_needs_no_journal(partner: Partner) -> None:
+    stated = GivenConversion(click_id=partner.click(), payout="5 EUR", status="lead", txid="x", at="2026-02-28")
+    conversion = convert(partner.desk, stated, Door.HAND, NOW).conversion
+    assert conversion is not None
+    assert (conversion.payout, conversion.status.key, conversion.txid) == (Money(5_000_000, "EUR"), "hold", "x")
+    assert conversion.converted_at == NOW - 36 * 60 * MINUTE_MS
+
+
+# The same again -------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_is_taken_again_after_a_crash_changes_nothing(partner: Partner) -> None:
+    click_id = partner.click()
+    raws = [partner.notice(click_id), partner.notice(), partner.notice(partner.click(arrived=False))]
+    first = take_notices(partner.desk, raws, NOW)
+    assert take_notices(partner.desk, raws, NOW + MINUTE_MS) == first
+    assert len(partner.facts()) == 1
+
+
+def test_a_batch_of_which_a_part_was_taken_is_completed(partner: Partner) -> None:
+    raws = [partner.notice(partner.click(), txid=str(number)) for number in range(1_200)]
+    take_notices(partner.desk, raws[:700], NOW)
+    results = take_notices(partner.desk, raws, NOW, segments=["notices/w/00000001"])
+    assert [result.notice.raw for result in results] == raws
+    assert len(partner.facts()) == 1_200
+
+
+def test_the_segments_of_a_batch_are_recorded_as_settled_once(partner: Partner) -> None:
+    take_notices(partner.desk, [partner.notice()], NOW, segments=["a", "b"])
+    take_notices(partner.desk, [], NOW, segments=["b", "c"])
+    with partner.desk.ledger.write() as tx:
+        assert settled_among(tx, ["a", "b", "c", "d"]) == {"a", "b", "c"}
+        forget_settled(tx, ["a"])
+        assert settled_among(tx, ["a", "b"]) == {"b"}
+
+
+def test_a_thousand_equal_notices_at_once_make_one_conversion(partner: Partner) -> None:
+    click_id = partner.click()
+    raws = [partner.notice(click_id, payout="5") for _ in range(1_000)]
+    results: list[Outcome | RefusalReason] = []
+
+    def send(part: list[RawNotice]) -> None:
+        for raw in part:
+            results.extend(partner.outcomes(raw))
+
+    threads = [threading.Thread(target=send, args=(raws[start::16],)) for start in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [Outcome.NEW] + [Outcome.REPEATED] * 999
+    assert len(partner.conversions(click_id)) == 1
+    assert len(partner.facts()) == 1
+
+
+# Waiting --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_before_its_click_waits_and_is_matched_when_the_click_arrives(partner: Partner) -> None:
+    click_id = partner.click(NOW, arrived=False)
+    assert partner.outcomes(partner.notice(click_id)) == [Outcome.WAITING]
+    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
+    results = look_again(partner.desk, NOW + 1, [click_id])
+    assert [result.outcome for result in results] == [Outcome.NEW]
+    assert [conversion.click.campaign_id for conversion in partner.conversions(click_id)] == [3]
+
+
+def test_a_notice_that_is_not_due_is_not_looked_at(partner: Partner) -> None:
+    partner.outcomes(partner.notice(partner.click(arrived=False)))
+    assert look_again(partner.desk, NOW + 99) == []
+    assert [result.outcome for result in look_again(partner.desk, NOW + 100)] == [Outcome.WAITING]
+
+
+def test_a_notice_whose_click_never_arrives_is_refused_after_ten_minutes(partner: Partner) -> None:
+    partner.outcomes(partner.notice(partner.click(arrived=False)))
+    looks, now = 0, NOW
+    with partner.desk.ledger.read() as tx:
+        due = next_look_at(tx)
+    while due is not None:
+        looks, now = looks + 1, due
+        last = look_again(partner.desk, now)
+        with partner.desk.ledger.read() as tx:
+            due = next_look_at(tx)
+    assert (last[0].reason, now, last[0].notice.runs) == (RefusalReason.UNKNOWN_CLICK, NOW + WAIT_MS, 1)
+    assert looks < 50
+
+
+def test_looking_again_asks_for_no_click_when_nothing_waits(partner: Partner) -> None:
+    assert look_again(partner.desk, NOW) == []
+    assert partner.clicks.asked == 0
+
+
+def test_a_notice_that_waited_does_not_overtake_what_came_after_it(partner: Partner) -> None:
+    click_id = partner.click(arrived=False)
+    early = partner.notice(click_id, at=NOW, status="lead", payout="5")
+    partner.outcomes(early)
+    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
+    partner.outcomes(partner.notice(click_id, at=NOW + 50, status="rejected"), now=NOW + 60)
+    look_again(partner.desk, NOW + 200)
+    conversion = partner.conversions(click_id)[0]
+    assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
+
+
+# Run again ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stored_notice_is_run_again_by_todays_words_once(partner: Partner) -> None:
+    click_id = partner.click()
+    raw = partner.notice(click_id, status="Wow", payout="5")
+    partner.outcomes(raw)
+    with partner.desk.ledger.write() as tx:
+        assert unmapped_words(tx, 10) == [UnmappedWord("wow", 1)]
+        insert_words(tx, "sale", ["WOW"])
+    first, second = (rerun(partner.desk, [raw.notice_id], NOW)[0] for _ in range(2))
+    assert (first.notice.outcome, first.notice.version, first.notice.runs) == (Outcome.NEW, 2, 2)
+    assert (second.notice.version, second.notice.runs) == (2, 3)
+    assert [conversion.status.key for conversion in partner.conversions(click_id)] == ["sale"]
+
+
+def test_a_refused_notice_registers_when_it_is_run_again_after_the_fault_is_mended(partner: Partner) -> None:
+    partner.set_up_network(token="secret")
+    raw = partner.notice(partner.click())
+    partner.outcomes(raw)
+    with partner.desk.ledger.write() as tx:
+        tx.execute(update(networks).values(token=""))
+    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
+
+
+def test_a_registered_notice_stays_registered_when_it_is_run_again_under_stricter_settings(partner: Partner) -> None:
+    raw = partner.notice(partner.click())
+    partner.outcomes(raw)
+    partner.set_up_network(token="secret")
+    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
+
+
+def test_running_an_unknown_notice_again_answers_nothing(partner: Partner) -> None:
+    assert rerun(partner.desk, ["nobody"], NOW) == []
+
+
+def test_the_ledger_counts_as_many_conversions_as_notices_made(partner: Partner) -> None:
+    raws = [partner.notice(partner.click()) for _ in range(700)]
+    take_notices(partner.desk, raws, NOW)
+    with partner.desk.ledger.read() as tx:
+        assert tx.scalar(select(func.count()).select_from(conversions)) == 700
+        assert tx.scalar(select(func.count()).select_from(notices)) == 700

@@ -1,0 +1,106 @@
+"""An API on a real ledger and real facts in a temporary folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from litestar.testing import TestClient
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.record_id import RecordIds
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.tokens import insert_token
+from clickloop.web.api.application import create_api
+from clickloop.web.api.context import ApiContext
+
+NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+SECRET = "clk_secret_of_the_tests"
+
+
+class Instance:
+    """A tracker without doors: its stores, its API, and how often it was told of changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = NOW
+        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=128)
+        self.click_ids = ClickIds(b"k" * 32)
+        self.setup_changes = 0
+        self.owed = 0
+        self.segments = 0
+        with self.ledger.write() as tx:
+            insert_token(tx, "tests", SECRET, NOW)
+        self.context = ApiContext(
+            ledger=self.ledger,
+            facts=self.facts,
+            click_ids=self.click_ids,
+            base_url="https://go.example.com",
+            clock=lambda: self.now,
+            record_ids=RecordIds(lambda: self.now),
+            own_hosts=frozenset({"go.example.com"}),
+            local_token="clk_local",
+            on_setup_changed=self._setup_changed,
+            on_postbacks_owed=self._postbacks_owed,
+        )
+        self.api: TestClient[Any] = TestClient(create_api(self.context), raise_server_exceptions=False)
+
+    def visit(self, **fields: Any) -> str:
+        """A click that has arrived in the facts; answers its id."""
+        usual = {"at": self.now - 60_000, "campaign_id": 1, "source_id": 1, "offer_id": 1, "network_id": 1}
+        click_id = self.click_ids.new(self.now - 60_000)
+        click = Click(**usual | {"click_id": click_id, "external_id": "w9Xk2-7fA"} | fields)
+        self.segments += 1
+        path = self.folder / f"{self.segments:08d}.ndjson"
+        path.write_bytes(sealed(self.segments, [framed(msgspec.json.encode(click)).rstrip(b"\n")]))
+        self.facts.load_clicks([SegmentContents(Segment(path, "clicks", "tests", self.segments), 1)])
+        return click_id
+
+    def set_up(self) -> None:
+        """A source with a postback URL, a network, an offer and a campaign, each with number 1."""
+        url = "https://source.example/postback?id={externalid}&payout={payout}"
+        rows = [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zone}"}]
+        self.made("traffic-sources", {"name": "Source", "postback_url": url, "parameters": rows})
+        self.made("networks", {"name": "Network", "postback_parameters": {"cid": "{sub1}", "payout": "{payout}"}})
+        self.made("offers", {"name": "Offer", "network_id": 1, "url": "https://network.example/?sub1={clickid}"})
+        self.made("campaigns", {"name": "Campaign", "source_id": 1, "offers": [{"offer_id": 1}]})
+
+    def made(self, noun: str, body: dict[str, Any]) -> Any:
+        """The record that a POST made."""
+        answer = self.api.post(f"/api/v1/{noun}", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    def got(self, path: str) -> Any:
+        """What a GET answered."""
+        answer = self.api.get(f"/api/v1/{path}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def _setup_changed(self) -> None:
+        self.setup_changes += 1
+
+    def _postbacks_owed(self) -> None:
+        self.owed += 1
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    made = Instance(tmp_path)
+    with made.api:
+        made.api.headers["authorization"] = f"Bearer {SECRET}"
+        yield made
+    made.facts.close()
+    made.ledger.close()
+
+
+def faults_of(answer: Any) -> dict[str, str]:
+    """By field, the code of its fault in a 422."""
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    return {fault["field"]: fault["code"] for fault in answer.json()["errors"]}
