@@ -1,5 +1,6 @@
 """The log: one JSON line per thing that matters, on standard error. JSON quoting keeps what visitors send from forging lines."""
 
+import logging
 import os
 import sys
 from typing import Any
@@ -36,3 +37,24 @@ class Sparingly:
             log(self._event, times=self._count, **facts)
             self._count = 0
             self._next_ms = now_ms + self._pause_ms
+
+
+class LibraryLog(logging.Handler):
+    """What libraries log, as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line, with the exception's text where there is one, never its trace."""
+        fault = (
+            f"{record.exc_info[0].__name__}: {record.exc_info[1]}" if record.exc_info and record.exc_info[0] else None
+        )
+        log(
+            record.getMessage(),
+            source=record.name,
+            level=record.levelname.lower(),
+            **({"fault": fault} if fault else {}),
+        )
+
+
+def take_library_logs() -> None:
+    """Sends what libraries log from the level of warnings to our log."""
+    logging.basicConfig(level=logging.WARNING, handlers=[LibraryLog()], force=True)

@@ -27,7 +27,9 @@ def octets_of(text: str) -> bytes:
         return text.encode("ascii")
     if not _ESCAPED.search(text):
         return text.encode("utf-8", "replace")
-    marked = _ESCAPED.sub(lambda found: chr(0xDC00 + ord(found[0]) - _ESCAPE) if ord(found[0]) >= _ESCAPE + 0x80 else found[0], text)
+    marked = _ESCAPED.sub(
+        lambda found: chr(0xDC00 + ord(found[0]) - _ESCAPE) if ord(found[0]) >= _ESCAPE + 0x80 else found[0], text
+    )
     parts = []
     for piece in re.split("([\U0010ff00-\U0010ff7f])", marked):
         if len(piece) == 1 and _ESCAPE <= ord(piece) < _ESCAPE + 0x80:

@@ -89,7 +89,7 @@ def supervise(settings: Settings) -> None:
     panel = _listen(settings.panel_listen, "panel_listen")
     settings = msgspec.structs.replace(settings, listen=_address_of(public), panel_listen=_address_of(panel))
     told = msgspec.json.encode(settings).decode()
-    core = Child("core", "clickloop.core_process", (told, str(panel.fileno())), (panel.fileno(),))
+    core = Child("core", "clickloop.app", (told, str(panel.fileno())), (panel.fileno(),))
     edges = [
         Child(
             f"edge{number}", "clickloop.web.edge_process", (told, str(number), str(public.fileno())), (public.fileno(),)

@@ -16,7 +16,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.macro import Place, unreplaced_macro
-from clickloop.money import AmountFault, read_amount
+from clickloop.money import AmountFault, currency_of, read_amount
 from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
@@ -188,4 +188,4 @@ def _cost(route: Route, text: str, currency: str, flags: list[Flag]) -> tuple[in
     if isinstance(amount, AmountFault):
         flags.append(Flag.COST_UNREADABLE)
         return 0, ""
-    return amount.micros, amount.currency or currency
+    return amount.micros, currency_of(amount.currency) or currency

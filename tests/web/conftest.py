@@ -58,7 +58,9 @@ class Instance:
         self.segments += 1
         path = self.folder / f"{self.segments:08d}.ndjson"
         path.write_bytes(sealed(self.segments, [framed(msgspec.json.encode(click)).rstrip(b"\n")]))
-        self.facts.load_clicks([SegmentContents(Segment(path, "clicks", "tests", self.segments), 1)])
+        self.facts.load_clicks(
+            [SegmentContents(Segment(path, "clicks", "tests", self.segments, path.stat().st_size), 1)]
+        )
         return click_id
 
     def set_up(self) -> None:
@@ -82,6 +84,12 @@ class Instance:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def faults(self, answer: Any) -> dict[str, str]:
+        """By field, the code of its fault in a 422."""
+        assert answer.status_code == 422, answer.text
+        assert answer.headers["content-type"].startswith("application/problem+json")
+        return {fault["field"]: fault["code"] for fault in answer.json()["errors"]}
+
     def _setup_changed(self) -> None:
         self.setup_changes += 1
 
@@ -97,10 +105,3 @@ def instance(tmp_path: Path) -> Iterator[Instance]:
         yield made
     made.facts.close()
     made.ledger.close()
-
-
-def faults_of(answer: Any) -> dict[str, str]:
-    """By field, the code of its fault in a 422."""
-    assert answer.status_code == 422, answer.text
-    assert answer.headers["content-type"].startswith("application/problem+json")
-    return {fault["field"]: fault["code"] for fault in answer.json()["errors"]}

@@ -73,6 +73,7 @@ class DuckDbFacts:
             "threads": threads,
             "preserve_insertion_order": False,
             "checkpoint_threshold": _LOG_LIMIT,
+            "max_vacuum_tasks": 0,
             "enable_external_file_cache": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,

@@ -64,7 +64,7 @@ def create_api(context: ApiContext) -> Litestar:
     )
     app = Litestar(
         [version, _describe],
-        openapi_config=openapi_config(),
+        openapi_config=None,
         exception_handlers={
             InvalidInputError: answer_invalid,
             ValidationException: answer_validation,
@@ -76,7 +76,8 @@ def create_api(context: ApiContext) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    app.state.description = msgspec.json.encode(openapi_document(app))
+    described = Litestar([version], openapi_config=openapi_config(), logging_config=None)
+    app.state.description = msgspec.json.encode(openapi_document(described))
     return app
 
 

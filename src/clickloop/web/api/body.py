@@ -17,7 +17,7 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 T = TypeVar("T")
 
 
-class JsonBody(AbstractDTO[Any]):
+class StrictBody(AbstractDTO[Any]):
     """Makes Litestar read the parameter ``data`` of a door with ``read_body``."""
 
     def decode_bytes(self, value: bytes) -> Any:

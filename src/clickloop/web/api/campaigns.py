@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
 from clickloop.store.ledger.setup import archive_campaign, free_key, save_campaign
 from clickloop.store.ledger.traffic_sources import find_source
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -109,11 +109,13 @@ class CampaignView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-OfSource = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only campaigns of this traffic source.")]
+OfSource = Annotated[
+    int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only campaigns of this traffic source.")
+]
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")
-def create_campaign(context: Context, data: CampaignCreation) -> CampaignView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")
+def create_campaign(context: Context, data: JSONBody[CampaignCreation]) -> CampaignView:
     """Creates a campaign; its link works as soon as the answer is there, at most a second later on other processes."""
     with context.ledger.write() as tx:
         key = free_key(tx, secrets.choice) if data.key is UNSET else data.key
@@ -142,8 +144,8 @@ def read_campaign(context: Context, number: Id) -> CampaignView:
         return _views(context, tx, [_campaign(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")
-def change_campaign(context: Context, number: Id, data: CampaignUpdate) -> CampaignView:
+@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")
+def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]) -> CampaignView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         campaign = save_campaign(tx, _changed(_campaign(tx, number), data), context.clock())

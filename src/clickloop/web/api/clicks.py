@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.click_id import Fault
@@ -49,7 +49,7 @@ class TraceView(msgspec.Struct, kw_only=True):
 
 
 OfExternal = Annotated[
-    str | None, Parameter(max_length=1024, description="Only clicks with exactly this click id of the source.")
+    str | None, QueryParameter(max_length=1024, description="Only clicks with exactly this click id of the source.")
 ]
 
 

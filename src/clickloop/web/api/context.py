@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Callable, Collection
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
@@ -58,5 +59,5 @@ class ApiContext:
         return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.currency)
 
 
-Context = Annotated[ApiContext, Dependency(skip_validation=True)]
+Context = NamedDependency[SkipValidation[ApiContext]]
 """The parameter ``context`` of every door."""

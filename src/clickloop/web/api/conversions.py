@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
@@ -20,7 +20,7 @@ from clickloop.store.ledger.conversions import (
 )
 from clickloop.store.ledger.notices import Outcome
 from clickloop.tracking import NoticeResult, convert
-from clickloop.web.api.body import JsonBody
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.log_words import (
     ConversionView,
@@ -87,12 +87,14 @@ class ConversionHistoryView(msgspec.Struct, kw_only=True):
     history: list[ChangeView]
 
 
-OfStatus = Annotated[str | None, Parameter(max_length=32, description="Only with this status key.")]
-OfTxid = Annotated[str | None, Parameter(max_length=MAX_TXID, description="Only with this transaction id.")]
+OfStatus = Annotated[str | None, QueryParameter(max_length=32, description="Only with this status key.")]
+OfTxid = Annotated[str | None, QueryParameter(max_length=MAX_TXID, description="Only with this transaction id.")]
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")
-def report_conversion(context: Context, request: AnyRequest, data: ConversionReport) -> Response[ReportedView]:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")
+def report_conversion(
+    context: Context, request: AnyRequest, data: JSONBody[ConversionReport]
+) -> Response[ReportedView]:
     """Registers a conversion as a network's postback would, and owes its postbacks in the same transaction.
 
     201: new; 200: changed, or a repeat; 202: it waits for its click; 422: refused, with the reason. Every report is kept

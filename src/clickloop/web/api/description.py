@@ -83,7 +83,6 @@ def openapi_config() -> OpenAPIConfig:
         security=[{SECURITY: []}],
         servers=[Server(url="/")],
         tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
-        enabled_endpoints=set(),
         render_plugins=(),
         operation_id_creator=lambda handler, *_: handler.handler_name,
     )

@@ -45,7 +45,7 @@ def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], ha
     """Raises InvalidInputError for parameters of the query that the door does not know: a filter mistyped is not ignored."""
     taken = {"context", "data", "request", *connection.path_params}
     fields = {name: field for name, field in handler.parsed_fn_signature.parameters.items() if name not in taken}
-    known = {getattr(field.kwarg_definition, "query", None) or name for name, field in fields.items()}
+    known = {getattr(field.kwarg_definition, "name", None) or name for name, field in fields.items()}
     listing = f"known are {', '.join(sorted(known))}" if known else "it knows none"
     faults = tuple(
         Fault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter here; {listing}.")

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.campaign.fault import FaultCode
@@ -23,13 +23,13 @@ _CLICK_TEXTS = (
 )
 
 Since = Annotated[
-    str, Parameter(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
+    str, QueryParameter(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
 ]
 Until = Annotated[
-    str, Parameter(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
+    str, QueryParameter(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
 ]
-OfClick = Annotated[str | None, Parameter(max_length=26, description="Only of this click id.")]
-OfNumber = Annotated[int | None, Parameter(ge=0, le=LARGEST_ID)]
+OfClick = Annotated[str | None, QueryParameter(max_length=26, description="Only of this click id.")]
+OfNumber = Annotated[int | None, QueryParameter(ge=0, le=LARGEST_ID)]
 
 
 class ClickView(msgspec.Struct, kw_only=True):

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from clickloop.campaign.network import Network, pixel_code, postback_url
 from clickloop.store.ledger.networks import find_network, networks_after
 from clickloop.store.ledger.setup import archive_network, save_network
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -107,8 +108,8 @@ class NetworkView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a network")
-def create_network(context: Context, data: NetworkCreation) -> NetworkView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a network")
+def create_network(context: Context, data: JSONBody[NetworkCreation]) -> NetworkView:
     """Creates a network, from a preset or from what is given."""
     plain = Network(name=data.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
     network = network_of_preset(data.preset) if data.preset else plain
@@ -136,8 +137,8 @@ def read_network(context: Context, number: Id) -> NetworkView:
         return _view(context.base_url, _network(tx, number))
 
 
-@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a network")
-def change_network(context: Context, number: Id, data: NetworkUpdate) -> NetworkView:
+@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a network")
+def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) -> NetworkView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         network = save_network(tx, _changed(_network(tx, number), data), context.clock())

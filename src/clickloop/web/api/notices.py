@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
@@ -47,10 +47,10 @@ class NoticeView(msgspec.Struct, kw_only=True):
     runs: Annotated[int, Meta(description="How often it was read.")]
 
 
-OfOutcome = Annotated[Outcome | None, Parameter(description="Only with this outcome.")]
-OfReason = Annotated[RefusalReason | None, Parameter(description="Only refused for this reason.")]
-OfConversion = Annotated[str | None, Parameter(max_length=26, description="Only of this conversion.")]
-Flagged = Annotated[bool | None, Parameter(description="Only odd ones, or only those that are not.")]
+OfOutcome = Annotated[Outcome | None, QueryParameter(description="Only with this outcome.")]
+OfReason = Annotated[RefusalReason | None, QueryParameter(description="Only refused for this reason.")]
+OfConversion = Annotated[str | None, QueryParameter(max_length=26, description="Only of this conversion.")]
+Flagged = Annotated[bool | None, QueryParameter(description="Only odd ones, or only those that are not.")]
 
 
 @get("/", sync_to_thread=True, summary="List notices")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from clickloop.macro import check, parse
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.offers import find_offer, offers_after
 from clickloop.store.ledger.setup import archive_offer, save_offer
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -83,11 +83,11 @@ class OfferView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-OfNetwork = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only offers of this network.")]
+OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only offers of this network.")]
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create an offer")
-def create_offer(context: Context, data: OfferCreation) -> OfferView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create an offer")
+def create_offer(context: Context, data: JSONBody[OfferCreation]) -> OfferView:
     """Creates an offer."""
     offer = _changed(Offer(name=data.name, url=data.url), data)
     with context.ledger.write() as tx:
@@ -119,8 +119,8 @@ def read_offer(context: Context, number: Id) -> OfferView:
         return _views(tx, [_offer(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change an offer")
-def change_offer(context: Context, number: Id, data: OfferUpdate) -> OfferView:
+@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change an offer")
+def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> OfferView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         view = _views(tx, [save_offer(tx, _changed(_offer(tx, number), data), context.clock())])[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from clickloop.campaign.fault import FaultCode
@@ -19,15 +19,15 @@ LARGEST_ID = 2**31 - 1
 T = TypeVar("T")
 U = TypeVar("U")
 
-Limit = Annotated[int, Parameter(ge=1, le=MOST_LIMIT, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MOST_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
-    str, Parameter(max_length=200, description="The next_cursor of the page before; without it the list begins.")
+    str, QueryParameter(max_length=200, description="The next_cursor of the page before; without it the list begins.")
 ]
-Id = Annotated[int, Parameter(ge=1, le=LARGEST_ID, description="Its number.")]
-ClickIdPath = Annotated[str, Parameter(max_length=200, description="Our click id, in any case.")]
-RecordIdPath = Annotated[str, Parameter(max_length=200, description="Its id, 26 letters and digits.")]
-KeyPath = Annotated[str, Parameter(max_length=200, description="Its key.")]
-Archived = Annotated[bool, Parameter(description="true: the archived ones instead of the live ones.")]
+Id = Annotated[int, PathParameter(ge=1, le=LARGEST_ID, description="Its number.")]
+ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click id, in any case.")]
+RecordIdPath = Annotated[str, PathParameter(max_length=200, description="Its id, 26 letters and digits.")]
+KeyPath = Annotated[str, PathParameter(max_length=200, description="Its key.")]
+Archived = Annotated[bool, QueryParameter(description="true: the archived ones instead of the live ones.")]
 
 
 class Page(msgspec.Struct, Generic[T]):

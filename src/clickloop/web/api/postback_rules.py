@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -28,7 +28,7 @@ from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.postback_rules import KeptRule, find_kept_rule, insert_rule, kept_rules_after, update_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -135,12 +135,12 @@ class RuleView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-OfSource = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
-OfCampaign = Annotated[int | None, Parameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
+OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")
-def create_rule(context: Context, data: RuleCreation) -> RuleView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")
+def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
     blank = Rule(
         rule_id=0,
@@ -181,8 +181,8 @@ def read_rule(context: Context, number: Id) -> RuleView:
         return _view(tx, _kept(tx, number))
 
 
-@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")
-def change_rule(context: Context, number: Id, data: RuleUpdate) -> RuleView:
+@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")
+def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
     with context.ledger.write() as tx:
         kept = _kept(tx, number)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.postback.owing import SkipReason
@@ -113,8 +113,8 @@ class PostbackStoryView(msgspec.Struct, kw_only=True):
     attempts: list[AttemptView]
 
 
-OfState = Annotated[State | None, Parameter(query="state", description="Only in this state.")]
-OfReason = Annotated[SkipReason | None, Parameter(description="Only skipped for this reason.")]
+OfState = Annotated[State | None, QueryParameter(name="state", description="Only in this state.")]
+OfReason = Annotated[SkipReason | None, QueryParameter(description="Only skipped for this reason.")]
 
 
 @get("/", sync_to_thread=True, summary="List postbacks")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.preset.preset import (
@@ -20,7 +20,7 @@ from clickloop.preset.preset import (
 from clickloop.web.api.paging import Cursor, KeyPath, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 
-Words = Annotated[str, Parameter(max_length=200, description="Only those whose name holds all these words.")]
+Words = Annotated[str, QueryParameter(max_length=200, description="Only those whose name holds all these words.")]
 PresetKey = Annotated[str, Meta(description="Give it as preset when creating.", examples=["propellerads"])]
 Macro = Annotated[str, Meta(description="The source's own macro.", examples=["{zoneid}"])]
 Document = Annotated[str, Meta(description="The document that the facts are from.")]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from clickloop.store.ledger.statuses import (
     unmapped_words,
     update_status,
 )
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.problem import invalid, not_found
@@ -102,8 +103,8 @@ def read_status(context: Context, key: KeyPath) -> StatusView:
         return _view(_status(tx, key))
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a status")
-def create_status(context: Context, data: StatusCreation) -> StatusView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a status")
+def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusView:
     """Creates a status after the last one."""
     words = given_or(data.words, [])
     with context.ledger.write() as tx:
@@ -124,8 +125,8 @@ def create_status(context: Context, data: StatusCreation) -> StatusView:
     return view
 
 
-@patch("/{key:str}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a status")
-def change_status(context: Context, key: KeyPath, data: StatusUpdate) -> StatusView:
+@patch("/{key:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a status")
+def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) -> StatusView:
     """Changes what is given. Conversions that are there already are counted as they were until their notices are run again."""
     with context.ledger.write() as tx:
         before = _status(tx, key)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, post
+from litestar.params import JSONBody
 from msgspec import Meta
 
 from clickloop.campaign.fault import InvalidInputError, text_faults
@@ -17,7 +18,7 @@ from clickloop.store.ledger.tokens import (
     secret_of,
     tokens_after,
 )
-from clickloop.web.api.body import JsonBody
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -50,8 +51,8 @@ class NewTokenView(TokenView, kw_only=True):
     secret: Annotated[str, Meta(description="Send it as Authorization: Bearer <secret>. It is never shown again.")]
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a token")
-def create_token(context: Context, data: TokenCreation) -> NewTokenView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a token")
+def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenView:
     """Creates a token; its secret is in this answer only."""
     faults = text_faults("name", data.name, 200, required=True)
     if faults:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
+from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -22,7 +23,7 @@ from clickloop.preset.preset import source_presets
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
-from clickloop.web.api.body import JsonBody, given_or
+from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
@@ -127,8 +128,8 @@ class SourceView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-@post("/", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")
-def create_source(context: Context, data: SourceCreation) -> SourceView:
+@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")
+def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceView:
     """Creates a traffic source, from a preset or from what is given."""
     preset = source_preset_of(data.preset) if data.preset else None
     preset_rows = rows_of_preset(preset) if preset else []
@@ -166,8 +167,8 @@ def read_source(context: Context, number: Id) -> SourceView:
         return views(tx, [_source(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=JsonBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")
-def change_source(context: Context, number: Id, data: SourceUpdate) -> SourceView:
+@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")
+def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) -> SourceView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         before = _source(tx, number)

@@ -1,0 +1,249 @@
+"""The core process: settles, delivers, serves the API. It wires everything, and is the only file that picks a store."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import msgspec
+import uvicorn
+import uvloop
+
+from clickloop.campaign.catalog import write_catalog
+from clickloop.click_id import ClickIds
+from clickloop.clock import HOUR_MS, wall_clock
+from clickloop.config import Settings
+from clickloop.log import Sparingly, log, take_library_logs
+from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.sending import Sender
+from clickloop.process import end_with_parent, stop_signal
+from clickloop.record_id import RecordIds
+from clickloop.running_core import CoreAddress, write_core_address
+from clickloop.settling import settle_facts, settle_notices
+from clickloop.store.click_settling import settle_clicks
+from clickloop.store.disk_reserve import DiskReserve
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import FactsInUseError
+from clickloop.store.journal.reader import JournalReader
+from clickloop.store.journal.segment import Damage
+from clickloop.store.ledger.catalog import read_catalog
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.supervisor import KEY_FILE
+from clickloop.tracking import Desk, deliver, look_again
+from clickloop.web.api.application import create_api
+from clickloop.web.api.context import ApiContext
+
+LEDGER_FILE = "ledger.sqlite"
+FACTS_FILE = "facts.duckdb"
+NOTICE_LOOK_SECONDS = 0.01
+CLICK_LOOK_SECONDS = 0.05
+HOUSEKEEPING_SECONDS = 30.0
+_STORE_WAIT_SECONDS = 20.0
+_FAILED_PAUSE_SECONDS = 1.0
+
+
+class Core:
+    """What the core process holds open."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, facts: DuckDbFacts) -> None:
+        folder = settings.folder()
+        self.settings = settings
+        self.folder = folder
+        self.ledger = ledger
+        self.facts = facts
+        self.click_ids = ClickIds((folder / KEY_FILE).read_bytes())
+        self.own_hosts = frozenset((settings.listen, urlsplit(settings.base_url()).netloc.lower()))
+        self.desk = Desk(ledger, facts, self.click_ids, RecordIds(), settings.currency)
+        self.sender = Sender(settings.attempt_seconds)
+        self.delivery = Delivery(
+            LedgerPostbacks(ledger),
+            self.sender.send,
+            limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+        )
+        self._publishing = threading.Lock()
+
+    def publish_catalog(self) -> None:
+        """Writes the catalog as the ledger has it now; edges take it within a tenth of a second."""
+        with self._publishing:
+            with self.ledger.read() as tx:
+                catalog = read_catalog(tx, tuple(sorted(self.own_hosts)))
+            write_catalog(self.folder, catalog)
+
+    def close(self) -> None:
+        """Closes the stores."""
+        self.facts.close()
+        self.ledger.close()
+
+
+@contextlib.contextmanager
+def open_core(settings: Settings) -> Iterator[Core]:
+    """Opens the stores, waiting a little for a core that was killed to let go of them. Raises LedgerError or FactsError."""
+    folder = settings.folder()
+    give_up = time.monotonic() + _STORE_WAIT_SECONDS
+    ledger = Ledger.open(folder / LEDGER_FILE)
+    while True:
+        try:
+            facts = DuckDbFacts.open(folder / FACTS_FILE, settings.facts_memory_mb)
+            break
+        except FactsInUseError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+    core = Core(settings, ledger, facts)
+    try:
+        yield core
+    finally:
+        core.close()
+
+
+class Worker(threading.Thread):
+    """Calls a step again and again until stopped, at once while it says that there is more, else after a pause.
+
+    A step that fails (a store is away, the disk is full) is told and tried again: nothing is lost, it stands in the journal.
+    """
+
+    def __init__(self, name: str, step: Callable[[], bool], pause_seconds: float) -> None:
+        super().__init__(name=name, daemon=True)
+        self._step = step
+        self._pause_seconds = pause_seconds
+        self._stopping = threading.Event()
+        self._failed = Sparingly(f"{name} failed and is tried again")
+
+    def run(self) -> None:
+        """Works until ``stop``, then until nothing more is waiting."""
+        while True:
+            stopping = self._stopping.is_set()
+            try:
+                more = self._step()
+            except Exception as fault:  # whatever it is: the work stands in the journal and must go on
+                self._failed(fault=f"{type(fault).__name__}: {fault}")
+                if stopping:
+                    return
+                self._stopping.wait(_FAILED_PAUSE_SECONDS)
+                continue
+            if more:
+                continue
+            if stopping:
+                return
+            self._stopping.wait(self._pause_seconds)
+
+    def stop(self) -> None:
+        """Asks ``run`` to do what is still waiting and return."""
+        self._stopping.set()
+
+
+def workers_of(core: Core) -> list[Worker]:
+    """What settles and keeps house beside the event loop."""
+    journal, settled = core.folder / "journal", core.folder / "settled"
+    click_reader = JournalReader(journal, settled)
+    notice_reader = JournalReader(journal, settled)
+    reserve = DiskReserve(core.folder / "reserve", core.settings.reserve_mb * 1024 * 1024)
+
+    def settle_the_clicks() -> bool:
+        batch = settle_clicks(click_reader, core.facts)
+        _tell(batch.damages)
+        return settle_facts(core.ledger, core.facts) > 0 or batch.more
+
+    def settle_the_notices() -> bool:
+        now_ms = wall_clock()
+        batch = settle_notices(notice_reader, core.desk, now_ms)
+        _tell(batch.damages)
+        looked_at = look_again(core.desk, now_ms)
+        if batch.results or looked_at:
+            core.delivery.wake()
+        return batch.more
+
+    def keep_house() -> bool:
+        reserve.ensure()
+        click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
+        return False
+
+    return [
+        Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
+        Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
+        Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+    ]
+
+
+def _tell(damages: tuple[Damage, ...]) -> None:
+    for damage in damages:
+        log("journal damaged", **msgspec.structs.asdict(damage))
+
+
+async def serve_core(core: Core, listening: socket.socket) -> None:
+    """Runs the core until SIGTERM: the API, delivery, and the workers."""
+    loop = asyncio.get_running_loop()
+    stopped = stop_signal(loop)
+    core.publish_catalog()
+    local_token = secrets.token_urlsafe(32)
+    server = _api_server(core, local_token)
+    workers = workers_of(core)
+    for worker in workers:
+        worker.start()
+    delivering = asyncio.create_task(deliver(core.delivery, core.sender))
+    serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
+    write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
+    log("core ready", api=f"http://{core.settings.panel_listen}")
+    waiting = asyncio.create_task(stopped.wait())
+    ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
+    for task in ended - {waiting}:
+        log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
+    server.should_exit = True
+    for worker in workers:
+        worker.stop()
+    for worker in workers:
+        await loop.run_in_executor(None, worker.join, 10.0)
+    core.delivery.stop()
+    await asyncio.wait({delivering, serving}, timeout=core.settings.attempt_seconds + 2)
+    log("core ended")
+
+
+def _api_server(core: Core, local_token: str) -> uvicorn.Server:
+    context = ApiContext(
+        ledger=core.ledger,
+        facts=core.facts,
+        click_ids=core.click_ids,
+        base_url=core.settings.base_url(),
+        currency=core.settings.currency,
+        own_hosts=core.own_hosts,
+        local_token=local_token,
+        on_setup_changed=core.publish_catalog,
+        on_postbacks_owed=core.delivery.wake,
+    )
+    config = uvicorn.Config(
+        create_api(context),
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=3,
+    )
+    return uvicorn.Server(config)
+
+
+def main(arguments: list[str]) -> int:
+    """``app SETTINGS FD``, as the supervisor starts it."""
+    end_with_parent()
+    take_library_logs()
+    settings = msgspec.json.decode(arguments[0], type=Settings)
+    listening = socket.socket(fileno=int(arguments[1]))
+    try:
+        with open_core(settings) as core:
+            uvloop.run(serve_core(core, listening))
+    except Exception as fault:
+        log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
