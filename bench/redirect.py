@@ -10,8 +10,8 @@ import msgspec
 
 from bench.machine import Load, Nginx, cpu_seconds, free_port, resident_mb, run_wrk, two_cores, wait_for
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare, write_catalog
+from clickloop.click_id import KEY_FILE
 from clickloop.config import Settings
-from clickloop.supervisor import KEY_FILE
 
 SECONDS = 6
 ROUNDS = 3

@@ -41,7 +41,7 @@ from clickloop.store.ledger.statuses import (
     update_status,
 )
 from clickloop.store.ledger.tables import conversions, networks, notices, offers
-from clickloop.tracking import Desk, convert, look_again, rerun, take_notices
+from clickloop.tracking.notices import Desk, convert, look_again, rerun, take_notices
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 

@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 
 from clickloop.campaign.catalog import write_catalog
-from clickloop.click_id import ClickIds
+from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import HOUR_MS, wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log, take_library_logs
@@ -24,7 +24,6 @@ from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
-from clickloop.settling import settle_facts, settle_notices
 from clickloop.store.click_settling import settle_clicks
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -34,8 +33,9 @@ from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.supervisor import KEY_FILE
-from clickloop.tracking import Desk, deliver, look_again
+from clickloop.tracking.deliver import deliver
+from clickloop.tracking.notices import Desk, look_again
+from clickloop.tracking.settle import settle_facts, settle_notices
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 

@@ -14,6 +14,8 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.record_id import ALPHABET, base32_tail, base32_time
 
 LENGTH = 26
+KEY_FILE = "click_id.key"
+"""In the data folder. Losing it makes all earlier click ids unreadable: it belongs in every backup."""
 KEY_BYTES = 32
 _TAG_BYTES = 3
 _POOL_BYTES = 7 * 512

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.click_id import KEY_BYTES
+from clickloop.click_id import KEY_BYTES, KEY_FILE
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
 
-KEY_FILE = "click_id.key"
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
 _BIND_SECONDS = 15.0
@@ -138,7 +137,7 @@ def take_folder(folder: Path) -> int:
 
 
 def _make_key(path: Path) -> None:
-    """Draws the secret key of click ids at the first start. Losing it makes all earlier click ids unreadable: it is in every backup."""
+    """Draws the secret key of click ids at the first start."""
     if path.exists():
         return
     fresh = path.with_suffix(".new")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from clickloop.conversion.status import CountsAs, Status
-from clickloop.deciding import owe_postbacks
+from clickloop.tracking.deciding import owe_postbacks
 from clickloop.money import Money
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import Conditions, RequestTemplate, Trigger

@@ -165,12 +165,6 @@ def test_a_missing_first_segment_is_told_and_settled_ones_are_not_missed_after_a
     assert [damage.file for damage in reader.missing()] == [str(lost)]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_segment_without_permission_is_unreadable(journal: Journal) -> None:
-    journal.write().chmod(0)
-    assert kinds(journal.only().damages) == [DamageKind.UNREADABLE]
-
-
 def test_an_unreadable_segment_stays_is_told_once_and_tried_again_after_a_minute(journal: Journal) -> None:
     path = journal.write()
     data = path.read_bytes()

@@ -151,7 +151,7 @@ def test_a_hundred_waiters_share_a_few_syncs_and_all_are_woken(tmp_path: Path) -
 
 
 def test_waiters_of_a_failed_sync_are_told(tmp_path: Path) -> None:
-    async def scenario() -> list[BaseException | None]:
+    async def scenario() -> tuple[BaseException | None, ...]:
         writer = a_writer(tmp_path)
         commit = GroupCommit(writer)
         position = writer.append(b'{"a":1}')

@@ -1,11 +1,18 @@
 """Who gets in, what every answer carries, and how every error looks."""
 
+import dataclasses
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from litestar.testing import TestClient
+
+from clickloop.click.click import Click
+from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.web.api.application import create_api
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -153,9 +160,20 @@ def test_every_faulty_field_is_named_at_once(instance: "Instance") -> None:
     }
 
 
+class BrokenFacts:
+    """Facts whose disk is gone."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        raise FactsError("the disk under /very/secret is gone")
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        raise FactsError("the disk under /very/secret is gone")
+
+
 def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
-    instance.facts.close()
-    answer = instance.api.get("/api/v1/clicks")
+    broken = dataclasses.replace(instance.context, facts=BrokenFacts())
+    with TestClient(create_api(broken), raise_server_exceptions=False) as api:
+        answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert answer.status_code == 500
     assert answer.json() == {
         "title": "Internal Server Error",

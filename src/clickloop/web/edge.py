@@ -12,7 +12,7 @@ from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Door
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
-from clickloop.taking import Arrival, Edge, Stored, take_click, take_notice
+from clickloop.tracking.take import Arrival, Edge, Stored, take_click, take_notice
 from clickloop.web.http import Answer, Request, plain_answer
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")

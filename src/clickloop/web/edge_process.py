@@ -17,7 +17,7 @@ from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.click.geo import open_geo_base
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
-from clickloop.click_id import ClickIds
+from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log
@@ -27,8 +27,7 @@ from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
-from clickloop.supervisor import KEY_FILE
-from clickloop.taking import Edge
+from clickloop.tracking.take import Edge
 from clickloop.web.edge import EdgeDoors, Health
 from clickloop.web.http import Connections, Limits
 

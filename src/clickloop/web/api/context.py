@@ -13,7 +13,7 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking import Desk
+from clickloop.tracking.notices import Desk
 
 
 class Facts(Protocol):

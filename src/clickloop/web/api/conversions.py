@@ -19,7 +19,7 @@ from clickloop.store.ledger.conversions import (
     find_conversion,
 )
 from clickloop.store.ledger.notices import Outcome
-from clickloop.tracking import NoticeResult, convert
+from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.log_words import (

@@ -10,7 +10,7 @@ from msgspec import Meta
 from clickloop.conversion.notice import Door, RefusalReason
 from clickloop.report.masking import masked_text
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
-from clickloop.tracking import rerun
+from clickloop.tracking.notices import rerun
 from clickloop.web.api.context import Context
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor

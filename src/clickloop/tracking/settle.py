@@ -11,7 +11,7 @@ from clickloop.store.journal.segment import Damage, SegmentContents
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
-from clickloop.tracking import Desk, NoticeResult, take_notices
+from clickloop.tracking.notices import Desk, NoticeResult, take_notices
 
 NOTICES_STREAM = "notices"
 BATCH_SEGMENTS = 64

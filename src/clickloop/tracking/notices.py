@@ -1,4 +1,4 @@
-"""The loop as named steps: read this first. Take notices, owe postbacks; each promise is one visible transaction."""
+"""Taking notices in: what is registered, and the postbacks it owes, are one visible transaction."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeVar
@@ -11,10 +11,6 @@ from clickloop.click_id import ClickIds
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
-from clickloop.deciding import owe_postbacks
-from clickloop.postback.delivery import Delivery
-from clickloop.postback.sending import Sender
-from clickloop.registering import Reading, Registered, read, register
 from clickloop.report.fact import facts_of_change
 from clickloop.store.ledger.conversions import clicks_of_conversions, conversions_of_ids
 from clickloop.store.ledger.ledger import Ledger
@@ -27,6 +23,8 @@ from clickloop.store.ledger.notices import (
 )
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.segments import insert_settled, settled_among
+from clickloop.tracking.deciding import owe_postbacks
+from clickloop.tracking.registering import Reading, Registered, read, register
 
 BATCH = 500
 """Notices in one transaction: it ends within a fraction of a second, so that nobody else waits long for the ledger."""
@@ -124,12 +122,6 @@ def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResu
 def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str = "") -> NoticeResult:
     """Registers a conversion that was stated by hand, over the API or in a file. The ledger's commit is its durability."""
     return take_notices(desk, [raw_notice_of(given, door, desk.new_id(), now_ms, ip)], now_ms)[0]
-
-
-async def deliver(delivery: Delivery, sender: Sender) -> None:
-    """Sends what is owed until ``delivery.stop()``; wake it when something is owed. Promise 4: what is not final is looked at again."""
-    async with sender:
-        await delivery.run()
 
 
 def _take_again(

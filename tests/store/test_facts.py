@@ -1,0 +1,350 @@
+"""What every store of facts must do. Each implementation is a parameter of ``facts``; DuckDB's own files are tested below."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clickloop import octets
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.record_id import RecordIds, base32_tail, base32_time
+from clickloop.report.fact import ConversionFact
+from clickloop.store.click_settling import settle_clicks
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import (
+    ClicksQuery,
+    Facts,
+    FactsDamagedError,
+    FactsInUseError,
+    SegmentRefusedError,
+    StatusCount,
+)
+from clickloop.store.journal.reader import JournalReader
+from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
+from clickloop.store.journal.writer import JournalWriter
+
+OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
+NOON = 1_760_000_000_000
+
+
+class Store:
+    """A store of facts in a folder, which can be opened again, and segments to load into it."""
+
+    def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
+        self.folder = folder
+        self._opener = opener
+        self.facts = opener(folder)
+        self._number = 0
+
+    def reopen(self) -> None:
+        self.facts.close()
+        self.facts = self._opener(self.folder)
+
+    def segment(self, *records: bytes) -> SegmentContents:
+        """A segment of these records, on disk."""
+        self._number += 1
+        path = self.folder / f"{self._number:08d}.ndjson"
+        path.write_bytes(sealed(self._number, [record[:-1] + b',"crc":1}' for record in records]))
+        segment = Segment(path, "clicks", "writer", self._number, path.stat().st_size)
+        return SegmentContents(segment, len(records))
+
+    def load(self, *clicks: Click) -> int:
+        return self.facts.load_clicks([self.segment(*map(msgspec.json.encode, clicks))])
+
+
+@pytest.fixture(params=list(OPENERS))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path, OPENERS[request.param])
+    yield opened
+    opened.facts.close()
+
+
+_ids = ClickIds(b"k" * 32)
+
+
+def a_click(at: int = NOON, **fields: object) -> Click:
+    given_fields = {"click_id": _ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields
+    return msgspec.convert(given_fields, Click)
+
+
+def a_fact(click: Click, conversions: int = 1, **fields: object) -> ConversionFact:
+    known = {
+        "conversion_id": "c1",
+        "at": NOON,
+        "recorded_at": NOON,
+        "status_key": "sale",
+        "currency": "USD",
+        "conversions": conversions,
+    }
+    return msgspec.convert(msgspec.to_builtins(known | {"click": click} | fields), ConversionFact)
+
+
+def test_a_loaded_click_is_found_with_every_field(store: Store) -> None:
+    values = {str: "x", int: 7, bool: True}
+    click = a_click(
+        **{
+            field.name: values[field.type]
+            for field in msgspec.structs.fields(Click)
+            if field.name not in ("click_id", "at")
+        }
+    )
+    store.load(click)
+    assert store.facts.find_clicks([click.click_id]) == {click.click_id: click}
+
+
+def test_a_click_of_defaults_is_found_with_its_defaults(store: Store) -> None:
+    click = a_click()
+    store.load(click)
+    assert store.facts.find_clicks([click.click_id]) == {click.click_id: click}
+
+
+def test_absent_ids_are_absent(store: Store) -> None:
+    store.load(a_click())
+    assert store.facts.find_clicks([RecordIds()()]) == {}
+    assert store.facts.find_clicks([]) == {}
+
+
+def test_many_clicks_are_found_at_once(store: Store) -> None:
+    clicks = [a_click(NOON + number) for number in range(300)]
+    store.load(*clicks)
+    wanted = clicks[::3]
+    assert store.facts.find_clicks([click.click_id for click in wanted]) == {click.click_id: click for click in wanted}
+
+
+def test_a_segment_is_loaded_once_even_when_it_is_given_twice_and_after_reopening(store: Store) -> None:
+    contents = store.segment(msgspec.json.encode(a_click()))
+    assert store.facts.load_clicks([contents, contents]) == 1
+    assert store.facts.load_clicks([contents]) == 0
+    store.reopen()
+    assert store.facts.load_clicks([contents]) == 0
+    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 1
+
+
+def test_a_forgotten_segment_stays_loaded_once(store: Store) -> None:
+    contents = store.segment(msgspec.json.encode(a_click()))
+    store.facts.load_clicks([contents])
+    store.facts.forget_segments([contents.segment.name])
+    store.load(a_click())
+    store.reopen()
+    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 2
+
+
+def test_several_segments_and_an_empty_one_are_loaded_together(store: Store) -> None:
+    segments = [
+        store.segment(msgspec.json.encode(a_click())),
+        store.segment(),
+        store.segment(*[msgspec.json.encode(a_click())] * 1),
+    ]
+    assert store.facts.load_clicks(segments) == 2
+    assert store.facts.load_clicks([]) == 0
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b'{"at":1}',
+        b'{"click_id":"x","at":"noon","campaign_id":1,"source_id":1}',
+        b'{"click_id":"x","at":99999999999999999999,"campaign_id":1,"source_id":1}',
+        b'{"click_id":"x","at":1,"campaign_id":1,"source_id":1',
+        b'{"click_id":"x","at":1,"campaign_id":1,"source_id":1,"v1":"\xff"}',
+    ],
+)
+def test_a_record_that_is_no_click_is_refused_with_its_segment_and_nothing_of_it_is_loaded(
+    store: Store, record: bytes
+) -> None:
+    good = store.segment(msgspec.json.encode(a_click()))
+    bad = store.segment(msgspec.json.encode(a_click()), record)
+    with pytest.raises(SegmentRefusedError) as refusal:
+        store.facts.load_clicks([good, bad])
+    assert (refusal.value.segment_name, refusal.value.loaded) == (bad.segment.name, 1)
+    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 1
+    assert not store.facts.accepts_click(record)
+
+
+def test_a_click_is_accepted(store: Store) -> None:
+    assert store.facts.accepts_click(msgspec.json.encode(a_click(v1='"\U0010ff00')))
+
+
+def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(store: Store) -> None:
+    clicks = [a_click(NOON + number // 3) for number in range(20)]
+    store.load(*clicks[10:])
+    store.load(*clicks[:10])
+    seen: list[Click] = []
+    while page := store.facts.clicks_page(ClicksQuery(before_click_id=seen[-1].click_id if seen else ""), 7):
+        seen += page
+    assert seen == clicks[::-1]
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        (ClicksQuery(campaign_id=2), [3, 2]),
+        (ClicksQuery(source_id=9), [3]),
+        (ClicksQuery(external_id="a b"), [1]),
+        (ClicksQuery(external_id=""), [3, 2, 0]),
+        (ClicksQuery(from_at=NOON + 1, until_at=NOON + 3), [2, 1]),
+        (ClicksQuery(campaign_id=2, source_id=2), [2]),
+    ],
+)
+def test_pages_are_narrowed(store: Store, query: ClicksQuery, numbers: list[int]) -> None:
+    clicks = [
+        a_click(NOON),
+        a_click(NOON + 1, external_id="a b"),
+        a_click(NOON + 2, campaign_id=2),
+        a_click(NOON + 3, campaign_id=2, source_id=9),
+    ]
+    store.load(*clicks)
+    assert store.facts.clicks_page(query, 10) == [clicks[number] for number in numbers]
+
+
+def test_a_click_whose_id_is_ahead_of_its_moment_is_found(store: Store) -> None:
+    click = msgspec.structs.replace(a_click(NOON), click_id=base32_time(NOON + 3_600_000) + base32_tail(5))
+    store.load(click)
+    assert store.facts.find_clicks([click.click_id]) == {click.click_id: click}
+
+
+def test_screened_clicks_are_recorded_and_not_counted(store: Store) -> None:
+    store.load(
+        a_click(cost_micros=5, cost_currency="USD"), a_click(cost_micros=2, cost_currency="USD", screening="prefetch")
+    )
+    (totals,) = store.facts.totals()
+    assert (totals.clicks, totals.clicks_recorded, totals.cost_micros, totals.currency) == (1, 2, 7, "USD")
+
+
+def test_totals_add_corrections_up(store: Store) -> None:
+    click = a_click(cost_micros=5, cost_currency="USD")
+    store.load(click)
+    facts = [
+        a_fact(click, +1, revenue_micros=30),
+        a_fact(click, -1, revenue_micros=-30),
+        a_fact(click, +1, status_key="hold", pending_micros=40),
+        a_fact(click, +1, status_key="rejected", currency="EUR", rejected_micros=1),
+    ]
+    assert store.facts.load_facts(list(enumerate(map(msgspec.json.encode, facts), 1))) == 4
+    euro, dollar = store.facts.totals()
+    assert (euro.currency, euro.rejected_micros, euro.clicks, euro.conversions) == (
+        "EUR",
+        1,
+        0,
+        (StatusCount("rejected", 1),),
+    )
+    assert (dollar.revenue_micros, dollar.pending_micros, dollar.clicks, dollar.cost_micros) == (0, 40, 1, 5)
+    assert dollar.conversions == (StatusCount("hold", 1),)
+
+
+def test_totals_of_a_period_leave_out_its_end(store: Store) -> None:
+    store.load(a_click(NOON), a_click(NOON + 10))
+    assert [totals.clicks for totals in store.facts.totals(NOON, NOON + 10)] == [1]
+
+
+def test_conversion_facts_are_no_clicks(store: Store) -> None:
+    click = a_click()
+    store.facts.load_facts([(1, msgspec.json.encode(a_fact(click)))])
+    assert store.facts.find_clicks([click.click_id]) == {}
+    assert store.facts.clicks_page(ClicksQuery(), 10) == []
+
+
+def test_outbox_rows_are_taken_once_and_the_last_id_is_remembered(store: Store) -> None:
+    rows = [(number, msgspec.json.encode(a_fact(a_click()))) for number in (3, 4, 7)]
+    assert store.facts.last_outbox_id() == 0
+    assert store.facts.load_facts(rows[:2]) == 2
+    store.reopen()
+    assert store.facts.load_facts(rows) == 1
+    assert store.facts.load_facts(rows) == 0
+    assert store.facts.last_outbox_id() == 7
+    assert store.facts.totals()[0].conversions == (StatusCount("sale", 3),)
+
+
+_TEXTS = [field.name for field in msgspec.structs.fields(Click) if field.type is str and field.name != "click_id"]
+
+
+@pytest.mark.parametrize("opener", OPENERS.values(), ids=OPENERS)
+def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
+    opener: Callable[[Path], Facts], tmp_path: Path
+) -> None:
+    root = tmp_path / "journal"
+    facts = opener(tmp_path)
+    reader = JournalReader(root, tmp_path / "settled")
+    writer = JournalWriter.open(root, "clicks", "edge-0")
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        st.lists(st.dictionaries(st.sampled_from(_TEXTS), st.binary(max_size=300), max_size=8), min_size=1, max_size=4)
+    )
+    def check(values: list[dict[str, bytes]]) -> None:
+        clicks = [a_click(**{name: octets.text_of(value) for name, value in fields.items()}) for fields in values]
+        for click in clicks:
+            writer.append(msgspec.json.encode(click))
+        writer.close_segment()
+        assert settle_clicks(reader, facts).clicks == len(clicks)
+        found = facts.find_clicks([click.click_id for click in clicks])
+        assert [found[click.click_id] for click in clicks] == clicks
+        for click, fields in zip(clicks, values, strict=True):
+            assert all(
+                octets.octets_of(getattr(found[click.click_id], name)) == value for name, value in fields.items()
+            )
+
+    check()
+    writer.close()
+    facts.close()
+
+
+def test_settling_cuts_out_what_is_no_click_and_goes_on(store: Store) -> None:
+    root = store.folder / "journal"
+    writer = JournalWriter.open(root, "clicks", "edge-0")
+    clicks = [a_click() for _ in range(3)]
+    for record in (msgspec.json.encode(clicks[0]), b'{"at":"no"}', msgspec.json.encode(clicks[1])):
+        writer.append(record)
+    writer.close_segment()
+    writer.append(msgspec.json.encode(clicks[2]))
+    writer.close()
+    reader = JournalReader(root, store.folder / "settled")
+    batch = settle_clicks(reader, store.facts)
+    assert (batch.clicks, batch.segments, [damage.kind for damage in batch.damages]) == (3, 2, [DamageKind.UNREADABLE])
+    assert settle_clicks(reader, store.facts).segments == 0
+    assert set(store.facts.find_clicks([click.click_id for click in clicks])) == {click.click_id for click in clicks}
+
+
+def test_a_duckdb_file_that_is_no_database_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "facts.duckdb"
+    path.write_bytes(b"not a database" * 1_000)
+    with pytest.raises(FactsDamagedError, match="backup"):
+        DuckDbFacts.open(path)
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.1, 0.5, 0.9])
+def test_a_truncated_duckdb_file_is_told(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "facts.duckdb"
+    store = Store(tmp_path, lambda folder: DuckDbFacts.open(path))
+    store.load(*[a_click(target=RecordIds()() * 20) for _ in range(5_000)])
+    store.facts.close()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(FactsDamagedError):
+        DuckDbFacts.open(path)
+
+
+def test_a_second_process_on_one_duckdb_file_is_refused(tmp_path: Path) -> None:
+    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    code = (
+        "import sys, pathlib, clickloop.store.facts.duckdb as store; store.DuckDbFacts.open(pathlib.Path(sys.argv[1]))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "facts.duckdb")], capture_output=True, text=True, check=False
+    )
+    assert FactsInUseError.__name__ in told.stderr
+    facts.close()
+
+
+def test_a_folder_with_pattern_characters_in_its_name_is_no_pattern(tmp_path: Path) -> None:
+    folder = tmp_path / "we[i]rd*d?ir"
+    folder.mkdir()
+    store = Store(folder, OPENERS["duckdb"])
+    assert store.load(a_click()) == 1
+    store.facts.close()
