@@ -51,7 +51,17 @@ class EdgeProcess:
         listening = socket.create_server(("127.0.0.1", self.port), backlog=1024)
         settings = msgspec.json.encode(Settings(data=str(folder))).decode()
         number = str(listening.fileno())
-        command = ["taskset", "-c", str(core), sys.executable, "-m", "clickloop.web.edge_process", settings, "1", number]
+        command = [
+            "taskset",
+            "-c",
+            str(core),
+            sys.executable,
+            "-m",
+            "clickloop.web.edge_process",
+            settings,
+            "1",
+            number,
+        ]
         self._process = subprocess.Popen(command, pass_fds=(listening.fileno(),), stderr=subprocess.DEVNULL)
         listening.close()
         wait_for(self.port)
@@ -78,12 +88,17 @@ def _measure(name: str, pid: int, port: int, path: str) -> tuple[Load, float]:
 def main() -> list[str]:
     """Result lines in Markdown."""
     server_core, _ = two_cores()
-    lines = ["| server | requests/s | p50 ms | p99 ms | CPU µs per request | ratio |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| server | requests/s | p50 ms | p99 ms | CPU µs per request | ratio |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     ratios = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for number in range(ROUNDS):
-            nginx = Nginx(folder / f"nginx{number}", server_core, "location / { return 302 https://offers.example.net/land; }")
+            nginx = Nginx(
+                folder / f"nginx{number}", server_core, "location / { return 302 https://offers.example.net/land; }"
+            )
             reference, nginx_spent = _measure("nginx", nginx.pid, nginx.port, "/c/Ab12Cd")
             nginx.stop()
             edge = EdgeProcess(folder / f"edge{number}", server_core)
@@ -91,7 +106,10 @@ def main() -> list[str]:
             resident = resident_mb(edge.pid)
             edge.stop()
             ratios.append(spent / nginx_spent)
-            for name, told, cpu in (("nginx, logged 302", reference, nginx_spent), ("edge, recorded click", load, spent)):
+            for name, told, cpu in (
+                ("nginx, logged 302", reference, nginx_spent),
+                ("edge, recorded click", load, spent),
+            ):
                 lines.append(
                     f"| {name} | {told.per_second:,.0f} | {told.p50_ms:.2f} | {told.p99_ms:.2f} | {cpu:.1f} | {cpu / nginx_spent:.2f} |"
                 )

@@ -44,13 +44,13 @@ def serve(
     edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
-    from clickloop.config import SettingFault, read_settings
-    from clickloop.supervisor import CannotStart, supervise
+    from clickloop.config import SettingError, read_settings
+    from clickloop.supervisor import CannotStartError, supervise
 
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
         supervise(read_settings(os.environ, data=str(data), **given))
-    except (SettingFault, CannotStart) as fault:
+    except (SettingError, CannotStartError) as fault:
         raise _stop(str(fault), UNUSABLE) from None
 
 

@@ -76,12 +76,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.public_url or f"http://{self.listen}").rstrip("/")
 
 
-class SettingFault(Exception):
+class SettingError(Exception):
     """A setting has a value that cannot be used; the text names it, what was expected and what to do."""
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Settings from defaults, then the environment, then what was ``given`` and is not None. Raises SettingFault."""
+    """Settings from defaults, then the environment, then what was ``given`` and is not None. Raises SettingError."""
     values: dict[str, Any] = {}
     for field in Settings.__struct_fields__:
         text = environment.get(f"CLICKLOOP_{field.upper()}")
@@ -91,7 +91,7 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as fault:
-        raise SettingFault(
+        raise SettingError(
             f"A setting cannot be read: {fault}. Correct CLICKLOOP_… or the option of that name."
         ) from fault
     _check(settings)
@@ -103,23 +103,23 @@ def _check(settings: Settings) -> None:
         listen_address(getattr(settings, name), name)
     proxy_networks(settings.trusted_proxies)
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
-        raise SettingFault(f"public_url is {settings.public_url!r}, expected http://… or https://…")
+        raise SettingError(f"public_url is {settings.public_url!r}, expected http://… or https://…")
 
 
 def listen_address(text: str, name: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[v6]:port``. Raises SettingFault naming the setting."""
+    """Host and port of ``host:port`` or ``[v6]:port``. Raises SettingError naming the setting."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise SettingFault(f"{name} is {text!r}, expected host:port such as 127.0.0.1:8080")
+        raise SettingError(f"{name} is {text!r}, expected host:port such as 127.0.0.1:8080")
     return host.strip("[]"), int(port)
 
 
 def proxy_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks named in a comma-separated list of CIDR texts. Raises SettingFault."""
+    """The networks named in a comma-separated list of CIDR texts. Raises SettingError."""
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as fault:
-        raise SettingFault(f"trusted_proxies: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
+        raise SettingError(f"trusted_proxies: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
 
 
 def settings_reference() -> str:

@@ -26,7 +26,7 @@ _BIND_SECONDS = 15.0
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
-class CannotStart(Exception):
+class CannotStartError(Exception):
     """The tracker cannot start; the text says what was found and what to do."""
 
 
@@ -55,7 +55,7 @@ class Child:
             self._process = None
             self._start_at = now + pause
         if now >= self._start_at:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
                 self._command, pass_fds=self._fds, stdin=subprocess.DEVNULL, start_new_session=True
             )
             self._started = now
@@ -78,7 +78,7 @@ class Child:
 
 
 def supervise(settings: Settings) -> None:
-    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStart."""
+    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError."""
     folder = settings.folder()
     lock = take_folder(folder)
     stopping: list[int] = []
@@ -114,21 +114,22 @@ def supervise(settings: Settings) -> None:
 
 
 def take_folder(folder: Path) -> int:
-    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStart when another server has it."""
+    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it."""
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as fault:
-        raise CannotStart(
+        raise CannotStartError(
             f"The data folder {folder} cannot be used: {fault}. Name another with --data or correct its rights."
         ) from fault
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
         holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-        raise CannotStart(
-            f"The data folder {folder} is in use by another server (process {holder or 'unknown'}). Stop that one, or name another folder with --data."
+        raise CannotStartError(
+            f"The data folder {folder} is in use by another server (process {holder or 'unknown'}). "
+            "Stop that one, or name another folder with --data."
         ) from fault
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -164,7 +165,7 @@ def _listen(text: str, name: str) -> socket.socket:
         except OSError as fault:
             listening.close()
             if time.monotonic() > give_up:
-                raise CannotStart(
+                raise CannotStartError(
                     f"{name} {text} cannot be used: {fault}. Stop what uses it, or set another address."
                 ) from fault
             time.sleep(0.2)

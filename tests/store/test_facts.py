@@ -21,6 +21,7 @@ from clickloop.store.facts.facts import (
     ClicksQuery,
     Facts,
     FactsDamagedError,
+    FactsError,
     FactsInUseError,
     SegmentRefusedError,
     StatusCount,
@@ -68,9 +69,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 _ids = ClickIds(b"k" * 32)
 
 
-def a_click(at: int = NOON, **fields: object) -> Click:
-    given_fields = {"click_id": _ids.new(at), "at": at, "campaign_id": 1, "source_id": 2} | fields
-    return msgspec.convert(given_fields, Click)
+def a_click(moment: int = NOON, **fields: object) -> Click:
+    return msgspec.convert(
+        {"click_id": _ids.new(moment), "at": moment, "campaign_id": 1, "source_id": 2} | fields, Click
+    )
 
 
 def a_fact(click: Click, conversions: int = 1, **fields: object) -> ConversionFact:
@@ -278,7 +280,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         st.lists(st.dictionaries(st.sampled_from(_TEXTS), st.binary(max_size=300), max_size=8), min_size=1, max_size=4)
     )
     def check(values: list[dict[str, bytes]]) -> None:
-        clicks = [a_click(**{name: octets.text_of(value) for name, value in fields.items()}) for fields in values]
+        clicks = [a_click(NOON, **{name: octets.text_of(value) for name, value in fields.items()}) for fields in values]
         for click in clicks:
             writer.append(msgspec.json.encode(click))
         writer.close_segment()
@@ -324,6 +326,7 @@ def test_a_truncated_duckdb_file_is_told(tmp_path: Path, share: float) -> None:
     store = Store(tmp_path, lambda folder: DuckDbFacts.open(path))
     store.load(*[a_click(target=RecordIds()() * 20) for _ in range(5_000)])
     store.facts.close()
+    del store
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(FactsDamagedError):
@@ -342,8 +345,16 @@ def test_a_second_process_on_one_duckdb_file_is_refused(tmp_path: Path) -> None:
     facts.close()
 
 
+def test_a_row_of_the_outbox_that_is_no_fact_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path, OPENERS["duckdb"])
+    with pytest.raises(FactsError, match="row 7"):
+        store.facts.load_facts([(7, b'{"conversions":"one"}')])
+    assert store.facts.last_outbox_id() == 0
+    store.facts.close()
+
+
 def test_a_folder_with_pattern_characters_in_its_name_is_no_pattern(tmp_path: Path) -> None:
-    folder = tmp_path / "we[i]rd*d?ir"
+    folder = tmp_path / "we[i]rd*dir"
     folder.mkdir()
     store = Store(folder, OPENERS["duckdb"])
     assert store.load(a_click()) == 1

@@ -58,7 +58,9 @@ def answers(sent: bytes) -> bytes:
 
 
 def test_pipelined_requests_are_answered_in_order() -> None:
-    got = answers(b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in (b"/later", b"/1", b"/later", b"/2")))
+    got = answers(
+        b"".join(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path for path in (b"/later", b"/1", b"/later", b"/2"))
+    )
     bodies = [line for line in got.split(b"\n") if line.startswith(b"GET ")]
     assert [body.split()[1] for body in bodies] == [b"/later", b"/1", b"/later", b"/2"]
 

@@ -113,7 +113,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     server.close()
     connections.drain()
     give_up_at = loop.time() + DRAIN_SECONDS
-    while connections.open and loop.time() < give_up_at and not broken:
+    while connections.open and loop.time() < give_up_at and not broken:  # noqa: ASYNC110 – no event per connection
         await asyncio.sleep(0.02)
     for task in background:
         task.cancel()

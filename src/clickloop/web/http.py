@@ -101,15 +101,13 @@ def plain_answer(
 ) -> bytes:
     """A short answer of text. ``headers``: further whole header lines."""
     body = text.encode()
-    return (
-        b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n%scontent-length: %d\r\n%s\r\n%s"
-        % (
-            status,
-            REASONS[status],
-            kind,
+    return b"".join(
+        (
+            b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\n" % (status, REASONS[status], kind),
+            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n",
             headers,
-            len(body),
-            b"" if keep_alive else b"connection: close\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
             body,
         )
     )

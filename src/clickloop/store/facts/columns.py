@@ -54,7 +54,7 @@ def click_structure() -> str:
 
 
 def fact_structure() -> str:
-    """A ``ConversionFact`` as the structure argument of ``from_json_strict``."""
+    """A ``ConversionFact`` as the structure argument of ``from_json``."""
     click = ",".join(f'"{field.name}":"{field.sql_type}"' for field in CLICK_FIELDS)
     texts = ",".join(f'"{name}":"VARCHAR"' for name in ("conversion_id", "txid", "status_key", "currency"))
     numbers = ("at", "recorded_at", "conversions", "revenue_micros", "pending_micros", "rejected_micros")
@@ -89,5 +89,5 @@ def insert_of_facts() -> str:
         f"SELECT {values}, 'conversion', fact.click.click_id, fact.\"at\", fact.recorded_at, fact.conversion_id, "
         "coalesce(fact.txid, ''), fact.status_key, coalesce(fact.currency, ''), fact.conversions, "
         "coalesce(fact.revenue_micros, 0), coalesce(fact.pending_micros, 0), coalesce(fact.rejected_micros, 0) "
-        f"FROM (SELECT from_json_strict(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact)"
+        f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact)"
     )

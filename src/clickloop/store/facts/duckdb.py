@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.columns import (
     ALL_COLUMNS,
     CLICK_FIELDS,
@@ -47,7 +48,7 @@ _INSERT_CLICKS = insert_of_clicks()
 _INSERT_FACTS = insert_of_facts()
 _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
-_CLICK_STRUCTURE = click_structure().replace("'", '"')
+_READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
 class DuckDbFacts:
@@ -78,8 +79,13 @@ class DuckDbFacts:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
+        if "?" in str(path):
+            raise FactsError(
+                f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
+            )
         try:
             database = duckdb.connect(str(path), config=config)
+            _refuse_truncated(path, database)
             _create_tables(database)
         except duckdb.Error as error:
             raise _opening_error(path, error) from error
@@ -108,20 +114,19 @@ class DuckDbFacts:
         if len(line) >= MAX_LINE_OCTETS:
             return False
         try:
-            click_id = msgspec.json.decode(line, type=Click).click_id
-            query = f"SELECT from_json_strict($line, '{_CLICK_STRUCTURE}').click_id"
+            click = msgspec.json.decode(line, type=Click)
             with self._reading() as reader:
-                found = reader.execute(query, {"line": line.decode()}).fetchone()
+                row = reader.execute(_READ_CLICK, {"line": line.decode()}).fetchone()
+            return row is not None and row[0] is not None and _click_of(row) == click
         except (msgspec.DecodeError, UnicodeDecodeError, *_REFUSALS):
             return False
-        return found is not None and found[0] == click_id
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
         """Adds those rows whose outbox id is above the last one taken, and remembers the new last one in the same transaction."""
         with self._writing, _plain_errors():
             with self._transaction() as writer:
                 taken = _last_outbox_id(writer)
-                lines = [line.decode() for outbox_id, line in rows if outbox_id > taken]
+                lines = [_fact_line(outbox_id, line) for outbox_id, line in rows if outbox_id > taken]
                 if not lines:
                     return 0
                 writer.execute(_INSERT_FACTS, {"lines": lines})
@@ -335,7 +340,7 @@ def _click_of(row: tuple[object, ...]) -> Click:
 
 def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
     """What is wrong and what to do."""
-    if "lock" in str(error).lower():
+    if "could not set lock" in str(error).lower():
         return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
     if isinstance(
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
@@ -345,6 +350,23 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
             f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
         )
     return FactsError(f"{path} could not be opened: {error}")
+
+
+def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    """The engine notices a missing end only when it reads it; its own count of blocks tells at once."""
+    row = database.execute("SELECT total_blocks * block_size FROM pragma_database_size()").fetchone()
+    octets, found = int(row[0]) if row else 0, path.stat().st_size
+    if found < octets:
+        raise duckdb.IOException(f"it has {found} bytes where at least {octets} are expected")
+
+
+def _fact_line(outbox_id: int, line: bytes) -> str:
+    """The line for the engine, which would take a wrong field for an absent one."""
+    try:
+        msgspec.json.decode(line, type=ConversionFact)
+    except msgspec.DecodeError as error:
+        raise FactsError(f"row {outbox_id} of the outbox is no conversion fact: {error}") from error
+    return line.decode()
 
 
 @contextlib.contextmanager

@@ -29,7 +29,9 @@ Until = Annotated[
     str, QueryParameter(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
 ]
 OfClick = Annotated[str | None, QueryParameter(max_length=26, description="Only of this click id.")]
-OfNumber = Annotated[int | None, QueryParameter(ge=0, le=LARGEST_ID)]
+OfNumber = Annotated[
+    int | None, QueryParameter(ge=0, le=LARGEST_ID, description="Only of the record with this number.")
+]
 
 
 class ClickView(msgspec.Struct, kw_only=True):
