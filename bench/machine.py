@@ -1,11 +1,15 @@
 """What the benches share: processes pinned to cores, their CPU time, wrk's report, nginx as the reference."""
 
+import math
+import contextlib
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -42,6 +46,45 @@ def resident_mb(pid: int) -> float:
     raise LookupError(f"no Pss in /proc/{pid}/smaps_rollup")
 
 
+def fdatasync_ms(folder: Path, octets: int, times: int = 500) -> tuple[float, float]:
+    """Median and 99th percentile, in milliseconds, of appending so many bytes to a file there and calling fdatasync(2)."""
+    spent = []
+    with tempfile.NamedTemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(times):
+            file.write(b"x" * octets)
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            spent.append((time.perf_counter() - began) * 1000)
+    return percentile(spent, 50), percentile(spent, 99)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of the values that so many percent of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+@contextlib.contextmanager
+def cores_awake() -> Iterator[bool]:
+    """Keeps idle cores from sleeping while it is open; answers whether that was allowed (it takes root).
+
+    Waking a sleeping core is charged to the process that wakes it, and on a virtual machine it costs several times what
+    answering a request costs. A server that keeps its load generator busy never pays it, a slower one pays it with every
+    answer, so without this the ratio between two servers says more about the machine than about them. See the kernel's
+    Documentation/power/pm_qos_interface.rst.
+    """
+    try:
+        held = os.open("/dev/cpu_dma_latency", os.O_WRONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        os.write(held, struct.pack("i", 0))
+        yield True
+    finally:
+        os.close(held)
+
+
 def two_cores() -> tuple[int, int]:
     """The core for the server and the core for its load; the same one twice on a machine with one."""
     cores = sorted(os.sched_getaffinity(0))
@@ -59,10 +102,15 @@ def wait_for(port: int, seconds: float = 15.0) -> None:
     raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds} s")
 
 
-def run_wrk(port: int, path: str, seconds: int, connections: int, core: int, pause_ms: int = 0) -> Load:
-    """Loads ``http://127.0.0.1:port`` with ``load.lua`` from one core; each connection pauses before each request."""
+def run_wrk(
+    port: int, path: str, seconds: int, connections: int, core: int, pause_ms: int = 0, script: str = "load.lua"
+) -> Load:
+    """Loads ``http://127.0.0.1:port`` with a script of this folder from one core; each connection pauses before each request.
+
+    ``path`` is the script's first argument, ``pause_ms`` its second.
+    """
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s"]
-    command += [str(Path(__file__).parent / "load.lua"), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
+    command += [str(Path(__file__).parent / script), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
     errors += int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", told)) else 0

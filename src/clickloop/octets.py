@@ -15,10 +15,9 @@ _UNPAIRED = re.compile("[\ud800-\udfff]")
 
 def text_of(octets: bytes) -> str:
     """The bytes as text: UTF-8 as it reads, every other byte as its stand-in character."""
-    text = octets.decode("utf-8", "surrogateescape")
-    if text.isascii() and "\0" not in text:
-        return text
-    return _MUST_ESCAPE.sub(_stand_ins, text)
+    if octets.isascii() and b"\0" not in octets:
+        return octets.decode("ascii")
+    return _MUST_ESCAPE.sub(_stand_ins, octets.decode("utf-8", "surrogateescape"))
 
 
 def octets_of(text: str) -> bytes:

@@ -90,11 +90,12 @@ def a_fact(click: Click, conversions: int = 1, **fields: object) -> ConversionFa
 def test_a_loaded_click_is_found_with_every_field(store: Store) -> None:
     values = {str: "x", int: 7, bool: True}
     click = a_click(
+        NOON,
         **{
             field.name: values[field.type]
             for field in msgspec.structs.fields(Click)
             if field.name not in ("click_id", "at")
-        }
+        },
     )
     store.load(click)
     assert store.facts.find_clicks([click.click_id]) == {click.click_id: click}

@@ -168,9 +168,8 @@ def test_a_postback_url_can_be_changed_and_taken_away(instance: "Instance") -> N
 def test_a_doubtful_postback_url_is_saved_with_a_warning(instance: "Instance", url: str, code: str) -> None:
     rows = [{"parameter": "external_id", "placeholder": "{id}"}, {"parameter": "zone", "tracked": False}]
     source = instance.made("traffic-sources", {"name": "S", "postback_url": url, "parameters": rows})
-    assert code in [warning["code"] for warning in source["warnings"]] or code == "other_style"
+    assert code in [warning["code"] for warning in source["warnings"]]
     assert source["postback_url"] == url
-    assert source["warnings"]
 
 
 @pytest.mark.parametrize(
@@ -206,17 +205,6 @@ def test_what_a_live_record_needs_is_not_archived(instance: "Instance") -> None:
 
 def test_a_campaign_names_every_reference_that_does_not_hold(instance: "Instance") -> None:
     body = {"name": "C", "source_id": 8, "key": "no", "offers": [{"offer_id": 9}, {"offer_id": 9, "weight": -1}]}
-    assert (
-        instance.faults(instance.api.post("/api/v1/campaigns", json=body))
-        == {
-            "source_id": "not_found",
-            "key": "not_a_key",
-            "offers[0].offer_id": "not_found",
-            "offers[1].offer_id": "not_found",
-            "offers[1].weight": "out_of_range",
-        }
-        or True
-    )
     found = instance.faults(instance.api.post("/api/v1/campaigns", json=body))
     assert set(found) == {"source_id", "key", "offers[0].offer_id", "offers[1].offer_id", "offers[1].weight"}
 
@@ -240,7 +228,7 @@ def test_a_fixed_payout_goes_in_and_out_as_text(instance: "Instance") -> None:
 @pytest.mark.parametrize("amount", ["NaN", "1e9", "", "12.1234567", "1234567890123", "-1", "{payout}"])
 def test_a_payout_that_is_no_amount_is_refused(instance: "Instance", amount: str) -> None:
     body = {"name": "O", "url": "https://n.example/", "payout": {"amount": amount, "currency": "USD"}}
-    assert list(instance.faults(instance.api.post("/api/v1/offers", json=body)))[0].startswith("payout")
+    assert next(iter(instance.faults(instance.api.post("/api/v1/offers", json=body)))).startswith("payout")
 
 
 def test_an_offer_without_our_click_id_is_warned_about(instance: "Instance") -> None:

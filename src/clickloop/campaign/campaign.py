@@ -17,7 +17,7 @@ KEY_LENGTH = 6
 HEAVIEST = 1_000_000
 
 _KEY = re.compile(r"[A-Za-z0-9]{6}")
-_DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::\d{1,5})?")
+_DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
 
 class OfferShare(msgspec.Struct, frozen=True):

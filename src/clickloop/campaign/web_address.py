@@ -9,7 +9,7 @@ LONGEST_ADDRESS = 8_192
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _SPACE_OUTSIDE_MACROS = re.compile(r" (?![^{}]*\})")
 _PARTS = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
-_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|(?!-)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)(?::(\d{1,5}))?", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|(?!-)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)(?::([0-9]{1,5}))?", re.IGNORECASE)
 
 
 def address_faults(field: str, url: str, *, required: bool) -> list[Fault]:

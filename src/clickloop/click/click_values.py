@@ -30,6 +30,11 @@ def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[
     return values
 
 
+def setup_values(click: Click, setup: SetupNames) -> dict[str, str]:
+    """The values that are the same for every click that a campaign sends to an offer."""
+    return click_values(_OF_SETUP, click, setup)
+
+
 def _number(number: int) -> str:
     return str(number) if number else ""
 
@@ -74,3 +79,17 @@ def _token_value(number: int) -> Callable[[Click, SetupNames], str]:
 
 
 _VALUES |= {f"token{number}": _token_value(number) for number in range(1, PARAMETER_ROWS + 1)}
+
+_OF_SETUP = (
+    "campaign.id",
+    "campaign.name",
+    "campaign.key",
+    "trafficsource.id",
+    "trafficsource.name",
+    "offer.id",
+    "offer.name",
+    "network.id",
+    "network.name",
+    "landing.id",
+    "landing.name",
+)

@@ -7,8 +7,9 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer
-from clickloop.click.click_values import SetupNames
-from clickloop.macro import Template, parse
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames, setup_values
+from clickloop.macro import Place, Template, parse
 
 _ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 _ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
@@ -79,7 +80,7 @@ class Routes:
                 offer_name=offer.name,
                 network_name=offer.network_name,
             )
-            targets.append(Target(offer.id, offer.network_id, parse(_ascii(offer.url), rows), setup))
+            targets.append(_target(campaign, offer.id, offer.network_id, offer.url, rows, setup))
             weights.append(share.weight)
         fallback_url = campaign.fallback_url or self._fallback_url
         setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
@@ -88,7 +89,7 @@ class Routes:
             fields={row.parameter: _ROW_FIELDS[row.number] for row in campaign.rows},
             targets=tuple(targets),
             cumulative=tuple(accumulate(weights)),
-            fallback=Target(0, 0, parse(_ascii(fallback_url), rows), setup) if fallback_url else None,
+            fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,
         )
 
     def _loops(self, offer: CatalogOffer) -> bool:
@@ -98,6 +99,17 @@ class Routes:
         except ValueError:
             return False
         return parts.netloc.lower() in self._own_hosts and parts.path.startswith("/c/")
+
+
+def _target(
+    campaign: CatalogCampaign, offer_id: int, network_id: int, url: str, rows: dict[str, str], setup: SetupNames
+) -> Target:
+    """A target whose URL has everything filled in that does not depend on the click."""
+    like_all = Click(
+        click_id="", at=0, campaign_id=campaign.id, source_id=campaign.source_id, offer_id=offer_id, network_id=network_id
+    )
+    template = parse(_ascii(url), rows).filled(setup_values(like_all, setup), Place.URL)
+    return Target(offer_id, network_id, template, setup)
 
 
 def _ascii(url: str) -> str:

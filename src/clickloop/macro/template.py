@@ -93,6 +93,24 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
         return "".join(pieces)
 
+    def filled(self, values: Mapping[str, str], place: Place) -> "Template":
+        """A template with those macros of ``values`` filled in for good that only need encoding; the others stay macros.
+
+        For what is the same at every rendering. ``place`` is one that does not look around.
+        """
+        pieces = [*self.pieces]
+        for index, name in self.plain:
+            if name in values:
+                pieces[index] = place.encode(values[name])
+        return msgspec.structs.replace(
+            self,
+            pieces=tuple(pieces),
+            plain=tuple((index, name) for index, name in self.plain if name not in values),
+            names=tuple(
+                dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or _is_special(slot))
+            ),
+        )
+
     def _render_looking_around(
         self, values: Mapping[str, str], place: Place, now_ms: int, chance: Chance | None
     ) -> str:

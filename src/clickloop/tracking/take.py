@@ -25,7 +25,7 @@ VALUE_CHARACTERS = 1024
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A request at a public door, after the trusted proxies have been believed."""
+    """A request at a public door. ``ip`` and ``host`` are the visitor's own, after the trusted proxies have been believed."""
 
     method: bytes
     query: bytes
@@ -117,7 +117,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
         country=edge.visitors.country(arrival.ip),
         language=edge.visitors.language(headers.get(b"accept-language", b"")),
         useragent=useragent,
-        referrer=text_of(headers.get(b"referer", b"")[:VALUE_CHARACTERS]),
+        referrer=text_of(headers[b"referer"][:VALUE_CHARACTERS]) if b"referer" in headers else "",
         device=device.kind,
         brand=device.brand,
         model=device.model,
@@ -125,9 +125,9 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
         os_version=device.os_version,
         browser=device.browser,
         browser_version=device.browser_version,
-        unique=not cookie_value(headers.get(b"cookie", b"")),
+        unique=b"cookie" not in headers or not cookie_value(headers[b"cookie"]),
         screening=screening or "",
-        flags=",".join(flags),
+        flags=",".join(flags) if flags else "",
         **values,  # type: ignore[arg-type]  # external_id, v1 … v30: all texts
     )
     location = ""

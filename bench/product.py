@@ -1,0 +1,125 @@
+"""The whole product for benches: ``clickloop serve`` in a folder of its own, with one campaign whose source has a postback URL."""
+
+import asyncio
+import http.client
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench.machine import free_port
+from clickloop.running_core import NotRunningError, ask_core, read_core_address
+
+START_SECONDS = 30.0
+_PARAMETERS = ("external_id", "cost", "zone", "campaign", "creative", "country")
+
+
+class Serving:
+    """A running ``clickloop serve``. ``pids``: the supervisor first, then its children."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
+        command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", f"127.0.0.1:{free_port()}"]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.pids = [self._process.pid]
+        try:
+            until(self._answers, START_SECONDS, f"the tracker in {folder} does not answer")
+        except TimeoutError:
+            self.stop()
+            raise
+        children = Path(f"/proc/{self.pids[0]}/task/{self.pids[0]}/children").read_text().split()
+        self.pids += [int(pid) for pid in children]
+
+    def stop(self) -> None:
+        """Drains and ends it."""
+        self._process.terminate()
+        self._process.wait(40)
+
+    def create(self, noun: str, body: dict[str, object]) -> int:
+        """Creates a record through the API; its id."""
+        answer = ask_core(self.folder, "POST", f"/api/v1/{noun}", msgspec.json.encode(body))
+        if answer.status != 201:
+            raise RuntimeError(f"creating one of {noun} was answered {answer.status}: {answer.body.decode()}")
+        return int(msgspec.json.decode(answer.body)["id"])
+
+    def create_campaign(self, postback_url: str) -> str:
+        """A source with this postback URL, an offer and a campaign; the path of the campaign's link, once it is answered."""
+        parameters = [{"parameter": name, "placeholder": f"{{{name}}}"} for name in _PARAMETERS]
+        source = self.create(
+            "traffic-sources", {"name": "Source", "parameters": parameters, "postback_url": postback_url}
+        )
+        network = self.create("networks", {"name": "Network"})
+        offer = self.create(
+            "offers", {"name": "Offer", "network_id": network, "url": "https://offers.example.net/?sub={clickid}"}
+        )
+        shares = [{"offer_id": offer, "weight": 100}]
+        body: dict[str, object] = {"key": "Ab12Cd", "name": "Bench", "source_id": source, "offers": shares}
+        self.create("campaigns", body)
+        until(lambda: self._status("/c/Ab12Cd") == 302, 5, "the campaign's link is not answered with 302")
+        return "/c/Ab12Cd"
+
+    def clicks_settled(self) -> bool:
+        """Whether no journal segment of clicks is waiting."""
+        return not any((self.folder / "journal" / "clicks").rglob("*.*n*"))
+
+    def _answers(self) -> bool:
+        try:
+            core = read_core_address(self.folder)
+            told = ask_core(self.folder, "GET", "/api/v1/campaigns?limit=1")
+        except NotRunningError:
+            return False
+        return told.status == 200 and bool(urlsplit(core.url).port) and self._status("/health") == 200
+
+    def _status(self, path: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+
+def until(question: Callable[[], bool], seconds: float, fault: str) -> None:
+    """Asks until the answer is yes. Raises TimeoutError with the fault's text after so many seconds."""
+    give_up = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"{fault} after {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+class Browser:
+    """One keep-alive connection. Nothing is parsed but what a bench needs to know."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> "Browser":
+        """Connects to a port of the loopback."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
+
+    async def get(self, target: str) -> tuple[int, bytes]:
+        """Status and head of the answer to GET, once all of it has arrived."""
+        self._writer.write(
+            f"GET {target} HTTP/1.1\r\nHost: track.example.com\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n".encode()
+        )
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        await self._reader.readexactly(length)
+        return int(head[9:12]), head
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._writer.close()

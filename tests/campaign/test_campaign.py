@@ -1,0 +1,155 @@
+"""Campaign, offer and network: what is refused, and the texts to copy."""
+
+import random
+
+import pytest
+
+from clickloop.campaign.campaign import Campaign, OfferShare, campaign_faults, campaign_link, new_key
+from clickloop.campaign.network import Network, network_faults, pixel_code, postback_url
+from clickloop.campaign.offer import Offer, offer_faults
+from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
+from clickloop.campaign.web_address import address_faults
+
+SOURCE = TrafficSource(
+    name="Source",
+    parameters=(
+        SourceParameter(-1, "external_id", "${SUBID}"),
+        SourceParameter(0, "cost", "{cost}"),
+        SourceParameter(1, "zone", "{zoneid}"),
+        SourceParameter(2, "off", "{off}", tracked=False),
+        SourceParameter(3, "own name", "##X(y)##"),
+        SourceParameter(4, "filled by hand", ""),
+    ),
+)
+CAMPAIGN = Campaign(key="aB3xY9", name="Campaign", source_id=1)
+
+
+def test_the_link_carries_what_is_tracked_and_has_a_placeholder() -> None:
+    assert campaign_link("https://go.example.com", CAMPAIGN, SOURCE) == (
+        "https://go.example.com/c/aB3xY9?external_id=${SUBID}&cost={cost}&zone={zoneid}&own%20name=##X(y)##"
+    )
+
+
+def test_the_link_uses_the_campaigns_own_domain() -> None:
+    own = Campaign(key="aB3xY9", name="Campaign", source_id=1, domain="t.example:8443")
+    assert campaign_link("https://go.example.com", own, SOURCE).startswith("https://t.example:8443/c/aB3xY9?")
+
+
+def test_external_id_stands_in_the_link_even_without_a_placeholder() -> None:
+    bare = TrafficSource(name="S", parameters=(SourceParameter(-1, "external_id"), SourceParameter(0, "cost")))
+    assert campaign_link("http://127.0.0.1:8080", CAMPAIGN, bare) == "http://127.0.0.1:8080/c/aB3xY9?external_id="
+
+
+def test_a_key_is_drawn_letter_by_letter() -> None:
+    key = new_key(random.Random(1).choice)
+    assert len(key) == 6
+    assert key.isalnum()
+    assert campaign_faults(Campaign(key=key, name="C", source_id=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"key": "abcde"}, "key"),
+        ({"key": "abcdeé"}, "key"),
+        ({"domain": "https://go.example.com"}, "domain"),
+        ({"domain": "Go.example.com"}, "domain"),
+        ({"domain": "go.example.com/x"}, "domain"),
+        ({"fallback_url": "go.example.com"}, "fallback_url"),
+        ({"cost_micros": -1}, "cost"),
+        ({"offers": (OfferShare(1), OfferShare(1))}, "offers[1].offer_id"),
+        ({"offers": (OfferShare(1, -1),)}, "offers[0].weight"),
+        ({"offers": (OfferShare(1, 10**9),)}, "offers[0].weight"),
+    ],
+)
+def test_a_campaign_that_cannot_be_is_refused(change: dict[str, object], field: str) -> None:
+    fields: dict[str, object] = {"key": "aB3xY9", "name": "C", "source_id": 1}
+    campaign = Campaign(**fields | change)  # type: ignore[arg-type]
+    assert [fault.field for fault in campaign_faults(campaign)] == [field]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://network.example",
+        "http://network.example:8080/a/b?c={clickid}#d",
+        "https://network.example/{campaign.name|default:a b}",
+        "https://münchen.example/ü?x=%20",
+        "https://[2001:db8::1]:8443/",
+        "HTTPS://NETWORK.EXAMPLE/",
+        "https://network_1.example./",
+    ],
+)
+def test_an_address_with_macros_is_taken(url: str) -> None:
+    assert address_faults("url", url, required=True) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "network.example",
+        "//network.example",
+        "ftp://network.example",
+        "javascript:alert(1)",
+        "https://",
+        "https:///path",
+        "https://{ip}/",
+        "https://network.example:{ip}/",
+        "https://user@network.example/",
+        "https://network.example:0/",
+        "https://network.example:65536/",
+        "https://network.example:٣/",
+        "https://network.example\\@evil.example/",
+        "https://network.example/a b",
+        "https://network.example/\r\nX: y",
+        "https://network.example/\0",
+        " https://network.example/",
+        "https://network.example/" + "x" * 9000,
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused(url: str) -> None:
+    assert len(address_faults("url", url, required=True)) == 1
+
+
+def test_an_offer_pays_nothing_negative_and_nothing_endless() -> None:
+    for micros in (-1, 10**18):
+        offer = Offer(name="O", url="https://network.example/", payout_micros=micros)
+        assert [fault.field for fault in offer_faults(offer)] == ["payout"]
+
+
+def test_the_postback_url_holds_the_networks_macros_as_they_are() -> None:
+    parameters = {"txid": "{transaction_id}", "payout": "{payout}", "param1": "#x#", "cid": "{sub1}"}
+    network = Network(name="N", postback_parameters=parameters, token="a&b")
+    assert postback_url("https://go.example.com", network) == (
+        "https://go.example.com/postback?cid={sub1}&payout={payout}&txid={transaction_id}&param1=#x#&token=a%26b"
+    )
+
+
+def test_the_pixel_code_is_safe_html_without_the_click_id() -> None:
+    network = Network(name="N", postback_parameters={"cid": "{sub1}", "payout": '"><script>', "txid": "{t}"})
+    assert pixel_code("https://go.example.com", network) == (
+        '<img src="https://go.example.com/pixel.gif?payout=&quot;&gt;&lt;script&gt;&amp;txid={t}" '
+        'width="1" height="1" alt="" style="display:none">'
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"name": ""}, "name"),
+        ({"currency": "usd"}, "currency"),
+        ({"addresses": ("203.0.113.0/24", "203.0.113.7/24")}, "addresses[1]"),
+        ({"addresses": ("localhost",)}, "addresses[0]"),
+        ({"click_lifetime_days": 0}, "click_lifetime_days"),
+        ({"click_lifetime_days": 4000}, "click_lifetime_days"),
+        ({"offer_url_template": "x"}, "offer_url_template"),
+        ({"postback_parameters": {"": "{x}"}}, "postback_parameters."),
+        ({"postback_parameters": {"cid": "a\nb"}}, "postback_parameters.cid"),
+        ({"token": "x" * 201}, "token"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(change: dict[str, object], field: str) -> None:
+    network = Network(**{"name": "N"} | change)  # type: ignore[arg-type]
+    assert [fault.field for fault in network_faults(network)] == [field]

@@ -1,0 +1,101 @@
+"""The traffic source: which rows it may have, and that a row never changes its number."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows, source_faults
+
+
+def rows(*wishes: RowWish, before: tuple[SourceParameter, ...] = ()) -> tuple[SourceParameter, ...]:
+    found = numbered_rows(wishes, before)
+    assert all(isinstance(row, SourceParameter) for row in found), found
+    return tuple(row for row in found if isinstance(row, SourceParameter))
+
+
+def codes(*wishes: RowWish) -> set[str]:
+    found = numbered_rows(wishes)
+    faults = [row for row in found if isinstance(row, Fault)]
+    if not faults:
+        source = TrafficSource(name="S", parameters=tuple(row for row in found if isinstance(row, SourceParameter)))
+        faults = source_faults(source)
+    return {fault.code for fault in faults}
+
+
+def numbers(found: tuple[SourceParameter, ...]) -> dict[str, int]:
+    return {row.parameter: row.number for row in found}
+
+
+def test_external_id_and_cost_are_there_unasked() -> None:
+    assert numbers(rows()) == {"external_id": -1, "cost": 0}
+
+
+def test_rows_are_numbered_in_the_order_asked_for() -> None:
+    assert numbers(rows(RowWish("b"), RowWish("a")))["a"] == 2
+
+
+def test_a_new_row_does_not_take_a_number_that_was_given_up() -> None:
+    before = rows(RowWish("a"), RowWish("b"))
+    assert numbers(rows(RowWish("b"), RowWish("c"), before=before)) == {"external_id": -1, "cost": 0, "b": 2, "c": 3}
+
+
+def test_a_renamed_row_keeps_its_number_when_the_number_is_given() -> None:
+    before = rows(RowWish("a"), RowWish("b"))
+    assert numbers(rows(RowWish("a"), RowWish("renamed", number=2), before=before))["renamed"] == 2
+
+
+def test_placeholders_of_fixed_rows_stay_when_they_are_left_out() -> None:
+    before = rows(RowWish("external_id", placeholder="${SUBID}"))
+    assert rows(RowWish("a"), before=before)[0].placeholder == "${SUBID}"
+
+
+def test_thirty_rows_fit_and_one_more_does_not() -> None:
+    thirty = [RowWish(f"p{number}") for number in range(30)]
+    assert len(rows(*thirty)) == 32
+    assert codes(*thirty, RowWish("more")) == {FaultCode.TOO_MANY}
+
+
+def test_the_last_free_number_is_found_when_the_highest_is_taken() -> None:
+    assert numbers(rows(RowWish("last", number=30), RowWish("next")))["next"] == 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (RowWish(""), FaultCode.REQUIRED),
+        (RowWish("x" * 201), FaultCode.TOO_LONG),
+        (RowWish("a\nb"), FaultCode.CHARACTER),
+        (RowWish("cid"), FaultCode.RESERVED),
+        (RowWish("Cost"), FaultCode.RESERVED),
+        (RowWish("External_ID"), FaultCode.RESERVED),
+        (RowWish("cost", number=3), FaultCode.RESERVED),
+        (RowWish("a", number=0), FaultCode.OUT_OF_RANGE),
+        (RowWish("a", number=31), FaultCode.OUT_OF_RANGE),
+        (RowWish("a", placeholder="{a}&b={b}"), FaultCode.CHARACTER),
+        (RowWish("external_id", tracked=False), FaultCode.ALWAYS_TRACKED),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused(wish: RowWish, code: FaultCode) -> None:
+    assert code in codes(wish)
+
+
+def test_two_rows_of_one_name_or_number_are_refused() -> None:
+    assert codes(RowWish("zone"), RowWish("Zone")) == {FaultCode.DUPLICATE}
+    assert codes(RowWish("a", number=4), RowWish("b", number=4)) == {FaultCode.DUPLICATE}
+    assert FaultCode.DUPLICATE in codes(RowWish("external_id"), RowWish("external_id"))
+
+
+_NAMES = st.lists(st.sampled_from([f"p{number}" for number in range(40)]), unique=True, max_size=15)
+
+
+@given(st.lists(_NAMES, min_size=2, max_size=5))
+def test_whatever_is_saved_later_a_row_that_stays_keeps_its_number(changes: list[list[str]]) -> None:
+    before: tuple[SourceParameter, ...] = ()
+    for names in changes:
+        after = rows(*(RowWish(name) for name in names), before=before)
+        known, now = numbers(before), numbers(after)
+        assert all(now[name] == known[name] for name in known.keys() & now.keys())
+        assert len(set(now.values())) == len(now)
+        assert all(-1 <= number <= 30 for number in now.values())
+        before = after

@@ -1,0 +1,150 @@
+"""A journal writer killed at every call, and calls that fail: what was acknowledged is found again, once and whole."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clickloop.store.journal.reader import JournalReader
+from clickloop.store.journal.segment import Damage
+from tests.crash.injection import KILLED, Run, call_counts, places, run_child
+from tests.crash.journal_child import BROKEN
+
+pytestmark = pytest.mark.crash
+
+CHILD = Path(__file__).with_name("journal_child.py")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the reader finds after the death."""
+
+    numbers: list[int | str]
+    damages: list[Damage]
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """A record of the child's."""
+
+    n: int | str
+
+
+def found_in(root: Path) -> Found:
+    """Reads and settles everything; fails when something is left or comes twice."""
+    reader = JournalReader(root, root.parent / "settled")
+    numbers: list[int | str] = []
+    damages: list[Damage] = []
+    segments = reader.closed_segments("clicks")
+    for segment in segments:
+        contents = reader.read(segment)
+        damages += contents.damages
+        numbers += [msgspec.json.decode(line, type=Numbered).n for line in contents.lines]
+        reader.settled([contents.segment])
+    damages += reader.missing()
+    assert reader.closed_segments("clicks") == []
+    return Found(numbers, damages)
+
+
+def said(run: Run, word: str) -> list[int]:
+    """The numbers of the records that the child said this of."""
+    return [int(line.split()[1]) for line in run.acknowledged if line.startswith(word) and line.split()[1].isdigit()]
+
+
+def run_few(folder: Path, *faults: str) -> tuple[Run, Found]:
+    """A short run with faults, and what is found after it."""
+    root = folder / "journal"
+    run = run_child(CHILD, [str(root), "few"], faults)
+    return run, found_in(root)
+
+
+def test_killed_at_every_call_a_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    counts = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")
+    assert {"write", "fsync", "fdatasync", "rename", "renameat"} <= set(counts)
+    for name, number in places(counts):
+        run, found = run_few(tmp_path / f"{name}-{number}", f"{name}:signal=KILL:when={number}")
+        place = f"killed at {name} {number}: {run} {found}"
+        assert run.code == KILLED, place
+        acknowledged = said(run, "appended")
+        assert found.numbers[: len(acknowledged)] == acknowledged, place
+        assert len(found.numbers) <= len(acknowledged) + 1, place
+        assert found.damages == [], place
+
+
+def test_on_a_full_disk_the_record_is_refused_and_the_next_one_fits(tmp_path: Path) -> None:
+    writes = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")["write"]
+    refused = 0
+    for number in range(1, writes + 1):
+        run, found = run_few(tmp_path / str(number), f"write:error=ENOSPC:when={number}")
+        place = f"no room at write {number}: {run} {found}"
+        assert found.damages == [], place
+        if run.code == 0:  # else it was the write of an acknowledgement that failed
+            refused += len(said(run, "full")) + ("full trailer" in run.acknowledged)
+            assert found.numbers == said(run, "appended"), place
+    assert refused >= 12  # nine records, and a trailer for each segment
+
+
+@pytest.mark.parametrize("name", ["write", "fsync", "fdatasync", "renameat"])
+def test_after_an_input_output_error_nothing_more_is_acknowledged(tmp_path: Path, name: str) -> None:
+    counts = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")
+    broken = 0
+    for number in range(1, counts[name] + 1):
+        run, found = run_few(tmp_path / str(number), f"{name}:error=EIO:when={number}")
+        place = f"error at {name} {number}: {run} {found}"
+        assert run.code != 0, place
+        if run.code == BROKEN:
+            broken += 1
+            assert run.acknowledged[-1] == "broken", place
+        assert found.numbers == said(run, "appended") or found.numbers[:-1] == said(run, "appended"), place
+        assert found.damages == [], place
+    assert broken >= 3
+
+
+@pytest.mark.parametrize("end", ["signal=KILL", "error=EIO"])
+def test_killed_while_it_takes_back_a_partial_line_a_writer_loses_nothing(tmp_path: Path, end: str) -> None:
+    partial = [number for number in range(1, 8) if _is_partial(tmp_path / f"probe-{number}", number)]
+    assert partial
+    for number in partial:
+        run, found = run_few(tmp_path / str(number), f"write:retval=5:when={number}", f"ftruncate:{end}")
+        assert run.code == (KILLED if "KILL" in end else BROKEN), run
+        assert found.numbers == said(run, "appended"), run
+
+
+def _is_partial(folder: Path, number: int) -> bool:
+    """Whether this write is one of a record, not of an acknowledgement."""
+    run, _ = run_few(folder, f"write:retval=5:when={number}")
+    return bool(said(run, "full"))
+
+
+def test_killed_at_random_under_load_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    root = tmp_path / "journal"
+    acknowledged: dict[str, int] = {}
+    for _ in range(6):
+        children = [
+            subprocess.Popen([sys.executable, str(CHILD), str(root), "ever"], stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        time.sleep(chance.random() * 0.3)
+        for child in children:
+            child.send_signal(signal.SIGKILL)
+            told, _ = child.communicate()
+            for line in told.splitlines(keepends=True):
+                if line.endswith("\n"):
+                    acknowledged[line.split()[1]] = max(acknowledged.get(line.split()[1], 0), int(line.split()[2]))
+    found = found_in(root)
+    assert found.damages == []
+    by_process: dict[str, list[int]] = {}
+    for text in found.numbers:
+        process, _, number = str(text).partition("-")
+        by_process.setdefault(process, []).append(int(number))
+    for process, count in acknowledged.items():
+        numbers = by_process[process]
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) >= count

@@ -1,0 +1,142 @@
+"""Settling killed at every call, and calls that fail: every click and every fact is in the facts exactly once."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clickloop.click.click import Click
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import ClicksQuery, StatusCount
+from clickloop.store.journal.segment import framed
+from clickloop.store.journal.writer import JournalWriter
+from tests.crash.injection import KILLED, call_counts, places, run_child
+from tests.crash.settling_child import OUTBOX_ROWS, a_click, settle_all
+
+pytestmark = pytest.mark.crash
+
+CHILD = Path(__file__).with_name("settling_child.py")
+
+
+def a_journal(folder: Path) -> list[str]:
+    """What two dead writers left: whole segments, an unclosed one, one with a flipped bit, one with a record that is no click.
+
+    Answers the ids of the clicks that must be settled.
+    """
+    clicks: list[Click] = []
+    first = JournalWriter.open(folder / "journal", "clicks", "edge-0")
+    for _ in range(3):
+        for _ in range(4):
+            clicks.append(a_click(len(clicks)))
+            first.append(msgspec.json.encode(clicks[-1]))
+        first.close_segment()
+    first.append(b'{"at":"no click"}')
+    first.close()
+    second = JournalWriter.open(folder / "journal", "clicks", "edge-1")
+    for _ in range(2):
+        clicks.append(a_click(len(clicks)))
+        second.append(msgspec.json.encode(clicks[-1]))
+    second.close()
+    (second.path / "00000002.open").write_bytes(framed(msgspec.json.encode(last := a_click(99))))
+    flipped = first.path / "00000002.ndjson"
+    data = bytearray(flipped.read_bytes())
+    data[3] ^= 1
+    flipped.write_bytes(data)
+    return [click.click_id for index, click in enumerate(clicks) if index != 4] + [last.click_id]
+
+
+def check_facts(folder: Path, expected: list[str], place: str) -> None:
+    """Every click and every fact exactly once, and nothing left in the journal."""
+    facts = DuckDbFacts.open(folder / "facts.duckdb")
+    found = [click.click_id for click in facts.clicks_page(ClicksQuery(), 100_000)]
+    assert sorted(found) == sorted(expected), place
+    conversions = [totals.conversions for totals in facts.totals() if totals.conversions]
+    assert conversions == [(StatusCount("sale", OUTBOX_ROWS),)], place
+    facts.close()
+    assert list((folder / "journal").rglob("*.ndjson")) == [], place
+
+
+def test_an_undisturbed_settling_tells_every_damage(tmp_path: Path) -> None:
+    expected = a_journal(tmp_path)
+    assert sorted(settle_all(tmp_path)) == ["flipped_bits", "unreadable"]
+    check_facts(tmp_path, expected, "undisturbed")
+
+
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=EIO", "error=ENOSPC"])
+def test_disturbed_at_every_call_settling_takes_everything_once(tmp_path: Path, fault: str) -> None:
+    template = tmp_path / "template"
+    template.mkdir()
+    expected = a_journal(template)
+    shutil.copytree(template, tmp_path / "whole")
+    counts = call_counts(CHILD, [str(tmp_path / "whole")], tmp_path / "trace")
+    assert {"rename", "fsync", "pwrite64"} <= set(counts)
+    for index, (name, number) in enumerate(places(counts)):
+        if fault != "signal=KILL" and index % 3:
+            continue
+        folder = tmp_path / f"{name}-{number}"
+        shutil.copytree(template, folder)
+        run = run_child(CHILD, [str(folder)], [f"{name}:{fault}:when={number}"])
+        place = f"{fault} at {name} {number}: {run}"
+        if fault == "signal=KILL":
+            assert run.code == KILLED, place
+        settle_all(folder)
+        check_facts(folder, expected, place)
+        shutil.rmtree(folder)
+
+
+_WRITER = """
+import sys, os, msgspec
+from pathlib import Path
+from clickloop.store.journal.writer import JournalWriter
+sys.path.insert(0, sys.argv[2])
+from settling_child import a_click
+writer = JournalWriter.open(Path(sys.argv[1]) / "journal", "clicks", "edge-0")
+number = os.getpid() * 1_000
+while True:
+    for _ in range(20):
+        number += 1
+        click = a_click(number)
+        writer.append(msgspec.json.encode(click))
+        os.write(1, click.click_id.encode() + b"\\n")
+    writer.close_segment()
+"""
+
+
+def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    chance = random.Random(9)
+    acknowledged: set[str] = set()
+    command = [sys.executable, "-c", _WRITER, str(tmp_path), str(CHILD.parent)]
+    for _ in range(4):
+        with (tmp_path / "told").open("wb") as told:
+            writer = subprocess.Popen(command, stdout=told)
+        settlers = []
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            settler = subprocess.Popen([sys.executable, str(CHILD), str(tmp_path)])
+            time.sleep(0.15 + chance.random() * 0.35)
+            settler.send_signal(signal.SIGKILL)
+            settlers.append(settler.wait())
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        acknowledged |= {
+            line.decode().strip()
+            for line in (tmp_path / "told").read_bytes().splitlines(keepends=True)
+            if line.endswith(b"\n")
+        }
+        assert set(settlers) <= {KILLED, 0}
+    damages = settle_all(tmp_path)
+    assert damages == []
+    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    found = [click.click_id for click in facts.clicks_page(ClicksQuery(), 10_000_000)]
+    facts.close()
+    assert len(found) == len(set(found))
+    assert acknowledged <= set(found)
+    assert len(found) <= len(acknowledged) + 4
+    assert os.listdir(tmp_path / "journal" / "clicks") == []

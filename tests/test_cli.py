@@ -1,0 +1,183 @@
+"""The command line: what it prints, what it asks the running server, and how it ends when it is refused."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from clickloop.cli import app
+from clickloop.running_core import FILE_NAME, CoreAddress, write_core_address
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.tokens import find_valid_token
+
+CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
+
+
+class Core:
+    """A small server that answers as it is told and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str, Any]] = []
+        self.status = 200
+        self.answer: Any = {}
+        core = self
+
+        class Door(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers.get("content-length", 0))
+                body = json.loads(self.rfile.read(length)) if length else None
+                core.asked.append((self.command, self.path, self.headers["authorization"], body))
+                octets = json.dumps(core.answer).encode()
+                self.send_response(core.status)
+                self.send_header("content-length", str(len(octets)))
+                self.end_headers()
+                self.wfile.write(octets)
+
+            do_GET = do_POST  # noqa: N815
+
+            def log_message(self, *_arguments: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    made = Core()
+    write_core_address(tmp_path, CoreAddress(made.url, "clk_local"))
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output, standard error."""
+    result = CliRunner().invoke(app, [*arguments, "--data", str(folder)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_token_is_printed_alone_and_opens(tmp_path: Path) -> None:
+    status, out, err = run(tmp_path, "token", "create", "my script")
+    secret = out.strip()
+    assert (status, secret.startswith("clk_"), secret in err) == (0, True, False)
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    with ledger.read() as tx:
+        token = find_valid_token(tx, secret)
+    ledger.close()
+    assert token is not None
+    assert token.name == "my script"
+
+
+def test_a_token_without_a_name_is_refused(tmp_path: Path) -> None:
+    assert run(tmp_path, "token", "create", " ")[0] == 1
+
+
+def test_a_revoked_token_is_listed_as_such(tmp_path: Path) -> None:
+    run(tmp_path, "token", "create", "[bold]script")
+    assert run(tmp_path, "token", "revoke", "1")[0] == 0
+    status, out, _ = run(tmp_path, "token", "list")
+    assert status == 0
+    assert "[bold]" in out
+    assert run(tmp_path, "token", "revoke", "1")[0] == 1
+
+
+def test_a_folder_without_a_ledger_is_said_to_be_one(tmp_path: Path) -> None:
+    status, _, err = run(tmp_path, "token", "list")
+    assert status == 2
+    assert str(tmp_path) in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_folder_can_stand_in_the_environment(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["token", "create", "x"], env={"CLICKLOOP_DATA": str(tmp_path)})
+    assert result.exit_code == 0
+    assert (tmp_path / "ledger.sqlite").exists()
+
+
+def test_a_conversion_by_hand_goes_through_the_running_server(tmp_path: Path, core: Core) -> None:
+    core.answer = {
+        "outcome": "new",
+        "conversion": {
+            "conversion_id": "01m",
+            "status": {"name": "Sale"},
+            "payout": {"amount": "12.5", "currency": "USD"},
+        },
+    }
+    status, out, _ = run(tmp_path, "convert", CLICK_ID, "--payout", "12.5", "--txid", "T-1", "--no-postback")
+    assert (status, out) == (0, "new: conversion 01m, Sale, 12.5 USD\n")
+    method, path, authorization, body = core.asked[0]
+    assert (method, path, authorization) == ("POST", "/api/v1/conversions", "Bearer clk_local")
+    assert (body["click_id"], body["payout"], body["txid"]) == (CLICK_ID, "12.5", "T-1")
+    assert body["disable_postback"]
+    assert body["by_hand"]
+
+
+def test_a_conversion_that_waits_says_so(tmp_path: Path, core: Core) -> None:
+    core.answer = {"outcome": "waiting", "conversion": None}
+    status, out, _ = run(tmp_path, "convert", CLICK_ID)
+    assert status == 0
+    assert "waiting" in out
+
+
+def test_a_refusal_is_said_and_ends_with_1(tmp_path: Path, core: Core) -> None:
+    core.status = 422
+    core.answer = {"detail": "x", "errors": [{"field": "click_id", "code": "forged", "message": "It is forged."}]}
+    assert run(tmp_path, "convert", CLICK_ID) == (1, "", "click_id: It is forged.\n")
+
+
+def test_a_trace_is_told_line_by_line(tmp_path: Path, core: Core) -> None:
+    event = {
+        "at": "2026-03-01T12:00:00.000Z",
+        "kind": "click",
+        "id": CLICK_ID,
+        "sentence": "A visitor came.",
+        "details": [{"name": "external id", "value": "\x1b[31mred"}],
+    }
+    core.answer = {"click_id": CLICK_ID, "click": {}, "events": [event]}
+    status, out, _ = run(tmp_path, "trace", CLICK_ID)
+    assert status == 0
+    assert out == (
+        f"Click {CLICK_ID}\n"
+        "2026-03-01T12:00:00.000Z  click       A visitor came.\n"
+        "                          external id: �[31mred\n"
+    )
+
+
+def test_a_trace_as_json_is_what_the_api_tells(tmp_path: Path, core: Core) -> None:
+    core.answer = {"click_id": CLICK_ID, "click": None, "events": []}
+    assert json.loads(run(tmp_path, "trace", CLICK_ID, "--json")[1]) == core.answer
+
+
+def test_an_unknown_click_ends_with_1(tmp_path: Path, core: Core) -> None:
+    core.status = 404
+    core.answer = {"title": "Not Found", "status": 404, "detail": "There is no click of that id."}
+    assert run(tmp_path, "trace", "../../x") == (1, "", "There is no click of that id.\n")
+    assert core.asked[0][1] == "/api/v1/clicks/..%2F..%2Fx/trace"
+
+
+@pytest.mark.parametrize("command", ["trace", "convert"])
+def test_without_a_server_it_says_what_to_do(tmp_path: Path, command: str) -> None:
+    status, _, err = run(tmp_path, command, CLICK_ID)
+    assert status == 2
+    assert f"clickloop serve --data {tmp_path}" in err
+
+
+def test_a_server_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
+    write_core_address(tmp_path, CoreAddress("http://127.0.0.1:9", "clk_local"))
+    status, _, err = run(tmp_path, "trace", CLICK_ID)
+    assert status == 2
+    assert "does not answer" in err
+
+
+def test_the_address_of_the_server_is_for_its_user_alone(tmp_path: Path) -> None:
+    os.umask(0o022)
+    write_core_address(tmp_path, CoreAddress("http://127.0.0.1:1", "clk_local"))
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / FILE_NAME).parent.stat().st_mode & 0o777 == 0o700
