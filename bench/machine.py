@@ -1,15 +1,16 @@
 """What the benches share: processes pinned to cores, their CPU time, wrk's report, nginx as the reference."""
 
-import math
 import contextlib
+import math
 import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec

@@ -42,7 +42,9 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._socket.close()
 
     def send(self, octets: bytes) -> None:
@@ -120,7 +122,7 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(b"OK")
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *args: object) -> None:
                 """Is silent."""
 
         self._server = _Server(("127.0.0.1", 0), Handler)
@@ -203,10 +205,13 @@ class Tracker:
     def close(self) -> None:
         """Ends every process of it, whatever state it is in."""
         if self.process is not None:
-            for pid in (*self.pids().values(), self.process.pid):
-                kill(pid)
+            kill(self.process.pid)
             self.process.wait(10)
             self.process = None
+        while left := _processes_of(self.folder):
+            for pid in left:
+                kill(pid)
+            time.sleep(0.02)
 
     def pids(self) -> dict[str, int]:
         """Running processes by name: ``supervisor``, ``core``, ``edge1`` …"""
@@ -348,6 +353,12 @@ def _children(pid: int) -> list[int]:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except FileNotFoundError:
         return []
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """Everything that runs on a data folder, also what a killed supervisor left."""
+    numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [pid for pid in numbers if any(str(folder) in part for part in _command_line(pid)) and pid != os.getpid()]
 
 
 def _command_line(pid: int) -> list[str]:

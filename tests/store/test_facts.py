@@ -321,6 +321,12 @@ def test_a_duckdb_file_that_is_no_database_is_told_with_what_to_do(tmp_path: Pat
         DuckDbFacts.open(path)
 
 
+def test_a_duckdb_log_without_its_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "facts.duckdb.wal").write_bytes(b"clicks that were loaded")
+    with pytest.raises(FactsDamagedError, match="log"):
+        DuckDbFacts.open(tmp_path / "facts.duckdb")
+
+
 @pytest.mark.parametrize("share", [0.0005, 0.1, 0.5, 0.9])
 def test_a_truncated_duckdb_file_is_told(tmp_path: Path, share: float) -> None:
     path = tmp_path / "facts.duckdb"

@@ -48,7 +48,7 @@ def test_every_door_but_the_description_asks_for_a_token(instance: "Instance") -
     "header", ["Bearer wrong", "Bearer", "Bearer ", "Basic abc", "bearer  ", "Bearer " + "x" * 5000, "Bearer \xff\xfe"]
 )
 def test_a_wrong_token_is_refused(instance: "Instance", header: str) -> None:
-    answer = instance.api.get("/api/v1/macros", headers={"authorization": header.encode("latin-1")})
+    answer = instance.api.get("/api/v1/macros", headers={b"authorization": header.encode("latin-1")})
     assert answer.status_code == 401
 
 
@@ -161,17 +161,28 @@ def test_every_faulty_field_is_named_at_once(instance: "Instance") -> None:
 
 
 class BrokenFacts:
-    """Facts whose disk is gone."""
+    """Facts that fail in a way of their own."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        raise FactsError("the disk under /very/secret is gone")
+        raise self.error
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
-        raise FactsError("the disk under /very/secret is gone")
+        raise self.error
+
+
+def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> None:
+    broken = dataclasses.replace(instance.context, facts=BrokenFacts(FactsError("the disk under /very/secret is gone")))
+    with TestClient(create_api(broken), raise_server_exceptions=False) as api:
+        answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert "secret" not in answer.text
 
 
 def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
-    broken = dataclasses.replace(instance.context, facts=BrokenFacts())
+    broken = dataclasses.replace(instance.context, facts=BrokenFacts(RuntimeError("/very/secret")))
     with TestClient(create_api(broken), raise_server_exceptions=False) as api:
         answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert answer.status_code == 500

@@ -9,7 +9,7 @@ from clickloop.preset.preset import network_presets, source_presets
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
-NOUNS = {
+NOUNS: dict[str, dict[str, Any]] = {
     "traffic-sources": {"name": "Another"},
     "networks": {"name": "Another"},
     "offers": {"name": "Another", "url": "https://network.example/?s={clickid}"},

@@ -137,7 +137,7 @@ def test_a_slow_request_is_ended_with_408() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HT")
         await writer.drain()
-        while not any(not connection._done for connection in connections.open):
+        while not any(not connection._done for connection in connections.open):  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         connections.sweep(asyncio.get_running_loop().time() + 11)
         assert (await reader.read(-1)).startswith(b"HTTP/1.1 408")
@@ -149,7 +149,7 @@ def test_a_request_that_drips_is_ended_by_one_deadline_for_the_whole() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\n")
         await writer.drain()
-        while not any(not connection._done for connection in connections.open):
+        while not any(not connection._done for connection in connections.open):  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         (connection,) = connections.open
         began = connection._since
@@ -199,12 +199,49 @@ def test_draining_answers_what_is_under_way_and_closes() -> None:
 
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        while not any(connection._task for connection in connections.open):
+        while not any(connection._task for connection in connections.open):  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         connections.drain()
         release.set()
         got = await reader.read(-1)
         assert got.startswith(b"HTTP/1.1 200")
         assert got.endswith(b"done\n")
+
+    talk_to(doors, talk)
+
+
+@pytest.mark.parametrize("path", [b"/now", b"/later"])
+def test_a_door_that_breaks_off_is_answered_500_and_told(path: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    def doors(request: Request) -> Answer:
+        async def break_off() -> bytes:
+            raise ValueError("what happened")
+
+        if request.path == b"/later":
+            return break_off()
+        raise ValueError("what happened")
+
+    async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        assert (await reader.read(-1)).startswith(b"HTTP/1.1 500")
+
+    talk_to(doors, talk)
+    assert "ValueError: what happened" in capfd.readouterr().err
+
+
+def test_what_is_queued_behind_the_last_answer_of_a_connection_reaches_no_door() -> None:
+    asked = []
+
+    def doors(request: Request) -> Answer:
+        asked.append(request.path)
+        return _later("x\n", request.keep_alive)
+
+    async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n")
+        while not asked:  # noqa: ASYNC110 – the server does it
+            await asyncio.sleep(0)
+        connections.drain()
+        writer.write(b"GET /3 HTTP/1.1\r\nHost: a\r\n\r\n")
+        got = await reader.read(-1)
+        assert got.count(b"HTTP/1.1 200") == len(asked)
 
     talk_to(doors, talk)

@@ -9,8 +9,11 @@ import msgspec
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames, setup_values
+from clickloop.click.visitor import click_json
 from clickloop.macro import Place, Template, parse
 
+_LINK_FIELDS = {"externalid": "external_id"} | {f"token{number}": f"v{number}" for number in range(1, 31)}
+"""Macros whose values are in the link as they are, and the fields that they are read into."""
 _ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 _ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
 
@@ -22,6 +25,12 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     network_id: int
     template: Template
     setup: SetupNames
+    json: bytes
+    """What the click's JSON says of the target."""
+    quick: bool
+    """Whether the URL takes nothing from the visitor but what he brought in the link, and the click id."""
+    fields: tuple[tuple[str, str], ...]
+    """Macros in the URL whose values are in the link as they are, each with its field."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -32,6 +41,8 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     targets: tuple[Target, ...]
     cumulative: tuple[int, ...]
     fallback: Target | None
+    json: bytes
+    """What the click's JSON says of the campaign when there is no target."""
 
     def choose(self, chance: float) -> Target | None:
         """The target for a draw from [0, 1), each as likely as its weight says; the fallback, or None, when there is none."""
@@ -90,6 +101,7 @@ class Routes:
             targets=tuple(targets),
             cumulative=tuple(accumulate(weights)),
             fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,
+            json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
         )
 
     def _loops(self, offer: CatalogOffer) -> bool:
@@ -106,10 +118,23 @@ def _target(
 ) -> Target:
     """A target whose URL has everything filled in that does not depend on the click."""
     like_all = Click(
-        click_id="", at=0, campaign_id=campaign.id, source_id=campaign.source_id, offer_id=offer_id, network_id=network_id
+        click_id="",
+        at=0,
+        campaign_id=campaign.id,
+        source_id=campaign.source_id,
+        offer_id=offer_id,
+        network_id=network_id,
     )
     template = parse(_ascii(url), rows).filled(setup_values(like_all, setup), Place.URL)
-    return Target(offer_id, network_id, template, setup)
+    return Target(
+        offer_id,
+        network_id,
+        template,
+        setup,
+        click_json(campaign_id=campaign.id, source_id=campaign.source_id, offer_id=offer_id, network_id=network_id),
+        all(name in _LINK_FIELDS or name in {"clickid", "cost", "now"} for name in template.names),
+        tuple((name, _LINK_FIELDS[name]) for name in template.names if name in _LINK_FIELDS),
+    )
 
 
 def _ascii(url: str) -> str:

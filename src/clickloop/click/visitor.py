@@ -69,44 +69,62 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     preview_bot: bool = False
 
 
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What is known of a visitor from one of his headers, and the same as a piece of his click's JSON: ``,"device":"tv"…``."""
+
+    device: Device
+    json: bytes
+
+
 class Visitors:
-    """Answers who stands behind an address and a User-Agent. One per process; not thread-safe."""
+    """Answers who stands behind an address and a User-Agent, ready for the journal. One per process; not thread-safe."""
 
     def __init__(self, geo_base: GeoBase) -> None:
         self._geo_base = geo_base
         self._parser = ua_parser.Parser(regex.Resolver(loaders.load_lazy_builtins()))
-        self._devices: dict[bytes, tuple[str, Device]] = {}
-        self._countries: dict[str, str] = {}
-        self._languages: dict[bytes, str] = {}
+        self._devices: dict[bytes, Known] = {}
+        self._places: dict[str, bytes] = {}
+        self._languages: dict[bytes, bytes] = {}
 
-    def device(self, useragent: bytes) -> tuple[str, Device]:
-        """The User-Agent as text, cut, and what it tells."""
+    def known(self, useragent: bytes) -> Known:
+        """What a User-Agent tells; its text, cut, is in the JSON."""
         found = self._devices.get(useragent)
         if found is None:
-            text = (
-                useragent[: USERAGENT_CHARACTERS * 4]
-                .decode("utf-8", "replace")
-                .replace("\0", "�")[:USERAGENT_CHARACTERS]
+            text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
+            text = text[:USERAGENT_CHARACTERS]
+            device = self._parse(text)
+            found = Known(
+                device,
+                click_json(
+                    useragent=text,
+                    device=device.kind,
+                    brand=device.brand,
+                    model=device.model,
+                    os=device.os,
+                    os_version=device.os_version,
+                    browser=device.browser,
+                    browser_version=device.browser_version,
+                ),
             )
-            found = (text, self._parse(text))
             if len(useragent) <= USERAGENT_CHARACTERS:
                 _remember(self._devices, useragent, found)
         return found
 
-    def country(self, ip: str) -> str:
-        """The country of an address, ISO 3166-1 alpha-2, or empty."""
-        found = self._countries.get(ip)
+    def place(self, ip: str) -> bytes:
+        """The visitor's address and the country that it is in, as a piece of the click's JSON."""
+        found = self._places.get(ip)
         if found is None:
-            found = self._geo_base.country(ip)
-            _remember(self._countries, ip, found)
+            found = click_json(ip=ip, country=self._geo_base.country(ip))
+            _remember(self._places, ip, found)
         return found
 
-    def language(self, accept_language: bytes) -> str:
-        """The first language tag of an Accept-Language header, lower case: ``pt-br``; empty when there is none."""
+    def language(self, accept_language: bytes) -> bytes:
+        """The first tag of an Accept-Language header, lower case (``pt-br``), as a piece of the click's JSON."""
         found = self._languages.get(accept_language)
         if found is None:
             tag = accept_language[:100].split(b",", 1)[0].split(b";", 1)[0].strip().lower()
-            found = tag.decode("ascii") if len(tag) <= 35 and tag.replace(b"-", b"").isalnum() and tag.isascii() else ""
+            is_tag = len(tag) <= 35 and tag.replace(b"-", b"").isalnum() and tag.isascii()
+            found = click_json(language=tag.decode("ascii")) if is_tag else b""
             if len(accept_language) <= 200:
                 _remember(self._languages, accept_language, found)
         return found
@@ -127,6 +145,12 @@ class Visitors:
             browser_version=_version(browser.major, browser.minor) if browser else "",
             preview_bot=any(bot in lowered for bot in _PREVIEW_BOTS),
         )
+
+
+def click_json(**fields: str | int) -> bytes:
+    """Fields of a click as the middle of its JSON object: a comma before each; empty texts, which say nothing, are left out."""
+    told = {name: value for name, value in fields.items() if value != ""}
+    return b"," + msgspec.json.encode(told)[1:-1] if told else b""
 
 
 def _kind(lowered: str, system: str, device: str) -> str:

@@ -1,7 +1,7 @@
 """The edge's two steps of the loop: take_click and take_notice. Nothing is answered before it stands in the journal."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -9,14 +9,14 @@ from clickloop.click.click import Click, Flag
 from clickloop.click.click_values import click_values
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
-from clickloop.click.routing import Route, Routes
+from clickloop.click.routing import Route, Routes, Target
 from clickloop.click.screening import screen
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.macro import Place, unreplaced_macro
-from clickloop.money import AmountFault, currency_of, read_amount
+from clickloop.money import AmountFault, amount_text, currency_of, read_amount
 from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
@@ -75,71 +75,51 @@ class Edge(msgspec.Struct):
     """Visitors who were redirected without a record because the disk was full."""
 
 
-_encode_click = msgspec.json.Encoder().encode
-_encode_notice = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder().encode
+_decode_click = msgspec.json.Decoder(Click).decode
 
 
 def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     """Records the click of a visitor who follows the campaign link ``key``, and answers where he goes; None: no such campaign.
 
     A full disk costs the record, never the redirect. Raises JournalBroken when the journal may not be trusted any more.
+    The line in the journal is put together from pieces that are encoded once per offer, browser, address and host.
     """
     route = edge.routes.find(key)
     if route is None:
         return None
     headers = arrival.headers
-    values, cut = read_query(arrival.query, route.fields, "external_id")
-    useragent, device = edge.visitors.device(headers.get(b"user-agent", b""))
-    screening = screen(arrival.method, headers.get(b"purpose", b""), device.preview_bot)
+    told, cut = read_query(arrival.query, route.fields, "external_id")
+    known = edge.visitors.known(headers.get(b"user-agent", b""))
+    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot)
     target = route.choose(edge.chance())
-    flags = [Flag.QUERY_CUT] if cut else []
-    if len(arrival.query) > VALUE_CHARACTERS:
-        _bound(values, flags)
-    external_id = values.get("external_id")
-    if external_id and unreplaced_macro(external_id):
-        flags.append(Flag.UNREPLACED_EXTERNAL_ID)
-    cost_micros, cost_currency = _cost(route, values.pop("cost", ""), edge.currency, flags)
-    if target is None or target is route.fallback:
-        flags.append(Flag.FALLBACK)
     now_ms = edge.clock()
-    campaign = route.campaign
-    click = Click(
-        click_id=edge.click_ids.new(now_ms),
-        at=now_ms,
-        campaign_id=campaign.id,
-        source_id=campaign.source_id,
-        offer_id=target.offer_id if target else 0,
-        network_id=target.network_id if target else 0,
-        cost_micros=cost_micros,
-        cost_currency=cost_currency,
-        domain=arrival.host,
-        ip=arrival.ip,
-        country=edge.visitors.country(arrival.ip),
-        language=edge.visitors.language(headers.get(b"accept-language", b"")),
-        useragent=useragent,
-        referrer=text_of(headers[b"referer"][:VALUE_CHARACTERS]) if b"referer" in headers else "",
-        device=device.kind,
-        brand=device.brand,
-        model=device.model,
-        os=device.os,
-        os_version=device.os_version,
-        browser=device.browser,
-        browser_version=device.browser_version,
-        unique=b"cookie" not in headers or not cookie_value(headers[b"cookie"]),
-        screening=screening or "",
-        flags=",".join(flags) if flags else "",
-        **values,  # type: ignore[arg-type]  # external_id, v1 … v30: all texts
+    click_id = edge.click_ids.new(now_ms)
+    click = _from_link(edge, route, told, cut, len(arrival.query))
+    if target is route.fallback:
+        _flag(click, Flag.FALLBACK)
+    if screening is not None:
+        click["screening"] = screening
+    if b"referer" in headers:
+        click["referrer"] = text_of(headers[b"referer"][:VALUE_CHARACTERS])
+    click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
+    click["domain"] = arrival.host
+    head = b'{"click_id":"%b","at":%d%b%b%b%b,' % (
+        click_id.encode("ascii"),
+        now_ms,
+        target.json if target is not None else route.json,
+        known.json,
+        edge.visitors.place(arrival.ip),
+        edge.visitors.language(headers.get(b"accept-language", b"")),
     )
     location = ""
     if target is not None:
-        template = target.template
-        location = template.render(click_values(template.names, click, target.setup), Place.URL, now_ms)
-        msgspec.structs.force_setattr(click, "target", location)
+        click["target"] = location = _location(target, click_id, click, head, now_ms)
     try:
-        edge.clicks.append(_encode_click(click))
+        edge.clicks.append(head + _encode(click)[1:])
     except JournalFull:
         edge.unrecorded += 1
-    return Redirected(click.click_id, location)
+    return Redirected(click_id, location)
 
 
 def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
@@ -163,29 +143,52 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     )
     notice = read_notice(raw)
     verdict = quick_verdict(notice, edge.click_ids)
-    position = edge.notices.append(_encode_notice(raw))
+    position = edge.notices.append(_encode(raw))
     return Stored(position, verdict if isinstance(verdict, RefusalReason) else None, notice.return_text)
 
 
-def _bound(values: dict[str, str], flags: list[Flag]) -> None:
-    """Cuts over-long values in place; an external id that is cut is flagged: the source will not know it again."""
-    for field, value in values.items():
-        if len(value) > VALUE_CHARACTERS:
-            values[field] = value[:VALUE_CHARACTERS]
-            if field == "external_id":
-                flags.append(Flag.EXTERNAL_ID_CUT)
+def _from_link(edge: Edge, route: Route, told: dict[str, str], cut: bool, query_bytes: int) -> dict[str, Any]:
+    """What the link says, as fields of the click: external id, parameters, cost; what is odd about it is flagged."""
+    cost = told.pop("cost", "")
+    click: dict[str, Any] = told
+    if cut:
+        _flag(click, Flag.QUERY_CUT)
+    if query_bytes > VALUE_CHARACTERS:
+        for field, value in list(told.items()):
+            if len(value) > VALUE_CHARACTERS:
+                click[field] = value[:VALUE_CHARACTERS]
+                if field == "external_id":
+                    _flag(click, Flag.EXTERNAL_ID_CUT)
+    external_id = told.get("external_id")
+    if external_id and unreplaced_macro(external_id):
+        _flag(click, Flag.UNREPLACED_EXTERNAL_ID)
+    fixed = route.campaign.cost_micros
+    if fixed is not None:
+        click["cost_micros"] = fixed
+        click["cost_currency"] = route.campaign.cost_currency or edge.currency
+    elif cost:
+        amount = read_amount(cost)
+        if isinstance(amount, AmountFault):
+            _flag(click, Flag.COST_UNREADABLE)
+        else:
+            click["cost_micros"] = amount.micros
+            click["cost_currency"] = currency_of(amount.currency) or route.campaign.cost_currency or edge.currency
+    return click
 
 
-def _cost(route: Route, text: str, currency: str, flags: list[Flag]) -> tuple[int, str]:
-    """Micros and currency of what the click cost: the campaign's fixed cost, else what the link says. Unreadable: 0, flagged."""
-    campaign = route.campaign
-    currency = campaign.cost_currency or currency
-    if campaign.cost_micros is not None:
-        return campaign.cost_micros, currency
-    if not text:
-        return 0, ""
-    amount = read_amount(text)
-    if isinstance(amount, AmountFault):
-        flags.append(Flag.COST_UNREADABLE)
-        return 0, ""
-    return amount.micros, currency_of(amount.currency) or currency
+def _flag(click: dict[str, Any], flag: Flag) -> None:
+    flags = click.get("flags")
+    click["flags"] = f"{flags},{flag}" if flags else flag
+
+
+def _location(target: Target, click_id: str, click: dict[str, Any], head: bytes, now_ms: int) -> str:
+    """The target's URL for this click. What is in the link is at hand; other macros need the whole click."""
+    template = target.template
+    if not target.quick:
+        whole = _decode_click(head + _encode(click)[1:])
+        return template.render(click_values(template.names, whole, target.setup), Place.URL, now_ms)
+    values = {name: click.get(field, "") for name, field in target.fields}
+    values["clickid"] = click_id
+    if "cost_micros" in click:
+        values["cost"] = amount_text(click["cost_micros"])
+    return template.render(values, Place.URL, now_ms)

@@ -34,7 +34,11 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class EdgeDoors:
-    """Answers requests at the public doors. ``broken`` is called once when the journal may not be trusted any more."""
+    """Answers requests at the public doors. ``broken`` is called once when the journal may not be trusted any more.
+
+    ``set_up_changed`` takes a changed set-up over and answers whether there was one: asked before a campaign is said to be
+    unknown, so that a link works from the moment at which the API has answered.
+    """
 
     def __init__(
         self,
@@ -43,11 +47,13 @@ class EdgeDoors:
         commit: GroupCommit,
         health: Callable[[Edge], Health],
         broken: Callable[[Exception], None],
+        set_up_changed: Callable[[], bool],
     ) -> None:
         self._edge = edge
         self._commit = commit
         self._health = health
         self._broken = broken
+        self._set_up_changed = set_up_changed
         self._proxies = proxy_networks(settings.trusted_proxies)
         self._trusted: dict[str, bool] = {}
         self._secure = settings.public_url.startswith("https://")
@@ -88,6 +94,8 @@ class EdgeDoors:
         arrival, secure = self._arrival(request)
         try:
             redirected = take_click(self._edge, arrival, key)
+            if redirected is None and self._set_up_changed():
+                redirected = take_click(self._edge, arrival, key)
         except JournalBroken as fault:
             self._broken(fault)
             return plain_answer(503, "The click could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")

@@ -67,6 +67,29 @@ class HealthReader:
         return self._health
 
 
+class SetUp:
+    """Swaps an edge's routes whole when the catalog changed. One that cannot be read leaves the last one in force."""
+
+    def __init__(self, catalog_file: CatalogFile, edge: Edge, fallback_url: str) -> None:
+        self._catalog_file = catalog_file
+        self._edge = edge
+        self._fallback_url = fallback_url
+        self._unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
+
+    def take_changes(self) -> bool:
+        """Answers whether there was a change. Costs one ``stat`` when there was none."""
+        try:
+            catalog = self._catalog_file.changed()
+        except (OSError, msgspec.DecodeError) as fault:
+            self._unreadable(fault=str(fault))
+            return False
+        if catalog is None:
+            return False
+        self._edge.routes = Routes(catalog, self._fallback_url)
+        log("catalog taken", campaigns=len(self._edge.routes))
+        return True
+
+
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:
     """Serves until a signal or a broken journal; answers the exit code."""
     loop = asyncio.get_running_loop()
@@ -96,12 +119,13 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit = GroupCommit(notices)
-    doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up)
+    set_up = SetUp(catalog_file, edge, settings.fallback_url)
+    doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
     limits = Limits(settings.request_seconds, settings.keep_alive_seconds, settings.connections_per_address)
     connections = Connections(limits, doors, doors.trusts)
     server = await loop.create_server(connections, sock=listening)
     background = [
-        asyncio.create_task(_watch_catalog(catalog_file, edge, settings.fallback_url)),
+        asyncio.create_task(_watch_set_up(set_up)),
         asyncio.create_task(_hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up)),
         asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
         asyncio.create_task(_sweep(connections, edge, DiskReserve(folder / "reserve"))),
@@ -125,19 +149,11 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     return 1 if broken else 0
 
 
-async def _watch_catalog(catalog_file: CatalogFile, edge: Edge, fallback_url: str) -> None:
-    """Swaps the routes whole when the set-up changed. A catalog that cannot be read leaves the last one in force."""
-    unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
+async def _watch_set_up(set_up: SetUp) -> None:
+    """Takes over what the core published, also when nobody asks for it."""
     while True:
         await asyncio.sleep(CATALOG_POLL_SECONDS)
-        try:
-            catalog = catalog_file.changed()
-        except (OSError, msgspec.DecodeError) as fault:
-            unreadable(fault=str(fault))
-            continue
-        if catalog is not None:
-            edge.routes = Routes(catalog, fallback_url)
-            log("catalog taken", campaigns=len(edge.routes))
+        set_up.take_changes()
 
 
 async def _hand_over(

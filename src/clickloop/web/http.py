@@ -11,6 +11,8 @@ from typing import Protocol, cast
 import httptools
 import msgspec
 
+from clickloop.log import Sparingly
+
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 256 * 1024
@@ -124,6 +126,7 @@ class Connections:
         self.per_address: dict[str, int] = {}
         self.closing = False
         self.turned_away = 0
+        self.door_failed = Sparingly("a request could not be answered")
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol for a fresh connection, as ``loop.create_server`` asks for it."""
@@ -323,19 +326,27 @@ class HttpConnection(asyncio.Protocol):
     # answering --------------------------------------------------------------------------------------------------------
 
     def _answer(self, request: Request) -> None:
-        answer = self._connections.doors(request)
+        try:
+            answer = self._connections.doors(request)
+        except Exception as fault:  # else the parser would take it for a fault of the request
+            self._fail(fault)
+            return
         if isinstance(answer, bytes):
             self._write(answer, request.keep_alive)
         else:
             self._task = self._loop.create_task(self._answer_later(answer, request.keep_alive))
 
     async def _answer_later(self, answer: Awaitable[bytes], keep_alive: bool) -> None:
-        self._write(await answer, keep_alive)
-        while self._queue and self._transport is not None:
-            request = self._queue.popleft()
-            following = self._connections.doors(request)
-            self._write(following if isinstance(following, bytes) else await following, request.keep_alive)
-        self._task = None
+        try:
+            self._write(await answer, keep_alive)
+            while self._queue and self._transport is not None and not self._transport.is_closing():
+                request = self._queue.popleft()
+                following = self._connections.doors(request)
+                self._write(following if isinstance(following, bytes) else await following, request.keep_alive)
+        except Exception as fault:
+            self._fail(fault)
+        finally:
+            self._task = None
         if self._transport is None:
             return
         if self._ended:
@@ -352,6 +363,11 @@ class HttpConnection(asyncio.Protocol):
         self._since = self._loop.time()
         if not keep_alive or (self._connections.closing and not self._queue):
             transport.close()
+
+    def _fail(self, fault: Exception) -> None:
+        """Answers 500 for a door that broke off, and tells it."""
+        self._connections.door_failed(fault=f"{type(fault).__name__}: {fault}")
+        self._refuse(500, "Something went wrong here; the log says what.")
 
     def _refuse(self, status: int, text: str) -> None:
         """Ends the connection with an error; nothing further of it is read."""

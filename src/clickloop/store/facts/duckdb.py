@@ -12,6 +12,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.report.fact import ConversionFact
+from clickloop.store.directory import sync_directory
 from clickloop.store.facts.columns import (
     ALL_COLUMNS,
     CLICK_FIELDS,
@@ -35,6 +36,7 @@ from clickloop.store.journal.segment import SegmentContents
 MEMORY_LIMIT_MB = 128
 MAX_LINE_OCTETS = 1024 * 1024
 _COPY_OCTETS = 1 << 30
+"""More than a segment has: what one call copies is then all."""
 _LOG_LIMIT = "256MB"
 """Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``_CHECKPOINT_ROWS``."""
 _CHECKPOINT_ROWS = 70_000
@@ -84,6 +86,8 @@ class DuckDbFacts:
                 f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
             )
         try:
+            if not path.exists():
+                _create_file(path)
             database = duckdb.connect(str(path), config=config)
             _refuse_truncated(path, database)
             _create_tables(database)
@@ -243,7 +247,7 @@ class DuckDbFacts:
             with self._spool.open("wb") as spool:
                 for path in paths:
                     with path.open("rb") as file:
-                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_OCTETS):
+                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_OCTETS) == _COPY_OCTETS:
                             pass
         except OSError:
             return paths  # slower, but needs no room
@@ -350,6 +354,21 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
             f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
         )
     return FactsError(f"{path} could not be opened: {error}")
+
+
+def _create_file(path: Path) -> None:
+    """An empty database under its name all at once: the engine writes its first blocks one by one, and a part of them is no database."""
+    newborn = path.with_name(path.name + ".new")
+    log = path.with_name(path.name + ".wal")
+    if log.exists():
+        raise FactsDamagedError(
+            f"{path} is missing, but not its log {log.name}: restore it from a backup, or put the log aside"
+        )
+    for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+    duckdb.connect(str(newborn)).close()
+    newborn.rename(path)
+    sync_directory(path.parent)
 
 
 def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:

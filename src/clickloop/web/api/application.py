@@ -6,8 +6,10 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import Message, Scope
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
+from clickloop.store.facts.facts import FactsError
 from clickloop.web.api import (
     campaigns,
     clicks,
@@ -26,7 +28,14 @@ from clickloop.web.api import (
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
 from clickloop.web.api.entry import refuse_unknown_parameters, token_guard
-from clickloop.web.api.problem import answer_breakage, answer_http, answer_invalid, answer_validation
+from clickloop.web.api.problem import (
+    answer_breakage,
+    answer_conflict,
+    answer_http,
+    answer_invalid,
+    answer_store_away,
+    answer_validation,
+)
 
 MOST_BODY_BYTES = 1 << 20
 
@@ -69,6 +78,9 @@ def create_api(context: ApiContext) -> Litestar:
             InvalidInputError: answer_invalid,
             ValidationException: answer_validation,
             HTTPException: answer_http,
+            IntegrityError: answer_conflict,
+            OperationalError: answer_store_away,
+            FactsError: answer_store_away,
             Exception: answer_breakage,
         },
         before_send=[_secure],

@@ -8,9 +8,11 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Meta
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import log
+from clickloop.store.facts.facts import FactsError
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -81,6 +83,18 @@ def answer_http(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     if error.status_code == 405:
         detail = f"{request.method} is not possible here, only {(error.headers or {}).get('allow', 'what the description lists')}."
     return problem_response(error.status_code, detail, headers=error.headers)
+
+
+def answer_conflict(_request: AnyRequest, _error: IntegrityError) -> Response[Problem]:
+    """409: another writer was faster, which the checks before could not see."""
+    return problem_response(409, "Somebody else saved something that this contradicts: read it again, then try again.")
+
+
+def answer_store_away(request: AnyRequest, error: OperationalError | FactsError) -> Response[Problem]:
+    """503: the ledger or the facts cannot be reached. Nothing was saved."""
+    log("api store away", method=request.method, path=request.url.path, error=str(error))
+    detail = "The database cannot be reached just now. Nothing was saved: try again."
+    return problem_response(503, detail, headers={"Retry-After": "2"})
 
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
