@@ -21,7 +21,7 @@ from clickloop.config import Settings
 from clickloop.log import Sparingly, log, take_library_logs
 from clickloop.postback.delivery import Delivery, Limits
 from clickloop.postback.sending import Sender
-from clickloop.process import end_with_parent, stop_signal
+from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.click_settling import settle_clicks
@@ -189,6 +189,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
+    give_memory_back()
     log("core ready", api=f"http://{core.settings.panel_listen}")
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)

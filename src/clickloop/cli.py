@@ -44,14 +44,20 @@ def serve(
     edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
+    import sys
+
+    import msgspec
+
     from clickloop.config import SettingError, read_settings
-    from clickloop.supervisor import CannotStartError, supervise
 
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
-        supervise(read_settings(os.environ, data=str(data), **given))
-    except (SettingError, CannotStartError) as fault:
+        settings = read_settings(os.environ, data=str(data), **given)
+    except SettingError as fault:
         raise _stop(str(fault), UNUSABLE) from None
+    told = msgspec.json.encode(settings).decode()
+    # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told])  # noqa: S606 – no shell is wanted
 
 
 @app.command()

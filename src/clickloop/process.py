@@ -1,23 +1,42 @@
-"""What every child process does first: end when its supervisor ends, and turn signals into a flag."""
+"""What child processes do alike: end when the supervisor ends, turn signals into a flag, give memory back once they are ready."""
 
-import asyncio
 import ctypes
+import gc
 import os
 import signal
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    import asyncio  # the supervisor, which needs none, imports this module
+
+SUPERVISOR = "CLICKLOOP_SUPERVISOR"
+"""In the environment of a child: the process id of its supervisor."""
 _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Asks the kernel to send SIGTERM when the supervisor dies, however it dies (prctl(2), PR_SET_PDEATHSIG)."""
-    parent = os.getppid()
+    """Asks the kernel to send SIGTERM when the supervisor dies, however it dies (prctl(2), PR_SET_PDEATHSIG).
+
+    It may have died before the kernel was asked: its process id stands in the environment, so that this is noticed.
+    """
+    supervisor = int(os.environ.get(SUPERVISOR, os.getppid()))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
+    if os.getppid() != supervisor:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stop_signal(loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+def give_memory_back() -> None:
+    """Returns to the system what starting needed and running does not (malloc_trim(3); a C library without it keeps it)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def stop_signal(loop: "asyncio.AbstractEventLoop") -> "asyncio.Event":
     """An event that is set by SIGTERM or SIGINT."""
+    import asyncio
+
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

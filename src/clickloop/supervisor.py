@@ -19,9 +19,12 @@ import msgspec
 from clickloop.click_id import KEY_BYTES, KEY_FILE
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
+from clickloop.process import SUPERVISOR
 
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
+CANNOT_START = 2
+"""Exit status when the tracker could not be started at all."""
 _BIND_SECONDS = 15.0
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 
@@ -35,7 +38,8 @@ class Child:
 
     def __init__(self, name: str, module: str, arguments: tuple[str, ...], fds: tuple[int, ...]) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", module, *arguments]
+        # -P: what lies in the current folder is no code of ours.
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._fds = fds
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -56,7 +60,11 @@ class Child:
             self._start_at = now + pause
         if now >= self._start_at:
             self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
-                self._command, pass_fds=self._fds, stdin=subprocess.DEVNULL, start_new_session=True
+                self._command,
+                pass_fds=self._fds,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, SUPERVISOR: str(os.getpid())},
             )
             self._started = now
 
@@ -187,3 +195,17 @@ def _stop(children: list[Child], seconds: float) -> None:
             log("process did not end in time and is killed", name=child.name)
             child.signal(signal.SIGKILL)
             child.wait(2.0)
+
+
+def main(arguments: list[str]) -> int:
+    """``supervisor SETTINGS``, as ``clickloop serve`` becomes."""
+    try:
+        supervise(msgspec.json.decode(arguments[0], type=Settings))
+    except CannotStartError as fault:
+        sys.stderr.write(f"{fault}\n")
+        return CANNOT_START
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def kill_again_and_again(tracker: Tracker, chance: random.Random) -> int:
     """Kills processes one after the other, and starts the tracker again when it lost its supervisor; answers how many."""
     killed = 0
     for name in victims(chance):
-        eventually(lambda wanted=name: wanted in tracker.pids(), 30, tracker.log_text)
+        eventually(partial(_runs, tracker, name), 30, tracker.log_text)
         time.sleep(chance.uniform(0.2, 1.8))
         process = tracker.process
         assert process is not None
@@ -149,6 +150,10 @@ def kill_again_and_again(tracker: Tracker, chance: random.Random) -> int:
             process.wait(10)
             tracker.start(wait=False)
     return killed
+
+
+def _runs(tracker: Tracker, name: str) -> bool:
+    return name in tracker.pids()
 
 
 @pytest.mark.parametrize("seed", [random.randrange(10_000)])

@@ -80,7 +80,7 @@ def test_a_new_user_sees_his_conversion_arrive_at_the_source(stage: Stage) -> No
     assert opened.status == 302
     click_id = dict(parse_qsl(urlsplit(opened.headers["location"]).query))["sub1"]
     told = urlsplit(network["postback_url"].replace("{sub1}", click_id).replace("{payout}", "12.5"))
-    assert stage.tracker.ask("GET", f"{told.path}?{told.query}") == Answer(200, _any_headers(), b"OK\n")
+    assert stage.tracker.ask("GET", f"{told.path}?{told.query}").body == b"OK\n"
     assert stage.received(click_id).value("id") == b"w9Xk2-7fA"
 
 
@@ -321,17 +321,3 @@ def test_the_same_notice_200_times_at_once_is_one_conversion_and_one_postback(st
     (conversion,) = stage.tracker.all_of("conversions", click_id=click_id)
     assert conversion["version"] == 1
     assert len(stage.tracker.all_of("postbacks", click_id=click_id)) == 1
-
-
-class _Anything(dict[str, str]):
-    """Equal to every set of headers."""
-
-    def __eq__(self, other: object) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
-
-
-def _any_headers() -> dict[str, str]:
-    return _Anything()

@@ -222,7 +222,9 @@ def _conversion_checks(seen: Seen, told: Told) -> list[Check]:
                 (found.click_id, found.txid, found.status.key, found.payout.micros, found.payout.currency)
                 for found in told.conversions
             ),
-            Counter((click_id, txid, step.status, step.micros, step.currency) for (click_id, txid), step in due.items()),
+            Counter(
+                (click_id, txid, step.status, step.micros, step.currency) for (click_id, txid), step in due.items()
+            ),
         ),
         _same(
             "What each status counts as",
@@ -267,9 +269,7 @@ def _postback_checks(seen: Seen, told: Told) -> list[Check]:
         return (row.click_id, txids.get(row.conversion_id, "")) if row else ("", "")
 
     return [
-        _same(
-            "Conversions - Out, by rule, state and reason", fated, due_fates(seen), f"{len(told.postbacks):,}"
-        ),
+        _same("Conversions - Out, by rule, state and reason", fated, due_fates(seen), f"{len(told.postbacks):,}"),
         _same("Postbacks delivered = distinct ids the source took", delivered[seen.source_rule_id], set(taken)),
         _same("Postbacks delivered = distinct ids the own system took", delivered[seen.own_rule_id], set(own_taken)),
         _same(
@@ -383,5 +383,3 @@ def _size(collection: object) -> int:
 def _listed(collection: object) -> str:
     entries = sorted(collection.items()) if isinstance(collection, dict) else ()
     return ", ".join(f"{value} {name}" for name, value in entries)
-
-

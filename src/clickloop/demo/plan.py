@@ -178,7 +178,9 @@ def make_plan(visitors: int, seed: int = 1) -> Plan:
     return Plan(
         visitors=tuple(plain),
         strays=_strays(max(1, visitors // 1000)),
-        failing={visitor.external_id: times for visitor in plain if (times := _FAILURES.get(kinds.get(visitor.number)))},
+        failing={
+            visitor.external_id: times for visitor in plain if (times := _FAILURES.get(kinds.get(visitor.number)))
+        },
         busy=frozenset(_txid(number) for number, kind in kinds.items() if kind is _Kind.BUSY),
         slow=frozenset(_txid(number) for number, kind in kinds.items() if kind is _Kind.SLOW),
     )
@@ -272,9 +274,7 @@ def _steps(number: int, kind: _Kind, chance: Random) -> Iterator[Step]:
         case _Kind.CORRECTED:
             yield sale
             more = cents + 125
-            yield change(
-                sale, cents=more, micros=more * 10_000, outcome=Outcome.CHANGED, source=_KNOWN, own=_KNOWN
-            )
+            yield change(sale, cents=more, micros=more * 10_000, outcome=Outcome.CHANGED, source=_KNOWN, own=_KNOWN)
         case _Kind.UNKNOWN_WORD:
             yield change(sale, way=Way.GET, word="wow_bonus", status="other", source=_SMALL)
         case _Kind.UNREPLACED_PAYOUT:

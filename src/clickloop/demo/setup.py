@@ -60,15 +60,15 @@ async def set_up(tracker: Tracker, source_url: str, network_url: str) -> SetUp:
     network = await tracker.ask("POST", "/networks", {"name": preset.name, "preset": NETWORK_PRESET}, _Made)
     await _map_words(tracker, preset.status_words)
     offers = [
-        await _make_offer(tracker, network.id, f"{network_url}/click?offer={number}&{preset.offer_url_addition}", number)
+        await _make_offer(
+            tracker, network.id, f"{network_url}/click?offer={number}&{preset.offer_url_addition}", number
+        )
         for number in range(1, len(WEIGHTS) + 1)
     ]
     campaign = {
         "name": "Sweepstakes, all countries",
         "source_id": source.id,
-        "offers": [
-            {"offer_id": offer.id, "weight": weight} for offer, weight in zip(offers, WEIGHTS, strict=True)
-        ],
+        "offers": [{"offer_id": offer.id, "weight": weight} for offer, weight in zip(offers, WEIGHTS, strict=True)],
     }
     made = await tracker.ask("POST", "/campaigns", campaign, _Made)
     own = await tracker.ask("POST", "/postback-rules", _own_rule(source_url), _Made)

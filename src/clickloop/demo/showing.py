@@ -1,8 +1,7 @@
 """What the demo shows: progress, tables, the checks."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +11,8 @@ from rich.table import Table
 
 from clickloop.conversion.notice import RefusalReason
 from clickloop.demo.figures import Check, Told
+from clickloop.demo.setup import SetUp
+from clickloop.demo.tracker import Tracker
 from clickloop.postback.owing import SkipReason
 
 PLAIN_WIDTH = 100
@@ -78,6 +79,19 @@ class Progressing:
         return Bar(self, name, total)
 
 
+def show_setup(console: Console, tracker: Tracker, made: SetUp, source_url: str, network_url: str) -> None:
+    """What runs where, and the two addresses that the partners are given."""
+    rows = (
+        ("Tracker", f"{tracker.visitors}, API {tracker.api}"),
+        ("Stand-in source", source_url),
+        ("Stand-in network", network_url),
+        ("Campaign link", made.link),
+        ("For the network", made.notice_url),
+    )
+    for name, text in rows:
+        console.print(f"  {name + ':':<18}{text}", markup=False, soft_wrap=True)
+
+
 def show_tables(console: Console, told: Told) -> None:
     """Clicks, conversions, Conversions - In and Conversions - Out, each by what was made of them."""
     for table in (_clicks(told), _conversions(told), _notices(told), _postbacks(told)):
@@ -85,21 +99,41 @@ def show_tables(console: Console, told: Told) -> None:
         console.print(table)
 
 
-def show_checks(console: Console, checks: Iterable[Check]) -> None:
-    """Each check on a line of its own."""
+def show_checks(console: Console, checks: Sequence[Check], seconds: float) -> None:
+    """Each check on a line of its own, and a last one for all."""
     console.print()
     console.print("[bold]The tracker's figures against what the stand-ins saw[/bold]")
     for check in checks:
         mark = "[green]✓[/green]" if check.holds else "[red]✗[/red]"
         console.print(f"  {mark} {check.name}: ", end="")
         console.print(check.found, markup=False, style="none" if check.holds else "red")
+    wrong = sum(not check.holds for check in checks)
+    verdict = (
+        f"[red]{wrong} of {len(checks)} checks do not hold[/red]"
+        if wrong
+        else f"[green]All {len(checks)} checks hold[/green]"
+    )
+    console.print(f"{verdict}, after {seconds:.0f} s.")
 
 
-@contextmanager
-def said(console: Console, text: str) -> Iterator[None]:
-    """A line that says what is being done now."""
-    console.print(text)
-    yield
+def show_kept(console: Console, tracker: Tracker, made: SetUp, told: Told) -> None:
+    """Where everything is, a token, and what to try."""
+    click_id = next((found.click_id for found in told.conversions), "CLICK_ID")
+    link = made.link.partition("?")[0]
+    lines = (
+        f"Visitors and networks: {tracker.visitors}    API: {tracker.api}/api/v1    described in {tracker.api}/api/openapi.json",
+        f"Data folder: {tracker.data}",
+        f"Token: {tracker.token}",
+        "Try:",
+        f"  curl -i '{link}?external_id=mine-1&cost=0.05&widget_id=42'",
+        f"  curl -i '{tracker.visitors}/postback?cid={click_id}&payout=12.50&txid=mine-1'",
+        f"  curl -H 'Authorization: Bearer {tracker.token}' {tracker.api}/api/v1/clicks/{click_id}/trace",
+        f"  clickloop trace {click_id} --data {tracker.data}",
+        "It runs until Ctrl-C; then its folder is deleted.",
+    )
+    console.print("\n[bold]Left running[/bold]")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _clicks(told: Told) -> Table:
@@ -108,7 +142,9 @@ def _clicks(told: Told) -> Table:
         clicks = [click for click in told.clicks if (click.device or "unknown") == device]
         countries = Counter(click.country or "–" for click in clicks).most_common(6)
         counted = sum(not click.screening for click in clicks)
-        table.add_row(device, _count(counted), _count(len(clicks) - counted), "  ".join(f"{name} {n:,}" for name, n in countries))
+        table.add_row(
+            device, _count(counted), _count(len(clicks) - counted), "  ".join(f"{name} {n:,}" for name, n in countries)
+        )
     return table
 
 

@@ -106,7 +106,7 @@ class StandInNetwork:
 
     def __init__(self, click_id_parameter: str) -> None:
         self.arrivals: list[Arrival] = []
-        self._click_id_parameter = click_id_parameter
+        self.click_id_parameter = click_id_parameter
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One visitor."""
@@ -114,7 +114,7 @@ class StandInNetwork:
         if path != "/click":
             return web.Response(status=404)
         values = octets_of_query(query)
-        click_id = values.get(self._click_id_parameter, b"").decode("ascii", "replace")
+        click_id = values.get(self.click_id_parameter, b"").decode("ascii", "replace")
         self.arrivals.append(Arrival(click_id, values.get("sub2", b""), values.get("offer", b"").decode()))
         return web.Response(text="<h1>The offer</h1>", content_type="text/html")
 

@@ -16,6 +16,9 @@ import msgspec
 START_SECONDS = 40.0
 DRAIN_SECONDS = 32.0
 ATTEMPT_SECONDS = 3
+"""The deadline of one delivery attempt; the slow receiver takes longer."""
+DATA = "data"
+"""The data folder within the temporary one."""
 T = TypeVar("T")
 
 
@@ -46,7 +49,7 @@ class Tracker:
     """A running tracker: ``visitors`` and ``api`` are the addresses of its doors."""
 
     def __init__(self, folder: Path, visitors: str, api: str, session: aiohttp.ClientSession) -> None:
-        self.folder = folder
+        self.data = folder / DATA
         self.visitors = visitors
         self.api = api
         self.token = ""
@@ -54,7 +57,7 @@ class Tracker:
 
     async def command(self, *arguments: str) -> str:
         """What a command of ours printed. Raises TrackerError when it failed."""
-        command = [sys.executable, "-m", "clickloop", *arguments, "--data", str(self.folder / "data")]
+        command = [sys.executable, "-m", "clickloop", *arguments, "--data", str(self.data)]
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=serve_environment()
         )
@@ -95,7 +98,7 @@ class _Page(msgspec.Struct):
 async def running(folder: Path, session: aiohttp.ClientSession) -> AsyncIterator[Tracker]:
     """A tracker on free ports with a token, ended however the block ends. Raises TrackerError when it does not start."""
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder / "data")]
+    command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder / DATA)]
     command += ["--listen", "127.0.0.1:0", "--panel-listen", "127.0.0.1:0"]
     with log.open("wb") as output:
         # In a session of its own, so that Ctrl-C reaches the demo alone, which then ends it in order.
@@ -116,12 +119,16 @@ async def _addresses(log: Path, process: asyncio.subprocess.Process) -> _Started
     """The addresses that the supervisor got, once the core is ready too."""
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and process.returncode is None:
-        lines = [line for line in log.read_bytes().splitlines(keepends=True) if line.startswith(b"{") and line[-1:] == b"\n"]
+        lines = [
+            line for line in log.read_bytes().splitlines(keepends=True) if line.startswith(b"{") and line[-1:] == b"\n"
+        ]
         events = {event.event: event for event in (msgspec.json.decode(line, type=_Started) for line in lines)}
         if "started" in events and "core ready" in events:
             return events["started"]
         await asyncio.sleep(0.05)
-    raise TrackerError(f"clickloop serve did not start within {START_SECONDS:g} s. Its log:\n{log.read_text(errors='replace')}")
+    raise TrackerError(
+        f"clickloop serve did not start within {START_SECONDS:g} s. Its log:\n{log.read_text(errors='replace')}"
+    )
 
 
 async def _until_healthy(tracker: Tracker, log: Path) -> None:

@@ -74,6 +74,10 @@ class Traffic:
             await _at_once(later(*report) for report in reports if report is not None)
         await _at_once(stray(one) for one in self._plan.strays)
 
+    def visitors(self) -> int:
+        """How many visitors ``send_visitors`` sends."""
+        return len(self._plan.visitors)
+
     def later_notices(self) -> int:
         """How many notices ``send_later_notices`` sends."""
         return sum(len(visitor.steps[1:]) for visitor in self._plan.visitors) + len(self._plan.strays)
@@ -158,9 +162,7 @@ class Traffic:
                 asked = self._session.post(f"{base}/postback", data=query, headers=headers)
             case Way.JSON:
                 body = msgspec.json.encode(parameters)
-                asked = self._session.post(
-                    f"{base}/postback", data=body, headers={"Content-Type": "application/json"}
-                )
+                asked = self._session.post(f"{base}/postback", data=body, headers={"Content-Type": "application/json"})
             case Way.PIXEL:
                 query = urlencode({name: value for name, value in parameters.items() if name != "cid"})
                 asked = self._session.get(URL(f"{base}/pixel.gif?{query}", encoded=True), headers={"Cookie": cookie})
@@ -203,8 +205,12 @@ async def _at_once(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
         for task in waiting:
             await task
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(work())
-
-
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    finally:
+        for task in waiting:
+            task.close()

@@ -21,7 +21,7 @@ from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log
-from clickloop.process import end_with_parent, stop_signal
+from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.group_commit import GroupCommit
@@ -130,7 +130,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
         asyncio.create_task(_sweep(connections, edge, DiskReserve(folder / "reserve"))),
     ]
-    gc.collect()
+    give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()

@@ -5,6 +5,8 @@ from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import Message, Scope
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -63,6 +65,14 @@ _HEADERS = (
 )
 
 
+class _Api(Litestar):
+    """Litestar without the plugins that it adds by itself where pydantic or attrs is installed: nothing here is made of those."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def create_api(context: ApiContext) -> Litestar:
     """The API on these stores. Nothing is opened or closed here."""
     version = Router(
@@ -71,7 +81,7 @@ def create_api(context: ApiContext) -> Litestar:
         guards=[token_guard(context), refuse_unknown_parameters],
         dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
     )
-    app = Litestar(
+    app = _Api(
         [version, _describe],
         openapi_config=None,
         exception_handlers={
@@ -88,7 +98,7 @@ def create_api(context: ApiContext) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    described = Litestar([version], openapi_config=openapi_config(), logging_config=None)
+    described = _Api([version], openapi_config=openapi_config(), logging_config=None)
     app.state.description = msgspec.json.encode(openapi_document(described))
     return app
 
