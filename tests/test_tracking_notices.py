@@ -346,6 +346,17 @@ def test_a_notice_that_waited_does_not_overtake_what_came_after_it(partner: Part
     assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
 
 
+def test_a_notice_that_waits_is_registered_before_a_later_one_of_its_click(partner: Partner) -> None:
+    click_id = partner.click(arrived=False)
+    partner.outcomes(partner.notice(click_id, status="lead"))
+    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
+    assert partner.outcomes(partner.notice(click_id, at=NOW + 50, status="sale"), now=NOW + 60) == [Outcome.CHANGED]
+    conversion_id = partner.conversions(click_id)[0].conversion_id
+    with partner.desk.ledger.read() as tx:
+        history = changes_of_conversions(tx, [conversion_id])
+    assert [change.after.status.key for change in history] == ["hold", "sale"]
+
+
 # Run again ------------------------------------------------------------------------------------------------------------
 
 

@@ -43,6 +43,8 @@ LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
 NOTICE_LOOK_SECONDS = 0.01
 CLICK_LOOK_SECONDS = 0.05
+WAITING_LOOK_SECONDS = 0.05
+"""How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
 HOUSEKEEPING_SECONDS = 30.0
 _STORE_WAIT_SECONDS = 20.0
 _FAILED_PAUSE_SECONDS = 1.0
@@ -150,13 +152,19 @@ def workers_of(core: Core) -> list[Worker]:
         _tell(batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
+    look_at = 0.0
+
     def settle_the_notices() -> bool:
+        nonlocal look_at
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
         _tell(batch.damages)
-        looked_at = look_again(core.desk, now_ms)
-        if batch.results or looked_at:
+        if batch.results:
             core.delivery.wake()
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + WAITING_LOOK_SECONDS
+            if look_again(core.desk, now_ms):
+                core.delivery.wake()
         return batch.more
 
     def keep_house() -> bool:

@@ -12,7 +12,7 @@ from clickloop.clock import wall_clock
 from clickloop.postback.delivery import Delivery, Limits, Send
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
 from clickloop.postback.sending import Sender
 from clickloop.postback.work import Claimed, Ended, Job
 from clickloop.record_id import RecordIds
@@ -150,6 +150,24 @@ def test_what_is_due_later_leaves_at_its_moment_without_being_woken(desk: Desk) 
     deliver(desk, script, limits=UNTIL_WOKEN)
 
     assert desk.states() == ["delivered"]
+
+
+def test_a_failed_attempt_is_made_again_at_its_moment_without_being_woken(desk: Desk) -> None:
+    url = RequestTemplate(url="https://source.example/")
+    rule = Rule(rule_id=0, name="Quick", request=url, schedule=Schedule(waits_seconds=(1,)))
+    with desk.ledger.write() as tx:
+        desk.rule_id = insert_rule(tx, rule, wall_clock())
+
+    async def fail_once(request: Request, attempt: int) -> Outcome:
+        return Outcome(status_code=500 if attempt == 1 else 200)
+
+    async def run(delivery: Delivery) -> None:
+        desk.owe(1)
+        delivery.wake()
+        await desk.all_final()
+
+    deliver(desk, run, fail_once, UNTIL_WOKEN, chance=lambda: 0.0)
+    assert [(row.state, row.attempts) for row in desk.rows()] == [("delivered", 2)]
 
 
 def test_no_more_requests_are_under_way_than_there_are_connections(desk: Desk) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from clickloop.web.http import Answer, Connections, Limits, Request, plain_answer
+from clickloop.web.http import Connections, Limits
+from clickloop.web.message import Answer, Request, plain_answer
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)

@@ -106,9 +106,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 UNKNOWN, FORGED = "unknown click", "forged id"
 NEVER = 1_000_000
-_SMALL = Fate("skipped", SkipReason.STATUS_NOT_SELECTED)
-_KNOWN = Fate("skipped", SkipReason.DUPLICATE)
-_OFF = Fate("skipped", SkipReason.DISABLED_BY_NOTICE)
+_UNWANTED = Fate("skipped", SkipReason.STATUS_NOT_SELECTED.value)
+_KNOWN = Fate("skipped", SkipReason.DUPLICATE.value)
+_OFF = Fate("skipped", SkipReason.DISABLED_BY_NOTICE.value)
 _AWKWARD = (
     b"MTc2NTg3+MTIz/NDU2Nw==",
     b"id&payout=9999&r=1",
@@ -126,6 +126,7 @@ class _Kind(enum.Enum):
 
     SALE = enum.auto()
     REBILLS = enum.auto()
+    HOLD = enum.auto()
     HOLD_THEN_SALE = enum.auto()
     HOLD_THEN_REJECTED = enum.auto()
     REJECTED = enum.auto()
@@ -147,6 +148,7 @@ class _Kind(enum.Enum):
 _OF_A_THOUSAND = {
     _Kind.SALE: 46,
     _Kind.REBILLS: 6,
+    _Kind.HOLD: 3,
     _Kind.HOLD_THEN_SALE: 8,
     _Kind.HOLD_THEN_REJECTED: 4,
     _Kind.REJECTED: 5,
@@ -169,7 +171,7 @@ _OF_A_THOUSAND = {
 
 def make_plan(visitors: int, seed: int = 1) -> Plan:
     """The plan for so many visitors, at least 100. The same numbers give the same plan."""
-    chance = Random(seed)  # noqa: S311 – a plan that repeats is the point
+    chance = Random(seed)
     numbers = list(range(visitors))
     chance.shuffle(numbers)
     kinds = dict(zip(numbers, _kinds(visitors), strict=False))
@@ -250,13 +252,15 @@ def _steps(number: int, kind: _Kind, chance: Random) -> Iterator[Step]:
     currency = "EUR" if kind is _Kind.SALE and chance.random() < 0.1 else "USD"
     sale = Step(way=way, txid=_txid(number), word="1", cents=cents, currency=currency, micros=cents * 10_000)
     change = msgspec.structs.replace
-    hold = change(sale, way=Way.GET, word="2", status="hold", source=_SMALL)
-    rejected = change(sale, way=Way.GET, word="3", status="rejected", source=_SMALL)
+    hold = change(sale, way=Way.GET, word="2", status="hold", source=_UNWANTED)
+    rejected = change(sale, way=Way.GET, word="3", status="rejected", source=_UNWANTED)
     match kind:
         case _Kind.REBILLS:
             yield sale
             for suffix in "bc"[: chance.randrange(1, 3)]:
                 yield change(sale, way=Way.FORM, txid=_txid(number, suffix))
+        case _Kind.HOLD:
+            yield hold
         case _Kind.HOLD_THEN_SALE:
             yield hold
             yield change(sale, way=Way.JSON, outcome=Outcome.CHANGED)
@@ -276,13 +280,13 @@ def _steps(number: int, kind: _Kind, chance: Random) -> Iterator[Step]:
             more = cents + 125
             yield change(sale, cents=more, micros=more * 10_000, outcome=Outcome.CHANGED, source=_KNOWN, own=_KNOWN)
         case _Kind.UNKNOWN_WORD:
-            yield change(sale, way=Way.GET, word="wow_bonus", status="other", source=_SMALL)
+            yield change(sale, way=Way.GET, word="wow_bonus", status="other", source=_UNWANTED)
         case _Kind.UNREPLACED_PAYOUT:
             yield change(sale, way=Way.GET, cents=None, micros=OFFER_CENTS * 10_000)
         case _Kind.NO_EXTERNAL_ID:
-            yield change(sale, source=Fate("skipped", SkipReason.NO_EXTERNAL_ID))
+            yield change(sale, source=Fate("skipped", SkipReason.NO_EXTERNAL_ID.value))
         case _Kind.UNREPLACED_EXTERNAL_ID:
-            yield change(sale, source=Fate("skipped", SkipReason.UNREPLACED_EXTERNAL_ID))
+            yield change(sale, source=Fate("skipped", SkipReason.UNREPLACED_EXTERNAL_ID.value))
         case _Kind.NO_POSTBACK:
             yield change(sale, no_postback=True, source=_OFF, own=_OFF)
         case _Kind.FAILS_ALWAYS:

@@ -63,6 +63,7 @@ async def _play(console: Console, visitors: int, keep: bool) -> int:
     began = time.monotonic()
     plan = make_plan(visitors)
     source = StandInSource(plan.failing, plan.busy, plan.slow)
+    console.print("Starting the tracker in a temporary folder, with a stand-in source and network …")
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=30))
     with tempfile.TemporaryDirectory(prefix="clickloop-demo-") as name:
         async with session, serving(source.answer) as source_url, running(Path(name), session) as tracker:

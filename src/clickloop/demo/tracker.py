@@ -67,6 +67,13 @@ class Tracker:
             raise TrackerError(f"clickloop {' '.join(arguments)} ended with {process.returncode}: {text}")
         return output.decode().strip()
 
+    async def is_healthy(self) -> bool:
+        """Whether clicks are taken."""
+        with suppress(aiohttp.ClientError):
+            async with self._session.get(f"{self.visitors}/health") as answer:
+                return answer.status == 200
+        return False
+
     async def ask(self, method: str, path: str, body: Mapping[str, object] | None, kind: type[T]) -> T:
         """A good answer of the API. Raises TrackerError with its problem details otherwise."""
         data = None if body is None else msgspec.json.encode(body)
@@ -119,27 +126,30 @@ async def _addresses(log: Path, process: asyncio.subprocess.Process) -> _Started
     """The addresses that the supervisor got, once the core is ready too."""
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up and process.returncode is None:
-        lines = [
-            line for line in log.read_bytes().splitlines(keepends=True) if line.startswith(b"{") and line[-1:] == b"\n"
-        ]
-        events = {event.event: event for event in (msgspec.json.decode(line, type=_Started) for line in lines)}
+        events = _events(log)
         if "started" in events and "core ready" in events:
             return events["started"]
         await asyncio.sleep(0.05)
-    raise TrackerError(
-        f"clickloop serve did not start within {START_SECONDS:g} s. Its log:\n{log.read_text(errors='replace')}"
-    )
+    raise TrackerError(f"clickloop serve did not start within {START_SECONDS:g} s. Its log:\n{_text_of(log)}")
 
 
 async def _until_healthy(tracker: Tracker, log: Path) -> None:
     give_up = time.monotonic() + START_SECONDS
-    while time.monotonic() < give_up:
-        with suppress(aiohttp.ClientError):
-            async with tracker._session.get(f"{tracker.visitors}/health") as answer:
-                if answer.status == 200:
-                    return
+    while not await tracker.is_healthy():
+        if time.monotonic() > give_up:
+            raise TrackerError(f"{tracker.visitors}/health is not well. The log:\n{_text_of(log)}")
         await asyncio.sleep(0.05)
-    raise TrackerError(f"{tracker.visitors}/health is not well. The log:\n{log.read_text(errors='replace')}")
+
+
+def _events(log: Path) -> dict[str, _Started]:
+    """The whole lines of the log, by their events."""
+    lines = log.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines if line.startswith(b"{") and line.endswith(b"\n")]
+    return {event.event: event for event in (msgspec.json.decode(line, type=_Started) for line in whole)}
+
+
+def _text_of(log: Path) -> str:
+    return log.read_text(errors="replace")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -87,7 +87,8 @@ def take_notices(
         with desk.ledger.write() as tx:
             known = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [raw.notice_id for raw in batch])}
             fresh = {reading.raw.notice_id: reading for reading in readings if reading.raw.notice_id not in known}
-            registered = _register(desk, tx, list(fresh.values()), clicks, now_ms)
+            overtaken = _overtaken(desk, tx, list(clicks))
+            registered = _register(desk, tx, [*fresh.values(), *overtaken], clicks, now_ms)
             if is_last and segments:
                 unsettled = set(segments) - settled_among(tx, segments)
                 insert_settled(tx, sorted(unsettled), now_ms)
@@ -144,6 +145,12 @@ def _take_again(
             registered = _register(desk, tx, readings, clicks, now_ms)
             results += _results(tx, [notice.raw for notice in stored], {}, registered)
     return results
+
+
+def _overtaken(desk: Desk, tx: Connection, click_ids: Sequence[str]) -> list[Reading]:
+    """The notices that wait for clicks which are here by now: they came earlier than what comes now, and count before it."""
+    waiting = waiting_notices_of_clicks(tx, click_ids) if click_ids else []
+    return [read(notice.raw, desk.click_ids, notice, notice.runs) for notice in waiting]
 
 
 def _still_waiting(desk: Desk, notice: StoredNotice) -> Reading | None:

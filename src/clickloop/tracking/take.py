@@ -59,6 +59,23 @@ class Appender(Protocol):
         ...
 
 
+class Gatherer(Protocol):
+    """A journal stream that takes many records with one write."""
+
+    @property
+    def gathered(self) -> int:
+        """How many records wait for the next ``flush``."""
+        ...
+
+    def gather(self, record: bytes) -> None:
+        """Takes a record for the next ``flush``."""
+        ...
+
+    def flush(self) -> None:
+        """Writes what was gathered. Raises JournalFull or JournalBroken."""
+        ...
+
+
 class Edge(msgspec.Struct):
     """What an edge process holds. ``routes`` is replaced whole when the set-up changes."""
 
@@ -66,7 +83,7 @@ class Edge(msgspec.Struct):
     visitors: Visitors
     click_ids: ClickIds
     notice_ids: RecordIds
-    clicks: Appender
+    clicks: Gatherer
     notices: Appender
     clock: Clock
     chance: Callable[[], float]
@@ -80,10 +97,10 @@ _decode_click = msgspec.json.Decoder(Click).decode
 
 
 def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
-    """Records the click of a visitor who follows the campaign link ``key``, and answers where he goes; None: no such campaign.
+    """Notes the click of a visitor who follows the campaign link ``key``, and answers where he goes; None: no such campaign.
 
-    A full disk costs the record, never the redirect. Raises JournalBroken when the journal may not be trusted any more.
-    The line in the journal is put together from pieces that are encoded once per offer, browser, address and host.
+    The visitor may be redirected only after ``record_clicks``, which writes all that came in the same moment. The line in
+    the journal is put together from pieces that are encoded once per offer, browser and address.
     """
     route = edge.routes.find(key)
     if route is None:
@@ -115,11 +132,20 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     location = ""
     if target is not None:
         click["target"] = location = _location(target, click_id, click, head, now_ms)
-    try:
-        edge.clicks.append(head + _encode(click)[1:])
-    except JournalFull:
-        edge.unrecorded += 1
+    edge.clicks.gather(head + _encode(click)[1:])
     return Redirected(click_id, location)
+
+
+def record_clicks(edge: Edge) -> None:
+    """Writes the clicks noted since the last call to the journal, with one write. Promise 1: no redirect before this.
+
+    A full disk costs the record, never the redirect. Raises JournalBroken when the journal may not be trusted any more.
+    """
+    noted = edge.clicks.gathered
+    try:
+        edge.clicks.flush()
+    except JournalFull:
+        edge.unrecorded += noted
 
 
 def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:

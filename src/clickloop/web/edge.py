@@ -12,8 +12,8 @@ from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Door
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
-from clickloop.tracking.take import Arrival, Edge, Stored, take_click, take_notice
-from clickloop.web.http import Answer, Request, plain_answer
+from clickloop.tracking.take import Arrival, Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.web.message import Answer, Request, plain_answer
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
@@ -73,6 +73,14 @@ class EdgeDoors:
             return self._tell_health(request)
         return plain_answer(404, _NOT_FOUND, request.keep_alive)
 
+    def before_sending(self) -> None:
+        """Records the clicks whose redirects are about to leave. Raises JournalBroken: then they must not leave."""
+        try:
+            record_clicks(self._edge)
+        except JournalBroken as fault:
+            self._broken(fault)
+            raise
+
     def trusts(self, peer: str) -> bool:
         """Whether a peer is one of the configured proxies."""
         if not self._proxies:
@@ -92,13 +100,9 @@ class EdgeDoors:
                 405, "A campaign link is opened with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n"
             )
         arrival, secure = self._arrival(request)
-        try:
+        redirected = take_click(self._edge, arrival, key)
+        if redirected is None and self._set_up_changed():
             redirected = take_click(self._edge, arrival, key)
-            if redirected is None and self._set_up_changed():
-                redirected = take_click(self._edge, arrival, key)
-        except JournalBroken as fault:
-            self._broken(fault)
-            return plain_answer(503, "The click could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
         if redirected is None:
             return plain_answer(404, _NOT_FOUND, request.keep_alive)
         cookie = cookie_line(redirected.click_id, secure)

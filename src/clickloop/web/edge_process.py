@@ -122,7 +122,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     set_up = SetUp(catalog_file, edge, settings.fallback_url)
     doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
     limits = Limits(settings.request_seconds, settings.keep_alive_seconds, settings.connections_per_address)
-    connections = Connections(limits, doors, doors.trusts)
+    connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
     background = [
         asyncio.create_task(_watch_set_up(set_up)),

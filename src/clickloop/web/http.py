@@ -12,6 +12,7 @@ import httptools
 import msgspec
 
 from clickloop.log import Sparingly
+from clickloop.web.message import Doors, Request, plain_answer
 
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024
@@ -53,36 +54,6 @@ class _Fields(dict[bytes, bytes]):
 
 _FIELDS = _Fields()
 
-REASONS = {
-    200: b"OK",
-    400: b"Bad Request",
-    404: b"Not Found",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    414: b"URI Too Long",
-    431: b"Request Header Fields Too Large",
-    500: b"Internal Server Error",
-    501: b"Not Implemented",
-    503: b"Service Unavailable",
-}
-
-
-class Request(msgspec.Struct, gc=False):
-    """One request as it came. ``headers``: those that a door reads, by the name in ``_WANTED``, the last of a repeated one."""
-
-    method: bytes
-    path: bytes
-    query: bytes
-    headers: dict[bytes, bytes]
-    body: bytes
-    peer: str
-    keep_alive: bool
-
-
-Answer = bytes | Awaitable[bytes]
-Doors = Callable[[Request], Answer]
-
 
 class Limits(msgspec.Struct, frozen=True):
     """How long and how many. Seconds are of the loop's monotonic clock."""
@@ -98,27 +69,17 @@ class Unlimited(Protocol):
     def __call__(self, peer: str) -> bool: ...
 
 
-def plain_answer(
-    status: int, text: str, keep_alive: bool = True, headers: bytes = b"", kind: bytes = b"text/plain; charset=utf-8"
-) -> bytes:
-    """A short answer of text. ``headers``: further whole header lines."""
-    body = text.encode()
-    return b"".join(
-        (
-            b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\n" % (status, REASONS[status], kind),
-            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n",
-            headers,
-            b"content-length: %d\r\n" % len(body),
-            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
-            body,
-        )
-    )
+def _nothing() -> None:
+    """There is nothing to do before answers are sent."""
 
 
 class Connections:
     """All open connections of one process: counts them per address and ends those that are too slow or idle."""
 
-    def __init__(self, limits: Limits, doors: Doors, unlimited: Unlimited) -> None:
+    def __init__(
+        self, limits: Limits, doors: Doors, unlimited: Unlimited, before_sending: Callable[[], None] = _nothing
+    ) -> None:
+        """``before_sending``: called once before the answers of a burst leave. If it raises, they are not sent, but 503."""
         self.limits = limits
         self.doors = doors
         self.unlimited = unlimited
@@ -127,10 +88,31 @@ class Connections:
         self.closing = False
         self.turned_away = 0
         self.door_failed = Sparingly("a request could not be answered")
+        self._loop = asyncio.get_running_loop()
+        self._before_sending = before_sending
+        self._answers: list[tuple[HttpConnection, bytes, bool]] = []
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol for a fresh connection, as ``loop.create_server`` asks for it."""
         return HttpConnection(self)
+
+    def send(self, connection: "HttpConnection", answer: bytes, last: bool) -> None:
+        """Sends an answer with those of all requests that came in the same moment: what they store is stored with one write."""
+        if not self._answers:
+            self._loop.call_soon(self._send_all)
+        self._answers.append((connection, answer, last))
+
+    def _send_all(self) -> None:
+        answers, self._answers = self._answers, []
+        try:
+            self._before_sending()
+        except Exception as fault:
+            self.door_failed(fault=f"{type(fault).__name__}: {fault}")
+            sorry = plain_answer(503, "That could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
+            answers = [(connection, sorry, True) for connection, _, _ in answers]
+        now = self._loop.time()
+        for connection, answer, last in answers:
+            connection.put(answer, last, now)
 
     def sweep(self, now: float) -> None:
         """Ends what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
@@ -145,7 +127,7 @@ class Connections:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection. Synchronous answers are written at once; while an awaited one is under way, later requests queue."""
+    """One connection. While an awaited answer is under way, later requests queue."""
 
     __slots__ = (
         "_body",
@@ -157,6 +139,7 @@ class HttpConnection(asyncio.Protocol):
         "_header_bytes",
         "_headers",
         "_large",
+        "_last",
         "_length",
         "_loop",
         "_parser",
@@ -165,6 +148,7 @@ class HttpConnection(asyncio.Protocol):
         "_since",
         "_task",
         "_transport",
+        "_unsent",
         "_url",
         "peer",
     )
@@ -186,6 +170,8 @@ class HttpConnection(asyncio.Protocol):
         self._head_complete = True
         self._header_bytes = 0
         self._large = False
+        self._last = False
+        self._unsent = 0
         self._body: list[bytes] = []
         self._length = 0
         self.peer = ""
@@ -236,13 +222,12 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._refuse(400, "This server does not switch protocols.")
         except httptools.HttpParserError:
-            if self._transport is not None and not self._transport.is_closing():
-                self._refuse(400, "The request is not valid HTTP/1.1.")
+            self._refuse(400, "The request is not valid HTTP/1.1.")
 
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
         self._ended = True
-        return self._task is not None
+        return self._task is not None or self._unsent > 0
 
     def pause_writing(self) -> None:
         """The client does not take its answers: read no more of its requests meanwhile."""
@@ -296,7 +281,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         transport = self._transport
-        if transport is None or transport.is_closing():
+        if transport is None or self._last:
             return
         self._done = True
         parser = self._parser
@@ -339,7 +324,7 @@ class HttpConnection(asyncio.Protocol):
     async def _answer_later(self, answer: Awaitable[bytes], keep_alive: bool) -> None:
         try:
             self._write(await answer, keep_alive)
-            while self._queue and self._transport is not None and not self._transport.is_closing():
+            while self._queue and self._transport is not None and not self._last:
                 request = self._queue.popleft()
                 following = self._connections.doors(request)
                 self._write(following if isinstance(following, bytes) else await following, request.keep_alive)
@@ -347,21 +332,29 @@ class HttpConnection(asyncio.Protocol):
             self._fail(fault)
         finally:
             self._task = None
-        if self._transport is None:
-            return
-        if self._ended:
-            self._transport.close()
-        elif self._paused:
+        if self._transport is not None and self._paused:
             self._paused = False
             self._transport.resume_reading()
 
     def _write(self, answer: bytes, keep_alive: bool) -> None:
+        """Hands an answer over to be sent; the last one of a connection when ``keep_alive`` is false."""
+        if self._transport is None or self._last:
+            return
+        self._last = not keep_alive
+        self._unsent += 1
+        self._connections.send(self, answer, self._last)
+
+    def put(self, answer: bytes, last: bool, now: float) -> None:
+        """Sends an answer, and closes the connection if it was the last, or nothing more is to come."""
+        self._unsent -= 1
+        self._since = now
         transport = self._transport
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        self._since = self._loop.time()
-        if not keep_alive or (self._connections.closing and not self._queue):
+        nothing_more = self._task is None and not self._unsent and not self._queue
+        if last or (nothing_more and (self._ended or self._connections.closing)):
+            self._last = True
             transport.close()
 
     def _fail(self, fault: Exception) -> None:
@@ -371,15 +364,12 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, text: str) -> None:
         """Ends the connection with an error; nothing further of it is read."""
-        transport = self._transport
         self._queue.clear()
-        if transport is not None and not transport.is_closing():
-            transport.write(plain_answer(status, text + "\n", keep_alive=False))
-            transport.close()
+        self._write(plain_answer(status, text + "\n", keep_alive=False), keep_alive=False)
 
     def sweep(self, now: float) -> None:
         """Ends the connection if it is over its deadline."""
-        if self._task is not None:
+        if self._task is not None or self._unsent:
             return
         waited = now - self._since
         limits = self._connections.limits
@@ -396,7 +386,7 @@ class HttpConnection(asyncio.Protocol):
 
     def end_if_idle(self) -> None:
         """Closes the connection if nothing is under way on it."""
-        if self._done and self._task is None and self._transport is not None:
+        if self._done and self._task is None and not self._unsent and self._transport is not None:
             self._transport.close()
 
 

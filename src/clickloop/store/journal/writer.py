@@ -73,6 +73,7 @@ class JournalWriter:
         "_failure",
         "_fd",
         "_finished",
+        "_gathered",
         "_lock",
         "_number",
         "_octets",
@@ -98,6 +99,7 @@ class JournalWriter:
         self._synced = 0
         self._directory_changed = False
         self._finished: list[int] = []
+        self._gathered: list[bytes] = []
         self._failure: str = ""
         self._sync_lock = threading.Lock()
 
@@ -138,20 +140,37 @@ class JournalWriter:
 
         Raises ``JournalFull`` (the record is not stored) or ``JournalBroken`` (unknown whether it is).
         """
+        self.gather(record)
+        self.flush()
+        return self._position
+
+    def gather(self, record: bytes) -> None:
+        """Takes a record that the next ``flush`` writes with all others gathered since the last one."""
+        self._gathered.append(b'%b,"crc":%d}\n' % (record[:-1], crc32(record)))
+
+    @property
+    def gathered(self) -> int:
+        """How many records wait for the next ``flush``."""
+        return len(self._gathered)
+
+    def flush(self) -> None:
+        """Writes all that was gathered with one ``write``. Raises as ``append`` does, for all of it together."""
+        if not self._gathered:
+            return
+        lines, self._gathered = self._gathered, []
         if self._fd < 0:
             self._open_segment()
-        line = b'%b,"crc":%d}\n' % (record[:-1], crc32(record))
+        octets = b"".join(lines)
         try:
-            written = os.write(self._fd, line)
+            written = os.write(self._fd, octets)
         except OSError as error:
             raise self._write_failed(error) from error
-        if written != len(line):
-            raise self._cut_back(f"only {written} of {len(line)} bytes could be written")
-        self._checksum = crc32(line, self._checksum)
-        self._count += 1
+        if written != len(octets):
+            raise self._cut_back(f"only {written} of {len(octets)} bytes could be written")
+        self._checksum = crc32(octets, self._checksum)
+        self._count += len(lines)
         self._octets += written
-        self._position += 1
-        return self._position
+        self._position += len(lines)
 
     def due(self, now_ms: int, max_age_ms: int) -> bool:
         """Whether the segment has records and is old or large enough to be closed. A clock that jumped back makes it due."""
@@ -215,6 +234,7 @@ class JournalWriter:
         """Closes the segment, syncs, and gives the lock free. A broken writer only gives the lock free: what it wrote is salvaged."""
         try:
             if not self._failure:
+                self.flush()
                 self.close_segment()
                 self.sync()
         finally:

@@ -1,0 +1,52 @@
+"""A request as a door gets it, and an answer as it leaves."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+REASONS = {
+    200: b"OK",
+    400: b"Bad Request",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    414: b"URI Too Long",
+    431: b"Request Header Fields Too Large",
+    500: b"Internal Server Error",
+    501: b"Not Implemented",
+    503: b"Service Unavailable",
+}
+
+
+class Request(msgspec.Struct, gc=False):
+    """One request as it came. ``headers``: those that a door reads, by the name in ``_WANTED``, the last of a repeated one."""
+
+    method: bytes
+    path: bytes
+    query: bytes
+    headers: dict[bytes, bytes]
+    body: bytes
+    peer: str
+    keep_alive: bool
+
+
+Answer = bytes | Awaitable[bytes]
+Doors = Callable[[Request], Answer]
+
+
+def plain_answer(
+    status: int, text: str, keep_alive: bool = True, headers: bytes = b"", kind: bytes = b"text/plain; charset=utf-8"
+) -> bytes:
+    """A short answer of text. ``headers``: further whole header lines."""
+    body = text.encode()
+    return b"".join(
+        (
+            b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\n" % (status, REASONS[status], kind),
+            b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n",
+            headers,
+            b"content-length: %d\r\n" % len(body),
+            b"\r\n" if keep_alive else b"connection: close\r\n\r\n",
+            body,
+        )
+    )

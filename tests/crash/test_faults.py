@@ -1,0 +1,279 @@
+"""Faults around the running product: a full disk, stores that are locked or damaged, a journal that lost bytes."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journey.running import Campaign, Connection, Receiver, Tracker, eventually, kill, link_of, running
+
+pytestmark = pytest.mark.crash
+
+POSTBACK = "/pb?id={externalid}&txid={txid}"
+LOCKED_SECONDS = 11.0
+"""Longer than the core waits for a lock before it says so."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def mounted(path: Path, kind: str, size_mb: int) -> Iterator[Path]:
+    """A file system of its own at ``path``; fails, and says why, where this may not be mounted."""
+    path.mkdir()
+    image = path.with_suffix(".image")
+    if kind == "ext4":
+        with image.open("wb") as file:
+            file.truncate(size_mb * 1024 * 1024)
+        _system("mkfs.ext4", "-q", "-m", "0", str(image))
+        _system("mount", "-o", "loop", str(image), str(path))
+    else:
+        _system("mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(path))
+    try:
+        yield path
+    finally:
+        _system("umount", str(path))
+
+
+def _system(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(
+            f"{' '.join(command)} failed: {done.stderr.strip()}. This test fills a small disk of its own and needs the right to "
+            "mount one: run it as root, in a container with --cap-add SYS_ADMIN."
+        )
+
+
+@contextlib.contextmanager
+def kept_full(disk: Path) -> Iterator[None]:
+    """Takes every byte of a file system that is free or becomes free, until leaving; then gives all back."""
+    ending = threading.Event()
+    filler = os.open(disk / "filler", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def fill() -> None:
+        size = 1024 * 1024
+        while not ending.is_set():
+            try:
+                os.write(filler, b"x" * size)
+            except OSError:
+                size = max(1, size // 16)
+                ending.wait(0.002)
+
+    filling = threading.Thread(target=fill, daemon=True)
+    filling.start()
+    try:
+        eventually(lambda: os.statvfs(disk).f_bavail == 0)
+        yield
+    finally:
+        ending.set()
+        filling.join()
+        os.close(filler)
+        (disk / "filler").unlink()
+
+
+def visit(tracker: Tracker, campaign: Campaign, name: str) -> str:
+    """A click with this external id that must be redirected."""
+    return tracker.click(campaign.key, f"external_id={name}")
+
+
+def external_ids(tracker: Tracker) -> list[str]:
+    """The external ids of all clicks in the facts, sorted."""
+    return sorted(click["external_id"] for click in tracker.all_of("clicks"))
+
+
+def _is_settled(tracker: Tracker, external_id: str) -> bool:
+    return external_id in external_ids(tracker)
+
+
+def txids(tracker: Tracker) -> list[str]:
+    """The txids of all notices in Conversions - In, sorted."""
+    return sorted(notice["query"].rpartition("txid=")[2] for notice in tracker.all_of("notices"))
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_on_a_full_disk_visitors_go_on_and_notices_are_sent_again(
+    tmp_path: Path, receiver: Receiver, kind: str
+) -> None:
+    with mounted(tmp_path / "disk", kind, 64) as disk:
+        tracker = Tracker(disk / "data", reserve_mb="2")
+        tracker.log_path = tmp_path / "log"
+        try:
+            tracker.start()
+            run_full(tracker, disk, receiver)
+        finally:
+            tracker.close()
+
+
+def run_full(tracker: Tracker, disk: Path, receiver: Receiver) -> None:
+    """Fills the disk under traffic, kills an edge meanwhile, makes room again, and compares with what was answered."""
+    campaign = tracker.set_up(receiver.url + POSTBACK)
+    click_id = visit(tracker, campaign, "before")
+    eventually(lambda: external_ids(tracker) == ["before"])
+    eventually((tracker.folder / "reserve").exists)
+    stored: list[str] = []
+    refused = 0
+
+    def notify(name: str) -> int:
+        status = tracker.notify(f"cid={click_id}&payout=1&txid={name}").status
+        if status == 200:
+            stored.append(name)
+        return status
+
+    with kept_full(disk):
+        for number in range(60):
+            visit(tracker, campaign, f"full-{number}")
+            status = notify(f"full-{number}")
+            assert status in {200, 503}
+            refused += status == 503
+            time.sleep(0.04)
+        assert refused > 20
+        assert not (tracker.folder / "reserve").exists()
+        kill(tracker.pids()["edge1"])
+        eventually(tracker.takes_clicks, 10, tracker.log_text)
+        visit(tracker, campaign, "restarted")
+        assert notify("restarted") in {200, 503}
+
+    eventually(lambda: notify("after") == 200, 10, tracker.log_text)
+    visit(tracker, campaign, "after")
+    eventually(lambda: "after" in external_ids(tracker), 20, tracker.log_text)
+    eventually(lambda: len(txids(tracker)) >= len(stored), 20, tracker.log_text)
+    assert txids(tracker) == sorted(stored)
+    eventually(lambda: len(receiver.requests) >= len(stored), 20, tracker.log_text)
+    assert sorted(request.value("txid").decode() for request in receiver.requests) == sorted(stored)
+    recorded = external_ids(tracker)
+    assert len(recorded) == len(set(recorded))
+    told = [line["event"] for line in tracker.log_lines()]
+    assert any("the disk is full" in event for event in told)
+
+
+def test_while_the_ledger_is_locked_the_doors_go_on_and_all_is_settled_later_once(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    with running(tmp_path / "data") as tracker:
+        campaign = tracker.set_up(receiver.url + POSTBACK)
+        with contextlib.closing(sqlite3.connect(tracker.folder / "ledger.sqlite", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            unlocks_at = time.monotonic() + LOCKED_SECONDS
+            number = 0
+            while time.monotonic() < unlocks_at:
+                click_id = visit(tracker, campaign, f"locked-{number}")
+                assert tracker.notify(f"cid={click_id}&txid=locked-{number}").body == b"OK\n"
+                number += 1
+                time.sleep(0.5)
+            other.execute("ROLLBACK")
+        expected = sorted(f"locked-{made}" for made in range(number))
+        eventually(lambda: len(receiver.requests) >= number, 20, tracker.log_text)
+        assert (external_ids(tracker), txids(tracker)) == (expected, expected)
+        assert sorted(request.value("id").decode() for request in receiver.requests) == expected
+        faults = [
+            line["fault"]
+            for line in tracker.log_lines()
+            if line["event"] == "settling of notices failed and is tried again"
+        ]
+        assert any("database is locked" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "facts.duckdb"])
+def test_with_a_store_damaged_the_doors_go_on_and_the_log_says_what_to_do(
+    tmp_path: Path, receiver: Receiver, name: str
+) -> None:
+    with running(tmp_path / "data") as tracker:
+        campaign = tracker.set_up(receiver.url + POSTBACK)
+        visit(tracker, campaign, "before")
+        eventually(lambda: external_ids(tracker) == ["before"])
+        assert tracker.stop() == 0
+        store = tracker.folder / name
+        backup = store.read_bytes()
+        assert not list(tracker.folder.glob(f"{name}?*al")), "a stopped store has its log in the file"
+        store.write_bytes(os.urandom(100_000))
+
+        tracker.start(wait=False)
+        eventually(tracker.takes_clicks, 20, tracker.log_text)
+        click_id = visit(tracker, campaign, "damaged")
+        assert tracker.notify(f"cid={click_id}&txid=damaged").body == b"OK\n"
+        eventually(lambda: fault_of_core(tracker), 20, tracker.log_text)
+        assert str(store) in fault_of_core(tracker)
+        assert "restore" in fault_of_core(tracker)
+
+        store.write_bytes(backup)
+        tracker.wait_until_ready()
+        eventually(lambda: external_ids(tracker) == ["before", "damaged"], 20, tracker.log_text)
+        eventually(lambda: receiver.requests, 20, tracker.log_text)
+        assert [request.value("id") for request in receiver.requests] == [b"damaged"]
+
+
+def fault_of_core(tracker: Tracker) -> str:
+    """Why the core could not go on, by the log; empty when it says nothing."""
+    faults = [line["fault"] for line in tracker.log_lines() if line["event"] == "the core could not go on"]
+    return str(faults[-1]) if faults else ""
+
+
+def test_lost_facts_are_had_again_by_what_the_log_advises(tmp_path: Path, receiver: Receiver) -> None:
+    with running(tmp_path / "data") as tracker:
+        campaign = tracker.set_up(receiver.url + POSTBACK)
+        for number in range(3):
+            visit(tracker, campaign, f"lost-{number}")
+            eventually(partial(_is_settled, tracker, f"lost-{number}"))
+        assert tracker.stop() == 0
+        (tracker.folder / "facts.duckdb").unlink()
+        for writer in (tracker.folder / "settled" / "clicks").iterdir():
+            writer.rename(tracker.folder / "journal" / "clicks" / writer.name)
+        tracker.start()
+        expected = [f"lost-{number}" for number in range(3)]
+        eventually(lambda: external_ids(tracker) == expected, 20, tracker.log_text)
+
+
+def test_a_flipped_bit_and_a_lost_segment_are_told_and_the_rest_is_settled(tmp_path: Path, receiver: Receiver) -> None:
+    with running(tmp_path / "data") as tracker:
+        campaign = tracker.set_up(receiver.url + POSTBACK)
+        core = tracker.pids()["core"]
+        os.kill(core, signal.SIGSTOP)
+        try:
+            for batch in range(4):
+                write_batch(tracker, campaign, batch)
+            first, flipped, lost, _ = closed_segments(tracker)
+            octets = bytearray(flipped.read_bytes())
+            octets[octets.index(b"batch-1-1")] ^= 1
+            flipped.write_bytes(octets)
+            lost.unlink()
+        finally:
+            os.kill(core, signal.SIGCONT)
+        expected = [f"batch-{batch}-{number}" for batch in (0, 1, 3) for number in range(3)]
+        expected.remove("batch-1-1")
+        eventually(lambda: external_ids(tracker) == expected, 20, tracker.log_text)
+        told = {line["file"]: line for line in tracker.log_lines() if line["event"] == "journal damaged"}
+        assert {path: line["kind"] for path, line in told.items()} == {
+            str(flipped): "flipped_bits",
+            str(lost): "missing_segment",
+        }
+        damaged = bytes(octets)[told[str(flipped)]["first_byte"] : told[str(flipped)]["end_byte"]]
+        assert damaged.count(b"\n") == 1
+        assert b"atch-1-1" in damaged
+        assert flipped.with_suffix(".damaged").name in told[str(flipped)]["sentence"]
+        assert first.exists() is False
+
+
+def write_batch(tracker: Tracker, campaign: Campaign, batch: int) -> None:
+    """Three clicks that come into one segment, which is then closed."""
+    with Connection(tracker.port) as connection:
+        for number in range(3):
+            assert connection.ask("GET", link_of(campaign.key, f"external_id=batch-{batch}-{number}")).status == 302
+    eventually(lambda: len(closed_segments(tracker)) == batch + 1)
+
+
+def closed_segments(tracker: Tracker) -> list[Any]:
+    """Segments of clicks that are not settled yet, in order."""
+    return sorted((tracker.folder / "journal" / "clicks").glob("*/*.ndjson"))
