@@ -24,7 +24,10 @@ function request()
   })
 end
 
--- Milliseconds before each request of a connection.
+-- Milliseconds before each request of a connection: the pause on average, drawn, for equal pauses would bring all connections into step.
 function delay()
-  return pause
+  if pause == 0 then
+    return 0
+  end
+  return math.random(0, 2 * pause)
 end

@@ -12,10 +12,10 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
-from clickloop.store.click_settling import CLICKS_STREAM, settle_clicks
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.tracking.settle import CLICKS_STREAM, settle_clicks
 
 SMALL_BATCH = 5_000
 SEGMENT = 2_500

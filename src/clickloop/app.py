@@ -24,7 +24,6 @@ from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
-from clickloop.store.click_settling import settle_clicks
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsInUseError
@@ -35,7 +34,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.notices import Desk, look_again
-from clickloop.tracking.settle import settle_facts, settle_notices
+from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 

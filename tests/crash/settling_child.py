@@ -8,9 +8,9 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.click_settling import settle_clicks
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
+from clickloop.tracking.settle import settle_clicks
 
 NOON = 1_760_000_000_000
 OUTBOX_ROWS = 5

@@ -141,7 +141,8 @@ def run_full(tracker: Tracker, disk: Path, receiver: Receiver) -> None:
             time.sleep(0.04)
         assert refused > 20
         assert not (tracker.folder / "reserve").exists()
-        kill(tracker.pids()["edge1"])
+        for name in ("edge1", "core"):
+            kill(tracker.pids()[name])
         eventually(tracker.takes_clicks, 10, tracker.log_text)
         visit(tracker, campaign, "restarted")
         assert notify("restarted") in {200, 503}

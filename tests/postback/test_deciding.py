@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from clickloop.conversion.status import CountsAs, Status
-from clickloop.tracking.deciding import owe_postbacks
 from clickloop.money import Money
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import Conditions, RequestTemplate, Trigger
@@ -24,6 +23,7 @@ from clickloop.store.ledger.tables import (
     source_parameters,
     traffic_sources,
 )
+from clickloop.tracking.deciding import owe_postbacks
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)

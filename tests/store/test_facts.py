@@ -15,7 +15,6 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.record_id import RecordIds, base32_tail, base32_time
 from clickloop.report.fact import ConversionFact
-from clickloop.store.click_settling import settle_clicks
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import (
     ClicksQuery,
@@ -29,6 +28,7 @@ from clickloop.store.facts.facts import (
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.tracking.settle import settle_clicks
 
 OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
 NOON = 1_760_000_000_000

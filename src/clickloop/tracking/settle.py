@@ -1,35 +1,83 @@
-"""Settling notices and what they owe the facts: from the journal into the ledger, from the ledger's outbox into the facts."""
+"""Settling: clicks from the journal into the facts, notices into the ledger, and what the ledger owes the facts; each exactly once."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
 
 from clickloop.conversion.notice import RawNotice
+from clickloop.store.facts.facts import Facts, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage, SegmentContents
+from clickloop.store.journal.segment import Damage, Segment, SegmentContents
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
 from clickloop.tracking.notices import Desk, NoticeResult, take_notices
 
+CLICKS_STREAM = "clicks"
+CLICK_SEGMENTS = 256
+CLICK_OCTETS = 32 * 1024 * 1024
+"""The most that one transaction of the facts takes."""
 NOTICES_STREAM = "notices"
-BATCH_SEGMENTS = 64
+NOTICE_SEGMENTS = 64
 OUTBOX_BATCH = 5_000
 
 _decoder = msgspec.json.Decoder(RawNotice)
 
 
-class FactsTaker(Protocol):
-    """Where facts go."""
+class ClickBatch(msgspec.Struct, frozen=True):
+    """What one round of settling did. ``more``: there are segments left, go on at once."""
 
-    def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Adds rows exactly once by their outbox id."""
-        ...
+    clicks: int
+    segments: int
+    damages: tuple[Damage, ...]
+    more: bool
 
-    def last_outbox_id(self) -> int:
-        """The last outbox id taken."""
-        ...
+
+def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STREAM) -> ClickBatch:
+    """Loads closed segments (a bounded batch of them) and puts them away. Killed at any point, it goes on where it was.
+
+    Raises ``FactsError`` or ``OSError`` when a store fails: nothing is lost, call again later.
+    """
+    waiting = reader.closed_segments(stream)
+    damages = reader.missing()
+    batch = _batch(waiting)
+    verified = [reader.verify(segment) for segment in batch]
+    damages += [damage for contents in verified for damage in contents.damages]
+    readable = [contents for contents in verified if contents.count >= 0]
+    clicks = 0
+    while True:
+        try:
+            clicks += facts.load_clicks(readable)
+            break
+        except SegmentRefusedError as refusal:
+            clicks += refusal.loaded
+            readable = [_cleaned(reader, facts, contents, refusal, damages) for contents in readable]
+    reader.settled([contents.segment for contents in readable])
+    facts.forget_segments([contents.segment.name for contents in readable])
+    return ClickBatch(clicks, len(readable), tuple(damages), len(batch) < len(waiting))
+
+
+def _batch(waiting: Sequence[Segment]) -> Sequence[Segment]:
+    """As many of the oldest as may be loaded in one transaction; at least one."""
+    octets = 0
+    for index, segment in enumerate(waiting):
+        octets += segment.octets
+        if index and (octets > CLICK_OCTETS or index >= CLICK_SEGMENTS):
+            return waiting[:index]
+    return waiting
+
+
+def _cleaned(
+    reader: JournalReader, facts: Facts, contents: SegmentContents, refusal: SegmentRefusedError, damages: list[Damage]
+) -> SegmentContents:
+    """The refused segment without the records that are no clicks; the others as they are."""
+    if contents.segment.name != refusal.segment_name:
+        return contents
+    cleaned = reader.keep_only(contents.segment, facts.accepts_click, "it is no click")
+    if not cleaned.damages:
+        raise refusal
+    damages += cleaned.damages
+    return cleaned
 
 
 class NoticeBatch(msgspec.Struct, frozen=True):
@@ -47,7 +95,7 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
     """
     waiting = reader.closed_segments(NOTICES_STREAM)
     damages = reader.missing()
-    read = [_readable(reader, reader.read(segment)) for segment in waiting[:BATCH_SEGMENTS]]
+    read = [_readable(reader, reader.read(segment)) for segment in waiting[:NOTICE_SEGMENTS]]
     damages += [damage for contents in read for damage in contents.damages]
     whole = [contents for contents in read if contents.count >= 0]
     if not whole:
@@ -58,10 +106,10 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
     reader.settled([contents.segment for contents in whole])
     with desk.ledger.write() as tx:
         forget_settled(tx, names)
-    return NoticeBatch(tuple(results), tuple(damages), len(waiting) > BATCH_SEGMENTS)
+    return NoticeBatch(tuple(results), tuple(damages), len(waiting) > NOTICE_SEGMENTS)
 
 
-def settle_facts(ledger: Ledger, facts: FactsTaker) -> int:
+def settle_facts(ledger: Ledger, facts: Facts) -> int:
     """Hands the facts what the ledger owes them, exactly once; answers how many rows."""
     with ledger.read() as tx:
         rows = facts_after(tx, 0, OUTBOX_BATCH)

@@ -1,5 +1,6 @@
 """The journal's writer: one ``write`` per record, appended to a segment that is closed after a fraction of a second."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -84,10 +85,10 @@ class JournalWriter:
         "path",
     )
 
-    def __init__(self, path: Path, lock: int, directory: int, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
-        self._lock = lock
-        self._directory = directory
+        self._lock = -1
+        self._directory = -1
         self._clock = clock
         self._fd = -1
         self._number = 0
@@ -105,20 +106,15 @@ class JournalWriter:
 
     @classmethod
     def open(cls, root: Path, stream: str, name: str, clock: Clock = wall_clock) -> "JournalWriter":
-        """A writer with a directory of its own under ``root/stream``, which appears there with its lock already held."""
-        parent = root / stream
-        make_directories(parent)
+        """A writer with a directory of its own under ``root/stream``, which appears there with its lock already held.
+
+        When the disk is full it appears later: with the first record that there is room for.
+        """
         unique = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
-        newborn = parent / (BIRTH_PREFIX + unique)
-        newborn.mkdir()
-        lock = os.open(newborn / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        directory = os.open(newborn, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.fsync(directory)
-        path = parent / unique
-        newborn.rename(path)
-        sync_directory(parent)
-        return cls(path, lock, directory, clock)
+        writer = cls(root / stream / unique, clock)
+        with contextlib.suppress(JournalFull):
+            writer._move_in()
+        return writer
 
     @property
     def position(self) -> int:
@@ -245,10 +241,37 @@ class JournalWriter:
             self._fd = self._directory = self._lock = -1
             self._failure = self._failure or "the journal's writer was closed"
 
+    def _move_in(self) -> None:
+        """Makes the writer's directory, with its lock held before anybody can see it. Raises as ``append`` does."""
+        newborn = self.path.with_name(BIRTH_PREFIX + self.path.name)
+        lock = directory = -1
+        try:
+            make_directories(self.path.parent)
+            newborn.mkdir()
+            lock = os.open(newborn / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            directory = os.open(newborn, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.fsync(directory)
+            newborn.rename(self.path)
+            sync_directory(self.path.parent)
+        except OSError as error:
+            for file in (directory, lock):
+                if file >= 0:
+                    os.close(file)
+            with contextlib.suppress(OSError):
+                (newborn / LOCK_NAME).unlink(missing_ok=True)
+                newborn.rmdir()
+            if error.errno in _FULL:
+                raise JournalFull(f"no room for {self.path}: {error.strerror}") from error
+            raise self._broke("its directory could not be made", error) from error
+        self._lock, self._directory = lock, directory
+
     def _open_segment(self) -> None:
         """Begins the next segment."""
         if self._failure:
             raise JournalBroken(self._failure)
+        if self._directory < 0:
+            self._move_in()
         name = f"{self._number + 1:08d}{OPEN_SUFFIX}"
         try:
             self._fd = os.open(name, _SEGMENT_FLAGS, 0o644, dir_fd=self._directory)
