@@ -10,6 +10,7 @@ import msgspec
 
 FILE_NAME = "run/core.json"
 ANSWER_SECONDS = 30
+UNAUTHORIZED = 401
 
 
 class CoreAddress(msgspec.Struct, frozen=True):
@@ -58,6 +59,14 @@ def read_core_address(folder: Path) -> CoreAddress:
 def ask_core(folder: Path, method: str, path: str, body: bytes | None = None) -> Answer:
     """Asks the API of the running server. Raises NotRunningError when nobody answers."""
     core = read_core_address(folder)
+    answer = _ask(folder, core, method, path, body)
+    # A core that is starting again takes requests before it has written its new token.
+    if answer.status == UNAUTHORIZED and (fresh := read_core_address(folder)) != core:
+        return _ask(folder, fresh, method, path, body)
+    return answer
+
+
+def _ask(folder: Path, core: CoreAddress, method: str, path: str, body: bytes | None) -> Answer:
     headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
     request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
     opener = build_opener(ProxyHandler({}))
