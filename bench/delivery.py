@@ -1,6 +1,6 @@
 """Delivery measured: postbacks a second and CPU of each, through ledger, client and log, to an nginx on this machine.
 
-The same number of requests by aiohttp alone stands beside it, from the same run. Run with ``python bench/delivery.py``.
+The same number of requests by aiohttp alone stands beside it, from the same run. Run with ``python -m bench.delivery``.
 """
 
 import asyncio
@@ -44,11 +44,15 @@ def main() -> list[str]:
             seconds, cpu, attempts = _measure_delivery(Path(folder), port)
         finally:
             os.sched_setaffinity(0, cores)
+    if attempts != POSTBACKS:
+        raise ArithmeticError(f"{POSTBACKS} postbacks were owed, {attempts} attempts stand in the log as delivered")
     return [
-        f"delivery, one core, log written: {POSTBACKS / seconds:,.0f} postbacks/s, {cpu / POSTBACKS * 1e6:.0f} µs CPU each",
-        f"delivery: {POSTBACKS:,} postbacks, {attempts:,} attempts in the log as delivered",
-        f"aiohttp alone, same requests: {POSTBACKS / alone_seconds:,.0f}/s, {alone_cpu / POSTBACKS * 1e6:.0f} µs CPU each",
-        f"delivery needs {cpu / alone_cpu:.2f} × the CPU of aiohttp alone",
+        "| one core, to an nginx on the other | postbacks/s | CPU µs each | ratio |",
+        "| --- | --- | --- | --- |",
+        f"| delivery, log written | {POSTBACKS / seconds:,.0f} | {cpu / POSTBACKS * 1e6:.0f} | {cpu / alone_cpu:.2f} |",
+        f"| aiohttp alone, same requests | {POSTBACKS / alone_seconds:,.0f} | {alone_cpu / POSTBACKS * 1e6:.0f} | 1.00 |",
+        "",
+        f"All {attempts:,} postbacks stand in the log as delivered.",
     ]
 
 

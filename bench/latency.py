@@ -113,7 +113,9 @@ async def _all_arrived(source: Source) -> None:
     give_up = time.monotonic() + ARRIVE_SECONDS
     while len(source.arrived_at) < CONVERSIONS:
         if time.monotonic() > give_up:
-            raise TimeoutError(f"{len(source.arrived_at)} of {CONVERSIONS} postbacks arrived within {ARRIVE_SECONDS:.0f} s")
+            raise TimeoutError(
+                f"{len(source.arrived_at)} of {CONVERSIONS} postbacks arrived within {ARRIVE_SECONDS:.0f} s"
+            )
         await asyncio.sleep(0.05)
 
 

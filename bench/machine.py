@@ -9,9 +9,11 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -47,16 +49,30 @@ def resident_mb(pid: int) -> float:
     raise LookupError(f"no Pss in /proc/{pid}/smaps_rollup")
 
 
-def fdatasync_ms(folder: Path, octets: int, times: int = 500) -> tuple[float, float]:
-    """Median and 99th percentile, in milliseconds, of appending so many bytes to a file there and calling fdatasync(2)."""
-    spent = []
-    with tempfile.NamedTemporaryFile(dir=folder, buffering=0) as file:
-        for _ in range(times):
-            file.write(b"x" * octets)
-            began = time.perf_counter()
-            os.fdatasync(file.fileno())
-            spent.append((time.perf_counter() - began) * 1000)
-    return percentile(spent, 50), percentile(spent, 99)
+class Syncs:
+    """While it is entered, appends to a file of its own every 10 ms and calls fdatasync(2): how quick the disk is meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.spent_ms: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with tempfile.NamedTemporaryFile(dir=self._folder, buffering=0) as file:
+            while not self._ended.wait(0.01):
+                file.write(b"x" * 500)
+                began = time.perf_counter()
+                os.fdatasync(file.fileno())
+                self.spent_ms.append((time.perf_counter() - began) * 1000)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -23,12 +23,13 @@ def main() -> list[str]:
         finally:
             serving.stop()
     rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
-    lines = ["| process | resident MiB | of it in proportion (PSS) MiB |", "| --- | --- | --- |"]
+    lines = ["| process | resident (RSS), MiB | shared pages in proportion (PSS), MiB |", "| --- | --- | --- |"]
     lines += [f"| {name} | {rss:.0f} | {pss:.0f} |" for name, rss, pss in rows]
     return [
         *lines,
         "",
-        f"Idle after one click: {rows[-1][1]:.0f} MiB resident in all; {rows[-1][2]:.0f} MiB with shared pages counted once.",
+        f"Idle after its first start and one click: {rows[-1][1]:.0f} MiB in all; {rows[-1][2]:.0f} MiB when pages that processes "
+        "share are not counted in each.",
     ]
 
 

@@ -66,7 +66,7 @@ class Serving:
 
     def clicks_settled(self) -> bool:
         """Whether no journal segment of clicks is waiting."""
-        return not any((self.folder / "journal" / "clicks").rglob("*.*n*"))
+        return not any(path.suffix for path in (self.folder / "journal" / "clicks").glob("*/*"))
 
     def _answers(self) -> bool:
         try:

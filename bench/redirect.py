@@ -118,7 +118,11 @@ def main() -> list[str]:
     lines.append(
         f"Edge CPU per recorded click ÷ nginx's logged 302: median {ratios[len(ratios) // 2]:.2f} of {ROUNDS} rounds "
         f"({ratios[0]:.2f}–{ratios[-1]:.2f}). Edge resident {resident:.0f} MiB after the run. "
-        + ("Idle cores were kept awake." if awake else "Idle cores could sleep, which is charged to the slower server: run as root.")
+        + (
+            "Idle cores were kept awake."
+            if awake
+            else "Idle cores could sleep, which is charged to the slower server: run as root."
+        )
     )
     return lines
 

@@ -104,16 +104,15 @@ def main() -> list[str]:
             cpu += cpu_batch
             wall += wall_batch
         rows = SMALL_BATCH * BATCHES
-        lines = [f"journal append          {append_seconds / rows * 1e6:8.2f} µs CPU per click, write included"]
-        lines.append(
-            f"settling, {SMALL_BATCH} a batch  {cpu / rows * 1e6:8.2f} µs CPU per click, {rows / wall:9,.0f} rows/s"
-        )
+        lines = ["| step | CPU µs per click | rows/s |", "| --- | --- | --- |"]
+        lines.append(f"| journal append, `write` included | {append_seconds / rows * 1e6:.1f} | |")
+        lines.append(f"| settling, {SMALL_BATCH:,} clicks a batch | {cpu / rows * 1e6:.1f} | {rows / wall:,.0f} |")
         octets, click_id = 0, ""
         _, click_id = write_segments(root / "journal", BULK_ROWS, _START + 10**9)
         octets = sum(path.stat().st_size for path in (root / "journal").rglob("*.ndjson"))
         cpu, wall = _settle_all(reader, facts, BULK_ROWS)
         lines.append(
-            f"settling, backlog       {cpu / BULK_ROWS * 1e6:8.2f} µs CPU per click, {BULK_ROWS / wall:9,.0f} rows/s"
+            f"| settling, a backlog of {BULK_ROWS:,} | {cpu / BULK_ROWS * 1e6:.1f} | {BULK_ROWS / wall:,.0f} |"
         )
         began = time.perf_counter()
         if click_id not in facts.find_clicks([click_id]):
@@ -121,14 +120,13 @@ def main() -> list[str]:
         look_up_ms = (time.perf_counter() - began) * 1000
         facts.close()
         on_disk = (root / "facts.duckdb").stat().st_size / (rows + BULK_ROWS)
-        lines.append(
-            f"on disk                 {on_disk:8.1f} bytes per click, of {octets / BULK_ROWS:.0f} in the journal"
-        )
-        lines.append(f"look-up of a click      {look_up_ms:8.2f} ms among {rows + BULK_ROWS:,}")
-        lines.append(
-            f"resident memory, peak   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MiB with the bench itself"
-        )
-        return lines
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return [
+            *lines,
+            "",
+            f"A click takes {on_disk:.0f} bytes in the facts, {octets / BULK_ROWS:.0f} in the journal. One is found in {look_up_ms:.1f} ms "
+            f"among {rows + BULK_ROWS:,}. Resident memory of the bench: {peak:.0f} MiB at most.",
+        ]
 
 
 def _settle_all(reader: JournalReader, facts: DuckDbFacts, expected: int) -> tuple[float, float]:

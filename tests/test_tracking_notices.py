@@ -357,6 +357,21 @@ def test_a_notice_that_waits_is_registered_before_a_later_one_of_its_click(partn
     assert [change.after.status.key for change in history] == ["hold", "sale"]
 
 
+def test_of_two_notices_that_wait_for_a_click_the_earlier_is_registered_first_whichever_is_due(
+    partner: Partner,
+) -> None:
+    click_id = partner.click(arrived=False)
+    partner.outcomes(partner.notice(click_id, status="lead"))
+    look_again(partner.desk, NOW + 400)
+    partner.outcomes(partner.notice(click_id, at=NOW + 410, status="sale"), now=NOW + 410)
+    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
+    look_again(partner.desk, NOW + 510)
+    conversion_id = partner.conversions(click_id)[0].conversion_id
+    with partner.desk.ledger.read() as tx:
+        history = changes_of_conversions(tx, [conversion_id])
+    assert [change.after.status.key for change in history] == ["hold", "sale"]
+
+
 # Run again ------------------------------------------------------------------------------------------------------------
 
 

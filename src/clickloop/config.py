@@ -61,6 +61,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s")] = 75
     delivery_connections: Annotated[int, _about("Postbacks that may be on their way at once.", "requests")] = 200
     attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s")] = 10
+    allowed_addresses: Annotated[
+        str,
+        _about(
+            "Addresses beyond the public internet that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this "
+            "machine. A cloud's metadata address has to be named by itself.",
+            "CIDR list",
+        ),
+    ] = ""
+    allowed_ports: Annotated[
+        str,
+        _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to all the same.", "port list"),
+    ] = ""
     facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
 
     def folder(self) -> Path:
@@ -102,6 +114,8 @@ def _check(settings: Settings) -> None:
     for name in ("listen", "panel_listen"):
         listen_address(getattr(settings, name), name)
     proxy_networks(settings.trusted_proxies)
+    networks_of(settings.allowed_addresses, "allowed_addresses")
+    ports_of(settings.allowed_ports, "allowed_ports")
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         raise SettingError(f"public_url is {settings.public_url!r}, expected http://… or https://…")
 
@@ -115,11 +129,25 @@ def listen_address(text: str, name: str) -> tuple[str, int]:
 
 
 def proxy_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks named in a comma-separated list of CIDR texts. Raises SettingError."""
+    """The networks of ``trusted_proxies``. Raises SettingError."""
+    return networks_of(text, "trusted_proxies")
+
+
+def networks_of(text: str, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks named in a comma-separated list of CIDR texts. Raises SettingError naming the setting."""
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as fault:
-        raise SettingError(f"trusted_proxies: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
+        raise SettingError(f"{name}: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
+
+
+def ports_of(text: str, name: str) -> frozenset[int]:
+    """The ports named in a comma-separated list. Raises SettingError naming the setting."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for part in parts:
+        if not (part.isascii() and part.isdigit() and 1 <= int(part[:6]) <= 65_535):
+            raise SettingError(f"{name} holds {part[:20]!r}, expected ports from 1 to 65535 such as 25,8500")
+    return frozenset(int(part) for part in parts)
 
 
 def settings_reference() -> str:

@@ -1,6 +1,7 @@
 """The whole product as it runs: a real ``clickloop serve`` on free loopback ports, a raw client, a stand-in receiver."""
 
 import http.client
+import io
 import json
 import os
 import random
@@ -32,12 +33,20 @@ class Answer(NamedTuple):
     body: bytes
 
 
+class _Reader(io.BufferedReader):
+    """Stays open after an answer."""
+
+    def close(self) -> None:
+        """The connection closes the socket."""
+
+
 class Connection:
     """One keep-alive connection to a port on loopback, for requests with any bytes in them."""
 
     def __init__(self, port: int, seconds: float = 20.0) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = _Reader(socket.SocketIO(self._socket, "r"))
 
     def __enter__(self) -> Self:
         return self
@@ -53,13 +62,17 @@ class Connection:
 
     def answer(self, method: str = "GET") -> Answer:
         """Reads one answer. Raises http.client.RemoteDisconnected when none came, other errors when half of one did."""
-        response = http.client.HTTPResponse(self._socket, method=method)
+        response = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]  # asks only for makefile
         try:
             response.begin()
             body = response.read()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
         finally:
             response.close()
+
+    def makefile(self, _mode: str) -> "_Reader":
+        """What the answers are read from, as http.client asks for it: what one leaves, the next one finds."""
+        return self._reader
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """Sends one request and reads its answer."""

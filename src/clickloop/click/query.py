@@ -18,6 +18,7 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
     cut = False
     if len(query) > KEPT_BYTES:
         query = query[:KEPT_BYTES]
+        query = query[: max(query.rfind(b"&"), 0)] or query  # half a value would be taken for a whole one
         cut = True
     text = query.decode("ascii", "replace")
     pairs = text.split("&", KEPT_PAIRS)

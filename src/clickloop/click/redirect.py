@@ -31,7 +31,9 @@ def cookie_line(click_id: str, secure: bool) -> bytes:
 def cookie_value(header: bytes) -> str:
     """The click id in a Cookie header, or empty."""
     at = header.find(b"clickloop=")
-    if at < 0 or (at > 0 and header[at - 1 : at] not in b"; "):
+    while at > 0 and header[at - 1] not in b"; ":  # the end of another cookie's name
+        at = header.find(b"clickloop=", at + 1)
+    if at < 0:
         return ""
     return header[at + 10 :].split(b";", 1)[0].strip()[:64].decode("ascii", "replace")
 

@@ -7,7 +7,7 @@ from math import sqrt
 
 import msgspec
 
-from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.demo.plan import Fate, Step, Visitor
 from clickloop.demo.standins import Arrival, Call
 from clickloop.octets import readable, text_of
@@ -217,6 +217,13 @@ def _conversion_checks(seen: Seen, told: Told) -> list[Check]:
             f"{len(told.notices):,}",
         ),
         _same(
+            "Notices flagged for status word or payout",
+            Counter(flag for notice in told.notices for flag in notice.flags if flag in _FLAGS),
+            Counter(_WORD_FLAG for promise in seen.promises if promise.step.status == "other")
+            + Counter(_PAYOUT_FLAG for promise in seen.promises if promise.step.cents is None),
+            named=True,
+        ),
+        _same(
             "Conversions, with status and payout",
             Counter(
                 (found.click_id, found.txid, found.status.key, found.payout.micros, found.payout.currency)
@@ -241,6 +248,9 @@ def _conversion_checks(seen: Seen, told: Told) -> list[Check]:
     ]
 
 
+_WORD_FLAG = NoticeFlag.UNKNOWN_STATUS.value
+_PAYOUT_FLAG = NoticeFlag.PAYOUT_UNREPLACED_MACRO.value
+_FLAGS = (_WORD_FLAG, _PAYOUT_FLAG)
 _COUNTS_AS = {"hold": "pending", "sale": "confirmed", "rejected": "rejected", "other": "pending"}
 
 
@@ -381,4 +391,4 @@ def _size(collection: object) -> int:
 
 def _listed(collection: object) -> str:
     entries = sorted(collection.items()) if isinstance(collection, dict) else ()
-    return ", ".join(f"{value} {name}" for name, value in entries)
+    return ", ".join(f"{value} {name}" for name, value in entries) or "none"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
@@ -156,7 +157,7 @@ def _conversions(told: Told) -> Table:
         sums: Counter[str] = Counter()
         for found in those:
             sums[found.payout.currency] += found.payout.micros
-        payout = "  ".join(f"{micros / 1_000_000:,.2f} {currency}" for currency, micros in sorted(sums.items()))
+        payout = "  ".join(f"{Decimal(micros).scaleb(-6):,.2f} {currency}" for currency, micros in sorted(sums.items()))
         table.add_row(name, counts_as, _count(number), _count(len({found.click_id for found in those})), payout)
     return table
 

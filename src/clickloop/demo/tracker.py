@@ -119,7 +119,7 @@ async def running(folder: Path, session: aiohttp.ClientSession) -> AsyncIterator
         tracker.token = await tracker.command("token", "create", "demo")
         yield tracker
     finally:
-        await asyncio.shield(_end(process))
+        await _end(process)
 
 
 async def _addresses(log: Path, process: asyncio.subprocess.Process) -> _Started:
@@ -153,12 +153,13 @@ def _text_of(log: Path) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends the server in order; by force when it takes longer than it may. Its children end with it."""
+    """Ends the server in order; by force when it takes too long, or when Ctrl-C comes again. Its children end with it."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), DRAIN_SECONDS)
-    except TimeoutError:
-        with suppress(ProcessLookupError):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), DRAIN_SECONDS)
+    finally:
+        if process.returncode is None:
             process.kill()
-        await process.wait()
+            await process.wait()

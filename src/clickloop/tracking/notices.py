@@ -142,7 +142,10 @@ def _take_again(
         with desk.ledger.write() as tx:
             stored = notices_of_ids(tx, batch)
             readings = [reading for notice in stored if (reading := reading_of(desk, notice)) is not None]
-            registered = _register(desk, tx, readings, clicks, now_ms)
+            overtaken = [
+                reading for reading in _overtaken(desk, tx, list(clicks)) if reading.raw.notice_id not in batch
+            ]
+            registered = _register(desk, tx, [*readings, *overtaken], clicks, now_ms)
             results += _results(tx, [notice.raw for notice in stored], {}, registered)
     return results
 

@@ -12,7 +12,7 @@ import httptools
 import msgspec
 
 from clickloop.log import Sparingly
-from clickloop.web.message import Doors, Request, plain_answer
+from clickloop.web.message import Doors, Request, plain_answer, without_body
 
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024
@@ -313,6 +313,8 @@ class HttpConnection(asyncio.Protocol):
     def _answer(self, request: Request) -> None:
         try:
             answer = self._connections.doors(request)
+            if request.method == b"HEAD" and isinstance(answer, bytes):
+                answer = without_body(answer)
         except Exception as fault:  # else the parser would take it for a fault of the request
             self._fail(fault)
             return
@@ -327,7 +329,9 @@ class HttpConnection(asyncio.Protocol):
             while self._queue and self._transport is not None and not self._last:
                 request = self._queue.popleft()
                 following = self._connections.doors(request)
-                self._write(following if isinstance(following, bytes) else await following, request.keep_alive)
+                if not isinstance(following, bytes):
+                    following = await following
+                self._write(without_body(following) if request.method == b"HEAD" else following, request.keep_alive)
         except Exception as fault:
             self._fail(fault)
         finally:

@@ -50,3 +50,8 @@ def plain_answer(
             body,
         )
     )
+
+
+def without_body(answer: bytes) -> bytes:
+    """The answer to HEAD: the same headers, and nothing after them, which would be taken for the next answer (RFC 9110, 9.3.2)."""
+    return answer[: answer.index(b"\r\n\r\n") + 4]

@@ -1,0 +1,146 @@
+"""All benches, one after another, each in a process of its own: ``python -m bench.run [NAME…]``.
+
+A run of all of them writes ``bench/results.md``; a run of some only prints. One that fails is written as failed, and the others
+go on; the exit status is then 1.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.machine import Syncs, percentile
+
+RESULTS = Path(__file__).parent / "results.md"
+SYNC_SECONDS = 3.0
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """A module of this folder, and what its figures are to reach."""
+
+    name: str
+    title: str
+    what: str
+    reach: str
+    aim: str = ""
+
+
+BENCHES = (
+    Bench("redirect", "The redirect", "edge CPU per recorded click ÷ nginx's logged 302", "≤ 4.0", "≤ 2.5"),
+    Bench("notices", "Notices", "notice answered, fsynced, 16 connections", "p99 ≤ 20 ms", "p99 ≤ 8 ms"),
+    Bench("settling", "Settling", "CPU to settle a click into the facts", "≤ 12 µs", "≤ 6 µs"),
+    Bench(
+        "latency",
+        "From the conversion to the source",
+        "200 to the network → first attempt leaves",
+        "p50 ≤ 300 ms, p99 ≤ 1 s",
+        "p50 ≤ 100 ms",
+    ),
+    Bench("delivery", "Delivery", "postbacks delivered by one core, log written", "≥ 2,500/s", "≥ 5,000/s"),
+    Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
+)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a bench told: Markdown lines, or why it failed."""
+
+    bench: Bench
+    lines: tuple[str, ...]
+    failed: bool
+
+
+def main(names: list[str]) -> int:
+    """Runs the benches of these names, or all; answers the exit status."""
+    known = {bench.name: bench for bench in BENCHES}
+    if unknown := [name for name in names if name not in known]:
+        sys.stderr.write(f"There is no bench {', '.join(unknown)}. There are: {', '.join(known)}.\n")
+        return 2
+    machine = machine_lines()
+    print("\n".join(machine), flush=True)
+    results = []
+    for bench in [known[name] for name in names] or BENCHES:
+        result = measure(bench)
+        print("\n".join(section(result)), flush=True)
+        results.append(result)
+    if not names:
+        sections = [line for result in results for line in section(result)]
+        RESULTS.write_text("\n".join([*machine, *targets(), *sections]) + "\n", encoding="utf-8")
+        print(f"\nWritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+    return 1 if any(result.failed for result in results) else 0
+
+
+def measure(bench: Bench) -> Result:
+    """Runs one bench in a process of its own, so that none finds caches, memory or core bindings of another."""
+    run = subprocess.run(
+        [sys.executable, "-m", f"bench.{bench.name}"],
+        cwd=RESULTS.parent.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if run.returncode == 0:
+        return Result(bench, tuple(run.stdout.rstrip("\n").split("\n")), failed=False)
+    reason = (run.stderr.strip().split("\n") or [""])[-1] or f"it ended with exit status {run.returncode}"
+    return Result(bench, (f"**Failed:** {reason}",), failed=True)
+
+
+def section(result: Result) -> list[str]:
+    """A bench's section of the results."""
+    bench = result.bench
+    aim = f"; aim: {bench.aim}" if bench.aim else ""
+    return ["", f"## {bench.title}", "", f"*{bench.what}: to reach {bench.reach}{aim}*", "", *result.lines]
+
+
+def targets() -> list[str]:
+    """The table of what is to be reached."""
+    rows = [
+        f"| [{bench.title}](#{_anchor(bench.title)}) | {bench.what} | {bench.reach} | {bench.aim} |"
+        for bench in BENCHES
+    ]
+    return ["", "| Bench | What | Reach | Aim |", "| --- | --- | --- | --- |", *rows]
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def machine_lines() -> list[str]:
+    """Head of the results: when and on what they were measured."""
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, Syncs(Path(folder)) as syncs:
+        time.sleep(SYNC_SECONDS)
+    facts = {
+        "Date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "Processor": f"{_processor()}, {len(os.sched_getaffinity(0))} cores",
+        "Memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
+        "System": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "Disk": f"fdatasync of 500 bytes: p50 {percentile(syncs.spent_ms, 50):.2f} ms, p99 {percentile(syncs.spent_ms, 99):.2f} ms",
+        "Load before": f"{os.getloadavg()[0]:.2f} (one minute)",
+    }
+    return [
+        "# Results",
+        "",
+        "Written by `make bench`. References are measured in the same run, since machines are noisy.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {name} | {value} |" for name, value in facts.items()),
+    ]
+
+
+def _processor() -> str:
+    """The processor's name (proc(5), cpuinfo)."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

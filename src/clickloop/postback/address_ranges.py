@@ -1,0 +1,206 @@
+"""The addresses and ports that nothing is sent to by itself: one table, each row with the document it is from.
+
+A block stands here when IANA's special-purpose registries do not call it globally reachable, when it hides an IPv4 address
+within an IPv6 address, or when a cloud answers there with secrets. Of IPv6 only 2000::/3, where the internet is, is open at all.
+Registries: https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry.
+"""
+
+import enum
+import ipaddress
+import socket
+
+import msgspec
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Refusal(enum.StrEnum):
+    """Why an address is refused. A closed list."""
+
+    UNSPECIFIED = "unspecified"
+    LOOPBACK = "loopback"
+    PRIVATE = "private"
+    SHARED = "shared"
+    LINK_LOCAL = "link_local"
+    METADATA = "metadata"
+    MULTICAST = "multicast"
+    DOCUMENTATION = "documentation"
+    RESERVED = "reserved"
+    DISGUISED = "disguised"
+    NOT_GLOBAL = "not_global"
+    SERVICE_PORT = "service_port"
+    OWN = "own"
+    LOCAL_NAME = "local_name"
+    NOT_AN_ADDRESS = "not_an_address"
+
+    @property
+    def sentence(self) -> str:
+        """What it is, for people; it begins where the address has been named."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Refusal.UNSPECIFIED: "means this machine or its own network",
+    Refusal.LOOPBACK: "is this machine itself",
+    Refusal.PRIVATE: "belongs to a private network",
+    Refusal.SHARED: "belongs to a provider's inner network",
+    Refusal.LINK_LOCAL: "belongs to the link that this machine is on",
+    Refusal.METADATA: "is where clouds hand out secrets of this machine",
+    Refusal.MULTICAST: "is a group of machines",
+    Refusal.DOCUMENTATION: "stands for examples in documents",
+    Refusal.RESERVED: "is reserved",
+    Refusal.DISGUISED: "is IPv6 with an IPv4 address hidden in it",
+    Refusal.NOT_GLOBAL: "is outside of the part of IPv6 that is the internet",
+    Refusal.SERVICE_PORT: "is the port of a service that is no receiver of postbacks",
+    Refusal.OWN: "is this tracker itself",
+    Refusal.LOCAL_NAME: "is a name that only a local network knows",
+    Refusal.NOT_AN_ADDRESS: "is not an address",
+}
+
+
+class Block(msgspec.Struct, frozen=True):
+    """A range of addresses that is refused as one thing. ``hides``: which IPv4 address its addresses carry, if any."""
+
+    network: Network
+    reason: Refusal
+    source: str
+    """What it is called and the document that says so."""
+    hides: str = ""
+    """``tail``: the last four octets; ``6to4``: octets 2 to 5; ``teredo``: the last four, inverted; empty: none."""
+
+    def covers(self, packed: bytes) -> bool:
+        """Whether an address of 4 or 16 octets lies in it."""
+        if len(packed) * 8 != self.network.max_prefixlen:
+            return False
+        shift = self.network.max_prefixlen - self.network.prefixlen
+        return int.from_bytes(packed) >> shift == int(self.network.network_address) >> shift
+
+
+_ROWS: tuple[tuple[str, Refusal, str, str], ...] = (
+    # Metadata, apart from the blocks around them: an allow-list has to name each of these by itself.
+    ("169.254.169.254", Refusal.METADATA, "instance metadata of AWS, Azure, Google Cloud, Oracle, OpenStack and others", ""),
+    ("169.254.169.253", Refusal.METADATA, "AWS: the resolver of a VPC", ""),
+    ("169.254.170.2", Refusal.METADATA, "AWS: credentials of ECS tasks", ""),
+    ("169.254.170.23", Refusal.METADATA, "AWS: credentials of EKS pods", ""),
+    ("169.254.0.23", Refusal.METADATA, "Tencent Cloud: instance metadata", ""),
+    ("169.254.42.42", Refusal.METADATA, "Scaleway: instance metadata", ""),
+    ("100.100.100.200", Refusal.METADATA, "Alibaba Cloud: instance metadata", ""),
+    ("168.63.129.16", Refusal.METADATA, "Azure: the host's wire server, in public address space", ""),
+    ("192.0.0.192", Refusal.METADATA, "Oracle Cloud classic: instance metadata", ""),
+    ("fd00:ec2::254", Refusal.METADATA, "AWS: instance metadata", ""),
+    ("fd00:ec2::253", Refusal.METADATA, "AWS: the resolver of a VPC", ""),
+    ("fd00:ec2::23", Refusal.METADATA, "AWS: credentials of EKS pods", ""),
+    ("fd20:ce::254", Refusal.METADATA, "Google Cloud: instance metadata", ""),
+    ("fd00:c1::a9fe:a9fe", Refusal.METADATA, "Oracle Cloud: instance metadata", ""),
+    ("fd00:42::42", Refusal.METADATA, "Scaleway: instance metadata", ""),
+    ("fe80::a9fe:a9fe", Refusal.METADATA, "OpenStack: instance metadata", ""),
+    # IPv4: IANA's special-purpose registry.
+    ("0.0.0.0/8", Refusal.UNSPECIFIED, "this network, RFC 791", ""),
+    ("10.0.0.0/8", Refusal.PRIVATE, "private use, RFC 1918", ""),
+    ("100.64.0.0/10", Refusal.SHARED, "carrier-grade NAT, RFC 6598", ""),
+    ("127.0.0.0/8", Refusal.LOOPBACK, "loopback, RFC 1122", ""),
+    ("169.254.0.0/16", Refusal.LINK_LOCAL, "link-local, RFC 3927", ""),
+    ("172.16.0.0/12", Refusal.PRIVATE, "private use, RFC 1918", ""),
+    ("192.0.0.0/24", Refusal.RESERVED, "IETF protocol assignments, RFC 6890", ""),
+    ("192.0.2.0/24", Refusal.DOCUMENTATION, "TEST-NET-1, RFC 5737", ""),
+    ("192.88.99.0/24", Refusal.RESERVED, "former 6to4 relay anycast, RFC 7526", ""),
+    ("192.168.0.0/16", Refusal.PRIVATE, "private use, RFC 1918", ""),
+    ("198.18.0.0/15", Refusal.RESERVED, "benchmarking, RFC 2544", ""),
+    ("198.51.100.0/24", Refusal.DOCUMENTATION, "TEST-NET-2, RFC 5737", ""),
+    ("203.0.113.0/24", Refusal.DOCUMENTATION, "TEST-NET-3, RFC 5737", ""),
+    ("224.0.0.0/4", Refusal.MULTICAST, "multicast, RFC 5771", ""),
+    ("255.255.255.255", Refusal.RESERVED, "limited broadcast, RFC 919", ""),
+    ("240.0.0.0/4", Refusal.RESERVED, "future use, RFC 1112", ""),
+    # IPv6: what is hidden, then the registry, then all that is not 2000::/3.
+    ("::", Refusal.UNSPECIFIED, "unspecified, RFC 4291", ""),
+    ("::1", Refusal.LOOPBACK, "loopback, RFC 4291", ""),
+    ("::/96", Refusal.DISGUISED, "IPv4-compatible, RFC 4291", "tail"),
+    ("::ffff:0:0/96", Refusal.DISGUISED, "IPv4-mapped, RFC 4291", "tail"),
+    ("::ffff:0:0:0/96", Refusal.DISGUISED, "IPv4-translated, RFC 2765", "tail"),
+    ("64:ff9b::/96", Refusal.DISGUISED, "NAT64, RFC 6052", "tail"),
+    ("64:ff9b:1::/48", Refusal.DISGUISED, "local-use NAT64, RFC 8215", "tail"),
+    ("2002::/16", Refusal.DISGUISED, "6to4, RFC 3056", "6to4"),
+    ("2001::/32", Refusal.DISGUISED, "Teredo, RFC 4380", "teredo"),
+    ("2001::/23", Refusal.RESERVED, "IETF protocol assignments, RFC 2928", ""),
+    ("2001:db8::/32", Refusal.DOCUMENTATION, "documentation, RFC 3849", ""),
+    ("3fff::/20", Refusal.DOCUMENTATION, "documentation, RFC 9637", ""),
+    ("100::/64", Refusal.RESERVED, "discard only, RFC 6666", ""),
+    ("100:0:0:1::/64", Refusal.RESERVED, "dummy prefix, RFC 9780", ""),
+    ("5f00::/16", Refusal.RESERVED, "segment routing, RFC 9602", ""),
+    ("fc00::/7", Refusal.PRIVATE, "unique local, RFC 4193", ""),
+    ("fe80::/10", Refusal.LINK_LOCAL, "link-local, RFC 4291", ""),
+    ("fec0::/10", Refusal.PRIVATE, "former site-local, RFC 3879", ""),
+    ("ff00::/8", Refusal.MULTICAST, "multicast, RFC 4291", ""),
+    ("::/3", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+    ("4000::/2", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+    ("8000::/1", Refusal.NOT_GLOBAL, "not global unicast, IANA's IPv6 address space", ""),
+)
+
+BLOCKS = tuple(Block(ipaddress.ip_network(text), reason, source, hides) for text, reason, source, hides in _ROWS)
+"""All blocks; where they overlap, the first that covers an address counts."""
+
+_ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
+"""Octets 8 to 11 of an ISATAP address (RFC 5214); an IPv4 address follows."""
+
+SERVICE_PORTS: dict[int, str] = {
+    **{1: "tcpmux", 7: "echo", 9: "discard", 11: "systat", 13: "daytime", 15: "netstat", 17: "qotd", 19: "chargen"},
+    **{20: "FTP data", 21: "FTP", 22: "SSH", 23: "Telnet", 25: "SMTP", 37: "time", 42: "nameserver", 43: "whois"},
+    **{53: "DNS", 69: "TFTP", 79: "finger", 88: "Kerberos", 109: "POP2", 110: "POP3", 111: "rpcbind", 113: "ident"},
+    **{115: "SFTP", 119: "NNTP", 123: "NTP", 135: "RPC", 137: "NetBIOS", 138: "NetBIOS", 139: "NetBIOS", 143: "IMAP"},
+    **{161: "SNMP", 162: "SNMP", 179: "BGP", 389: "LDAP", 427: "SLP", 445: "SMB", 464: "Kerberos", 465: "SMTP"},
+    **{512: "rexec", 513: "rlogin", 514: "rsh", 515: "printer", 543: "klogin", 544: "kshell", 548: "AFP", 554: "RTSP"},
+    **{563: "NNTP", 587: "SMTP", 631: "IPP", 636: "LDAP", 873: "rsync", 989: "FTP data", 990: "FTP", 992: "Telnet"},
+    **{993: "IMAP", 995: "POP3", 1433: "SQL Server", 1434: "SQL Server", 1521: "Oracle", 1719: "H.323", 1720: "H.323"},
+    **{1723: "PPTP", 2049: "NFS", 2181: "ZooKeeper", 2375: "Docker", 2376: "Docker", 2379: "etcd", 2380: "etcd"},
+    **{3306: "MySQL", 3389: "RDP", 3690: "Subversion", 4045: "lockd", 4369: "epmd", 5060: "SIP", 5061: "SIP"},
+    **{5432: "PostgreSQL", 5672: "AMQP", 5900: "VNC", 5984: "CouchDB", 6000: "X11", 6379: "Redis", 6443: "Kubernetes"},
+    **{6566: "SANE", 6665: "IRC", 6666: "IRC", 6667: "IRC", 6668: "IRC", 6669: "IRC", 6697: "IRC", 8500: "Consul"},
+    **{9042: "Cassandra", 9092: "Kafka", 9200: "Elasticsearch", 9300: "Elasticsearch", 10250: "kubelet"},
+    **{11211: "memcached", 27017: "MongoDB", 27018: "MongoDB", 27019: "MongoDB"},
+}
+"""Ports of known services that are no receivers, and what listens there: IANA's registry of ports, and the ports that browsers
+refuse (https://fetch.spec.whatwg.org/#port-blocking), with the data stores and orchestrators that are sought for from within."""
+
+METADATA_NAMES = frozenset(
+    (
+        *("metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"),
+        *("metadata.tencentyun.com", "metadata.azure.internal", "metadata.packet.net", "metadata.platformequinix.com"),
+    )
+)
+"""Names that clouds give to their metadata services."""
+
+LOOPBACK_NAMES = frozenset(("localhost", "ip6-localhost", "ip6-loopback", "localhost.localdomain", "localhost6.localdomain6"))
+"""Names of this machine; all under .localhost are too (RFC 6761)."""
+
+LOCAL_ENDINGS = (
+    *(".local", ".localdomain", ".internal", ".home.arpa", ".lan", ".intranet", ".private", ".corp", ".home"),
+    *(".in-addr.arpa", ".ip6.arpa"),
+)
+"""Ends of names that no public resolver knows: RFC 6762, RFC 8375, ICANN's .internal and what it withheld; and reverse names."""
+
+
+def packed_address(address: str | bytes) -> bytes | None:
+    """The 4 or 16 octets of an address, which may be one already; None for a text that is not an address in usual notation."""
+    if isinstance(address, bytes):
+        return address if len(address) in (4, 16) else None
+    try:
+        return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    except (OSError, ValueError):  # ValueError: a NUL, or what is not ASCII
+        return None
+
+
+def block_of(packed: bytes) -> Block | None:
+    """The block that counts for an address of 4 or 16 octets; None: it is open to the world."""
+    return next((block for block in BLOCKS if block.covers(packed)), None)
+
+
+def hidden_address(packed: bytes, block: Block | None) -> bytes | None:
+    """The IPv4 address that an IPv6 address carries, as its block says or as ISATAP does; None where there is none."""
+    match block.hides if block is not None else "":
+        case "tail":
+            return packed[12:]
+        case "6to4":
+            return packed[2:6]
+        case "teredo":
+            return bytes(octet ^ 0xFF for octet in packed[12:])
+    return packed[12:] if len(packed) == 16 and packed[8:12] in _ISATAP else None
