@@ -25,12 +25,9 @@ def main() -> list[str]:
     rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
     lines = ["| process | resident (RSS), MiB | shared pages in proportion (PSS), MiB |", "| --- | --- | --- |"]
     lines += [f"| {name} | {rss:.0f} | {pss:.0f} |" for name, rss, pss in rows]
-    return [
-        *lines,
-        "",
-        f"Idle after its first start and one click: {rows[-1][1]:.0f} MiB in all; {rows[-1][2]:.0f} MiB when pages that processes "
-        "share are not counted in each.",
-    ]
+    _, rss, pss = rows[-1]
+    told = f"Idle after its first start and one click: {rss:.0f} MiB in all"
+    return [*lines, "", f"{told}; {pss:.0f} MiB when pages that processes share are not counted in each."]
 
 
 def _name_of(pid: int) -> str:

@@ -80,8 +80,7 @@ def measure(bench: Bench) -> Result:
     run = subprocess.run(
         [sys.executable, "-m", f"bench.{bench.name}"],
         cwd=RESULTS.parent.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )

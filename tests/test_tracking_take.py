@@ -15,7 +15,8 @@ from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
-from clickloop.tracking.take import Arrival, Edge, record_clicks, take_click, take_notice
+from clickloop.tracking.take import Edge, record_clicks, take_click, take_notice
+from clickloop.web.message import Request
 
 NOW = 1_800_000_000_000
 PHONE = b"Mozilla/5.0 (Linux; Android 14; SM-A546B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/129.0.0.0 Mobile Safari/537.36"
@@ -93,10 +94,10 @@ def an_edge(
     return edge, clicks, notices
 
 
-def arriving(query: bytes, **headers: bytes) -> Arrival:
+def arriving(query: bytes, **headers: bytes) -> Request:
     """A GET from Germany with a phone, and more headers."""
     given_headers = {b"user-agent": PHONE} | {name.replace("_", "-").encode(): value for name, value in headers.items()}
-    return Arrival(b"GET", query, given_headers, b"", "198.51.100.7", "track.example")
+    return Request(b"GET", b"/c/Ab12Cd", query, given_headers, b"", "198.51.100.7", True, "track.example")
 
 
 def recorded(paper: Paper) -> Click:

@@ -145,7 +145,7 @@ def ports_of(text: str, name: str) -> frozenset[int]:
     """The ports named in a comma-separated list. Raises SettingError naming the setting."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     for part in parts:
-        if not (part.isascii() and part.isdigit() and 1 <= int(part[:6]) <= 65_535):
+        if not (part.isascii() and part.isdigit() and len(part) <= 5 and 1 <= int(part) <= 65_535):
             raise SettingError(f"{name} holds {part[:20]!r}, expected ports from 1 to 65535 such as 25,8500")
     return frozenset(int(part) for part in parts)
 

@@ -163,7 +163,10 @@ def test_an_external_id_that_is_a_macro_is_skipped_as_unreplaced(
 
 
 def test_a_receiver_at_a_refused_address_is_skipped_as_address_refused(change: Any, rule: Any) -> None:
-    assert reason_of(decide(change(), rule(), address_allowed=False)) is SkipReason.ADDRESS_REFUSED
+    decision = decide(change(), rule(), refused_address="127.0.0.1 is this machine itself.")
+
+    assert reason_of(decision) is SkipReason.ADDRESS_REFUSED
+    assert "127.0.0.1 is this machine itself." in [finding.detail for finding in decision.findings]
 
 
 def test_every_third_conversion_is_sent_and_the_others_skipped_as_not_sampled(change: Any, rule: Any) -> None:

@@ -48,11 +48,14 @@ CAMPAIGN = CatalogCampaign(
 class EdgeProcess:
     """One edge process that has nothing but its data folder: no core, no ledger, no facts."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, both_families: bool = False, **settings: Any) -> None:
         self.folder = folder
         folder.mkdir()
         (folder / KEY_FILE).write_bytes(KEY)
-        listening = socket.create_server(("127.0.0.1", 0))
+        if both_families:
+            listening = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+        else:
+            listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
         self.publish(own_hosts=("go.example",))
         told = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
@@ -134,9 +137,10 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge behind proxies on loopback and in 10.0.0.0/8, reached over https."""
+    """An edge behind proxies on loopback and in 10.0.0.0/8, reached over https; it listens on IPv6 and IPv4 at once."""
     folder = tmp_path_factory.mktemp("proxied") / "data"
-    yield from _started(EdgeProcess(folder, trusted_proxies="127.0.0.0/8,10.0.0.0/8", public_url="https://go.example"))
+    proxies = "127.0.0.0/8,10.0.0.0/8"
+    yield from _started(EdgeProcess(folder, True, trusted_proxies=proxies, public_url="https://go.example"))
 
 
 def test_a_click_is_recorded_with_all_that_is_known_of_it(edge: EdgeProcess) -> None:
@@ -217,6 +221,7 @@ def test_an_address_that_a_stranger_claims_is_not_believed(edge: EdgeProcess, he
         ("8.8.8.8, nonsense, 10.1.2.3", "10.1.2.3"),
         ("", "127.0.0.1"),
         ("10.0.0.1, 10.0.0.2", "10.0.0.1"),
+        ("::ffff:8.8.8.8", "8.8.8.8"),
     ],
 )
 def test_behind_proxies_the_right_most_untrusted_address_is_the_visitors(

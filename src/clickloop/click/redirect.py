@@ -2,30 +2,27 @@
 
 from email.utils import formatdate
 
-COOKIE = "clickloop"
 COOKIE_SECONDS = 90 * 24 * 3600
 
 
 def redirect_answer(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
     """A 302 that no cache keeps. ``location`` is ASCII without control characters; ``cookie`` a whole header line or empty."""
-    return b"".join(
-        (
-            b"HTTP/1.1 302 Found\r\nlocation: ",
-            location.encode("ascii"),
-            b"\r\ncache-control: no-store, max-age=0\r\nx-robots-tag: noindex\r\nx-content-type-options: nosniff\r\n",
-            date,
-            cookie,
-            b"content-length: 0\r\n\r\n" if keep_alive else b"content-length: 0\r\nconnection: close\r\n\r\n",
-        )
-    )
+    return _ANSWER % (location.encode("ascii"), date, cookie, b"" if keep_alive else b"connection: close\r\n")
+
+
+_ANSWER = (
+    b"HTTP/1.1 302 Found\r\nlocation: %b\r\ncache-control: no-store, max-age=0\r\nx-robots-tag: noindex\r\n"
+    b"x-content-type-options: nosniff\r\n%b%bcontent-length: 0\r\n%b\r\n"
+)
 
 
 def cookie_line(click_id: str, secure: bool) -> bytes:
     """The header line that lets a pixel find the click. Lax: it is sent when the visitor comes back by a link."""
-    tail = "; Secure\r\n" if secure else "\r\n"
-    return f"set-cookie: {COOKIE}={click_id}; Max-Age={COOKIE_SECONDS}; Path=/; HttpOnly; SameSite=Lax{tail}".encode(
-        "ascii"
-    )
+    return (_SECURE_COOKIE if secure else _COOKIE) % click_id.encode("ascii")
+
+
+_COOKIE = b"set-cookie: clickloop=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" % COOKIE_SECONDS
+_SECURE_COOKIE = b"set-cookie: clickloop=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax; Secure\r\n" % COOKIE_SECONDS
 
 
 def cookie_value(header: bytes) -> str:

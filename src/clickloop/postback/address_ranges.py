@@ -143,20 +143,20 @@ _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 """Octets 8 to 11 of an ISATAP address (RFC 5214); an IPv4 address follows."""
 
 SERVICE_PORTS: dict[int, str] = {
-    **{1: "tcpmux", 7: "echo", 9: "discard", 11: "systat", 13: "daytime", 15: "netstat", 17: "qotd", 19: "chargen"},
-    **{20: "FTP data", 21: "FTP", 22: "SSH", 23: "Telnet", 25: "SMTP", 37: "time", 42: "nameserver", 43: "whois"},
-    **{53: "DNS", 69: "TFTP", 79: "finger", 88: "Kerberos", 109: "POP2", 110: "POP3", 111: "rpcbind", 113: "ident"},
-    **{115: "SFTP", 119: "NNTP", 123: "NTP", 135: "RPC", 137: "NetBIOS", 138: "NetBIOS", 139: "NetBIOS", 143: "IMAP"},
-    **{161: "SNMP", 162: "SNMP", 179: "BGP", 389: "LDAP", 427: "SLP", 445: "SMB", 464: "Kerberos", 465: "SMTP"},
-    **{512: "rexec", 513: "rlogin", 514: "rsh", 515: "printer", 543: "klogin", 544: "kshell", 548: "AFP", 554: "RTSP"},
-    **{563: "NNTP", 587: "SMTP", 631: "IPP", 636: "LDAP", 873: "rsync", 989: "FTP data", 990: "FTP", 992: "Telnet"},
-    **{993: "IMAP", 995: "POP3", 1433: "SQL Server", 1434: "SQL Server", 1521: "Oracle", 1719: "H.323", 1720: "H.323"},
-    **{1723: "PPTP", 2049: "NFS", 2181: "ZooKeeper", 2375: "Docker", 2376: "Docker", 2379: "etcd", 2380: "etcd"},
-    **{3306: "MySQL", 3389: "RDP", 3690: "Subversion", 4045: "lockd", 4369: "epmd", 5060: "SIP", 5061: "SIP"},
-    **{5432: "PostgreSQL", 5672: "AMQP", 5900: "VNC", 5984: "CouchDB", 6000: "X11", 6379: "Redis", 6443: "Kubernetes"},
-    **{6566: "SANE", 6665: "IRC", 6666: "IRC", 6667: "IRC", 6668: "IRC", 6669: "IRC", 6697: "IRC", 8500: "Consul"},
-    **{9042: "Cassandra", 9092: "Kafka", 9200: "Elasticsearch", 9300: "Elasticsearch", 10250: "kubelet"},
-    **{11211: "memcached", 27017: "MongoDB", 27018: "MongoDB", 27019: "MongoDB"},
+    1: "tcpmux", 7: "echo", 9: "discard", 11: "systat", 13: "daytime", 15: "netstat", 17: "qotd", 19: "chargen",
+    20: "FTP data", 21: "FTP", 22: "SSH", 23: "Telnet", 25: "SMTP", 37: "time", 42: "nameserver", 43: "whois",
+    53: "DNS", 69: "TFTP", 79: "finger", 88: "Kerberos", 109: "POP2", 110: "POP3", 111: "rpcbind", 113: "ident",
+    115: "SFTP", 119: "NNTP", 123: "NTP", 135: "RPC", 137: "NetBIOS", 138: "NetBIOS", 139: "NetBIOS", 143: "IMAP",
+    161: "SNMP", 162: "SNMP", 179: "BGP", 389: "LDAP", 427: "SLP", 445: "SMB", 464: "Kerberos", 465: "SMTP",
+    512: "rexec", 513: "rlogin", 514: "rsh", 515: "printer", 543: "klogin", 544: "kshell", 548: "AFP", 554: "RTSP",
+    563: "NNTP", 587: "SMTP", 631: "IPP", 636: "LDAP", 873: "rsync", 989: "FTP data", 990: "FTP", 992: "Telnet",
+    993: "IMAP", 995: "POP3", 1433: "SQL Server", 1434: "SQL Server", 1521: "Oracle", 1719: "H.323", 1720: "H.323",
+    1723: "PPTP", 2049: "NFS", 2181: "ZooKeeper", 2375: "Docker", 2376: "Docker", 2379: "etcd", 2380: "etcd",
+    3306: "MySQL", 3389: "RDP", 3690: "Subversion", 4045: "lockd", 4369: "epmd", 5060: "SIP", 5061: "SIP",
+    5432: "PostgreSQL", 5672: "AMQP", 5900: "VNC", 5984: "CouchDB", 6000: "X11", 6379: "Redis", 6443: "Kubernetes",
+    6566: "SANE", 6665: "IRC", 6666: "IRC", 6667: "IRC", 6668: "IRC", 6669: "IRC", 6697: "IRC", 8500: "Consul",
+    9042: "Cassandra", 9092: "Kafka", 9200: "Elasticsearch", 9300: "Elasticsearch", 10250: "kubelet",
+    11211: "memcached", 27017: "MongoDB", 27018: "MongoDB", 27019: "MongoDB",
 }
 """Ports of known services that are no receivers, and what listens there: IANA's registry of ports, and the ports that browsers
 refuse (https://fetch.spec.whatwg.org/#port-blocking), with the data stores and orchestrators that are sought for from within."""

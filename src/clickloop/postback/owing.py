@@ -74,8 +74,8 @@ class Earlier(msgspec.Struct, frozen=True):
     """How many conversions the rule's share has been counted over so far."""
     source_rules_off: bool = False
     """The click's campaign has switched its source's rules off."""
-    address_allowed: bool = True
-    """False: the address guard refuses the receiver's address."""
+    refused_address: str = ""
+    """Why the address guard refuses the receiver's address, as a sentence; empty: it does not."""
     probabilistic: bool = False
 
 
@@ -116,7 +116,7 @@ def owe(
         _minimum(change, rule),
         _external_id_there(change, uses_external_id),
         _external_id_replaced(change, uses_external_id),
-        _ADDRESS_GOOD if earlier.address_allowed else _ADDRESS_BAD,
+        _address_allowed(earlier),
     ]
     reason = next((finding.condition for finding in findings if not finding.met), None)
     sampled, counted = _sampled(rule, earlier, counting=reason is None)
@@ -134,8 +134,6 @@ _OFF = Finding(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
 _NOT_OFF = _MET[SkipReason.DISABLED_BY_NOTICE]
 _LIKELY = Finding(SkipReason.PROBABILISTIC, False)
 _CERTAIN = _MET[SkipReason.PROBABILISTIC]
-_ADDRESS_GOOD = _MET[SkipReason.ADDRESS_REFUSED]
-_ADDRESS_BAD = Finding(SkipReason.ADDRESS_REFUSED, False)
 
 
 def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
@@ -144,6 +142,12 @@ def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
     if earlier.source_rules_off and rule.source_id is not None:
         return Finding(SkipReason.RULE_OFF, False, "the campaign has switched its source's rules off")
     return _MET[SkipReason.RULE_OFF]
+
+
+def _address_allowed(earlier: Earlier) -> Finding:
+    if earlier.refused_address:
+        return Finding(SkipReason.ADDRESS_REFUSED, False, earlier.refused_address)
+    return _MET[SkipReason.ADDRESS_REFUSED]
 
 
 def _status_selected(change: Change, rule: Rule) -> Finding:

@@ -1,12 +1,11 @@
 """Sending: the one HTTP client of the product. One attempt of one request within one deadline, and what became of it.
 
 It takes nothing from the environment, keeps no cookies, unpacks nothing and reads a bounded answer. Each URL goes through
-``target_of``, redirects too. The seam for the address guard is the connector: see ``open_connector``.
+``target_of`` and past the address guard, redirects too; what the guard has on the way to a connection stands in ``dialing``.
 """
 
 import asyncio
 import re
-import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -16,11 +15,12 @@ from urllib.parse import urljoin
 
 import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from clickloop import __version__
 from clickloop.octets import readable
+from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
+from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import BodyKind, Header, Method, Request
 from clickloop.postback.target import Target, TargetFault, escaped, target_of
@@ -37,10 +37,6 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, so
 _ERROR_CHARACTERS = 500
 
 
-class AddressRefusedError(OSError):
-    """What the address guard raises from resolver or socket factory, so that no socket is opened."""
-
-
 class Hop(msgspec.Struct, frozen=True):
     """One request of an attempt: the first, or one that a redirect asked for."""
 
@@ -50,32 +46,19 @@ class Hop(msgspec.Struct, frozen=True):
     body: bytes
 
 
-SocketFactory = Callable[[aiohttp.AddrInfoType], socket.socket]
-
-
-def open_connector(
-    resolver: AbstractResolver | None = None, socket_factory: SocketFactory | None = None
-) -> aiohttp.TCPConnector:
-    """The connections of a sender. A guard looks at names in ``resolver`` and at every address in ``socket_factory``.
-
-    How many requests are under way is bounded by who calls the sender, so there is no limit here.
-    """
-    return aiohttp.TCPConnector(
-        limit=0,
-        resolver=resolver or aiohttp.ThreadedResolver(),
-        socket_factory=socket_factory,
-        ttl_dns_cache=10,
-        keepalive_timeout=15,
-    )
+Connect = Callable[[AddressGuard], aiohttp.TCPConnector]
+"""Makes the connections of a sender, as ``dialing.open_connector`` does."""
 
 
 class Sender:
     """Sends requests; open it with ``async with`` in the loop that uses it."""
 
     def __init__(
-        self, deadline_seconds: float = 10, connect: Callable[[], aiohttp.TCPConnector] = open_connector
+        self, deadline_seconds: float = 10, guard: AddressGuard = STRICT, connect: Connect = open_connector
     ) -> None:
+        """``guard`` says where requests may go; unless told otherwise, to the public internet alone."""
         self._deadline_seconds = deadline_seconds
+        self._guard = guard
         self._connect = connect
         self._session: aiohttp.ClientSession | None = None
 
@@ -86,7 +69,7 @@ class Sender:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=self._connect(),
+            connector=self._connect(self._guard),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=_NO_TIMEOUT,
             auto_decompress=False,
@@ -113,6 +96,9 @@ class Sender:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 for _ in range(MOST_REDIRECTS + 1):
+                    judgement = self._guard.judge_target(hop.target)
+                    if isinstance(judgement, RefusedAddress):
+                        return seen.outcome(Trouble.ADDRESS_REFUSED, judgement.sentence)
                     location = await self._exchange(hop, attempt, seen)
                     if location is None:
                         return seen.outcome()
@@ -126,7 +112,8 @@ class Sender:
         except TimeoutError:
             return seen.outcome(Trouble.TIMEOUT, f"no whole answer within {self._deadline_seconds} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return seen.outcome(trouble_of(error), str(error) or type(error).__name__)
+            refused = _refusal_in(error)
+            return seen.outcome(trouble_of(error), str(refused or error) or type(error).__name__)
 
     async def _exchange(self, hop: Hop, attempt: int, seen: "_Seen") -> str | None:
         """One request and its answer, noted in ``seen``. The Location of a redirect; None when the answer was read."""
@@ -227,8 +214,7 @@ def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
 
 def trouble_of(error: Exception) -> Trouble:
     """What kind of trouble an exception of the client is."""
-    cause = error.__cause__ if isinstance(error, aiohttp.ClientError) else error
-    if isinstance(cause, AddressRefusedError) or isinstance(getattr(error, "os_error", None), AddressRefusedError):
+    if _refusal_in(error) is not None:
         return Trouble.ADDRESS_REFUSED
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return Trouble.DNS
@@ -237,6 +223,12 @@ def trouble_of(error: Exception) -> Trouble:
     if isinstance(error, aiohttp.ClientConnectorError):
         return Trouble.CONNECT
     return Trouble.BROKEN
+
+
+def _refusal_in(error: Exception) -> AddressRefusedError | None:
+    """The guard's refusal that an exception of the client is about, if it is about one."""
+    causes = (error, error.__cause__, getattr(error, "os_error", None))
+    return next((cause for cause in causes if isinstance(cause, AddressRefusedError)), None)
 
 
 def _is_json(body: bytes) -> bool:

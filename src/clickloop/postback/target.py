@@ -1,6 +1,7 @@
 """The target of a request: the one URL parser, used when a rule is saved and again when a request leaves.
 
-It is strict and changes nothing but what cannot stand in a request line: what it accepts is sent byte for byte.
+It is strict. Path and query are changed in nothing but what cannot stand in a request line. A host is brought into the one form
+in which the address guard judges it and a resolver sees it: lower-case ASCII, without the dot at its end, addresses as usual.
 """
 
 import enum
@@ -24,13 +25,15 @@ class TargetFault(enum.Enum):
     CHARACTER = "The URL holds a space, a control character or a backslash: write them percent-encoded."
     SCHEME = "The URL does not begin with http:// or https://."
     CREDENTIALS = "The URL holds a user name or password: put them into an Authorization header."
-    HOST = "The URL has no host, or one that cannot exist."
+    HOST = "The URL has no host, or one that cannot exist. An IPv4 address is four decimal numbers, IPv6 stands in brackets."
     PORT = "The URL's port is not a number from 1 to 65535."
     FRAGMENT = "The URL holds a #: nothing behind it ever reaches a receiver, write it as %23 if it is meant."
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a request goes. ``host`` is lower-case ASCII (IPv6 without brackets), ``path`` and ``query`` are as they came."""
+    """Where a request goes. ``host`` is lower-case ASCII without a dot at its end: a name, IPv4 as four decimal numbers, or IPv6
+    without brackets. ``path`` and ``query`` are as they came.
+    """
 
     scheme: str
     host: str
@@ -62,7 +65,9 @@ _PARTS = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?P<fragment>#.*)?",
     re.IGNORECASE,
 )
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?")
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_IPV4 = re.compile(r"(?:(?:0|[1-9][0-9]{0,2})(?:\.(?!$)|$)){4}")
 
 
 def target_of(url: str) -> Target | TargetFault:
@@ -120,7 +125,11 @@ def _port_of(text: str) -> int | None:
 
 
 def _host_of(text: str) -> str | None:
-    """A host in lower-case ASCII, or None. Other scripts' letters and full-width digits become what a resolver would see."""
+    """A host in its one form, or None. Other scripts' letters and full-width digits become what a resolver would see.
+
+    What ends in a number is an IPv4 address (as https://url.spec.whatwg.org/#ends-in-a-number-checker has it), and only its
+    usual form is one: ``127.1``, ``0x7f.1``, ``0177.0.0.1`` and ``2130706433``, which C libraries read as loopback, are none.
+    """
     if text.startswith("["):
         if not text.endswith("]") or "%" in text:  # a zone (RFC 6874) means nothing beyond this machine
             return None
@@ -132,6 +141,11 @@ def _host_of(text: str) -> str | None:
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode("ascii")
-        except idna.IDNAError:
+        except UnicodeError:
             return None
-    return host if len(host) <= 253 and _NAME.fullmatch(host) else None
+    host = host.removesuffix(".").lower()
+    if len(host) > 253 or not _NAME.fullmatch(host):
+        return None
+    if not _ENDS_IN_NUMBER.fullmatch(host):
+        return host
+    return host if _IPV4.fullmatch(host) and all(int(part) <= 255 for part in host.split(".")) else None

@@ -10,7 +10,7 @@ from clickloop.conversion.conversion import Conversion
 from clickloop.macro import Chance, Place, Template, parse
 from clickloop.money import amount_text
 from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate, Rule
-from clickloop.postback.target import Target, escaped_url, target_of
+from clickloop.postback.target import Target, TargetFault, escaped_url, target_of
 
 CONTENT_TYPES = {
     BodyKind.FORM: "application/x-www-form-urlencoded",
@@ -29,8 +29,13 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     body: Template
     names: tuple[str, ...]
     """Canonical names of all macros in it."""
-    lane: str
-    """``host:port`` of the receiver, which no macro can change; empty for a URL that cannot be sent to."""
+    target: Target | TargetFault
+    """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
+
+    @property
+    def lane(self) -> str:
+        """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
+        return self.target.lane if isinstance(self.target, Target) else ""
 
     @property
     def uses_external_id(self) -> bool:
@@ -69,7 +74,7 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
-    return ReadyRequest(template, url, headers, body, names, target.lane if isinstance(target, Target) else "")
+    return ReadyRequest(template, url, headers, body, names, target)
 
 
 def conversion_values(

@@ -24,8 +24,8 @@ from clickloop.store.journal.writer import JournalFull
 VALUE_CHARACTERS = 1024
 
 
-class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A request at a public door. ``ip`` and ``host`` are the visitor's own, after the trusted proxies have been believed."""
+class Arrival(Protocol):
+    """A request at a public door, as ``web.message.Request``. ``ip`` and ``host`` are the visitor's own, behind any proxy."""
 
     method: bytes
     query: bytes
@@ -198,7 +198,8 @@ def _from_link(edge: Edge, route: Route, told: dict[str, str], cut: bool, query_
             _flag(click, Flag.COST_UNREADABLE)
         else:
             click["cost_micros"] = amount.micros
-            click["cost_currency"] = currency_of(amount.currency) or route.campaign.cost_currency or edge.currency
+            written = currency_of(amount.currency) if amount.currency else None
+            click["cost_currency"] = written or route.campaign.cost_currency or edge.currency
     return click
 
 

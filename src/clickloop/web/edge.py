@@ -12,7 +12,7 @@ from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Door
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
-from clickloop.tracking.take import Arrival, Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
 from clickloop.web.message import Answer, Request, plain_answer
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -99,13 +99,13 @@ class EdgeDoors:
             return plain_answer(
                 405, "A campaign link is opened with GET.\n", request.keep_alive, b"allow: GET, HEAD\r\n"
             )
-        arrival, secure = self._arrival(request)
-        redirected = take_click(self._edge, arrival, key)
+        self._look_behind_proxies(request)
+        redirected = take_click(self._edge, request, key)
         if redirected is None and self._set_up_changed():
-            redirected = take_click(self._edge, arrival, key)
+            redirected = take_click(self._edge, request, key)
         if redirected is None:
             return plain_answer(404, _NOT_FOUND, request.keep_alive)
-        cookie = cookie_line(redirected.click_id, secure)
+        cookie = cookie_line(redirected.click_id, request.secure)
         if not redirected.location:
             return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive, cookie)
         second = int(time.monotonic())
@@ -124,7 +124,8 @@ class EdgeDoors:
                 allowed,
             )
         try:
-            stored = take_notice(self._edge, self._arrival(request)[0], door)
+            self._look_behind_proxies(request)
+            stored = take_notice(self._edge, request, door)
         except JournalFull:
             return self._not_stored(request)
         except JournalBroken as fault:
@@ -157,27 +158,25 @@ class EdgeDoors:
             status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
         )
 
-    def _arrival(self, request: Request) -> tuple[Arrival, bool]:
-        """The request with the visitor's own address and host, and whether he came over https."""
+    def _look_behind_proxies(self, request: Request) -> None:
+        """Sets the visitor's own address, the host that he asked for, and whether he came over https."""
         headers = request.headers
-        ip = request.peer
         host = headers.get(b"host", b"")
-        secure = self._secure
-        if self._proxies and self.trusts(ip):
-            ip = self._client_behind(headers.get(b"x-forwarded-for", b""), ip)
+        request.secure = self._secure
+        if self._proxies and self.trusts(request.ip):
+            request.ip = self._client_behind(headers.get(b"x-forwarded-for", b""), request.ip)
             host = headers.get(b"x-forwarded-host", host)
-            secure = secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
-        return Arrival(
-            request.method, request.query, headers, request.body, ip, host[:253].decode("latin-1").lower()
-        ), secure
+            request.secure = self._secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+        request.host = host[:253].decode("latin-1").lower()
 
     def _client_behind(self, forwarded_for: bytes, peer: str) -> str:
         """The right-most address in X-Forwarded-For that is not one of our proxies."""
         for part in reversed(forwarded_for.decode("latin-1").split(",")):
             try:
-                hop = str(ipaddress.ip_address(part.strip()))
+                address = ipaddress.ip_address(part.strip())
             except ValueError:
                 return peer
+            hop = str(getattr(address, "ipv4_mapped", None) or address)
             if not self.trusts(hop):
                 return hop
             peer = hop

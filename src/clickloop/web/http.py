@@ -20,6 +20,9 @@ BODY_BYTES = 256 * 1024
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
 
+_MAPPED = "::ffff:"
+"""Begins the IPv4 address of a peer on a socket that also takes IPv6."""
+
 _LARGE_BYTES = 32 * 1024
 """From this much at once, each header's size is counted; below it no limit can be reached unseen."""
 
@@ -69,15 +72,11 @@ class Unlimited(Protocol):
     def __call__(self, peer: str) -> bool: ...
 
 
-def _nothing() -> None:
-    """There is nothing to do before answers are sent."""
-
-
 class Connections:
     """All open connections of one process: counts them per address and ends those that are too slow or idle."""
 
     def __init__(
-        self, limits: Limits, doors: Doors, unlimited: Unlimited, before_sending: Callable[[], None] = _nothing
+        self, limits: Limits, doors: Doors, unlimited: Unlimited, before_sending: Callable[[], None] = lambda: None
     ) -> None:
         """``before_sending``: called once before the answers of a burst leave. If it raises, they are not sent, but 503."""
         self.limits = limits
@@ -182,7 +181,7 @@ class HttpConnection(asyncio.Protocol):
         """Takes the connection, unless its address has too many already."""
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
         peername = transport.get_extra_info("peername")
-        self.peer = peername[0] if isinstance(peername, tuple) else ""
+        self.peer = peername[0].removeprefix(_MAPPED) if isinstance(peername, tuple) else ""
         self._transport = transport
         connections = self._connections
         count = connections.per_address.get(self.peer, 0) + 1
@@ -329,9 +328,8 @@ class HttpConnection(asyncio.Protocol):
             while self._queue and self._transport is not None and not self._last:
                 request = self._queue.popleft()
                 following = self._connections.doors(request)
-                if not isinstance(following, bytes):
-                    following = await following
-                self._write(without_body(following) if request.method == b"HEAD" else following, request.keep_alive)
+                then = following if isinstance(following, bytes) else await following
+                self._write(without_body(then) if request.method == b"HEAD" else then, request.keep_alive)
         except Exception as fault:
             self._fail(fault)
         finally:

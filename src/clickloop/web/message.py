@@ -20,15 +20,20 @@ REASONS = {
 
 
 class Request(msgspec.Struct, gc=False):
-    """One request as it came. ``headers``: those that a door reads, by the name in ``_WANTED``, the last of a repeated one."""
+    """One request as it came. ``headers``: those that a door reads, by the name it reads them, the last of a repeated one.
+
+    ``ip`` is the peer's address until a trusted proxy has been believed; only then are ``host`` and ``secure`` known.
+    """
 
     method: bytes
     path: bytes
     query: bytes
     headers: dict[bytes, bytes]
     body: bytes
-    peer: str
+    ip: str
     keep_alive: bool
+    host: str = ""
+    secure: bool = False
 
 
 Answer = bytes | Awaitable[bytes]
