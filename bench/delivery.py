@@ -19,6 +19,8 @@ import uvloop
 from sqlalchemy import text
 
 from clickloop.clock import wall_clock
+from clickloop.config import networks_of
+from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Limits
 from clickloop.postback.owing import Finding, Owed, SkipReason
 from clickloop.postback.rule import Request, RequestTemplate, Rule
@@ -117,7 +119,7 @@ def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
     """Seconds, CPU seconds, and how many attempts stand in the log as delivered."""
     ledger = Ledger.open(folder / "ledger.sqlite")
     _owe(ledger, port)
-    sender = Sender()
+    sender = Sender(guard=AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver"))))
     limits = Limits(connections=CONNECTIONS, look_seconds=0.05)
     delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=limits)
     seconds, cpu = _run(_deliver_all(ledger, sender, delivery))

@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import os
 import subprocess
 import sys
 import time
@@ -26,7 +27,8 @@ class Serving:
         self.port = free_port()
         command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", f"127.0.0.1:{free_port()}"]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        environment = os.environ | {"CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8"}  # where the stand-in sources are
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
         self.pids = [self._process.pid]
         try:
             until(self._answers, START_SECONDS, f"the tracker in {folder} does not answer")

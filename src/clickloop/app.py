@@ -19,6 +19,7 @@ from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import HOUR_MS, wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log, take_library_logs
+from clickloop.postback.address_guard import AddressGuard, policy_of
 from clickloop.postback.delivery import Delivery, Limits
 from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
@@ -60,8 +61,9 @@ class Core:
         self.facts = facts
         self.click_ids = ClickIds((folder / KEY_FILE).read_bytes())
         self.own_hosts = frozenset((settings.listen, urlsplit(settings.base_url()).netloc.lower()))
-        self.desk = Desk(ledger, facts, self.click_ids, RecordIds(), settings.currency)
-        self.sender = Sender(settings.attempt_seconds)
+        self.guard = AddressGuard(policy_of(settings))
+        self.desk = Desk(ledger, facts, self.click_ids, RecordIds(), settings.currency, self.guard)
+        self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
@@ -219,7 +221,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         click_ids=core.click_ids,
         base_url=core.settings.base_url(),
         currency=core.settings.currency,
-        own_hosts=core.own_hosts,
+        guard=core.guard,
         local_token=local_token,
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,

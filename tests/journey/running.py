@@ -171,7 +171,8 @@ class Tracker:
         self.port = free_port()
         self.api_port = free_port()
         self.log_path = folder.parent / f"{folder.name}.log"
-        self.environment = {f"CLICKLOOP_{name.upper()}": value for name, value in environment.items()}
+        given = {"allowed_addresses": "127.0.0.0/8"} | environment  # where the stand-in receivers are
+        self.environment = {f"CLICKLOOP_{name.upper()}": value for name, value in given.items()}
         self.edges = edges
         self.process: subprocess.Popen[bytes] | None = None
 

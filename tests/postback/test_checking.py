@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.checking import FORBIDDEN_HEADERS, RuleFault, check_request, check_rule
 from clickloop.postback.rule import (
     BodyKind,
@@ -60,6 +61,10 @@ CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
     (RuleFault.URL_MACRO_IN_AUTHORITY, "request.url", request(url="{v1}://a.example/")),
     (RuleFault.URL_MACRO_IN_AUTHORITY, "request.url", request(url="https://a.example:{v1}/")),
     (RuleFault.URL_OWN_HOST, "request.url", request(url="https://TRACK.example:443/postback")),
+    (RuleFault.URL_OWN_HOST, "request.url", request(url="https://track.example./postback")),
+    (RuleFault.URL_ADDRESS_REFUSED, "request.url", request(url="http://127.0.0.1:9000/pb")),
+    (RuleFault.URL_ADDRESS_REFUSED, "request.url", request(url="http://localhost/pb")),
+    (RuleFault.URL_PORT_REFUSED, "request.url", request(url="http://a.example:6379/pb")),
     (RuleFault.HEADER_NAME, "request.headers.0.name", request(headers=(Header("X Y", "1"),))),
     (RuleFault.HEADER_NAME, "request.headers.0.name", request(headers=(Header("X-{v1}", "1"),))),
     (RuleFault.HEADER_FORBIDDEN, "request.headers.0.name", request(headers=(Header("HOST", "a.example"),))),
@@ -97,7 +102,7 @@ def rule(**given: Any) -> Rule:
 
 @pytest.mark.parametrize(("fault", "field", "given"), CASES)
 def test_a_rule_with_a_fault_is_refused_with_its_field(fault: RuleFault, field: str, given: dict[str, Any]) -> None:
-    found = check_rule(rule(**given), STATUSES, {"track.example"})
+    found = check_rule(rule(**given), STATUSES, AddressGuard(Policy(own_hosts=frozenset(("track.example",)))))
 
     assert [(one.fault, one.field) for one in found] == [(fault, field)]
 
@@ -123,7 +128,7 @@ def test_a_header_that_frames_or_names_the_request_is_refused(name: str) -> None
         "https://a_b.example./pb?x=%26{unknown}&list[]=1",
         "https://täst.example/ü?x=é",
         "http://[2606:4700::1111]:81/{v1|raw}",
-        "http://127.0.0.1/pb",
+        "http://198.20.0.1/pb",
         "https://a.example/pb@home?mail=a@b.example&u=https://c.example/",
     ],
 )

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from clickloop.clock import wall_clock
+from clickloop.config import networks_of
+from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Limits, Send
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
@@ -21,6 +23,7 @@ from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
 
+NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
 QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
 UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_after_seconds=0.005)
 IDS = RecordIds()
@@ -113,7 +116,7 @@ def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None
     receiver = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
 
     async def run() -> None:
-        async with receiver.open(), Sender(5) as sender:
+        async with receiver.open(), Sender(5, NEARBY) as sender:
             desk.owe(50, receiver.url("/pb"))
             delivery = Delivery(desk.store, sender.send, limits=QUICK)
             running = asyncio.create_task(delivery.run())

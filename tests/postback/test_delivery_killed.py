@@ -20,13 +20,16 @@ KILLS = 6
 CONNECTIONS = 10
 DELIVERING = f"""
 import asyncio, sys
+from clickloop.config import networks_of
+from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Limits
 from clickloop.postback.sending import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 
 async def deliver():
-    async with Sender(5) as sender:
+    guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
+    async with Sender(5, guard) as sender:
         limits = Limits(connections={CONNECTIONS}, queue=20, batch=20, look_seconds=0.05)
         await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, limits=limits).run()
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -11,20 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop import __version__
+from clickloop.postback.address_guard import AddressGuard, Policy
+from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import BodyKind, Header, Method, Request
 from clickloop.postback.sending import (
     KEEP_AT_MOST,
-    AddressRefusedError,
     Hop,
     Sender,
     first_hop,
     next_hop,
-    open_connector,
     trouble_of,
 )
 from clickloop.postback.target import Target, target_of
 
+NEARBY = AddressGuard(Policy(allowed_networks=(ip_network("127.0.0.0/8"),)))
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
@@ -32,7 +34,7 @@ def send(receiver: Any, request: Request | None = None, deadline: float = 5, att
     """Opens the receiver, makes one attempt (by default a GET of its /), and answers what became of it."""
 
     async def run() -> Outcome:
-        async with receiver.open(), Sender(deadline) as sender:
+        async with receiver.open(), Sender(deadline, NEARBY) as sender:
             return await sender.send(request or Request(url=receiver.url()), attempt)
 
     return asyncio.run(run())
@@ -40,7 +42,7 @@ def send(receiver: Any, request: Request | None = None, deadline: float = 5, att
 
 def send_to(receiver: Any, path_and_query: str, **given: Any) -> Outcome:
     async def run() -> Outcome:
-        async with receiver.open(), Sender(5) as sender:
+        async with receiver.open(), Sender(5, NEARBY) as sender:
             return await sender.send(Request(url=receiver.url(path_and_query), **given), 1)
 
     return asyncio.run(run())
@@ -99,7 +101,7 @@ def test_any_sendable_path_and_query_leave_byte_for_byte(rest: str) -> None:
     async def run() -> None:
         server = await asyncio.start_server(handle, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with Sender(5) as sender:
+        async with Sender(5, NEARBY) as sender:
             await sender.send(Request(url=f"http://127.0.0.1:{port}/x{rest}"), 1)
         server.close()
 
@@ -206,7 +208,7 @@ def test_a_closed_port_is_a_failed_connection() -> None:
         taken.bind(("127.0.0.1", 0))
 
         async def run() -> Outcome:
-            async with Sender(5) as sender:
+            async with Sender(5, NEARBY) as sender:
                 return await sender.send(Request(url=f"http://127.0.0.1:{taken.getsockname()[1]}/"), 1)
 
         assert asyncio.run(run()).trouble is Trouble.CONNECT
@@ -220,7 +222,7 @@ def test_tls_to_a_plain_port_is_a_tls_trouble() -> None:
     async def run() -> Outcome:
         server = await asyncio.start_server(speak_plainly, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        async with Sender(5) as sender:
+        async with Sender(5, NEARBY) as sender:
             outcome = await sender.send(Request(url=f"https://127.0.0.1:{port}/"), 1)
         server.close()
         return outcome
@@ -230,7 +232,7 @@ def test_tls_to_a_plain_port_is_a_tls_trouble() -> None:
 
 def test_a_name_that_does_not_resolve_is_a_dns_trouble() -> None:
     async def run() -> Outcome:
-        async with Sender(5) as sender:
+        async with Sender(5, NEARBY) as sender:
             return await sender.send(Request(url="http://no-such-name.invalid/"), 1)
 
     assert asyncio.run(run()).trouble in (Trouble.DNS, Trouble.TIMEOUT)
@@ -319,7 +321,7 @@ def test_what_cannot_be_sent_is_told_and_nothing_leaves(request_: Request) -> No
         raise AssertionError("a socket was asked for")
 
     async def run() -> Outcome:
-        async with Sender(5, lambda: open_connector(socket_factory=refuse)) as sender:
+        async with Sender(5, NEARBY, lambda guard: open_connector(guard, socket_factory=refuse)) as sender:
             return await sender.send(request_, 1)
 
     outcome = asyncio.run(run())
@@ -336,7 +338,10 @@ def test_a_guard_may_refuse_every_address_before_a_socket_is_opened(answering: A
     receiver = answering(OK)
 
     async def run() -> Outcome:
-        async with receiver.open(), Sender(5, lambda: open_connector(socket_factory=refuse)) as sender:
+        async with (
+            receiver.open(),
+            Sender(5, NEARBY, lambda guard: open_connector(guard, socket_factory=refuse)) as sender,
+        ):
             return await sender.send(Request(url=receiver.url()), 1)
 
     assert asyncio.run(run()).trouble is Trouble.ADDRESS_REFUSED
@@ -352,7 +357,7 @@ def test_many_attempts_leave_no_file_descriptors_behind(answering: Any) -> None:
 
     async def run() -> tuple[int, int]:
         async with receiver.open():
-            async with Sender(5) as sender:
+            async with Sender(5, NEARBY) as sender:
                 await sender.send(Request(url=receiver.url()), 1)
                 before = len(os.listdir("/proc/self/fd"))
                 await asyncio.gather(*(sender.send(Request(url=receiver.url()), 1) for _ in range(50)))

@@ -16,9 +16,10 @@ from clickloop.postback.retry import Outcome, Result, Tried, Trouble
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.work import Claimed, Ended, Job
 from clickloop.record_id import RecordIds
+from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postback_work import _STATES, BEHIND_MS, PAUSED_MS, LedgerPostbacks
+from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
 from clickloop.store.ledger.postbacks import (
     NewPostback,
     Postback,

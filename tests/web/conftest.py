@@ -10,6 +10,7 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
+from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
@@ -43,7 +44,7 @@ class Instance:
             base_url="https://go.example.com",
             clock=lambda: self.now,
             record_ids=RecordIds(lambda: self.now),
-            own_hosts=frozenset({"go.example.com"}),
+            guard=AddressGuard(Policy(own_hosts=frozenset({"go.example.com"}))),
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,

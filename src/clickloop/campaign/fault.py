@@ -38,6 +38,7 @@ class FaultCode(enum.StrEnum):
     TOO_MANY = "too_many"
     CONFLICT = "conflict"
     NOT_ALLOWED = "not_allowed"
+    MASKED = "masked"
 
 
 class Fault(msgspec.Struct, frozen=True):

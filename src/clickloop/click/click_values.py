@@ -30,6 +30,12 @@ def click_values(names: Iterable[str], click: Click, setup: SetupNames) -> dict[
     return values
 
 
+def click_value(name: str, click: Click, setup: SetupNames) -> str:
+    """The value of one macro; empty for one that a click cannot give."""
+    value_of = _VALUES.get(name)
+    return value_of(click, setup) if value_of else ""
+
+
 def setup_values(click: Click, setup: SetupNames) -> dict[str, str]:
     """The values that are the same for every click that a campaign sends to an offer."""
     return click_values(_OF_SETUP, click, setup)

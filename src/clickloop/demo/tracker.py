@@ -34,6 +34,7 @@ def serve_environment() -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLICKLOOP_")}
     return inherited | {
         "CLICKLOOP_TRUSTED_PROXIES": "127.0.0.1/32",
+        "CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8",
         "CLICKLOOP_ATTEMPT_SECONDS": str(ATTEMPT_SECONDS),
         "PYTHONUNBUFFERED": "1",
     }

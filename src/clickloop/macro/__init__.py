@@ -11,6 +11,7 @@ from clickloop.macro.known import KNOWN, Group, Macro
 from clickloop.macro.place import Place
 from clickloop.macro.template import Template, parse
 from clickloop.macro.unreplaced import unreplaced_macro
+from clickloop.macro.values import Values
 
 __all__ = [
     "FILTERS",
@@ -24,6 +25,7 @@ __all__ = [
     "Place",
     "Severity",
     "Template",
+    "Values",
     "check",
     "parse",
     "unreplaced_macro",

@@ -16,6 +16,7 @@ import msgspec
 from clickloop.macro.filters import NAMES, Apply, Chance, Expected, build
 from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
 from clickloop.macro.place import Place, json_value, without_line_breaks
+from clickloop.macro.values import Values
 
 _BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
@@ -82,16 +83,32 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         is what ``{now}`` says unless ``values`` does. Without ``chance`` the machine's is used. Never raises.
         """
         if place.looks_around:
-            return self._render_looking_around(values, place, now_ms, chance)
+            return self.fill(Values.of(values), place, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
             value = values.get(name)
             if value:
                 pieces[index] = value if value.isalnum() and value.isascii() else place.encode(value)
         for slot in self.special:
-            value = _filtered(slot, values, now_ms, chance)
+            value = _filtered(slot, values.get(slot.name) or "", now_ms, chance)
             pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
         return "".join(pieces)
+
+    def fill(self, values: Values, place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+        """What ``render`` answers, for values that many templates share: each is encoded once."""
+        encoded = values.encoded(place)
+        pieces = [*self.pieces]
+        if place is Place.JSON:
+            for slot in self.slots:
+                pieces[slot.index] = _in_json(slot, values, encoded, now_ms, chance)
+            return "".join(pieces)
+        for index, name in self.plain:
+            pieces[index] = encoded[name]
+        for slot in self.special:
+            value = _filtered(slot, values[slot.name], now_ms, chance)
+            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+        filled = "".join(pieces)
+        return without_line_breaks(filled) if place is Place.HEADER else filled
 
     def filled(self, values: Mapping[str, str], place: Place) -> "Template":
         """A template with those macros of ``values`` filled in for good that only need encoding; the others stay macros.
@@ -110,21 +127,6 @@ class Template(msgspec.Struct, frozen=True, eq=False):
                 dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or _is_special(slot))
             ),
         )
-
-    def _render_looking_around(
-        self, values: Mapping[str, str], place: Place, now_ms: int, chance: Chance | None
-    ) -> str:
-        pieces = [*self.pieces]
-        for slot in self.slots:
-            value = _filtered(slot, values, now_ms, chance)
-            if slot.raw:
-                pieces[slot.index] = place.encode_raw(value)
-            elif place is Place.JSON and not slot.quoted:
-                pieces[slot.index] = json_value(value)
-            else:
-                pieces[slot.index] = place.encode(value)
-        rendered = "".join(pieces)
-        return without_line_breaks(rendered) if place is Place.HEADER else rendered
 
 
 def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
@@ -235,13 +237,22 @@ def resolve(name: str, rows: Mapping[str, str]) -> tuple[str, tuple[str, ...]] |
     return None
 
 
-def _filtered(slot: Slot, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
-    value = values.get(slot.name) or ""
+def _filtered(slot: Slot, value: str, now_ms: int, chance: Chance | None) -> str:
     if not value and slot.name == "now":
         value = str(now_ms // 1000)
     for apply in slot.filters:
         value = apply(value, chance or _machine_chance)
     return value
+
+
+def _in_json(slot: Slot, values: Values, encoded: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
+    """A macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
+    if slot.quoted and not _is_special(slot):
+        return encoded[slot.name]
+    value = _filtered(slot, values[slot.name], now_ms, chance)
+    if slot.raw:
+        return Place.JSON.encode_raw(value)
+    return Place.JSON.encode(value) if slot.quoted else json_value(value)
 
 
 def _machine_chance() -> int:

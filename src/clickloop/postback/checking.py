@@ -7,7 +7,10 @@ from collections.abc import Collection
 import msgspec
 
 from clickloop.macro import FindingCode, Place, check, parse
-from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Rule
+from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
+from clickloop.postback.address_ranges import Refusal
+from clickloop.postback.pattern import PatternError, pattern_of
+from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Rule, Success
 from clickloop.postback.target import MAX_URL, TargetFault, target_of
 from clickloop.postback.values import ready_request
 
@@ -16,6 +19,9 @@ MAX_HEADERS = 50
 MAX_HEADER_VALUE = 4_000
 MAX_BODY = 65_536
 MAX_SUCCESS_TEXT = 1_000
+MAX_SECRETS = 20
+SHORTEST_SECRET = 4
+LONGEST_SECRET = 500
 MAX_EVERY_NTH = 1_000
 MAX_DELAY_SECONDS = 30 * 86_400
 MAX_ATTEMPTS = 30
@@ -50,6 +56,8 @@ class RuleFault(enum.Enum):
         "A macro stands in the URL's scheme, user, host or port, where a value could redirect the request."
     )
     URL_OWN_HOST = "The URL leads to this tracker itself."
+    URL_ADDRESS_REFUSED = "The URL leads to where nothing is sent unless the operator allows it."
+    URL_PORT_REFUSED = "The URL leads to a port where nothing is sent unless the operator allows it."
     HEADER_NAME = "A header's name is empty or holds characters that a name may not hold."
     HEADER_FORBIDDEN = "A header is one that only the sender may set."
     HEADER_TWICE = "A header is given twice."
@@ -66,6 +74,10 @@ class RuleFault(enum.Enum):
     DELAY_OUT_OF_RANGE = "The delay is out of range: 0 seconds to 30 days."
     PERCENT_OUT_OF_RANGE = "The reported share of the payout is out of range: 0 to 100 percent."
     SUCCESS_TOO_LONG = f"A text to look for in the answer is longer than {MAX_SUCCESS_TEXT} characters."
+    SUCCESS_NOT_A_PATTERN = "The regular expression for the answer cannot be used."
+    SECRETS_UNFIT = (
+        f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters."
+    )
     SCHEDULE_TOO_LONG = f"The schedule has more than {MAX_ATTEMPTS} attempts."
     SCHEDULE_OUT_OF_RANGE = "A wait of the schedule is out of range: 1 second to 7 days."
 
@@ -81,25 +93,27 @@ class FaultFound(msgspec.Struct, frozen=True):
     field: str
     fault: RuleFault
     detail: str = ""
-    """The value at fault, where that helps."""
+    """The value at fault, or what is wrong with it, where that helps."""
+
+    @property
+    def sentence(self) -> str:
+        """The fault for people, with its detail."""
+        return f"{self.fault.value} Found: {self.detail}" if self.detail else self.fault.value
 
 
 _URL_FAULTS = {fault: RuleFault[f"URL_{fault.name}"] for fault in TargetFault}
+_REFUSAL_FAULTS = {Refusal.OWN: RuleFault.URL_OWN_HOST, Refusal.SERVICE_PORT: RuleFault.URL_PORT_REFUSED}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def check_rule(rule: Rule, statuses: Collection[str], own_hosts: Collection[str] = ()) -> tuple[FaultFound, ...]:
+def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRICT) -> tuple[FaultFound, ...]:
     """All that is wrong with a rule; nothing: it may be saved.
 
-    ``statuses``: keys of the user's statuses. ``own_hosts``: hosts that reach this tracker, lower case, with port if any.
+    ``statuses``: keys of the user's statuses. ``guard``: the same that judges when a request leaves. No name is resolved here.
     """
-    found = [*_check_owner(rule), *check_request(rule.request, own_hosts), *_check_conditions(rule, statuses)]
-    found += [
-        FaultFound(f"success.{field}", RuleFault.SUCCESS_TOO_LONG)
-        for field in ("must_contain", "must_not_contain")
-        if len(getattr(rule.success, field)) > MAX_SUCCESS_TEXT
-    ]
+    found = [*_check_owner(rule), *check_request(rule.request, guard), *_check_conditions(rule, statuses)]
+    found += _check_success(rule.success)
     if rule.schedule.attempts > MAX_ATTEMPTS:
         found.append(FaultFound("schedule", RuleFault.SCHEDULE_TOO_LONG))
     if any(not 1 <= wait <= MAX_WAIT_SECONDS for wait in rule.schedule.waits_seconds):
@@ -107,9 +121,9 @@ def check_rule(rule: Rule, statuses: Collection[str], own_hosts: Collection[str]
     return tuple(found)
 
 
-def check_request(request: RequestTemplate, own_hosts: Collection[str] = ()) -> tuple[FaultFound, ...]:
+def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tuple[FaultFound, ...]:
     """All that is wrong with a request template."""
-    found = [*_check_url(request.url, own_hosts)]
+    found = [*_check_url(request.url, guard)]
     if len(request.headers) > MAX_HEADERS:
         found.append(FaultFound("request.headers", RuleFault.TOO_MANY_HEADERS))
     seen: set[str] = set()
@@ -118,6 +132,9 @@ def check_request(request: RequestTemplate, own_hosts: Collection[str] = ()) -> 
     fault = _body_fault(request)
     if fault is not None:
         found.append(FaultFound("request.body", fault))
+    lengths = [len(secret) for secret in request.secrets]
+    if len(lengths) > MAX_SECRETS or any(not SHORTEST_SECRET <= length <= LONGEST_SECRET for length in lengths):
+        found.append(FaultFound("request.secrets", RuleFault.SECRETS_UNFIT))
     return tuple(found)
 
 
@@ -132,7 +149,7 @@ def _check_owner(rule: Rule) -> list[FaultFound]:
     return found
 
 
-def _check_url(url: str, own_hosts: Collection[str]) -> list[FaultFound]:
+def _check_url(url: str, guard: AddressGuard) -> list[FaultFound]:
     """The URL as written, its macros standing for one harmless character, through the parser that sending uses."""
     if not url:
         return [FaultFound("request.url", RuleFault.URL_MISSING)]
@@ -144,8 +161,10 @@ def _check_url(url: str, own_hosts: Collection[str]) -> list[FaultFound]:
     target = target_of(template.render(dict.fromkeys(template.names, "0"), Place.URL, 0, lambda: 0))
     if isinstance(target, TargetFault):
         return [FaultFound("request.url", _URL_FAULTS[target])]
-    if target.host in own_hosts or target.authority in own_hosts or target.lane in own_hosts:
-        return [FaultFound("request.url", RuleFault.URL_OWN_HOST, target.authority)]
+    judgement = guard.judge_target(target)
+    if isinstance(judgement, RefusedAddress):
+        fault = _REFUSAL_FAULTS.get(judgement.reason, RuleFault.URL_ADDRESS_REFUSED)
+        return [FaultFound("request.url", fault, judgement.sentence)]
     return []
 
 
@@ -181,6 +200,20 @@ def _body_fault(request: RequestTemplate) -> RuleFault | None:
         except (msgspec.DecodeError, RecursionError):
             return RuleFault.BODY_NOT_JSON
     return None
+
+
+def _check_success(success: Success) -> list[FaultFound]:
+    found = [
+        FaultFound(f"success.{field}", RuleFault.SUCCESS_TOO_LONG)
+        for field in ("must_contain", "must_not_contain")
+        if len(getattr(success, field)) > MAX_SUCCESS_TEXT
+    ]
+    for field in ("must_match", "must_not_match"):
+        try:
+            pattern_of(getattr(success, field))
+        except PatternError as error:
+            found.append(FaultFound(f"success.{field}", RuleFault.SUCCESS_NOT_A_PATTERN, str(error)[:200]))
+    return found
 
 
 def _check_conditions(rule: Rule, statuses: Collection[str]) -> list[FaultFound]:

@@ -1,7 +1,8 @@
 """Delivery: the worker that claims due postbacks, sends them and writes down what became of them, as plain loops.
 
 A claim takes a lease with a fencing token and writes the attempt's row before the request leaves; a write with a token that has
-been taken over touches nothing. Whatever is claimed and not finished is looked at again when its lease ends.
+been taken over touches nothing. Whatever is claimed and not finished is looked at again when its lease ends. Each receiver has
+its lane; ``lanes`` decides what leaves next.
 """
 
 import asyncio
@@ -14,10 +15,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, wall_clock
+from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, iso_text, wall_clock
+from clickloop.log import log
+from clickloop.postback.breaker import Pause, Turn, verdict_of
+from clickloop.postback.lanes import LANE_CONNECTIONS, Lanes, Start
 from clickloop.postback.retry import Again, Delivered, Outcome, PauseRule, Result, Trouble, decide, fault_of
 from clickloop.postback.rule import Request
-from clickloop.postback.work import Ended, Job, PostbackStore
+from clickloop.postback.work import Claimed, Ended, Job, PostbackStore
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -35,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: int = 200
     """Requests under way at once."""
+    lane_connections: int = LANE_CONNECTIONS
+    """Requests under way at once to one receiver, where its lane says nothing else."""
     queue: int = 400
     """Claimed postbacks that wait for a connection."""
     held: int = 2_000
@@ -46,6 +52,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Of one attempt; nothing is sent that could outlive its lease."""
     write_after_seconds: float = 0.05
     """Outcomes are gathered at most so long before they are written."""
+    claim_after_seconds: float = 0.01
+    """After a claim that took little, what is owed is gathered for so long before the next one."""
     look_seconds: float = 5
     """At the latest after this long it is looked whether something is due, or a lease has ended."""
     error_seconds: float = 1
@@ -53,6 +61,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DEFAULT_LIMITS = Limits()
+
+
+class _Claim(msgspec.Struct, frozen=True):
+    """A claimed postback and the monotonic time after which it may not leave any more."""
+
+    job: Job
+    leave_by: float
 
 
 class Delivery:
@@ -81,15 +96,19 @@ class Delivery:
         self._ledger: ThreadPoolExecutor | None = None
         self._stopping = False
         self._due = asyncio.Event()
-        self._room = asyncio.Event()
+        """Something is owed, or there is room for more: it is time to claim."""
         self._some_ended = asyncio.Event()
         self._batch_full = asyncio.Event()
         self._quit = asyncio.Event()
-        self._queue: asyncio.Queue[tuple[Job, float] | None] = asyncio.Queue()
+        self._lanes: Lanes[_Claim] = Lanes(limits.connections, limits.lane_connections)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._rested: asyncio.TimerHandle | None = None
         self._all_sent = False
         self._held = 0
         self._ended: list[Ended] = []
         self._unsent: list[Job] = []
+        self._pauses: dict[str, Pause | None] = {}
+        """By lane, what is to be kept of its breaker."""
         self._watched: tuple[int, float] | None = None
 
     def wake(self) -> None:
@@ -99,7 +118,7 @@ class Delivery:
     def stop(self) -> None:
         """Asks ``run`` to claim no more, finish what is under way, write it down, and return. From any thread."""
         self._stopping = True
-        for event in (self._due, self._room, self._quit):
+        for event in (self._due, self._quit):
             self._tell(event)
 
     async def run(self) -> None:
@@ -107,17 +126,16 @@ class Delivery:
         self._loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "delivery-ledger") as self._ledger:
             await self._start()
-            senders = [asyncio.create_task(self._send_loop()) for _ in range(self._limits.connections)]
             writer = asyncio.create_task(self._write_loop())
             rescuer = asyncio.create_task(self._rescue_loop())
             try:
                 await self._claim_loop()
             finally:
                 self._stopping = True
-                self._drop_queue()
-                for _ in senders:
-                    self._queue.put_nowait(None)
-                await asyncio.gather(*senders)
+                self._unsent += [claim.job for claim in self._lanes.drop()]
+                await asyncio.gather(*self._sending)
+                if self._rested is not None:
+                    self._rested.cancel()
                 self._all_sent = True
                 for event in (self._quit, self._some_ended, self._batch_full):
                     event.set()
@@ -145,6 +163,7 @@ class Delivery:
                         "the clock is %d ms behind the newest postback; what waits moves back", latest_ms - now_ms
                     )
                     await self._call(self._store.follow_clock, now_ms - latest_ms)
+                self._lanes.restore(await self._call(self._store.lanes), self._monotonic(), now_ms)
                 rescued = await self._call(self._store.rescue, now_ms, self._alone)
             except Exception:
                 _log.exception("delivery cannot start: the ledger failed")
@@ -157,56 +176,106 @@ class Delivery:
 
     async def _claim_loop(self) -> None:
         limits = self._limits
+        after = ""
         while not self._stopping:
-            want = min(limits.batch, limits.queue - self._queue.qsize(), limits.held - self._held)
-            if want < limits.batch // 2:
-                # Many small claims cost more than they bring, but one slow receiver must not keep the rest from going.
-                self._room.clear()
-                await self._pause(self._room, 0.05)
-                want = min(limits.batch, limits.queue - self._queue.qsize(), limits.held - self._held)
-                if want <= 0:
-                    continue
             self._due.clear()
+            want = min(limits.batch, limits.queue - self._lanes.queued, limits.held - self._held)
+            if want <= 0:
+                await self._pause(self._due, 0.05)
+                continue
             asked_at = self._monotonic()
+            rooms = self._lanes.rooms(asked_at, after)
+            lease_ms = int(limits.lease_seconds * SECOND_MS)
             try:
-                claimed = await self._call(
-                    self._store.claim, self._clock(), want, int(limits.lease_seconds * SECOND_MS)
-                )
+                claimed = await self._call(self._store.claim, self._clock(), want, lease_ms, rooms)
             except Exception:
                 _log.exception("postbacks cannot be claimed: the ledger failed")
                 await self._pause(self._quit, limits.error_seconds)
                 continue
-            leave_by = asked_at + limits.lease_seconds - limits.deadline_seconds
-            self._held += len(claimed.jobs)
-            for job in claimed.jobs:
-                self._queue.put_nowait((job, leave_by))
-            if claimed.seen < want:
-                wait_seconds = limits.look_seconds
-                if claimed.next_at is not None:
-                    wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock()) / SECOND_MS))
-                await self._pause(self._due, wait_seconds)
+            after = claimed.last
+            self._take(claimed, asked_at + limits.lease_seconds - limits.deadline_seconds)
+            if not claimed.more:
+                await self._wait_for_more(claimed)
 
-    async def _send_loop(self) -> None:
-        while True:
-            entry = await self._queue.get()
-            if self._queue.qsize() < self._limits.queue // 2:
-                self._room.set()
-            if entry is None:
-                return
-            job, leave_by = entry
-            if self._stopping or self._monotonic() > leave_by:
+    def _take(self, claimed: Claimed, leave_by: float) -> None:
+        """Puts what was claimed into its lanes, and lets leave what may."""
+        now = self._monotonic()
+        self._held += len(claimed.jobs)
+        for job in claimed.jobs:
+            if not self._lanes.put(job.lane, _Claim(job, leave_by), now):
                 self._unsent.append(job)
                 self._some_ended.set()
-                continue
+        self._lanes.note_more(claimed.full)
+        if any(self._lanes.wants_more(lane, now) for lane in claimed.full):
+            self._due.set()
+        self._let_leave()
+
+    async def _wait_for_more(self, claimed: Claimed) -> None:
+        """Until something is owed or due, a lane runs dry, or a probe may leave."""
+        limits = self._limits
+        if claimed.seen < limits.batch // 4:
+            # Many small claims cost more than they bring.
+            await self._pause(self._quit, limits.claim_after_seconds)
+        wait_seconds = limits.look_seconds
+        if claimed.next_at is not None:
+            wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock()) / SECOND_MS))
+        probe_seconds = self._lanes.next_probe(self._monotonic())
+        if probe_seconds is not None:
+            wait_seconds = min(wait_seconds, probe_seconds)
+        await self._pause(self._due, wait_seconds)
+
+    def _let_leave(self) -> None:
+        """Starts all that may leave now, and looks again when a lane's rate lets it go on."""
+        if self._stopping or not self._lanes.queued:
+            return
+        while (start := self._lanes.next(self._monotonic())) is not None:
+            task = asyncio.create_task(self._attempt(start))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        rest_seconds = self._lanes.rest(self._monotonic())
+        if rest_seconds is not None and self._loop is not None:
+            if self._rested is not None:
+                self._rested.cancel()
+            self._rested = self._loop.call_later(rest_seconds, self._let_leave)
+
+    async def _attempt(self, start: Start[_Claim]) -> None:
+        """Makes one attempt, and lets the next ones leave."""
+        job = start.entry.job
+        if self._stopping or self._monotonic() > start.entry.leave_by:
+            self._lanes.take_back(start)
+            self._unsent.append(job)
+        else:
             try:
                 outcome = await self._send(job.request, job.attempt)
             except Exception as error:
                 _log.exception("the attempt of postback %s broke off", job.postback_id)
-                outcome = Outcome(trouble=Trouble.BROKEN, error=f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS])
-            self._ended.append(ended_of(job, outcome, self._clock(), self._chance))
-            self._some_ended.set()
-            if len(self._ended) >= self._limits.batch:
-                self._batch_full.set()
+                text = f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS]
+                outcome = Outcome(trouble=Trouble.BROKEN, error=text)
+            self._end(start, outcome)
+        self._some_ended.set()
+        if len(self._ended) >= self._limits.batch:
+            self._batch_full.set()
+        self._let_leave()
+
+    def _end(self, start: Start[_Claim], outcome: Outcome) -> None:
+        """Notes an outcome for the writer, and what it means for the lane."""
+        now, now_ms = self._monotonic(), self._clock()
+        self._ended.append(ended_of(start.entry.job, outcome, now_ms, self._chance))
+        turn = self._lanes.end(start, verdict_of(outcome), outcome.status_code, now, now_ms)
+        if turn is not None:
+            self._take_turn(turn, start.lane, self._lanes.pause_of(start.lane))
+        if self._lanes.wants_more(start.lane, now):
+            self._due.set()
+
+    def _take_turn(self, turn: Turn, lane: str, pause: Pause | None) -> None:
+        """Tells and keeps that a receiver was paused or resumed. What stands in a paused lane is given back, without an attempt."""
+        self._pauses[lane] = pause
+        if pause is None:
+            log("receiver resumed", receiver=lane)
+            return
+        event = "receiver paused" if turn is Turn.PAUSED else "receiver still fails"
+        log(event, receiver=lane, why=pause.why, failed_probes=pause.probes, next_probe=iso_text(pause.probe_at))
+        self._unsent += [claim.job for claim in self._lanes.drop(lane)]
 
     async def _write_loop(self) -> None:
         """Writes outcomes in batches. What cannot be written is kept and tried again; when quitting, a few times."""
@@ -218,30 +287,38 @@ class Delivery:
             if not quitting:
                 self._some_ended.clear()
                 self._batch_full.clear()
-            ended, self._ended = self._ended, []
-            unsent, self._unsent = self._unsent, []
             try:
-                if ended:
-                    await self._call(self._store.record, ended)
-                    self._held -= len(ended)
-                    if any(one.again_at is not None for one in ended):
-                        self._due.set()  # the next moment that the claim loop knows of is from before these
-                    ended = []
-                if unsent:
-                    await self._call(self._store.release, unsent, self._clock())
-                    self._held -= len(unsent)
-                    unsent = []
+                await self._write()
             except Exception:
                 _log.exception("outcomes of postbacks cannot be written: the ledger failed")
-                self._ended[:0] = ended
-                self._unsent[:0] = unsent
                 self._some_ended.set()
                 tries_left -= quitting
                 await asyncio.sleep(self._limits.error_seconds)
-            if self._held < self._limits.held // 2:
-                self._room.set()
-            if quitting and (tries_left <= 0 or not (self._ended or self._unsent)):
+            if quitting and (tries_left <= 0 or not (self._ended or self._unsent or self._pauses)):
                 return
+
+    async def _write(self) -> None:
+        """Writes what has gathered. What fails to be written stays for the next time."""
+        ended, self._ended = self._ended, []
+        unsent, self._unsent = self._unsent, []
+        pauses, self._pauses = self._pauses, {}
+        try:
+            if ended:
+                for rule_id in await self._call(self._store.record, ended):
+                    log("postback rule paused", rule=rule_id, why=PauseRule().sentence)
+                self._held -= len(ended)
+                ended = []
+            if unsent:
+                await self._call(self._store.release, unsent, self._clock())
+                self._held -= len(unsent)
+                unsent = []
+            if pauses:
+                await self._call(self._store.keep_pauses, pauses)
+                pauses = {}
+        finally:
+            self._ended[:0] = ended
+            self._unsent[:0] = unsent
+            self._pauses = pauses | self._pauses
 
     async def _rescue_loop(self) -> None:
         while not self._stopping:
@@ -251,12 +328,14 @@ class Delivery:
             try:
                 await self._watch_clock()
                 rescued = await self._call(self._store.rescue, self._clock(), False)
+                self._lanes.set_terms(await self._call(self._store.lanes))
             except Exception:
                 _log.exception("expired leases cannot be looked for: the ledger failed")
             else:
                 if rescued:
                     _log.warning("%d postbacks had outlived their lease; they are tried again", rescued)
                     self._due.set()
+            self._lanes.forget_idle(self._monotonic())
 
     async def _watch_clock(self) -> None:
         """Moves leases and moments along when the wall clock has jumped since the last look."""
@@ -268,12 +347,6 @@ class Delivery:
                 await self._call(self._store.follow_clock, jump_ms)
                 self._due.set()
         self._watched = now
-
-    def _drop_queue(self) -> None:
-        while not self._queue.empty():
-            entry = self._queue.get_nowait()
-            if entry is not None:
-                self._unsent.append(entry[0])
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         """Waits for the event, at most so long."""

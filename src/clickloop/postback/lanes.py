@@ -4,14 +4,12 @@ A lane has a width (how many requests may be under way), a breaker, and if the u
 stands in its queue, and the lanes take turns. ``now`` is a monotonic time in seconds.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
-from clickloop.clock import MINUTE_MS
 from clickloop.postback.breaker import Breaker, Pause, Turn, Verdict
 
 LANE_CONNECTIONS = 20
@@ -106,13 +104,13 @@ class Lane(Generic[_Entry]):
         A lane gets no more connections than it leaves for the others: dead receivers cannot take them all.
         """
         if self.breaker.pause is not None:
-            return self.in_flight == 0 and self.breaker.probe_in(now) <= 0
+            return self.in_flight == 0 and free > 0 and self.breaker.probe_in(now) <= 0
         return self.in_flight < min(self.width, free) and self.leave_at <= now
 
     def room(self, now: float, free: int) -> int:
         """How much more may be claimed for it: what could leave at once, and what it will have done soon."""
         if self.breaker.pause is not None:
-            return int(not self.queue and self.is_ready(now, free))
+            return int(not self.queue and self.is_ready(now, 1))
         idle = self.width - self.in_flight
         room = (min(idle, max(free, 1)) if idle > 0 else 0) + self.ahead(now)
         if self.terms.per_minute is not None:
@@ -197,12 +195,15 @@ class Lanes(Generic[_Entry]):
         for name in terms.keys() | self._lanes.keys():
             self._lane(name).set_terms(terms.get(name, NO_TERMS), self._usual)
 
-    def put(self, name: str, entry: _Entry) -> None:
-        """Queues an entry in its lane."""
+    def put(self, name: str, entry: _Entry, now: float) -> bool:
+        """Queues an entry in its lane. False: the lane was paused meanwhile and takes nothing but one entry when a probe is due."""
         lane = self._lane(name)
+        if lane.breaker.pause is not None and (lane.queue or lane.in_flight or lane.breaker.probe_in(now) > 0):
+            return False
         lane.queue.append(entry)
         self.queued += 1
         self._list(lane)
+        return True
 
     def next(self, now: float) -> Start[_Entry] | None:
         """Takes out what may leave now, lanes in turns; None: nothing may."""
@@ -213,7 +214,7 @@ class Lanes(Generic[_Entry]):
                 continue
             if not lane.is_ready(now, self._connections - self._in_flight):
                 # Its own next end lists it again, unless it waits for time or for the others.
-                if lane.breaker.pause is None and lane.in_flight < lane.width:
+                if lane.in_flight == 0 or (lane.breaker.pause is None and lane.in_flight < lane.width):
                     self._list(lane)
                 continue
             entry = lane.queue.popleft()
@@ -280,7 +281,9 @@ class Lanes(Generic[_Entry]):
     def wants_more(self, name: str, now: float) -> bool:
         """Whether it is time to claim for a lane of which more is due."""
         lane = self._lanes[name]
-        return lane.has_more and lane.is_running_dry(now)
+        if not lane.has_more or lane.breaker.pause is not None or not lane.is_running_dry(now):
+            return False
+        return lane.room(now, self._connections - self._in_flight) > 0
 
     def next_probe(self, now: float) -> float | None:
         """Seconds until the next probe of a paused receiver may leave; None: none is ahead."""
@@ -320,12 +323,7 @@ def shares(rooms: Sequence[int], limit: int) -> list[int]:
             given[position] = 1
         return given
     for number, (room, position) in enumerate(waiting):
-        share = min(
-            room,
-            math.ceil(left / (len(waiting) - number))
-            if number == len(waiting) - 1
-            else left // (len(waiting) - number),
-        )
+        share = min(room, left // (len(waiting) - number))
         given[position] = share
         left -= share
     return given

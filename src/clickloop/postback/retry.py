@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
+from clickloop.postback.pattern import PatternError, matches
 from clickloop.postback.rule import Schedule, Success
 
 JITTER = 0.2
@@ -135,9 +136,8 @@ def fault_of(outcome: Outcome, success: Success) -> str | None:
 
     A 2xx whose body broke off or dripped past the deadline is a delivery, unless the rule has to read the body.
     """
-    reads_body = bool(success.must_contain or success.must_not_contain)
     accepted = outcome.status_code is not None and 200 <= outcome.status_code < 300
-    if outcome.trouble is not None and (reads_body or not accepted):
+    if outcome.trouble is not None and (success.reads_answer or not accepted):
         return outcome.trouble.sentence
     if not accepted:
         return f"The receiver answered {outcome.status_code}."
@@ -145,6 +145,17 @@ def fault_of(outcome: Outcome, success: Success) -> str | None:
         return "The receiver's answer does not contain the text that means success."
     if success.must_not_contain and success.must_not_contain.encode() in outcome.answer:
         return "The receiver's answer contains a text that means failure."
+    return _pattern_fault(outcome.answer, success)
+
+
+def _pattern_fault(answer: bytes, success: Success) -> str | None:
+    try:
+        if success.must_match and not matches(success.must_match, answer):
+            return "The receiver's answer does not match the regular expression that means success."
+        if success.must_not_match and matches(success.must_not_match, answer):
+            return "The receiver's answer matches the regular expression that means failure."
+    except PatternError as error:
+        return f"The rule's regular expression for the answer cannot be read: {error}."
     return None
 
 

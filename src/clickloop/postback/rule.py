@@ -40,6 +40,8 @@ class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     headers: tuple[Header, ...] = ()
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
+    secrets: tuple[str, ...] = ()
+    """Texts in it that are never shown, such as a bot's token in the URL."""
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -53,6 +55,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     headers: tuple[Header, ...] = ()
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
+    secrets: tuple[str, ...] = ()
+    """Texts in it that are never shown; they are no part of what is sent."""
 
     def body_octets(self) -> bytes:
         """The body's bytes."""
@@ -86,10 +90,19 @@ class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """When a 2xx answer means delivered. Texts are looked for in the first 16 KB of the answer, as written."""
+    """When a 2xx answer means delivered: all that is given must hold for the first 16 KB of the answer; empty: not asked for."""
 
     must_contain: str = ""
+    """A text, as written."""
     must_not_contain: str = ""
+    must_match: str = ""
+    """A regular expression (``pattern.pattern_of``) that matches anywhere in the answer."""
+    must_not_match: str = ""
+
+    @property
+    def reads_answer(self) -> bool:
+        """Whether it takes the answer's body to tell."""
+        return bool(self.must_contain or self.must_not_contain or self.must_match or self.must_not_match)
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -1,22 +1,24 @@
 """The macro values of a change, and the request that they give: filled in once, when the postback is owed."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
 
-from clickloop.click.click_values import SetupNames, click_values
+from clickloop.click.click_values import SetupNames, click_value, click_values
 from clickloop.conversion.conversion import Conversion
-from clickloop.macro import Chance, Place, Template, parse
+from clickloop.macro import Chance, Place, Template, Values, parse
 from clickloop.money import amount_text
 from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate, Rule
-from clickloop.postback.target import Target, TargetFault, escaped_url, target_of
+from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
 
 CONTENT_TYPES = {
     BodyKind.FORM: "application/x-www-form-urlencoded",
     BodyKind.JSON: "application/json",
     BodyKind.TEXT: "text/plain; charset=utf-8",
 }
+_AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
 _PLACES = {BodyKind.NONE: Place.TEXT, BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
 
@@ -31,6 +33,8 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     """Canonical names of all macros in it."""
     target: Target | TargetFault
     """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
+    steady_url: Template | None = None
+    """The URL with all but its macros in the form in which it is sent, so that it need not be read again when they are filled in."""
 
     @property
     def lane(self) -> str:
@@ -44,20 +48,37 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
 
     def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> Request:
         """The request with its macros filled in. What cannot be sent (too long, say) is left for the attempt to tell."""
-        url = escaped_url(self.url.render(values, Place.URL, now_ms, chance))
-        target = target_of(url)
-        place = _PLACES[self.template.body_kind]
-        headers = [Header(name, value.render(values, Place.HEADER, now_ms, chance)) for name, value in self.headers]
+        filled = Values.of(values)
         content_type = CONTENT_TYPES.get(self.template.body_kind)
-        if content_type and not any(header.name.lower() == "content-type" for header in headers):
-            headers.append(Header("Content-Type", content_type))
+        headers: tuple[Header, ...] = ()
+        if self.headers or content_type:
+            headers = self._headers(filled, content_type, now_ms, chance)
+        place = _PLACES[self.template.body_kind]
         return Request(
             method=self.template.method,
-            url=target.url if isinstance(target, Target) else url,
-            headers=tuple(headers),
+            url=self._url(filled, now_ms, chance),
+            headers=headers,
             body_kind=self.template.body_kind,
-            body=self.body.render(values, place, now_ms, chance) if content_type else "",
+            body=self.body.fill(filled, place, now_ms, chance) if content_type else "",
+            secrets=self.template.secrets,
         )
+
+    def _url(self, values: Values, now_ms: int, chance: Chance | None) -> str:
+        if self.steady_url is not None:
+            url = self.steady_url.fill(values, Place.URL, now_ms, chance)
+            if len(url) <= MAX_URL:
+                return url[:-1] if url[-1] == "?" and url.index("?") == len(url) - 1 else url
+        url = escaped_url(self.url.fill(values, Place.URL, now_ms, chance))
+        target = target_of(url)
+        return target.url if isinstance(target, Target) else url
+
+    def _headers(
+        self, values: Values, content_type: str | None, now_ms: int, chance: Chance | None
+    ) -> tuple[Header, ...]:
+        headers = [Header(name, value.fill(values, Place.HEADER, now_ms, chance)) for name, value in self.headers]
+        if content_type and not any(header.name.lower() == "content-type" for header in headers):
+            headers.append(Header("Content-Type", content_type))
+        return tuple(headers)
 
 
 def ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...] = ()) -> ReadyRequest:
@@ -74,7 +95,25 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
-    return ReadyRequest(template, url, headers, body, names, target)
+    steady = _steady_url(url, target) if isinstance(target, Target) else None
+    return ReadyRequest(template, url, headers, body, names, target, steady)
+
+
+def _steady_url(url: Template, target: Target) -> Template | None:
+    """The template with its literal texts escaped and its authority as it is sent; None where a value could change more than itself.
+
+    That is so for ``|raw``, and where the authority is not closed before the first macro.
+    """
+    authority = _AUTHORITY.match(url.pieces[0])
+    if authority is None or any(slot.raw for slot in url.slots):
+        return None
+    first = url.pieces[0][authority.end() :]
+    if not first and len(url.pieces) > 1:
+        return None
+    sent = [escaped(piece).replace("#", "%23") for piece in (first, *url.pieces[1:])]
+    if not sent[0].startswith("/"):
+        sent[0] = f"/{sent[0]}"
+    return msgspec.structs.replace(url, pieces=(f"{target.scheme}://{target.authority}{sent[0]}", *sent[1:]))
 
 
 def conversion_values(
@@ -85,13 +124,24 @@ def conversion_values(
     Payout and profit are the share of them that the rule reports.
     """
     values = click_values(names, conversion.click, setup)
+    own = {"postback_id": postback_id, "rule.name": rule.name}
     for name in names:
         value_of = _VALUES.get(name)
         if value_of is not None:
             values[name] = value_of(conversion, rule.conditions.payout_percent)
-        elif name == "postback_id":
-            values[name] = postback_id
+        elif name in own:
+            values[name] = own[name]
     return values
+
+
+def change_values(conversion: Conversion, payout_percent: int, setup: SetupNames) -> Values:
+    """The same for all rules that report this share: put ``postback_id`` and ``rule.name`` before each rendering."""
+
+    def work_out(name: str) -> str:
+        value_of = _VALUES.get(name)
+        return value_of(conversion, payout_percent) if value_of else click_value(name, conversion.click, setup)
+
+    return Values(work_out)
 
 
 def reported_micros(micros: int, percent: int) -> int:

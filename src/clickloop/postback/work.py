@@ -1,10 +1,12 @@
 """What passes between delivery and the store where postbacks wait."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lanes import EVERY_ROOM, KeptLane, Rooms
 from clickloop.postback.retry import Outcome, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
 
@@ -14,6 +16,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     postback_id: str
     rule_id: int
+    lane: str
+    """The receiver, ``host:port``."""
     token: int
     """The lease's fencing token."""
     attempt: int
@@ -25,11 +29,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when to look again, if nothing wakes."""
+    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when the next one will be due."""
 
     jobs: tuple[Job, ...]
     seen: int
     next_at: int | None
+    more: bool = False
+    """More is due, and there is room for it: claim again."""
+    full: tuple[str, ...] = ()
+    """Lanes of which perhaps more is due than they had room for."""
+    last: str = ""
+    """The lane behind which the next claim is to begin."""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +58,23 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 class PostbackStore(Protocol):
     """Where postbacks wait. Every call is one transaction, blocks, and may raise when the store is away."""
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int) -> Claimed:
-        """Takes at most ``limit`` due postbacks, each not before the earlier ones of its conversion and rule are final."""
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+        """Takes at most ``limit`` due postbacks, of each lane at most its room, in fair shares.
+
+        Each is taken not before the earlier ones of its conversion and rule are final.
+        """
         ...
 
-    def record(self, ended: Sequence[Ended]) -> None:
-        """Writes outcomes; those whose token is stale touch nothing."""
+    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
+        """Writes outcomes; those whose token is stale touch nothing. Answers the rules that this has paused."""
+        ...
+
+    def lanes(self) -> tuple[KeptLane, ...]:
+        """The lanes of which something is kept: what the user has set, and who is paused."""
+        ...
+
+    def keep_pauses(self, pauses: Mapping[str, Pause | None]) -> None:
+        """Keeps by lane that its receiver is paused, or is not any more."""
         ...
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:

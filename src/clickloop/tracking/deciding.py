@@ -7,10 +7,12 @@ from sqlalchemy import Connection
 
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Change
-from clickloop.macro import Chance
+from clickloop.macro import Chance, Values
+from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
 from clickloop.postback.rule import Rule
-from clickloop.postback.values import conversion_values, ready_request
+from clickloop.postback.values import change_values, ready_request
+from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.postbacks import NewPostback, decided_before, insert_postbacks
 from clickloop.store.ledger.rules import (
     CampaignAround,
@@ -63,8 +65,32 @@ class Surroundings(msgspec.Struct, frozen=True):
         ]
 
 
+class ChangeTexts:
+    """The macro values of one change, worked out once for all rules that report the same share of the payout."""
+
+    def __init__(self, change: Change, around: Surroundings) -> None:
+        self._change = change
+        self._names = around.names_of(change)
+        self._values: dict[int, Values] = {}
+
+    def of(self, rule: Rule, postback_id: str) -> Values:
+        """The values for a rule's postback. They hold until the next call."""
+        percent = rule.conditions.payout_percent
+        values = self._values.get(percent)
+        if values is None:
+            values = self._values[percent] = change_values(self._change.after, percent, self._names)
+        values.put("postback_id", postback_id)
+        values.put("rule.name", rule.name)
+        return values
+
+
 def owe_postbacks(
-    tx: Connection, changes: Sequence[Change], now_ms: int, new_id: Callable[[], str], chance: Chance | None = None
+    tx: Connection,
+    changes: Sequence[Change],
+    now_ms: int,
+    new_id: Callable[[], str],
+    chance: Chance | None = None,
+    guard: AddressGuard = STRICT,
 ) -> int:
     """Decides every rule for every change and writes the decisions; answers how many postbacks are owed.
 
@@ -73,23 +99,26 @@ def owe_postbacks(
     if not changes:
         return 0
     around = read_surroundings(tx, changes)
-    if not around.rules:
-        return 0
-    known = _known_of(tx, changes)
+    known = _known_of(tx, changes) if around.rules else {}
     counted = {live.rule.rule_id: live.counted for live in around.rules}
     before = dict(counted)
     new: list[NewPostback] = []
+    decided: list[RulesDecided] = []
     for change in changes:
-        for live in around.rules_of(change):
+        rules = around.rules_of(change)
+        decided.append(RulesDecided(change.after.conversion_id, change.after.version, len(rules)))
+        texts = ChangeTexts(change, around)
+        for live in rules:
             rule = live.rule
             key = (change.after.conversion_id, rule.rule_id)
             earlier = _earlier(known.get(key, []), counted[rule.rule_id], around, change)
-            postback = decide_rule(change, rule, earlier, around, now_ms, new_id(), chance)
+            postback = decide_rule(change, rule, earlier, around, now_ms, new_id(), chance, guard, texts)
             known.setdefault(key, []).append(
                 postback.decision.reason if isinstance(postback.decision, Skipped) else None
             )
             counted[rule.rule_id] += postback.decision.counted
             new.append(postback)
+    note_rules_decided(tx, decided)
     insert_postbacks(tx, new, now_ms)
     more = {rule_id: number - before[rule_id] for rule_id, number in counted.items() if number != before[rule_id]}
     count_shares(tx, more)
@@ -104,11 +133,19 @@ def decide_rule(
     now_ms: int,
     postback_id: str,
     chance: Chance | None = None,
+    guard: AddressGuard = STRICT,
+    texts: ChangeTexts | None = None,
 ) -> NewPostback:
-    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run."""
+    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run.
+
+    ``texts``: those of the change, when more rules are decided for it.
+    """
     conversion = change.after
     click = conversion.click
     ready = ready_request(rule.request, around.rows.get(click.source_id, ()))
+    judgement = guard.judge_target(ready.target)
+    if isinstance(judgement, RefusedAddress):
+        earlier = msgspec.structs.replace(earlier, refused_address=judgement.sentence)
     decision = owe(
         change,
         rule,
@@ -116,7 +153,7 @@ def decide_rule(
         uses_external_id=ready.uses_external_id,
         now_ms=now_ms,
         resolve=lambda: ready.resolve(
-            conversion_values(ready.names, conversion, rule, around.names_of(change), postback_id), now_ms, chance
+            (texts or ChangeTexts(change, around)).of(rule, postback_id), now_ms, chance
         ),
     )
     return NewPostback(

@@ -11,6 +11,7 @@ from clickloop.click_id import ClickIds
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.report.fact import facts_of_change
 from clickloop.store.ledger.conversions import clicks_of_conversions, conversions_of_ids
 from clickloop.store.ledger.ledger import Ledger
@@ -24,7 +25,7 @@ from clickloop.store.ledger.notices import (
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.segments import insert_settled, settled_among
 from clickloop.tracking.deciding import owe_postbacks
-from clickloop.tracking.registering import Reading, Registered, read, register
+from clickloop.tracking.registering import Drafts, Reading, Registered, foresee, read, register
 
 BATCH = 500
 """Notices in one transaction: it ends within a fraction of a second, so that nobody else waits long for the ledger."""
@@ -51,6 +52,8 @@ class Desk(msgspec.Struct, frozen=True):
     """Makes conversion ids, and notice ids where a notice comes without a journal."""
     currency: str
     """Of the instance."""
+    guard: AddressGuard = STRICT
+    """Where postbacks may be sent to."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):
@@ -125,6 +128,24 @@ def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str
     return take_notices(desk, [raw_notice_of(given, door, desk.new_id(), now_ms, ip)], now_ms)[0]
 
 
+def foresee_notices(
+    desk: Desk, raws: Sequence[RawNotice], now_ms: int, drafts: Drafts | None = None
+) -> list[NoticeResult]:
+    """What ``take_notices`` would answer, in the order given, by the same decisions. Registers and stores nothing.
+
+    With ``drafts``, which take what would have been registered, a later call goes on from there.
+    """
+    results: list[NoticeResult] = []
+    for batch, _ in _batches(raws):
+        readings = [read(raw, desk.click_ids) for raw in batch]
+        clicks = _find_clicks(desk, readings)
+        with desk.ledger.read() as tx:
+            overtaken = _overtaken(desk, tx, list(clicks))
+            foreseen = foresee(tx, [*readings, *overtaken], clicks, desk.new_id, desk.currency, now_ms, drafts)
+            results += _results(tx, batch, {}, foreseen)
+    return results
+
+
 def _take_again(
     desk: Desk,
     notice_ids: Sequence[str],
@@ -184,7 +205,7 @@ def _register(
         return Registered((), (), ())
     registered = register(tx, readings, clicks, desk.new_id, desk.currency, now_ms)
     if registered.changes:
-        owe_postbacks(tx, registered.changes, now_ms, desk.new_id)
+        owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
         if facts := [_encode(fact) for change in registered.changes for fact in facts_of_change(change)]:
             insert_facts(tx, facts)
     return registered

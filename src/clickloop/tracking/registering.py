@@ -1,6 +1,7 @@
 """Registering: what a batch of notices writes into the ledger, within one transaction that its caller opened."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from sqlalchemy import Connection
@@ -73,14 +74,38 @@ class _Setup(msgspec.Struct, frozen=True):
         return Terms(network or NetworkTerms(), offer or OfferTerms(), self.statuses, self.currency)
 
 
+class Drafts(Protocol):
+    """Conversions as earlier batches of a preview would have left them: they stand over those of the ledger."""
+
+    def conversions_of(self, identities: Sequence[tuple[str, str]]) -> list[Conversion]:
+        """Those of these pairs of click id and txid."""
+        ...
+
+    def clicks_among(self, click_ids: Sequence[str]) -> set[str]:
+        """Those of the click ids that have a conversion here."""
+        ...
+
+    def keep(self, conversions: Sequence[Conversion]) -> None:
+        """Takes conversions over, in the place of those of the same click id and txid."""
+        ...
+
+
 class _Book:
     """The conversions that a batch bears on: as the ledger has them, then as the batch leaves them."""
 
-    def __init__(self, tx: Connection, readings: Sequence[Reading]) -> None:
-        identities = {(reading.click_id, reading.notice.txid) for reading in readings if reading.click_id}
-        found = conversions_of_identities(tx, [(str(click_id), txid) for click_id, txid in identities])
+    def __init__(self, tx: Connection, readings: Sequence[Reading], drafts: Drafts | None) -> None:
+        identities = [
+            (click_id, txid)
+            for click_id, txid in {(reading.click_id, reading.notice.txid) for reading in readings}
+            if click_id
+        ]
+        click_ids = [click_id for click_id, _ in identities]
+        found = conversions_of_identities(tx, identities)
+        self.started = clicks_with_conversions(tx, click_ids)
+        if drafts is not None:
+            found += drafts.conversions_of(identities)
+            self.started |= drafts.clicks_among(click_ids)
         self.known = {(conversion.click.click_id, conversion.txid): conversion for conversion in found}
-        self.started = clicks_with_conversions(tx, [str(click_id) for click_id, _ in identities])
         self.new: set[tuple[str, str]] = set()
         self.touched: set[tuple[str, str]] = set()
         self.changes: list[Change] = []
@@ -116,6 +141,11 @@ class _Book:
         )
         return conversion
 
+    def draft(self, drafts: Drafts) -> None:
+        """Keeps for a preview's next batch what ``write`` would write."""
+        if keys := self.new | self.touched:
+            drafts.keep([self.known[key] for key in keys])
+
     def write(self, tx: Connection) -> None:
         """Writes each conversion once, in its last state, and all changes."""
         if self.new:
@@ -144,8 +174,43 @@ def register(
 
     ``clicks`` are those that were found, by id; ``currency`` is the instance's.
     """
+    registered, book, in_order = _decided(tx, readings, clicks, new_id, currency, now_ms)
+    if new := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored is None]:
+        insert_notices(tx, new)
+    if again := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored]:
+        update_notices(tx, again)
+    book.write(tx)
+    return registered
+
+
+def foresee(
+    tx: Connection,
+    readings: Sequence[Reading],
+    clicks: Mapping[str, Click],
+    new_id: Callable[[], str],
+    currency: str,
+    now_ms: int,
+    drafts: Drafts | None = None,
+) -> Registered:
+    """What ``register`` would answer, by the same decisions; writes nothing but the ``drafts`` of a preview in several batches."""
+    registered, book, _ = _decided(tx, readings, clicks, new_id, currency, now_ms, drafts)
+    if drafts is not None:
+        book.draft(drafts)
+    return registered
+
+
+def _decided(
+    tx: Connection,
+    readings: Sequence[Reading],
+    clicks: Mapping[str, Click],
+    new_id: Callable[[], str],
+    currency: str,
+    now_ms: int,
+    drafts: Drafts | None = None,
+) -> tuple[Registered, _Book, list[Reading]]:
+    """A batch attributed in the order of its turns: what it comes to, the book of it, and the readings in that order."""
     setup = _setup(tx, clicks, currency)
-    book = _Book(tx, readings)
+    book = _Book(tx, readings, drafts)
     stored: list[StoredNotice] = []
     conversions: list[Conversion | None] = []
     in_order = sorted(readings, key=lambda reading: reading.notice.turn)
@@ -155,12 +220,7 @@ def register(
         conversion = book.enter(reading, attribution, now_ms)
         stored.append(_stored(reading, click, attribution, conversion))
         conversions.append(conversion)
-    if new := [notice for notice, reading in zip(stored, in_order, strict=True) if reading.stored is None]:
-        insert_notices(tx, new)
-    if again := [notice for notice, reading in zip(stored, in_order, strict=True) if reading.stored is not None]:
-        update_notices(tx, again)
-    book.write(tx)
-    return Registered(tuple(stored), tuple(conversions), tuple(book.changes))
+    return Registered(tuple(stored), tuple(conversions), tuple(book.changes)), book, in_order
 
 
 def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup:

@@ -1,9 +1,13 @@
 """Records filled in from presets; everything stays editable."""
 
+from collections.abc import Mapping
+
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network
 from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, RowWish
+from clickloop.postback.rule import Rule
 from clickloop.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
+from clickloop.preset.rule_preset import FillFault, request_of_preset, rule_presets
 
 
 def source_preset_of(key: str) -> SourcePreset:
@@ -42,6 +46,26 @@ def network_of_preset(key: str) -> Network:
         click_id_parameter=preset.click_id_parameter,
         postback_parameters=dict(preset.postback),
     )
+
+
+def rule_of_preset(key: str, fill: Mapping[str, str]) -> Rule:
+    """A new rule as the preset of that key has it, its words filled in. Raises InvalidInputError naming ``preset`` or ``fill.…``."""
+    preset = rule_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/postback-rules")
+    request = request_of_preset(preset, fill)
+    if isinstance(request, tuple):
+        raise InvalidInputError(
+            tuple(Fault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
+        )
+    return Rule(rule_id=0, name=preset.name, request=request, success=preset.success)
+
+
+_FILL_CODES = {
+    FillFault.MISSING: FaultCode.REQUIRED,
+    FillFault.UNKNOWN: FaultCode.UNKNOWN_FIELD,
+    FillFault.UNFIT: FaultCode.NOT_ALLOWED,
+}
 
 
 def _unknown(key: str, where: str) -> InvalidInputError:

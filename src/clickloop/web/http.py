@@ -20,8 +20,7 @@ BODY_BYTES = 256 * 1024
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
 
-_MAPPED = "::ffff:"
-"""Begins the IPv4 address of a peer on a socket that also takes IPv6."""
+_MAPPED = "::ffff:"  # begins the IPv4 address of a peer on a socket that takes IPv6 as well
 
 _LARGE_BYTES = 32 * 1024
 """From this much at once, each header's size is counted; below it no limit can be reached unseen."""

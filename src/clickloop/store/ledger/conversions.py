@@ -180,6 +180,32 @@ def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
     )
 
 
+class RulesDecided(msgspec.Struct, frozen=True):
+    """How many postback rules were decided for a change of a conversion."""
+
+    conversion_id: str
+    version: int
+    rules: int
+
+
+def note_rules_decided(tx: Connection, decided: Sequence[RulesDecided]) -> None:
+    """Writes down how many postbacks each change must have for ever, so that the audit can tell when one is missing."""
+    tx.execute(
+        _NOTE_DECIDED,
+        [{"of_id": change.conversion_id, "of_version": change.version, "rules": change.rules} for change in decided],
+    )
+
+
+_NOTE_DECIDED = (
+    update(conversion_changes)
+    .where(
+        conversion_changes.c.conversion_id == bindparam("of_id"),
+        conversion_changes.c.version == bindparam("of_version"),
+    )
+    .values(rules_decided=bindparam("rules"))
+)
+
+
 def _changeable(conversion: Conversion) -> dict[str, Any]:
     return {
         "status_key": conversion.status.key,

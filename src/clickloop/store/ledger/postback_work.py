@@ -1,96 +1,26 @@
-"""Postbacks at work: claiming under a lease, writing outcomes, rescuing. What ``postback.delivery`` asks of its store.
+"""Postbacks at work: writing outcomes, giving back, rescuing, following the clock. What ``postback.delivery`` asks of its store.
 
 Statements are made once, so that the driver prepares them once; each moves many rows with one call.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import msgspec
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from clickloop.clock import HOUR_MS
-from clickloop.postback.retry import PASSING, Result, Tried
-from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lanes import EVERY_ROOM, KeptLane, Rooms
+from clickloop.postback.retry import Result
 from clickloop.postback.work import Claimed, Ended, Job
+from clickloop.store.ledger.claiming import claim_due
+from clickloop.store.ledger.lanes import keep_pause, kept_lanes
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.rules import Terms, pause_rule, terms_of
+from clickloop.store.ledger.rules import pause_rule
 from clickloop.store.ledger.tables import attempts, postbacks
 
-BEHIND_MS = 500
-"""A postback whose earlier one is under way is looked at again after this."""
-PAUSED_MS = HOUR_MS
-"""What waits for a paused rule is looked at this often, and when the rule is resumed."""
 ANSWER_BYTES = 1_000
 """So much of an answer's body is kept."""
 LOST = "Clickloop stopped before the outcome was written: the receiver may or may not have got it."
 
-NO_TERMS = Terms(Success(), Schedule(), False)
-"""For a rule whose row is gone: what it owed is sent all the same."""
-
-_read_request = msgspec.json.Decoder(Request).decode
-_earlier = postbacks.alias("earlier")
-_behind_until = (
-    select(func.max(func.coalesce(_earlier.c.next_attempt_at, 0)))
-    .where(
-        _earlier.c.conversion_id == postbacks.c.conversion_id,
-        _earlier.c.rule_id == postbacks.c.rule_id,
-        tuple_(_earlier.c.version, _earlier.c.resend) < tuple_(postbacks.c.version, postbacks.c.resend),
-        _earlier.c.state.in_(("waiting", "sending")),
-    )
-    .scalar_subquery()
-)
-_lost = (
-    select(func.count())
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.UNKNOWN.value)
-    .scalar_subquery()
-)
-_rejections = (
-    select(func.count())
-    .where(
-        attempts.c.postback_id == postbacks.c.postback_id,
-        attempts.c.result == Result.AGAIN.value,
-        attempts.c.status_code.between(300, 499),
-        attempts.c.status_code.not_in(PASSING),
-    )
-    .scalar_subquery()
-)
-_DUE = (
-    select(
-        postbacks.c.postback_id,
-        postbacks.c.rule_id,
-        postbacks.c.lease_token,
-        postbacks.c.attempts,
-        postbacks.c.request,
-        _behind_until.label("behind_until"),
-        case((postbacks.c.attempts > 0, _lost), else_=0).label("lost"),
-        case((postbacks.c.attempts > 0, _rejections), else_=0).label("rejections"),
-    )
-    .where(postbacks.c.state == bindparam("waiting", "waiting", literal_execute=True))
-    .where(postbacks.c.next_attempt_at <= bindparam("now"))
-    .order_by(postbacks.c.next_attempt_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True, of=postbacks)
-)
-_NEXT = select(func.min(postbacks.c.next_attempt_at)).where(
-    postbacks.c.state == bindparam("waiting", "waiting", literal_execute=True)
-)
-_LEASE = (
-    update(postbacks)
-    .where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting")
-    .values(
-        state="sending",
-        next_attempt_at=None,
-        lease_until=bindparam("until"),
-        lease_token=bindparam("token"),
-        attempts=bindparam("attempt"),
-    )
-)
-_BEGIN = insert(attempts)
-_PUT_OFF = (
-    update(postbacks)
-    .where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting")
-    .values(next_attempt_at=bindparam("at"))
-)
 _END_ATTEMPT = (
     update(attempts)
     .where(
@@ -142,15 +72,26 @@ class LedgerPostbacks:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
         """Takes at most ``limit`` due postbacks, and writes the attempt of each, to be sent when this has returned."""
         with self._ledger.write() as tx:
-            return claim_due(tx, now_ms, limit, lease_ms)
+            return claim_due(tx, now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> None:
-        """Writes outcomes."""
+    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
+        """Writes outcomes; answers the rules that this has paused."""
         with self._ledger.write() as tx:
-            end_attempts(tx, ended)
+            return end_attempts(tx, ended)
+
+    def lanes(self) -> tuple[KeptLane, ...]:
+        """What users have set for receivers, and who is paused."""
+        with self._ledger.read() as tx:
+            return kept_lanes(tx)
+
+    def keep_pauses(self, pauses: Mapping[str, Pause | None]) -> None:
+        """Keeps by lane that its receiver is paused, or is not any more."""
+        with self._ledger.write() as tx:
+            for lane, pause in pauses.items():
+                keep_pause(tx, lane, pause)
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:
         """Gives back what was claimed and not sent."""
@@ -176,62 +117,11 @@ class LedgerPostbacks:
             return latest_created_at(tx)
 
 
-def claim_due(tx: Connection, now_ms: int, limit: int, lease_ms: int) -> Claimed:
-    """Takes due postbacks. One behind an unfinished earlier one, or of a paused rule, is put off without an attempt."""
-    due = tx.execute(_DUE, {"now": now_ms, "most": limit}).all()
-    terms = terms_of(tx, {row.rule_id for row in due}) if due else {}
-    jobs, put_off = [], []
-    for row in due:
-        if row.behind_until is not None:
-            put_off.append({"id": row.postback_id, "at": max(row.behind_until, now_ms + BEHIND_MS)})
-        elif terms.get(row.rule_id, NO_TERMS).paused:
-            put_off.append({"id": row.postback_id, "at": now_ms + PAUSED_MS})
-        else:
-            tried = Tried(row.attempts + 1 - row.lost, row.rejections)
-            rule_terms = terms.get(row.rule_id, NO_TERMS)
-            jobs.append(
-                _job(row.postback_id, row.rule_id, row.lease_token, row.attempts, tried, row.request, rule_terms)
-            )
-    if put_off:
-        tx.execute(_PUT_OFF, put_off)
-    if jobs:
-        until = now_ms + lease_ms
-        tx.execute(
-            _LEASE,
-            [{"id": job.postback_id, "until": until, "token": job.token, "attempt": job.attempt} for job in jobs],
-        )
-        tx.execute(
-            _BEGIN, [{"postback_id": job.postback_id, "number": job.attempt, "started_at": now_ms} for job in jobs]
-        )
-    next_at = tx.scalar(_NEXT) if len(due) < limit else None
-    return Claimed(tuple(jobs), len(due), next_at)
+def end_attempts(tx: Connection, ended: Sequence[Ended]) -> tuple[int, ...]:
+    """Writes what became of attempts and of their postbacks. One whose lease was taken over touches nothing.
 
-
-def _job(
-    postback_id: str, rule_id: int, token: int, attempts_before: int, tried: Tried, request: bytes, terms: Terms
-) -> Job:
-    return Job(
-        postback_id=postback_id,
-        rule_id=rule_id,
-        token=token + 1,
-        attempt=attempts_before + 1,
-        tried=tried,
-        request=_request_of(request),
-        success=terms.success,
-        schedule=terms.schedule,
-    )
-
-
-def _request_of(stored: bytes) -> Request:
-    """The stored request. A damaged one becomes one that cannot be sent: it fails alone, and holds nobody else up."""
-    try:
-        return _read_request(stored)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Request(url="")
-
-
-def end_attempts(tx: Connection, ended: Sequence[Ended]) -> None:
-    """Writes what became of attempts and of their postbacks. One whose lease was taken over touches nothing."""
+    Answers the rules that this has paused.
+    """
     tx.execute(
         _END_ATTEMPT,
         [
@@ -261,8 +151,19 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> None:
             for end in ended
         ],
     )
-    for rule_id in {end.job.rule_id for end in ended if end.pauses_rule}:
-        pause_rule(tx, rule_id, max(end.at for end in ended))
+    gone = [end for end in ended if end.pauses_rule and _has_failed(tx, end.job)]
+    rule_ids = sorted({end.job.rule_id for end in gone})
+    return tuple(rule_id for rule_id in rule_ids if pause_rule(tx, rule_id, max(end.at for end in gone)))
+
+
+def _has_failed(tx: Connection, job: Job) -> bool:
+    """Whether a postback has failed under this job's lease, and not under one that came after it."""
+    failed = select(postbacks.c.postback_id).where(
+        postbacks.c.postback_id == job.postback_id,
+        postbacks.c.lease_token == job.token,
+        postbacks.c.state == "failed",
+    )
+    return tx.scalar(failed) is not None
 
 
 def give_back(tx: Connection, jobs: Sequence[Job], now_ms: int) -> None:

@@ -8,6 +8,9 @@ from sqlalchemy import Connection, and_, or_, select, update
 from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
 
+WOKEN_AT_ONCE = 10_000
+"""A resumed rule wakes so many postbacks in one transaction, so that nobody else waits long for his."""
+
 
 class CampaignAround(msgspec.Struct, frozen=True):
     """What owing needs to know of a campaign."""
@@ -72,27 +75,34 @@ def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
     }
 
 
-def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> None:
-    """Holds back what a rule owes. One already paused keeps its moment."""
-    tx.execute(
+def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
+    """Holds back what a rule owes. False: it was paused before, and keeps its moment."""
+    paused = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_(None))
         .values(paused_at=now_ms)
     )
+    return paused.rowcount > 0
 
 
-def resume_rule(tx: Connection, rule_id: int) -> None:
-    """Lets a paused rule go on; call ``wake_rule`` in the same transaction."""
-    tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(paused_at=None))
-
-
-def wake_rule(tx: Connection, rule_id: int, now_ms: int) -> int:
-    """Makes everything that waits for a rule due at once; answers how much that is."""
-    woken = tx.execute(
-        update(postbacks)
-        .where(postbacks.c.rule_id == rule_id, postbacks.c.state == "waiting", postbacks.c.next_attempt_at > now_ms)
-        .values(next_attempt_at=now_ms)
+def resume_rule(tx: Connection, rule_id: int) -> bool:
+    """Lets a paused rule go on; then call ``wake_rule``. False: it was not paused."""
+    resumed = tx.execute(
+        update(postback_rules)
+        .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_not(None))
+        .values(paused_at=None)
     )
+    return resumed.rowcount > 0
+
+
+def wake_rule(tx: Connection, rule_id: int, now_ms: int, limit: int = WOKEN_AT_ONCE) -> int:
+    """Makes what waits for a rule due at once; answers how much that is. When it is ``limit``, call it again."""
+    later = (
+        select(postbacks.c.postback_id)
+        .where(postbacks.c.rule_id == rule_id, postbacks.c.state == "waiting", postbacks.c.next_attempt_at > now_ms)
+        .limit(limit)
+    )
+    woken = tx.execute(update(postbacks).where(postbacks.c.postback_id.in_(later)).values(next_attempt_at=now_ms))
     return woken.rowcount
 
 

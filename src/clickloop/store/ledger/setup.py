@@ -4,7 +4,7 @@ Each ``save_…`` writes a new record (``id`` 0) or rewrites an old one, and ans
 with every fault it finds, having written nothing. Each ``archive_…`` refuses while something live needs the record.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -14,19 +14,20 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
 from clickloop.campaign.traffic_source import POSTBACK_RULE_NAME, TrafficSource, source_faults
+from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.store.ledger import campaigns, networks, offers, postback_rules, traffic_sources
 
 
 def save_source(
-    tx: Connection, source: TrafficSource, postback_url: str | None, now_ms: int, own_hosts: Collection[str] = ()
+    tx: Connection, source: TrafficSource, postback_url: str | None, now_ms: int, guard: AddressGuard = STRICT
 ) -> TrafficSource:
     """Saves a source with its rows and its postback URL (None: left as it is; empty: taken away)."""
     faults = source_faults(source)
     faults += _name_faults("traffic source", source.id, traffic_sources.find_source_named(tx, source.name))
     if postback_url:
-        faults += request_faults(RequestTemplate(url=postback_url), own_hosts, "postback_url")
+        faults += request_faults(RequestTemplate(url=postback_url), guard, "postback_url")
     _raise(faults)
     source = replace(source, updated_at=now_ms, created_at=source.created_at or now_ms)
     if source.id:
@@ -44,11 +45,11 @@ def postback_url_of(rule: postback_rules.KeptRule | None) -> str:
     return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
 
 
-def request_faults(request: RequestTemplate, own_hosts: Collection[str], url_field: str) -> list[Fault]:
+def request_faults(request: RequestTemplate, guard: AddressGuard, url_field: str) -> list[Fault]:
     """The faults of a rule's request, under the name that its URL has for the user."""
     return [
-        Fault(found.field.replace("request.url", url_field), found.fault.code, found.fault.value)
-        for found in check_request(request, own_hosts)
+        Fault(found.field.replace("request.url", url_field), found.fault.code, found.sentence)
+        for found in check_request(request, guard)
     ]
 
 

@@ -266,13 +266,17 @@ Index("ix_conversions_created_at", conversions.c.created_at)
 conversion_changes = Table(
     "conversion_changes",
     metadata,
+    _id(),  # in the order in which they were written, so that the audit can go on where it was
     Column("conversion_id", ForeignKey("conversions.conversion_id"), nullable=False),
     Column("version", Integer, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("notice_id", ForeignKey("notices.notice_id"), nullable=False),
     Column("before", LargeBinary),  # conversion.conversion.Conversion as JSON; NULL for a new one
     Column("after", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("conversion_id", "version"),
+    Column(
+        "rules_decided", Integer
+    ),  # so many rows of postbacks it must have; NULL: never decided, which the audit tells
+    UniqueConstraint("conversion_id", "version"),
 )
 
 postbacks = Table(
@@ -283,6 +287,8 @@ postbacks = Table(
     Column("version", Integer, nullable=False),
     Column("rule_id", Integer, nullable=False),
     Column("resend", Integer, nullable=False),  # 0: the original; n: the nth time it was asked for again
+    Column("original_id", String(26)),  # of a resend: the original's postback_id, which its request goes on naming
+    Column("bulk_job_id", String(26)),  # the job that asked for it, if one did
     Column("click_id", String(26), nullable=False),
     Column("campaign_id", Integer, nullable=False),
     Column("source_id", Integer, nullable=False),
@@ -299,6 +305,7 @@ postbacks = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     UniqueConstraint("conversion_id", "version", "rule_id", "resend"),
+    CheckConstraint("(resend = 0) = (original_id IS NULL)", name="resend_has_original"),
     CheckConstraint(
         "state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"
     ),
@@ -308,9 +315,11 @@ postbacks = Table(
     CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name="skipped_has_reason"),
     CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name="owed_has_request"),
 )
-Index(
+Index(  # each lane's queue: it alone answers which lanes wait, until when, and who is next
     "ix_postbacks_due",
+    postbacks.c.lane,
     postbacks.c.next_attempt_at,
+    postbacks.c.postback_id,
     sqlite_where=text("state = 'waiting'"),
     postgresql_where=text("state = 'waiting'"),
 )
@@ -321,6 +330,29 @@ Index(
     postgresql_where=text("state = 'sending'"),
 )
 Index("ix_postbacks_click_id", postbacks.c.click_id)
+Index(
+    "uq_postbacks_bulk_job",  # a job asks for each original once, whatever happens
+    postbacks.c.bulk_job_id,
+    postbacks.c.original_id,
+    unique=True,
+    sqlite_where=text("bulk_job_id IS NOT NULL"),
+    postgresql_where=text("bulk_job_id IS NOT NULL"),
+)
+
+lanes = Table(  # what is kept of a receiver: a lane without a row has the usual terms and is not paused
+    "lanes",
+    metadata,
+    Column("lane", String(300), primary_key=True),
+    Column("connections", Integer),  # requests under way at once; NULL: the usual
+    Column("per_minute", Integer),  # requests a minute; NULL: no limit
+    Column("opened_at", BigInteger),  # since when it is paused; NULL: it is not
+    Column("probe_at", BigInteger),
+    Column("probes", Integer, nullable=False),  # failed since it was paused
+    Column("why", String(500), nullable=False),
+    CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name="paused_has_probe"),
+    CheckConstraint("connections IS NULL OR connections >= 1", name="connections_from_one"),
+    CheckConstraint("per_minute IS NULL OR per_minute >= 1", name="per_minute_from_one"),
+)
 
 attempts = Table(
     "attempts",
@@ -345,3 +377,44 @@ fact_outbox = Table(
     Column("fact", LargeBinary, nullable=False),  # one NDJSON line for the facts
     sqlite_autoincrement=True,  # an id is never used again: the facts remember the last one they took
 )
+
+# Work that the user asked for -----------------------------------------------------------------------------------------
+
+bulk_jobs = Table(
+    "bulk_jobs",
+    metadata,
+    Column("bulk_job_id", String(26), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column(
+        "asked", LargeBinary, nullable=False
+    ),  # what for, as JSON: tracking.resending.Asked, tracking.rerunning.Asked
+    Column("state", String(16), nullable=False),
+    Column("last_id", String(26), nullable=False),  # the newest record that it covers
+    Column("done_id", String(26), nullable=False),  # all up to this one are done; empty: none yet
+    Column("matched", Integer, nullable=False),  # when it was asked for
+    Column("done", Integer, nullable=False),
+    Column("made", Integer, nullable=False),  # postbacks made, or notices that came to something new
+    Column("left_out", LargeBinary, nullable=False),  # {why: how many} as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    CheckConstraint("kind IN ('resend', 'rerun')", name="kind_known"),
+    CheckConstraint("state IN ('running', 'finished')", name="state_known"),
+    CheckConstraint("(state = 'finished') = (finished_at IS NOT NULL)", name="finished_has_moment"),
+)
+Index(
+    "ix_bulk_jobs_running",
+    bulk_jobs.c.bulk_job_id,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("key", String(300), primary_key=True),  # the door's method and path, and the caller's Idempotency-Key
+    Column("question", String(64), nullable=False),  # digest of the body that it was sent with
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+Index("ix_kept_answers_created_at", kept_answers.c.created_at)

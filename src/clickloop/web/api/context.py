@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
+from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
@@ -45,8 +46,8 @@ class ApiContext:
     record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
     currency: str = "USD"
     """The currency of what names none."""
-    own_hosts: frozenset[str] = frozenset()
-    """Hosts that reach this tracker, lower case, with port if any: postbacks may not lead there."""
+    guard: AddressGuard = STRICT
+    """Where postbacks may be sent to."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
     on_setup_changed: Callable[[], None] = _nothing
@@ -56,7 +57,7 @@ class ApiContext:
 
     def desk(self) -> Desk:
         """What taking in notices needs."""
-        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.currency)
+        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.currency, self.guard)
 
 
 Context = NamedDependency[SkipValidation[ApiContext]]

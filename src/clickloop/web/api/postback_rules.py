@@ -24,6 +24,7 @@ from clickloop.postback.rule import (
     Success,
     Trigger,
 )
+from clickloop.report.masking import masked_request, masks_in, unmasked_template
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.postback_rules import KeptRule, find_kept_rule, insert_rule, kept_rules_after, update_rule
 from clickloop.store.ledger.statuses import status_rows
@@ -33,7 +34,8 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.traffic_sources import row_macros, rows_off
-from clickloop.web.api.wire import Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
+from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
+from clickloop.web.from_preset import rule_of_preset
 
 NOUN = "postback-rules"
 
@@ -57,6 +59,12 @@ class RequestBody(msgspec.Struct, kw_only=True):
         BodyKind.NONE
     )
     body: str = ""
+    secrets: Annotated[
+        list[str],
+        Meta(
+            description="Texts in it that are never shown. A part that is given as it was shown, masked, stays as it was."
+        ),
+    ] = []
 
 
 class ConditionsBody(msgspec.Struct, kw_only=True):
@@ -79,10 +87,12 @@ class ConditionsBody(msgspec.Struct, kw_only=True):
 
 
 class SuccessBody(msgspec.Struct, kw_only=True):
-    """When a 2xx answer counts as delivered."""
+    """When a 2xx answer counts as delivered. All that is given must hold for the first 16 KB of the answer."""
 
     must_contain: str = ""
     must_not_contain: Annotated[str, Meta(examples=["ERROR"])] = ""
+    must_match: Annotated[str, Meta(description="A regular expression (RE2), found anywhere in the answer.")] = ""
+    must_not_match: Annotated[str, Meta(examples=['"ok"\\s*:\\s*false'])] = ""
 
 
 Name = Annotated[str, Meta(description="Its name.", examples=["Telegram"])]
@@ -109,10 +119,16 @@ class RuleUpdate(msgspec.Struct, kw_only=True):
 
 
 class RuleCreation(RuleUpdate, kw_only=True):
-    """A rule to create."""
+    """A rule to create: from a preset, or with a name and a request. What is given beside a preset counts."""
 
-    name: Name
-    request: RequestBody
+    preset: Annotated[str, Meta(description="A key from /presets/postback-rules.", examples=["telegram"])] = ""
+    fill: Annotated[
+        dict[str, str],
+        Meta(
+            description="The preset's words to fill in.",
+            examples=[{"bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "chat_id": "-1001234567890"}],
+        ),
+    ] = {}
     source_id: Owner = None
     campaign_id: Owner = None
 
@@ -142,14 +158,7 @@ OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, descripti
 @post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")
 def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
-    blank = Rule(
-        rule_id=0,
-        name=data.name,
-        source_id=data.source_id,
-        campaign_id=data.campaign_id,
-        request=RequestTemplate(url=""),
-    )
-    rule = _changed(blank, data)
+    rule = _changed(_blank(data), data)
     with context.ledger.write() as tx:
         _check(context, tx, rule)
         view = _view(tx, _kept(tx, insert_rule(tx, rule, context.clock())))
@@ -207,17 +216,38 @@ def remove_rule(context: Context, number: Id) -> RuleView:
     return view
 
 
+def _blank(data: RuleCreation) -> Rule:
+    """What a new rule is before what is given for it is put in. Raises InvalidInputError."""
+    owner = {"source_id": data.source_id, "campaign_id": data.campaign_id}
+    if data.preset:
+        return replace(rule_of_preset(data.preset, data.fill), **owner)
+    faults = [
+        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.")
+        for name in ("name", "request")
+        if getattr(data, name) is UNSET
+    ]
+    if data.fill:
+        faults.append(
+            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
+        )
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    return Rule(rule_id=0, name="", request=RequestTemplate(url=""), **owner)
+
+
 def _changed(rule: Rule, data: RuleUpdate) -> Rule:
     changes: dict[str, object] = {}
     if data.request is not UNSET:
         request = data.request
-        changes["request"] = RequestTemplate(
+        given_request = RequestTemplate(
             method=request.method,
             url=request.url,
             headers=tuple(Header(header.name, header.value) for header in request.headers),
             body_kind=request.body_kind,
             body=request.body,
+            secrets=tuple(request.secrets),
         )
+        changes["request"] = unmasked_template(given_request, rule.request)
     if data.conditions is not UNSET:
         given = msgspec.structs.asdict(data.conditions)
         changes["conditions"] = Conditions(**given | {"statuses": tuple(data.conditions.statuses)})
@@ -232,9 +262,9 @@ def _check(context: ApiContext, tx: Connection, rule: Rule) -> None:
     """Raises InvalidInputError with all that is wrong."""
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(found.field, found.fault.code, found.fault.value)
-        for found in check_rule(rule, statuses, context.own_hosts)
+        Fault(found.field, found.fault.code, found.sentence) for found in check_rule(rule, statuses, context.guard)
     ]
+    faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
     if rule.source_id is not None and find_source(tx, rule.source_id) is None:
         faults.append(Fault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
     if rule.campaign_id is not None and find_campaign(tx, rule.campaign_id) is None:
@@ -252,7 +282,7 @@ def _kept(tx: Connection, number: int) -> KeptRule:
 
 def _view(tx: Connection, kept: KeptRule) -> RuleView:
     rule = kept.rule
-    request = rule.request
+    request = masked_request(rule.request)
     return RuleView(
         id=rule.rule_id,
         name=shown(rule.name),
@@ -265,13 +295,14 @@ def _view(tx: Connection, kept: KeptRule) -> RuleView:
             headers=[HeaderBody(name=shown(header.name), value=shown(header.value)) for header in request.headers],
             body_kind=request.body_kind,
             body=shown(request.body),
+            secrets=list(request.secrets),
         ),
         conditions=ConditionsBody(
             **msgspec.structs.asdict(rule.conditions) | {"statuses": list(rule.conditions.statuses)}
         ),
         success=SuccessBody(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
-        warnings=_warnings(request, _source_of(tx, rule)),
+        warnings=_warnings(rule.request, _source_of(tx, rule)),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import Request
-from clickloop.report.masking import masked_header, masked_text
+from clickloop.report.masking import masked_request, masked_text
 from clickloop.store.ledger.postbacks import (
     Attempt,
     Postback,
@@ -163,11 +163,12 @@ def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryV
             FindingView(condition=finding.condition, met=finding.met, detail=shown(finding.detail))
             for finding in postback.findings
         ],
-        attempts=[_attempt_view(attempt) for attempt in attempts],
+        attempts=[_attempt_view(attempt, _secrets_of(postback)) for attempt in attempts],
     )
 
 
 def _view(postback: Postback) -> PostbackView:
+    secrets = _secrets_of(postback)
     return PostbackView(
         postback_id=postback.postback_id,
         conversion_id=postback.conversion_id,
@@ -182,46 +183,50 @@ def _view(postback: Postback) -> PostbackView:
         state=State(postback.state),
         reason=postback.reason,
         reason_text=postback.reason.sentence if postback.reason else "",
-        request=_request_view(postback.request) if postback.request else None,
+        request=request_view(postback.request) if postback.request else None,
         receiver=postback.lane,
         attempts=postback.attempts,
         next_attempt_at=optional_moment_text(postback.next_attempt_at),
         created_at=moment_text(postback.created_at),
         finished_at=optional_moment_text(postback.finished_at),
         last_status_code=postback.last_status_code,
-        last_error=shown(postback.last_error or ""),
-        last_answer=_answer_text(postback.last_answer),
+        last_error=shown(masked_text(postback.last_error or "", secrets)),
+        last_answer=_answer_text(postback.last_answer, secrets),
         last_duration_ms=postback.last_duration_ms,
     )
 
 
-def _request_view(request: Request) -> SentRequestView:
+def request_view(request: Request) -> SentRequestView:
+    """A request for JSON, its secrets masked."""
+    masked = masked_request(request)
     return SentRequestView(
-        method=request.method,
-        url=masked_text(request.url),
-        headers=[
-            HeaderView(name=header.name, value=shown(masked_header(header.name, header.value)))
-            for header in request.headers
-        ],
-        body=shown(masked_text(request.body)),
+        method=masked.method,
+        url=masked.url,
+        headers=[HeaderView(name=header.name, value=shown(header.value)) for header in masked.headers],
+        body=shown(masked.body),
     )
 
 
-def _attempt_view(attempt: Attempt) -> AttemptView:
+def _attempt_view(attempt: Attempt, secrets: tuple[str, ...]) -> AttemptView:
     return AttemptView(
         number=attempt.number,
         started_at=moment_text(attempt.started_at),
         finished_at=optional_moment_text(attempt.finished_at),
         result=attempt.result,
         status_code=attempt.status_code,
-        answer=_answer_text(attempt.answer),
-        error=shown(attempt.error or ""),
+        answer=_answer_text(attempt.answer, secrets),
+        error=shown(masked_text(attempt.error or "", secrets)),
         duration_ms=attempt.duration_ms,
     )
 
 
-def _answer_text(answer: bytes | None) -> str:
-    return (answer or b"").decode("utf-8", "replace")
+def _secrets_of(postback: Postback) -> tuple[str, ...]:
+    """What a receiver may have got, and must not be shown even where it repeats it."""
+    return postback.request.secrets if postback.request else ()
+
+
+def _answer_text(answer: bytes | None, secrets: tuple[str, ...]) -> str:
+    return masked_text((answer or b"").decode("utf-8", "replace"), secrets)
 
 
 router = Router(f"/{NOUN}", route_handlers=[list_postbacks, read_postback], tags=["Postbacks"])

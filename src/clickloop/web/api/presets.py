@@ -17,6 +17,7 @@ from clickloop.preset.preset import (
     network_presets,
     source_presets,
 )
+from clickloop.preset.rule_preset import RulePreset, Secrecy, rule_presets
 from clickloop.web.api.paging import Cursor, KeyPath, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 
@@ -70,6 +71,43 @@ class NetworkPresetView(msgspec.Struct, kw_only=True):
     confidence: Trust
 
 
+class FillInView(msgspec.Struct, kw_only=True):
+    """A word to fill in."""
+
+    name: Annotated[str, Meta(examples=["bot_token"])]
+    description: str
+    example: str
+    pattern: Annotated[str, Meta(description="What the whole value must match (RE2).")]
+    secret: Annotated[Secrecy, Meta(description="What of it is never shown again.")]
+    default: Annotated[str | None, Meta(description="What stands there when it is left out; null: it must be given.")]
+
+
+class PresetHeaderView(msgspec.Struct, kw_only=True):
+    """A header line."""
+
+    name: str
+    value: str
+
+
+class RulePresetView(msgspec.Struct, kw_only=True):
+    """A postback rule to make: give its key as preset, and fill, to POST /postback-rules."""
+
+    key: Annotated[str, Meta(examples=["telegram"])]
+    name: str
+    fill: list[FillInView]
+    method: str
+    url: Annotated[str, Meta(description="With our macros, and <word> for what is filled in.")]
+    headers: list[PresetHeaderView]
+    body_kind: str
+    body: str
+    must_match: Annotated[str, Meta(description="What a 2xx answer must match to mean success; empty: nothing.")]
+    must_not_match: str
+    notes: str
+    source_url: Document
+    more_sources: list[str]
+    confidence: Trust
+
+
 @get("/traffic-sources", sync_to_thread=False, summary="List presets of traffic sources")
 def list_source_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -> Page[SourcePresetView]:
     """Presets in alphabetical order; with q, those that begin with its first word come first."""
@@ -102,6 +140,23 @@ def read_network_preset(key: KeyPath) -> NetworkPresetView:
     if preset is None:
         raise not_found("preset of that key")
     return _network_view(preset)
+
+
+@get("/postback-rules", sync_to_thread=False, summary="List presets of postback rules")
+def list_rule_presets(limit: Limit = 50, cursor: Cursor = "") -> Page[RulePresetView]:
+    """Messengers, and a webhook for your own systems."""
+    found = list(rule_presets().values())
+    start = _start([preset.key for preset in found], read_cursor("rule-presets", cursor))
+    return page_of(found[start : start + limit + 1], limit, "rule-presets", lambda preset: preset.key, _rule_view)
+
+
+@get("/postback-rules/{key:str}", sync_to_thread=False, summary="Read a preset of a postback rule")
+def read_rule_preset(key: KeyPath) -> RulePresetView:
+    """One preset."""
+    preset = rule_presets().get(key)
+    if preset is None:
+        raise not_found("preset of that key")
+    return _rule_view(preset)
 
 
 def _start(keys: list[str], after: str) -> int:
@@ -145,8 +200,44 @@ def _network_view(preset: NetworkPreset) -> NetworkPresetView:
     )
 
 
+def _rule_view(preset: RulePreset) -> RulePresetView:
+    return RulePresetView(
+        key=preset.key,
+        name=preset.name,
+        fill=[
+            FillInView(
+                name=fill.name,
+                description=fill.sentence,
+                example=fill.example,
+                pattern=fill.pattern,
+                secret=fill.secret,
+                default=fill.default,
+            )
+            for fill in preset.fill
+        ],
+        method=preset.method,
+        url=preset.url,
+        headers=[PresetHeaderView(name=header.name, value=header.value) for header in preset.headers],
+        body_kind=preset.body_kind,
+        body=preset.body,
+        must_match=preset.success.must_match,
+        must_not_match=preset.success.must_not_match,
+        notes=preset.notes,
+        source_url=preset.source_url,
+        more_sources=list(preset.more_sources),
+        confidence=preset.confidence,
+    )
+
+
 router = Router(
     "/presets",
-    route_handlers=[list_source_presets, read_source_preset, list_network_presets, read_network_preset],
+    route_handlers=[
+        list_source_presets,
+        read_source_preset,
+        list_network_presets,
+        read_network_preset,
+        list_rule_presets,
+        read_rule_preset,
+    ],
     tags=["Presets"],
 )

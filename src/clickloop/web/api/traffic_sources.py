@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import (
     CostModel,
     RowWish,
@@ -20,14 +20,15 @@ from clickloop.campaign.traffic_source import (
 )
 from clickloop.macro import check
 from clickloop.preset.preset import source_presets
+from clickloop.report.masking import MASK, masked_text
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
+from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 
 NOUN = "traffic-sources"
@@ -142,7 +143,7 @@ def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceVie
     )
     url = given_or(data.postback_url, preset.postback_url if preset else "")
     with context.ledger.write() as tx:
-        source = save_source(tx, source, url, context.clock(), context.own_hosts)
+        source = save_source(tx, source, url, context.clock(), context.guard)
         view = views(tx, [source])[0]
     context.on_setup_changed()
     return view
@@ -181,8 +182,8 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
             if data.parameters is UNSET
             else _rows(_wishes(data.parameters), before.parameters),
         )
-        url = None if data.postback_url is UNSET else data.postback_url
-        source = save_source(tx, source, url, context.clock(), context.own_hosts)
+        url = None if data.postback_url is UNSET else _unmasked(tx, number, data.postback_url)
+        source = save_source(tx, source, url, context.clock(), context.guard)
         view = views(tx, [source])[0]
     context.on_setup_changed()
     return view
@@ -235,13 +236,23 @@ def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
             )
             for row in source.parameters
         ],
-        postback_url=shown(url),
+        postback_url=shown(masked_text(url, rule.rule.request.secrets if rule else ())),
         postback_rule_id=rule.rule.rule_id if rule else None,
         warnings=_row_warnings(source) + _preset_warnings(source, url) + warnings_of("postback_url", findings),
         created_at=moment_text(source.created_at),
         updated_at=moment_text(source.updated_at),
         archived_at=optional_moment_text(source.archived_at),
     )
+
+
+def _unmasked(tx: Connection, number: int, url: str) -> str | None:
+    """The postback URL to save; None, which leaves it as it is, where it is given as it was shown. Raises InvalidInputError."""
+    rule = first_rules_of_sources(tx, [number]).get(number)
+    if rule is not None and url and url == masked_text(postback_url_of(rule), rule.rule.request.secrets):
+        return None
+    if MASK in url:
+        raise invalid("postback_url", FaultCode.MASKED, MASKED)
+    return url
 
 
 def _row_warnings(source: TrafficSource) -> list[Advice]:

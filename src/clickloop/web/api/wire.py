@@ -12,6 +12,11 @@ from clickloop.money import AmountFault, Money, amount_text, currency_of, read_a
 from clickloop.octets import readable
 from clickloop.web.api.problem import invalid
 
+MASKED = (
+    "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
+)
+"""What is wrong with a field in which a mask was sent back."""
+
 Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
 
 

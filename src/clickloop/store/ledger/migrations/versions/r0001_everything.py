@@ -36,6 +36,7 @@ def upgrade() -> None:
     _create_setup()
     _create_happenings()
     _create_postbacks()
+    _create_work()
     _insert_statuses()
 
 
@@ -291,12 +292,14 @@ def _create_happenings() -> None:
     op.create_index("ix_conversions_created_at", "conversions", ["created_at"], unique=False)
     op.create_table(
         "conversion_changes",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("conversion_id", sa.String(length=26), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("notice_id", sa.String(length=26), nullable=False),
         sa.Column("before", sa.LargeBinary(), nullable=True),
         sa.Column("after", sa.LargeBinary(), nullable=False),
+        sa.Column("rules_decided", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
             ["conversion_id"],
             ["conversions.conversion_id"],
@@ -305,7 +308,8 @@ def _create_happenings() -> None:
         sa.ForeignKeyConstraint(
             ["notice_id"], ["notices.notice_id"], name=op.f("fk_conversion_changes_notice_id_notices")
         ),
-        sa.PrimaryKeyConstraint("conversion_id", "version", name=op.f("pk_conversion_changes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversion_changes")),
+        sa.UniqueConstraint("conversion_id", "version", name=op.f("uq_conversion_changes_conversion_id_version")),
     )
 
 
@@ -317,6 +321,8 @@ def _create_postbacks() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("rule_id", sa.Integer(), nullable=False),
         sa.Column("resend", sa.Integer(), nullable=False),
+        sa.Column("original_id", sa.String(length=26), nullable=True),
+        sa.Column("bulk_job_id", sa.String(length=26), nullable=True),
         sa.Column("click_id", sa.String(length=26), nullable=False),
         sa.Column("campaign_id", sa.Integer(), nullable=False),
         sa.Column("source_id", sa.Integer(), nullable=False),
@@ -335,6 +341,7 @@ def _create_postbacks() -> None:
         sa.CheckConstraint(
             "(state = 'sending') = (lease_until IS NOT NULL)", name=op.f("ck_postbacks_sending_has_lease")
         ),
+        sa.CheckConstraint("(resend = 0) = (original_id IS NULL)", name=op.f("ck_postbacks_resend_has_original")),
         sa.CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name=op.f("ck_postbacks_skipped_has_reason")),
         sa.CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name=op.f("ck_postbacks_owed_has_request")),
         sa.CheckConstraint(
@@ -358,9 +365,17 @@ def _create_postbacks() -> None:
     )
     op.create_index("ix_postbacks_click_id", "postbacks", ["click_id"], unique=False)
     op.create_index(
+        "uq_postbacks_bulk_job",
+        "postbacks",
+        ["bulk_job_id", "original_id"],
+        unique=True,
+        sqlite_where=sa.text("bulk_job_id IS NOT NULL"),
+        postgresql_where=sa.text("bulk_job_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_postbacks_due",
         "postbacks",
-        ["next_attempt_at"],
+        ["lane", "next_attempt_at", "postback_id"],
         unique=False,
         sqlite_where=sa.text("state = 'waiting'"),
         postgresql_where=sa.text("state = 'waiting'"),
@@ -372,6 +387,20 @@ def _create_postbacks() -> None:
         unique=False,
         sqlite_where=sa.text("state = 'sending'"),
         postgresql_where=sa.text("state = 'sending'"),
+    )
+    op.create_table(
+        "lanes",
+        sa.Column("lane", sa.String(length=300), nullable=False),
+        sa.Column("connections", sa.Integer(), nullable=True),
+        sa.Column("per_minute", sa.Integer(), nullable=True),
+        sa.Column("opened_at", sa.BigInteger(), nullable=True),
+        sa.Column("probe_at", sa.BigInteger(), nullable=True),
+        sa.Column("probes", sa.Integer(), nullable=False),
+        sa.Column("why", sa.String(length=500), nullable=False),
+        sa.CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name=op.f("ck_lanes_paused_has_probe")),
+        sa.CheckConstraint("connections IS NULL OR connections >= 1", name=op.f("ck_lanes_connections_from_one")),
+        sa.CheckConstraint("per_minute IS NULL OR per_minute >= 1", name=op.f("ck_lanes_per_minute_from_one")),
+        sa.PrimaryKeyConstraint("lane", name=op.f("pk_lanes")),
     )
     op.create_table(
         "attempts",
@@ -397,3 +426,45 @@ def _create_postbacks() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fact_outbox")),
         sqlite_autoincrement=True,
     )
+
+
+def _create_work() -> None:
+    op.create_table(
+        "bulk_jobs",
+        sa.Column("bulk_job_id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("asked", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("last_id", sa.String(length=26), nullable=False),
+        sa.Column("done_id", sa.String(length=26), nullable=False),
+        sa.Column("matched", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("made", sa.Integer(), nullable=False),
+        sa.Column("left_out", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'finished') = (finished_at IS NOT NULL)", name=op.f("ck_bulk_jobs_finished_has_moment")
+        ),
+        sa.CheckConstraint("kind IN ('resend', 'rerun')", name=op.f("ck_bulk_jobs_kind_known")),
+        sa.CheckConstraint("state IN ('running', 'finished')", name=op.f("ck_bulk_jobs_state_known")),
+        sa.PrimaryKeyConstraint("bulk_job_id", name=op.f("pk_bulk_jobs")),
+    )
+    op.create_index(
+        "ix_bulk_jobs_running",
+        "bulk_jobs",
+        ["bulk_job_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
+    )
+    op.create_table(
+        "kept_answers",
+        sa.Column("key", sa.String(length=300), nullable=False),
+        sa.Column("question", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_kept_answers")),
+    )
+    op.create_index("ix_kept_answers_created_at", "kept_answers", ["created_at"], unique=False)

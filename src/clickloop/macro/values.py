@@ -1,0 +1,59 @@
+"""The values of macros: worked out when the first template asks for one, and encoded once for each place."""
+
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from clickloop.macro.place import Place
+
+
+class Values(dict[str, str]):
+    """Canonical name to text in the form of ``octets.text_of``. Ask with ``values[name]``: a name without a value is empty.
+
+    Made for one rendering or many; not for several threads at once.
+    """
+
+    __slots__ = ("_in_places", "_work_out")
+
+    def __init__(self, work_out: Callable[[str], str]) -> None:
+        super().__init__()
+        self._work_out = work_out
+        self._in_places: dict[Place, _InPlace] = {}
+
+    @classmethod
+    def of(cls, known: Mapping[str, str]) -> Self:
+        """Values that are known already; the same object when they are in this form."""
+        if isinstance(known, cls):
+            return known
+        return cls(lambda name: known.get(name) or "")
+
+    def __missing__(self, name: str) -> str:
+        value = self[name] = self._work_out(name)
+        return value
+
+    def put(self, name: str, value: str) -> None:
+        """Sets what differs from one rendering to the next."""
+        self[name] = value
+        for encoded in self._in_places.values():
+            encoded.pop(name, None)
+
+    def encoded(self, place: Place) -> "_InPlace":
+        """The values as they are written into a place."""
+        found = self._in_places.get(place)
+        if found is None:
+            found = self._in_places[place] = _InPlace(self, place.encode)
+        return found
+
+
+class _InPlace(dict[str, str]):
+    """Each value encoded, once it has been asked for."""
+
+    __slots__ = ("_encode", "_values")
+
+    def __init__(self, values: Values, encode: Callable[[str], str]) -> None:
+        super().__init__()
+        self._values = values
+        self._encode = encode
+
+    def __missing__(self, name: str) -> str:
+        encoded = self[name] = self._encode(self._values[name])
+        return encoded

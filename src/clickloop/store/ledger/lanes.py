@@ -1,0 +1,98 @@
+"""Lanes in the ledger: what users set for receivers, who is paused, and which lanes have work. ``tx`` is an open transaction."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, delete, func, insert, literal_column, select, update
+
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lanes import KeptLane, LaneTerms
+from clickloop.store.ledger.tables import lanes, postbacks
+
+IS_WAITING = postbacks.c.state == literal_column("'waiting'")
+"""With the state in the text, so that the planner sees that the index of what waits will do."""
+
+
+class WaitingLane(msgspec.Struct, frozen=True):
+    """A lane that something waits in, and when the first of it is due."""
+
+    lane: str
+    at: int
+
+
+def waiting_lanes(tx: Connection) -> list[WaitingLane]:
+    """The lanes that something waits in, by name. One search in the index for each lane, however much waits in it."""
+    return [WaitingLane(row.lane, row.at) for row in tx.execute(_WAITING_LANES)]
+
+
+def _from_lane_to_lane() -> Select[Any]:
+    first = select(func.min(postbacks.c.lane).label("lane")).where(IS_WAITING)
+    steps = first.cte("steps", recursive=True)
+    further = select(func.min(postbacks.c.lane)).where(IS_WAITING, postbacks.c.lane > steps.c.lane)
+    steps = steps.union_all(select(further.scalar_subquery()).where(steps.c.lane.is_not(None)))
+    due = select(func.min(postbacks.c.next_attempt_at)).where(IS_WAITING, postbacks.c.lane == steps.c.lane)
+    return select(steps.c.lane, due.scalar_subquery().label("at")).where(steps.c.lane.is_not(None))
+
+
+_WAITING_LANES = _from_lane_to_lane()
+
+
+def kept_lanes(tx: Connection) -> tuple[KeptLane, ...]:
+    """All lanes of which something is kept, by name."""
+    return tuple(_kept(row) for row in tx.execute(select(lanes).order_by(lanes.c.lane)))
+
+
+def find_lane(tx: Connection, lane: str) -> KeptLane | None:
+    """What is kept of a lane."""
+    row = tx.execute(select(lanes).where(lanes.c.lane == lane)).one_or_none()
+    return None if row is None else _kept(row)
+
+
+def waiting_counts(tx: Connection, names: Collection[str]) -> dict[str, int]:
+    """By lane, how much waits in it; without a key when nothing does. It reads as many entries of the index."""
+    rows = tx.execute(
+        select(postbacks.c.lane, func.count().label("waiting"))
+        .where(IS_WAITING, postbacks.c.lane.in_(names))
+        .group_by(postbacks.c.lane)
+    )
+    return {row.lane: row.waiting for row in rows}
+
+
+def set_lane_terms(tx: Connection, lane: str, terms: LaneTerms) -> None:
+    """Keeps what a user has set for a receiver; whether it is paused stays."""
+    values = {"connections": terms.connections, "per_minute": terms.per_minute}
+    _change(tx, lane, values)
+
+
+def keep_pause(tx: Connection, lane: str, pause: Pause | None) -> None:
+    """Keeps that a receiver is paused, or that it is not any more; what a user has set for it stays."""
+    values = {
+        "opened_at": pause.opened_at if pause else None,
+        "probe_at": pause.probe_at if pause else None,
+        "probes": pause.probes if pause else 0,
+        "why": pause.why if pause else "",
+    }
+    _change(tx, lane, values)
+
+
+def _change(tx: Connection, lane: str, values: Mapping[str, object]) -> None:
+    """Changes a lane's row, makes it when there is none, and deletes it when it says nothing that is not usual."""
+    if tx.execute(update(lanes).where(lanes.c.lane == lane).values(**values)).rowcount == 0:
+        tx.execute(insert(lanes).values({"lane": lane, "probes": 0, "why": ""} | dict(values)))
+    tx.execute(
+        delete(lanes).where(
+            lanes.c.lane == lane,
+            lanes.c.connections.is_(None),
+            lanes.c.per_minute.is_(None),
+            lanes.c.opened_at.is_(None),
+        )
+    )
+
+
+def _kept(row: Any) -> KeptLane:
+    terms = LaneTerms(connections=row.connections, per_minute=row.per_minute)
+    pause = None
+    if row.opened_at is not None:
+        pause = Pause(opened_at=row.opened_at, probe_at=row.probe_at, probes=row.probes, why=row.why)
+    return KeptLane(lane=row.lane, terms=terms, pause=pause)

@@ -1,0 +1,91 @@
+"""The query of a campaign link."""
+
+from urllib.parse import quote_from_bytes
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.query import KEPT_BYTES, KEPT_PAIRS, read_query
+from clickloop.octets import octets_of, text_of
+
+WANTED = {"external_id": "external_id", "cost": "cost", "zone": "v1", "a b": "v2", "ä": "v3"}
+
+
+def values(query: bytes) -> dict[str, str]:
+    return read_query(query, WANTED, "external_id")[0]
+
+
+@given(st.binary(max_size=3_000))
+def test_any_bytes_are_read_without_an_exception_and_only_what_is_wanted_is_kept(query: bytes) -> None:
+    assert values(query).keys() <= set(WANTED.values())
+
+
+@given(st.lists(st.sampled_from([b"zone=", b"external_id=", b"%", b"%z", b"+", b"&", b"=", b"a", b"%C3"]), max_size=60))
+def test_any_mixture_of_separators_is_read(parts: list[bytes]) -> None:
+    assert values(b"".join(parts)).keys() <= set(WANTED.values())
+
+
+@given(st.binary(max_size=300))
+def test_an_encoded_value_comes_back_byte_for_byte(value: bytes) -> None:
+    query = b"external_id=" + quote_from_bytes(value, safe="").encode() + b"&zone=1"
+    assert values(query) == {"external_id": text_of(value), "v1": "1"}
+
+
+@given(st.permutations(["external_id=a", "cost=b", "zone=c", "other=d"]))
+def test_the_order_of_parameters_never_matters(pairs: list[str]) -> None:
+    assert values("&".join(pairs).encode()) == {"external_id": "a", "cost": "b", "v1": "c"}
+
+
+def test_of_a_repeated_parameter_the_first_value_counts() -> None:
+    assert values(b"zone=first&zone=second&%7Aone=third") == {"v1": "first"}
+
+
+def test_an_empty_first_value_counts_too() -> None:
+    assert values(b"zone=&zone=second") == {"v1": ""}
+
+
+def test_a_plus_is_a_space_except_in_the_external_id() -> None:
+    assert values(b"zone=a+b&external_id=a+b%2Bc") == {"v1": "a b", "external_id": "a+b+c"}
+
+
+def test_a_name_may_be_encoded() -> None:
+    assert values(b"a+b=1&%C3%A4=2&%65xternal_id=3") == {"v2": "1", "v3": "2", "external_id": "3"}
+
+
+def test_an_escape_that_is_none_stays_as_it_is() -> None:
+    assert values(b"zone=100%&external_id=%zz%4") == {"v1": "100%", "external_id": "%zz%4"}
+
+
+def test_overlong_utf_8_is_kept_as_its_bytes() -> None:
+    assert octets_of(values(b"external_id=%C0%AF%ED%A0%80%00")["external_id"]) == b"\xc0\xaf\xed\xa0\x80\0"
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert values(b"external_id=YQ==&zone") == {"external_id": "YQ==", "v1": ""}
+
+
+def test_more_than_a_hundred_pairs_are_cut_and_told() -> None:
+    kept = b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=kept", b"cost=1"])
+    assert read_query(kept, WANTED, "external_id") == ({"v1": "kept"}, True)
+
+
+def test_exactly_a_hundred_pairs_are_whole() -> None:
+    assert read_query(b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=1"]), WANTED, "external_id") == (
+        {"v1": "1"},
+        False,
+    )
+
+
+def test_a_value_that_the_cut_goes_through_is_left_out() -> None:
+    query = b"zone=1&x=" + b"y" * (KEPT_BYTES - 20) + b"&external_id=abcdef"
+    assert read_query(query, WANTED, "external_id") == ({"v1": "1"}, True)
+
+
+def test_of_one_overlong_value_alone_the_beginning_is_kept() -> None:
+    kept, cut = read_query(b"external_id=" + b"y" * KEPT_BYTES, WANTED, "external_id")
+    assert cut
+    assert kept["external_id"] == "y" * (KEPT_BYTES - len("external_id="))
+
+
+def test_no_query_is_no_value() -> None:
+    assert read_query(b"", WANTED, "external_id") == ({}, False)

@@ -1,0 +1,60 @@
+"""The redirect and its cookie."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_answer
+
+CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
+
+
+def test_a_redirect_is_a_302_without_a_body_that_no_cache_keeps() -> None:
+    answer = redirect_answer("https://a.example/", b"set-cookie: x\r\n", True, date_line(0))
+    head, end, body = answer.partition(b"\r\n\r\n")
+    status, *headers = head.split(b"\r\n")
+    assert (status, end, body) == (b"HTTP/1.1 302 Found", b"\r\n\r\n", b"")
+    assert {b"location: https://a.example/", b"cache-control: no-store, max-age=0"} < set(headers)
+    assert {b"content-length: 0", b"set-cookie: x", b"date: Thu, 01 Jan 1970 00:00:00 GMT"} < set(headers)
+
+
+def test_the_last_answer_of_a_connection_says_so() -> None:
+    assert b"\r\nconnection: close\r\n" in redirect_answer("https://a.example/", b"", False, b"")
+
+
+def test_a_location_that_is_not_ascii_cannot_leave() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        redirect_answer("https://a.example/ä", b"", True, b"")
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_the_cookie_is_secure_exactly_over_https(secure: bool) -> None:
+    line = cookie_line(CLICK_ID, secure)
+    assert line.startswith(
+        f"set-cookie: clickloop={CLICK_ID}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax".encode()
+    )
+    assert line.endswith(b"; Secure\r\n") is secure
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        (b"clickloop=abc", "abc"),
+        (b"a=b; clickloop=abc; c=d", "abc"),
+        (b"a=b;clickloop=abc", "abc"),
+        (b"myclickloop=no; clickloop=abc", "abc"),
+        (b"myclickloop=no", ""),
+        (b"x=clickloop=no", ""),
+        (b"", ""),
+        (b"clickloop=", ""),
+        (b"clickloop=" + b"a" * 100, "a" * 64),
+        (b"clickloop=\xff", "\N{REPLACEMENT CHARACTER}"),
+    ],
+)
+def test_the_click_id_is_found_among_other_cookies(header: bytes, value: str) -> None:
+    assert cookie_value(header) == value
+
+
+@given(st.lists(st.sampled_from([b"clickloop=", b"x", b"; ", b"=", b"\xff", b" "]), max_size=20).map(b"".join))
+def test_any_cookie_header_is_read(header: bytes) -> None:
+    assert len(cookie_value(header)) <= 64

@@ -1,0 +1,118 @@
+"""From a campaign's key to an offer."""
+
+import math
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.click.routing import Route, Routes
+from clickloop.macro import Place
+
+OFFERS = tuple(
+    CatalogOffer(number, f"Offer {number}", f"https://o{number}.example/", 1, "Network") for number in range(1, 6)
+)
+ALMOST_ONE = math.nextafter(1, 0)
+
+
+def route(*shares: tuple[int, int], offers: tuple[CatalogOffer, ...] = OFFERS, **given: Any) -> Route:
+    """The route of a campaign with these (offer, weight)."""
+    usual: dict[str, Any] = {"active": True, "domain": "", "fallback_url": "", "cost_micros": None, "cost_currency": ""}
+    rows = (CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "Zone"))
+    weighted = tuple(CatalogShare(offer_id, weight) for offer_id, weight in shares)
+    told = usual | {key: value for key, value in given.items() if key not in {"instance_fallback", "own_hosts"}}
+    campaign = CatalogCampaign(
+        id=7, key="aB3xY9", name="C", source_id=3, source_name="S", rows=rows, shares=weighted, **told
+    )
+    catalog = Catalog((campaign,), offers, given.get("own_hosts", ("go.example",)))
+    found = Routes(catalog, given.get("instance_fallback", "")).find(b"aB3xY9")
+    assert found is not None
+    return found
+
+
+def offer_of(found: Route, chance: float) -> int | None:
+    target = found.choose(chance)
+    return None if target is None else target.offer_id
+
+
+def test_visitors_are_split_by_weight() -> None:
+    found, chance, visitors = route((1, 70), (2, 20), (3, 10)), random.Random(4711), 20_000
+    counted = Counter(offer_of(found, chance.random()) for _ in range(visitors))
+    for offer_id, share in ((1, 0.7), (2, 0.2), (3, 0.1)):
+        four_deviations = 4 * math.sqrt(visitors * share * (1 - share))
+        assert abs(counted[offer_id] - visitors * share) < four_deviations
+
+
+@given(st.lists(st.integers(min_value=0, max_value=10**9), min_size=1, max_size=5), st.floats(0, ALMOST_ONE))
+def test_every_draw_finds_an_offer_that_has_a_weight(weights: list[int], chance: float) -> None:
+    found = route(*enumerate(weights, 1))
+    with_weight = {number for number, weight in enumerate(weights, 1) if weight}
+    assert (offer_of(found, chance) in with_weight) if with_weight else (offer_of(found, chance) is None)
+
+
+def test_the_ends_of_the_draw_are_the_first_and_the_last_offer() -> None:
+    found = route((1, 1), (2, 1))
+    assert [offer_of(found, chance) for chance in (0.0, 0.499, 0.5, ALMOST_ONE)] == [1, 1, 2, 2]
+
+
+def test_an_offer_that_is_gone_or_has_no_weight_gets_nobody() -> None:
+    assert {offer_of(route((1, 0), (99, 100), (2, 1)), chance) for chance in (0.0, 0.5, ALMOST_ONE)} == {2}
+
+
+@pytest.mark.parametrize(
+    "url", ["https://go.example/c/aB3xY9", "http://GO.example/c/other?x={clickid}", "//go.example/c/aB3xY9"]
+)
+def test_an_offer_that_is_our_own_link_gets_nobody(url: str) -> None:
+    ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
+    found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/")
+    assert found.choose(0.5) is found.fallback
+
+
+def test_our_host_is_no_loop_where_it_is_no_campaign_link() -> None:
+    page = CatalogOffer(1, "Our page", "https://go.example/landing", 1, "Network")
+    assert offer_of(route((1, 1), offers=(page,)), 0.5) == 1
+
+
+def test_a_paused_campaign_goes_to_its_fallback_else_to_that_of_the_instance() -> None:
+    def place(**given: Any) -> str:
+        target = route((1, 1), active=False, **given).choose(0.5)
+        return target.template.render({}, Place.URL, 0) if target else ""
+
+    assert (
+        place(fallback_url="https://own.example/", instance_fallback="https://all.example/") == "https://own.example/"
+    )
+    assert place(instance_fallback="https://all.example/") == "https://all.example/"
+    assert place() == ""
+
+
+def test_a_url_that_is_not_ascii_is_sent_percent_encoded() -> None:
+    odd = CatalogOffer(1, "Odd", "https://o.example/ä b?x={externalid}&y=%20\r\n", 1, "Network")
+    target = route((1, 1), offers=(odd,)).choose(0.5)
+    assert target is not None
+    url = target.template.render({"externalid": "ü&"}, Place.URL, 0)
+    assert url == "https://o.example/%C3%A4%20b?x=%C3%BC%26&y=%20%0D%0A"
+
+
+def test_names_of_the_set_up_and_of_rows_are_macros() -> None:
+    url = (
+        "https://o.example/?c={campaign.name}&k={campaign.key}&s={trafficsource.id}&o={offer.name}&z={zone}&n={unknown}"
+    )
+    target = route((1, 1), offers=(CatalogOffer(1, "An offer", url, 1, "Network"),)).choose(0.5)
+    assert target is not None
+    rendered = target.template.render({"token1": "4711"}, Place.URL, 0)
+    assert rendered == "https://o.example/?c=C&k=aB3xY9&s=3&o=An%20offer&z=4711&n={unknown}"
+
+
+def test_an_unknown_key_has_no_route() -> None:
+    routes = Routes(Catalog(), "https://fallback.example/")
+    assert [routes.find(key) for key in (b"", b"aB3xY9", b"\xff", b"x" * 10_000)] == [None] * 4
+
+
+def test_keys_are_case_sensitive() -> None:
+    campaign = route((1, 1)).campaign
+    routes = Routes(Catalog((campaign,), OFFERS), "")
+    assert (routes.find(b"ab3xy9"), len(routes)) == (None, 1)

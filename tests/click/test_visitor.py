@@ -1,0 +1,138 @@
+"""Who stands behind a User-Agent, an address and a language header."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickloop.click.click import Click
+from clickloop.click.visitor import Device, Visitors, click_json
+
+ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
+BROWSERS = {
+    f"{ANDROID} Mobile Safari/537.36": ("mobile", "Android", "Chrome Mobile"),
+    "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36": (
+        "tablet",
+        "Android",
+        "Chrome",
+    ),
+    "Mozilla/5.0 (iPad; CPU OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Mobile/15E148 Safari/604.1": (
+        "tablet",
+        "iOS",
+        "Mobile Safari",
+    ),
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/124.0.0.0 Safari/537.36 Edg/124.0.0.0": (
+        "desktop",
+        "Windows",
+        "Edge",
+    ),
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Version/17.4 Safari/605.1.15": (
+        "desktop",
+        "Mac OS X",
+        "Safari",
+    ),
+    "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0": ("desktop", "Linux", "Firefox"),
+    "Mozilla/5.0 (SMART-TV; LINUX; Tizen 6.0) AppleWebKit/537.36 Version/6.0 TV Safari/537.36": (
+        "tv",
+        "Tizen",
+        "Samsung Internet",
+    ),
+}
+
+
+class OneCountry:
+    """A base in which every address is in one country; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def country(self, ip: str) -> str:
+        self.asked += 1
+        return "DE"
+
+
+@pytest.fixture(scope="module")
+def visitors() -> Visitors:
+    return Visitors(OneCountry())
+
+
+VISITORS = Visitors(OneCountry())
+
+
+def fields(piece: bytes) -> dict[str, Any]:
+    """A piece of a click's JSON as what it says."""
+    told: dict[str, Any] = msgspec.json.decode(b"{" + piece[1:] + b"}")
+    return told
+
+
+@pytest.mark.parametrize(("useragent", "expected"), BROWSERS.items())
+def test_browsers_in_use_are_recognised(visitors: Visitors, useragent: str, expected: tuple[str, str, str]) -> None:
+    device = visitors.known(useragent.encode()).device
+    assert (device.kind, device.os) == expected[:2]
+    assert device.browser.startswith(expected[2]) or expected[0] == "tv"
+
+
+@pytest.mark.parametrize(
+    "bot",
+    ["Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "AhrefsBot/7.0", "my-crawler 1"],
+)
+def test_bots_are_bots(visitors: Visitors, bot: str) -> None:
+    assert visitors.known(bot.encode()).device.kind == "bot"
+
+
+def test_no_user_agent_tells_nothing(visitors: Visitors) -> None:
+    known = visitors.known(b"")
+    assert (known.device, known.json) == (Device(), b"")
+
+
+@given(st.one_of(st.binary(max_size=2_000), st.text(max_size=500).map(lambda text: text.encode("utf-8", "replace"))))
+@settings(max_examples=50)
+def test_any_user_agent_becomes_fields_of_a_click(useragent: bytes) -> None:
+    told = fields(VISITORS.known(useragent).json)
+    click = msgspec.convert({"click_id": "", "at": 0, "campaign_id": 0, "source_id": 0} | told, Click)
+    assert len(click.useragent) <= 1_000
+    assert "\0" not in click.useragent
+
+
+def test_a_long_user_agent_is_cut_before_it_is_read(visitors: Visitors) -> None:
+    known = visitors.known(b"x" * 2_000 + b" facebookexternalhit")
+    assert (len(fields(known.json)["useragent"]), known.device.preview_bot) == (1_000, False)
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        (b"pt-BR,pt;q=0.9,en;q=0.8", "pt-br"),
+        (b"en", "en"),
+        (b" de-DE ; q=1 , en", "de-de"),
+        (b"*", None),
+        (b"", None),
+        (b"<script>", None),
+        (b"\xff\xfe", None),
+        (b"x" * 36, None),
+    ],
+)
+def test_the_first_language_is_taken_if_it_is_one(visitors: Visitors, header: bytes, language: str | None) -> None:
+    assert fields(visitors.language(header)) == ({"language": language} if language else {})
+
+
+def test_a_place_is_address_and_country_and_is_looked_up_once() -> None:
+    base = OneCountry()
+    visitors = Visitors(base)
+    assert fields(visitors.place("81.2.69.142")) == {"ip": "81.2.69.142", "country": "DE"}
+    visitors.place("81.2.69.142")
+    assert base.asked == 1
+
+
+def test_the_cache_of_addresses_is_bounded() -> None:
+    base = OneCountry()
+    visitors = Visitors(base)
+    for number in range(20_001):
+        visitors.place(str(number))
+    assert len(visitors._places) <= 20_000
+
+
+def test_empty_texts_are_left_out_of_a_clicks_json() -> None:
+    assert (click_json(os="", browser=""), click_json(os="", model='a"b', at=0)) == (b"", b',"model":"a\\"b","at":0')
