@@ -46,8 +46,8 @@ $(VENV)/bin/pip:
 
 $(VENV)/serve.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing Clickloop into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e . && touch $@
+	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e . && touch $@
 
 $(VENV)/dev.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing Clickloop and its tools into $(VENV) …"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]' && touch $@ $(VENV)/serve.ready
+	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e '.[dev]' && touch $@ $(VENV)/serve.ready

@@ -19,7 +19,7 @@ from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.tables import postbacks
-from clickloop.tracking.deciding import Surroundings, decide_rule, owe_postbacks, read_surroundings
+from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_rule, owe_postbacks, read_surroundings
 
 RULES = 20
 CHANGES = 2_000
@@ -78,8 +78,9 @@ def _best_us(work: Callable[[], None]) -> float:
 def _decide_all(changes: list[Change], around: Surroundings, earlier: Earlier, ids: RecordIds) -> None:
     now_ms = wall_clock()
     for change in changes:
+        texts = ChangeTexts(change, around)
         for live in around.rules_of(change):
-            decide_rule(change, live.rule, earlier, around, now_ms, ids())
+            decide_rule(change, live.rule, earlier, around, now_ms, ids(), texts=texts)
 
 
 def _owe_all(ledger: Ledger, changes: list[Change], ids: RecordIds) -> None:

@@ -173,12 +173,9 @@ def trace(
     """Tell the whole story of a click: redirect, notices, conversions, postbacks and attempts in one time line."""
     from urllib.parse import quote
 
-    import msgspec
-
-    from clickloop.report.trace import Told, trace_text
-
-    answer = _ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace")
-    typer.echo(answer.body.decode() if as_json else trace_text(msgspec.json.decode(answer.body, type=Told)))
+    told_as = "json" if as_json else "text"
+    answer = _ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={told_as}")
+    typer.echo(answer.body.decode().rstrip("\n"))
 
 
 def _ask(data: Path, method: str, path: str, body: bytes | None = None) -> "Answer":

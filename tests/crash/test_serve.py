@@ -144,16 +144,24 @@ def kill_again_and_again(tracker: Tracker, chance: random.Random) -> int:
         time.sleep(chance.uniform(0.2, 1.8))
         process = tracker.process
         assert process is not None
-        kill(tracker.pids()[name])
+        running_now = tracker.pids()
+        assert name in running_now, f"{name} ended by itself\n{tracker.log_text()}"
+        kill(running_now[name])
         killed += 1
         if name == "supervisor":
             process.wait(10)
             tracker.start(wait=False)
+        else:
+            eventually(partial(_is_gone, tracker, name, running_now[name]))
     return killed
 
 
 def _runs(tracker: Tracker, name: str) -> bool:
     return name in tracker.pids()
+
+
+def _is_gone(tracker: Tracker, name: str, pid: int) -> bool:
+    return tracker.pids().get(name) != pid
 
 
 @pytest.mark.parametrize("seed", [random.randrange(10_000)])

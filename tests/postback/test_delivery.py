@@ -6,12 +6,14 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Limits, Send
+from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
@@ -40,7 +42,12 @@ class Desk:
             self.rule_id = insert_rule(tx, rule, wall_clock())
 
     def owe(
-        self, count: int = 1, url: str = "https://source.example/", version: int | None = None, at: int = 0
+        self,
+        count: int = 1,
+        url: str = "https://source.example/",
+        version: int | None = None,
+        at: int = 0,
+        lane: str = "source.example:443",
     ) -> None:
         """Owes ``count`` postbacks of as many conversions; with ``version`` one more change of the same conversion."""
         now_ms = at or wall_clock()
@@ -55,7 +62,7 @@ class Desk:
                 source_id=3,
                 trigger="new",
                 decision=Owed(Request(url=f"{url}?{number}"), now_ms, ()),
-                lane="source.example:443",
+                lane=lane,
             )
             for number in range(count)
         ]
@@ -184,7 +191,8 @@ def test_no_more_requests_are_under_way_than_there_are_connections(desk: Desk) -
         under_way -= 1
         return Outcome(status_code=200)
 
-    desk.owe(40)
+    for number in range(8):
+        desk.owe(5, lane=f"receiver{number}.example:443")
 
     async def script(delivery: Delivery) -> None:
         await desk.all_final()
@@ -230,7 +238,7 @@ def test_stopping_finishes_what_is_under_way_and_gives_back_the_rest(desk: Desk)
         await asyncio.sleep(0.05)
         let_go.set()
 
-    deliver(desk, script, send)
+    deliver(desk, script, send, msgspec.structs.replace(QUICK, connections=8))
 
     assert desk.states() == ["delivered"] * 4 + ["waiting"] * 8
     assert {row.attempts for row in desk.rows() if row.state == "waiting"} == {0}
@@ -310,13 +318,13 @@ class Failing(LedgerPostbacks):
             self._left[name] -= 1
             raise OSError("the ledger is away")
 
-    def claim(self, now_ms: int, limit: int, lease_ms: int) -> Claimed:
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
         self._fail("claim")
-        return super().claim(now_ms, limit, lease_ms)
+        return super().claim(now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> None:
+    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
         self._fail("record")
-        super().record(ended)
+        return super().record(ended)
 
     def rescue(self, now_ms: int, everything: bool = False) -> int:
         self._fail("rescue")

@@ -90,6 +90,14 @@ def test_a_request_that_cannot_be_sent_fails_at_once_with_its_reason() -> None:
         (Success(must_contain="OK"), b"ERROR", False),
         (Success(must_not_contain='"ok":false'), b'{"ok":false}', False),
         (Success(must_not_contain='"ok":false'), b'{"ok":true}', True),
+        (Success(must_match=r'"ok"\s*:\s*true'), b'{"ok" : true}', True),
+        (Success(must_match=r'"ok"\s*:\s*true'), b'{"ok":false}', False),
+        (Success(must_match=r"\A\s*ok\s*\z"), b"ok\n", True),
+        (Success(must_match=r"\A\s*ok\s*\z"), b"not ok", False),
+        (Success(must_not_match="(?i)error"), b"ERROR: no such click", False),
+        (Success(must_not_match="(?i)error"), b"\xff\xfe", True),
+        (Success(must_match="é"), "é".encode(), True),
+        (Success(must_match="(not readable"), b"OK", False),
     ],
 )
 def test_a_text_in_the_answer_may_decide_over_a_200(success: Success, answer: bytes, delivered: bool) -> None:

@@ -1,8 +1,10 @@
 """What is masked in what is shown, and what is not."""
 
+import msgspec
 import pytest
 
-from clickloop.report.masking import masked_header, masked_text
+from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
+from clickloop.report.masking import masked_header, masked_request, masked_text, masks_in, unmasked_template
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,38 @@ def test_a_header_is_masked_by_its_name() -> None:
     assert masked_header("X-Api-Key", "x") == "•••"
     assert masked_header("Cookie", "x") == "•••"
     assert masked_header("Content-Type", "application/json") == "application/json"
+
+
+TEMPLATE = RequestTemplate(
+    method=Method.POST,
+    url="https://api.example/bot/s3cret:key/send?to={externalid}&token={v1}",
+    headers=(Header("Authorization", "Bearer abc"), Header("X-Note", "by s3cret:key")),
+    body_kind=BodyKind.JSON,
+    body='{"auth": "s3cret:key", "token": "{v2}"}',
+    secrets=("s3cret:key",),
+)
+
+
+def test_what_a_rule_marks_as_secret_is_masked_in_every_part_and_every_encoding() -> None:
+    request = msgspec.structs.replace(TEMPLATE, url="https://api.example/s3cret%3Akey/s3cret:key")
+    shown = masked_request(request)
+    assert shown.url == "https://api.example/•••/•••"
+    assert shown.headers == (Header("Authorization", "•••"), Header("X-Note", "by •••"))
+    assert shown.secrets == ("•••",)
+    assert masked_text('{"said": "a\\"b"}', ('a"b',)) == '{"said": "•••"}'
+
+
+def test_a_macro_is_no_secret_whatever_its_parameter_is_called() -> None:
+    shown = masked_request(TEMPLATE)
+    assert shown.url == "https://api.example/bot/•••/send?to={externalid}&token={v1}"
+    assert shown.body == '{"auth": "•••", "token": "{v2}"}'
+
+
+def test_what_is_saved_as_it_was_shown_stays_as_it_was() -> None:
+    assert unmasked_template(masked_request(TEMPLATE), TEMPLATE) == TEMPLATE
+    assert masks_in(TEMPLATE) == ()
+
+
+def test_a_part_that_was_changed_around_a_mask_is_found() -> None:
+    given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/•••", secrets=("•••", "•••"))
+    assert masks_in(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")

@@ -265,9 +265,10 @@ def test_a_rule_keeps_every_part(instance: "Instance") -> None:
         "request": {
             "method": "POST",
             "url": "https://receiver.example/{clickid}",
-            "headers": [{"name": "X-Api-Key", "value": "k"}],
+            "headers": [{"name": "X-Kind", "value": "k"}],
             "body_kind": "json",
             "body": '{"payout": {payout}}',
+            "secrets": [],
         },
         "conditions": {
             "statuses": ["sale"],
@@ -278,7 +279,7 @@ def test_a_rule_keeps_every_part(instance: "Instance") -> None:
             "delay_seconds": 60,
             "payout_percent": 80,
         },
-        "success": {"must_contain": "OK", "must_not_contain": "ERROR"},
+        "success": {"must_contain": "OK", "must_not_contain": "ERROR", "must_match": "^O", "must_not_match": "^E"},
         "waits_seconds": [5, 60],
     }
     rule = instance.made("postback-rules", body)

@@ -76,12 +76,14 @@ class Place(enum.Enum):
     HEADER = ("header", without_line_breaks, without_line_breaks)
     TEXT = ("text", _without_nul, without_line_breaks)
 
+    key: str
     encode: Callable[[str], str]
     encode_raw: Callable[[str], str]
     looks_around: bool
     """Whether the text around a value matters too: quotes in JSON, line breaks in a header."""
 
     def __init__(self, key: str, encode: Callable[[str], str], encode_raw: Callable[[str], str]) -> None:
+        self.key = key
         self.encode = encode
         self.encode_raw = encode_raw
         self.looks_around = key in ("json", "header")

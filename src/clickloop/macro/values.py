@@ -17,7 +17,7 @@ class Values(dict[str, str]):
     def __init__(self, work_out: Callable[[str], str]) -> None:
         super().__init__()
         self._work_out = work_out
-        self._in_places: dict[Place, _InPlace] = {}
+        self._in_places: dict[str, _InPlace] = {}  # by the place's key, which hashes faster than the place
 
     @classmethod
     def of(cls, known: Mapping[str, str]) -> Self:
@@ -38,9 +38,9 @@ class Values(dict[str, str]):
 
     def encoded(self, place: Place) -> "_InPlace":
         """The values as they are written into a place."""
-        found = self._in_places.get(place)
+        found = self._in_places.get(place.key)
         if found is None:
-            found = self._in_places[place] = _InPlace(self, place.encode)
+            found = self._in_places[place.key] = _InPlace(self, place.encode)
         return found
 
 
@@ -55,5 +55,7 @@ class _InPlace(dict[str, str]):
         self._encode = encode
 
     def __missing__(self, name: str) -> str:
-        encoded = self[name] = self._encode(self._values[name])
+        value = self._values[name]
+        # Letters and digits are the same everywhere, and most values are made of nothing else.
+        encoded = self[name] = value if value.isalnum() and value.isascii() else self._encode(value)
         return encoded

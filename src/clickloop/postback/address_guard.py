@@ -188,7 +188,7 @@ def _refused_name(host: str, port: int, policy: Policy) -> RefusedAddress | None
         if isinstance(refused, Allowed) or refused.reason is Refusal.SERVICE_PORT:
             return None  # the port is told of as such
         return RefusedAddress(refused.reason, host, refused.source)
-    if not policy.allowed_networks and ("." not in host or host.endswith(LOCAL_ENDINGS)):
+    if not policy.allowed_networks and host.endswith(LOCAL_ENDINGS):
         return RefusedAddress(Refusal.LOCAL_NAME, host)
     return None
 

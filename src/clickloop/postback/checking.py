@@ -164,7 +164,8 @@ def _check_url(url: str, guard: AddressGuard) -> list[FaultFound]:
     judgement = guard.judge_target(target)
     if isinstance(judgement, RefusedAddress):
         fault = _REFUSAL_FAULTS.get(judgement.reason, RuleFault.URL_ADDRESS_REFUSED)
-        return [FaultFound("request.url", fault, judgement.sentence)]
+        detail = target.authority if fault is RuleFault.URL_OWN_HOST else judgement.sentence
+        return [FaultFound("request.url", fault, detail)]
     return []
 
 

@@ -307,6 +307,8 @@ class Delivery:
                 for rule_id in await self._call(self._store.record, ended):
                     log("postback rule paused", rule=rule_id, why=PauseRule().sentence)
                 self._held -= len(ended)
+                if any(one.again_at is not None for one in ended):
+                    self._due.set()  # the next moment that the claim loop knows of is from before these
                 ended = []
             if unsent:
                 await self._call(self._store.release, unsent, self._clock())

@@ -107,7 +107,7 @@ def guarded_sockets(guard: AddressGuard, open_socket: SocketFactory) -> SocketFa
         judgement = guard.judge(host, port)
         if isinstance(judgement, RefusedAddress):
             raise AddressRefusedError(judgement.sentence)
-        if port in everywhere and _is_of_this_machine(family, host):
+        if port in everywhere and is_of_this_machine(family, host):
             raise AddressRefusedError(RefusedAddress(Refusal.OWN, f"{host} port {port}").sentence)
         return open_socket(info)
 
@@ -134,7 +134,7 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[Resolve
     ]
 
 
-def _is_of_this_machine(family: int, host: str) -> bool:
+def is_of_this_machine(family: int, host: str) -> bool:
     """Whether an address is one of this machine's: only to those can a socket be bound."""
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:

@@ -4,7 +4,8 @@ Each condition gives a finding. All are looked at, so that a dry run shows them 
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -118,7 +119,7 @@ def owe(
         _external_id_replaced(change, uses_external_id),
         _address_allowed(earlier),
     ]
-    reason = next((finding.condition for finding in findings if not finding.met), None)
+    reason = _first_not_met(findings)
     sampled, counted = _sampled(rule, earlier, counting=reason is None)
     findings.append(sampled)
     if reason is None and not sampled.met:
@@ -129,11 +130,32 @@ def owe(
     return Owed(resolve(), not_before, tuple(findings), counted)
 
 
-_MET = {reason: Finding(reason, True) for reason in SkipReason}
+def _first_not_met(findings: Sequence[Finding]) -> SkipReason | None:
+    for finding in findings:
+        if not finding.met:
+            return finding.condition
+    return None
+
+
+_is_unreplaced = lru_cache(256)(unreplaced_macro)
+"""All rules ask the same of a change's external id."""
+
+# What most findings are, made once: a change is decided in microseconds.
+_ON = Finding(SkipReason.RULE_OFF, True)
 _OFF = Finding(SkipReason.DISABLED_BY_NOTICE, False, "disable_postback=1")
-_NOT_OFF = _MET[SkipReason.DISABLED_BY_NOTICE]
+_NOT_OFF = Finding(SkipReason.DISABLED_BY_NOTICE, True)
 _LIKELY = Finding(SkipReason.PROBABILISTIC, False)
-_CERTAIN = _MET[SkipReason.PROBABILISTIC]
+_CERTAIN = Finding(SkipReason.PROBABILISTIC, True)
+_SELECTED = Finding(SkipReason.STATUS_NOT_SELECTED, True)
+_TRIGGERED = Finding(SkipReason.DUPLICATE, True)
+_UNIQUE = Finding(SkipReason.NOT_UNIQUE, True)
+_LATER = Finding(SkipReason.NOT_UNIQUE, False)
+_NO_MINIMUM = Finding(SkipReason.BELOW_MINIMUM, True)
+_THERE = Finding(SkipReason.NO_EXTERNAL_ID, True)
+_MISSING = Finding(SkipReason.NO_EXTERNAL_ID, False)
+_REPLACED = Finding(SkipReason.UNREPLACED_EXTERNAL_ID, True)
+_ALLOWED = Finding(SkipReason.ADDRESS_REFUSED, True)
+_SAMPLED = Finding(SkipReason.NOT_SAMPLED, True)
 
 
 def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
@@ -141,13 +163,13 @@ def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
         return Finding(SkipReason.RULE_OFF, False, "the rule is off")
     if earlier.source_rules_off and rule.source_id is not None:
         return Finding(SkipReason.RULE_OFF, False, "the campaign has switched its source's rules off")
-    return _MET[SkipReason.RULE_OFF]
+    return _ON
 
 
 def _address_allowed(earlier: Earlier) -> Finding:
     if earlier.refused_address:
         return Finding(SkipReason.ADDRESS_REFUSED, False, earlier.refused_address)
-    return _MET[SkipReason.ADDRESS_REFUSED]
+    return _ALLOWED
 
 
 def _status_selected(change: Change, rule: Rule) -> Finding:
@@ -155,10 +177,10 @@ def _status_selected(change: Change, rule: Rule) -> Finding:
     selected = rule.conditions.statuses
     if selected:
         if status.key in selected:
-            return _MET[SkipReason.STATUS_NOT_SELECTED]
+            return _SELECTED
         return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} is not among {', '.join(selected)}")
     if status.counts_as is not CountsAs.REJECTED:
-        return _MET[SkipReason.STATUS_NOT_SELECTED]
+        return _SELECTED
     return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} counts as rejected")
 
 
@@ -169,7 +191,7 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     """
     kind = change.kind
     if kind is ChangeKind.NEW or (kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS):
-        return _MET[SkipReason.DUPLICATE]
+        return _TRIGGERED
     if earlier.owed:
         return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and already owed for this conversion")
     may_fit_now = earlier.skipped & _MAY_FIT_LATER and earlier.skipped <= _MAY_FIT_LATER | {SkipReason.DUPLICATE}
@@ -180,37 +202,42 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
 
 def _unique(change: Change, rule: Rule) -> Finding:
     if rule.conditions.only_first and not change.after.first_of_click:
-        return Finding(SkipReason.NOT_UNIQUE, False)
-    return _MET[SkipReason.NOT_UNIQUE]
+        return _LATER
+    return _UNIQUE
 
 
 def _minimum(change: Change, rule: Rule) -> Finding:
     minimum = rule.conditions.minimum_payout_micros
     if minimum is None:
-        return _MET[SkipReason.BELOW_MINIMUM]
+        return _NO_MINIMUM
     payout = change.after.payout.micros
+    return _compared(payout, minimum)
+
+
+@lru_cache(256)
+def _compared(payout: int, minimum: int) -> Finding:
     detail = f"{amount_text(payout)} of at least {amount_text(minimum)}"
     return Finding(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
 
 
 def _external_id_there(change: Change, used: bool) -> Finding:
     if used and not change.after.click.external_id:
-        return Finding(SkipReason.NO_EXTERNAL_ID, False)
-    return _MET[SkipReason.NO_EXTERNAL_ID]
+        return _MISSING
+    return _THERE
 
 
 def _external_id_replaced(change: Change, used: bool) -> Finding:
     external_id = change.after.click.external_id
-    if used and external_id and unreplaced_macro(external_id):
+    if used and external_id and _is_unreplaced(external_id):
         return Finding(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
-    return _MET[SkipReason.UNREPLACED_EXTERNAL_ID]
+    return _REPLACED
 
 
 def _sampled(rule: Rule, earlier: Earlier, counting: bool) -> tuple[Finding, bool]:
     """Whether the conversion is in the rule's share, and whether it was counted for it now. One already in it stays in it."""
     every = rule.conditions.every_nth
     if every <= 1 or earlier.owed:
-        return _MET[SkipReason.NOT_SAMPLED], False
+        return _SAMPLED, False
     if SkipReason.NOT_SAMPLED in earlier.skipped:
         return Finding(SkipReason.NOT_SAMPLED, False, "it was left out when it was new"), False
     place = earlier.counted % every + 1

@@ -57,6 +57,8 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     body: str = ""
     secrets: tuple[str, ...] = ()
     """Texts in it that are never shown; they are no part of what is sent."""
+    earlier_attempts: int = 0
+    """How many attempts were made before it was asked for again: the attempt header counts on from there."""
 
     def body_octets(self) -> bytes:
         """The body's bytes."""

@@ -89,6 +89,7 @@ class Sender:
 
     async def send(self, request: Request, attempt: int) -> Outcome:
         """One attempt, number ``attempt`` from 1. Answers what became of it; raises nothing but cancellation."""
+        attempt += request.earlier_attempts
         seen = _Seen()
         hop = first_hop(request)
         if isinstance(hop, str):

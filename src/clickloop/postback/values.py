@@ -33,13 +33,10 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     """Canonical names of all macros in it."""
     target: Target | TargetFault
     """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
+    lane: str = ""
+    """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
     steady_url: Template | None = None
     """The URL with all but its macros in the form in which it is sent, so that it need not be read again when they are filled in."""
-
-    @property
-    def lane(self) -> str:
-        """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
-        return self.target.lane if isinstance(self.target, Target) else ""
 
     @property
     def uses_external_id(self) -> bool:
@@ -95,8 +92,9 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
-    steady = _steady_url(url, target) if isinstance(target, Target) else None
-    return ReadyRequest(template, url, headers, body, names, target, steady)
+    if isinstance(target, TargetFault):
+        return ReadyRequest(template, url, headers, body, names, target)
+    return ReadyRequest(template, url, headers, body, names, target, target.lane, _steady_url(url, target))
 
 
 def _steady_url(url: Template, target: Target) -> Template | None:
@@ -136,10 +134,11 @@ def conversion_values(
 
 def change_values(conversion: Conversion, payout_percent: int, setup: SetupNames) -> Values:
     """The same for all rules that report this share: put ``postback_id`` and ``rule.name`` before each rendering."""
+    click = conversion.click
 
     def work_out(name: str) -> str:
         value_of = _VALUES.get(name)
-        return value_of(conversion, payout_percent) if value_of else click_value(name, conversion.click, setup)
+        return value_of(conversion, payout_percent) if value_of else click_value(name, click, setup)
 
     return Values(work_out)
 

@@ -6,15 +6,16 @@ from typing import Protocol
 
 import msgspec
 
-from clickloop.click.click import Click
+from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import RawNotice, RefusalReason
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
-from clickloop.report.masking import masked_text
+from clickloop.report.masking import masked_request, masked_text
 
 
 class EventKind(enum.StrEnum):
@@ -23,6 +24,7 @@ class EventKind(enum.StrEnum):
     CLICK = "click"
     REDIRECT = "redirect"
     NOTICE = "notice"
+    RERUN = "rerun"
     CONVERSION = "conversion"
     POSTBACK = "postback"
     ATTEMPT = "attempt"
@@ -43,6 +45,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     sentence: str
     details: tuple[Detail, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Of a postback: how each condition of its rule was found."""
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,22 +55,6 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     click_id: str
     click: Click | None
     events: tuple[Event, ...]
-
-
-class ToldEvent(msgspec.Struct, frozen=True):
-    """An event as the API tells it. ``at`` is ISO 8601."""
-
-    at: str
-    kind: EventKind
-    sentence: str
-    details: tuple[Detail, ...]
-
-
-class Told(msgspec.Struct, frozen=True):
-    """A trace as the API tells it, the oldest event first."""
-
-    click_id: str
-    events: tuple[ToldEvent, ...]
 
 
 class TracedNotice(Protocol):
@@ -84,6 +72,8 @@ class TracedNotice(Protocol):
     def conversion_id(self) -> str | None: ...
     @property
     def runs(self) -> int: ...
+    @property
+    def run_at(self) -> int | None: ...
 
 
 class TracedChange(Protocol):
@@ -108,6 +98,8 @@ class TracedPostback(Protocol):
     def conversion_id(self) -> str: ...
     @property
     def rule_name(self) -> str: ...
+    @property
+    def resend(self) -> int: ...
     @property
     def trigger(self) -> str: ...
     @property
@@ -143,6 +135,35 @@ class TracedAttempt(Protocol):
     def duration_ms(self) -> int | None: ...
 
 
+_DOORS = {
+    Door.S2S: "by the network's postback",
+    Door.PIXEL: "by the postback pixel",
+    Door.API: "over the API",
+    Door.HAND: "by hand",
+    Door.UPLOAD: "in a file",
+}
+_OUTCOMES = {
+    "new": "registered a conversion.",
+    "changed": "changed the conversion.",
+    "repeated": "said nothing new, so that nothing was sent.",
+    "waiting": "waits for its click to arrive.",
+}
+_STATES = {
+    "waiting": "was owed and waits to be sent.",
+    "sending": "was owed and is being sent.",
+    "delivered": "was owed and has been delivered.",
+    "failed": "was owed, and every attempt failed.",
+    "cancelled": "was owed and has been cancelled.",
+}
+_RESULTS = {
+    None: "is under way.",
+    "delivered": "delivered it.",
+    "again": "did not deliver it; it is tried again.",
+    "failed": "did not deliver it, and it is given up.",
+    "unknown": "has no known outcome: Clickloop stopped before it could be written down.",
+}
+
+
 def trace_click(
     click_id: str,
     click: Click | None,
@@ -150,10 +171,14 @@ def trace_click(
     changes: Sequence[TracedChange],
     postbacks: Sequence[TracedPostback],
     attempts: Mapping[str, Sequence[TracedAttempt]],
+    names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
 ) -> Trace:
-    """Puts everything known of a click into one time line. ``attempts`` are by postback id."""
-    events = _click_events(click) if click else []
-    events += [_notice_event(notice) for notice in notices]
+    """Puts everything known of a click into one time line. ``attempts`` are by postback id; ``names`` are those around the click."""
+    events = _click_events(click, names) if click else []
+    for notice in notices:
+        events.append(_notice_event(notice))
+        if notice.run_at is not None:
+            events.append(_rerun_event(notice, notice.run_at))
     events += [_change_event(change) for change in changes]
     for postback in postbacks:
         events.append(_postback_event(postback))
@@ -166,24 +191,15 @@ def trace_click(
     )
 
 
-def trace_text(told: Told) -> str:
-    """The trace for a terminal: a line for each event, its details indented below it."""
-    lines = [f"Click {told.click_id}"]
-    if not told.events or told.events[0].kind != EventKind.CLICK:
-        lines.append("The id is genuine, but its click has not arrived.")
-    for event in told.events:
-        lines.append(f"{event.at}  {event.kind:<10}  {_one_line(event.sentence)}")
-        lines += [f"{'':26}{detail.name}: {_one_line(detail.value)}" for detail in event.details]
-    return "\n".join(lines)
-
-
-def _click_events(click: Click) -> list[Event]:
+def _click_events(click: Click, names: SetupNames) -> list[Event]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
+    rows = [f"V{number} {value}" for number in range(1, PARAMETER_ROWS + 1) if (value := getattr(click, f"v{number}"))]
     came = _details(
-        campaign=click.campaign_id,
-        traffic_source=click.source_id,
-        external_id=click.external_id,
+        campaign=_named(click.campaign_id, names.campaign_name),
+        traffic_source=_named(click.source_id, names.source_name),
+        external_id=click.external_id or "none: the source sent no click id of its own",
+        parameters=", ".join(rows),
         cost=cost,
         visitor=f"{click.ip} {place}".strip(),
         screening=click.screening,
@@ -191,7 +207,11 @@ def _click_events(click: Click) -> list[Event]:
     )
     sentence = "A visitor followed the campaign link"
     sentence += f"; not counted: {click.screening}." if click.screening else "."
-    went = _details(offer=click.offer_id or "", network=click.network_id or "", target=masked_text(click.target))
+    went = _details(
+        offer=_named(click.offer_id, names.offer_name),
+        network=_named(click.network_id, names.network_name),
+        target=masked_text(click.target),
+    )
     sent_on = "He was redirected to the offer." if click.offer_id else "He was redirected to the fallback address."
     if not click.target:
         sent_on = "There was nowhere to send him: no offer and no fallback address."
@@ -203,9 +223,6 @@ def _click_events(click: Click) -> list[Event]:
 
 def _notice_event(notice: TracedNotice) -> Event:
     raw = notice.raw
-    sentence = f"A notice came in by {raw.door}: {notice.outcome}."
-    if notice.reason is not None:
-        sentence = f"A notice came in by {raw.door} and was refused. {notice.reason.sentence}"
     details = _details(
         reason=notice.reason or "",
         query=masked_text(raw.query),
@@ -213,9 +230,25 @@ def _notice_event(notice: TracedNotice) -> Event:
         ip=raw.ip,
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
-        runs=notice.runs if notice.runs > 1 else "",
     )
+    sentence = f"A notice came in {_DOORS[raw.door]} and {_outcome(notice)}"
     return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
+
+
+def _rerun_event(notice: TracedNotice, run_at: int) -> Event:
+    times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
+    sentence = f"The notice was read again {times} by the settings of the day; since then it has {_past(notice)}"
+    return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
+
+
+def _outcome(notice: TracedNotice) -> str:
+    if notice.reason is not None:
+        return f"was refused. {notice.reason.sentence}"
+    return _OUTCOMES[notice.outcome]
+
+
+def _past(notice: TracedNotice) -> str:
+    return f"been refused. {notice.reason.sentence}" if notice.reason is not None else f"{notice.outcome}."
 
 
 def _change_event(change: TracedChange) -> Event:
@@ -239,39 +272,48 @@ def _change_event(change: TracedChange) -> Event:
 
 
 def _postback_event(postback: TracedPostback) -> Event:
+    again = f" (asked for again, number {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
-        sentence = f"{postback.rule_name!r} was skipped. {postback.reason.sentence}"
+        sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
     else:
-        sentence = f"{postback.rule_name!r} was owed; now {postback.state}."
-    unmet = "; ".join(
-        f"{finding.condition}: {finding.detail}" if finding.detail else finding.condition
-        for finding in postback.findings
-        if not finding.met
-    )
-    request = postback.request
+        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}"
+    request = masked_request(postback.request) if postback.request else None
     details = _details(
         trigger=postback.trigger,
         conversion=postback.conversion_id,
-        not_met=unmet,
-        request=f"{request.method} {masked_text(request.url)}" if request else "",
+        request=f"{request.method} {request.url}" if request else "",
+        body=request.body if request else "",
         next_attempt=iso_text(postback.next_attempt_at) if postback.next_attempt_at is not None else "",
     )
     return Event(
-        at=postback.created_at, kind=EventKind.POSTBACK, id=postback.postback_id, sentence=sentence, details=details
+        at=postback.created_at,
+        kind=EventKind.POSTBACK,
+        id=postback.postback_id,
+        sentence=sentence,
+        details=details,
+        findings=postback.findings,
     )
 
 
 def _attempt_event(postback: TracedPostback, attempt: TracedAttempt) -> Event:
-    sentence = f"Attempt {attempt.number} of {postback.rule_name!r}: {attempt.result or 'under way'}."
+    secrets = postback.request.secrets if postback.request else ()
+    sentence = f"Attempt {attempt.number} of {postback.rule_name!r} {_RESULTS[attempt.result]}"
     details = _details(
         status=attempt.status_code or "",
-        duration_ms="" if attempt.duration_ms is None else attempt.duration_ms,
-        error=attempt.error or "",
-        answer=(attempt.answer or b"").decode("utf-8", "replace"),
+        duration="" if attempt.duration_ms is None else f"{attempt.duration_ms} ms",
+        error=masked_text(attempt.error or "", secrets),
+        answer=masked_text((attempt.answer or b"").decode("utf-8", "replace"), secrets),
     )
     return Event(
         at=attempt.started_at, kind=EventKind.ATTEMPT, id=postback.postback_id, sentence=sentence, details=details
     )
+
+
+def _named(number: int, name: str) -> str:
+    """A record by its name and number; empty for none."""
+    if not number:
+        return ""
+    return f"{name} ({number})" if name else str(number)
 
 
 def _payout(conversion: Conversion) -> str:
@@ -283,8 +325,3 @@ def _details(**facts: object) -> tuple[Detail, ...]:
     return tuple(
         Detail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
     )
-
-
-def _one_line(text: str) -> str:
-    """The text without anything that could move a terminal's cursor or change its colours."""
-    return "".join(character if character.isprintable() else "�" for character in text)

@@ -1,6 +1,6 @@
 """Deciding which postbacks changes of conversions owe: every change with every rule gives one row in Conversions - Out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -70,17 +70,20 @@ class ChangeTexts:
 
     def __init__(self, change: Change, around: Surroundings) -> None:
         self._change = change
+        self.trigger = change.kind.value
         self._names = around.names_of(change)
         self._values: dict[int, Values] = {}
 
-    def of(self, rule: Rule, postback_id: str) -> Values:
-        """The values for a rule's postback. They hold until the next call."""
+    def of(self, rule: Rule, postback_id: str, names: Collection[str]) -> Values:
+        """The values of these macros for a rule's postback. They hold until the next call."""
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)
         if values is None:
             values = self._values[percent] = change_values(self._change.after, percent, self._names)
-        values.put("postback_id", postback_id)
-        values.put("rule.name", rule.name)
+        if "postback_id" in names:
+            values.put("postback_id", postback_id)
+        if "rule.name" in names:
+            values.put("rule.name", rule.name)
         return values
 
 
@@ -146,15 +149,14 @@ def decide_rule(
     judgement = guard.judge_target(ready.target)
     if isinstance(judgement, RefusedAddress):
         earlier = msgspec.structs.replace(earlier, refused_address=judgement.sentence)
+    texts = texts or ChangeTexts(change, around)
     decision = owe(
         change,
         rule,
         earlier,
         uses_external_id=ready.uses_external_id,
         now_ms=now_ms,
-        resolve=lambda: ready.resolve(
-            (texts or ChangeTexts(change, around)).of(rule, postback_id), now_ms, chance
-        ),
+        resolve=lambda: ready.resolve(texts.of(rule, postback_id, ready.names), now_ms, chance),
     )
     return NewPostback(
         postback_id=postback_id,
@@ -164,18 +166,20 @@ def decide_rule(
         click_id=click.click_id,
         campaign_id=click.campaign_id,
         source_id=click.source_id,
-        trigger=change.kind.value,
+        trigger=texts.trigger,
         decision=decision,
         lane=ready.lane if isinstance(decision, Owed) else "",
     )
 
 
-def read_surroundings(tx: Connection, changes: Sequence[Change]) -> Surroundings:
-    """The rules that may apply to these changes, and the names around their clicks."""
+def read_surroundings(
+    tx: Connection, changes: Sequence[Change], asked_for: Sequence[LiveRule] | None = None
+) -> Surroundings:
+    """The rules that may apply to these changes, and the names around their clicks. ``asked_for``: these rules instead."""
     clicks = [change.after.click for change in changes]
     source_ids = sorted({click.source_id for click in clicks})
     campaign_ids = sorted({click.campaign_id for click in clicks})
-    rules = tuple(rules_that_apply(tx, source_ids, campaign_ids))
+    rules = tuple(rules_that_apply(tx, source_ids, campaign_ids) if asked_for is None else asked_for)
     if not rules:
         return Surroundings((), {}, {}, {}, {}, {})
     rows = {

@@ -137,6 +137,8 @@ def foresee_notices(
     """
     results: list[NoticeResult] = []
     for batch, _ in _batches(raws):
+        if not batch:
+            break
         readings = [read(raw, desk.click_ids) for raw in batch]
         clicks = _find_clicks(desk, readings)
         with desk.ledger.read() as tx:

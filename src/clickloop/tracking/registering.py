@@ -218,7 +218,7 @@ def _decided(
         click = clicks.get(reading.click_id) if reading.click_id else None
         attribution = _attribution(reading, click, book, setup, new_id, now_ms)
         conversion = book.enter(reading, attribution, now_ms)
-        stored.append(_stored(reading, click, attribution, conversion))
+        stored.append(_stored(reading, click, attribution, conversion, now_ms))
         conversions.append(conversion)
     return Registered(tuple(stored), tuple(conversions), tuple(book.changes)), book, in_order
 
@@ -241,13 +241,16 @@ def _attribution(
 
 
 def _stored(
-    reading: Reading, click: Click | None, attribution: Attribution, conversion: Conversion | None
+    reading: Reading, click: Click | None, attribution: Attribution, conversion: Conversion | None, now_ms: int
 ) -> StoredNotice:
     """What became of a notice. One that once registered something stays so when it is run again, whatever it says now."""
     notice = reading.notice
+    run_at = reading.stored.run_at if reading.stored is not None else None
+    if reading.stored is not None and reading.runs > reading.stored.runs:
+        run_at = now_ms
     before = reading.stored if reading.stored is not None and reading.stored.outcome.is_registered else None
     if before is not None and not isinstance(attribution, New | Changed):
-        return msgspec.structs.replace(before, runs=reading.runs)
+        return msgspec.structs.replace(before, runs=reading.runs, run_at=run_at)
     flags: tuple[str, ...] = notice.flags
     reason: RefusalReason | None = None
     look_again_at: int | None = None
@@ -275,4 +278,5 @@ def _stored(
         version=conversion.version if conversion else None,
         look_again_at=look_again_at,
         runs=reading.runs,
+        run_at=run_at,
     )

@@ -156,7 +156,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._queue: deque[Request] = deque()
+        self._queue: deque[Request | bytes] = deque()
         self._task: asyncio.Task[None] | None = None
         self._paused = False
         self._done = True
@@ -326,6 +326,9 @@ class HttpConnection(asyncio.Protocol):
             self._write(await answer, keep_alive)
             while self._queue and self._transport is not None and not self._last:
                 request = self._queue.popleft()
+                if isinstance(request, bytes):  # a refusal that had to wait for its turn
+                    self._write(request, keep_alive=False)
+                    break
                 following = self._connections.doors(request)
                 then = following if isinstance(following, bytes) else await following
                 self._write(without_body(then) if request.method == b"HEAD" else then, request.keep_alive)
@@ -361,10 +364,16 @@ class HttpConnection(asyncio.Protocol):
     def _fail(self, fault: Exception) -> None:
         """Answers 500 for a door that broke off, and tells it."""
         self._connections.door_failed(fault=f"{type(fault).__name__}: {fault}")
-        self._refuse(500, "Something went wrong here; the log says what.")
+        self._end(500, "Something went wrong here; the log says what.")
 
     def _refuse(self, status: int, text: str) -> None:
-        """Ends the connection with an error; nothing further of it is read."""
+        """Ends the connection with an error, after what is still to be answered; nothing further of it is read."""
+        if self._task is None:
+            self._end(status, text)
+        else:
+            self._queue.append(plain_answer(status, text + "\n", keep_alive=False))
+
+    def _end(self, status: int, text: str) -> None:
         self._queue.clear()
         self._write(plain_answer(status, text + "\n", keep_alive=False), keep_alive=False)
 

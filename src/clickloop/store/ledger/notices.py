@@ -49,6 +49,8 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     look_again_at: int | None = None
     runs: int = 1
     """How often it was read: once, and whenever it was run again."""
+    run_at: int | None = None
+    """When it was run again the last time."""
 
 
 class NoticeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +168,7 @@ def _result(notice: StoredNotice) -> dict[str, Any]:
         "version": notice.version,
         "look_again_at": notice.look_again_at,
         "runs": notice.runs,
+        "run_at": notice.run_at,
     }
 
 
@@ -183,4 +186,5 @@ def _of_row(row: Row[Any]) -> StoredNotice:
         version=row.version,
         look_again_at=row.look_again_at,
         runs=row.runs,
+        run_at=row.run_at,
     )

@@ -16,6 +16,8 @@ class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int
     archived_at: int | None
+    paused_at: int | None = None
+    """Since when a receiver's 410 holds back what it owes."""
 
 
 def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
@@ -98,4 +100,5 @@ def _kept(row: RowMapping) -> KeptRule:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        paused_at=row["paused_at"],
     )

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, not_, or_, select
 
+from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.store.ledger.period import Period, id_from
-from clickloop.store.ledger.tables import attempts, postback_rules, postbacks
+from clickloop.store.ledger.tables import attempts, lanes, postback_rules, postbacks
 
 AT_ONCE = 500
 """So many ids are looked up by one statement."""
@@ -27,6 +28,10 @@ class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     rule_id: int
     resend: int = 0
+    original_id: str | None = None
+    """Of a resend: the original's postback id."""
+    bulk_job_id: str | None = None
+    """The job that asked for it, if one did."""
     click_id: str
     campaign_id: int
     source_id: int
@@ -41,6 +46,7 @@ class Decided(msgspec.Struct, frozen=True):
     """How a rule was decided for an earlier change of a conversion; ``reason`` None: it was owed."""
 
     conversion_id: str
+    version: int
     rule_id: int
     reason: SkipReason | None
 
@@ -54,11 +60,16 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: int
     rule_name: str
     resend: int
+    original_id: str | None
+    """Of a resend: the original's id, which stays the ``{postback_id}`` that the receiver is told."""
     click_id: str
     campaign_id: int
     source_id: int
     trigger: str
     state: str
+    """As it is shown: ``paused`` stands for waiting and held back."""
+    hold: Hold | None
+    """Why it is paused; None: it is not."""
     reason: SkipReason | None
     findings: tuple[Finding, ...]
     request: Request | None
@@ -108,7 +119,7 @@ def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) ->
 
 def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decided]:
     """How rules were decided for these conversions so far, in order; resends are left out."""
-    columns = (postbacks.c.conversion_id, postbacks.c.rule_id, postbacks.c.state, postbacks.c.reason)
+    columns = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id, postbacks.c.reason)
     found: list[Decided] = []
     for start in range(0, len(conversion_ids), AT_ONCE):
         rows = tx.execute(
@@ -116,7 +127,7 @@ def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decide
             .where(postbacks.c.conversion_id.in_(conversion_ids[start : start + AT_ONCE]), postbacks.c.resend == 0)
             .order_by(postbacks.c.conversion_id, postbacks.c.version)
         )
-        found += [Decided(row.conversion_id, row.rule_id, _reason(row.reason)) for row in rows]
+        found += [Decided(row.conversion_id, row.version, row.rule_id, _reason(row.reason)) for row in rows]
     return found
 
 
@@ -124,7 +135,9 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
     """At most ``limit`` rows, newest first, older than ``before_id``; None: from the newest."""
     table = postbacks.c
     query = _LOG.order_by(table.postback_id.desc()).limit(limit)
-    for name in ("state", "click_id", "conversion_id", "campaign_id", "source_id", "rule_id", "reason"):
+    if wanted.state is not None:
+        query = query.where(_is_shown_as(wanted.state))
+    for name in ("click_id", "conversion_id", "campaign_id", "source_id", "rule_id", "reason"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(table[name] == value)
@@ -165,16 +178,29 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
     return {postback_id: tuple(made) for postback_id, made in found.items()}
 
 
+def _is_shown_as(state: str) -> ColumnElement[bool]:
+    """Whether a row of ``_LOG`` is shown in this state."""
+    held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
+    if state == "paused":
+        return and_(postbacks.c.state == "waiting", held)
+    if state == "waiting":
+        return and_(postbacks.c.state == "waiting", not_(held))
+    return postbacks.c.state == state
+
+
 _LOG = (
     select(
         postbacks,
         postback_rules.c.name.label("rule_name"),
+        postback_rules.c.paused_at.label("rule_paused_at"),
+        lanes.c.opened_at.label("receiver_paused_at"),
         attempts.c.status_code.label("last_status_code"),
         attempts.c.error.label("last_error"),
         attempts.c.answer.label("last_answer"),
         attempts.c.duration_ms.label("last_duration_ms"),
     )
     .join(postback_rules, postback_rules.c.id == postbacks.c.rule_id, isouter=True)
+    .join(lanes, lanes.c.lane == postbacks.c.lane, isouter=True)
     .join(
         attempts,
         and_(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.number == postbacks.c.attempts),
@@ -192,6 +218,8 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "version": new.version,
         "rule_id": new.rule_id,
         "resend": new.resend,
+        "original_id": new.original_id,
+        "bulk_job_id": new.bulk_job_id,
         "click_id": new.click_id,
         "campaign_id": new.campaign_id,
         "source_id": new.source_id,
@@ -211,7 +239,11 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
 
 
 def _postback(row: RowMapping) -> Postback:
-    fields = {name: row[name] for name in Postback.__struct_fields__}
+    fields = {name: row[name] for name in Postback.__struct_fields__ if name != "hold"}
+    waits = row["state"] == "waiting"
+    fields["hold"] = hold_of(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
+    if fields["hold"] is not None:
+        fields["state"] = "paused"
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
     fields["findings"] = _read_findings(row["findings"])

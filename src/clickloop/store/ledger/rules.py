@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping
 import msgspec
 from sqlalchemy import Connection, and_, or_, select, update
 
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
 
@@ -51,6 +53,17 @@ def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: 
         .order_by(postback_rules.c.id)
     ).mappings()
     return [LiveRule(rule_of_row(dict(row)), row["counted"]) for row in rows]
+
+
+def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:
+    """These rules as they are today; an archived one counts as off."""
+    rows = tx.execute(select(postback_rules).where(postback_rules.c.id.in_(rule_ids))).mappings()
+    found = []
+    for row in rows:
+        rule = rule_of_row(dict(row))
+        active = rule.active and row["archived_at"] is None
+        found.append(LiveRule(msgspec.structs.replace(rule, active=active), row["counted"]))
+    return found
 
 
 def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
@@ -111,6 +124,18 @@ def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int,
     columns = (campaigns.c.id, campaigns.c.key, campaigns.c.name, campaigns.c.source_rules_off)
     rows = tx.execute(select(*columns).where(campaigns.c.id.in_(campaign_ids)))
     return {row.id: CampaignAround(row.key, row.name, row.source_rules_off) for row in rows}
+
+
+def names_around(tx: Connection, click: Click) -> SetupNames:
+    """What the set-up around a click is called today."""
+    campaign = campaigns_around(tx, [click.campaign_id]).get(click.campaign_id)
+    return SetupNames(
+        campaign_key=campaign.key if campaign else "",
+        campaign_name=campaign.name if campaign else "",
+        source_name=source_names(tx, [click.source_id]).get(click.source_id, ""),
+        offer_name=offer_names(tx, [click.offer_id]).get(click.offer_id, ""),
+        network_name=network_names(tx, [click.network_id]).get(click.network_id, ""),
+    )
 
 
 def source_names(tx: Connection, source_ids: Collection[int]) -> dict[int, str]:

@@ -212,6 +212,7 @@ notices = Table(
     Column("version", Integer),  # of the conversion that this notice made
     Column("look_again_at", BigInteger),
     Column("runs", Integer, nullable=False, server_default="1"),
+    Column("run_at", BigInteger),  # when it was run again the last time
     CheckConstraint("outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name="outcome_known"),
     CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
     CheckConstraint("(outcome = 'waiting') = (look_again_at IS NOT NULL)", name="waiting_has_moment"),
@@ -418,3 +419,33 @@ kept_answers = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 Index("ix_kept_answers_created_at", kept_answers.c.created_at)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", String(26), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("format", String(16), nullable=False),  # conversion.upload.Format
+    Column("preview", Boolean, nullable=False),
+    Column("postbacks", Boolean, nullable=False),  # false: held back, as by disable_postback=1 in each line
+    Column("state", String(16), nullable=False),
+    Column("octets", BigInteger, nullable=False),
+    Column("octets_read", BigInteger, nullable=False),  # up to here its lines are taken; 0: none yet
+    Column("next_line", BigInteger, nullable=False),  # number of the line that begins there
+    Column("lines", BigInteger, nullable=False),  # taken, without empty ones
+    Column("counts", LargeBinary, nullable=False),  # {store.ledger.uploads.Verdict: lines} as JSON
+    Column("reasons", LargeBinary, nullable=False),  # {why refused or unreadable: lines} as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error", String(500)),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
+    CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+    CheckConstraint("octets_read BETWEEN 0 AND octets", name="read_within_file"),
+)
+Index(
+    "ix_uploads_unfinished",
+    uploads.c.upload_id,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)

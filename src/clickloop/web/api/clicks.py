@@ -3,21 +3,26 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.click.click_values import SetupNames
 from clickloop.click_id import Fault
 from clickloop.octets import text_of
 from clickloop.report.trace import EventKind, Trace, trace_click
+from clickloop.report.trace_text import trace_text
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click
 from clickloop.store.ledger.notices import notices_of_click
 from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, postbacks_of_click
+from clickloop.store.ledger.rules import names_around
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ClickView, OfNumber, Since, Until, click_view, period_of
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit, Page, page_of, read_cursor
-from clickloop.web.api.problem import not_found
+from clickloop.web.api.postbacks import FindingView, finding_views
+from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "clicks"
@@ -38,6 +43,7 @@ class EventView(msgspec.Struct, kw_only=True):
     id: Annotated[str, Meta(description="The record that it is from.")]
     sentence: Annotated[str, Meta(examples=["A visitor followed the campaign link."])]
     details: list[DetailView]
+    findings: Annotated[list[FindingView], Meta(description="Of a postback: its rule's conditions one by one.")]
 
 
 class TraceView(msgspec.Struct, kw_only=True):
@@ -89,11 +95,19 @@ def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
 
 
 @get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")
-def read_trace(context: Context, click_id: ClickIdPath) -> TraceView:
+def read_trace(
+    context: Context, request: AnyRequest, click_id: ClickIdPath, told_as: AskedFormat = Format.JSON
+) -> Response[TraceView]:
     """Click, redirect, notices (refused ones too), conversions with their history, postbacks and attempts, in one time line."""
     trace = find_trace(context, _canonical(context, click_id))
     if trace.click is None and not trace.events:
         raise not_found("click of that id yet")
+    if wants_text(request, told_as):
+        return text_response(trace_text(trace))
+    return Response(_trace_view(trace))
+
+
+def _trace_view(trace: Trace) -> TraceView:
     return TraceView(
         click_id=trace.click_id,
         click=click_view(trace.click) if trace.click else None,
@@ -104,6 +118,7 @@ def read_trace(context: Context, click_id: ClickIdPath) -> TraceView:
                 id=event.id,
                 sentence=event.sentence,
                 details=[DetailView(name=detail.name, value=detail.value) for detail in event.details],
+                findings=finding_views(event.findings),
             )
             for event in trace.events
         ],
@@ -112,18 +127,19 @@ def read_trace(context: Context, click_id: ClickIdPath) -> TraceView:
 
 def find_trace(context: ApiContext, click_id: ClickIdPath) -> Trace:
     """All that is known of a canonical click id. A click that has left the facts is read from its conversions."""
+    click = context.facts.find_clicks([click_id]).get(click_id)
     with context.ledger.read() as tx:
         conversions = conversions_of_click(tx, click_id)
         notices = notices_of_click(tx, click_id)
         changes = changes_of_conversions(tx, [conversion.conversion_id for conversion in conversions])
         postbacks = postbacks_of_click(tx, click_id)
+        if click is None and conversions:
+            click = conversions[0].click
+        names = names_around(tx, click) if click else SetupNames()
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for start in range(0, len(postbacks), AT_ONCE):
             attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + AT_ONCE]])
-    click = context.facts.find_clicks([click_id]).get(click_id)
-    if click is None and conversions:
-        click = conversions[0].click
-    return trace_click(click_id, click, notices, changes, postbacks, attempts)
+    return trace_click(click_id, click, notices, changes, postbacks, attempts, names)
 
 
 def _canonical(context: ApiContext, text: str) -> str:

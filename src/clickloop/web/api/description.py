@@ -51,6 +51,7 @@ _TAGS = {
     "Notices": "Conversions - In: everything that told us of conversions, also what was refused.",
     "Conversions": "What clicks earned.",
     "Postbacks": "Conversions - Out: everything that was sent, or not sent and why.",
+    "Receivers": "The hosts that postbacks go to: which are paused, and how hard they may be asked.",
     "Presets": "What is publicly documented of traffic sources and networks.",
     "Macros": "What may stand in braces in our templates.",
     "Tokens": "The secrets that open this API.",

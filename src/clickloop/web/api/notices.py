@@ -45,6 +45,7 @@ class NoticeView(msgspec.Struct, kw_only=True):
     domain: str
     look_again_at: Annotated[Moment | None, Meta(description="While it waits for its click.")]
     runs: Annotated[int, Meta(description="How often it was read.")]
+    run_at: Annotated[Moment | None, Meta(description="When it was run again the last time.")]
 
 
 OfOutcome = Annotated[Outcome | None, QueryParameter(description="Only with this outcome.")]
@@ -131,6 +132,7 @@ def notice_view(notice: StoredNotice) -> NoticeView:
         domain=shown(raw.domain),
         look_again_at=optional_moment_text(notice.look_again_at),
         runs=notice.runs,
+        run_at=optional_moment_text(notice.run_at),
     )
 
 

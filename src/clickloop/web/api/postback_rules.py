@@ -27,6 +27,7 @@ from clickloop.postback.rule import (
 from clickloop.report.masking import masked_request, masks_in, unmasked_template
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.postback_rules import KeptRule, find_kept_rule, insert_rule, kept_rules_after, update_rule
+from clickloop.store.ledger.rules import WOKEN_AT_ONCE, resume_rule, wake_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
@@ -149,6 +150,10 @@ class RuleView(msgspec.Struct, kw_only=True):
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
+    paused_at: Annotated[
+        Moment | None,
+        Meta(description="Since when what it owes is held back, because a receiver answered 410 Gone; resume it."),
+    ]
 
 
 OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
@@ -216,11 +221,24 @@ def remove_rule(context: Context, number: Id) -> RuleView:
     return view
 
 
+@post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")
+def resume_paused_rule(context: Context, number: Id) -> RuleView:
+    """Lets what a paused rule owes leave at once, each with its request as it was. A rule that is not paused stays as it is."""
+    with context.ledger.write() as tx:
+        _kept(tx, number)
+        resumed = resume_rule(tx, number)
+    while resumed:
+        with context.ledger.write() as tx:
+            resumed = wake_rule(tx, number, context.clock()) == WOKEN_AT_ONCE
+        context.on_postbacks_owed()
+    with context.ledger.read() as tx:
+        return _view(tx, _kept(tx, number))
+
+
 def _blank(data: RuleCreation) -> Rule:
     """What a new rule is before what is given for it is put in. Raises InvalidInputError."""
-    owner = {"source_id": data.source_id, "campaign_id": data.campaign_id}
     if data.preset:
-        return replace(rule_of_preset(data.preset, data.fill), **owner)
+        return replace(rule_of_preset(data.preset, data.fill), source_id=data.source_id, campaign_id=data.campaign_id)
     faults = [
         Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.")
         for name in ("name", "request")
@@ -232,7 +250,8 @@ def _blank(data: RuleCreation) -> Rule:
         )
     if faults:
         raise InvalidInputError(tuple(faults))
-    return Rule(rule_id=0, name="", request=RequestTemplate(url=""), **owner)
+    blank = RequestTemplate(url="")
+    return Rule(rule_id=0, name="", source_id=data.source_id, campaign_id=data.campaign_id, request=blank)
 
 
 def _changed(rule: Rule, data: RuleUpdate) -> Rule:
@@ -306,6 +325,7 @@ def _view(tx: Connection, kept: KeptRule) -> RuleView:
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
+        paused_at=optional_moment_text(kept.paused_at),
     )
 
 
@@ -332,5 +352,7 @@ def _warnings(request: RequestTemplate, source: TrafficSource | None) -> list[Ad
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
 router = Router(
-    f"/{NOUN}", route_handlers=[create_rule, list_rules, read_rule, change_rule, remove_rule], tags=["Postback rules"]
+    f"/{NOUN}",
+    route_handlers=[create_rule, list_rules, read_rule, change_rule, remove_rule, resume_paused_rule],
+    tags=["Postback rules"],
 )

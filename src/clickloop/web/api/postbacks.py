@@ -1,6 +1,7 @@
 """/postbacks: Conversions - Out, everything that was sent, or not sent and why, with every attempt."""
 
 import enum
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -8,7 +9,8 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.holding import Hold
+from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.report.masking import masked_request, masked_text
 from clickloop.store.ledger.postbacks import (
@@ -33,6 +35,8 @@ class State(enum.StrEnum):
     """Where a postback stands."""
 
     WAITING = "waiting"
+    PAUSED = "paused"
+    """Waiting, and held back: its rule or its receiver is paused."""
     SENDING = "sending"
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -93,6 +97,8 @@ class PostbackView(msgspec.Struct, kw_only=True):
     state: State
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
     reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not skipped.")]
+    paused_by: Annotated[Hold | None, Meta(description="What holds it back, when its state is paused.")]
+    paused_text: Annotated[str, Meta(description="The same for people; empty: it is not paused.")]
     request: SentRequestView | None
     receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
     attempts: Annotated[int, Meta(description="How many there were.")]
@@ -159,10 +165,7 @@ def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryV
         raise not_found("postback of that id")
     return PostbackStoryView(
         postback=_view(postback),
-        findings=[
-            FindingView(condition=finding.condition, met=finding.met, detail=shown(finding.detail))
-            for finding in postback.findings
-        ],
+        findings=finding_views(postback.findings),
         attempts=[_attempt_view(attempt, _secrets_of(postback)) for attempt in attempts],
     )
 
@@ -183,6 +186,8 @@ def _view(postback: Postback) -> PostbackView:
         state=State(postback.state),
         reason=postback.reason,
         reason_text=postback.reason.sentence if postback.reason else "",
+        paused_by=postback.hold,
+        paused_text=postback.hold.sentence if postback.hold else "",
         request=request_view(postback.request) if postback.request else None,
         receiver=postback.lane,
         attempts=postback.attempts,
@@ -205,6 +210,13 @@ def request_view(request: Request) -> SentRequestView:
         headers=[HeaderView(name=header.name, value=shown(header.value)) for header in masked.headers],
         body=shown(masked.body),
     )
+
+
+def finding_views(findings: Sequence[Finding]) -> list[FindingView]:
+    """A decision, condition by condition, for JSON."""
+    return [
+        FindingView(condition=finding.condition, met=finding.met, detail=shown(finding.detail)) for finding in findings
+    ]
 
 
 def _attempt_view(attempt: Attempt, secrets: tuple[str, ...]) -> AttemptView:

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _create_happenings()
     _create_postbacks()
     _create_work()
+    _create_uploads()
     _insert_statuses()
 
 
@@ -237,6 +238,7 @@ def _create_happenings() -> None:
         sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("look_again_at", sa.BigInteger(), nullable=True),
         sa.Column("runs", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("run_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name=op.f("ck_notices_refused_has_reason")),
         sa.CheckConstraint(
             "(outcome = 'waiting') = (look_again_at IS NOT NULL)", name=op.f("ck_notices_waiting_has_moment")
@@ -468,3 +470,41 @@ def _create_work() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_kept_answers")),
     )
     op.create_index("ix_kept_answers_created_at", "kept_answers", ["created_at"], unique=False)
+
+
+def _create_uploads() -> None:
+    op.create_table(
+        "uploads",
+        sa.Column("upload_id", sa.String(length=26), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("format", sa.String(length=16), nullable=False),
+        sa.Column("preview", sa.Boolean(), nullable=False),
+        sa.Column("postbacks", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("octets", sa.BigInteger(), nullable=False),
+        sa.Column("octets_read", sa.BigInteger(), nullable=False),
+        sa.Column("next_line", sa.BigInteger(), nullable=False),
+        sa.Column("lines", sa.BigInteger(), nullable=False),
+        sa.Column("counts", sa.LargeBinary(), nullable=False),
+        sa.Column("reasons", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(length=500), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'running', 'finished', 'failed', 'cancelled')", name=op.f("ck_uploads_state_known")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('waiting', 'running')) = (finished_at IS NULL)", name=op.f("ck_uploads_ended_has_moment")
+        ),
+        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name=op.f("ck_uploads_failed_has_error")),
+        sa.CheckConstraint("octets_read BETWEEN 0 AND octets", name=op.f("ck_uploads_read_within_file")),
+        sa.PrimaryKeyConstraint("upload_id", name=op.f("pk_uploads")),
+    )
+    op.create_index(
+        "ix_uploads_unfinished",
+        "uploads",
+        ["upload_id"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )

@@ -1,0 +1,340 @@
+"""A file of conversions: which form it has, and each of its lines as the notice that a network would have sent. Pure, streaming."""
+
+import enum
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, Door, RawNotice
+from clickloop.conversion.upload_table import (
+    MAX_CELLS,
+    BadRecord,
+    LineFault,
+    Record,
+    column_of,
+    records,
+    unfit,
+)
+from clickloop.conversion.upload_text import MAX_LINE_OCTETS, PhysicalLine, physical_lines
+from clickloop.octets import octets_of, text_of
+from clickloop.record_id import base32_tail, base32_time
+
+HEAD_OCTETS = 64 * 1024
+"""How much of a file is looked at to find its form."""
+MOST_FILE_OCTETS = 2**32 - 1
+"""No file may be larger: so the number of each line fits into its notice's id."""
+RESULT_PREFIX = "clickloop_"
+"""Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""
+NO_POSTBACK = "&disable_postback=1"
+_MAX_QUERY = MAX_LINE_OCTETS - len(NO_POSTBACK)
+_EXCERPT = 200
+
+_KNOWN = frozenset(
+    [name for names in NAMES.values() for name in names]
+    + [f"param{number}" for number in range(1, PARAMS + 1)]
+    + [f"event{number}" for number in range(1, EVENTS + 1)]
+    + ["conversion_id", "at", "token", "disable_postback", "userid", "return"]
+)
+_SEPARATORS = (b"\t", b";", b",")
+_BROKEN = re.compile(r"[\s\-]+")
+_LONE = re.compile(rb"[^\s,;\"':=]{1,200}")
+_KEY = re.compile(rb"\s*([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*=")
+_SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
+_NO_TEXT = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
+_APOSTROPHED = re.compile(rb"'[=+\-@\t\r]|'\xef\xbc[\x8b\x8d\x9d\xa0]")
+
+
+class Format(enum.StrEnum):
+    """The form of a file. The last three are one grammar: what is reported is the form of the first line."""
+
+    CSV = "csv"
+    SEMICOLON = "semicolon"
+    TSV = "tsv"
+    CLICK_IDS = "click_ids"
+    PAYOUT_STATUS = "payout_status"
+    KEY_VALUE = "key_value"
+
+    @property
+    def sentence(self) -> str:
+        """The form for people."""
+        return _FORMATS[self]
+
+
+_FORMATS = {
+    Format.CSV: "A table with a header, separated by commas.",
+    Format.SEMICOLON: "A table with a header, separated by semicolons.",
+    Format.TSV: "A table with a header, separated by tabs.",
+    Format.CLICK_IDS: "Click ids, one a line.",
+    Format.PAYOUT_STATUS: "Lines such as clickid:payout:status.",
+    Format.KEY_VALUE: "Lines such as clickid:payout=5:cnv_status=Hold.",
+}
+_TABLES = {b",": Format.CSV, b";": Format.SEMICOLON, b"\t": Format.TSV}
+
+
+class FileFault(enum.StrEnum):
+    """Why a file is not taken at all."""
+
+    EMPTY = "empty"
+    NOT_TEXT = "not_text"
+    ENCODING = "encoding"
+    NO_HEADER = "no_header"
+    HEADER_UNREADABLE = "header_unreadable"
+    REPEATED_COLUMN = "repeated_column"
+    TOO_MANY_COLUMNS = "too_many_columns"
+
+    @property
+    def sentence(self) -> str:
+        """The fault for people."""
+        return _FAULTS[self]
+
+
+_FAULTS = {
+    FileFault.EMPTY: f"Nothing stands in the first {HEAD_OCTETS // 1024} KiB of the file.",
+    FileFault.NOT_TEXT: "The file is not text but a workbook, an archive or the like: save it as CSV and upload that.",
+    FileFault.ENCODING: "The file looks like UTF-16 without a byte order mark: save it as UTF-8 and upload that.",
+    FileFault.NO_HEADER: "The first line is neither a header with a column for the click id (cid, clickid, click_id or subid), "
+    "nor a click id, nor clickid:payout:status, nor clickid:key=value.",
+    FileFault.HEADER_UNREADABLE: "The header holds a quote that is not closed, a NUL byte, or more than a line may hold.",
+    FileFault.REPEATED_COLUMN: "Two columns have the same known name: which one counts cannot be told.",
+    FileFault.TOO_MANY_COLUMNS: f"The header has more than {MAX_CELLS} columns.",
+}
+
+
+class Unusable(msgspec.Struct, frozen=True):
+    """A file that is not taken, and where its fault was found: line and character from 1; 0: the whole."""
+
+    fault: FileFault
+    line: int = 0
+    column: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """The fault and its place for people."""
+        return self.fault.sentence + _place(self.line, self.column)
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """The form of a file. ``columns`` are the names as they came; the conversions begin with line ``first_line``."""
+
+    format: Format
+    columns: tuple[str, ...] = ()
+    """Empty where there is no header."""
+    first_line: int = 1
+    begins_at: int = 0
+    """Octets before that line."""
+
+
+class Line(NamedTuple):
+    """One conversion of a file. ``ends_at``: octets up to the next line, whose number is ``next_number``."""
+
+    number: int
+    next_number: int
+    ends_at: int
+    cells: tuple[bytes, ...]
+    """As they came, by column; without a header the line itself."""
+    query: str
+    """The parameters of the notice."""
+
+
+class BadLine(NamedTuple):
+    """A line that makes no notice. ``column`` counts characters from 1; 0: the whole line."""
+
+    number: int
+    next_number: int
+    ends_at: int
+    cells: tuple[bytes, ...]
+    """The beginning of the line."""
+    fault: LineFault
+    column: int
+
+    @property
+    def sentence(self) -> str:
+        """The fault and its place for people."""
+        return self.fault.sentence + _place(self.number, self.column)
+
+
+def _place(line: int, column: int) -> str:
+    place = f" Line {line}, character {column}." if column else f" Line {line}."
+    return place if line else ""
+
+
+def detect(head: bytes) -> Layout | Unusable:
+    """The form of a file by its first ``HEAD_OCTETS``, which ``upload_text.Utf8`` has passed. Never raises.
+
+    Column names are the parameters of a notice and their other names, in any case; ``Click ID`` and ``click-id`` are
+    ``click_id`` too. A first line ``sep=;`` is what spreadsheets write.
+    """
+    if head.startswith(_NO_TEXT):
+        return Unusable(FileFault.NOT_TEXT)
+    if head.count(b"\0", 0, 4096) * 5 > len(head[:4096]):
+        return Unusable(FileFault.ENCODING)
+    separators: tuple[bytes, ...] = _SEPARATORS
+    begins_at = 0
+    for line in physical_lines([head]):
+        named = _SEPARATOR_LINE.fullmatch(line.octets.strip(b" ")) if separators is _SEPARATORS else None
+        if named:
+            separators = (named[1],)
+        elif line.octets.strip():
+            return _layout(line, begins_at, separators)
+        begins_at = line.ends_at
+    return Unusable(FileFault.EMPTY)
+
+
+def _layout(line: PhysicalLine, begins_at: int, separators: tuple[bytes, ...]) -> Layout | Unusable:
+    """The form that the first line with anything in it shows."""
+    unreadable = Unusable(FileFault.HEADER_UNREADABLE, line.number)
+    headers: list[tuple[int, bytes, list[bytes]]] = []
+    for separator in separators:
+        match next(records([line], separator), None):
+            case Record(cells=cells):
+                if any(column_name(text_of(cell)) in NAMES["click_id"] for cell in cells):
+                    headers.append((len(cells), separator, cells))
+            case BadRecord(fault=fault, column=column):
+                if fault is not LineFault.TEXT_AFTER_QUOTE or len(separators) == 1:
+                    unreadable = Unusable(FileFault.HEADER_UNREADABLE, line.number, column)
+    if headers:
+        _, separator, cells = max(headers, key=lambda found: (found[0], found[1] == b","))
+        return _header(line, _TABLES[separator], cells)
+    if unfit(line) or unreadable.column:
+        return unreadable
+    head, *parts = line.octets.split(b":")
+    if not _LONE.fullmatch(head.strip()):
+        return Unusable(FileFault.NO_HEADER, line.number)
+    form = Format.CLICK_IDS
+    if parts:
+        form = Format.KEY_VALUE if _KEY.match(parts[0]) else Format.PAYOUT_STATUS
+    return Layout(form, (), line.number, begins_at)
+
+
+def _header(line: PhysicalLine, form: Format, cells: list[bytes]) -> Layout | Unusable:
+    columns = tuple(text_of(cell.strip()) for cell in cells)
+    if len(columns) > MAX_CELLS:
+        return Unusable(FileFault.TOO_MANY_COLUMNS, line.number)
+    names = [column_name(column) for column in columns]
+    for position, name in enumerate(names):
+        if name in _KNOWN and name in names[:position]:
+            before = line.octets.find(cells[position], sum(len(cell) + 1 for cell in cells[:position]))
+            return Unusable(FileFault.REPEATED_COLUMN, line.number, column_of(line.octets, max(before, 0)))
+    return Layout(form, columns, line.number + 1, line.ends_at)
+
+
+def column_name(header: str) -> str:
+    """The parameter that a column stands for: a known name however it is written, else the name as it came, in lower case."""
+    name = header.strip().lower()
+    joined = _BROKEN.sub("_", name)
+    for known in (joined, joined.replace("_", "")):
+        if known in _KNOWN:
+            return known
+    return name
+
+
+def lines_of(
+    layout: Layout, pieces: Iterable[bytes], first_line: int | None = None, begins_at: int | None = None
+) -> Iterator[Line | BadLine]:
+    """The lines of a file from ``begins_at`` on, where ``pieces`` begin; without empty ones. Never raises, whatever the octets.
+
+    Reading can end after any line, and begin again at its ``ends_at`` with its ``next_number``.
+    """
+    number = layout.first_line if first_line is None else first_line
+    found = physical_lines(pieces, number, layout.begins_at if begins_at is None else begins_at)
+    if layout.columns:
+        return _table_lines(layout, found)
+    return (_read_line(line) for line in found if line.octets.strip() or line.is_cut)
+
+
+def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line | BadLine]:
+    separator = next(octets for octets, form in _TABLES.items() if form is layout.format)
+    names = [column_name(column) for column in layout.columns]
+    is_result = any(name.startswith(RESULT_PREFIX) for name in names)
+    prefixes = [
+        "" if name.startswith(RESULT_PREFIX) else f"{_quoted(octets_of(name)) or f'column{at}'}="
+        for at, name in enumerate(names, 1)
+    ]
+    width = len(prefixes)
+    for record in records(found, separator):
+        if isinstance(record, BadRecord):
+            yield _bad(*record)
+            continue
+        cells = record.cells
+        if len(cells) > width and any(cell.strip() for cell in cells[width:]):
+            excerpt = separator.join(cells)[:_EXCERPT]
+            yield BadLine(record.number, record.next_number, record.ends_at, (excerpt,), LineFault.TOO_MANY_CELLS, 0)
+            continue
+        pairs = []
+        for prefix, cell in zip(prefixes, cells, strict=False):
+            if prefix and (value := cell.strip()):
+                if is_result and _APOSTROPHED.match(value):
+                    value = value[1:]
+                pairs.append(prefix + _quoted(value))
+        yield _line(record.number, record.next_number, record.ends_at, tuple(cells[:width]), "&".join(pairs))
+
+
+def _read_line(line: PhysicalLine) -> Line | BadLine:
+    """A line such as ``clickid``, ``clickid:payout:status:event_1=15`` or ``clickid:payout=5:cnv_status=Hold``.
+
+    A payout ``auto`` is none: the offer's holds. What has no key after a part that has one belongs to that one's value:
+    ``at=2026-03-01T12:00:00Z``.
+    """
+    if bad := unfit(line):
+        return _bad(*bad)
+    head, *parts = line.octets.strip().split(b":")
+    pairs: list[tuple[str, bytes]] = [("cid", head)]
+    keyed = False
+    for position, part in enumerate(parts):
+        if key := _KEY.match(part):
+            pairs.append((column_name(key[1].decode()), part[key.end() :]))
+            keyed = True
+        elif keyed:
+            name, value = pairs[-1]
+            pairs[-1] = (name, value + b":" + part)
+        elif position < 2:
+            pairs.append((("payout", "status")[position], part))
+        elif part.strip():
+            at = line.octets.find(b":".join(parts[position:]), len(head))
+            return _bad(line, LineFault.TOO_MANY_CELLS, column_of(line.octets, at))
+    if len(pairs) > MAX_CELLS:
+        return _bad(line, LineFault.TOO_MANY_CELLS)
+    said = [
+        f"{name}={_quoted(value)}"
+        for name, raw in pairs
+        if (value := raw.strip()) and not (name in NAMES["payout"] and value.lower() == b"auto")
+    ]
+    return _line(line.number, line.number + 1, line.ends_at, (line.octets,), "&".join(said))
+
+
+def _line(number: int, next_number: int, ends_at: int, cells: tuple[bytes, ...], query: str) -> Line | BadLine:
+    if len(query) > _MAX_QUERY:
+        return BadLine(number, next_number, ends_at, (b",".join(cells)[:_EXCERPT],), LineFault.TOO_LONG, 0)
+    return Line(number, next_number, ends_at, cells, query)
+
+
+def _bad(line: PhysicalLine, fault: LineFault, column: int = 0) -> BadLine:
+    return BadLine(line.number, line.number + 1, line.ends_at, (line.octets[:_EXCERPT],), fault, column)
+
+
+def _quoted(octets: bytes) -> str:
+    return quote_from_bytes(octets, safe="")
+
+
+def line_notice(line: Line, upload_id: str, received_at: int, *, postbacks: bool) -> RawNotice:
+    """The notice of a line: always the same for a line of an upload, so that an upload can be taken up again at any line.
+
+    It counts as received when the file was; of one file, in the order of its lines.
+    """
+    return RawNotice(
+        notice_id=notice_id_of(upload_id, received_at, line.number),
+        at=received_at,
+        door=Door.UPLOAD,
+        method="",
+        query=line.query if postbacks else line.query + NO_POSTBACK,
+    )
+
+
+def notice_id_of(upload_id: str, received_at: int, number: int) -> str:
+    """The id of a line's notice: the moment, 48 bits that are the upload's, and the line's number. Ids ascend with the lines."""
+    digest = hashlib.blake2b(upload_id.encode(), digest_size=6).digest()
+    return base32_time(received_at) + base32_tail(int.from_bytes(digest, "big") << 32 | number)

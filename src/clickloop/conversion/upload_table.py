@@ -1,0 +1,161 @@
+"""The records of a table whose cells are separated and may be quoted, with the exact place where one is at fault."""
+
+import enum
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from clickloop.conversion.pairs import MAX_KEYS
+from clickloop.conversion.upload_text import MAX_LINE_OCTETS, PhysicalLine
+
+MAX_CELLS = MAX_KEYS - 1
+"""Of one line: with one parameter of our own they make as many as a notice may have."""
+_QUOTE = b'"'
+
+
+class LineFault(enum.StrEnum):
+    """Why a line of a file cannot be read. It makes no notice; the lines after it are read all the same."""
+
+    TOO_LONG = "line_too_long"
+    NUL = "nul"
+    TOO_MANY_CELLS = "too_many_cells"
+    UNCLOSED_QUOTE = "unclosed_quote"
+    TEXT_AFTER_QUOTE = "text_after_quote"
+
+    @property
+    def sentence(self) -> str:
+        """The fault for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    LineFault.TOO_LONG: f"The line is longer than {MAX_LINE_OCTETS} bytes.",
+    LineFault.NUL: "The line holds a NUL byte, which no text does.",
+    LineFault.TOO_MANY_CELLS: "The line has more values than the file has columns, or than a line may have.",
+    LineFault.UNCLOSED_QUOTE: 'A quote " is opened here and not closed where its cell ends.',
+    LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
+}
+
+
+class BadRecord(NamedTuple):
+    """A physical line that is at fault. ``column`` counts characters from 1; 0: the whole line."""
+
+    line: PhysicalLine
+    fault: LineFault
+    column: int = 0
+
+
+class Record(NamedTuple):
+    """The cells of one record. It may span several physical lines; ``number`` is the first one's."""
+
+    number: int
+    next_number: int
+    ends_at: int
+    cells: list[bytes]
+
+
+def records(lines: Iterable[PhysicalLine], separator: bytes) -> Iterator[Record | BadRecord]:
+    """The records of a table, without those whose cells are all empty.
+
+    Quotes as in RFC 4180: only at a cell's beginning, doubled within it, and separators and line ends between them are text
+    (a line end is kept as LF). When a quote is never closed, only the line that opens it is at fault: reading goes on with the next
+    one. So however a file is broken, each of its octets is read twice at most.
+    """
+    waiting = deque[PhysicalLine]()
+    source = iter(lines)
+    while (line := waiting.popleft() if waiting else next(source, None)) is not None:
+        if bad := unfit(line):
+            yield bad
+        elif _QUOTE not in line.octets:
+            if line.octets.strip(separator + b" \t"):
+                yield Record(line.number, line.number + 1, line.ends_at, line.octets.split(separator))
+        else:
+            record, ahead = _quoted(line, waiting, source, separator)
+            waiting.extendleft(reversed(ahead))
+            if isinstance(record, BadRecord) or any(cell.strip() for cell in record.cells):
+                yield record
+
+
+def unfit(line: PhysicalLine) -> BadRecord | None:
+    """Why no line of any form may be like this one."""
+    if line.is_cut:
+        return BadRecord(line, LineFault.TOO_LONG)
+    if b"\0" in line.octets:
+        return BadRecord(line, LineFault.NUL, column_of(line.octets, line.octets.index(b"\0")))
+    return None
+
+
+def column_of(octets: bytes, position: int) -> int:
+    """The place of an octet in a line, in characters from 1."""
+    return len(octets[:position].decode("utf-8", "replace")) + 1
+
+
+class _Cells:
+    """The cells of a record that is being read. ``parts`` are those of the quoted cell that is still open."""
+
+    def __init__(self, separator: bytes) -> None:
+        self.cells: list[bytes] = []
+        self.parts: list[bytes] | None = None
+        self.fault_at = -1
+        self.opened_at = 0
+        self._separator = separator
+
+    def take(self, octets: bytes) -> bool:
+        """Reads on in a physical line; False at text that follows a closed quote, whose place is ``fault_at``."""
+        at = 0
+        while True:
+            if self.parts is None:
+                start = at
+                while octets[start : start + 1] == b" ":
+                    start += 1
+                if octets[start : start + 1] != _QUOTE:
+                    end = octets.find(self._separator, at)
+                    if end < 0:
+                        self.cells.append(octets[at:])
+                        return True
+                    self.cells.append(octets[at:end])
+                    at = end + 1
+                    continue
+                self.parts, self.opened_at, at = [], start, start + 1
+            end = octets.find(_QUOTE, at)
+            if end < 0:
+                self.parts.append(octets[at:])
+                return True
+            self.parts.append(octets[at:end])
+            if octets[end + 1 : end + 2] == _QUOTE:
+                self.parts.append(_QUOTE)
+                at = end + 2
+                continue
+            after = end + 1
+            while octets[after : after + 1] == b" ":
+                after += 1
+            if octets[after : after + 1] not in (b"", self._separator):
+                self.fault_at = after
+                return False
+            self.cells.append(b"".join(self.parts))
+            self.parts = None
+            if after == len(octets):
+                return True
+            at = after + 1
+
+
+def _quoted(
+    first: PhysicalLine, waiting: deque[PhysicalLine], source: Iterator[PhysicalLine], separator: bytes
+) -> tuple[Record | BadRecord, list[PhysicalLine]]:
+    """The record that begins with this line, which holds a quote; and lines read ahead that are not part of it."""
+    cells = _Cells(separator)
+    if not cells.take(first.octets):
+        return BadRecord(first, LineFault.TEXT_AFTER_QUOTE, column_of(first.octets, cells.fault_at)), []
+    opened_at = cells.opened_at
+    ahead: list[PhysicalLine] = []
+    octets = len(first.octets)
+    while cells.parts is not None:
+        line = waiting.popleft() if waiting else next(source, None)
+        if line is not None:
+            ahead.append(line)
+            octets += len(line.octets) + 1
+            cells.parts.append(b"\n")
+        if line is None or octets > MAX_LINE_OCTETS or unfit(line) or not cells.take(line.octets):
+            return BadRecord(first, LineFault.UNCLOSED_QUOTE, column_of(first.octets, opened_at)), ahead
+    last = ahead[-1] if ahead else first
+    return Record(first.number, last.number + 1, last.ends_at, cells.cells), []

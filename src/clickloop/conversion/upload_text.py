@@ -1,0 +1,95 @@
+"""The text of an uploaded file: other encodings as UTF-8, and octets as physical lines with their places, within limits."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from clickloop.conversion.pairs import MAX_OCTETS
+
+MAX_LINE_OCTETS = MAX_OCTETS
+"""Of one record, which may span several physical lines: as much as a notice may hold."""
+
+_MARKS = (
+    (codecs.BOM_UTF8, ""),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LONGEST_MARK = 4
+
+
+class Utf8:
+    """Takes a file in pieces and gives it as UTF-8 without a byte order mark.
+
+    UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" so). All else passes as it is: octets
+    that are no UTF-8 are kept, as the public doors keep them.
+    """
+
+    def __init__(self) -> None:
+        self._head: bytes | None = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    def take(self, piece: bytes) -> bytes:
+        """What this piece adds to the text."""
+        if self._head is None:
+            return self._given(piece)
+        self._head += piece
+        return self._begin(self._head) if len(self._head) >= _LONGEST_MARK else b""
+
+    def end(self) -> bytes:
+        """What was held back. Half a character at the end becomes a replacement character."""
+        begun = self._begin(self._head) if self._head is not None else b""
+        return begun + (self._decoder.decode(b"", final=True).encode() if self._decoder else b"")
+
+    def _begin(self, head: bytes) -> bytes:
+        self._head = None
+        for mark, encoding in _MARKS:
+            if head.startswith(mark):
+                if not encoding:
+                    return head[len(mark) :]
+                self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+                break
+        return self._given(head)
+
+    def _given(self, piece: bytes) -> bytes:
+        return self._decoder.decode(piece).encode() if self._decoder else piece
+
+
+class PhysicalLine(NamedTuple):
+    """One line of a file. ``ends_at`` counts the octets from the file's beginning up to the next line's first."""
+
+    number: int
+    """From 1; empty lines count too."""
+    ends_at: int
+    octets: bytes
+    """Without the line's end; of one that is too long the beginning."""
+    is_cut: bool = False
+
+
+def physical_lines(pieces: Iterable[bytes], first_number: int = 1, begins_at: int = 0) -> Iterator[PhysicalLine]:
+    """The lines of a text that comes in pieces, ended by LF, CRLF or CR. Holds one piece and one line at most."""
+    number, ends_at = first_number, begins_at
+    rest = b""
+    dropped = 0  # octets of a line that is too long, of which only the beginning is kept in ``rest``
+    for piece in pieces:
+        lines = (rest + piece).splitlines(keepends=True)
+        # A CR at the very end may be the first half of a CRLF.
+        rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        for line in lines:
+            ends_at += len(line) + dropped
+            octets = line.rstrip(b"\r\n")
+            if dropped or len(octets) > MAX_LINE_OCTETS:
+                yield PhysicalLine(number, ends_at, octets[:MAX_LINE_OCTETS], True)
+            else:
+                yield PhysicalLine(number, ends_at, octets)
+            number += 1
+            dropped = 0
+        if len(rest) > MAX_LINE_OCTETS + 1:
+            kept = rest[:MAX_LINE_OCTETS] + (b"\r" if rest.endswith(b"\r") else b"")
+            dropped += len(rest) - len(kept)
+            rest = kept
+    if rest or dropped:
+        octets = rest.rstrip(b"\r")
+        is_cut = dropped > 0 or len(octets) > MAX_LINE_OCTETS
+        yield PhysicalLine(number, ends_at + len(rest) + dropped, octets[:MAX_LINE_OCTETS], is_cut)

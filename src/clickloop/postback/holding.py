@@ -1,0 +1,28 @@
+"""Holding: why something that waits is not tried for now, though its moment has come. A closed list."""
+
+import enum
+
+
+class Hold(enum.StrEnum):
+    """Who holds a waiting postback back. It is shown as paused, and waiting so costs no attempt."""
+
+    RULE_PAUSED = "rule_paused"
+    RECEIVER_PAUSED = "receiver_paused"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Hold.RULE_PAUSED: "Its rule is paused, because the receiver answered 410 Gone: correct the rule, then resume it.",
+    Hold.RECEIVER_PAUSED: "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
+}
+
+
+def hold_of(rule_paused_at: int | None, receiver_paused_at: int | None) -> Hold | None:
+    """What holds a waiting postback back; the rule first, for it needs somebody to act."""
+    if rule_paused_at is not None:
+        return Hold.RULE_PAUSED
+    return Hold.RECEIVER_PAUSED if receiver_paused_at is not None else None

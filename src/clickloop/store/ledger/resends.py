@@ -1,0 +1,151 @@
+"""What asking for postbacks again needs of Conversions - Out, and cancelling. One statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Select, and_, func, select, tuple_, update
+
+from clickloop.postback.owing import SkipReason
+from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.tables import conversions, postbacks
+
+FINAL_STATES = ("delivered", "failed", "skipped", "cancelled")
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """The last row for one change and rule: what is asked for again. ``request``: as stored; None when it was skipped."""
+
+    postback_id: str
+    conversion_id: str
+    version: int
+    rule_id: int
+    resend: int
+    original_id: str
+    """Its own id when it is the original."""
+    click_id: str
+    campaign_id: int
+    source_id: int
+    state: str
+    reason: SkipReason | None
+    findings: bytes
+    request: bytes | None
+    lane: str
+
+
+class ResendFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Which postbacks are asked for again; None: any. Of each change and rule its last row counts, and only when it is final."""
+
+    state: str | None = None
+    """One of ``FINAL_STATES``."""
+    reason: SkipReason | None = None
+    status: str | None = None
+    """The key of the status that the conversion has now."""
+    campaign_id: int | None = None
+    source_id: int | None = None
+    rule_id: int | None = None
+    click_id: str | None = None
+    conversion_id: str | None = None
+    period: Period = Period()
+    """By the moment at which it was owed or skipped."""
+
+
+_later = postbacks.alias("later")
+_COLUMNS = [postbacks.c[name] for name in Sent.__struct_fields__ if name != "original_id"]
+_ORIGINAL = func.coalesce(postbacks.c.original_id, postbacks.c.postback_id).label("original_id")
+
+
+def find_sent(tx: Connection, postback_id: str) -> Sent | None:
+    """The last row of the change and rule that a postback is for; None when there is no such postback."""
+    asked = postbacks.alias("asked")
+    query = (
+        select(*_COLUMNS, _ORIGINAL)
+        .join(
+            asked,
+            and_(
+                asked.c.conversion_id == postbacks.c.conversion_id,
+                asked.c.version == postbacks.c.version,
+                asked.c.rule_id == postbacks.c.rule_id,
+            ),
+        )
+        .where(asked.c.postback_id == postback_id)
+        .order_by(postbacks.c.resend.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).mappings().one_or_none()
+    return None if row is None else _sent(row)
+
+
+def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str, limit: int) -> list[Sent]:
+    """At most ``limit`` that match, in the order in which they were decided, behind ``after_id`` and up to ``last_id``."""
+    query = _matching(select(*_COLUMNS, _ORIGINAL), wanted).where(
+        postbacks.c.postback_id > after_id, postbacks.c.postback_id <= last_id
+    )
+    rows = tx.execute(query.order_by(postbacks.c.postback_id).limit(limit)).mappings()
+    return [_sent(row) for row in rows]
+
+
+def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
+    """How many match, by state."""
+    query = _matching(select(postbacks.c.state, func.count()), wanted).group_by(postbacks.c.state)
+    return {state: count for state, count in tx.execute(query)}
+
+
+def newest_postback(tx: Connection) -> str:
+    """The id of the newest row; empty when there is none."""
+    newest: str | None = tx.scalar(select(func.max(postbacks.c.postback_id)))
+    return newest or ""
+
+
+def attempts_made(tx: Connection, originals: Collection[tuple[str, int, int]]) -> dict[tuple[str, int, int], int]:
+    """By conversion, version and rule: the attempts of all its rows together."""
+    key = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id)
+    query = select(*key, func.sum(postbacks.c.attempts)).where(tuple_(*key).in_(list(originals))).group_by(*key)
+    return {(conversion_id, version, rule_id): int(made) for conversion_id, version, rule_id, made in tx.execute(query)}
+
+
+def cancel_waiting(tx: Connection, postback_id: str, now_ms: int) -> bool:
+    """Cancels a postback that waits; False: it does not wait (any more)."""
+    cancelled = tx.execute(
+        update(postbacks)
+        .where(postbacks.c.postback_id == postback_id, postbacks.c.state == "waiting")
+        .values(state="cancelled", next_attempt_at=None, finished_at=now_ms)
+    )
+    return cancelled.rowcount > 0
+
+
+def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
+    table = postbacks.c
+    is_last = ~(
+        select(_later.c.postback_id)
+        .where(
+            _later.c.conversion_id == table.conversion_id,
+            _later.c.version == table.version,
+            _later.c.rule_id == table.rule_id,
+            _later.c.resend > table.resend,
+        )
+        .exists()
+    )
+    query = query.where(is_last, table.state.in_(FINAL_STATES))
+    for name in ("state", "reason", "campaign_id", "source_id", "rule_id", "click_id", "conversion_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(table[name] == value)
+    if wanted.status is not None:
+        query = query.join(conversions, conversions.c.conversion_id == table.conversion_id)
+        query = query.where(conversions.c.status_key == wanted.status)
+    if wanted.period.since is not None:
+        query = query.where(
+            table.postback_id >= id_from(wanted.period.earliest_id_at), table.created_at >= wanted.period.since
+        )
+    if wanted.period.until is not None:
+        query = query.where(
+            table.postback_id < id_from(wanted.period.latest_id_at), table.created_at < wanted.period.until
+        )
+    return query
+
+
+def _sent(row: Any) -> Sent:
+    fields = {name: row[name] for name in Sent.__struct_fields__}
+    fields["reason"] = None if row["reason"] is None else SkipReason(row["reason"])
+    return Sent(**fields)

@@ -1,0 +1,163 @@
+"""Uploads in the ledger: how far each file has been taken and what came of it; ``tx`` is an open transaction."""
+
+import enum
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from clickloop.conversion.upload import Format
+from clickloop.store.ledger.notices import Outcome
+from clickloop.store.ledger.tables import notices, uploads
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_reasons = msgspec.json.Decoder(dict[str, int])
+
+
+class UploadState(enum.StrEnum):
+    """Where an upload stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self not in (UploadState.WAITING, UploadState.RUNNING)
+
+
+class Verdict(enum.StrEnum):
+    """What became of a line, or would: the outcome of its notice, or that it makes none."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    REPEATED = "repeated"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people; of the last two, the reason says more."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Verdict.NEW: "A new conversion.",
+    Verdict.CHANGED: "A change of a conversion.",
+    Verdict.REPEATED: "Nothing new: the conversion stands so already.",
+    Verdict.WAITING: "Its click is not here yet: it is looked for until ten minutes after the upload.",
+    Verdict.REFUSED: "It registers nothing.",
+    Verdict.UNREADABLE: "It cannot be read.",
+}
+
+_counts = msgspec.json.Decoder(dict[Verdict, int])
+
+
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """One upload as it stands."""
+
+    upload_id: str
+    name: str = ""
+    format: Format
+    preview: bool = False
+    postbacks: bool = True
+    """False: those that its conversions owe are held back."""
+    state: UploadState = UploadState.WAITING
+    octets: int
+    octets_read: int = 0
+    """So much of the file has been taken; 0: nothing yet."""
+    next_line: int = 1
+    """Number of the line that begins there."""
+    lines: int = 0
+    counts: dict[Verdict, int] = {}
+    reasons: dict[str, int] = {}
+    """Why lines were refused or unreadable: values of ``RefusalReason`` and ``LineFault``."""
+    created_at: int
+    """When the file had arrived. Its conversions count as reported then."""
+    finished_at: int | None = None
+    error: str | None = None
+    """Set exactly when it has failed."""
+
+
+def insert_upload(tx: Connection, upload: Upload) -> None:
+    """Adds an upload."""
+    tx.execute(insert(uploads).values(**_values(upload)))
+
+
+def find_upload(tx: Connection, upload_id: str) -> Upload | None:
+    """The upload of that id."""
+    row = tx.execute(select(uploads).where(uploads.c.upload_id == upload_id)).one_or_none()
+    return None if row is None else _of_row(row)
+
+
+def uploads_of_ids(tx: Connection, upload_ids: Sequence[str]) -> list[Upload]:
+    """Those of the uploads that are in the ledger."""
+    return [_of_row(row) for row in tx.execute(select(uploads).where(uploads.c.upload_id.in_(upload_ids)))]
+
+
+def uploads_before(tx: Connection, before_id: str | None, limit: int) -> list[Upload]:
+    """At most ``limit`` uploads, newest first; of the next page those before the last id of this one."""
+    query = select(uploads).order_by(uploads.c.upload_id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(uploads.c.upload_id < before_id)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def unfinished_uploads(tx: Connection, limit: int) -> list[Upload]:
+    """At most ``limit`` uploads that are not at their end, the oldest first."""
+    query = select(uploads).where(uploads.c.finished_at.is_(None)).order_by(uploads.c.upload_id).limit(limit)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def update_unfinished(tx: Connection, upload: Upload) -> bool:
+    """Writes how an upload stands now, unless it has come to an end meanwhile; answers whether it was written."""
+    statement = update(uploads).where(uploads.c.upload_id == upload.upload_id, uploads.c.finished_at.is_(None))
+    return tx.execute(statement.values(**_values(upload))).rowcount == 1
+
+
+def cancel_upload(tx: Connection, upload_id: str, now_ms: int) -> bool:
+    """Ends an upload where it is; answers whether it was not at its end already."""
+    statement = update(uploads).where(uploads.c.upload_id == upload_id, uploads.c.finished_at.is_(None))
+    return tx.execute(statement.values(state=UploadState.CANCELLED.value, finished_at=now_ms)).rowcount == 1
+
+
+def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upload]:
+    """The uploads, no previews, that came to an end within a period, Unix milliseconds, its end left out."""
+    query = select(uploads).where(
+        uploads.c.finished_at >= since, uploads.c.finished_at < until, uploads.c.preview.is_(False)
+    )
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def update_counts(tx: Connection, upload: Upload) -> None:
+    """Writes an upload's counts anew."""
+    statement = update(uploads).where(uploads.c.upload_id == upload.upload_id)
+    tx.execute(statement.values(counts=_encode(upload.counts), reasons=_encode(upload.reasons)))
+
+
+def outcomes_between(tx: Connection, first_id: str, last_id: str) -> list[tuple[Outcome, str | None, int]]:
+    """How many notices of a range of ids, both included, have come to what, with the reasons of refusals."""
+    table = notices.c
+    query = select(table.outcome, table.reason, func.count()).where(table.notice_id.between(first_id, last_id))
+    rows = tx.execute(query.group_by(table.outcome, table.reason))
+    return [(Outcome(outcome), reason, count) for outcome, reason, count in rows]
+
+
+def _values(upload: Upload) -> dict[str, Any]:
+    return msgspec.structs.asdict(upload) | {
+        "format": upload.format.value,
+        "state": upload.state.value,
+        "counts": _encode(upload.counts),
+        "reasons": _encode(upload.reasons),
+    }
+
+
+def _of_row(row: Row[Any]) -> Upload:
+    values = dict(row._mapping)  # noqa: SLF001 – SQLAlchemy's documented name
+    values |= {"counts": _counts.decode(row.counts), "reasons": _reasons.decode(row.reasons)}
+    return Upload(**values | {"format": Format(row.format), "state": UploadState(row.state)})

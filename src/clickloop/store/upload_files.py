@@ -1,0 +1,185 @@
+"""The folder of uploaded files: each is on disk whole before it counts, is read from any place, and is kept for a while."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from clickloop.conversion.upload import HEAD_OCTETS, MOST_FILE_OCTETS
+from clickloop.conversion.upload_text import Utf8
+from clickloop.store.directory import make_directories, sync_directory
+
+PIECE_OCTETS = 256 * 1024
+LEAST_FREE_OCTETS = 512 * 1024 * 1024
+"""So much room stays free: clicks and notices need it more."""
+_SYNC_OCTETS = 32 * 1024 * 1024
+"""So often a file is synced while it arrives, so that its end needs no long wait."""
+_TEXT, _PART, _VERDICTS, _DRAFTS = ".text", ".part", ".verdicts", ".drafts"
+_DEAD_SECONDS = 24 * 3600
+
+
+class UploadTooLargeError(Exception):
+    """More arrives than a file may have; the text says how much that is."""
+
+
+class NoRoomError(Exception):
+    """The disk is too full for the file."""
+
+
+class UploadFiles:
+    """The folder ``uploads`` of a data folder. ``most_octets`` counts a file as it arrives."""
+
+    def __init__(
+        self, folder: Path, most_octets: int = MOST_FILE_OCTETS // 2, least_free_octets: int = LEAST_FREE_OCTETS
+    ) -> None:
+        self._folder = folder
+        self.most_octets = most_octets
+        self._least_free_octets = least_free_octets
+
+    def receive(self, upload_id: str) -> "ArrivingFile":
+        """A file to write what arrives into. Raises NoRoomError, OSError."""
+        make_directories(self._folder)
+        self.check_room(0)
+        return ArrivingFile(self, self._folder / f"{upload_id}{_PART}", self._path(upload_id, _TEXT))
+
+    def check_room(self, octets: int) -> None:
+        """Raises NoRoomError unless so much more leaves enough free."""
+        free = shutil.disk_usage(self._folder).free
+        if free - octets < self._least_free_octets:
+            raise NoRoomError(
+                f"The disk of the tracker has {free // 2**20} MiB free, and {self._least_free_octets // 2**20} MiB must stay free."
+            )
+
+    def exists(self, upload_id: str) -> bool:
+        """Whether the file is still there."""
+        return self._path(upload_id, _TEXT).exists()
+
+    def size(self, upload_id: str) -> int:
+        """How many octets the file has. Raises FileNotFoundError."""
+        return self._path(upload_id, _TEXT).stat().st_size
+
+    def head(self, upload_id: str) -> bytes:
+        """The beginning by which a file's form is found. Raises FileNotFoundError."""
+        with self._path(upload_id, _TEXT).open("rb") as file:
+            return file.read(HEAD_OCTETS)
+
+    def pieces(self, upload_id: str, begins_at: int) -> Iterator[bytes]:
+        """The file from a place on. Raises FileNotFoundError, when the first piece is asked for."""
+        with self._path(upload_id, _TEXT).open("rb") as file:
+            file.seek(begins_at)
+            while piece := file.read(PIECE_OCTETS):
+                yield piece
+
+    def begin_verdicts(self, upload_id: str) -> None:
+        """Makes an empty list of a preview's verdicts."""
+        self._path(upload_id, _VERDICTS).write_bytes(b"")
+
+    def add_verdicts(self, upload_id: str, lines: list[bytes]) -> None:
+        """Adds verdicts of a preview, one a line."""
+        with self._path(upload_id, _VERDICTS).open("ab") as file:
+            file.writelines(line + b"\n" for line in lines)
+
+    def verdicts(self, upload_id: str) -> Iterator[bytes]:
+        """The verdicts of a preview, in order."""
+        with self._path(upload_id, _VERDICTS).open("rb") as file:
+            yield from file
+
+    def drafts_path(self, upload_id: str) -> Path:
+        """Where a preview keeps its drafts while it runs."""
+        return self._path(upload_id, _DRAFTS)
+
+    def delete(self, upload_id: str) -> None:
+        """Removes all files of an upload."""
+        for kind in (_TEXT, _PART, _VERDICTS, _DRAFTS):
+            self._path(upload_id, kind).unlink(missing_ok=True)
+
+    def delete_unfinished(self) -> None:
+        """Removes files that were arriving when the tracker ended. Call it when none can be arriving."""
+        for path in self._folder.glob(f"*{_PART}"):
+            path.unlink(missing_ok=True)
+
+    def kept(self, now_ms: int) -> dict[str, bool]:
+        """The ids of all uploads that have files, each with whether they have not been touched for a day."""
+        kept: dict[str, bool] = {}
+        if not self._folder.is_dir():
+            return kept
+        for entry in os.scandir(self._folder):
+            try:
+                is_old = entry.stat().st_mtime < now_ms / 1000 - _DEAD_SECONDS
+            except FileNotFoundError:
+                continue
+            upload_id = entry.name.partition(".")[0]
+            kept[upload_id] = kept.get(upload_id, True) and is_old
+        return kept
+
+    def _path(self, upload_id: str, kind: str) -> Path:
+        return self._folder / f"{upload_id}{kind}"
+
+
+class ArrivingFile:
+    """A file as it arrives. It is there for others only after ``finish``; else call ``abandon``."""
+
+    def __init__(self, files: UploadFiles, part: Path, path: Path) -> None:
+        self._files = files
+        self._part = part
+        self._path = path
+        self._text = Utf8()
+        self._head = b""
+        self._arrived = 0
+        self._synced = 0
+        self._written = 0
+        self._file: BinaryIO | None = os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+    @property
+    def head(self) -> bytes:
+        """The beginning by which its form is found, as far as it has arrived."""
+        return self._head
+
+    def write(self, piece: bytes) -> None:
+        """Takes a piece. Raises UploadTooLargeError, NoRoomError, OSError."""
+        self._arrived += len(piece)
+        if self._arrived > self._files.most_octets:
+            raise self._too_large()
+        self._add(self._text.take(piece))
+        if self._written - self._synced > _SYNC_OCTETS:
+            self._files.check_room(0)
+            self._sync()
+
+    def finish(self) -> int:
+        """Puts the file in its place, durably; answers its size as text. Raises OSError."""
+        self._add(self._text.end())
+        self._sync()
+        self._close()
+        self._part.rename(self._path)
+        sync_directory(self._path.parent)
+        return self._written
+
+    def abandon(self) -> None:
+        """Removes the file unless it is finished."""
+        self._close()
+        self._part.unlink(missing_ok=True)
+
+    def _add(self, text: bytes) -> None:
+        if len(self._head) < HEAD_OCTETS:
+            self._head = (self._head + text)[:HEAD_OCTETS]
+        self._written += len(text)
+        if self._written > MOST_FILE_OCTETS:  # UTF-16 may grow
+            raise self._too_large()
+        if self._file is not None:
+            self._file.write(text)
+
+    def _too_large(self) -> UploadTooLargeError:
+        most = self._files.most_octets / 2**20
+        return UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
+
+    def _sync(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+            os.fdatasync(self._file.fileno())
+            self._synced = self._written
+
+    def _close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()

@@ -1,0 +1,273 @@
+"""Sending again: one postback or all that match a filter, with the request as it was or built anew from today's rule.
+
+A resend is a row of its own behind the original, in its order; its request goes on naming the original's ``{postback_id}``, and
+its attempts are counted on from the original's, so that a receiver can tell that it is the same.
+"""
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.conversion.conversion import Change
+from clickloop.conversion.notice import read_notice
+from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
+from clickloop.postback.rule import Request, Rule
+from clickloop.postback.values import ready_request
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
+from clickloop.store.ledger.conversions import changes_of_conversions
+from clickloop.store.ledger.notices import notices_of_ids
+from clickloop.store.ledger.postbacks import Decided, NewPostback, decided_before, insert_postbacks
+from clickloop.store.ledger.resends import (
+    FINAL_STATES,
+    ResendFilter,
+    Sent,
+    attempts_made,
+    count_sent,
+    find_sent,
+    newest_postback,
+    sent_after,
+)
+from clickloop.store.ledger.rules import LiveRule, count_shares, rules_of_ids
+from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_rule, read_surroundings
+from clickloop.tracking.notices import Desk
+
+BATCH = 200
+"""So many are asked for again in one transaction."""
+
+_read_request = msgspec.json.Decoder(Request).decode
+_read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Mode(enum.StrEnum):
+    """Which request is sent again."""
+
+    AS_IT_WAS = "as_it_was"
+    """The same, byte for byte."""
+    ANEW = "anew"
+    """Built from today's rule and set-up, for the conversion as it stood after that change."""
+
+
+class NotResent(enum.StrEnum):
+    """Why a postback was not asked for again. A closed list."""
+
+    UNDER_WAY = "under_way"
+    NOTHING_WAS_SENT = "nothing_was_sent"
+    STILL_SKIPPED = "still_skipped"
+    RULE_GONE = "rule_gone"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    NotResent.UNDER_WAY: "It is still waiting or being sent: let it end, or cancel it, before it is asked for again.",
+    NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
+    NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
+    NotResent.RULE_GONE: "The rule or the change that it is for is not in the ledger any more.",
+}
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A postback that was not asked for again. ``skipped``: by which condition, where it is still skipped."""
+
+    why: NotResent
+    skipped: SkipReason | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The whole reason for people."""
+        return f"{self.why.sentence} {self.skipped.sentence}" if self.skipped else self.why.sentence
+
+    @property
+    def word(self) -> str:
+        """The reason for counting."""
+        return f"{self.why}: {self.skipped}" if self.skipped else str(self.why)
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What a job was asked for."""
+
+    wanted: ResendFilter
+    mode: Mode
+
+
+class _Around(msgspec.Struct, frozen=True):
+    """What it takes to ask for some postbacks again."""
+
+    attempts: dict[tuple[str, int, int], int]
+    changes: dict[tuple[str, int], Change]
+    rules: dict[int, LiveRule]
+    surroundings: Surroundings | None
+    earlier: dict[tuple[str, int], list[Decided]]
+
+
+def resend_one(tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int) -> NewPostback | Refusal | None:
+    """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id."""
+    sent = find_sent(tx, postback_id)
+    if sent is None:
+        return None
+    (made,) = _resend(tx, desk, [sent], mode, now_ms, None)
+    return made
+
+
+def start_resends(tx: Connection, desk: Desk, wanted: ResendFilter, mode: Mode, now_ms: int) -> BulkJob:
+    """Writes down a job over all that match now; ``work_off_resends`` does it."""
+    last_id = newest_postback(tx)
+    job = BulkJob(
+        bulk_job_id=desk.new_id(),
+        kind=JobKind.RESEND,
+        asked=_encode(Asked(wanted, mode)),
+        last_id=last_id,
+        matched=sum(count_sent(tx, wanted).values()),
+        created_at=now_ms,
+    )
+    insert_job(tx, job)
+    return job
+
+
+def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
+    """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
+    asked = msgspec.json.decode(job.asked, type=Asked)
+    batch = sent_after(tx, asked.wanted, job.done_id, job.last_id, BATCH)
+    made = _resend(tx, desk, batch, asked.mode, now_ms, job.bulk_job_id)
+    left_out = dict(job.left_out)
+    for refusal in made:
+        if isinstance(refusal, Refusal):
+            left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
+    job = msgspec.structs.replace(
+        job,
+        done_id=batch[-1].postback_id if batch else job.done_id,
+        done=job.done + len(batch),
+        made=job.made + sum(isinstance(postback, NewPostback) for postback in made),
+        left_out=left_out,
+        finished_at=now_ms if len(batch) < BATCH else None,
+    )
+    update_job(tx, job)
+    return job
+
+
+def _resend(
+    tx: Connection, desk: Desk, batch: Sequence[Sent], mode: Mode, now_ms: int, bulk_job_id: str | None
+) -> list[NewPostback | Refusal]:
+    """What becomes of each; those that are made are written."""
+    around = _read_around(tx, batch, anew=mode is Mode.ANEW)
+    made: list[NewPostback | Refusal] = []
+    counted: dict[int, int] = {}
+    for sent in batch:
+        decision = _decision(sent, mode, around, desk, counted, now_ms)
+        if isinstance(decision, Refusal):
+            made.append(decision)
+            continue
+        request = msgspec.structs.replace(
+            decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
+        )
+        made.append(
+            NewPostback(
+                postback_id=desk.new_id(),
+                conversion_id=sent.conversion_id,
+                version=sent.version,
+                rule_id=sent.rule_id,
+                resend=sent.resend + 1,
+                original_id=sent.original_id,
+                bulk_job_id=bulk_job_id,
+                click_id=sent.click_id,
+                campaign_id=sent.campaign_id,
+                source_id=sent.source_id,
+                trigger="resend",
+                decision=Owed(request, now_ms, decision.findings),
+                lane=sent.lane if mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule),
+            )
+        )
+    insert_postbacks(tx, [postback for postback in made if isinstance(postback, NewPostback)], now_ms)
+    count_shares(tx, counted)
+    return made
+
+
+def _decision(
+    sent: Sent, mode: Mode, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
+) -> Owed | Refusal:
+    if sent.state not in FINAL_STATES:
+        return Refusal(NotResent.UNDER_WAY)
+    if mode is Mode.AS_IT_WAS:
+        if sent.request is None:
+            return Refusal(NotResent.NOTHING_WAS_SENT)
+        return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+    live = around.rules.get(sent.rule_id)
+    change = around.changes.get((sent.conversion_id, sent.version))
+    if live is None or change is None or around.surroundings is None:
+        return Refusal(NotResent.RULE_GONE)
+    if sent.reason is None:
+        texts = ChangeTexts(change, around.surroundings)
+        ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))
+        request = ready.resolve(texts.of(live.rule, sent.original_id, ready.names), now_ms, None)
+        return Owed(request, now_ms, _read_findings(sent.findings))
+    return _decided_again(sent, live, change, around, desk, counted, now_ms)
+
+
+def _decided_again(
+    sent: Sent, live: LiveRule, change: Change, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
+) -> Owed | Refusal:
+    """A skipped one by today's rule. One that its share left out stays left out, while the rule has a share."""
+    assert around.surroundings is not None
+    campaign = around.surroundings.campaigns.get(sent.campaign_id)
+    before = [
+        decided
+        for decided in around.earlier.get((sent.conversion_id, sent.rule_id), ())
+        if decided.version < sent.version
+    ]
+    skipped = {decided.reason for decided in before if decided.reason is not None}
+    if sent.reason is SkipReason.NOT_SAMPLED:
+        skipped.add(SkipReason.NOT_SAMPLED)
+    earlier = Earlier(
+        owed=sum(decided.reason is None for decided in before),
+        skipped=frozenset(skipped),
+        counted=live.counted + counted.get(sent.rule_id, 0),
+        source_rules_off=campaign is not None and campaign.source_rules_off,
+    )
+    decided = decide_rule(
+        change, live.rule, earlier, around.surroundings, now_ms, sent.original_id, guard=desk.guard
+    ).decision
+    if isinstance(decided, Skipped):
+        return Refusal(NotResent.STILL_SKIPPED, decided.reason)
+    if decided.counted:
+        counted[sent.rule_id] = counted.get(sent.rule_id, 0) + 1
+    return decided
+
+
+def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Around:
+    attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
+    if not anew or not batch:
+        return _Around(attempts, {}, {}, None, {})
+    conversion_ids = sorted({sent.conversion_id for sent in batch})
+    wanted = {(sent.conversion_id, sent.version) for sent in batch}
+    recorded = [
+        change
+        for change in changes_of_conversions(tx, conversion_ids)
+        if (change.after.conversion_id, change.version) in wanted
+    ]
+    notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [change.notice_id for change in recorded])}
+    changes = {}
+    for change in recorded:
+        notice = notices.get(change.notice_id)
+        changes[change.after.conversion_id, change.version] = Change(
+            before=change.before,
+            after=change.after,
+            at=change.at,
+            notice_id=change.notice_id,
+            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
+        )
+    rules = {live.rule.rule_id: live for live in rules_of_ids(tx, {sent.rule_id for sent in batch})}
+    surroundings = read_surroundings(tx, list(changes.values()), list(rules.values())) if changes else None
+    earlier: dict[tuple[str, int], list[Decided]] = {}
+    for decided in decided_before(tx, conversion_ids):
+        earlier.setdefault((decided.conversion_id, decided.rule_id), []).append(decided)
+    return _Around(attempts, changes, rules, surroundings, earlier)
+
+
+def _lane(rule: Rule) -> str:
+    return ready_request(rule.request).lane

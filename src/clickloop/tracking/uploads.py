@@ -1,0 +1,263 @@
+"""Uploads: a file of conversions is taken line by line, each line one notice. Killed at any point, it goes on where it was.
+
+A line's notice has the same id whenever it is made (``conversion.upload.line_notice``). So a batch that was registered, and of
+which a crash kept the ledger from hearing that the file is so far, is found registered when it is taken again.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+
+from clickloop.clock import DAY_MS, MINUTE_MS, Clock
+from clickloop.conversion.attribution import WAIT_MS
+from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.upload import BadLine, Layout, Line, Unusable, detect, line_notice, lines_of, notice_id_of
+from clickloop.log import log
+from clickloop.store.drafts import DiskDrafts
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.uploads import (
+    Upload,
+    UploadState,
+    Verdict,
+    insert_upload,
+    outcomes_between,
+    unfinished_uploads,
+    update_counts,
+    update_unfinished,
+    uploads_finished_between,
+    uploads_of_ids,
+)
+from clickloop.store.upload_files import ArrivingFile, UploadFiles
+from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
+
+AT_ONCE = 4
+"""Uploads that take turns, a batch each: a short one is done soon beside a long one."""
+_SETTLED_MS = WAIT_MS + MINUTE_MS
+"""So long after a file had arrived none of its lines waits any more."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What became of a line, or would; a preview keeps these. ``reason``: of ``RefusalReason`` or ``LineFault``; empty: none."""
+
+    number: int
+    verdict: Verdict
+    reason: str = ""
+    flags: tuple[str, ...] = ()
+    conversion_id: str = ""
+    notice_id: str = ""
+
+
+class UploadStep(msgspec.Struct, frozen=True):
+    """What one step did. ``more``: go on at once. ``owed``: postbacks may be owed, wake delivery."""
+
+    more: bool = False
+    owed: bool = False
+
+
+def register_upload(
+    ledger: Ledger,
+    files: UploadFiles,
+    arriving: ArrivingFile,
+    upload: Upload,
+) -> Upload | Unusable:
+    """Puts a file that has arrived into its place and enters it, to be taken by ``UploadWork``; or says why it is not taken."""
+    layout = detect(arriving.head)
+    if isinstance(layout, Unusable):
+        return layout
+    octets = arriving.finish()
+    entered = msgspec.structs.replace(upload, format=layout.format, octets=octets, next_line=layout.first_line)
+    with ledger.write() as tx:
+        insert_upload(tx, entered)
+    return entered
+
+
+class _Reading:
+    """A file that is being taken, and for a preview what it would have registered so far."""
+
+    def __init__(self, files: UploadFiles, upload: Upload) -> None:
+        layout = _layout(files, upload)
+        begins_at = upload.octets_read or layout.begins_at
+        self._pieces = files.pieces(upload.upload_id, begins_at)
+        self.lines = lines_of(layout, self._pieces, upload.next_line, begins_at)
+        self.drafts = DiskDrafts(files.drafts_path(upload.upload_id)) if upload.preview else None
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self._pieces.close()
+        if self.drafts is not None:
+            self.drafts.close()
+
+
+class UploadWork:
+    """Takes the uploads that are not at their end, in turns. For one thread, and the only one that does so on a ledger."""
+
+    def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
+        self._desk = desk
+        self._files = files
+        self._clock = clock
+        self._readings: dict[str, _Reading] = {}
+        self._last = ""
+
+    def step(self) -> UploadStep:
+        """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
+        with self._desk.ledger.read() as tx:
+            unfinished = unfinished_uploads(tx, AT_ONCE)
+        for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
+            self._close(upload_id)
+        if not unfinished:
+            return UploadStep()
+        upload = next((upload for upload in unfinished if upload.upload_id > self._last), unfinished[0])
+        self._last = upload.upload_id
+        try:
+            return self._take_batch(upload)
+        except FileNotFoundError as error:
+            self._fail(upload, f"Its file is gone: {error.filename}. Upload it again; what is registered stays so.")
+            return UploadStep(more=True)
+        except BaseException:
+            self._close(upload.upload_id)
+            raise
+
+    def close(self) -> None:
+        """Lets go of all files."""
+        for upload_id in list(self._readings):
+            self._close(upload_id)
+
+    def _take_batch(self, upload: Upload) -> UploadStep:
+        reading = self._readings.get(upload.upload_id)
+        if reading is None:
+            upload = self._from_the_beginning(upload) if upload.preview else upload
+            reading = self._readings[upload.upload_id] = _Reading(self._files, upload)
+        batch = list(islice(reading.lines, BATCH))
+        findings = self._findings(upload, reading, batch)
+        if upload.preview:
+            self._files.add_verdicts(upload.upload_id, [_encode(finding) for finding in findings])
+        if len(batch) < BATCH and (found := self._files.size(upload.upload_id)) != upload.octets:
+            self._fail(
+                upload,
+                f"Its file has {found} bytes and had {upload.octets}: upload it again; what is registered stays so.",
+            )
+            return UploadStep(more=True)
+        after = self._counted(upload, batch, findings)
+        with self._desk.ledger.write() as tx:
+            written = update_unfinished(tx, after)
+        if after.state.is_final or not written:
+            self._close(upload.upload_id)
+            log(
+                "upload ended",
+                upload_id=after.upload_id,
+                lines=after.lines,
+                cancelled=not written,
+                preview=after.preview,
+            )
+        owed = any(finding.verdict in (Verdict.NEW, Verdict.CHANGED) for finding in findings)
+        return UploadStep(more=True, owed=owed and not upload.preview)
+
+    def _from_the_beginning(self, upload: Upload) -> Upload:
+        """A preview that nobody has begun, or that another process began and whose drafts are gone."""
+        self._files.begin_verdicts(upload.upload_id)
+        layout = _layout(self._files, upload)
+        return msgspec.structs.replace(
+            upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}
+        )
+
+    def _findings(self, upload: Upload, reading: _Reading, batch: list[Line | BadLine]) -> list[Finding]:
+        """What becomes of each line of a batch, in their order."""
+        raws = [
+            line_notice(line, upload.upload_id, upload.created_at, postbacks=upload.postbacks)
+            for line in batch
+            if isinstance(line, Line)
+        ]
+        if reading.drafts is not None:
+            results = iter(foresee_notices(self._desk, raws, self._clock(), reading.drafts))
+        else:
+            results = iter(take_notices(self._desk, raws, self._clock()) if raws else [])
+        return [_unreadable(line) if isinstance(line, BadLine) else _found(line, next(results)) for line in batch]
+
+    def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
+        """The upload with a batch counted in; finished when there was no whole one."""
+        counts, reasons = dict(upload.counts), dict(upload.reasons)
+        for finding in findings:
+            counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
+            if finding.reason:
+                reasons[finding.reason] = reasons.get(finding.reason, 0) + 1
+        is_finished = len(batch) < BATCH
+        return msgspec.structs.replace(
+            upload,
+            state=UploadState.FINISHED if is_finished else UploadState.RUNNING,
+            octets_read=upload.octets if is_finished else batch[-1].ends_at,
+            next_line=batch[-1].next_number if batch else upload.next_line,
+            lines=upload.lines + len(batch),
+            counts=counts,
+            reasons=reasons,
+            finished_at=self._clock() if is_finished else None,
+        )
+
+    def _fail(self, upload: Upload, error: str) -> None:
+        self._close(upload.upload_id)
+        failed = msgspec.structs.replace(upload, state=UploadState.FAILED, finished_at=self._clock(), error=error[:500])
+        with self._desk.ledger.write() as tx:
+            update_unfinished(tx, failed)
+        log("upload failed", upload_id=upload.upload_id, error=error)
+
+    def _close(self, upload_id: str) -> None:
+        reading = self._readings.pop(upload_id, None)
+        if reading is not None:
+            reading.close()
+
+
+def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) -> None:
+    """Removes the files of uploads that ended ``keep_ms`` ago, and counts anew where lines had waited for their clicks."""
+    kept = files.kept(now_ms)
+    with ledger.read() as tx:
+        known = {upload.upload_id: upload for upload in uploads_of_ids(tx, list(kept))}
+        recent = uploads_finished_between(tx, now_ms - DAY_MS, now_ms)
+    for upload_id, is_old in kept.items():
+        upload = known.get(upload_id)
+        ended_at = upload.finished_at if upload else None
+        if is_old if upload is None else ended_at is not None and ended_at < now_ms - keep_ms:
+            files.delete(upload_id)
+    for upload in recent:
+        if upload.counts.get(Verdict.WAITING) and now_ms > upload.created_at + _SETTLED_MS:
+            with ledger.write() as tx:
+                first = notice_id_of(upload.upload_id, upload.created_at, 0)
+                last = notice_id_of(upload.upload_id, upload.created_at, 2**32 - 1)
+                update_counts(tx, _recounted(upload, [*outcomes_between(tx, first, last)]))
+
+
+def _recounted(upload: Upload, outcomes: list[tuple[str, str | None, int]]) -> Upload:
+    """The upload with the counts of its notices as they stand; what made no notice stays."""
+    refusals = {reason.value for reason in RefusalReason}
+    counts = {Verdict.UNREADABLE: found} if (found := upload.counts.get(Verdict.UNREADABLE)) else {}
+    reasons = {reason: count for reason, count in upload.reasons.items() if reason not in refusals}
+    for outcome, reason, count in outcomes:
+        verdict = Verdict(outcome)
+        counts[verdict] = counts.get(verdict, 0) + count
+        if reason:
+            reasons[reason] = reasons.get(reason, 0) + count
+    return msgspec.structs.replace(upload, counts=counts, reasons=reasons)
+
+
+def _layout(files: UploadFiles, upload: Upload) -> Layout:
+    """The form of a file that was found good when it arrived. Raises FileNotFoundError."""
+    layout = detect(files.head(upload.upload_id))
+    if isinstance(layout, Unusable):
+        raise FileNotFoundError(2, "its beginning has changed", upload.upload_id)
+    return layout
+
+
+def _found(line: Line, result: NoticeResult) -> Finding:
+    notice = result.notice
+    return Finding(
+        line.number,
+        Verdict(notice.outcome),
+        notice.reason or "",
+        notice.flags,
+        notice.conversion_id or "",
+        notice.raw.notice_id,
+    )
+
+
+def _unreadable(line: BadLine) -> Finding:
+    return Finding(line.number, Verdict.UNREADABLE, line.fault)

@@ -1,0 +1,124 @@
+"""/receivers: the hosts that postbacks go to: which of them are paused, what waits for them, and how hard they may be asked."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, patch
+from litestar.params import JSONBody, PathParameter
+from msgspec import UNSET, Meta, UnsetType
+from sqlalchemy import Connection
+
+from clickloop.postback.lanes import LANE_CONNECTIONS, KeptLane, LaneTerms
+from clickloop.postback.target import TargetFault, target_of
+from clickloop.store.ledger.lanes import find_lane, kept_lanes, set_lane_terms, waiting_counts, waiting_lanes
+from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.wire import Moment, optional_moment_text
+
+NOUN = "receivers"
+
+ReceiverPath = Annotated[str, PathParameter(max_length=300, description="Host and port, such as source.example:443.")]
+Connections = Annotated[
+    Annotated[int, Meta(ge=1, le=1_000)] | None,
+    Meta(description=f"Requests that may be under way to it at once; null: the usual {LANE_CONNECTIONS}."),
+]
+PerMinute = Annotated[
+    Annotated[int, Meta(ge=1, le=1_000_000)] | None,
+    Meta(description="Requests that may leave to it in a minute, evenly spread; null: no limit."),
+]
+
+
+class ReceiverState(enum.StrEnum):
+    """Whether a receiver is asked."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+
+
+class ReceiverUpdate(msgspec.Struct, kw_only=True):
+    """What to change of a receiver. What is left out stays."""
+
+    connections: Connections | UnsetType = UNSET
+    per_minute: PerMinute | UnsetType = UNSET
+
+
+class ReceiverView(msgspec.Struct, kw_only=True):
+    """A receiver of postbacks. Paused: it failed again and again; it is probed, and what waits for it costs no attempt."""
+
+    receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
+    state: ReceiverState
+    why: Annotated[str, Meta(description="Why it was paused; empty: it is not.")]
+    paused_at: Moment | None
+    next_probe_at: Annotated[Moment | None, Meta(description="When it is tried again with one postback.")]
+    failed_probes: int
+    waiting: Annotated[int, Meta(description="Postbacks that wait for it, due or not.")]
+    connections: Connections
+    per_minute: PerMinute
+
+
+@get("/", sync_to_thread=True, summary="List receivers")
+def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[ReceiverView]:
+    """Receivers by name: those that something waits for, that are paused, or that something was set for."""
+    after = read_cursor(NOUN, cursor)
+    with context.ledger.read() as tx:
+        kept = {lane.lane: lane for lane in kept_lanes(tx)}
+        names = kept.keys() | {lane.lane for lane in waiting_lanes(tx)}
+        found = sorted(name for name in names if name > after)[: limit + 1]
+        waiting = waiting_counts(tx, found[:limit])
+    views = {name: _view(kept.get(name) or KeptLane(lane=name), waiting.get(name, 0)) for name in found}
+    return page_of(found, limit, NOUN, lambda name: name, lambda name: views[name])
+
+
+@get("/{receiver:str}", sync_to_thread=True, summary="Read a receiver")
+def read_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
+    """One receiver, also one that nothing was ever sent to."""
+    with context.ledger.read() as tx:
+        return _view_of(tx, _lane(receiver))
+
+
+@patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")
+def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[ReceiverUpdate]) -> ReceiverView:
+    """Sets how hard a receiver may be asked. Delivery follows within five seconds."""
+    lane = _lane(receiver)
+    with context.ledger.write() as tx:
+        terms = (find_lane(tx, lane) or KeptLane(lane=lane)).terms
+        terms = LaneTerms(
+            connections=given_or(data.connections, terms.connections),
+            per_minute=given_or(data.per_minute, terms.per_minute),
+        )
+        set_lane_terms(tx, lane, terms)
+        return _view_of(tx, lane)
+
+
+def _lane(receiver: str) -> str:
+    """The lane of a receiver as somebody wrote it. Raises HTTPException 404 for what can be none."""
+    text = receiver.strip().lower()
+    target = target_of(f"http://{text}/")
+    if isinstance(target, TargetFault) or target.lane != text:
+        raise not_found(f"receiver {receiver[:100]!r}: host and port are expected, such as source.example:443")
+    return target.lane
+
+
+def _view_of(tx: Connection, lane: str) -> ReceiverView:
+    return _view(find_lane(tx, lane) or KeptLane(lane=lane), waiting_counts(tx, [lane]).get(lane, 0))
+
+
+def _view(kept: KeptLane, waiting: int) -> ReceiverView:
+    pause = kept.pause
+    return ReceiverView(
+        receiver=kept.lane,
+        state=ReceiverState.PAUSED if pause else ReceiverState.OPEN,
+        why=pause.why if pause else "",
+        paused_at=optional_moment_text(pause.opened_at if pause else None),
+        next_probe_at=optional_moment_text(pause.probe_at if pause else None),
+        failed_probes=pause.probes if pause else 0,
+        waiting=waiting,
+        connections=kept.terms.connections,
+        per_minute=kept.terms.per_minute,
+    )
+
+
+router = Router(f"/{NOUN}", route_handlers=[list_receivers, read_receiver, change_receiver], tags=["Receivers"])

@@ -1,0 +1,36 @@
+"""Regular expressions for answers: no pattern and no answer takes long, and none breaks anything."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickloop.postback.pattern import MAX_PATTERN, PatternError, matches, pattern_of
+
+LONGEST_ANSWER = 16_384
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(a|aa)+$", r"(a+)+b", r"(.*a){30}x", r"[ab]*a[ab]{200}c", r"((a{10}){10}){9}b", r"(a?){500}a{500}$"]
+)
+@pytest.mark.parametrize("answer", [b"a" * LONGEST_ANSWER, b"ab" * (LONGEST_ANSWER // 2)])
+def test_a_pattern_that_explodes_elsewhere_takes_less_than_a_second(pattern: str, answer: bytes) -> None:
+    started = time.perf_counter()
+    matches(pattern, answer)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", "a{1001}", r"\1", "(?=a)", "x" * (MAX_PATTERN + 1), r"\pL{200}"])
+def test_what_cannot_be_read_or_is_too_large_is_refused_with_the_reason(pattern: str) -> None:
+    with pytest.raises(PatternError, match=r"\w"):
+        pattern_of(pattern)
+
+
+@given(st.text(max_size=MAX_PATTERN + 20), st.binary(max_size=200))
+@settings(max_examples=300)
+def test_no_text_breaks_anything(pattern: str, answer: bytes) -> None:
+    try:
+        matches(pattern, answer)
+    except PatternError as error:
+        assert str(error)

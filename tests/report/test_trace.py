@@ -1,0 +1,192 @@
+"""The trace: everything that happened to a click in one time line, and as a page that can be read."""
+
+import enum
+
+import msgspec
+import pytest
+
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.status import SALE
+from clickloop.money import Money
+from clickloop.postback.owing import Finding, SkipReason
+from clickloop.postback.rule import Request
+from clickloop.report.trace import EventKind, Trace, trace_click
+from clickloop.report.trace_text import one_line, trace_text
+
+NOW = 1_772_366_400_000
+TOKEN = "s3cret-token"
+CLICK = Click(
+    click_id="c" * 26,
+    at=NOW,
+    campaign_id=7,
+    source_id=3,
+    offer_id=5,
+    network_id=2,
+    external_id="w9Xk2",
+    target="https://offer.example/?sub1=" + "c" * 26,
+    ip="203.0.113.7",
+    v3="4711",
+)
+CONVERSION = Conversion(
+    conversion_id="0" * 26,
+    click=CLICK,
+    txid="T-1",
+    status=SALE,
+    status_word="approved",
+    payout=Money(12_500_000, "USD"),
+    first_of_click=True,
+    converted_at=NOW + 1000,
+    created_at=NOW + 1000,
+    updated_at=NOW + 1000,
+    version=1,
+)
+NAMES = SetupNames(campaign_name="Sweeps", source_name="Clickadu", offer_name="Gift card", network_name="Everflow")
+
+
+class Outcome(enum.StrEnum):
+    NEW = "new"
+    CHANGED = "changed"
+    REPEATED = "repeated"
+    WAITING = "waiting"
+    REFUSED = "refused"
+
+
+class Notice(msgspec.Struct, kw_only=True):
+    raw: RawNotice = RawNotice(
+        notice_id="n" * 26, at=NOW + 1000, door=Door.S2S, method="GET", query="cid=1&token=abc", ip=""
+    )
+    outcome: Outcome = Outcome.NEW
+    reason: RefusalReason | None = None
+    flags: tuple[str, ...] = ()
+    conversion_id: str | None = None
+    runs: int = 1
+    run_at: int | None = None
+
+
+class Change(msgspec.Struct, kw_only=True):
+    at: int = NOW + 1000
+    notice_id: str = "n" * 26
+    before: Conversion | None = None
+    after: Conversion = CONVERSION
+
+
+class Postback(msgspec.Struct, kw_only=True):
+    postback_id: str = "p" * 26
+    conversion_id: str = "0" * 26
+    rule_name: str = "Telegram"
+    resend: int = 0
+    trigger: str = "new"
+    state: str = "waiting"
+    reason: SkipReason | None = None
+    findings: tuple[Finding, ...] = ()
+    request: Request | None = Request(url=f"https://bot.example/{TOKEN}/send", secrets=(TOKEN,))
+    next_attempt_at: int | None = None
+    created_at: int = NOW + 1000
+
+
+class Attempt(msgspec.Struct, kw_only=True):
+    number: int = 1
+    started_at: int = NOW + 1100
+    result: str | None = "again"
+    status_code: int | None = 500
+    answer: bytes | None = b"oops"
+    error: str | None = None
+    duration_ms: int | None = 35
+
+
+def story(notice: Notice | None = None, postback: Postback | None = None, attempt: Attempt | None = None) -> Trace:
+    """The trace of a click with one notice, one change, one postback and one attempt."""
+    attempts = {"p" * 26: [attempt]} if attempt else {}
+    return trace_click(
+        CLICK.click_id, CLICK, [notice or Notice()], [Change()], [postback or Postback()], attempts, NAMES
+    )
+
+
+def sentence(trace: Trace, kind: EventKind) -> str:
+    return next(event.sentence for event in trace.events if event.kind is kind)
+
+
+def test_what_happened_in_one_millisecond_stands_in_the_order_of_cause_and_effect() -> None:
+    trace = story(Notice(runs=2, run_at=NOW + 1000), Postback(created_at=NOW), Attempt(started_at=NOW))
+    later = story(Notice(runs=2, run_at=NOW + 5000), attempt=Attempt(started_at=NOW + 1000))
+    kinds = [event.kind for event in later.events]
+    assert kinds[:2] == [EventKind.CLICK, EventKind.REDIRECT]
+    assert kinds[2:] == [
+        EventKind.NOTICE,
+        EventKind.CONVERSION,
+        EventKind.POSTBACK,
+        EventKind.ATTEMPT,
+        EventKind.RERUN,
+    ]
+    assert [event.kind for event in trace.events][-3:] == [EventKind.NOTICE, EventKind.RERUN, EventKind.CONVERSION]
+
+
+def test_names_stand_beside_numbers_and_parameters_under_their_rows() -> None:
+    text = trace_text(story())
+    for line in ("campaign: Sweeps (7)", "traffic source: Clickadu (3)", "offer: Gift card (5)", "parameters: V3 4711"):
+        assert line in text
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("door", Door)
+def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome: Outcome, door: Door) -> None:
+    reason = RefusalReason.WRONG_TOKEN if outcome is Outcome.REFUSED else None
+    raw = msgspec.structs.replace(Notice().raw, door=door)
+    told = sentence(story(Notice(raw=raw, outcome=outcome, reason=reason, runs=3, run_at=NOW + 1)), EventKind.NOTICE)
+    assert told.startswith("A notice came in ")
+    assert told.endswith(".")
+    assert (RefusalReason.WRONG_TOKEN.sentence in told) == (outcome is Outcome.REFUSED)
+
+
+@pytest.mark.parametrize("state", ["waiting", "sending", "delivered", "failed", "cancelled"])
+def test_every_state_of_a_postback_is_told_in_words(state: str) -> None:
+    assert sentence(story(postback=Postback(state=state, resend=1)), EventKind.POSTBACK).startswith(
+        "'Telegram' (asked for again"
+    )
+
+
+@pytest.mark.parametrize("result", [None, "delivered", "again", "failed", "unknown"])
+def test_every_result_of_an_attempt_is_told_in_words(result: str | None) -> None:
+    told = sentence(story(attempt=Attempt(result=result)), EventKind.ATTEMPT)
+    assert told.startswith("Attempt 1 of 'Telegram' ")
+
+
+def test_a_skipped_postback_tells_what_was_not_met_and_what_was_compared() -> None:
+    findings = (
+        Finding(SkipReason.RULE_OFF, True),
+        Finding(SkipReason.BELOW_MINIMUM, False, "1 of at least 5"),
+        Finding(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
+    )
+    text = trace_text(story(postback=Postback(state="skipped", reason=SkipReason.BELOW_MINIMUM, findings=findings)))
+    assert "not met  below_minimum: 1 of at least 5" in text
+    assert "met      not_sampled: number 1 of every 2" in text
+    assert "met      1 of 3 conditions" in text
+
+
+def test_a_receiver_that_repeats_a_secret_does_not_bring_it_into_the_trace() -> None:
+    trace = story(attempt=Attempt(answer=f"bad token {TOKEN}".encode(), error=f"no {TOKEN}"))
+    assert TOKEN not in trace_text(trace)
+    assert TOKEN not in msgspec.json.encode(trace.events).decode()
+    assert "token=abc" not in trace_text(trace)
+
+
+def test_an_answer_of_many_lines_is_cut_to_one_and_nothing_in_it_moves_the_cursor() -> None:
+    answer = b"<html>\r\n\r\n   <b>\x1b[31mred\x07\xe2\x80\xae" + b"x" * 900
+    (line,) = [line for line in trace_text(story(attempt=Attempt(answer=answer))).splitlines() if "answer:" in line]
+    assert "<html> ⏎ <b>\\x1b[31mred\\x07\\u202exxx" in line
+    assert line.endswith("more characters)")
+    assert len(line) < 300
+    assert line.isprintable()
+
+
+def test_a_short_text_stays_as_it_is() -> None:
+    assert one_line(" OK\n") == "OK"
+    assert one_line("x" * 201) == "x" * 200 + "… (1 more characters)"
+
+
+def test_a_click_that_has_not_arrived_is_said_to_be_missing() -> None:
+    trace = trace_click("c" * 26, None, [Notice(outcome=Outcome.WAITING)], [], [], {})
+    assert "its click has not arrived" in trace_text(trace)
