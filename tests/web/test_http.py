@@ -250,7 +250,4 @@ def test_what_is_queued_behind_the_last_answer_of_a_connection_reaches_no_door()
 
 def test_an_answer_under_way_leaves_before_the_refusal_of_what_follows() -> None:
     got = answers(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n")
-    assert [line for line in got.split(b"\r\n") if line.startswith(b"HTTP/")] == [
-        b"HTTP/1.1 200 OK",
-        b"HTTP/1.1 400 Bad Request",
-    ]
+    assert 0 <= got.find(b"HTTP/1.1 200 OK") < got.find(b"HTTP/1.1 400 Bad Request")

@@ -1,12 +1,13 @@
 """Routing: from a campaign's key to the offer that this visitor gets. Pure: chance is passed in."""
 
+import enum
 from bisect import bisect_right
 from itertools import accumulate
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer
+from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.click.visitor import click_json
@@ -16,6 +17,35 @@ _LINK_FIELDS = {"externalid": "external_id"} | {f"token{number}": f"v{number}" f
 """Macros whose values are in the link as they are, and the fields that they are read into."""
 _ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 _ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
+
+
+class LeftOutReason(enum.StrEnum):
+    """Why no visitor of a campaign is sent to one of its offers. A closed list."""
+
+    CAMPAIGN_PAUSED = "campaign_paused"
+    OFFER_GONE = "offer_gone"
+    NO_WEIGHT = "no_weight"
+    LOOPS = "loops"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    LeftOutReason.CAMPAIGN_PAUSED: "The campaign is paused.",
+    LeftOutReason.OFFER_GONE: "The offer is archived or does not exist.",
+    LeftOutReason.NO_WEIGHT: "The offer's weight in the campaign is 0.",
+    LeftOutReason.LOOPS: "The offer's address is a campaign link of this tracker, which would send visitors round for ever.",
+}
+
+
+class LeftOut(msgspec.Struct, frozen=True, gc=False):
+    """An offer of a campaign that no visitor is sent to."""
+
+    offer_id: int
+    reason: LeftOutReason
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +73,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     fallback: Target | None
     json: bytes
     """What the click's JSON says of the campaign when there is no target."""
+    left_out: tuple[LeftOut, ...] = ()
 
     def choose(self, chance: float) -> Target | None:
         """The target for a draw from [0, 1), each as likely as its weight says; the fallback, or None, when there is none."""
@@ -79,10 +110,12 @@ class Routes:
 
     def _prepare(self, campaign: CatalogCampaign) -> Route:
         rows = {row.parameter.lower(): _ROW_MACROS[row.number] for row in campaign.rows}
-        targets, weights = [], []
-        for share in campaign.shares if campaign.active else ():
+        targets, weights, left_out = [], [], []
+        for share in campaign.shares:
             offer = self._offers.get(share.offer_id)
-            if offer is None or share.weight <= 0 or self._loops(offer):
+            reason = self._left_out(campaign, share, offer)
+            if reason is not None or offer is None:
+                left_out.append(LeftOut(share.offer_id, reason or LeftOutReason.OFFER_GONE))
                 continue
             setup = SetupNames(
                 campaign_key=campaign.key,
@@ -102,7 +135,20 @@ class Routes:
             cumulative=tuple(accumulate(weights)),
             fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,
             json=click_json(campaign_id=campaign.id, source_id=campaign.source_id),
+            left_out=tuple(left_out),
         )
+
+    def _left_out(
+        self, campaign: CatalogCampaign, share: CatalogShare, offer: CatalogOffer | None
+    ) -> LeftOutReason | None:
+        """Why an offer gets no visitors of a campaign; None: it does."""
+        if not campaign.active:
+            return LeftOutReason.CAMPAIGN_PAUSED
+        if offer is None:
+            return LeftOutReason.OFFER_GONE
+        if share.weight <= 0:
+            return LeftOutReason.NO_WEIGHT
+        return LeftOutReason.LOOPS if self._loops(offer) else None
 
     def _loops(self, offer: CatalogOffer) -> bool:
         """Whether an offer's address is one of our own campaign links, which would send the visitor round for ever."""

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,7 +64,7 @@ class UploadFiles:
         with self._path(upload_id, _TEXT).open("rb") as file:
             return file.read(HEAD_OCTETS)
 
-    def pieces(self, upload_id: str, begins_at: int) -> Iterator[bytes]:
+    def pieces(self, upload_id: str, begins_at: int) -> Generator[bytes, None, None]:
         """The file from a place on. Raises FileNotFoundError, when the first piece is asked for."""
         with self._path(upload_id, _TEXT).open("rb") as file:
             file.seek(begins_at)

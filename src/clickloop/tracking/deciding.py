@@ -33,6 +33,19 @@ Rows = tuple[tuple[str, str], ...]
 """Lower-case parameter name and canonical macro of each row of a source."""
 
 
+Known = dict[tuple[str, int], list[SkipReason | None]]
+"""The earlier decisions by conversion and rule, in order; None: owed."""
+
+
+class Decisions(msgspec.Struct, frozen=True):
+    """What was decided for some changes."""
+
+    postbacks: list[NewPostback]
+    rules: list[RulesDecided]
+    counted: dict[int, int]
+    """By rule: over how many conversions its share was counted now."""
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """The set-up around some changes, read once for all of them."""
 
@@ -102,7 +115,27 @@ def owe_postbacks(
     if not changes:
         return 0
     around = read_surroundings(tx, changes)
-    known = _known_of(tx, changes) if around.rules else {}
+    known = known_decisions(tx, changes) if around.rules else {}
+    made = decide_changes(changes, around, known, now_ms, new_id, chance, guard)
+    note_rules_decided(tx, made.rules)
+    insert_postbacks(tx, made.postbacks, now_ms)
+    count_shares(tx, made.counted)
+    return sum(isinstance(postback.decision, Owed) for postback in made.postbacks)
+
+
+def decide_changes(
+    changes: Sequence[Change],
+    around: Surroundings,
+    known: Known,
+    now_ms: int,
+    new_id: Callable[[], str],
+    chance: Chance | None = None,
+    guard: AddressGuard = STRICT,
+) -> Decisions:
+    """Every rule decided for every change, in their order. Writes nothing: also for a dry run.
+
+    ``known``: the earlier decisions, to which these are added.
+    """
     counted = {live.rule.rule_id: live.counted for live in around.rules}
     before = dict(counted)
     new: list[NewPostback] = []
@@ -121,11 +154,8 @@ def owe_postbacks(
             )
             counted[rule.rule_id] += postback.decision.counted
             new.append(postback)
-    note_rules_decided(tx, decided)
-    insert_postbacks(tx, new, now_ms)
     more = {rule_id: number - before[rule_id] for rule_id, number in counted.items() if number != before[rule_id]}
-    count_shares(tx, more)
-    return sum(isinstance(postback.decision, Owed) for postback in new)
+    return Decisions(new, decided, more)
 
 
 def decide_rule(
@@ -196,11 +226,11 @@ def read_surroundings(
     )
 
 
-def _known_of(tx: Connection, changes: Sequence[Change]) -> dict[tuple[str, int], list[SkipReason | None]]:
-    """The earlier decisions by conversion and rule, in order; None: owed. New conversions have none."""
+def known_decisions(tx: Connection, changes: Sequence[Change], version: int | None = None) -> Known:
+    """The decisions for these changes' conversions so far, or before a version. New conversions have none."""
     older = sorted({change.after.conversion_id for change in changes if change.before is not None})
-    known: dict[tuple[str, int], list[SkipReason | None]] = {}
-    for decided in decided_before(tx, older):
+    known: Known = {}
+    for decided in decided_before(tx, older, version):
         known.setdefault((decided.conversion_id, decided.rule_id), []).append(decided.reason)
     return known
 

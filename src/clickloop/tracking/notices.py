@@ -1,5 +1,6 @@
 """Taking notices in: what is registered, and the postbacks it owes, are one visible transaction."""
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -8,7 +9,7 @@ from sqlalchemy import Connection
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
-from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.postback.address_guard import STRICT, AddressGuard
@@ -123,6 +124,34 @@ def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResu
     return _take_again(desk, notice_ids, now_ms, _once_more)
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """What running notices again would do: each notice as it stands and as it would, and what follows from all of them."""
+
+    notices: tuple[tuple[StoredNotice, StoredNotice], ...]
+    changes: tuple[Change, ...]
+    owed: int
+    """Postbacks that would be owed."""
+
+
+def try_rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> Trial:
+    """Runs stored notices again and takes it back: the same code in a transaction that is rolled back. At most ``BATCH``."""
+    with desk.ledger.read() as tx:
+        seen = notices_of_ids(tx, notice_ids[:BATCH])
+    clicks = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
+    trials: list[Trial] = []
+    with contextlib.suppress(_TakenBackError), desk.ledger.write() as tx:
+        stored = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, notice_ids[:BATCH])}
+        registered = _register(desk, tx, [_once_more(desk, notice) for notice in stored.values()], clicks, now_ms)
+        pairs = tuple((stored[after.raw.notice_id], after) for after in registered.notices)
+        trials.append(Trial(pairs, registered.changes, registered.owed))
+        raise _TakenBackError
+    return trials[0]
+
+
+class _TakenBackError(Exception):
+    """Ends a transaction that was only tried."""
+
+
 def convert(desk: Desk, given: GivenConversion, door: Door, now_ms: int, ip: str = "") -> NoticeResult:
     """Registers a conversion that was stated by hand, over the API or in a file. The ledger's commit is its durability."""
     return take_notices(desk, [raw_notice_of(given, door, desk.new_id(), now_ms, ip)], now_ms)[0]
@@ -207,7 +236,8 @@ def _register(
         return Registered((), (), ())
     registered = register(tx, readings, clicks, desk.new_id, desk.currency, now_ms)
     if registered.changes:
-        owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
+        owed = owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
+        registered = msgspec.structs.replace(registered, owed=owed)
         if facts := [_encode(fact) for change in registered.changes for fact in facts_of_change(change)]:
             insert_facts(tx, facts)
     return registered

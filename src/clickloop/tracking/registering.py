@@ -57,6 +57,8 @@ class Registered(msgspec.Struct, frozen=True):
     conversions: tuple[Conversion | None, ...]
     """Of each notice, as it stood after it; None where there is none."""
     changes: tuple[Change, ...]
+    owed: int = 0
+    """How many postbacks the changes owe."""
 
 
 class _Setup(msgspec.Struct, frozen=True):

@@ -56,7 +56,7 @@ class NotResent(enum.StrEnum):
     UNDER_WAY = "under_way"
     NOTHING_WAS_SENT = "nothing_was_sent"
     STILL_SKIPPED = "still_skipped"
-    RULE_GONE = "rule_gone"
+    RECORD_GONE = "record_gone"
 
     @property
     def sentence(self) -> str:
@@ -68,7 +68,7 @@ _SENTENCES = {
     NotResent.UNDER_WAY: "It is still waiting or being sent: let it end, or cancel it, before it is asked for again.",
     NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
     NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
-    NotResent.RULE_GONE: "The rule or the change that it is for is not in the ledger any more.",
+    NotResent.RECORD_GONE: "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
 }
 
 
@@ -196,11 +196,14 @@ def _decision(
     if mode is Mode.AS_IT_WAS:
         if sent.request is None:
             return Refusal(NotResent.NOTHING_WAS_SENT)
-        return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+        try:
+            return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return Refusal(NotResent.RECORD_GONE)
     live = around.rules.get(sent.rule_id)
     change = around.changes.get((sent.conversion_id, sent.version))
     if live is None or change is None or around.surroundings is None:
-        return Refusal(NotResent.RULE_GONE)
+        return Refusal(NotResent.RECORD_GONE)
     if sent.reason is None:
         texts = ChangeTexts(change, around.surroundings)
         ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))

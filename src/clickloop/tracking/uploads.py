@@ -4,7 +4,6 @@ A line's notice has the same id whenever it is made (``conversion.upload.line_no
 which a crash kept the ledger from hearing that the file is so far, is found registered when it is taken again.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 
 import msgspec
@@ -16,6 +15,7 @@ from clickloop.conversion.upload import BadLine, Layout, Line, Unusable, detect,
 from clickloop.log import log
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import StoredNotice
 from clickloop.store.ledger.uploads import (
     Upload,
     UploadState,
@@ -29,12 +29,13 @@ from clickloop.store.ledger.uploads import (
     uploads_of_ids,
 )
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
+from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
 
 AT_ONCE = 4
 """Uploads that take turns, a batch each: a short one is done soon beside a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
 """So long after a file had arrived none of its lines waits any more."""
+_AGAIN = "Upload it again: what is registered stays so, and comes to repeats."
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,7 +78,7 @@ class _Reading:
     """A file that is being taken, and for a preview what it would have registered so far."""
 
     def __init__(self, files: UploadFiles, upload: Upload) -> None:
-        layout = _layout(files, upload)
+        layout = layout_of(files, upload)
         begins_at = upload.octets_read or layout.begins_at
         self._pieces = files.pieces(upload.upload_id, begins_at)
         self.lines = lines_of(layout, self._pieces, upload.next_line, begins_at)
@@ -112,8 +113,8 @@ class UploadWork:
         self._last = upload.upload_id
         try:
             return self._take_batch(upload)
-        except FileNotFoundError as error:
-            self._fail(upload, f"Its file is gone: {error.filename}. Upload it again; what is registered stays so.")
+        except FileNotFoundError:
+            self._fail(upload, f"Its file is gone. {_AGAIN}")
             return UploadStep(more=True)
         except BaseException:
             self._close(upload.upload_id)
@@ -133,13 +134,10 @@ class UploadWork:
         findings = self._findings(upload, reading, batch)
         if upload.preview:
             self._files.add_verdicts(upload.upload_id, [_encode(finding) for finding in findings])
-        if len(batch) < BATCH and (found := self._files.size(upload.upload_id)) != upload.octets:
-            self._fail(
-                upload,
-                f"Its file has {found} bytes and had {upload.octets}: upload it again; what is registered stays so.",
-            )
-            return UploadStep(more=True)
         after = self._counted(upload, batch, findings)
+        if after.state.is_final and (found := self._files.size(upload.upload_id)) != upload.octets:
+            self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
+            return UploadStep(more=True)
         with self._desk.ledger.write() as tx:
             written = update_unfinished(tx, after)
         if after.state.is_final or not written:
@@ -157,7 +155,7 @@ class UploadWork:
     def _from_the_beginning(self, upload: Upload) -> Upload:
         """A preview that nobody has begun, or that another process began and whose drafts are gone."""
         self._files.begin_verdicts(upload.upload_id)
-        layout = _layout(self._files, upload)
+        layout = layout_of(self._files, upload)
         return msgspec.structs.replace(
             upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}
         )
@@ -173,7 +171,12 @@ class UploadWork:
             results = iter(foresee_notices(self._desk, raws, self._clock(), reading.drafts))
         else:
             results = iter(take_notices(self._desk, raws, self._clock()) if raws else [])
-        return [_unreadable(line) if isinstance(line, BadLine) else _found(line, next(results)) for line in batch]
+        return [
+            unreadable(line)
+            if isinstance(line, BadLine)
+            else finding_of(line, next(results).notice, foreseen=upload.preview)
+            for line in batch
+        ]
 
     def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
         """The upload with a batch counted in; finished when there was no whole one."""
@@ -239,25 +242,26 @@ def _recounted(upload: Upload, outcomes: list[tuple[str, str | None, int]]) -> U
     return msgspec.structs.replace(upload, counts=counts, reasons=reasons)
 
 
-def _layout(files: UploadFiles, upload: Upload) -> Layout:
-    """The form of a file that was found good when it arrived. Raises FileNotFoundError."""
+def layout_of(files: UploadFiles, upload: Upload) -> Layout:
+    """The form of a file, which was found good when it arrived. Raises FileNotFoundError when it is not that file any more."""
     layout = detect(files.head(upload.upload_id))
     if isinstance(layout, Unusable):
-        raise FileNotFoundError(2, "its beginning has changed", upload.upload_id)
+        raise FileNotFoundError(f"the file of upload {upload.upload_id} has changed: {layout.sentence}")
     return layout
 
 
-def _found(line: Line, result: NoticeResult) -> Finding:
-    notice = result.notice
+def finding_of(line: Line, notice: StoredNotice, *, foreseen: bool = False) -> Finding:
+    """What became of a line by its notice. What is only ``foreseen`` has no ids."""
     return Finding(
         line.number,
         Verdict(notice.outcome),
         notice.reason or "",
         notice.flags,
-        notice.conversion_id or "",
-        notice.raw.notice_id,
+        "" if foreseen else notice.conversion_id or "",
+        "" if foreseen else notice.raw.notice_id,
     )
 
 
-def _unreadable(line: BadLine) -> Finding:
+def unreadable(line: BadLine) -> Finding:
+    """What became of a line that makes no notice."""
     return Finding(line.number, Verdict.UNREADABLE, line.fault)

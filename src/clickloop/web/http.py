@@ -12,7 +12,7 @@ import httptools
 import msgspec
 
 from clickloop.log import Sparingly
-from clickloop.web.message import Doors, Request, plain_answer, without_body
+from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body
 
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024
@@ -205,7 +205,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; anything it objects to ends the connection with 400."""
         if not data.isascii() and (self._done or not self._headers):
-            data = _escape_request_line(data)
+            data = escaped_request_line(data)
         self._large = self._large or len(data) > _LARGE_BYTES
         if self._done:
             self._since = self._loop.time()
@@ -398,11 +398,3 @@ class HttpConnection(asyncio.Protocol):
         """Closes the connection if nothing is under way on it."""
         if self._done and self._task is None and not self._unsent and self._transport is not None:
             self._transport.close()
-
-
-def _escape_request_line(data: bytes) -> bytes:
-    """Percent-encodes bytes over 127 in the first line, which some sources send raw and the parser would refuse."""
-    line, end, rest = data.partition(b"\r\n")
-    if line.isascii():
-        return data
-    return b"".join(b"%%%02X" % octet if octet > 127 else bytes((octet,)) for octet in line) + end + rest

@@ -60,3 +60,11 @@ def plain_answer(
 def without_body(answer: bytes) -> bytes:
     """The answer to HEAD: the same headers, and nothing after them, which would be taken for the next answer (RFC 9110, 9.3.2)."""
     return answer[: answer.index(b"\r\n\r\n") + 4]
+
+
+def escaped_request_line(data: bytes) -> bytes:
+    """Percent-encodes bytes over 127 in the first line, which some sources send raw and the parser would refuse."""
+    line, end, rest = data.partition(b"\r\n")
+    if line.isascii():
+        return data
+    return b"".join(b"%%%02X" % octet if octet > 127 else bytes((octet,)) for octet in line) + end + rest

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal_column, select, update
 
 from clickloop.conversion.notice import RawNotice, RefusalReason
+from clickloop.conversion.status import word_key
 from clickloop.store.ledger.period import Period, id_from
 from clickloop.store.ledger.tables import notices
 
@@ -53,7 +54,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     """When it was run again the last time."""
 
 
-class NoticeFilter(msgspec.Struct, frozen=True, kw_only=True):
+class NoticeFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which notices to list; what is None does not restrict."""
 
     click_id: str | None = None
@@ -63,6 +64,8 @@ class NoticeFilter(msgspec.Struct, frozen=True, kw_only=True):
     network_id: int | None = None
     conversion_id: str | None = None
     flagged: bool | None = None
+    status_word: str | None = None
+    """As networks send it, in any case."""
     period: Period = Period()
 
 
@@ -108,10 +111,31 @@ def next_look_at(tx: Connection) -> int | None:
 
 def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
     """At most ``limit`` notices, newest first; of the next page those before the last id of this one."""
-    table = notices.c
-    query = select(notices).order_by(table.notice_id.desc()).limit(limit)
+    query = _matching(select(notices), wanted).order_by(notices.c.notice_id.desc()).limit(limit)
     if before_id is not None:
-        query = query.where(table.notice_id < before_id)
+        query = query.where(notices.c.notice_id < before_id)
+    return [_of_row(row) for row in tx.execute(query)]
+
+
+def notice_ids_after(tx: Connection, wanted: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
+    """At most ``limit`` ids of notices that match, ascending, behind ``after_id`` and up to ``last_id``."""
+    query = _matching(select(notices.c.notice_id), wanted)
+    query = query.where(notices.c.notice_id > after_id, notices.c.notice_id <= last_id)
+    return list(tx.scalars(query.order_by(notices.c.notice_id).limit(limit)))
+
+
+def count_notices(tx: Connection, wanted: NoticeFilter) -> int:
+    """How many match."""
+    return tx.scalar(_matching(select(func.count()).select_from(notices), wanted)) or 0
+
+
+def newest_notice(tx: Connection) -> str:
+    """The id of the newest notice; empty when there is none."""
+    return tx.scalar(select(func.max(notices.c.notice_id))) or ""
+
+
+def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
+    table = notices.c
     exact = (
         (table.click_id, wanted.click_id),
         (table.outcome, wanted.outcome),
@@ -125,13 +149,15 @@ def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, 
             query = query.where(column == value)
     if wanted.flagged is not None:
         query = query.where((table.flags != "") == wanted.flagged)
+    if wanted.status_word is not None:
+        query = query.where(func.lower(func.trim(table.status_word)) == word_key(wanted.status_word))
     if wanted.period.since is not None:
         query = query.where(table.at >= wanted.period.since)
         query = query.where(table.notice_id >= id_from(wanted.period.earliest_id_at))
     if wanted.period.until is not None:
         query = query.where(table.at < wanted.period.until)
         query = query.where(table.notice_id < id_from(wanted.period.latest_id_at))
-    return [_of_row(row) for row in tx.execute(query)]
+    return query
 
 
 def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:

@@ -88,7 +88,7 @@ def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str
 def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
     """How many match, by state."""
     query = _matching(select(postbacks.c.state, func.count()), wanted).group_by(postbacks.c.state)
-    return {state: count for state, count in tx.execute(query)}
+    return dict(tx.execute(query).tuples().all())
 
 
 def newest_postback(tx: Connection) -> str:

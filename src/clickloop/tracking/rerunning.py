@@ -1,0 +1,89 @@
+"""Running stored notices again after a mapping was corrected: all that match a filter, with a preview of what would change."""
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.conversion.conversion import Change
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
+from clickloop.store.ledger.notices import (
+    NoticeFilter,
+    StoredNotice,
+    count_notices,
+    newest_notice,
+    notice_ids_after,
+    notices_of_ids,
+)
+from clickloop.tracking.notices import BATCH, Desk, rerun, try_rerun
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What running notices again would do. ``looked_at``: so many of those that match, the oldest, were tried."""
+
+    matched: int
+    looked_at: int
+    notices: tuple[tuple[StoredNotice, StoredNotice], ...]
+    """Those whose outcome would become another: as they stand, and as they would."""
+    changes: tuple[Change, ...]
+    """Of conversions, new ones too."""
+    owed: int
+    """Postbacks that would be owed."""
+
+
+def preview_rerun(desk: Desk, wanted: NoticeFilter, now_ms: int) -> Preview:
+    """What running again all that match would do, tried on the oldest ``BATCH`` of them; nothing is written."""
+    with desk.ledger.read() as tx:
+        matched = count_notices(tx, wanted)
+        notice_ids = notice_ids_after(tx, wanted, "", newest_notice(tx), BATCH)
+    trial = try_rerun(desk, notice_ids, now_ms)
+    differing = tuple(
+        (before, after)
+        for before, after in trial.notices
+        if (before.outcome, before.reason) != (after.outcome, after.reason)
+    )
+    return Preview(matched, len(trial.notices), differing, trial.changes, trial.owed)
+
+
+def start_reruns(tx: Connection, desk: Desk, wanted: NoticeFilter, now_ms: int) -> BulkJob:
+    """Writes down a job over all that match now; ``work_off_reruns`` does it."""
+    job = BulkJob(
+        bulk_job_id=desk.new_id(),
+        kind=JobKind.RERUN,
+        asked=_encode(wanted),
+        last_id=newest_notice(tx),
+        matched=count_notices(tx, wanted),
+        created_at=now_ms,
+    )
+    insert_job(tx, job)
+    return job
+
+
+def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
+    """Does the next batch of a job, then writes down how far it is.
+
+    After a crash between the two the batch is run once more, which changes nothing: see ``notices.rerun``.
+    """
+    wanted = msgspec.json.decode(job.asked, type=NoticeFilter)
+    with desk.ledger.read() as tx:
+        notice_ids = notice_ids_after(tx, wanted, job.done_id, job.last_id, BATCH)
+        before = _standing(tx, notice_ids)
+    results = rerun(desk, notice_ids, now_ms)
+    came_to = sum(
+        before.get(result.notice.raw.notice_id) != (result.notice.outcome, result.notice.version) for result in results
+    )
+    job = msgspec.structs.replace(
+        job,
+        done_id=notice_ids[-1] if notice_ids else job.done_id,
+        done=job.done + len(notice_ids),
+        made=job.made + came_to,
+        finished_at=now_ms if len(notice_ids) < BATCH else None,
+    )
+    with desk.ledger.write() as tx:
+        update_job(tx, job)
+    return job
+
+
+def _standing(tx: Connection, notice_ids: list[str]) -> dict[str, tuple[object, int | None]]:
+    """By notice, its outcome and the version of the conversion that it made."""
+    return {notice.raw.notice_id: (notice.outcome, notice.version) for notice in notices_of_ids(tx, notice_ids)}
