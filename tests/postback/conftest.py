@@ -1,8 +1,9 @@
 """Makers of changes, rules and small real receivers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
 from clickloop.postback.rule import RequestTemplate, Rule
+from tests.postback.delivering import Desk
 
 NOW = 1_800_000_000_000
 CLICK = Click(
@@ -79,6 +81,14 @@ def rule() -> MakeRule:
         return msgspec.structs.replace(RULE, **given)
 
     return make
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A fresh ledger with one rule."""
+    made = Desk(tmp_path)
+    yield made
+    made.ledger.close()
 
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter, bytes], Awaitable[None]]

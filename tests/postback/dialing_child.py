@@ -47,7 +47,10 @@ def ways(number: int, row: Row, port: int, names: DnsStub) -> Iterator[tuple[str
     yield "resolving", f"http://name{number}.example:{target.port}/"
     if row.verdict != SERVICE_PORT:  # the address itself is fine there, and somebody's
         names.says(f"turns{number}.example", (GATE,), (row.address,))
-        yield "rebinding", f"http://turns{number}.example:{port}/{quote(f'http://turns{number}.example:{port}/', safe='')}"
+        yield (
+            "rebinding",
+            f"http://turns{number}.example:{port}/{quote(f'http://turns{number}.example:{port}/', safe='')}",
+        )
 
 
 async def main() -> None:

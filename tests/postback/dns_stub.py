@@ -108,7 +108,9 @@ class StubResolver(AbstractResolver):
         number = random.randrange(65_536)
         waiter = self._answers.waiting[number] = asyncio.get_running_loop().create_future()
         name = b"".join(bytes([len(label)]) + label.encode("ascii") for label in host.split(".")) + b"\0"
-        self._transport.sendto(_HEADER.pack(number, 0x0100, 1, 0, 0, 0) + name + struct.pack(">HH", kind, 1), self._server)
+        self._transport.sendto(
+            _HEADER.pack(number, 0x0100, 1, 0, 0, 0) + name + struct.pack(">HH", kind, 1), self._server
+        )
         answer = await asyncio.wait_for(waiter, 5)
         at, addresses = _HEADER.size + len(name) + 4, []
         for _ in range(_HEADER.unpack_from(answer)[3]):

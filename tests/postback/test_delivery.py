@@ -2,121 +2,22 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pytest
 
 from clickloop.clock import wall_clock
-from clickloop.config import networks_of
-from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Limits, Send
+from clickloop.postback.delivery import Delivery, Limits
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
 from clickloop.postback.sending import Sender
 from clickloop.postback.work import Claimed, Ended, Job
-from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
-
-NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
-QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
-UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_after_seconds=0.005)
-IDS = RecordIds()
-
-
-class Desk:
-    """A ledger, and short ways to owe and to look."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
-        self.store = LedgerPostbacks(self.ledger)
-        rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
-        with self.ledger.write() as tx:
-            self.rule_id = insert_rule(tx, rule, wall_clock())
-
-    def owe(
-        self,
-        count: int = 1,
-        url: str = "https://source.example/",
-        version: int | None = None,
-        at: int = 0,
-        lane: str = "source.example:443",
-    ) -> None:
-        """Owes ``count`` postbacks of as many conversions; with ``version`` one more change of the same conversion."""
-        now_ms = at or wall_clock()
-        new = [
-            NewPostback(
-                postback_id=IDS(),
-                conversion_id=IDS() if version is None else "a" * 26,
-                version=version or 1,
-                rule_id=self.rule_id,
-                click_id=IDS(),
-                campaign_id=7,
-                source_id=3,
-                trigger="new",
-                decision=Owed(Request(url=f"{url}?{number}"), now_ms, ()),
-                lane=lane,
-            )
-            for number in range(count)
-        ]
-        with self.ledger.write() as tx:
-            insert_postbacks(tx, new, now_ms)
-
-    def rows(self) -> list[Postback]:
-        with self.ledger.read() as tx:
-            return postbacks_before(tx, PostbackFilter(), None, 10_000)
-
-    def states(self) -> list[str]:
-        return sorted(row.state for row in self.rows())
-
-    async def until(self, reached: Callable[[], bool]) -> None:
-        """Waits until it is so; ten seconds are too long."""
-        async with asyncio.timeout(10):
-            while not await asyncio.to_thread(reached):  # noqa: ASYNC110 – the ledger has no event to wait for
-                await asyncio.sleep(0.005)
-
-    async def all_final(self) -> None:
-        await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path)
-    yield made
-    made.ledger.close()
-
-
-async def accept(request: Request, attempt: int) -> Outcome:
-    return Outcome(status_code=200)
-
-
-def deliver(
-    desk: Desk,
-    script: Callable[[Delivery], Coroutine[Any, Any, None]],
-    send: Send = accept,
-    limits: Limits = QUICK,
-    **given: Any,
-) -> None:
-    """Runs a delivery while the script runs, and stops it then."""
-
-    async def run() -> None:
-        delivery = Delivery(given.pop("store", desk.store), send, limits=limits, **given)
-        running = asyncio.create_task(delivery.run())
-        try:
-            await script(delivery)
-        finally:
-            delivery.stop()
-            async with asyncio.timeout(10):
-                await running
-
-    asyncio.run(run())
+from tests.postback.delivering import NEARBY, QUICK, UNTIL_WOKEN, Desk, deliver
 
 
 def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None:

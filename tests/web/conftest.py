@@ -16,6 +16,7 @@ from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tokens import insert_token
+from clickloop.store.upload_files import UploadFiles
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 
@@ -45,6 +46,7 @@ class Instance:
             clock=lambda: self.now,
             record_ids=RecordIds(lambda: self.now),
             guard=AddressGuard(Policy(own_hosts=frozenset({"go.example.com"}))),
+            uploads=UploadFiles(folder / "uploads", most_octets=4 * 1024 * 1024),
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,

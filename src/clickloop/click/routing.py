@@ -13,8 +13,10 @@ from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.click.visitor import click_json
 from clickloop.macro import Place, Template, parse
 
-_LINK_FIELDS = {"externalid": "external_id"} | {f"token{number}": f"v{number}" for number in range(1, 31)}
-"""Macros whose values are in the link as they are, and the fields that they are read into."""
+_LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
+    f"token{number}": f"v{number}" for number in range(1, 31)
+}
+"""Macros whose values stand in a field of the click as they are, as soon as its link has been read."""
 _ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 _ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
 
@@ -57,10 +59,8 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     setup: SetupNames
     json: bytes
     """What the click's JSON says of the target."""
-    quick: bool
-    """Whether the URL takes nothing from the visitor but what he brought in the link, and the click id."""
-    fields: tuple[tuple[str, str], ...]
-    """Macros in the URL whose values are in the link as they are, each with its field."""
+    quick: Template | None
+    """The template over fields of the click, if it takes nothing from the visitor but what his link says. See ``_LINK_FIELDS``."""
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -178,8 +178,7 @@ def _target(
         template,
         setup,
         click_json(campaign_id=campaign.id, source_id=campaign.source_id, offer_id=offer_id, network_id=network_id),
-        all(name in _LINK_FIELDS or name in {"clickid", "cost", "now"} for name in template.names),
-        tuple((name, _LINK_FIELDS[name]) for name in template.names if name in _LINK_FIELDS),
+        template.renamed(_LINK_FIELDS) if _LINK_FIELDS.keys() | {"cost", "now"} >= set(template.names) else None,
     )
 
 

@@ -160,6 +160,14 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
     )
 
 
+def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
+    return msgspec.structs.replace(slot, name=names.get(slot.name, slot.name))
+
+
+def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
+    return msgspec.structs.replace(slot, name=names.get(slot.name, slot.name))
+
+
 def _is_special(slot: Slot) -> bool:
     return slot.raw or bool(slot.filters) or slot.name == "now"
 

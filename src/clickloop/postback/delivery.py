@@ -346,6 +346,7 @@ class Delivery:
             jump_ms = now[0] - self._watched[0] - int((now[1] - self._watched[1]) * SECOND_MS)
             if abs(jump_ms) > JUMP_MS:
                 _log.warning("the clock jumped by %d ms", jump_ms)
+                self._ended = [moved(ended, jump_ms) if ended.at > now[0] else ended for ended in self._ended]
                 await self._call(self._store.follow_clock, jump_ms)
                 self._due.set()
         self._watched = now
@@ -357,6 +358,12 @@ class Delivery:
                 await event.wait()
         except TimeoutError:
             pass
+
+
+def moved(ended: Ended, by_ms: int) -> Ended:
+    """An outcome that is not written yet, with its moments by a clock that was set back meanwhile."""
+    again_at = None if ended.again_at is None else ended.again_at + by_ms
+    return msgspec.structs.replace(ended, at=ended.at + by_ms, again_at=again_at)
 
 
 def ended_of(job: Job, outcome: Outcome, now_ms: int, chance: Callable[[], float]) -> Ended:

@@ -41,7 +41,15 @@ class UploadFiles:
         """A file to write what arrives into. Raises NoRoomError, OSError."""
         make_directories(self._folder)
         self.check_room(0)
-        return ArrivingFile(self, self._folder / f"{upload_id}{_PART}", self._path(upload_id, _TEXT))
+        return ArrivingFile(self, upload_id, self._path(upload_id, _PART), self._path(upload_id, _TEXT))
+
+    def check_size(self, octets: int) -> None:
+        """Raises UploadTooLargeError for a file of this size, NoRoomError when there is no room for it."""
+        if octets > self.most_octets:
+            most = self.most_octets / 2**20
+            raise UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
+        make_directories(self._folder)
+        self.check_room(octets)
 
     def check_room(self, octets: int) -> None:
         """Raises NoRoomError unless so much more leaves enough free."""
@@ -120,7 +128,8 @@ class UploadFiles:
 class ArrivingFile:
     """A file as it arrives. It is there for others only after ``finish``; else call ``abandon``."""
 
-    def __init__(self, files: UploadFiles, part: Path, path: Path) -> None:
+    def __init__(self, files: UploadFiles, upload_id: str, part: Path, path: Path) -> None:
+        self.upload_id = upload_id
         self._files = files
         self._part = part
         self._path = path
@@ -139,8 +148,7 @@ class ArrivingFile:
     def write(self, piece: bytes) -> None:
         """Takes a piece. Raises UploadTooLargeError, NoRoomError, OSError."""
         self._arrived += len(piece)
-        if self._arrived > self._files.most_octets:
-            raise self._too_large()
+        self._files.check_size(self._arrived) if self._arrived > self._files.most_octets else None
         self._add(self._text.take(piece))
         if self._written - self._synced > _SYNC_OCTETS:
             self._files.check_room(0)

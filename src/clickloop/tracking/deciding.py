@@ -230,7 +230,9 @@ def known_decisions(tx: Connection, changes: Sequence[Change], version: int | No
     """The decisions for these changes' conversions so far, or before a version. New conversions have none."""
     older = sorted({change.after.conversion_id for change in changes if change.before is not None})
     known: Known = {}
-    for decided in decided_before(tx, older, version):
+    for decided in decided_before(tx, older):
+        if version is not None and decided.version >= version:
+            continue
         known.setdefault((decided.conversion_id, decided.rule_id), []).append(decided.reason)
     return known
 

@@ -111,8 +111,8 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot)
     target = route.choose(edge.chance())
     now_ms = edge.clock()
-    click_id = edge.click_ids.new(now_ms)
     click = _from_link(edge, route, told, cut, len(arrival.query))
+    click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if target is route.fallback:
         _flag(click, Flag.FALLBACK)
     if screening is not None:
@@ -121,8 +121,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
         click["referrer"] = text_of(headers[b"referer"][:VALUE_CHARACTERS])
     click["unique"] = b"cookie" not in headers or not cookie_value(headers[b"cookie"])
     click["domain"] = arrival.host
-    head = b'{"click_id":"%b","at":%d%b%b%b%b,' % (
-        click_id.encode("ascii"),
+    head = b'{"at":%d%b%b%b%b,' % (
         now_ms,
         target.json if target is not None else route.json,
         known.json,
@@ -131,7 +130,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     )
     location = ""
     if target is not None:
-        click["target"] = location = _location(target, click_id, click, head, now_ms)
+        click["target"] = location = _location(target, click, head, now_ms)
     edge.clicks.gather(head + _encode(click)[1:])
     return Redirected(click_id, location)
 
@@ -208,14 +207,12 @@ def _flag(click: dict[str, Any], flag: Flag) -> None:
     click["flags"] = f"{flags},{flag}" if flags else flag
 
 
-def _location(target: Target, click_id: str, click: dict[str, Any], head: bytes, now_ms: int) -> str:
-    """The target's URL for this click. What is in the link is at hand; other macros need the whole click."""
-    template = target.template
-    if not target.quick:
+def _location(target: Target, click: dict[str, Any], head: bytes, now_ms: int) -> str:
+    """The target's URL for this click. What its link says is at hand; other macros need the whole click."""
+    quick = target.quick
+    if quick is None:
         whole = _decode_click(head + _encode(click)[1:])
-        return template.render(click_values(template.names, whole, target.setup), Place.URL, now_ms)
-    values = {name: click.get(field, "") for name, field in target.fields}
-    values["clickid"] = click_id
-    if "cost_micros" in click:
-        values["cost"] = amount_text(click["cost_micros"])
-    return template.render(values, Place.URL, now_ms)
+        return target.template.render(click_values(target.template.names, whole, target.setup), Place.URL, now_ms)
+    if "cost" in quick.names and "cost_micros" in click:
+        return quick.render({**click, "cost": amount_text(click["cost_micros"])}, Place.URL, now_ms)
+    return quick.render(click, Place.URL, now_ms)

@@ -1,6 +1,6 @@
 """What became of each line of an upload, beside the line itself: read again from the file, and from the ledger as it is now."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice, takewhile
 
 import msgspec
@@ -44,13 +44,16 @@ def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator
     layout = layout_of(files, upload)
     pieces = files.pieces(upload.upload_id, layout.begins_at)
     lines = takewhile(lambda line: line.ends_at <= upload.octets_read, lines_of(layout, pieces))
+    found: Iterable[tuple[Line | BadLine, Finding]]
     foreseen = map(_finding.decode, files.verdicts(upload.upload_id)) if upload.preview else None
     try:
         while batch := list(islice(lines, BATCH)):
-            findings = list(islice(foreseen, len(batch))) if foreseen is not None else _found(ledger, upload, batch)
-            for line, finding in zip(
-                batch, findings, strict=False
-            ):  # of a preview that has just begun anew there may be fewer
+            if foreseen is not None:
+                # Of a preview that has just begun anew there may be fewer.
+                found = zip(batch, islice(foreseen, len(batch)), strict=False)
+            else:
+                found = _found(ledger, upload, batch)
+            for line, finding in found:
                 yield LineResult(finding, _sentence(line, finding), line.cells)
     finally:
         pieces.close()
@@ -86,19 +89,16 @@ def _table_line(result: LineResult, kept: list[int]) -> bytes:
     )
 
 
-def _found(ledger: Ledger, upload: Upload, batch: list[Line | BadLine]) -> list[Finding]:
-    """What the notices of a batch have come to by now."""
-    ids = [notice_id_of(upload.upload_id, upload.created_at, line.number) for line in batch if isinstance(line, Line)]
+def _found(ledger: Ledger, upload: Upload, batch: list[Line | BadLine]) -> Iterator[tuple[Line | BadLine, Finding]]:
+    """What the lines of a batch have come to by now."""
+    ids = {line.number: notice_id_of(upload.upload_id, upload.created_at, line.number) for line in batch}
     with ledger.read() as tx:
-        notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, ids)}
-    findings = []
+        notices = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, list(ids.values()))}
     for line in batch:
         if isinstance(line, BadLine):
-            findings.append(unreadable(line))
-        else:
-            notice = notices[notice_id_of(upload.upload_id, upload.created_at, line.number)]
-            findings.append(finding_of(line, notice))
-    return findings
+            yield line, unreadable(line)
+        elif notice := notices.get(ids[line.number]):
+            yield line, finding_of(line, notice)
 
 
 def _sentence(line: Line | BadLine, finding: Finding) -> str:

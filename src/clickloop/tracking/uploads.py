@@ -57,21 +57,41 @@ class UploadStep(msgspec.Struct, frozen=True):
     owed: bool = False
 
 
-def register_upload(
-    ledger: Ledger,
-    files: UploadFiles,
-    arriving: ArrivingFile,
-    upload: Upload,
+class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for with a file."""
+
+    name: str = ""
+    preview: bool = False
+    """Only what each line would do is wanted: nothing is registered."""
+    postbacks: bool = True
+    """False: those that its conversions owe are held back."""
+
+
+def enter_upload(
+    ledger: Ledger, files: UploadFiles, arriving: ArrivingFile, wish: UploadWish, now_ms: int
 ) -> Upload | Unusable:
-    """Puts a file that has arrived into its place and enters it, to be taken by ``UploadWork``; or says why it is not taken."""
+    """Puts a file that has arrived into its place and enters it, to be taken by ``UploadWork``; or says why it is not taken.
+
+    Once it is entered nothing is lost: the file is synced before. Raises OSError when the disk fails.
+    """
+    octets = arriving.finish()
     layout = detect(arriving.head)
     if isinstance(layout, Unusable):
+        files.delete(arriving.upload_id)
         return layout
-    octets = arriving.finish()
-    entered = msgspec.structs.replace(upload, format=layout.format, octets=octets, next_line=layout.first_line)
+    upload = Upload(
+        upload_id=arriving.upload_id,
+        name=wish.name,
+        format=layout.format,
+        preview=wish.preview,
+        postbacks=wish.postbacks,
+        octets=octets,
+        next_line=layout.first_line,
+        created_at=now_ms,
+    )
     with ledger.write() as tx:
-        insert_upload(tx, entered)
-    return entered
+        insert_upload(tx, upload)
+    return upload
 
 
 class _Reading:

@@ -44,17 +44,16 @@ _WANTED = {
 """The headers that a door reads, by lower-case name, and under which name it reads them."""
 
 
-class _Fields(dict[bytes, bytes]):
-    """Which header a door reads by the name as it was sent, in any case; empty for all others. Spellings are remembered."""
-
-    def __missing__(self, name: bytes) -> bytes:
-        field = _WANTED.get(name.lower(), b"")
-        if len(self) < 1000 and len(name) < 100:
-            self[name] = field
-        return field
+_FIELDS: dict[bytes, bytes] = {}
+"""What ``_field_of`` answered for the spellings that came so far."""
 
 
-_FIELDS = _Fields()
+def _field_of(name: bytes) -> bytes:
+    """Under which name a door reads a header that was sent as ``name``, in any case; empty when none does."""
+    field = _WANTED.get(name.lower(), b"")
+    if len(_FIELDS) < 1000 and len(name) < 100:
+        _FIELDS[name] = field
+    return field
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -261,7 +260,9 @@ class HttpConnection(asyncio.Protocol):
             if self._header_bytes > HEADER_BYTES:
                 self._refuse(431, "The headers are larger than 64 KB.")
                 return
-        field = _FIELDS[name]
+        field = _FIELDS.get(name)
+        if field is None:
+            field = _field_of(name)
         if field:
             self._headers[field] = value
             if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):

@@ -117,17 +117,16 @@ def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) ->
         tx.execute(insert(postbacks), [_columns(postback, now_ms) for postback in new])
 
 
-def decided_before(tx: Connection, conversion_ids: Sequence[str], version: int | None = None) -> list[Decided]:
-    """How rules were decided for these conversions so far, or before a version, in order; resends are left out."""
+def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decided]:
+    """How rules were decided for these conversions so far, in order; resends are left out."""
     columns = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id, postbacks.c.reason)
     found: list[Decided] = []
     for start in range(0, len(conversion_ids), AT_ONCE):
-        query = (
+        rows = tx.execute(
             select(*columns)
             .where(postbacks.c.conversion_id.in_(conversion_ids[start : start + AT_ONCE]), postbacks.c.resend == 0)
             .order_by(postbacks.c.conversion_id, postbacks.c.version)
         )
-        rows = tx.execute(query if version is None else query.where(postbacks.c.version < version))
         found += [Decided(row.conversion_id, row.version, row.rule_id, _reason(row.reason)) for row in rows]
     return found
 

@@ -14,6 +14,7 @@ from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import Desk
 
 
@@ -48,6 +49,10 @@ class ApiContext:
     """The currency of what names none."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
+    uploads: UploadFiles
+    """Where uploaded files stand."""
+    upload_keep_hours: int = 72
+    """How long after its end the file and the result of an upload are kept."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
     on_setup_changed: Callable[[], None] = _nothing

@@ -90,6 +90,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     rule_id: int
     rule_name: str
     resend: Annotated[int, Meta(description="0: the original; n: asked for again the nth time.")]
+    original_id: Annotated[str | None, Meta(description="Of a resend: the original, whose id the receiver is told.")]
     click_id: str
     campaign_id: int
     source_id: int
@@ -152,7 +153,7 @@ def list_postbacks(
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
         found = postbacks_before(tx, wanted, before, limit + 1)
-    return page_of(found, limit, NOUN, lambda postback: postback.postback_id, _view)
+    return page_of(found, limit, NOUN, lambda postback: postback.postback_id, postback_view)
 
 
 @get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")
@@ -164,13 +165,14 @@ def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryV
     if postback is None:
         raise not_found("postback of that id")
     return PostbackStoryView(
-        postback=_view(postback),
+        postback=postback_view(postback),
         findings=finding_views(postback.findings),
         attempts=[_attempt_view(attempt, _secrets_of(postback)) for attempt in attempts],
     )
 
 
-def _view(postback: Postback) -> PostbackView:
+def postback_view(postback: Postback) -> PostbackView:
+    """A postback for JSON, secrets masked."""
     secrets = _secrets_of(postback)
     return PostbackView(
         postback_id=postback.postback_id,
@@ -179,6 +181,7 @@ def _view(postback: Postback) -> PostbackView:
         rule_id=postback.rule_id,
         rule_name=shown(postback.rule_name),
         resend=postback.resend,
+        original_id=postback.original_id,
         click_id=postback.click_id,
         campaign_id=postback.campaign_id,
         source_id=postback.source_id,

@@ -1,0 +1,36 @@
+"""A request as a curl command, to be pasted into a shell: it sends the same bytes."""
+
+import re
+import shlex
+
+from clickloop.octets import octets_of
+from clickloop.postback.rule import Method, Request
+
+_PLAIN = re.compile(rb"[\x20-\x7e]*")
+_ESCAPES = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+
+
+def curl_command(request: Request) -> str:
+    """The command, one option a line. Texts with bytes beyond printable ASCII stand in ``$'…'``, as bash, ksh and zsh read it."""
+    parts = ["curl --globoff"]
+    if request.method is not Method.GET:
+        parts.append(f"--request {request.method.value}")
+    parts += [f"--header {_quoted(f'{header.name}: {header.value}')}" for header in request.headers]
+    if request.body:
+        parts.append(f"--data-binary {_quoted(request.body)}")
+    parts.append(_quoted(request.url))
+    return " \\\n  ".join(parts) + "\n"
+
+
+def _quoted(text: str) -> str:
+    octets = octets_of(text)
+    if _PLAIN.fullmatch(octets):
+        # An @ would make curl read a file.
+        return shlex.quote(text) if not text.startswith("@") else f"$'\\x40{_escaped(octets[1:])}'"
+    return f"$'{_escaped(octets)}'"
+
+
+def _escaped(octets: bytes) -> str:
+    return "".join(
+        _ESCAPES.get(octet) or (chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}") for octet in octets
+    )

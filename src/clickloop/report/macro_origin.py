@@ -1,0 +1,166 @@
+"""Where the value of a macro came from: the link, the visitor, the notice, the set-up, or us. Pure."""
+
+import enum
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from clickloop.campaign.traffic_source import SourceParameter
+from clickloop.conversion.conversion import Conversion
+from clickloop.macro import Group
+from clickloop.macro.known import BY_NAME
+from clickloop.octets import readable
+
+
+class Origin(enum.StrEnum):
+    """Who gave a value. A closed list."""
+
+    LINK = "link"
+    """A parameter of the campaign link, which the traffic source fills in."""
+    VISITOR = "visitor"
+    """The visitor's request."""
+    NOTICE = "notice"
+    """A parameter of what told us of the conversion."""
+    CONVERSION = "conversion"
+    """What we worked out about the conversion."""
+    SETUP = "setup"
+    """What you set up."""
+    TIME = "time"
+    """The clock."""
+    MADE = "made"
+    """An id that we made."""
+
+
+class MacroValue(msgspec.Struct, frozen=True):
+    """A macro in a request, its value before filters and encoding, and where that came from."""
+
+    macro: str
+    value: str
+    origin: Origin
+    sentence: str
+
+
+class Around(msgspec.Struct, frozen=True, kw_only=True):
+    """What bears on where values come from."""
+
+    rows: Mapping[int, SourceParameter]
+    """The source's parameter rows by number."""
+    fixed_cost: bool = False
+    """Whether the campaign has a fixed cost per click."""
+    conversion: Conversion | None = None
+    payout_percent: int = 100
+
+
+def origins_of(names: Iterable[str], values: Mapping[str, str], around: Around) -> tuple[MacroValue, ...]:
+    """Where the value of each macro in ``names`` (canonical) comes from, in their order."""
+    return tuple(_macro_value(name, values[name], around) for name in names)
+
+
+def _macro_value(name: str, value: str, around: Around) -> MacroValue:
+    origin, sentence = _origin(name, value, around)
+    return MacroValue(name, readable(value), origin, sentence)
+
+
+def _origin(name: str, value: str, around: Around) -> tuple[Origin, str]:
+    if name == "externalid":
+        return _row(-1, value, around)
+    if name == "cost" and not around.fixed_cost:
+        return _row(0, value, around)
+    if name.startswith("token"):
+        return _row(int(name[5:]), value, around)
+    of_conversion = _OF_CONVERSION.get(name)
+    if of_conversion is not None and around.conversion is not None:
+        return of_conversion(around.conversion, around)
+    if name.startswith(("param", "event")):
+        return Origin.NOTICE, f"{name} of the notice." if value else f"The notice brought no {name}."
+    if name in _FIXED:
+        return _FIXED[name]
+    origin, what = _GROUPS[BY_NAME[name].group]
+    return origin, what if value else f"{what} Nothing is known."
+
+
+def _row(number: int, value: str, around: Around) -> tuple[Origin, str]:
+    row = around.rows.get(number)
+    label = {-1: "external_id", 0: "cost"}.get(number, f"V{number}")
+    if row is None:
+        return Origin.LINK, f"The traffic source has no row {label}, so it is always empty."
+    shown = label if number < 1 else f"{label}, {row.parameter}"
+    if not row.tracked:
+        return Origin.LINK, f"The row {shown} is switched off, so nothing is stored of it."
+    if not value:
+        return Origin.LINK, f"The campaign link brought no {row.parameter}."
+    return Origin.LINK, f"{row.parameter} of the campaign link (row {label})."
+
+
+def _payout(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    share = f" The rule reports {around.payout_percent} % of it." if around.payout_percent != 100 else ""
+    if conversion.payout_turn:
+        return Origin.NOTICE, f"The payout of the notice, {readable(conversion.payout_text)!r}.{share}"
+    if conversion.payout.micros:
+        return Origin.SETUP, f"The offer's fixed payout: no notice named one.{share}"
+    return Origin.CONVERSION, "Zero: no notice named a payout, and the offer has no fixed one."
+
+
+def _currency(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    if not conversion.payout.currency:
+        return Origin.NOTICE, "The notice named a currency that we do not know."
+    return Origin.CONVERSION, "The currency of the notice, else of the offer, the network or the instance."
+
+
+def _profit(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    return Origin.CONVERSION, "The reported payout less the click's cost; empty when they are in different currencies."
+
+
+def _status_word(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    if conversion.status_word:
+        return Origin.NOTICE, "The status of the notice, as it came."
+    return Origin.SETUP, "No status came; this is the key of the status that stands for that."
+
+
+def _status(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    word = readable(conversion.status_word)
+    return Origin.SETUP, f"Your status for the word {word!r}." if word else "Your status for a notice without a word."
+
+
+def _txid(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    return Origin.NOTICE, "txid of the notice." if conversion.txid else "The notice brought no txid."
+
+
+def _conversion_id(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    if conversion.parameters.conversion_id:
+        return Origin.NOTICE, "conversion_id of the notice."
+    return Origin.MADE, "Our own id of the conversion: the notice brought no conversion_id."
+
+
+def _conversion_time(conversion: Conversion, around: Around) -> tuple[Origin, str]:
+    return Origin.TIME, "The time that the notice named (at), else when the first notice came, in Unix seconds."
+
+
+_OF_CONVERSION = {
+    "payout": _payout,
+    "currency": _currency,
+    "profit": _profit,
+    "conversion": _status_word,
+    "conversion.group": _status,
+    "conversion.key": _status,
+    "txid": _txid,
+    "conversion_id": _conversion_id,
+    "conversion_time": _conversion_time,
+}
+_FIXED = {
+    "clickid": (Origin.MADE, "Our click id."),
+    "postback_id": (Origin.MADE, "The postback's own id; the same at every attempt."),
+    "cost": (Origin.SETUP, "The campaign's fixed cost of a click."),
+    "domain": (Origin.VISITOR, "The host under which the click came."),
+    "click_time": (Origin.TIME, "The time of the click, in Unix seconds."),
+    "now": (Origin.TIME, "The moment at which the request is put together, in Unix seconds."),
+}
+_GROUPS = {
+    Group.IDS: (Origin.MADE, "An id."),
+    Group.MONEY: (Origin.CONVERSION, "Known once there is a conversion."),
+    Group.STATUS: (Origin.CONVERSION, "Known once there is a conversion."),
+    Group.SETUP: (Origin.SETUP, "From what you set up."),
+    Group.PARAMETERS: (Origin.NOTICE, "From the notice."),
+    Group.VISITOR: (Origin.VISITOR, "From the visitor's request."),
+    Group.TIME: (Origin.TIME, "A time, in Unix seconds."),
+}

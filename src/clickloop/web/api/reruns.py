@@ -1,0 +1,175 @@
+"""Running stored notices again, all that match a filter, after a mapping or setting was corrected."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.params import JSONBody
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from clickloop.campaign.fault import FaultCode
+from clickloop.conversion.conversion import Change, ChangeKind
+from clickloop.conversion.notice import RefusalReason
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job
+from clickloop.store.ledger.notices import NoticeFilter, Outcome
+from clickloop.tracking.rerunning import Preview, preview_rerun, start_reruns
+from clickloop.web.api.body import StrictBody
+from clickloop.web.api.context import Context
+from clickloop.web.api.log_words import ConversionView, conversion_view, period_of
+from clickloop.web.api.notices import NOUN
+from clickloop.web.api.once import Done, Key, once
+from clickloop.web.api.paging import LARGEST_ID, RecordIdPath
+from clickloop.web.api.problem import AnyRequest, invalid, not_found
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
+
+Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+MOST_SHOWN = 100
+
+
+class BulkRerun(msgspec.Struct, kw_only=True):
+    """Which notices to run again. At least one of the fields that narrow it is needed."""
+
+    preview: Annotated[bool, Meta(description="true: only tell what would change; nothing is stored or sent.")] = False
+    outcome: Annotated[Outcome | None, Meta(description="Only with this outcome.")] = None
+    reason: Annotated[RefusalReason | None, Meta(description="Only refused for this reason.")] = None
+    status_word: Annotated[
+        str | None, Meta(description="Only with this status as it was sent, in any case.", max_length=200)
+    ] = None
+    network_id: Number | None = None
+    campaign_id: Number | None = None
+    click_id: Annotated[str | None, Meta(max_length=26)] = None
+    since: Annotated[str, Meta(description="Arrived from this moment on, ISO 8601.", max_length=40)] = ""
+    until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
+
+
+class OutcomeChange(msgspec.Struct, kw_only=True):
+    """A notice whose outcome would become another."""
+
+    notice_id: str
+    outcome: Outcome
+    reason: RefusalReason | None
+    would_be: Outcome
+    would_be_refused: Annotated[RefusalReason | None, Meta(description="Why, if it would be refused.")]
+
+
+class ConversionChange(msgspec.Struct, kw_only=True):
+    """A conversion that would change. One that would be new gets its id when it is registered."""
+
+    notice_id: str
+    kind: Annotated[ChangeKind, Meta(description="What would change, the weightiest first.")]
+    before: Annotated[ConversionView | None, Meta(description="null: it would be new.")]
+    after: ConversionView
+
+
+class RerunView(msgspec.Struct, kw_only=True):
+    """A job that runs notices again, or with ``preview`` what it would do."""
+
+    rerun_id: Annotated[str | None, Meta(description="null: it was a preview.")]
+    matched: int
+    done: Annotated[int, Meta(description="How many were run, or of a preview tried: the oldest 500.")]
+    made: Annotated[int, Meta(description="How many came, or would come, to something else.")]
+    owed: Annotated[int, Meta(description="Of a preview: postbacks that would be owed.")]
+    outcomes: Annotated[list[OutcomeChange], Meta(description="Of a preview, the first 100.")]
+    conversions: Annotated[list[ConversionChange], Meta(description="Of a preview, the first 100.")]
+    finished: bool
+    created_at: Moment | None
+    finished_at: Moment | None
+
+
+@post("/rerun", status_code=202, dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Run many notices again")
+def rerun_notices(
+    context: Context, request: AnyRequest, data: JSONBody[BulkRerun], key: Key = ""
+) -> Response[RerunView]:
+    """Starts a job that reads all that match now again by today's settings, and owes what follows. `preview` tells first what would
+    change: it is the same step, taken back. See how far it is at `GET /notices/reruns/{rerun_id}`.
+    """
+    wanted = _wanted(data)
+    if data.preview:
+        return Response(_preview(preview_rerun(context.desk(), wanted, context.clock())), status_code=200)
+
+    def do(tx: Connection) -> Done:
+        return Done(202, _view(start_reruns(tx, context.desk(), wanted, context.clock())))
+
+    return once(context, request, key, data, do)
+
+
+@get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")
+def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
+    """A job that runs notices again."""
+    with context.ledger.read() as tx:
+        job = find_job(tx, rerun_id.lower(), JobKind.RERUN)
+    if job is None:
+        raise not_found("rerun of that id")
+    return _view(job)
+
+
+def _wanted(data: BulkRerun) -> NoticeFilter:
+    wanted = NoticeFilter(
+        outcome=data.outcome,
+        reason=data.reason,
+        status_word=data.status_word,
+        network_id=data.network_id,
+        campaign_id=data.campaign_id,
+        click_id=data.click_id.strip().lower() if data.click_id else None,
+        period=period_of(data.since, data.until),
+    )
+    if wanted == NoticeFilter():
+        sentence = (
+            "Nothing narrows it down: give at least an outcome, a reason, a status word, an owner, a click or a period."
+        )
+        raise invalid("", FaultCode.REQUIRED, sentence)
+    return wanted
+
+
+def _preview(preview: Preview) -> RerunView:
+    outcomes = [
+        OutcomeChange(
+            notice_id=before.raw.notice_id,
+            outcome=before.outcome,
+            reason=before.reason,
+            would_be=after.outcome,
+            would_be_refused=after.reason,
+        )
+        for before, after in preview.notices[:MOST_SHOWN]
+    ]
+    touched = {before.raw.notice_id for before, _ in preview.notices} | {change.notice_id for change in preview.changes}
+    return RerunView(
+        rerun_id=None,
+        matched=preview.matched,
+        done=preview.looked_at,
+        made=len(touched),
+        owed=preview.owed,
+        outcomes=outcomes,
+        conversions=[_change(change) for change in preview.changes[:MOST_SHOWN]],
+        finished=False,
+        created_at=None,
+        finished_at=None,
+    )
+
+
+def _change(change: Change) -> ConversionChange:
+    return ConversionChange(
+        notice_id=change.notice_id,
+        kind=change.kind,
+        before=conversion_view(change.before) if change.before else None,
+        after=conversion_view(change.after),
+    )
+
+
+def _view(job: BulkJob) -> RerunView:
+    return RerunView(
+        rerun_id=job.bulk_job_id,
+        matched=job.matched,
+        done=job.done,
+        made=job.made,
+        owed=0,
+        outcomes=[],
+        conversions=[],
+        finished=job.is_finished,
+        created_at=moment_text(job.created_at),
+        finished_at=optional_moment_text(job.finished_at),
+    )
+
+
+router = Router(f"/{NOUN}", route_handlers=[rerun_notices, read_rerun], tags=["Notices"])

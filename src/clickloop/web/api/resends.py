@@ -1,0 +1,254 @@
+"""What can be done with postbacks: send one or many again, cancel one, copy one as a curl command."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import JSONBody, QueryParameter
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.postback.curl import curl_command
+from clickloop.postback.owing import SkipReason
+from clickloop.report.masking import masked_request
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job
+from clickloop.store.ledger.postbacks import find_postback
+from clickloop.store.ledger.resends import ResendFilter, cancel_waiting, count_sent
+from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
+from clickloop.web.api.body import StrictBody
+from clickloop.web.api.context import Context
+from clickloop.web.api.log_words import period_of
+from clickloop.web.api.once import Done, Key, once
+from clickloop.web.api.paging import LARGEST_ID, RecordIdPath
+from clickloop.web.api.postbacks import NOUN, PostbackView, postback_view
+from clickloop.web.api.problem import AnyRequest, invalid, not_found
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
+
+Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
+Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
+
+
+class FinalState(enum.StrEnum):
+    """The states in which a postback can be asked for again."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class OneResend(msgspec.Struct, kw_only=True):
+    """How to send a postback again."""
+
+    request: Request = Mode.AS_IT_WAS
+
+
+class BulkResend(msgspec.Struct, kw_only=True):
+    """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
+
+    request: Request = Mode.AS_IT_WAS
+    preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
+    state: Annotated[FinalState | None, Meta(description="Only in this state.")] = None
+    reason: Annotated[
+        SkipReason | None, Meta(description="Only skipped for this reason; they can only be sent anew.")
+    ] = None
+    status: Annotated[str | None, Meta(description="Only of conversions that have this status now.", max_length=32)] = (
+        None
+    )
+    source_id: Number | None = None
+    campaign_id: Number | None = None
+    rule_id: Number | None = None
+    click_id: Annotated[str | None, Meta(max_length=26)] = None
+    conversion_id: Annotated[str | None, Meta(max_length=26)] = None
+    since: Annotated[str, Meta(description="Owed or skipped from this moment on, ISO 8601.", max_length=40)] = ""
+    until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
+
+
+class BulkResendView(msgspec.Struct, kw_only=True):
+    """A job that sends postbacks again, or with ``preview`` what it would cover."""
+
+    resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
+    request: Request
+    matched: Annotated[
+        int, Meta(description="Changes and rules whose last row matched. Unfinished ones are not among them.")
+    ]
+    matched_by_state: Annotated[dict[str, int], Meta(description="The same by state; empty once the job runs.")]
+    done: Annotated[int, Meta(description="How many the job has looked at.")]
+    made: Annotated[int, Meta(description="How many are sent again.")]
+    left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
+    finished: bool
+    created_at: Moment | None
+    finished_at: Moment | None
+
+
+Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked.")]
+
+
+@post(
+    "/{postback_id:str}/resend",
+    status_code=201,
+    dto=StrictBody,
+    return_dto=None,
+    sync_to_thread=True,
+    summary="Send a postback again",
+)
+def resend_postback(
+    context: Context, request: AnyRequest, postback_id: RecordIdPath, data: JSONBody[OneResend], key: Key = ""
+) -> Response[PostbackView]:
+    """Makes a new row behind the last one for the same change and rule, and sends it at once.
+
+    The receiver can tell that it is a repeat: `{postback_id}` stays that of the original, and the header X-Clickloop-Attempt
+    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why. 409: it is
+    still waiting or being sent.
+    """
+
+    def do(tx: Connection) -> Done:
+        made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock())
+        if made is None:
+            raise not_found("postback of that id")
+        if isinstance(made, Refusal):
+            if made.why is NotResent.UNDER_WAY:
+                raise HTTPException(status_code=409, detail=made.sentence)
+            raise InvalidInputError((Fault("request", made.why, made.sentence),))
+        found = find_postback(tx, made.postback_id)
+        assert found is not None
+        return Done(201, postback_view(found))
+
+    answer = once(context, request, key, data, do)
+    context.on_postbacks_owed()
+    return answer
+
+
+@post(
+    "/resend",
+    status_code=202,
+    dto=StrictBody,
+    return_dto=None,
+    sync_to_thread=True,
+    summary="Send many postbacks again",
+)
+def resend_postbacks(
+    context: Context, request: AnyRequest, data: JSONBody[BulkResend], key: Key = ""
+) -> Response[BulkResendView]:
+    """Starts a job that sends again all that match now. Of each change and rule the last row counts, so one that was resent and
+    delivered does not match `failed`. `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
+    """
+    wanted = _wanted(data)
+    if data.preview:
+        with context.ledger.read() as tx:
+            return Response(_preview(data.request, count_sent(tx, wanted)), status_code=200)
+
+    def do(tx: Connection) -> Done:
+        return Done(202, _view(start_resends(tx, context.desk(), wanted, data.request, context.clock()), data.request))
+
+    return once(context, request, key, data, do)
+
+
+@get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")
+def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
+    """A job that sends postbacks again."""
+    with context.ledger.read() as tx:
+        job = find_job(tx, resend_id.lower(), JobKind.RESEND)
+    if job is None:
+        raise not_found("resend of that id")
+    return _view(job, mode_of(job))
+
+
+@post("/{postback_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Cancel a postback")
+def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
+    """Takes a postback that waits out of delivery. It can be sent again later. 409: it is being sent, or ended otherwise."""
+    with context.ledger.write() as tx:
+        cancelled = cancel_waiting(tx, postback_id.lower(), context.clock())
+        found = find_postback(tx, postback_id.lower())
+    if found is None:
+        raise not_found("postback of that id")
+    if not cancelled and found.state != FinalState.CANCELLED:
+        remedy = (
+            "try again when this attempt has ended" if found.state == "sending" else "there is nothing left to cancel"
+        )
+        raise HTTPException(
+            status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."
+        )
+    return postback_view(found)
+
+
+@get(
+    "/{postback_id:str}/curl", sync_to_thread=True, summary="Copy a postback as a curl command", media_type="text/plain"
+)
+def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
+    """The request as a command for a shell. Secrets are masked unless they are asked for. 409: it was skipped, nothing was to be sent."""
+    with context.ledger.read() as tx:
+        found = find_postback(tx, postback_id.lower())
+    if found is None:
+        raise not_found("postback of that id")
+    if found.request is None:
+        raise HTTPException(status_code=409, detail="It was skipped, so there is no request.")
+    return curl_command(found.request if secrets else masked_request(found.request))
+
+
+def mode_of(job: BulkJob) -> Mode:
+    """The mode that a job was asked for in."""
+    return msgspec.json.decode(job.asked, type=Asked).mode
+
+
+def _wanted(data: BulkResend) -> ResendFilter:
+    wanted = ResendFilter(
+        state=data.state.value if data.state else None,
+        reason=data.reason,
+        status=data.status,
+        campaign_id=data.campaign_id,
+        source_id=data.source_id,
+        rule_id=data.rule_id,
+        click_id=data.click_id.strip().lower() if data.click_id else None,
+        conversion_id=data.conversion_id,
+        period=period_of(data.since, data.until),
+    )
+    if wanted == ResendFilter():
+        sentence = "Nothing narrows it down: give at least a state, a reason, a status, an owner, a click, a conversion or a period."
+        raise invalid("", FaultCode.REQUIRED, sentence)
+    return wanted
+
+
+def _preview(mode: Mode, by_state: dict[str, int]) -> BulkResendView:
+    left_out = (
+        {NotResent.NOTHING_WAS_SENT.value: by_state["skipped"]}
+        if mode is Mode.AS_IT_WAS and "skipped" in by_state
+        else {}
+    )
+    return BulkResendView(
+        resend_id=None,
+        request=mode,
+        matched=sum(by_state.values()),
+        matched_by_state=by_state,
+        done=0,
+        made=0,
+        left_out=left_out,
+        finished=False,
+        created_at=None,
+        finished_at=None,
+    )
+
+
+def _view(job: BulkJob, mode: Mode) -> BulkResendView:
+    return BulkResendView(
+        resend_id=job.bulk_job_id,
+        request=mode,
+        matched=job.matched,
+        matched_by_state={},
+        done=job.done,
+        made=job.made,
+        left_out=job.left_out,
+        finished=job.is_finished,
+        created_at=moment_text(job.created_at),
+        finished_at=optional_moment_text(job.finished_at),
+    )
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[resend_postback, resend_postbacks, read_resend, cancel_postback, copy_as_curl],
+    tags=["Postbacks"],
+)
