@@ -33,9 +33,11 @@ from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.notices import Desk, look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 
@@ -45,6 +47,7 @@ NOTICE_LOOK_SECONDS = 0.01
 CLICK_LOOK_SECONDS = 0.05
 WAITING_LOOK_SECONDS = 0.05
 """How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
+UPLOAD_LOOK_SECONDS = 0.2
 HOUSEKEEPING_SECONDS = 30.0
 _STORE_WAIT_SECONDS = 20.0
 _FAILED_PAUSE_SECONDS = 1.0
@@ -69,6 +72,7 @@ class Core:
             self.sender.send,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
         )
+        self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self._publishing = threading.Lock()
 
     def publish_catalog(self) -> None:
@@ -109,17 +113,19 @@ class Worker(threading.Thread):
     """Calls a step again and again until stopped, at once while it says that there is more, else after a pause.
 
     A step that fails (a store is away, the disk is full) is told and tried again: nothing is lost, it stands in the journal.
+    ``drains`` False: what is still waiting when it is stopped is left for the next start.
     """
 
-    def __init__(self, name: str, step: Callable[[], bool], pause_seconds: float) -> None:
+    def __init__(self, name: str, step: Callable[[], bool], pause_seconds: float, *, drains: bool = True) -> None:
         super().__init__(name=name, daemon=True)
         self._step = step
         self._pause_seconds = pause_seconds
+        self._drains = drains
         self._stopping = threading.Event()
         self._failed = Sparingly(f"{name} failed and is tried again")
 
     def run(self) -> None:
-        """Works until ``stop``, then until nothing more is waiting."""
+        """Works until ``stop``, then, if it drains, until nothing more is waiting."""
         while True:
             stopping = self._stopping.is_set()
             try:
@@ -130,14 +136,14 @@ class Worker(threading.Thread):
                     return
                 self._stopping.wait(_FAILED_PAUSE_SECONDS)
                 continue
-            if more:
+            if more and (self._drains or not stopping):
                 continue
             if stopping:
                 return
             self._stopping.wait(self._pause_seconds)
 
     def stop(self) -> None:
-        """Asks ``run`` to do what is still waiting and return."""
+        """Asks ``run`` to return."""
         self._stopping.set()
 
 
@@ -168,14 +174,25 @@ def workers_of(core: Core) -> list[Worker]:
                 core.delivery.wake()
         return batch.more
 
+    core.uploads.delete_unfinished()
+    upload_work = UploadWork(core.desk, core.uploads, wall_clock)
+
+    def take_the_uploads() -> bool:
+        step = upload_work.step()
+        if step.owed:
+            core.delivery.wake()
+        return step.more
+
     def keep_house() -> bool:
         reserve.ensure()
+        tidy_uploads(core.ledger, core.uploads, wall_clock(), core.settings.upload_keep_hours * HOUR_MS)
         click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
         return False
 
     return [
         Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
         Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
+        Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
     ]
 
@@ -222,6 +239,8 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         base_url=core.settings.base_url(),
         currency=core.settings.currency,
         guard=core.guard,
+        uploads=core.uploads,
+        upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,

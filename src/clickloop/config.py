@@ -73,6 +73,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to all the same.", "port list"),
     ] = ""
+    upload_limit_mb: Annotated[int, _about("Size of the largest file of conversions that may be uploaded.", "MiB")] = (
+        2048
+    )
+    upload_keep_hours: Annotated[
+        int, _about("How long the file and the result of an upload are kept after its end.", "hours")
+    ] = 72
     facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
 
     def folder(self) -> Path:
@@ -116,6 +122,8 @@ def _check(settings: Settings) -> None:
     proxy_networks(settings.trusted_proxies)
     networks_of(settings.allowed_addresses, "allowed_addresses")
     ports_of(settings.allowed_ports, "allowed_ports")
+    if not 1 <= settings.upload_limit_mb <= 4095:
+        raise SettingError(f"upload_limit_mb is {settings.upload_limit_mb}, expected 1 to 4095; split larger files")
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         raise SettingError(f"public_url is {settings.public_url!r}, expected http://… or https://…")
 

@@ -2,6 +2,7 @@
 
 from email.utils import formatdate
 
+COOKIE = "clickloop"
 COOKIE_SECONDS = 90 * 24 * 3600
 
 
@@ -21,8 +22,8 @@ def cookie_line(click_id: str, secure: bool) -> bytes:
     return (_SECURE_COOKIE if secure else _COOKIE) % click_id.encode("ascii")
 
 
-_COOKIE = b"set-cookie: clickloop=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" % COOKIE_SECONDS
-_SECURE_COOKIE = b"set-cookie: clickloop=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax; Secure\r\n" % COOKIE_SECONDS
+_COOKIE = b"set-cookie: %b=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" % (COOKIE.encode(), COOKIE_SECONDS)
+_SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=Lax; Secure")
 
 
 def cookie_value(header: bytes) -> str:

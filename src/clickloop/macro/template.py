@@ -110,6 +110,16 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         filled = "".join(pieces)
         return without_line_breaks(filled) if place is Place.HEADER else filled
 
+    def renamed(self, names: Mapping[str, str]) -> "Template":
+        """The same template for values under other names: for who has them at hand under names of his own."""
+        return msgspec.structs.replace(
+            self,
+            names=tuple(names.get(name, name) for name in self.names),
+            plain=tuple((index, names.get(name, name)) for index, name in self.plain),
+            special=tuple(_renamed(slot, names) for slot in self.special),
+            slots=tuple(_renamed(slot, names) for slot in self.slots),
+        )
+
     def filled(self, values: Mapping[str, str], place: Place) -> "Template":
         """A template with those macros of ``values`` filled in for good that only need encoding; the others stay macros.
 
@@ -158,10 +168,6 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
         special=tuple(slot for slot in slots if _is_special(slot)),
         slots=tuple(slots),
     )
-
-
-def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
-    return msgspec.structs.replace(slot, name=names.get(slot.name, slot.name))
 
 
 def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:

@@ -109,7 +109,10 @@ class Delivery:
         self._unsent: list[Job] = []
         self._pauses: dict[str, Pause | None] = {}
         """By lane, what is to be kept of its breaker."""
-        self._watched: tuple[int, float] | None = None
+        self._set_at: tuple[int, float] = (clock(), monotonic())
+        """The wall clock and the steady one when they were last compared."""
+        self._to_follow_ms = 0
+        """How far the clock has jumped and the ledger has not followed."""
 
     def wake(self) -> None:
         """Says that something is owed, so that it leaves at once. From any thread; without effect when not running."""
@@ -156,7 +159,8 @@ class Delivery:
         """Corrects the moments if the clock was set back while we were away, and takes over what a dead worker left."""
         while not self._stopping:
             try:
-                now_ms = self._clock()
+                self._set_at = (self._clock(), self._monotonic())
+                now_ms = self._now()
                 latest_ms = await self._call(self._store.latest_moment)
                 if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
                     _log.warning(
@@ -169,7 +173,6 @@ class Delivery:
                 _log.exception("delivery cannot start: the ledger failed")
                 await self._pause(self._quit, self._limits.error_seconds)
             else:
-                self._watched = (now_ms, self._monotonic())
                 if rescued:
                     _log.warning("%d postbacks were under way when delivery stopped; they are tried again", rescued)
                 return
@@ -187,7 +190,8 @@ class Delivery:
             rooms = self._lanes.rooms(asked_at, after)
             lease_ms = int(limits.lease_seconds * SECOND_MS)
             try:
-                claimed = await self._call(self._store.claim, self._clock(), want, lease_ms, rooms)
+                await self._watch_clock()
+                claimed = await self._call(self._store.claim, self._now(), want, lease_ms, rooms)
             except Exception:
                 _log.exception("postbacks cannot be claimed: the ledger failed")
                 await self._pause(self._quit, limits.error_seconds)
@@ -218,7 +222,7 @@ class Delivery:
             await self._pause(self._quit, limits.claim_after_seconds)
         wait_seconds = limits.look_seconds
         if claimed.next_at is not None:
-            wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock()) / SECOND_MS))
+            wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._now()) / SECOND_MS))
         probe_seconds = self._lanes.next_probe(self._monotonic())
         if probe_seconds is not None:
             wait_seconds = min(wait_seconds, probe_seconds)
@@ -259,7 +263,7 @@ class Delivery:
 
     def _end(self, start: Start[_Claim], outcome: Outcome) -> None:
         """Notes an outcome for the writer, and what it means for the lane."""
-        now, now_ms = self._monotonic(), self._clock()
+        now, now_ms = self._monotonic(), self._now()
         self._ended.append(ended_of(start.entry.job, outcome, now_ms, self._chance))
         turn = self._lanes.end(start, verdict_of(outcome), outcome.status_code, now, now_ms)
         if turn is not None:
@@ -311,7 +315,7 @@ class Delivery:
                     self._due.set()  # the next moment that the claim loop knows of is from before these
                 ended = []
             if unsent:
-                await self._call(self._store.release, unsent, self._clock())
+                await self._call(self._store.release, unsent, self._now())
                 self._held -= len(unsent)
                 unsent = []
             if pauses:
@@ -329,7 +333,7 @@ class Delivery:
                 return
             try:
                 await self._watch_clock()
-                rescued = await self._call(self._store.rescue, self._clock(), False)
+                rescued = await self._call(self._store.rescue, self._now(), False)
                 self._lanes.set_terms(await self._call(self._store.lanes))
             except Exception:
                 _log.exception("expired leases cannot be looked for: the ledger failed")
@@ -339,17 +343,28 @@ class Delivery:
                     self._due.set()
             self._lanes.forget_idle(self._monotonic())
 
+    def _now(self) -> int:
+        """The moment, by the wall clock when it was last looked at and steady time since: between two looks it never jumps."""
+        wall_ms, steady = self._set_at
+        return wall_ms + int((self._monotonic() - steady) * SECOND_MS)
+
     async def _watch_clock(self) -> None:
-        """Moves leases and moments along when the wall clock has jumped since the last look."""
-        now = (self._clock(), self._monotonic())
-        if self._watched is not None:
-            jump_ms = now[0] - self._watched[0] - int((now[1] - self._watched[1]) * SECOND_MS)
-            if abs(jump_ms) > JUMP_MS:
-                _log.warning("the clock jumped by %d ms", jump_ms)
-                self._ended = [moved(ended, jump_ms) if ended.at > now[0] else ended for ended in self._ended]
-                await self._call(self._store.follow_clock, jump_ms)
-                self._due.set()
-        self._watched = now
+        """Follows the wall clock. When it has jumped, leases and moments that were set by it move along."""
+        jump_ms = self._clock() - self._now()
+        self._set_at = (self._clock(), self._monotonic())
+        if abs(jump_ms) > JUMP_MS:
+            _log.warning("the clock jumped by %d ms", jump_ms)
+            self._to_follow_ms += jump_ms
+            if jump_ms < 0:
+                self._ended = [moved(ended, jump_ms) for ended in self._ended]
+        if self._to_follow_ms:
+            following, self._to_follow_ms = self._to_follow_ms, 0
+            try:
+                await self._call(self._store.follow_clock, following)
+            except Exception:
+                self._to_follow_ms += following
+                raise
+            self._due.set()
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
         """Waits for the event, at most so long."""

@@ -29,6 +29,7 @@ from clickloop.web.api import (
     statuses,
     tokens,
     traffic_sources,
+    uploads,
 )
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
@@ -54,6 +55,7 @@ _NOUNS = (
     clicks,
     notices,
     conversions,
+    uploads,
     postbacks,
     resends,
     reruns,

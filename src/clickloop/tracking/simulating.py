@@ -1,0 +1,183 @@
+"""The dry run: a conversion and its postbacks by the very steps that production takes, in a transaction that only reads.
+
+Nothing is sent or stored: an invented notice goes through ``foresee``, its postbacks through ``decide_changes``.
+"""
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.click.click import Click
+from clickloop.click.routing import Routes
+from clickloop.click_id import ClickId, ClickIds
+from clickloop.conversion.conversion import Change
+from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.notice import Door, read_notice
+from clickloop.postback.owing import Owed
+from clickloop.postback.sending import first_hop
+from clickloop.postback.values import ready_request
+from clickloop.record_id import RecordIds
+from clickloop.report.macro_origin import Around, origins_of
+from clickloop.report.simulation import Destination, Redirect, SimulatedRule, Simulation, SimulationFault, Told
+from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.catalog import read_catalog
+from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click, find_conversion
+from clickloop.store.ledger.notices import find_notice
+from clickloop.store.ledger.postbacks import NewPostback
+from clickloop.store.ledger.rules import terms_of
+from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
+from clickloop.tracking.inventing import NOBODYS_KEY, InventedClick, Place, Setting, draw_for, redirect_of, visit
+from clickloop.tracking.notices import Desk
+from clickloop.tracking.registering import foresee, read
+
+
+def simulate_visit(
+    desk: Desk, place: Place, invented: InventedClick, given: GivenConversion, now_ms: int
+) -> Simulation | SimulationFault:
+    """What would become of an invented visitor, and of a conversion of his; ``given`` needs no click id."""
+    with desk.ledger.read() as tx:
+        campaign = find_campaign(tx, invented.campaign_id)
+        if campaign is None or campaign.archived_at is not None:
+            return SimulationFault.NO_SUCH_CAMPAIGN
+        source = find_source(tx, campaign.source_id)
+        assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
+        catalog = read_catalog(tx, place.own_hosts)
+        setting = Setting(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
+        draw = draw_for(setting.route, invented.offer_id)
+        if draw is None:
+            return SimulationFault.OFFER_NOT_SERVED
+        click_ids = ClickIds(NOBODYS_KEY)
+        click = visit(setting, invented, draw, click_ids, desk.currency, now_ms)
+        redirect = redirect_of(setting, setting.route.choose(draw), click)
+        given = msgspec.structs.replace(given, click_id=click.click_id)
+        return _told(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
+
+
+def simulate_click(desk: Desk, click_id: ClickId, given: GivenConversion, now_ms: int) -> Simulation | SimulationFault:
+    """What a conversion of a click that was recorded would do now, beside those that it has."""
+    found = desk.clicks.find_clicks([click_id.text]).get(click_id.text)
+    with desk.ledger.read() as tx:
+        conversions = conversions_of_click(tx, click_id.text)
+        click = conversions[0].click if conversions else found
+        if click is None:
+            return SimulationFault.NO_SUCH_CLICK
+        given = msgspec.structs.replace(given, click_id=click.click_id)
+        return _told(desk, tx, click, given, desk.click_ids, None, now_ms, invented=False)
+
+
+def simulate_conversion(
+    desk: Desk, conversion_id: str, given: GivenConversion | None, now_ms: int
+) -> Simulation | SimulationFault:
+    """What today's rules say to the last change of a stored conversion; with ``given``, to one more notice of it."""
+    with desk.ledger.read() as tx:
+        conversion = find_conversion(tx, conversion_id)
+        if conversion is None:
+            return SimulationFault.NO_SUCH_CONVERSION
+        if given is not None:
+            given = msgspec.structs.replace(given, click_id=conversion.click.click_id, txid=conversion.txid)
+            return _told(desk, tx, conversion.click, given, desk.click_ids, None, now_ms, invented=False)
+        last = changes_of_conversions(tx, [conversion_id])[-1]
+        notice = find_notice(tx, last.notice_id)
+        change = Change(
+            before=last.before,
+            after=last.after,
+            at=last.at,
+            notice_id=last.notice_id,
+            disable_postback=notice is not None and read_notice(notice.raw).disable_postback,
+        )
+        return Simulation(
+            invented=False,
+            click=conversion.click,
+            redirect=_recorded(conversion.click),
+            told=Told(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
+            conversion=last.after,
+            rules=_rules(desk, tx, change, now_ms, version=last.version),
+        )
+
+
+def _told(
+    desk: Desk,
+    tx: Connection,
+    click: Click,
+    given: GivenConversion,
+    click_ids: ClickIds,
+    redirect: Redirect | None,
+    now_ms: int,
+    *,
+    invented: bool,
+) -> Simulation:
+    """What a notice of this conversion would do, and the postbacks that it would owe."""
+    new_id = RecordIds(lambda: now_ms)
+    reading = read(raw_notice_of(given, Door.API, new_id(), now_ms), click_ids)
+    foreseen = foresee(tx, [reading], {click.click_id: click}, new_id, desk.currency, now_ms)
+    notice, change = foreseen.notices[0], foreseen.changes[0] if foreseen.changes else None
+    return Simulation(
+        invented=invented,
+        click=click,
+        redirect=redirect or _recorded(click),
+        told=Told(
+            outcome=notice.outcome, reason=notice.reason, flags=notice.flags, change=change.kind if change else ""
+        ),
+        conversion=foreseen.conversions[0],
+        rules=_rules(desk, tx, change, now_ms) if change else (),
+    )
+
+
+def _rules(
+    desk: Desk, tx: Connection, change: Change, now_ms: int, version: int | None = None
+) -> tuple[SimulatedRule, ...]:
+    """Each rule that applies to a change, decided as ``owe_postbacks`` would."""
+    around = read_surroundings(tx, [change])
+    made = decide_changes(
+        [change], around, known_decisions(tx, [change], version), now_ms, RecordIds(lambda: now_ms), guard=desk.guard
+    )
+    click = change.after.click
+    source = find_source(tx, click.source_id)
+    campaign = find_campaign(tx, click.campaign_id)
+    fixed_cost = campaign is not None and campaign.cost_micros is not None
+    known = Around(
+        rows={row.number: row for row in source.parameters} if source else {},
+        fixed_cost=fixed_cost,
+        conversion=change.after,
+    )
+    terms = terms_of(tx, [live.rule.rule_id for live in around.rules])
+    texts = ChangeTexts(change, around)
+    return tuple(
+        _rule(postback, around, texts, known, now_ms, paused=terms[postback.rule_id].paused)
+        for postback in made.postbacks
+    )
+
+
+def _rule(
+    postback: NewPostback, around: Surroundings, texts: ChangeTexts, known: Around, now_ms: int, *, paused: bool
+) -> SimulatedRule:
+    """One decision with the request that it makes, or would make if the rule were not skipped."""
+    rule = next(live.rule for live in around.rules if live.rule.rule_id == postback.rule_id)
+    decision = postback.decision
+    ready = ready_request(rule.request, around.rows.get(postback.source_id, ()))
+    values = texts.of(rule, postback.postback_id, ready.names)
+    request = decision.request if isinstance(decision, Owed) else ready.resolve(values, now_ms, None)
+    hop = first_hop(request)
+    shown = {name: values[name] or (str(now_ms // 1000) if name == "now" else "") for name in ready.names}
+    parts = (ready.url, *(value for _, value in ready.headers), ready.body)
+    return SimulatedRule(
+        rule=rule,
+        paused=paused,
+        reason=None if isinstance(decision, Owed) else decision.reason,
+        findings=decision.findings,
+        not_before=decision.not_before if isinstance(decision, Owed) else None,
+        request=request,
+        unsendable=hop if isinstance(hop, str) else "",
+        macros=origins_of(
+            ready.names,
+            shown,
+            msgspec.structs.replace(known, payout_percent=rule.conditions.payout_percent),
+        ),
+        left_untouched=tuple(dict.fromkeys(text for part in parts for text in part.unknown)),
+    )
+
+
+def _recorded(click: Click) -> Redirect:
+    """Where the visitor of a recorded click went."""
+    to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
+    return Redirect(to=to, url=click.target, offer_id=click.offer_id, recorded=True)
