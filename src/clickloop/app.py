@@ -14,6 +14,7 @@ import msgspec
 import uvicorn
 import uvloop
 
+from clickloop.alarms import Alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import HOUR_MS, wall_clock
@@ -34,6 +35,8 @@ from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.auditing import audit_alarms, audit_step, paused_alarms
+from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.notices import Desk, look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
@@ -48,6 +51,8 @@ CLICK_LOOK_SECONDS = 0.05
 WAITING_LOOK_SECONDS = 0.05
 """How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
 UPLOAD_LOOK_SECONDS = 0.2
+BULK_LOOK_SECONDS = 0.5
+AUDIT_SECONDS = 10.0
 HOUSEKEEPING_SECONDS = 30.0
 _STORE_WAIT_SECONDS = 20.0
 _FAILED_PAUSE_SECONDS = 1.0
@@ -73,6 +78,7 @@ class Core:
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
+        self.alarms = Alarms(folder)
         self._publishing = threading.Lock()
 
     def publish_catalog(self) -> None:
@@ -183,8 +189,24 @@ def workers_of(core: Core) -> list[Worker]:
             core.delivery.wake()
         return step.more
 
+    def do_the_bulk_jobs() -> bool:
+        more = work_off_next(core.desk, wall_clock())
+        if more:
+            core.delivery.wake()
+        return more
+
+    def audit() -> bool:
+        mismatches = audit_step(core.ledger)
+        if core.alarms.tell("audit", audit_alarms(mismatches)) and mismatches:
+            log(
+                "self-audit: postbacks do not add up", first=msgspec.to_builtins(mismatches[0]), changes=len(mismatches)
+            )
+        core.alarms.tell("paused", paused_alarms(core.ledger))
+        return False
+
     def keep_house() -> bool:
         reserve.ensure()
+        forget_old_answers(core.desk, wall_clock())
         tidy_uploads(core.ledger, core.uploads, wall_clock(), core.settings.upload_keep_hours * HOUR_MS)
         click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
         return False
@@ -193,6 +215,8 @@ def workers_of(core: Core) -> list[Worker]:
         Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
         Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
         Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
+        Worker("bulk jobs", do_the_bulk_jobs, BULK_LOOK_SECONDS, drains=False),
+        Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
     ]
 
@@ -238,6 +262,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         click_ids=core.click_ids,
         base_url=core.settings.base_url(),
         currency=core.settings.currency,
+        fallback_url=core.settings.fallback_url,
         guard=core.guard,
         uploads=core.uploads,
         upload_keep_hours=core.settings.upload_keep_hours,

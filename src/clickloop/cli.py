@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that open the API.")
 app.add_typer(token_app, name="token")
+import_app = typer.Typer(no_args_is_help=True, help="Bring files in.")
+app.add_typer(import_app, name="import")
 
 Data = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", help="The data folder.")]
 DEFAULT_DATA = Path("./data")
@@ -164,6 +166,42 @@ def convert(
     )
 
 
+@import_app.command("conversions")
+def import_conversions(
+    file: Annotated[str, typer.Argument(help="The file; - for standard input.")],
+    preview: Annotated[bool, typer.Option("--preview", help="Only tell what each line would do.")] = False,
+    no_postbacks: Annotated[
+        bool, typer.Option("--no-postbacks", help="Hold back the postbacks that its conversions owe.")
+    ] = False,
+    result: Annotated[Path | None, typer.Option(help="Save what became of each line there, as CSV.")] = None,
+    lines: Annotated[int, typer.Option(min=0, max=500, help="How many lines of a preview to show.")] = 20,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Register the conversions of a file, each line as a network's postback would; those registered before come to repeats.
+
+    A table with a header (comma, semicolon or tab; columns are named like a postback's parameters), or a conversion a line:
+    clickid, clickid:payout:status, clickid:payout=5:cnv_status=Hold. Ends with 1 when a line is refused or unreadable.
+    """
+    from rich.console import Console
+
+    from clickloop import importing
+    from clickloop.running_core import NotRunningError
+
+    wanted = importing.Wanted(
+        data=data.resolve(), preview=preview, postbacks=not no_postbacks, result=result, first_lines=lines
+    )
+    try:
+        source, name, octets = importing.open_source(file)
+        with source:
+            is_good = importing.import_conversions(source, name, octets, wanted, Console(markup=False, highlight=False))
+    except importing.ImportRefusedError as refusal:
+        raise _stop(str(refusal), REFUSED) from None
+    except (NotRunningError, OSError) as error:
+        raise _stop(str(error), UNUSABLE) from None
+    if not is_good:
+        raise typer.Exit(REFUSED)
+
+
 @app.command()
 def trace(
     click_id: Annotated[str, typer.Argument(help="Our click id.")],
@@ -176,6 +214,152 @@ def trace(
     told_as = "json" if as_json else "text"
     answer = _ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={told_as}")
     typer.echo(answer.body.decode().rstrip("\n"))
+
+
+@app.command()
+def simulate(
+    campaign: Annotated[int | None, typer.Argument(min=1, help="A campaign's number, for an invented visitor.")] = None,
+    click_id: Annotated[str, typer.Option("--click", help="A recorded click instead: one more conversion of it.")] = "",
+    conversion_id: Annotated[
+        str, typer.Option("--conversion", help="A stored conversion instead: its last change by today's rules.")
+    ] = "",
+    param: Annotated[
+        list[str] | None, typer.Option(help="What the link brings, name=value; left out: an example for each row.")
+    ] = None,
+    offer: Annotated[int | None, typer.Option(min=1, help="The offer that the visitor gets.")] = None,
+    useragent: Annotated[str, typer.Option(help="The visitor's browser.")] = "",
+    country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
+    payout: Annotated[str, typer.Option(help="Of the notice, as a network would send it.")] = "",
+    status: Annotated[str, typer.Option(help="Of the notice.")] = "",
+    txid: Annotated[str, typer.Option(help="Of the notice.")] = "",
+    currency: Annotated[str, typer.Option(help="Of the notice.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Try a conversion without sending or storing anything: redirect, each rule's decision, the requests, where values come from."""
+    import msgspec
+
+    body: dict[str, object] = {"campaign_id": campaign, "click_id": click_id, "conversion_id": conversion_id}
+    if param is not None:
+        pairs = [pair.partition("=") for pair in param]
+        if any(not equals for _, equals, _ in pairs):
+            raise _stop("--param takes name=value.", REFUSED)
+        body["parameters"] = {name: value for name, _, value in pairs}
+    visitor = {"useragent": useragent, "country": country}
+    notice = {"payout": payout, "status": status, "txid": txid, "currency": currency}
+    if any(visitor.values()):
+        body["visitor"] = visitor
+    if any(notice.values()):
+        body["conversion"] = notice
+    if offer is not None:
+        body["offer_id"] = offer
+    told_as = "json" if as_json else "text"
+    answer = _ask(data, "POST", f"/api/v1/simulate?format={told_as}", msgspec.json.encode(body))
+    typer.echo(answer.body.decode().rstrip("\n"))
+
+
+Since = Annotated[str, typer.Option(help="From this moment on, ISO 8601.")]
+Until = Annotated[str, typer.Option(help="Before this moment.")]
+
+
+@app.command()
+def resend(
+    postback_id: Annotated[str, typer.Argument(help="One postback; left out: all that match the options.")] = "",
+    state: Annotated[str, typer.Option(help="delivered, failed, skipped or cancelled.")] = "",
+    reason: Annotated[str, typer.Option(help="Only skipped for this reason.")] = "",
+    status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
+    source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
+    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
+    rule: Annotated[int | None, typer.Option(min=1, help="Only of this postback rule.")] = None,
+    since: Since = "",
+    until: Until = "",
+    anew: Annotated[bool, typer.Option("--anew", help="Build the request from today's rule.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Send a postback, or all that match, again: with the request as it was, or anew. {postback_id} stays the original's."""
+    from urllib.parse import quote
+
+    from clickloop import asking_again
+
+    def ask(method: str, path: str, body: bytes | None) -> bytes:
+        return _ask(data, method, path, body).body
+
+    if postback_id:
+        typer.echo(asking_again.resend_one(ask, quote(postback_id, safe=""), anew=anew))
+        return
+    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule}
+    wanted = {"state": state, "reason": reason, "status": status, "since": since, "until": until}
+    for line in asking_again.resend_many(ask, {**wanted, **owners}, anew=anew, preview=preview):
+        typer.echo(line)
+
+
+@app.command()
+def rerun(
+    notice_id: Annotated[str, typer.Argument(help="One notice; left out: all that match the options.")] = "",
+    outcome: Annotated[str, typer.Option(help="waiting, new, changed, repeated or refused.")] = "",
+    reason: Annotated[str, typer.Option(help="Only refused for this reason.")] = "",
+    status_word: Annotated[str, typer.Option(help="Only with this status as it was sent.")] = "",
+    network: Annotated[int | None, typer.Option(min=1, help="Only of this network.")] = None,
+    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
+    since: Since = "",
+    until: Until = "",
+    preview: Annotated[bool, typer.Option("--preview", help="Only tell what would change.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Read a stored notice, or all that match, again by today's settings: after a status word was mapped, say."""
+    from urllib.parse import quote
+
+    from clickloop import asking_again
+
+    def ask(method: str, path: str, body: bytes | None) -> bytes:
+        return _ask(data, method, path, body).body
+
+    if notice_id:
+        typer.echo(asking_again.rerun_one(ask, quote(notice_id, safe="")))
+        return
+    wanted = {"outcome": outcome, "reason": reason, "status_word": status_word, "since": since, "until": until}
+    owners = {"network_id": network, "campaign_id": campaign}
+    for line in asking_again.rerun_many(ask, {**wanted, **owners}, preview=preview):
+        typer.echo(line)
+
+
+@app.command()
+def doctor(data: Data = DEFAULT_DATA) -> None:
+    """Look at a data folder as a whole: versions, disk, journal, ledger, facts, and whether every postback is accounted for."""
+    from clickloop.clock import wall_clock
+    from clickloop.doctor import Verdict, examine
+
+    folder = data.resolve()
+    if not (folder / "ledger.sqlite").exists():
+        raise _stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
+    findings = examine(folder, wall_clock())
+    for finding in findings:
+        typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
+        if finding.remedy:
+            typer.echo(f"{'':19} {finding.remedy}")
+    if any(finding.verdict is Verdict.FAULT for finding in findings):
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def check(
+    campaign: Annotated[int | None, typer.Option(min=1, help="Only what this campaign needs.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Check the whole chain, source to tracker to network and back: what breaks it, where, and what to do. Ends with 1 for errors."""
+    import msgspec
+
+    from clickloop.report.check.told import ToldCheck, check_text
+
+    query = f"?campaign_id={campaign}" if campaign is not None else ""
+    answer = _ask(data, "GET", f"/api/v1/check{query}")
+    told = msgspec.json.decode(answer.body, type=ToldCheck)
+    typer.echo(answer.body.decode() if as_json else check_text(told).rstrip("\n"))
+    if told.errors or (strict and told.warnings):
+        raise typer.Exit(REFUSED)
 
 
 def _ask(data: Path, method: str, path: str, body: bytes | None = None) -> "Answer":

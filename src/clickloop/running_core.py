@@ -1,15 +1,22 @@
 """The running server on this machine, as commands reach it: its address and local token stand in ``<data>/run/core.json``."""
 
+import contextlib
 import http.client
 import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
 FILE_NAME = "run/core.json"
 ANSWER_SECONDS = 30
+SENDING_SECONDS = 300
+"""How long nothing may move while something long is sent or fetched."""
 UNAUTHORIZED = 401
 
 
@@ -66,17 +73,52 @@ def ask_core(folder: Path, method: str, path: str, body: bytes | None = None) ->
     return answer
 
 
-def _ask(folder: Path, core: CoreAddress, method: str, path: str, body: bytes | None) -> Answer:
+def send_to_core(folder: Path, path: str, pieces: Iterable[bytes], octets: int | None, kind: str) -> Answer:
+    """Posts a body that comes in pieces; ``octets`` None: of a length that nobody knows. Raises NotRunningError.
+
+    A server that refuses the body may answer and close while it is still being sent: its answer counts.
+    """
+    core = read_core_address(folder)
+    place = urlsplit(core.url)
+    headers = {"Authorization": f"Bearer {core.token}", "Content-Type": kind}
+    headers |= {} if octets is None else {"Content-Length": str(octets)}
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=SENDING_SECONDS)
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request("POST", path, pieces, headers, encode_chunked=octets is None)
+        answer = connection.getresponse()
+        return Answer(answer.status, answer.read())
+    except (OSError, http.client.HTTPException) as error:
+        raise _not_running(folder, core, error) from None
+    finally:
+        connection.close()
+
+
+def fetch_from_core(folder: Path, path: str, into: BinaryIO) -> Answer:
+    """Gets something long and writes a good answer's body away as it comes. Raises NotRunningError."""
+    return _ask(folder, read_core_address(folder), "GET", path, None, into)
+
+
+def _ask(
+    folder: Path, core: CoreAddress, method: str, path: str, body: bytes | None, into: BinaryIO | None = None
+) -> Answer:
     headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
     request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
     opener = build_opener(ProxyHandler({}))
     try:
-        with opener.open(request, timeout=ANSWER_SECONDS) as answer:
-            return Answer(answer.status, answer.read())
+        with opener.open(request, timeout=ANSWER_SECONDS if into is None else SENDING_SECONDS) as answer:
+            if into is None:
+                return Answer(answer.status, answer.read())
+            shutil.copyfileobj(answer, into)
+            return Answer(answer.status, b"")
     except HTTPError as refused:
         with refused:
             return Answer(refused.code, refused.read())
     except (URLError, OSError, http.client.HTTPException) as error:
-        raise NotRunningError(
-            f"The server of {folder} does not answer at {core.url} ({error}): start it with: clickloop serve --data {folder}"
-        ) from None
+        raise _not_running(folder, core, error) from None
+
+
+def _not_running(folder: Path, core: CoreAddress, error: Exception) -> NotRunningError:
+    return NotRunningError(
+        f"The server of {folder} does not answer at {core.url} ({error}): start it with: clickloop serve --data {folder}"
+    )

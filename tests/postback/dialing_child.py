@@ -19,7 +19,7 @@ from clickloop.postback.dialing import open_connector
 from clickloop.postback.rule import Request
 from clickloop.postback.sending import Sender
 from clickloop.postback.target import Target, target_of
-from tests.postback.corpus import ALLOWED, SERVICE_PORT, UNREADABLE, Row, read_corpus
+from tests.postback.corpus import ALLOWED, SERVICE_PORT, Row, read_corpus
 from tests.postback.dns_stub import DnsStub, StubResolver, serving_names
 
 GATE = "127.9.8.7"
@@ -37,10 +37,12 @@ async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 def ways(number: int, row: Row, port: int, names: DnsStub) -> Iterator[tuple[str, str]]:
     """The URLs by which a row can be reached, each with what the way is called."""
-    yield "dialing", row.url
-    if row.verdict != UNREADABLE or row.authority.isprintable():
-        yield "redirect", f"http://{GATE}:{port}/{quote(row.url, safe='')}"
     target = target_of(row.url)
+    if isinstance(target, Target) and row.address is None:
+        names.says(target.host, ("10.0.0.1",))
+    yield "dialing", row.url
+    if row.authority.isprintable():
+        yield "redirect", f"http://{GATE}:{port}/{quote(row.url, safe='')}"
     if not isinstance(target, Target) or row.address is None:
         return
     names.says(f"name{number}.example", (row.address,))

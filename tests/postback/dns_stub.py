@@ -7,13 +7,14 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 _A, _AAAA = 1, 28
 _FAMILIES = {_A: socket.AF_INET, _AAAA: socket.AF_INET6}
 _HEADER = struct.Struct(">HHHHHH")
-_RECORD = struct.Struct(">HHHIH")
+_RECORD = struct.Struct(">HHIH")
 
 
 class DnsStub(asyncio.DatagramProtocol):
@@ -32,8 +33,7 @@ class DnsStub(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keeps the way back."""
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answers one question."""
@@ -114,7 +114,7 @@ class StubResolver(AbstractResolver):
         answer = await asyncio.wait_for(waiter, 5)
         at, addresses = _HEADER.size + len(name) + 4, []
         for _ in range(_HEADER.unpack_from(answer)[3]):
-            length = _RECORD.unpack_from(answer, at + 2)[4]
+            length = _RECORD.unpack_from(answer, at + 2)[3]
             at += 2 + _RECORD.size
             addresses.append(str(ipaddress.ip_address(answer[at : at + length])))
             at += length

@@ -105,6 +105,19 @@ def test_rules_of_the_source_the_campaign_and_the_instance_all_apply_and_no_othe
     assert archived not in wanted
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "[fd00::1]", "localhost", "a.example:6379"])
+def test_a_rule_whose_receiver_is_refused_by_its_address_is_skipped_with_the_sentence_why(
+    host: str, ledger: Ledger, rule: Any, change: Any
+) -> None:
+    add_rule(ledger, rule(request=RequestTemplate(url=f"http://{host}/pb?id={{externalid}}")))
+
+    assert owe(ledger, change()) == 0
+
+    (row,) = rows(ledger)
+    assert row.reason is SkipReason.ADDRESS_REFUSED
+    assert any("CLICKLOOP_ALLOWED" in finding.detail for finding in row.findings)
+
+
 def test_a_skipped_rule_gives_a_row_with_its_reason(ledger: Ledger, rule: Any, change: Any, conversion: Any) -> None:
     add_rule(ledger, rule())
 

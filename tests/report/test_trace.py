@@ -11,6 +11,7 @@ from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
+from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.report.trace import EventKind, Trace, trace_click
@@ -80,6 +81,7 @@ class Postback(msgspec.Struct, kw_only=True):
     resend: int = 0
     trigger: str = "new"
     state: str = "waiting"
+    hold: Hold | None = None
     reason: SkipReason | None = None
     findings: tuple[Finding, ...] = ()
     request: Request | None = Request(url=f"https://bot.example/{TOKEN}/send", secrets=(TOKEN,))
@@ -146,6 +148,13 @@ def test_every_state_of_a_postback_is_told_in_words(state: str) -> None:
     assert sentence(story(postback=Postback(state=state, resend=1)), EventKind.POSTBACK).startswith(
         "'Telegram' (asked for again"
     )
+
+
+@pytest.mark.parametrize("hold", list(Hold))
+def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
+    told = sentence(story(postback=Postback(state="paused", hold=hold)), EventKind.POSTBACK)
+
+    assert told == f"'Telegram' was owed and is held back. {hold.sentence}"
 
 
 @pytest.mark.parametrize("result", [None, "delivered", "again", "failed", "unknown"])

@@ -11,23 +11,23 @@ _ESCAPES = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\r"): "\\
 
 
 def curl_command(request: Request) -> str:
-    """The command, one option a line. Texts with bytes beyond printable ASCII stand in ``$'…'``, as bash, ksh and zsh read it."""
+    """The command, one option a line. Texts with bytes beyond printable ASCII stand in ``$'…'``, as bash, ksh and zsh read it.
+
+    A NUL cannot be written in a shell's argument: the text would end there.
+    """
     parts = ["curl --globoff"]
     if request.method is not Method.GET:
         parts.append(f"--request {request.method.value}")
     parts += [f"--header {_quoted(f'{header.name}: {header.value}')}" for header in request.headers]
     if request.body:
-        parts.append(f"--data-binary {_quoted(request.body)}")
+        parts.append(f"--data-raw {_quoted(request.body)}")
     parts.append(_quoted(request.url))
     return " \\\n  ".join(parts) + "\n"
 
 
 def _quoted(text: str) -> str:
     octets = octets_of(text)
-    if _PLAIN.fullmatch(octets):
-        # An @ would make curl read a file.
-        return shlex.quote(text) if not text.startswith("@") else f"$'\\x40{_escaped(octets[1:])}'"
-    return f"$'{_escaped(octets)}'"
+    return shlex.quote(text) if _PLAIN.fullmatch(octets) else f"$'{_escaped(octets)}'"
 
 
 def _escaped(octets: bytes) -> str:

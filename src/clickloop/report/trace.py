@@ -13,6 +13,7 @@ from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.money import amount_text
 from clickloop.octets import readable
+from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.report.masking import masked_request, masked_text
@@ -105,6 +106,8 @@ class TracedPostback(Protocol):
     @property
     def state(self) -> str: ...
     @property
+    def hold(self) -> Hold | None: ...
+    @property
     def reason(self) -> SkipReason | None: ...
     @property
     def findings(self) -> tuple[Finding, ...]: ...
@@ -150,6 +153,7 @@ _OUTCOMES = {
 }
 _STATES = {
     "waiting": "was owed and waits to be sent.",
+    "paused": "was owed and is held back.",
     "sending": "was owed and is being sent.",
     "delivered": "was owed and has been delivered.",
     "failed": "was owed, and every attempt failed.",
@@ -276,7 +280,8 @@ def _postback_event(postback: TracedPostback) -> Event:
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
     else:
-        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}"
+        held = f" {postback.hold.sentence}" if postback.hold else ""
+        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}"
     request = masked_request(postback.request) if postback.request else None
     details = _details(
         trigger=postback.trigger,

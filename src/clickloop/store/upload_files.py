@@ -46,10 +46,14 @@ class UploadFiles:
     def check_size(self, octets: int) -> None:
         """Raises UploadTooLargeError for a file of this size, NoRoomError when there is no room for it."""
         if octets > self.most_octets:
-            most = self.most_octets / 2**20
-            raise UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
+            raise self.too_large()
         make_directories(self._folder)
         self.check_room(octets)
+
+    def too_large(self) -> UploadTooLargeError:
+        """What to raise for a file of more than ``most_octets``."""
+        most = self.most_octets / 2**20
+        return UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
 
     def check_room(self, octets: int) -> None:
         """Raises NoRoomError unless so much more leaves enough free."""
@@ -148,7 +152,8 @@ class ArrivingFile:
     def write(self, piece: bytes) -> None:
         """Takes a piece. Raises UploadTooLargeError, NoRoomError, OSError."""
         self._arrived += len(piece)
-        self._files.check_size(self._arrived) if self._arrived > self._files.most_octets else None
+        if self._arrived > self._files.most_octets:
+            raise self._files.too_large()
         self._add(self._text.take(piece))
         if self._written - self._synced > _SYNC_OCTETS:
             self._files.check_room(0)
@@ -173,13 +178,9 @@ class ArrivingFile:
             self._head = (self._head + text)[:HEAD_OCTETS]
         self._written += len(text)
         if self._written > MOST_FILE_OCTETS:  # UTF-16 may grow
-            raise self._too_large()
+            raise self._files.too_large()
         if self._file is not None:
             self._file.write(text)
-
-    def _too_large(self) -> UploadTooLargeError:
-        most = self._files.most_octets / 2**20
-        return UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
 
     def _sync(self) -> None:
         if self._file is not None:

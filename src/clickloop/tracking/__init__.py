@@ -10,5 +10,5 @@
 - ``settle.settle_facts`` (core): what the ledger owes the facts is handed over, exactly once.
 - ``deliver.deliver`` (core): what is owed is sent until it is delivered or its schedule ends.
 
-The API, the command line and file uploads come in at ``notices.convert``: four doors to one notice.
+The API and the command line come in at ``notices.convert``; a file comes in at ``uploads``, each line a notice. Five doors, one notice.
 """

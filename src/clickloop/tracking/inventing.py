@@ -10,6 +10,7 @@ from clickloop.campaign.catalog import Catalog, CatalogOffer
 from clickloop.campaign.traffic_source import COST_ROW, EXTERNAL_ID_ROW, TrafficSource
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
+from clickloop.click.redirect import COOKIE
 from clickloop.click.routing import Route, Routes, Target
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import KEY_BYTES, ClickIds
@@ -127,7 +128,7 @@ def draw_for(route: Route, offer_id: int | None) -> float | None:
         return None
     if not route.targets:
         return 0.0
-    starts = (0, *route.cumulative[:-1])
+    starts = (0, *route.cumulative)[: len(route.cumulative)]
     weights = [end - start for start, end in zip(starts, route.cumulative, strict=True)]
     position = next(
         number
@@ -162,7 +163,7 @@ def visit(
         b"user-agent": octets_of(visitor.useragent),
         b"accept-language": octets_of(visitor.language),
         b"referer": octets_of(visitor.referrer),
-        b"cookie": f"clickloop={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
+        b"cookie": f"{COOKIE}={click_ids.new(now_ms)}".encode() if visitor.returning else b"",
     }
     request = _Request(
         method=b"GET",
@@ -199,7 +200,7 @@ def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redire
     """Where the invented visitor goes, how likely that was, and what the address is made of."""
     route, campaign = setting.route, setting.campaign
     names = {offer.id: offer for offer in setting.catalog.offers}
-    starts = (0, *route.cumulative[:-1])
+    starts = (0, *route.cumulative)[: len(route.cumulative)]
     chances = tuple(
         Chance(chosen.offer_id, names[chosen.offer_id].name, round(100 * (end - start) / route.cumulative[-1], 2))
         for chosen, start, end in zip(route.targets, starts, route.cumulative, strict=True)

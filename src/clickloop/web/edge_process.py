@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import uvloop
 
+from clickloop.alarms import read_alarms
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.click.geo import open_geo_base
 from clickloop.click.routing import Routes
@@ -62,7 +63,10 @@ class HealthReader:
                 journal_lag_seconds=round(max(lag.oldest_age_ms for lag in lags) / 1000, 3),
                 free_disk_bytes=free,
                 free_disk_percent=round(percent, 1),
-                alarms=("free disk below 10 %",) if percent < _ALARM_FREE_PERCENT else (),
+                alarms=(
+                    *(("free disk below 10 %",) if percent < _ALARM_FREE_PERCENT else ()),
+                    *read_alarms(self._folder),
+                ),
             )
         return self._health
 

@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.report.check.evidence import Clicks
 from clickloop.report.fact import ConversionFact
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.columns import (
@@ -31,6 +32,7 @@ from clickloop.store.facts.facts import (
     SegmentRefusedError,
     StatusCount,
 )
+from clickloop.store.facts.recent import recent_clicks
 from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128
@@ -173,6 +175,11 @@ class DuckDbFacts:
         text = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
         with _plain_errors(), self._reading() as reader:
             return [_click_of(row) for row in reader.execute(text, parameters).fetchall()]
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+        """By campaign (all, or one), its last clicks that count."""
+        with _plain_errors(), self._reading() as reader:
+            return recent_clicks(reader, most, campaign_id)
 
     def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
         """The sums of a period by campaign and currency, by what happened in it."""

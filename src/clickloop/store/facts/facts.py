@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.report.check.evidence import Clicks
 from clickloop.store.journal.segment import SegmentContents
 
 
@@ -99,6 +100,10 @@ class Facts(Protocol):
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
         """Clicks, newest first."""
+        ...
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+        """By campaign (all, or one), its last clicks that count, at most ``most`` of each; campaigns without any are absent."""
         ...
 
     def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:

@@ -87,8 +87,8 @@ def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str
 
 def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
     """How many match, by state."""
-    query = _matching(select(postbacks.c.state, func.count()), wanted).group_by(postbacks.c.state)
-    return dict(tx.execute(query).tuples().all())
+    query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted).group_by(postbacks.c.state)
+    return {row.state: row.matched for row in tx.execute(query)}
 
 
 def newest_postback(tx: Connection) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 import msgspec
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
@@ -86,6 +86,12 @@ def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
         )
         for row in rows
     }
+
+
+def count_paused_rules(tx: Connection) -> int:
+    """How many rules in use are paused."""
+    query = select(func.count()).where(postback_rules.c.paused_at.is_not(None), postback_rules.c.archived_at.is_(None))
+    return tx.scalar(query) or 0
 
 
 def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:

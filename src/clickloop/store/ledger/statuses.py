@@ -77,15 +77,16 @@ def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
         tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in wanted])
 
 
-def unmapped_words(tx: Connection, limit: int) -> list[UnmappedWord]:
-    """The words under which conversions stand as ``other``, the most frequent first."""
+def unmapped_words(tx: Connection, limit: int, campaign_id: int | None = None) -> list[UnmappedWord]:
+    """The words under which conversions (of one campaign, or all) stand as ``other``, the most frequent first."""
     word = func.lower(func.trim(conversions.c.status_word))
     count = func.count()
-    rows = tx.execute(
+    query = (
         select(word, count)
         .where(conversions.c.status_key == OTHER.key, conversions.c.status_word != "")
         .group_by(word)
         .order_by(count.desc(), word)
         .limit(limit)
     )
+    rows = tx.execute(query if campaign_id is None else query.where(conversions.c.campaign_id == campaign_id))
     return [UnmappedWord(found, number) for found, number in rows]

@@ -14,6 +14,7 @@ from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api import (
     campaigns,
+    check,
     clicks,
     conversions,
     macros,
@@ -26,6 +27,7 @@ from clickloop.web.api import (
     receivers,
     reruns,
     resends,
+    simulate,
     statuses,
     tokens,
     traffic_sources,
@@ -62,6 +64,8 @@ _NOUNS = (
     receivers,
     presets,
     macros,
+    simulate,
+    check,
     tokens,
 )
 _HEADERS = (

@@ -1,7 +1,7 @@
 """What the API is handed when it is made: the stores, the clock and what to do after a change."""
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from litestar.di import NamedDependency
@@ -12,6 +12,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.record_id import RecordIds
+from clickloop.report.check.evidence import Clicks
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
@@ -27,6 +28,10 @@ class Facts(Protocol):
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
         """Clicks, newest first."""
+        ...
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+        """By campaign, its last clicks that count."""
         ...
 
 
@@ -47,6 +52,8 @@ class ApiContext:
     record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
     currency: str = "USD"
     """The currency of what names none."""
+    fallback_url: str = ""
+    """Where visitors go whom a campaign has nowhere to send; empty: nowhere."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
     uploads: UploadFiles

@@ -54,6 +54,7 @@ _TAGS = {
     "Receivers": "The hosts that postbacks go to: which are paused, and how hard they may be asked.",
     "Presets": "What is publicly documented of traffic sources and networks.",
     "Macros": "What may stand in braces in our templates.",
+    "Diagnosis": "Trying without sending, and checking the whole chain.",
     "Tokens": "The secrets that open this API.",
 }
 
@@ -65,6 +66,19 @@ _ERRORS = {
     "415": "The body is not application/json.",
     "422": "A field or parameter cannot be taken; `errors` names each one.",
 }
+
+_GONE = {"410": "The file of the upload is not kept any more."}
+_OWN_ERRORS = {
+    "upload_conversions": {
+        "413": "The file is larger than the operator allows.",
+        "415": "The body is none of the kinds that are taken.",
+        "422": "The file has no known form, or a parameter cannot be taken; `errors` names the fault and its place.",
+        "507": "The disk has no room for the file.",
+    },
+    "read_upload_lines": _GONE,
+    "read_upload_result": _GONE,
+}
+"""What some operations answer besides, or instead of, the usual."""
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -132,10 +146,11 @@ def _describe_errors(path: str, operation: dict[str, Any]) -> None:
     wanted += ["400", "413", "415"] if has_body else []
     wanted += ["404"] if "{" in path else []
     wanted += ["422"] if has_body or operation.get("parameters") else []
+    own = _OWN_ERRORS.get(operation["operationId"], {})
     operation["responses"].pop("400", None)
-    for status in sorted(wanted):
+    for status in sorted({*wanted, *own} - ({"400"} if "413" in own else set())):
         operation["responses"][status] = {
-            "description": _ERRORS[status],
+            "description": own.get(status) or _ERRORS[status],
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
     for status, answer in operation["responses"].items():
@@ -150,7 +165,7 @@ def _describe_errors(path: str, operation: dict[str, Any]) -> None:
 
 
 _WRITING = ("post", "patch")
-_DONE = {"200": "Done; the record as it is now.", "201": "Created."}
+_DONE = {"200": "Done; the record as it is now.", "201": "Created.", "202": "Taken; it is done in the background."}
 
 
 def _tell_structs(app: Litestar, schemas: dict[str, Any]) -> None:

@@ -33,12 +33,12 @@ class BulkRerun(msgspec.Struct, kw_only=True):
     preview: Annotated[bool, Meta(description="true: only tell what would change; nothing is stored or sent.")] = False
     outcome: Annotated[Outcome | None, Meta(description="Only with this outcome.")] = None
     reason: Annotated[RefusalReason | None, Meta(description="Only refused for this reason.")] = None
-    status_word: Annotated[
-        str | None, Meta(description="Only with this status as it was sent, in any case.", max_length=200)
-    ] = None
+    status_word: (
+        Annotated[str, Meta(description="Only with this status as it was sent, in any case.", max_length=200)] | None
+    ) = None
     network_id: Number | None = None
     campaign_id: Number | None = None
-    click_id: Annotated[str | None, Meta(max_length=26)] = None
+    click_id: Annotated[str, Meta(max_length=26)] | None = None
     since: Annotated[str, Meta(description="Arrived from this moment on, ISO 8601.", max_length=40)] = ""
     until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 

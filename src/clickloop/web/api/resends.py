@@ -55,14 +55,14 @@ class BulkResend(msgspec.Struct, kw_only=True):
     reason: Annotated[
         SkipReason | None, Meta(description="Only skipped for this reason; they can only be sent anew.")
     ] = None
-    status: Annotated[str | None, Meta(description="Only of conversions that have this status now.", max_length=32)] = (
+    status: Annotated[str, Meta(description="Only of conversions that have this status now.", max_length=32)] | None = (
         None
     )
     source_id: Number | None = None
     campaign_id: Number | None = None
     rule_id: Number | None = None
-    click_id: Annotated[str | None, Meta(max_length=26)] = None
-    conversion_id: Annotated[str | None, Meta(max_length=26)] = None
+    click_id: Annotated[str, Meta(max_length=26)] | None = None
+    conversion_id: Annotated[str, Meta(max_length=26)] | None = None
     since: Annotated[str, Meta(description="Owed or skipped from this moment on, ISO 8601.", max_length=40)] = ""
     until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 

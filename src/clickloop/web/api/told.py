@@ -29,4 +29,4 @@ def wants_text(request: AnyRequest, asked: Format) -> bool:
 
 def text_response(text: str, status: int = 200) -> Response[Any]:
     """A page of text."""
-    return Response(text, status_code=status, media_type="text/plain; charset=utf-8")
+    return Response(text, status_code=status, media_type="text/plain")

@@ -1,0 +1,111 @@
+"""``clickloop resend`` and ``clickloop rerun``: what they ask of the running server, and what they say of its answers."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import msgspec
+
+Ask = Callable[[str, str, bytes | None], bytes]
+"""Method, path and body to the body of a good answer; ends the command otherwise."""
+LOOK_SECONDS = 0.3
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the API tells it."""
+
+    resend_id: str | None = None
+    rerun_id: str | None = None
+    matched: int
+    matched_by_state: dict[str, int] = {}
+    done: int
+    made: int
+    owed: int = 0
+    left_out: dict[str, int] = {}
+    finished: bool
+
+    @property
+    def job_id(self) -> str | None:
+        """Its id; None: it was a preview."""
+        return self.resend_id or self.rerun_id
+
+
+class _Repeat(msgspec.Struct, frozen=True):
+    postback_id: str
+    original_id: str
+    receiver: str
+
+
+def resend_one(ask: Ask, postback_id: str, *, anew: bool) -> str:
+    """Sends one postback again; what to say of it."""
+    body = msgspec.json.encode({"request": _mode(anew)})
+    made = msgspec.json.decode(ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body), type=_Repeat)
+    return f"{made.original_id} is sent again to {made.receiver}, as {made.postback_id}."
+
+
+def resend_many(ask: Ask, wanted: Mapping[str, object], *, anew: bool, preview: bool) -> Iterator[str]:
+    """Sends again all that match; what to say meanwhile."""
+    body = {name: value for name, value in wanted.items() if value not in (None, "")}
+    body |= {"request": _mode(anew), "preview": preview}
+    told = _progress(ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(body)))
+    if told.job_id is None:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(told.matched_by_state.items()))
+        yield f"{told.matched} postbacks match{f': {states}' if states else ''}."
+        yield from _left_out(told)
+        return
+    left_out: list[str] = []
+    for now in _followed(ask, f"/api/v1/postbacks/resends/{told.job_id}", told):
+        yield f"{now.done} of {now.matched} looked at, {now.made} sent again."
+        left_out = list(_left_out(now))
+    yield from left_out
+
+
+def rerun_one(ask: Ask, notice_id: str) -> str:
+    """Runs one notice again; what to say of it."""
+    notice = msgspec.json.decode(ask("POST", f"/api/v1/notices/{notice_id}/rerun", None))
+    why = f", {notice['reason']}" if notice["reason"] else ""
+    return f"{notice['notice_id']}: {notice['outcome']}{why}."
+
+
+def rerun_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
+    """Runs all notices again that match; what to say meanwhile."""
+    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
+    octets = ask("POST", "/api/v1/notices/rerun", msgspec.json.encode(body))
+    told = _progress(octets)
+    if told.job_id is None:
+        yield f"{told.matched} notices match; {told.done} were tried, {told.made} would come to something else."
+        for change in msgspec.json.decode(octets)["conversions"]:
+            yield f"{change['notice_id']}: {_standing(change['before'])} -> {_standing(change['after'])}"
+        yield f"{told.owed} postbacks would be owed."
+        return
+    for now in _followed(ask, f"/api/v1/notices/reruns/{told.job_id}", told):
+        yield f"{now.done} of {now.matched} run again, {now.made} came to something else."
+
+
+def _followed(ask: Ask, path: str, told: Progress) -> Iterator[Progress]:
+    """The job each time that it is further, until it is finished."""
+    yield told
+    while not told.finished:
+        time.sleep(LOOK_SECONDS)
+        fresh = _progress(ask("GET", path, None))
+        if fresh != told:
+            yield fresh
+        told = fresh
+
+
+def _left_out(told: Progress) -> Iterator[str]:
+    for why, count in sorted(told.left_out.items()):
+        yield f"{count} left out: {why}."
+
+
+def _standing(conversion: dict[str, dict[str, str]] | None) -> str:
+    if conversion is None:
+        return "none"
+    return f"{conversion['status']['name']}, {conversion['payout']['amount']} {conversion['payout']['currency']}"
+
+
+def _mode(anew: bool) -> str:
+    return "anew" if anew else "as_it_was"
+
+
+def _progress(octets: bytes) -> Progress:
+    return msgspec.json.decode(octets, type=Progress)

@@ -1,0 +1,273 @@
+"""``clickloop doctor``: looks at a data folder as a whole, beside a running server or without one.
+
+Opening the stores is all that it does to them. Each look gives findings: what was found, and for what is not well what to do. A
+look that cannot be made is a finding too.
+"""
+
+import enum
+import os
+import platform
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import duckdb
+import msgspec
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from clickloop import __version__
+from clickloop.alarms import read_alarms
+from clickloop.clock import MINUTE_MS
+from clickloop.running_core import NotRunningError, ask_core
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import FactsError, FactsInUseError
+from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.segment import CLOSED_SUFFIX, DAMAGED_SUFFIX, Segment, damages_of, quick_count, salvage
+from clickloop.store.ledger.audit import STATES, conversions_without_history, postbacks_without_change
+from clickloop.store.ledger.ledger import Ledger, LedgerError
+from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.tables import fact_outbox, lanes, notices, postback_rules, postbacks
+from clickloop.tracking.auditing import audit_everything
+
+LEAST_FREE_PERCENT = 10.0
+LATE_MS = 10 * MINUTE_MS
+"""What should have happened so long ago is stuck."""
+LAG_SECONDS = 60.0
+MOST_OUTBOX = 50_000
+SHOWN = 5
+
+
+class Verdict(enum.StrEnum):
+    """How well it is."""
+
+    WELL = "well"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What one look found. ``remedy`` is empty where all is well."""
+
+    place: str
+    verdict: Verdict
+    sentence: str
+    remedy: str = ""
+
+
+def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
+    """Everything that was found in a data folder."""
+    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms)]
+    try:
+        ledger = Ledger.open(folder / "ledger.sqlite")
+    except LedgerError as error:
+        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore the ledger from a backup."))
+    else:
+        try:
+            for look in (_integrity, _audit, _unfinished, _waiting_notices, _outbox):
+                findings += _guarded(look, ledger, now_ms)
+        finally:
+            ledger.close()
+    findings += [*_facts(folder), *_alarms(folder)]
+    return tuple(findings)
+
+
+def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
+    """What a look found; that it could not be made is a fault of its own."""
+    try:
+        return list(look(ledger, now_ms))
+    except SQLAlchemyError as error:
+        told = str(getattr(error, "orig", None) or error)
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore the ledger from a backup.")]
+
+
+def _versions() -> Iterator[Finding]:
+    parts = (f"Clickloop {__version__}", f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}")
+    yield Finding(
+        "versions", Verdict.WELL, ", ".join((*parts, f"DuckDB {duckdb.__version__}", f"ledger schema {HEAD}"))
+    )
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    disk = os.statvfs(folder)
+    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
+    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
+    if percent < LEAST_FREE_PERCENT:
+        yield Finding("disk", Verdict.FAULT, sentence, "Make room, or move the data folder to a larger disk.")
+    else:
+        yield Finding("disk", Verdict.WELL, sentence)
+
+
+def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
+    journal = folder / "journal"
+    for stream in ("clicks", "notices"):
+        lag = journal_lag(journal, stream, now_ms)
+        seconds = lag.oldest_age_ms / 1000
+        sentence = (
+            f"{lag.segments} segments of {stream} are not settled, {lag.octets} bytes, the oldest {seconds:.0f} s old."
+        )
+        if lag.segments and seconds > LAG_SECONDS:
+            remedy = "Start the server, or see in its log why it does not settle."
+            yield Finding("journal", Verdict.WARNING, sentence, remedy)
+        else:
+            yield Finding("journal", Verdict.WELL, sentence)
+    damages = [damage for path in sorted(journal.glob(f"*/*/*{CLOSED_SUFFIX}")) for damage in _damages(path)]
+    for sentence in damages[:SHOWN]:
+        yield Finding(
+            "journal", Verdict.FAULT, sentence, "The server cuts it out and keeps the original; look at the disk."
+        )
+    if not damages:
+        yield Finding("journal", Verdict.WELL, "No closed segment is damaged.")
+    kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
+    if kept:
+        sentence = (
+            f"{kept} damaged segments were settled without what could not be read; the originals are kept in settled."
+        )
+        yield Finding(
+            "journal", Verdict.WARNING, sentence, "Look at the disk; delete the originals when they are dealt with."
+        )
+
+
+def _damages(path: Path) -> list[str]:
+    """What is damaged in a closed segment; one that is settled meanwhile has none."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"{path} cannot be read: {error.strerror}."]
+    number = int(path.stem) if path.stem.isdecimal() else 0
+    if quick_count(data, number) is not None:
+        return []
+    segment = Segment(path, path.parent.parent.name, path.parent.name, number, len(data))
+    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True)]
+
+
+def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    with ledger.read() as tx:
+        if tx.dialect.name != "sqlite":
+            yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
+            return
+        found = [str(row[0]) for row in tx.execute(text("PRAGMA quick_check(5)"))]
+        orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
+    if found != ["ok"]:
+        yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore it from a backup.")
+    elif orphans is not None:
+        yield Finding("ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore it from a backup.")
+    else:
+        yield Finding("ledger", Verdict.WELL, "The file is sound.")
+
+
+def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    audited = audit_everything(ledger)
+    parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STATES)
+    sentence = f"{audited.changes} changes of conversions, decided {audited.decisions} times = {parts}."
+    if audited.mismatches:
+        sentence = f"{len(audited.mismatches)} of {audited.changes} changes do not add up."
+    verdict = Verdict.FAULT if audited.mismatches else Verdict.WELL
+    remedy = "Report it with these lines." if audited.mismatches else ""
+    yield Finding("audit", verdict, sentence, remedy)
+    for mismatch in audited.mismatches[:SHOWN]:
+        told = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
+        yield Finding("audit", Verdict.FAULT, told, "See it with: clickloop trace CLICK_ID")
+    with ledger.read() as tx:
+        lost = (
+            (conversions_without_history(tx), "conversions do not have as many changes as their version says"),
+            (postbacks_without_change(tx), "postbacks are for a change that is not there"),
+        )
+    for count, what in lost:
+        if count:
+            yield Finding("audit", Verdict.FAULT, f"{count} {what}.", "Report it with these lines.")
+
+
+def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
+    """Promise 4: what is not final has a moment; and that moment does not pass unused, unless the rule or receiver is paused."""
+    table = postbacks.c
+    timeless = select(func.count()).where(
+        (table.state == "waiting") & table.next_attempt_at.is_(None)
+        | (table.state == "sending") & table.lease_until.is_(None)
+    )
+    late = (
+        select(func.count())
+        .select_from(postbacks)
+        .join(postback_rules, postback_rules.c.id == table.rule_id, isouter=True)
+        .join(lanes, lanes.c.lane == table.lane, isouter=True)
+        .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
+        .where(
+            (table.state == "waiting") & (table.next_attempt_at < now_ms - LATE_MS)
+            | (table.state == "sending") & (table.lease_until < now_ms - LATE_MS)
+        )
+    )
+    with ledger.read() as tx:
+        without, overdue = tx.scalar(timeless) or 0, tx.scalar(late) or 0
+        unfinished = tx.scalar(select(func.count()).where(table.state.in_(("waiting", "sending")))) or 0
+    if without:
+        yield Finding("postbacks", Verdict.FAULT, f"{without} unfinished postbacks have no moment.", "Report it.")
+    if overdue:
+        sentence = f"{overdue} postbacks should have left more than ten minutes ago."
+        yield Finding(
+            "postbacks", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not deliver."
+        )
+    if not without and not overdue:
+        yield Finding("postbacks", Verdict.WELL, f"{unfinished} are unfinished, each with its moment, none is late.")
+
+
+def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
+    query = select(func.count()).where(notices.c.outcome == "waiting")
+    with ledger.read() as tx:
+        waiting = tx.scalar(query) or 0
+        stuck = tx.scalar(query.where(notices.c.look_again_at < now_ms - LATE_MS)) or 0
+    if stuck:
+        sentence = f"{stuck} notices should have been looked at again more than ten minutes ago."
+        yield Finding(
+            "notices", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not settle."
+        )
+    else:
+        yield Finding("notices", Verdict.WELL, f"{waiting} wait for their click, none is stuck.")
+
+
+def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    with ledger.read() as tx:
+        owed = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
+    sentence = f"The ledger owes the facts {owed} rows."
+    if owed > MOST_OUTBOX:
+        yield Finding(
+            "facts", Verdict.WARNING, sentence, "Start the server, or see in its log why the facts do not take them."
+        )
+    else:
+        yield Finding("facts", Verdict.WELL, sentence)
+
+
+def _facts(folder: Path) -> Iterator[Finding]:
+    """Opened when nobody else has them open; else the running server is asked for a click."""
+    path = folder / "facts.duckdb"
+    if not path.exists():
+        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
+        return
+    try:
+        DuckDbFacts.open(path, memory_limit_mb=256).close()
+    except FactsInUseError:
+        yield _asked_facts(folder)
+    except FactsError as error:
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+    else:
+        yield Finding("facts", Verdict.WELL, "The file opens; no server has it open.")
+
+
+def _asked_facts(folder: Path) -> Finding:
+    began = time.monotonic()
+    try:
+        answer = ask_core(folder, "GET", "/api/v1/clicks?limit=1")
+    except NotRunningError as error:
+        return Finding("facts", Verdict.WARNING, str(error), "See in the server's log what holds it up.")
+    if answer.status != 200:
+        return Finding("facts", Verdict.FAULT, f"The server answered {answer.status}.", "See in its log what is wrong.")
+    return Finding(
+        "facts", Verdict.WELL, f"The running server read them in {(time.monotonic() - began) * 1000:.0f} ms."
+    )
+
+
+def _alarms(folder: Path) -> Iterator[Finding]:
+    for alarm in read_alarms(folder):
+        yield Finding("alarm", Verdict.WARNING, f"The server tells: {alarm}", "It goes when its cause does.")

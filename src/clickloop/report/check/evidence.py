@@ -1,0 +1,201 @@
+"""The check of a chain by what came lately: clicks, conversions, notices, postbacks. Pure."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from clickloop.campaign.campaign import Campaign
+from clickloop.campaign.network import Network
+from clickloop.clock import iso_text
+from clickloop.conversion.notice import RefusalReason
+from clickloop.octets import readable
+from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
+from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
+
+RECENT_CLICKS = 1_000
+"""So many clicks of each campaign are looked at."""
+RECENT_DAYS = 30
+"""So far back conversions and postbacks are looked for, and refused notices within ``REFUSED_DAYS``."""
+REFUSED_DAYS = 7
+ERROR_SHARE = 0.5
+WARNING_SHARE = 0.05
+FEW_CLICKS = 500
+"""Below this many recent clicks, a campaign without conversions is only noted."""
+ENOUGH_CONVERSIONS = 20
+"""From so many conversions on, a status that none of them had is told."""
+
+
+class Clicks(msgspec.Struct, frozen=True, kw_only=True):
+    """The recent clicks of a campaign that count: how many, and how many without a usable external id."""
+
+    recent: int = 0
+    without_external_id: int = 0
+    unreplaced: int = 0
+    last_at: int | None = None
+
+
+class CampaignEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a campaign lately. Moments are Unix milliseconds; None: nothing within the days that are looked at."""
+
+    campaign_id: int
+    clicks: Clicks = Clicks()
+    conversions: int = 0
+    last_conversion_at: int | None = None
+    last_delivered_at: int | None = None
+
+
+class RuleEvidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a rule's postbacks lately."""
+
+    rule_id: int
+    delivered: int = 0
+    failed: int = 0
+    last_error: str = ""
+    """Of the last attempt of one that failed."""
+
+
+class RefusedNotices(msgspec.Struct, frozen=True, kw_only=True):
+    """How many notices were refused lately for a reason. ``network_id`` is 0 where none is known."""
+
+    reason: RefusalReason
+    network_id: int = 0
+    count: int
+    last_at: int
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What came lately, of everything or of one campaign."""
+
+    campaigns: tuple[CampaignEvidence, ...] = ()
+    rules: tuple[RuleEvidence, ...] = ()
+    refused: tuple[RefusedNotices, ...] = ()
+    words: Mapping[str, int] = {}
+    """Words that no status claims, and how many conversions came with each."""
+    statuses: Mapping[str, int] = {}
+    """By status, how many conversions stand under it."""
+
+
+def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
+    """What speaks against the chain in what came lately."""
+    campaigns = {campaign.id: campaign for campaign in chain.campaigns}
+    found: list[Finding] = []
+    for seen in evidence.campaigns:
+        if seen.campaign_id in campaigns:
+            found += _campaign(campaigns[seen.campaign_id], seen)
+    found += [_refused(refused, chain.networks.get(refused.network_id)) for refused in evidence.refused]
+    if evidence.words:
+        found.append(_words(evidence.words))
+    found += _statuses(chain, evidence)
+    found += _rules(chain, evidence)
+    return found
+
+
+def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
+    clicks = seen.clicks
+    place = campaign_place(campaign)
+    if not clicks.recent:
+        if campaign.active:
+            sentence = "No click that counts has come by the campaign link."
+            remedy = "Paste the campaign's link into the source, or open it yourself with ?external_id=test."
+            yield Finding(Severity.NOTE, Code.NO_CLICKS, place, sentence, remedy)
+        return
+    if clicks.without_external_id:
+        sentence = (
+            f"{_share(clicks.without_external_id, clicks.recent)} came without an external_id; "
+            "none of them can be reported to the source."
+        )
+        remedy = "Open the source's campaign: its link must carry external_id with the source's click id macro."
+        yield Finding(
+            _severity(clicks.without_external_id, clicks.recent), Code.EXTERNAL_ID_EMPTY, place, sentence, remedy
+        )
+    if clicks.unreplaced:
+        sentence = f"{_share(clicks.unreplaced, clicks.recent)} brought a macro that the source had not replaced as external_id."
+        remedy = "Check the placeholder's spelling against the source's help; test clicks of the source's own preview do this too."
+        yield Finding(_severity(clicks.unreplaced, clicks.recent), Code.EXTERNAL_ID_UNREPLACED, place, sentence, remedy)
+    if not seen.conversions:
+        many = clicks.recent >= FEW_CLICKS
+        sentence = f"{clicks.recent} recent clicks and no conversion within {RECENT_DAYS} days."
+        remedy = "See whether the network reports to our postback URL: Conversions - In lists all that came, refused ones too."
+        yield Finding(Severity.WARNING if many else Severity.NOTE, Code.NO_CONVERSIONS, place, sentence, remedy)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} of the {whole} most recent clicks ({100 * part / whole:.1f} %)"
+
+
+def _severity(part: int, whole: int) -> Severity:
+    share = part / whole
+    return Severity.ERROR if share >= ERROR_SHARE else Severity.WARNING if share >= WARNING_SHARE else Severity.NOTE
+
+
+def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
+    place = network_place(network) if network else Place(kind=Kind.INSTANCE, field="notices")
+    times = "One notice was" if refused.count == 1 else f"{refused.count} notices were"
+    sentence = (
+        f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {iso_text(refused.last_at)}. "
+        f"{refused.reason.sentence}"
+    )
+    return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, _REMEDIES[refused.reason])
+
+
+_PASTE = "Copy the network's postback URL from here anew, and look at what Conversions - In shows of the query."
+_REMEDIES = {
+    RefusalReason.NO_CLICK_ID: _PASTE,
+    RefusalReason.MALFORMED_CLICK_ID: "See in Conversions - In what came as cid: the offer's address must carry {clickid} in "
+    "the parameter that the network sends back.",
+    RefusalReason.FORGED_CLICK_ID: "If another tracker's clicks are among these, nothing is wrong; else see whether the "
+    "network cuts or changes the id.",
+    RefusalReason.UNKNOWN_CLICK: "If the data folder was set up anew, old clicks are gone; else look at the journal's lag in "
+    "/health, then run the notices again.",
+    RefusalReason.EXPIRED_CLICK: "Raise the network's click_lifetime_days, then run the notices again.",
+    RefusalReason.WRONG_TOKEN: "Paste the network's postback URL anew: it carries the token. Then run the notices again.",
+    RefusalReason.ADDRESS_NOT_ALLOWED: "Add the address that Conversions - In shows to the network's list if it is the network's.",
+    RefusalReason.UNREPLACED_MACRO: "The network did not replace its own macro: correct its spelling in the postback URL at the network.",
+    RefusalReason.DUPLICATE: "The network is set to refuse repeats: switch that off if they carry changes of status.",
+    RefusalReason.TEST_ONLY: "Switch the network's test_only off, then run the notices again.",
+}
+
+
+def _words(words: Mapping[str, int]) -> Finding:
+    listed = ", ".join(f"{readable(word)!r} ({count})" for word, count in list(words.items())[:10])
+    return Finding(
+        Severity.WARNING,
+        Code.WORDS_NOT_MAPPED,
+        Place(kind=Kind.STATUS, field="words"),
+        f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
+        "Give each word to the status that it means, then run the notices again.",
+    )
+
+
+def _statuses(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
+    conversions = sum(evidence.statuses.values())
+    if conversions < ENOUGH_CONVERSIONS:
+        return
+    for checked in chain.rules:
+        selected = checked.rule.conditions.statuses
+        if selected and not any(evidence.statuses.get(key) for key in selected):
+            came = ", ".join(sorted(key for key, count in evidence.statuses.items() if count))
+            yield Finding(
+                Severity.WARNING,
+                Code.STATUS_NEVER_CAME,
+                rule_place(checked.rule, "conditions.statuses"),
+                f"The rule waits for {', '.join(selected)}; the {conversions} conversions of {RECENT_DAYS} days had only {came}.",
+                "See which words your networks send, and let the rule wait for a status that comes.",
+            )
+
+
+def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
+    rules = {checked.rule.rule_id: checked.rule for checked in chain.rules}
+    for seen in evidence.rules:
+        rule = rules.get(seen.rule_id)
+        if rule is None or not seen.failed:
+            continue
+        ended = seen.failed + seen.delivered
+        why = f" The last error: {readable(seen.last_error)[:200]}" if seen.last_error else ""
+        yield Finding(
+            _severity(seen.failed, ended) if seen.delivered else Severity.ERROR,
+            Code.NOT_DELIVERED,
+            rule_place(rule),
+            f"{seen.failed} of {ended} postbacks of {RECENT_DAYS} days were given up.{why}",
+            "Look at the answers in Conversions - Out, correct the rule, then send them again.",
+        )

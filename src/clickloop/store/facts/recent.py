@@ -1,0 +1,35 @@
+"""The recent clicks of campaigns, as the check looks at them."""
+
+import duckdb
+
+from clickloop.clock import DAY_MS
+from clickloop.report.check.evidence import Clicks
+
+_BACK_MS = 30 * DAY_MS
+_LAST = """
+SELECT campaign_id, max(click_at) FROM facts
+WHERE click_id IS NOT NULL AND screening IS NULL AND ($campaign_id IS NULL OR campaign_id = $campaign_id) GROUP BY campaign_id
+"""
+_RECENT = """
+SELECT count(*), count(*) FILTER (external_id IS NULL), count(*) FILTER (contains(coalesce(flags, ''), 'unreplaced_external_id'))
+FROM (
+    SELECT external_id, flags FROM facts
+    WHERE click_id IS NOT NULL AND screening IS NULL AND campaign_id = $campaign_id AND click_at >= $from_at
+    ORDER BY click_id DESC LIMIT $most
+)
+"""
+
+
+def recent_clicks(reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+    """By campaign (all, or one), its last clicks that count: at most ``most``, of the 30 days before the last of them.
+
+    Reads two columns of all clicks, and few row groups for each campaign that has any.
+    """
+    found = {}
+    for number, last_at in reader.execute(_LAST, {"campaign_id": campaign_id}).fetchall():
+        row = reader.execute(_RECENT, {"campaign_id": number, "from_at": last_at - _BACK_MS, "most": most}).fetchone()
+        recent, without, unreplaced = row or (0, 0, 0)
+        found[int(number)] = Clicks(
+            recent=int(recent), without_external_id=int(without), unreplaced=int(unreplaced), last_at=int(last_at)
+        )
+    return found

@@ -1,0 +1,112 @@
+"""What came lately, as the check looks at it: one statement per function; ``tx`` is an open transaction.
+
+``since`` is a moment in Unix milliseconds; ids begin with their time, so that only what is younger is read.
+``campaign_id`` None: of all campaigns.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, select
+
+from clickloop.conversion.notice import RefusalReason
+from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
+from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.tables import attempts, conversions, notices, postbacks
+
+
+def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, tuple[int, int]]:
+    """By campaign, how many conversions were registered, and the moment of the last."""
+    table = conversions.c
+    query = (
+        select(table.campaign_id, func.count(), func.max(table.created_at))
+        .where(table.conversion_id >= _first_id(since), table.created_at >= since, table.test.is_(False))
+        .group_by(table.campaign_id)
+    )
+    return {
+        number: (count, last_at) for number, count, last_at in tx.execute(_of(query, table.campaign_id, campaign_id))
+    }
+
+
+def statuses_since(tx: Connection, since: int, campaign_id: int | None) -> dict[str, int]:
+    """By status, how many of the conversions that were registered stand under it."""
+    table = conversions.c
+    query = (
+        select(table.status_key, func.count())
+        .where(table.conversion_id >= _first_id(since), table.created_at >= since)
+        .group_by(table.status_key)
+    )
+    return {str(key): int(count) for key, count in tx.execute(_of(query, table.campaign_id, campaign_id))}
+
+
+def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, int]:
+    """By campaign, when its last postback was delivered."""
+    table = postbacks.c
+    query = (
+        select(table.campaign_id, func.max(table.finished_at))
+        .where(table.postback_id >= _first_id(since), table.state == "delivered")
+        .group_by(table.campaign_id)
+    )
+    return {int(number): int(last_at) for number, last_at in tx.execute(_of(query, table.campaign_id, campaign_id))}
+
+
+def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[RuleEvidence]:
+    """By rule, how many of its postbacks were delivered and how many given up."""
+    table = postbacks.c
+    query = (
+        select(table.rule_id, table.state, func.count())
+        .where(table.postback_id >= _first_id(since), table.state.in_(("delivered", "failed")))
+        .group_by(table.rule_id, table.state)
+    )
+    counts: dict[int, dict[str, int]] = {}
+    for rule_id, state, count in tx.execute(_of(query, table.campaign_id, campaign_id)):
+        counts.setdefault(rule_id, {})[state] = count
+    return [
+        RuleEvidence(
+            rule_id=rule_id,
+            delivered=found.get("delivered", 0),
+            failed=found.get("failed", 0),
+            last_error=last_error_of(tx, rule_id, since) if found.get("failed") else "",
+        )
+        for rule_id, found in sorted(counts.items())
+    ]
+
+
+def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
+    """Why the last attempt of a rule's newest postback that was given up failed."""
+    query = (
+        select(attempts.c.error)
+        .join(
+            postbacks,
+            and_(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.number == postbacks.c.attempts),
+        )
+        .where(
+            postbacks.c.rule_id == rule_id, postbacks.c.state == "failed", postbacks.c.postback_id >= _first_id(since)
+        )
+        .order_by(postbacks.c.postback_id.desc())
+        .limit(1)
+    )
+    return tx.scalar(query) or ""
+
+
+def refused_since(tx: Connection, since: int, campaign_id: int | None) -> list[RefusedNotices]:
+    """By reason and network, how many notices were refused, the most frequent first."""
+    table = notices.c
+    query = (
+        select(table.reason, func.coalesce(table.network_id, 0), func.count(), func.max(table.at))
+        .where(table.notice_id >= _first_id(since), table.at >= since, table.outcome == "refused")
+        .group_by(table.reason, func.coalesce(table.network_id, 0))
+        .order_by(func.count().desc(), table.reason)
+    )
+    rows = tx.execute(_of(query, table.campaign_id, campaign_id))
+    return [
+        RefusedNotices(reason=RefusalReason(reason), network_id=network_id, count=count, last_at=last_at)
+        for reason, network_id, count, last_at in rows
+    ]
+
+
+def _first_id(since: int) -> str:
+    return id_from(Period(since).earliest_id_at)
+
+
+def _of(query: Select[Any], column: Any, campaign_id: int | None) -> Select[Any]:
+    return query if campaign_id is None else query.where(column == campaign_id)

@@ -1,0 +1,131 @@
+"""Gathering what the check of the chain looks at, of everything or of one campaign, and checking it. Only reads."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.clock import DAY_MS
+from clickloop.report.check.chain import Chain, CheckedRule
+from clickloop.report.check.check import CheckResult, check_chain
+from clickloop.report.check.evidence import (
+    RECENT_CLICKS,
+    RECENT_DAYS,
+    REFUSED_DAYS,
+    CampaignEvidence,
+    Clicks,
+    Evidence,
+)
+from clickloop.store.ledger.campaigns import campaigns_after
+from clickloop.store.ledger.catalog import read_catalog
+from clickloop.store.ledger.evidence import (
+    conversions_since,
+    delivered_since,
+    refused_since,
+    rules_since,
+    statuses_since,
+)
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.networks import networks_after
+from clickloop.store.ledger.offers import offers_after
+from clickloop.store.ledger.postback_rules import first_rules_of_sources, kept_rules_after
+from clickloop.store.ledger.rules import terms_of
+from clickloop.store.ledger.statuses import status_rows, unmapped_words
+from clickloop.store.ledger.traffic_sources import sources_after
+
+_ALL = 1_000_000
+_MOST_WORDS = 20
+
+
+class RecentClicks(Protocol):
+    """Where recent clicks are found: the facts."""
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+        """By campaign, its last clicks that count."""
+        ...
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the tracker stands: scheme and host of its links, the fallback of the instance, the hosts that reach it."""
+
+    base_url: str
+    fallback_url: str
+    own_hosts: tuple[str, ...]
+
+
+def check_all(
+    ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
+) -> CheckResult | None:
+    """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
+    with ledger.read() as tx:
+        chain = _whole(tx, standing)
+        if campaign_id is not None:
+            if all(campaign.id != campaign_id for campaign in chain.campaigns):
+                return None
+            chain = chain_of(chain, campaign_id)
+        evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
+    return check_chain(chain, evidence)
+
+
+def chain_of(chain: Chain, campaign_id: int) -> Chain:
+    """The part of a chain that one of its campaigns needs."""
+    campaign = next(campaign for campaign in chain.campaigns if campaign.id == campaign_id)
+    wanted = {share.offer_id for share in campaign.offers}
+    offers = {number: offer for number, offer in chain.offers.items() if number in wanted}
+    networks = {offer.network_id for offer in offers.values()}
+    return msgspec.structs.replace(
+        chain,
+        campaigns=(campaign,),
+        sources={number: source for number, source in chain.sources.items() if number == campaign.source_id},
+        networks={number: network for number, network in chain.networks.items() if number in networks},
+        offers=offers,
+        rules=tuple(
+            checked
+            for checked in chain.rules
+            if checked.rule.source_id in (None, campaign.source_id) and checked.rule.campaign_id in (None, campaign_id)
+        ),
+        first_rules={number: rule for number, rule in chain.first_rules.items() if number == campaign.source_id},
+    )
+
+
+def _whole(tx: Connection, standing: Standing) -> Chain:
+    sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
+    rules = [kept.rule for kept in kept_rules_after(tx, 0, _ALL)]
+    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    first = first_rules_of_sources(tx, list(sources))
+    return Chain(
+        campaigns=tuple(campaigns_after(tx, 0, _ALL)),
+        sources=sources,
+        networks={network.id: network for network in networks_after(tx, 0, _ALL)},
+        offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
+        rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
+        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        statuses=tuple(status_rows(tx)),
+        catalog=read_catalog(tx, standing.own_hosts),
+        fallback_url=standing.fallback_url,
+        base_url=standing.base_url,
+    )
+
+
+def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None) -> Evidence:
+    since = now_ms - RECENT_DAYS * DAY_MS
+    recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
+    conversions = conversions_since(tx, since, campaign_id)
+    delivered = delivered_since(tx, since, campaign_id)
+    return Evidence(
+        campaigns=tuple(
+            CampaignEvidence(
+                campaign_id=campaign.id,
+                clicks=recent.get(campaign.id, Clicks()),
+                conversions=conversions.get(campaign.id, (0, 0))[0],
+                last_conversion_at=conversions[campaign.id][1] if campaign.id in conversions else None,
+                last_delivered_at=delivered.get(campaign.id),
+            )
+            for campaign in chain.campaigns
+        ),
+        rules=tuple(rules_since(tx, since, campaign_id)),
+        refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
+        words={found.word: found.conversions for found in unmapped_words(tx, _MOST_WORDS, campaign_id)},
+        statuses=statuses_since(tx, since, campaign_id),
+    )

@@ -1,0 +1,37 @@
+"""/check: whether the whole chain works, source → tracker → network → tracker → source, as set up and by what came lately."""
+
+from typing import Annotated
+
+from litestar import Response, Router, get
+from litestar.params import QueryParameter
+
+from clickloop.report.check.told import ToldCheck, check_text, told_check
+from clickloop.tracking.checking import Standing, check_all
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import LARGEST_ID
+from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
+
+OfCampaign = Annotated[
+    int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only what this campaign needs; left out: everything.")
+]
+
+
+@get("/", sync_to_thread=True, summary="Check the whole chain")
+def check_setup(
+    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, told_as: AskedFormat = Format.JSON
+) -> Response[ToldCheck]:
+    """Everything that keeps a conversion from being told to its source, each with its place and its remedy. Changes nothing."""
+    standing = Standing(
+        base_url=context.base_url,
+        fallback_url=context.fallback_url,
+        own_hosts=tuple(context.guard.policy.own_hosts),
+    )
+    result = check_all(context.ledger, context.facts, standing, context.clock(), campaign_id)
+    if result is None:
+        raise not_found(f"live campaign {campaign_id}")
+    told = told_check(result)
+    return text_response(check_text(told)) if wants_text(request, told_as) else Response(told)
+
+
+router = Router("/check", route_handlers=[check_setup], tags=["Diagnosis"])

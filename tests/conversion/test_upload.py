@@ -1,0 +1,374 @@
+"""Uploaded files: which form is found, what each line says, and that no octets whatever break the reading or lose a line."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clickloop.conversion.notice import Door, RawNotice, read_notice
+from clickloop.conversion.upload import (
+    HEAD_OCTETS,
+    BadLine,
+    FileFault,
+    Format,
+    Layout,
+    Line,
+    Unusable,
+    column_name,
+    detect,
+    line_notice,
+    lines_of,
+    notice_id_of,
+)
+from clickloop.conversion.upload_table import MAX_CELLS, LineFault
+from clickloop.conversion.upload_text import MAX_LINE_OCTETS, Utf8, physical_lines
+from clickloop.octets import text_of
+from clickloop.record_id import RecordIds
+
+NOW = 1_772_366_400_000
+CID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
+
+
+def cut(octets: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
+    """The octets in pieces of these sizes, over and over."""
+    at, turn = 0, 0
+    while at < len(octets):
+        size = sizes[turn % len(sizes)]
+        yield octets[at : at + size]
+        at, turn = at + size, turn + 1
+
+
+def read(octets: bytes, sizes: Sequence[int] = (65_536,)) -> list[Line | BadLine]:
+    """The lines of a file whose form is known."""
+    layout = detect(octets[:HEAD_OCTETS])
+    assert isinstance(layout, Layout)
+    return list(lines_of(layout, cut(octets[layout.begins_at :], sizes)))
+
+
+def queries(octets: bytes) -> list[str]:
+    """What each line says; of a bad one its fault."""
+    return [line.query if isinstance(line, Line) else line.fault.value for line in read(octets)]
+
+
+# The form -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("clickid,payout\n", Format.CSV),
+        ("Payout;SubID;x\n", Format.SEMICOLON),
+        ("Click ID\tRevenue\n", Format.TSV),
+        ("cid\n", Format.CSV),
+        ('"click_id","payout, net"\n', Format.CSV),
+        ("a,b;cid;c\n", Format.SEMICOLON),
+        ("sep=;\r\ncid;payout\r\n", Format.SEMICOLON),
+        ("\n\n  \ncid,payout\n", Format.CSV),
+        (f"{CID}\n", Format.CLICK_IDS),
+        ("{clickid}\n", Format.CLICK_IDS),
+        (f"{CID}:5\n", Format.PAYOUT_STATUS),
+        (f"{CID}:12,5:sale\n", Format.PAYOUT_STATUS),
+        (f"{CID}::Hold\n", Format.PAYOUT_STATUS),
+        (f"{CID}:::event_1=15\n", Format.PAYOUT_STATUS),
+        (f"{CID}:payout=5:cnv_status=Hold\n", Format.KEY_VALUE),
+    ],
+)
+def test_the_form_shows_in_the_first_line_that_is_not_empty(text: str, form: Format) -> None:
+    layout = detect(text.encode())
+    assert isinstance(layout, Layout)
+    assert layout.format is form
+
+
+UNUSABLE: dict[FileFault, list[bytes]] = {
+    FileFault.EMPTY: [b"", b"\n\r\n ", b" " * 70_000],
+    FileFault.NOT_TEXT: [b"PK\x03\x04xl/workbook.xml", b"\x1f\x8b\x08\x00", b"%PDF-1.7", b"\xd0\xcf\x11\xe0\xa1"],
+    FileFault.ENCODING: ["cid,payout\n".encode("utf-16-le"), "cid\n".encode("utf-16-be")],
+    FileFault.NO_HEADER: [b"name,payout\nx,5\n", b'{"cid":"x"}\n', b"cid=x&payout=5\n", b"hello world\n", b"a\tb"],
+    FileFault.HEADER_UNREADABLE: [
+        b'"cid,payout\n',
+        b"cid,pay\0out,note,note,note\n",
+        b"cid," + b"x" * MAX_LINE_OCTETS + b"\n",
+    ],
+    FileFault.REPEATED_COLUMN: [b"cid,payout,CID\n", b"cid;event 1;event_1\n"],
+    FileFault.TOO_MANY_COLUMNS: [b"cid" + b",x" * MAX_CELLS + b"\n"],
+}
+
+
+def test_every_reason_not_to_take_a_file_has_its_case() -> None:
+    assert set(UNUSABLE) == set(FileFault)
+
+
+@pytest.mark.parametrize(("fault", "head"), [(fault, head) for fault, heads in UNUSABLE.items() for head in heads])
+def test_a_file_that_cannot_be_taken_is_refused_with_its_reason(fault: FileFault, head: bytes) -> None:
+    found = detect(head[:HEAD_OCTETS])
+    assert isinstance(found, Unusable)
+    assert found.fault is fault
+    assert found.sentence.startswith(fault.sentence)
+
+
+def test_a_fault_of_the_header_is_placed_by_line_and_character() -> None:
+    assert detect("\ncid,ö,payout,cid\n".encode()) == Unusable(FileFault.REPEATED_COLUMN, 2, 14)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (" ClickID ", "clickid"),
+        ("Click ID", "click_id"),
+        ("transaction-id", "transaction_id"),
+        ("Event_12", "event12"),
+        ("param 3", "param3"),
+        ("Geo Name", "geo name"),
+        ("AT", "at"),
+    ],
+)
+def test_a_column_is_known_however_its_name_is_written(header: str, name: str) -> None:
+    assert column_name(header) == name
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_says_what_a_postback_with_these_parameters_would() -> None:
+    octets = b"ClickID,Revenue,CNV_Status,OrderID,event_2,geo\r\n%b,12.5,lead,T-1,3,DE\r\n" % CID.encode()
+    (line,) = read(octets)
+    assert isinstance(line, Line)
+    said = read_notice(line_notice(line, "u", NOW, postbacks=True))
+    posted = RawNotice(
+        notice_id=said.notice_id,
+        at=NOW,
+        door=Door.UPLOAD,
+        method="",
+        query=f"clickid={CID}&revenue=12.5&cnv_status=lead&orderid=T-1&event2=3&geo=DE",
+    )
+    assert said == read_notice(posted)
+    assert said.parameters.others == {"geo": "DE"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cid,payout\na,5\nb,6\n", ["cid=a&payout=5", "cid=b&payout=6"]),
+        ("cid,payout\r\na,5\r\nb,6", ["cid=a&payout=5", "cid=b&payout=6"]),
+        ("cid,payout\ra,5\rb,6\r", ["cid=a&payout=5", "cid=b&payout=6"]),
+        ("cid;payout\na;12,5\n", ["cid=a&payout=12%2C5"]),
+        ('cid,payout\n"a","1,5"\n', ["cid=a&payout=1%2C5"]),
+        ('cid,payout\n "a" , "1,5" \n', ["cid=a&payout=1%2C5"]),
+        ('cid,note\na,"x""y"""\n', ["cid=a&note=x%22y%22"]),
+        ('cid,note\na,"x\r\ny,\n"\nb,z\n', ["cid=a&note=x%0Ay%2C", "cid=b&note=z"]),
+        ('cid,note\na,5" screen\n', ["cid=a&note=5%22%20screen"]),
+        ("cid,payout,note\na\n", ["cid=a"]),
+        ("cid,payout\na,5,,\n", ["cid=a&payout=5"]),
+        ("cid,payout\na,\n,5\n", ["cid=a", "payout=5"]),
+        ("cid,payout\n,\n \n,,,\n", []),
+        ("cid,,x\na,1,2\n", ["cid=a&column2=1&x=2"]),
+        ("cid,payout\na,=1+1\n", ["cid=a&payout=%3D1%2B1"]),
+        ("cid,clickloop_verdict,note\na,new,'=b\n", ["cid=a&note=%3Db"]),
+        ("cid,note\na,'=b\n", ["cid=a&note=%27%3Db"]),
+        ("cid,token,disable_postback\na,secret,1\n", ["cid=a&token=secret&disable_postback=1"]),
+    ],
+)
+def test_rows_are_read_as_spreadsheets_write_them(text: str, expected: list[str]) -> None:
+    assert queries(text.encode()) == expected
+
+
+def test_octets_that_are_no_utf_8_are_kept() -> None:
+    (line,) = read(b"cid,txid\na,\xff\xfe\xc0\n")
+    assert isinstance(line, Line)
+    assert read_notice(line_notice(line, "u", NOW, postbacks=True)).txid == text_of(b"\xff\xfe\xc0")
+
+
+BAD: dict[LineFault, tuple[bytes, int, int]] = {
+    LineFault.TOO_LONG: (b"cid,x\n\na," + b"x" * MAX_LINE_OCTETS + b"\nb,1\n", 3, 0),
+    LineFault.NUL: ("cid,x\nä,\0\nb,1\n".encode(), 2, 3),
+    LineFault.TOO_MANY_CELLS: (b"cid,x\na,1,2\nb,1\n", 2, 0),
+    LineFault.UNCLOSED_QUOTE: (b'cid,x\na,"1\nb,1\n', 2, 3),
+    LineFault.TEXT_AFTER_QUOTE: (b'cid,x\na,"1"2\nb,1\n', 2, 6),
+}
+
+
+def test_every_fault_of_a_line_has_its_case() -> None:
+    assert set(BAD) == set(LineFault)
+
+
+@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("sizes", [(65_536,), (1,), (7, 3)])
+def test_a_bad_line_is_placed_and_the_next_one_is_read(fault: LineFault, sizes: tuple[int, ...]) -> None:
+    octets, number, column = BAD[fault]
+    bad, good = read(octets, sizes)
+    assert isinstance(bad, BadLine)
+    assert (bad.fault, bad.number, bad.column) == (fault, number, column)
+    assert f"Line {number}" in bad.sentence
+    assert isinstance(good, Line)
+    assert (good.number, good.query) == (number + 1, "cid=b&x=1")
+
+
+def test_values_that_grow_beyond_a_notice_when_they_are_encoded_are_too_long() -> None:
+    (bad,) = read(b"cid,x\na," + "ж".encode() * 4000)
+    assert isinstance(bad, BadLine)
+    assert bad.fault is LineFault.TOO_LONG
+
+
+def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
+    lines = read(b'cid,x\na,"open\n' + b"b,1\n" * 10_000)
+    assert [type(line) for line in lines[:2]] == [BadLine, Line]
+    assert [line.number for line in lines] == list(range(2, 10_003))
+
+
+# Lines ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x", "cid=x"),
+        ("x:5", "cid=x&payout=5"),
+        ("x:5:Hold", "cid=x&payout=5&status=Hold"),
+        ("x::Hold", "cid=x&status=Hold"),
+        ("x:auto:Hold", "cid=x&status=Hold"),
+        ("x:AUTO", "cid=x"),
+        ("x:::event_1=15", "cid=x&event1=15"),
+        ("x:5:Hold:event_1=15:event_30=2", "cid=x&payout=5&status=Hold&event1=15&event30=2"),
+        ("x:payout=5:cnv_status=Hold:cnv_currency=EUR", "cid=x&payout=5&cnv_status=Hold&cnv_currency=EUR"),
+        ("x:cnv_status=Hold:payout=5", "cid=x&cnv_status=Hold&payout=5"),
+        ("x:payout=auto", "cid=x"),
+        (" x : 5 : Hold ", "cid=x&payout=5&status=Hold"),
+        ("x:at=2026-03-01T12:00:00Z:txid=a:b", "cid=x&at=2026-03-01T12%3A00%3A00Z&txid=a%3Ab"),
+        ("x:txid=a=b", "cid=x&txid=a%3Db"),
+        ("x:-3:rejected", "cid=x&payout=-3&status=rejected"),
+        ("x:a:b:c", LineFault.TOO_MANY_CELLS.value),
+        ("x" + ":k=1" * MAX_CELLS, LineFault.TOO_MANY_CELLS.value),
+        ("x:\0", LineFault.NUL.value),
+    ],
+)
+def test_lines_are_read_in_both_forms_of_binom(text: str, expected: str) -> None:
+    assert queries(f"first\n{text}\n".encode())[1] == expected
+
+
+def test_the_place_of_a_part_too_many_is_told() -> None:
+    bad = read("é:5:a:b".encode())[0]
+    assert isinstance(bad, BadLine)
+    assert (bad.number, bad.column) == (1, 7)
+
+
+# Encodings ------------------------------------------------------------------------------------------------------------
+
+
+@given(
+    text=st.text(max_size=60),
+    encoding=st.sampled_from(["utf-8-sig", "utf-16", "utf-32"]),
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+)
+def test_a_marked_encoding_comes_out_as_utf_8_however_it_is_cut(text: str, encoding: str, sizes: list[int]) -> None:
+    decoder = Utf8()
+    given_text = b"".join([decoder.take(piece) for piece in cut(text.encode(encoding), sizes)]) + decoder.end()
+    assert given_text == text.encode()
+
+
+@given(octets=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_octets_without_a_mark_pass_as_they_are(octets: bytes, sizes: list[int]) -> None:
+    decoder = Utf8()
+    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+    marks = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x00\x00\xfe\xff")
+    assert passed == octets or octets.startswith(marks)
+
+
+# Whatever comes -------------------------------------------------------------------------------------------------------
+
+_PARTS = st.sampled_from(
+    [b"cid", b"payout", b",", b";", b"\t", b'"', b'""', b"\n", b"\r", b"\r\n", b":", b"=", b"\0", b" ", b"\xff", b"x"]
+)
+_TEXTS = st.lists(_PARTS | st.binary(max_size=4), max_size=60).map(b"".join)
+_FILES = st.tuples(st.sampled_from([b"", b"cid,payout\n", b"a;cid\n", b"x:5\n", b"\xef\xbb\xbfcid\t\n"]), _TEXTS).map(
+    b"".join
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(octets=_FILES, sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4))
+def test_no_octets_break_the_reading_and_how_they_are_cut_changes_nothing(octets: bytes, sizes: list[int]) -> None:
+    layout = detect(octets)
+    if isinstance(layout, Unusable):
+        return
+    body = octets[layout.begins_at :]
+    whole = list(lines_of(layout, [body]))
+    assert list(lines_of(layout, cut(body, sizes))) == whole
+    for line in whole:
+        if isinstance(line, Line):
+            read_notice(line_notice(line, "u", NOW, postbacks=False))
+        else:
+            assert line.sentence
+
+
+@settings(max_examples=400, deadline=None)
+@given(octets=_FILES)
+def test_line_numbers_and_places_are_those_of_the_file(octets: bytes) -> None:
+    layout = detect(octets)
+    if isinstance(layout, Unusable):
+        return
+    ends = [found.end() for found in re.finditer(rb"\r\n|\r|\n|$", octets)]
+    before = layout.first_line - 1
+    for line in lines_of(layout, [octets[layout.begins_at :]]):
+        assert before < line.number < line.next_number
+        assert line.ends_at == ends[line.next_number - 2]
+        before = line.next_number - 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(octets=_FILES, place=st.integers(0, 40))
+def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(octets: bytes, place: int) -> None:
+    layout = detect(octets)
+    if isinstance(layout, Unusable):
+        return
+    whole = list(lines_of(layout, [octets[layout.begins_at :]]))
+    if place < len(whole):
+        last = whole[place]
+        rest = lines_of(layout, [octets[last.ends_at :]], last.next_number, last.ends_at)
+        assert list(rest) == whole[place + 1 :]
+
+
+@given(lines=st.lists(st.binary(max_size=20).map(lambda octets: re.sub(rb"[\r\n]", b"", octets)), max_size=8))
+def test_every_physical_line_is_given_once_with_its_octets(lines: list[bytes]) -> None:
+    octets = b"".join(line + b"\n" for line in lines)
+    found = list(physical_lines(cut(octets, [3])))
+    assert [line.octets for line in found] == lines
+    assert [line.number for line in found] == list(range(1, len(lines) + 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(
+            st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=8),
+            min_size=2,
+            max_size=2,
+        ),
+        max_size=6,
+    )
+)
+def test_what_a_csv_writer_wrote_is_read_back(rows: list[list[str]]) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([["cid", "note"], *rows])
+    found = [line.cells for line in read(text.getvalue().encode())]
+    wanted = [tuple(cell.encode() for cell in row) for row in rows]
+    assert found == [row for row in wanted if any(cell.strip() for cell in row)]
+
+
+# Notices of lines -----------------------------------------------------------------------------------------------------
+
+
+@given(numbers=st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=6, unique=True))
+def test_ids_of_lines_are_theirs_alone_and_ascend(numbers: list[int]) -> None:
+    ids = {number: notice_id_of("u", NOW, number) for number in sorted(numbers)}
+    assert sorted(set(ids.values())) == list(ids.values())
+    assert all(len(notice_id) == 26 for notice_id in ids.values())
+
+
+def test_ids_of_two_uploads_of_one_moment_differ() -> None:
+    new_id = RecordIds(lambda: NOW)
+    ids = {notice_id_of(new_id(), NOW, number) for _ in range(100) for number in range(100)}
+    assert len(ids) == 10_000

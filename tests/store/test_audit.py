@@ -1,0 +1,204 @@
+"""The self-audit: what adds up, what does not, and that it is told."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, insert, text, update
+
+from clickloop.alarms import FILE_NAME, Alarms, read_alarms
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.notice import Door
+from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.record_id import RecordIds
+from clickloop.store.ledger.audit import (
+    BATCH,
+    REMEMBERED,
+    STATES,
+    AuditedChange,
+    conversions_without_history,
+    judge,
+    postbacks_without_change,
+    read_memory,
+)
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules, postbacks
+from clickloop.tracking.auditing import audit_alarms, audit_everything, audit_step, paused_alarms
+from clickloop.tracking.notices import Desk, convert
+
+NOW = 1_772_366_400_000
+
+
+class Tracker:
+    """A tracker whose every click has arrived."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.click_ids = ClickIds(b"k" * 32)
+        self.desk = Desk(ledger, self, self.click_ids, RecordIds(lambda: NOW), "USD")
+
+    def find_clicks(self, click_ids: Any) -> dict[str, Click]:
+        return {
+            click_id: Click(click_id=click_id, at=NOW - 1000, campaign_id=1, source_id=1, external_id="x")
+            for click_id in click_ids
+        }
+
+    def add_rule(self) -> None:
+        request = RequestTemplate(url="https://r.example/?id={externalid}")
+        with self.ledger.write() as tx:
+            insert_rule(tx, Rule(rule_id=0, name="R", request=request), NOW)
+
+    def convert(self, click_id: str = "", status: str = "") -> str:
+        click_id = click_id or self.click_ids.new(NOW - 1000)
+        convert(self.desk, GivenConversion(click_id=click_id, status=status), Door.API, NOW)
+        return click_id
+
+    def harm(self, statement: Any) -> None:
+        with self.ledger.write() as tx:
+            tx.execute(statement)
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Iterator[Tracker]:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    yield Tracker(ledger)
+    ledger.close()
+
+
+def test_changes_times_rules_are_the_postbacks_in_their_states(tracker: Tracker) -> None:
+    tracker.convert()
+    tracker.add_rule()
+    click_id = tracker.convert()
+    tracker.add_rule()
+    tracker.convert(click_id, status="rejected")
+
+    audited = audit_everything(tracker.ledger)
+
+    assert (audited.changes, audited.decisions, audited.mismatches) == (3, 3, ())
+    assert audited.in_states == dict.fromkeys(STATES, 0) | {"waiting": 1, "skipped": 2}
+    assert audit_step(tracker.ledger) == ()
+
+
+HARM: dict[str, Callable[[], Any]] = {
+    "a postback is gone": lambda: delete(postbacks),
+    "a change was never decided": lambda: update(conversion_changes).values(rules_decided=None),
+    "a rule more was decided": lambda: update(conversion_changes).values(rules_decided=2),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_what_does_not_add_up_is_found_and_stays_told_until_it_does(tracker: Tracker, harm: str) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        kept = dict(tx.execute(postbacks.select()).mappings().one())
+    tracker.harm(HARM[harm]())
+
+    for _ in range(2):
+        (mismatch,) = audit_step(tracker.ledger)
+        assert mismatch.version == 1
+
+    tracker.harm(delete(postbacks))
+    tracker.harm(insert(postbacks).values(**kept))
+    tracker.harm(update(conversion_changes).values(rules_decided=1))
+    assert audit_step(tracker.ledger) == ()
+
+
+def test_a_postback_in_a_state_that_nobody_knows_does_not_add_up() -> None:
+    change = AuditedChange(
+        number=1, conversion_id="c", version=1, rules_decided=2, postbacks=2, in_states={"delivered": 1}
+    )
+    mismatch = judge(change)
+    assert mismatch is not None
+    assert "known state" in mismatch.sentence
+
+
+def test_resends_are_no_decisions(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        kept = dict(tx.execute(postbacks.select()).mappings().one())
+    again = kept | {"postback_id": "r" * 26, "resend": 1, "original_id": kept["postback_id"]}
+    tracker.harm(insert(postbacks).values(**again))
+    assert audit_step(tracker.ledger) == ()
+
+
+def test_old_changes_are_looked_at_again_in_their_turn(tracker: Tracker) -> None:
+    tracker.add_rule()
+    for _ in range(1_200):
+        tracker.convert()
+    assert audit_step(tracker.ledger) == ()
+    assert audit_step(tracker.ledger) == ()
+    tracker.harm(text("DELETE FROM postbacks WHERE rowid = 3"))
+    found = [len(audit_step(tracker.ledger)) for _ in range(3)]
+    assert found[-1] == 1
+    with tracker.ledger.read() as tx:
+        assert read_memory(tx).mismatched == (3,)
+
+
+def test_a_step_looks_at_a_bounded_number(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.write() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO conversion_changes (conversion_id, version, at, notice_id, after, rules_decided) "
+                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) "
+                "SELECT conversion_id, i, at, notice_id, after, NULL FROM conversion_changes, n"
+            )
+        )
+    assert len(audit_step(tracker.ledger)) == REMEMBERED
+    with tracker.ledger.read() as tx:
+        assert read_memory(tx).looked_to == BATCH
+
+
+def test_a_conversion_without_its_history_and_a_postback_without_its_change_are_counted(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        assert (conversions_without_history(tx), postbacks_without_change(tx)) == (0, 0)
+    tracker.harm(update(conversions).values(version=2))
+    tracker.harm(update(postbacks).values(version=7))
+    with tracker.ledger.read() as tx:
+        assert (conversions_without_history(tx), postbacks_without_change(tx)) == (1, 1)
+
+
+def test_a_mismatch_is_an_alarm_without_ids(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    assert audit_alarms(audit_step(tracker.ledger)) == ()
+    tracker.harm(delete(postbacks))
+    (alarm,) = audit_alarms(audit_step(tracker.ledger))
+    assert "1 changes" in alarm
+    assert "clickloop doctor" in alarm
+
+
+def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
+    tracker.add_rule()
+    assert paused_alarms(tracker.ledger) == ()
+    tracker.harm(update(postback_rules).values(paused_at=NOW))
+    tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    assert paused_alarms(tracker.ledger) == (
+        "1 receivers paused: what they are owed waits",
+        "1 postback rules paused: what they are owed waits",
+    )
+
+
+def test_alarms_of_all_sources_are_read_and_go_with_their_cause(tmp_path: Path) -> None:
+    alarms = Alarms(tmp_path)
+    assert read_alarms(tmp_path) == ()
+    assert alarms.tell("audit", ["a"])
+    assert not alarms.tell("audit", ["a"])
+    alarms.tell("paused", ["b", "c"])
+    assert read_alarms(tmp_path) == ("a", "b", "c")
+    alarms.tell("audit", [])
+    assert read_alarms(tmp_path) == ("b", "c")
+
+
+def test_alarms_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
+    Alarms(tmp_path).tell("audit", ["a"])
+    (tmp_path / FILE_NAME).write_bytes(b"{")
+    assert FILE_NAME in read_alarms(tmp_path)[0]

@@ -1,0 +1,327 @@
+"""Notices × statuses × rules × attempts against a plain model: whatever comes in whatever order, both end alike.
+
+The clock is stepped by hand; the receiver is a function that answers what the machine drew. The model is a few dozen lines of
+dictionaries; it knows of no ledger, no lease and no transaction.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import select, update
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.notice import Door
+from clickloop.postback.delivery import ended_of
+from clickloop.postback.retry import Outcome
+from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Schedule, Trigger
+from clickloop.record_id import RecordIds
+from clickloop.report.fact import ConversionFact
+from clickloop.store.ledger.conversions import conversions_before
+from clickloop.store.ledger.conversions import ConversionFilter
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.outbox import facts_after
+from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.ledger.resends import cancel_waiting
+from clickloop.store.ledger.tables import postback_rules, postbacks
+from clickloop.tracking.auditing import audit_everything
+from clickloop.tracking.notices import Desk, convert
+from clickloop.tracking.resending import Mode, Refusal, resend_one
+
+START = 1_772_366_400_000
+LEASE_MS = 60_000
+SCHEDULE = Schedule(waits_seconds=(10, 20, 40))
+STATUSES = {"": "sale", "approved": "sale", "lead": "hold", "trash": "rejected", "gibberish": "other"}
+COUNTS = {"sale": "revenue", "hold": "pending", "rejected": "rejected", "other": "pending"}
+FINAL = ("delivered", "failed", "cancelled", "skipped")
+
+Key = tuple[str, str]
+"""Click and txid."""
+
+
+class Model:
+    """What should be, in dictionaries."""
+
+    def __init__(self) -> None:
+        self.conversions: dict[Key, dict[str, Any]] = {}
+        self.rules: dict[int, dict[str, Any]] = {}
+        self.rows: dict[tuple[Key, int, int, int], dict[str, Any]] = {}  # conversion, version, rule, resend
+
+    def notice(self, key: Key, word: str, payout: int | None) -> None:
+        before = self.conversions.get(key)
+        after = {"status": STATUSES[word], "word": word, "payout": payout}
+        if before is None:
+            first = all(click != key[0] for click, _ in self.conversions)
+            self.conversions[key] = after | {"payout": payout or 0, "version": 1, "first": first}
+            return self.decide(key, "new")
+        after["payout"] = before["payout"] if payout is None else payout
+        changed = [name for name in ("status", "payout", "word") if after[name] != before[name]]
+        if changed:
+            self.conversions[key] = before | after | {"version": before["version"] + 1}
+            self.decide(key, {"status": "status", "payout": "payout", "word": "details"}[changed[0]])
+        return None
+
+    def decide(self, key: Key, kind: str) -> None:
+        conversion = self.conversions[key]
+        for number, found in self.rules.items():
+            earlier = [row["reason"] for at, row in self.rows.items() if (at[0], at[2], at[3]) == (key, number, 0)]
+            reason = self.reason(conversion, kind, found, earlier)
+            if reason is None and found["every"] > 1 and None not in earlier:
+                found["counted"] += 1
+                reason = None if found["counted"] % found["every"] == 1 else "not_sampled"
+            state = "waiting" if reason is None else "skipped"
+            self.rows[key, conversion["version"], number, 0] = new_row(state, reason)
+
+    def reason(self, conversion: dict[str, Any], kind: str, found: dict[str, Any], earlier: list[Any]) -> str | None:
+        selected = found["statuses"] or ("sale", "hold", "other")
+        late = {"status_not_selected", "below_minimum"}
+        fits_late = kind != "details" and late & set(earlier) and set(earlier) <= late | {"duplicate"}
+        if not found["active"]:
+            return "rule_off"
+        if conversion["status"] not in selected:
+            return "status_not_selected"
+        if not (kind == "new" or (kind == "status" and found["every_status"]) or fits_late):
+            return "duplicate"
+        if found["only_first"] and not conversion["first"]:
+            return "not_unique"
+        if found["minimum"] is not None and conversion["payout"] < found["minimum"]:
+            return "below_minimum"
+        return "not_sampled" if found["every"] > 1 and "not_sampled" in earlier else None
+
+    def ready(self, at: tuple[Key, int, int, int]) -> bool:
+        """Waiting, and nothing earlier of its conversion and rule unfinished."""
+        return self.rows[at]["state"] == "waiting" and not any(
+            other[0] == at[0] and other[2] == at[2] and (other[1], other[3]) < (at[1], at[3])
+            for other, row in self.rows.items()
+            if row["state"] not in FINAL
+        )
+
+    def attempt(self, at: tuple[Key, int, int, int], code: int | None) -> None:
+        """An attempt was answered with this code; None: we were killed before its outcome was written."""
+        row = self.rows[at]
+        row["attempts"] += 1
+        row["lost"] += code is None
+        row["rejections"] += code == 404
+        if code == 200:
+            row["state"] = "delivered"
+        elif code is not None and (row["attempts"] - row["lost"] >= SCHEDULE.attempts or row["rejections"] == 3):
+            row["state"] = "failed"
+
+
+def new_row(state: str, reason: str | None) -> dict[str, Any]:
+    return {"state": state, "reason": reason, "attempts": 0, "lost": 0, "rejections": 0}
+
+
+class Tracker(RuleBasedStateMachine):
+    """The product and its model, side by side."""
+
+    template = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="clickloop-model-"))
+        self.now = START
+        self.ledger = Ledger.open(fresh_ledger(self.folder / "ledger.sqlite"))
+        self.store = LedgerPostbacks(self.ledger)
+        click_ids = ClickIds(b"k" * 32)
+        self.click_ids = [click_ids.new(START - 1_000 - number) for number in range(3)]
+        self.desk = Desk(self.ledger, self, click_ids, RecordIds(lambda: self.now), "USD")
+        self.model = Model()
+        self.answers: list[int | None] = []
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        return {
+            click_id: Click(click_id=click_id, at=START - 1_000, campaign_id=1, source_id=1, external_id="x")
+            for click_id in click_ids
+        }
+
+    @rule(
+        click=st.integers(0, 2),
+        txid=st.sampled_from(["", "T"]),
+        word=st.sampled_from(list(STATUSES)),
+        payout=st.sampled_from([None, 0, 5, 12, -3]),
+    )
+    def a_notice_comes(self, click: int, txid: str, word: str, payout: int | None) -> None:
+        said = GivenConversion(
+            click_id=self.click_ids[click], txid=txid, status=word, payout="" if payout is None else str(payout)
+        )
+        convert(self.desk, said, Door.API, self.now)
+        self.model.notice((self.click_ids[click], txid), word, payout)
+
+    @precondition(lambda self: len(self.model.rules) < 4)
+    @rule(
+        statuses=st.sampled_from([(), ("sale",), ("rejected", "sale")]),
+        every_status=st.booleans(),
+        only_first=st.booleans(),
+        minimum=st.sampled_from([None, None, 5]),
+        every=st.sampled_from([1, 1, 2]),
+    )
+    def a_rule_is_made(
+        self, statuses: tuple[str, ...], every_status: bool, only_first: bool, minimum: int | None, every: int
+    ) -> None:
+        conditions = Conditions(
+            statuses=statuses,
+            trigger=Trigger.STATUS if every_status else Trigger.NEW,
+            only_first=only_first,
+            minimum_payout_micros=None if minimum is None else minimum * 1_000_000,
+            every_nth=every,
+        )
+        made = Rule(
+            rule_id=0,
+            name="R",
+            request=RequestTemplate(url="https://r.example/?id={externalid}&n={postback_id}"),
+            conditions=conditions,
+            schedule=SCHEDULE,
+        )
+        with self.ledger.write() as tx:
+            number = insert_rule(tx, made, self.now)
+        self.model.rules[number] = {
+            "statuses": statuses,
+            "every_status": every_status,
+            "only_first": only_first,
+            "minimum": minimum,
+            "every": every,
+            "active": True,
+            "counted": 0,
+        }
+
+    @precondition(lambda self: self.model.rules)
+    @rule(choice=st.integers(0, 3))
+    def a_rule_is_switched(self, choice: int) -> None:
+        number = list(self.model.rules)[choice % len(self.model.rules)]
+        active = not self.model.rules[number]["active"]
+        with self.ledger.write() as tx:
+            tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(active=active))
+        self.model.rules[number]["active"] = active
+
+    @rule(seconds=st.sampled_from([1, 15, 60, 600]))
+    def time_passes(self, seconds: int) -> None:
+        self.now += seconds * 1_000
+
+    @rule(answers=st.lists(st.sampled_from([200, 200, 500, 404, 429, None]), min_size=1, max_size=6))
+    def what_is_due_is_sent(self, answers: list[int | None]) -> None:
+        claimed = self.store.claim(self.now, len(answers), LEASE_MS)
+        where = self.whereabouts()
+        ended = []
+        for job, code in zip(claimed.jobs, answers, strict=False):
+            at = where[job.postback_id]
+            assert self.model.ready(at), "claimed out of its turn"
+            self.model.attempt(at, code)
+            if code is None:
+                continue
+            ended.append(ended_of(job, Outcome(status_code=code), self.now, lambda: 0.5))
+        if ended:
+            self.store.record(ended)
+        if len(ended) < len(claimed.jobs):  # killed: what was under way is found again when its lease has ended
+            self.now += LEASE_MS
+            assert self.store.rescue(self.now) == len(claimed.jobs) - len(ended)
+
+    @precondition(lambda self: self.model.rows)
+    @rule(choice=st.integers(0, 999))
+    def one_is_cancelled(self, choice: int) -> None:
+        postback_id, at = self.one_of(choice)
+        with self.ledger.write() as tx:
+            cancelled = cancel_waiting(tx, postback_id, self.now)
+        assert cancelled == (self.model.rows[at]["state"] == "waiting")
+        if cancelled:
+            self.model.rows[at]["state"] = "cancelled"
+
+    @precondition(lambda self: self.model.rows)
+    @rule(choice=st.integers(0, 999))
+    def one_is_sent_again(self, choice: int) -> None:
+        postback_id, at = self.one_of(choice)
+        last = max(other for other in self.model.rows if other[:3] == at[:3])
+        with self.ledger.write() as tx:
+            made = resend_one(tx, self.desk, postback_id, Mode.AS_IT_WAS, self.now)
+        sendable = self.model.rows[last]["state"] in ("delivered", "failed", "cancelled")
+        assert isinstance(made, Refusal) != sendable
+        if sendable:
+            self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        with self.ledger.read() as tx:
+            stored = conversions_before(tx, ConversionFilter(), None, 100)
+            rows = tx.execute(select(postbacks)).all()
+        found = {
+            (one.click.click_id, one.txid): (one.status.key, one.payout.micros, one.version, one.first_of_click)
+            for one in stored
+        }
+        assert found == {
+            key: (one["status"], one["payout"] * 1_000_000, one["version"], one["first"])
+            for key, one in self.model.conversions.items()
+        }
+        where = self.whereabouts()
+        assert {where[row.postback_id]: (row.state, row.reason, row.attempts) for row in rows} == {
+            at: (row["state"], row["reason"], row["attempts"]) for at, row in self.model.rows.items()
+        }
+
+    def teardown(self) -> None:
+        """Delivery goes on until all is final; then the figures and the audit add up."""
+        for _ in range(200):
+            if all(row["state"] in FINAL for row in self.model.rows.values()):
+                break
+            self.now += 50_000
+            self.what_is_due_is_sent([200, 500, 404, 500, 200, 404])
+        self.both_say_the_same()
+        assert all(row["state"] in FINAL for row in self.model.rows.values())
+        self.the_figures_are_those_of_the_conversions()
+        audited = audit_everything(self.ledger)
+        assert audited.mismatches == ()
+        assert sum(audited.in_states.values()) == sum(at[3] == 0 for at in self.model.rows)
+        self.ledger.close()
+        shutil.rmtree(self.folder)
+
+    def the_figures_are_those_of_the_conversions(self) -> None:
+        with self.ledger.read() as tx:
+            facts = [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 100_000)]
+        totals = {"revenue": 0, "pending": 0, "rejected": 0}
+        for one in self.model.conversions.values():
+            totals[COUNTS[one["status"]]] += one["payout"] * 1_000_000
+        assert {name: sum(getattr(fact, f"{name}_micros") for fact in facts) for name in totals} == totals
+        assert sum(fact.conversions for fact in facts) == len(self.model.conversions)
+
+    def one_of(self, choice: int) -> tuple[str, tuple[Key, int, int, int]]:
+        where = sorted(self.whereabouts().items(), key=lambda item: item[1])
+        return where[choice % len(where)]
+
+    def whereabouts(self) -> dict[str, tuple[Key, int, int, int]]:
+        """By postback id, where it stands in the model."""
+        with self.ledger.read() as tx:
+            stored = conversions_before(tx, ConversionFilter(), None, 100)
+            rows = tx.execute(
+                select(
+                    postbacks.c.postback_id,
+                    postbacks.c.conversion_id,
+                    postbacks.c.version,
+                    postbacks.c.rule_id,
+                    postbacks.c.resend,
+                )
+            ).all()
+        keys = {one.conversion_id: (one.click.click_id, one.txid) for one in stored}
+        return {row.postback_id: (keys[row.conversion_id], row.version, row.rule_id, row.resend) for row in rows}
+
+
+def fresh_ledger(path: Path) -> Path:
+    """A copy of an empty ledger that was migrated once."""
+    if not Tracker.template:
+        made = Path(tempfile.mkdtemp(prefix="clickloop-model-")) / "empty.sqlite"
+        Ledger.open(made).close()
+        Tracker.template = str(made)
+    shutil.copy(Tracker.template, path)
+    return path
+
+
+TestModel = Tracker.TestCase
+TestModel.settings = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
