@@ -11,6 +11,7 @@ from clickloop.macro import FILTERS, KNOWN
 from clickloop.postback.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import SkipReason
+from clickloop.report.check.finding import Code
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -46,7 +47,9 @@ def reasons_reference() -> str:
         lines += [f"## {title}", "", "| Reason | Meaning |", "| --- | --- |"]
         lines += [f"| `{reason}` | {reason.sentence} |" for reason in reasons]
         lines.append("")
-    return "\n".join(lines)
+    lines += ["## The check finds", "", "| Code | Meaning |", "| --- | --- |"]
+    lines += [f"| `{code}` | {code.meaning} |" for code in Code]
+    return "\n".join(lines) + "\n"
 
 
 def addresses_reference() -> str:

@@ -169,3 +169,72 @@ def test_the_address_of_the_server_is_for_its_user_alone(tmp_path: Path) -> None
     write_core_address(tmp_path, CoreAddress("http://127.0.0.1:1", "clk_local"))
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / FILE_NAME).parent.stat().st_mode & 0o777 == 0o700
+
+
+FOUND = {
+    "fine": False,
+    "errors": 1,
+    "warnings": 1,
+    "notes": 0,
+    "findings": [
+        {
+            "severity": "error",
+            "code": "no_postback_url",
+            "place": {"kind": "traffic_source", "id": 3, "name": "Clickadu", "field": "postback_url"},
+            "sentence": "The source has no postback URL.",
+            "remedy": "Paste it.",
+        }
+    ],
+    "campaigns": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("errors", "warnings", "arguments", "status"),
+    [
+        (0, 0, [], 0),
+        (0, 2, [], 0),
+        (0, 2, ["--strict"], 1),
+        (1, 0, [], 1),
+        (1, 0, ["--json"], 1),
+        (0, 0, ["--strict"], 0),
+    ],
+)
+def test_a_check_ends_with_1_for_errors_and_if_strict_for_warnings(
+    tmp_path: Path, core: Core, errors: int, warnings: int, arguments: list[str], status: int
+) -> None:
+    core.answer = FOUND | {"errors": errors, "warnings": warnings}
+    assert run(tmp_path, "check", *arguments)[0] == status
+
+
+def test_a_check_tells_place_sentence_remedy_and_counts(tmp_path: Path, core: Core) -> None:
+    core.answer = FOUND
+    _, out, _ = run(tmp_path, "check", "--campaign", "7")
+    assert out == (
+        "error    traffic source 3 'Clickadu', postback_url: The source has no postback URL. [no_postback_url]\n"
+        "         → Paste it.\n"
+        "1 error, 1 warning, 0 notes.\n"
+    )
+    assert core.asked[0][1] == "/api/v1/check?campaign_id=7"
+
+
+def test_a_dry_run_asks_for_what_was_given_and_prints_the_page(tmp_path: Path, core: Core) -> None:
+    core.answer = "An invented click: a dry run.\n"
+    arguments = ("--param", "external_id=a=b", "--payout", "12,5", "--country", "US", "--offer", "2")
+    assert run(tmp_path, "simulate", "7", *arguments) == (0, core.answer, "")
+    method, path, _, body = core.asked[0]
+    assert (method, path) == ("POST", "/api/v1/simulate?format=text")
+    assert (body["campaign_id"], body["offer_id"], body["parameters"]) == (7, 2, {"external_id": "a=b"})
+    assert (body["conversion"]["payout"], body["visitor"]["country"]) == ("12,5", "US")
+
+
+def test_a_dry_run_of_a_conversion_names_it_alone(tmp_path: Path, core: Core) -> None:
+    core.answer = {}
+    assert run(tmp_path, "simulate", "--conversion", CLICK_ID, "--json")[:2] == (0, "{}\n")
+    assert core.asked[0][1] == "/api/v1/simulate?format=json"
+    assert core.asked[0][3] == {"campaign_id": None, "click_id": "", "conversion_id": CLICK_ID}
+
+
+def test_a_parameter_without_a_value_is_refused(tmp_path: Path, core: Core) -> None:
+    assert run(tmp_path, "simulate", "7", "--param", "zone")[0] == 1
+    assert core.asked == []

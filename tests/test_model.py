@@ -25,8 +25,7 @@ from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Schedule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.ledger.conversions import conversions_before
-from clickloop.store.ledger.conversions import ConversionFilter
+from clickloop.store.ledger.conversions import ConversionFilter, conversions_before
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import facts_after
 from clickloop.store.ledger.postback_rules import insert_rule
@@ -323,5 +322,5 @@ def fresh_ledger(path: Path) -> Path:
 
 TestModel = Tracker.TestCase
 TestModel.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

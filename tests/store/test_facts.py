@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from clickloop import octets
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
+from clickloop.clock import DAY_MS
 from clickloop.record_id import RecordIds, base32_tail, base32_time
+from clickloop.report.check.evidence import Clicks
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import (
@@ -218,6 +220,23 @@ def test_screened_clicks_are_recorded_and_not_counted(store: Store) -> None:
     )
     (totals,) = store.facts.totals()
     assert (totals.clicks, totals.clicks_recorded, totals.cost_micros, totals.currency) == (1, 2, 7, "USD")
+
+
+def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) -> None:
+    store.load(
+        a_click(NOON - 40 * DAY_MS, external_id="a"),
+        a_click(NOON - 3),
+        a_click(NOON - 2, external_id="{b}", flags="fallback,unreplaced_external_id"),
+        a_click(NOON - 1, external_id="c"),
+        a_click(NOON, screening="prefetch"),
+        a_click(NOON - 9, campaign_id=2, external_id="d"),
+    )
+    assert store.facts.recent_clicks(10) == {
+        1: Clicks(recent=3, without_external_id=1, unreplaced=1, last_at=NOON - 1),
+        2: Clicks(recent=1, last_at=NOON - 9),
+    }
+    assert store.facts.recent_clicks(2, 1) == {1: Clicks(recent=2, unreplaced=1, last_at=NOON - 1)}
+    assert store.facts.recent_clicks(2, 3) == {}
 
 
 def test_totals_add_corrections_up(store: Store) -> None:

@@ -5,23 +5,20 @@ was judged. The client's memory of answers sits behind the judgement, so a name 
 asked again. The last look is at the address of each socket before it is opened, whoever chose it.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.postback.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.address_ranges import Refusal
+from clickloop.postback.resolving import SystemResolver
 
 REMEMBER_SECONDS = 10
 """How long the answers for a name are used again."""
 IDLE_SECONDS = 15
 """How long a connection that nobody uses is kept."""
-_LOOK_UPS = 32
-"""Names that are looked up at once. A name whose servers are silent keeps one of them busy."""
 
 SocketFactory = Callable[[aiohttp.AddrInfoType], socket.socket]
 
@@ -48,23 +45,6 @@ def open_connector(
         ttl_dns_cache=remember_seconds,
         keepalive_timeout=IDLE_SECONDS,
     )
-
-
-class SystemResolver(AbstractResolver):
-    """The system's own resolver, in threads of its own, so that silent name servers hold up nothing else."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOK_UPS, "look-up")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """All addresses of a name. Raises OSError when there are none."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, _look_up, host, port, family)
-
-    async def close(self) -> None:
-        """Waits for nobody."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedResolver(AbstractResolver):
@@ -117,21 +97,6 @@ def guarded_sockets(guard: AddressGuard, open_socket: SocketFactory) -> SocketFa
 def _open_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, _ = info
     return socket.socket(family, kind, protocol)
-
-
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return [
-        ResolveResult(
-            hostname=host,
-            host=str(address[0]),
-            port=port,
-            family=found_family,
-            proto=protocol,
-            flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-        )
-        for found_family, _, protocol, _, address in found
-    ]
 
 
 def is_of_this_machine(family: int, host: str) -> bool:

@@ -202,7 +202,7 @@ def _offer(chain: Chain, offer: Offer) -> Iterator[Finding]:
     sources = chain.sources_to(offer.id)
     network = chain.networks.get(offer.network_id) if offer.network_id is not None else None
     place = offer_place(offer, "url")
-    yield from address_findings(offer.url, sources, network, place)
+    yield from address_findings(offer.url, sources, list(chain.sources.values()), network, place)
     if network is None:
         sentence = (
             "The offer belongs to no network: no token, address list or terms are looked at when its conversions come."

@@ -29,17 +29,24 @@ def templates_of(request: RequestTemplate) -> Iterator[tuple[str, str, Place]]:
 
 def request_findings(request: RequestTemplate, sources: list[TrafficSource], place_of: PlaceOf) -> Iterator[Finding]:
     """What is wrong with the templates of a rule that is sent for conversions of these sources."""
-    foreign = source_macros(sources)
+    foreign, rows = source_macros(sources), row_macros(sources)
     for field, text, place in templates_of(request):
-        yield from _template_findings(text, sources, place, foreign, Code.SOURCE_MACRO_IN_OURS, place_of(field))
+        found_at = place_of(field)
+        yield from _template_findings(text, sources, rows, place, foreign, Code.SOURCE_MACRO_IN_OURS, found_at)
 
 
 def address_findings(
-    url: str, sources: list[TrafficSource], network: Network | None, place: FoundPlace
+    url: str, sources: list[TrafficSource], known: list[TrafficSource], network: Network | None, place: FoundPlace
 ) -> Iterator[Finding]:
-    """What is wrong with the address of an offer of a network that visitors of these sources are sent to."""
+    """What is wrong with the address of an offer of a network that visitors of these sources are sent to.
+
+    ``known``: all sources; the address of an offer that no campaign has may name the rows of any.
+    """
     foreign = network_macros(network) if network else {}
-    yield from _template_findings(url, sources, Place.URL, foreign, Code.NETWORK_MACRO_IN_OURS, place, at_click=True)
+    rows = row_macros(sources or known)
+    yield from _template_findings(
+        url, sources, rows, Place.URL, foreign, Code.NETWORK_MACRO_IN_OURS, place, at_click=True
+    )
 
 
 def source_macros(sources: list[TrafficSource]) -> dict[str, str]:
@@ -62,6 +69,7 @@ def network_macros(network: Network) -> dict[str, str]:
 def _template_findings(
     text: str,
     sources: list[TrafficSource],
+    rows: Mapping[str, str],
     place: Place,
     foreign: Mapping[str, str],
     foreign_code: Code,
@@ -69,7 +77,6 @@ def _template_findings(
     *,
     at_click: bool = False,
 ) -> Iterator[Finding]:
-    rows = row_macros(sources)
     for finding in check(text, rows, place, at_click=at_click):
         if finding.code in _FOREIGN and finding.text in foreign:
             yield _foreign(finding, foreign[finding.text], foreign_code, found_at)

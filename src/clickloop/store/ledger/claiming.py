@@ -1,6 +1,7 @@
 """Claiming: due postbacks are taken under a lease, of each lane no more than it has room for. ``tx`` is an open transaction.
 
 However much waits, a claim reads only what it takes: it goes along the index from lane to lane, and in each from the longest due.
+Lists go into a statement as one JSON text: a statement for each row would hand Python's lock to and fro between threads as often.
 """
 
 from bisect import bisect_right
@@ -9,7 +10,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, case, func, insert, literal_column, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from clickloop.clock import HOUR_MS
 from clickloop.postback.lanes import EVERY_ROOM, Rooms, shares
@@ -31,7 +44,7 @@ NO_TERMS = Terms(Success(), Schedule(), False)
 """For a rule whose row is gone: what it owed is sent all the same."""
 
 _read_request = msgspec.json.Decoder(Request).decode
-_write_names = msgspec.json.Encoder().encode
+_write_list = msgspec.json.Encoder().encode
 _earlier = postbacks.alias("earlier")
 _behind_until = (
     select(func.max(func.coalesce(_earlier.c.next_attempt_at, 0)))
@@ -84,18 +97,24 @@ _DUE = (
     .select_from(_picked.join(postbacks, literal_column("1")))
     .where(postbacks.c.postback_id.in_(_first_of_lane))
 )
+_claimed = select(func.json_each(bindparam("ids")).table_valued("value", name="claimed").c.value)
 _LEASE = (
     update(postbacks)
-    .where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting")
+    .where(postbacks.c.postback_id.in_(_claimed), postbacks.c.state == "waiting")
     .values(
         state="sending",
         next_attempt_at=None,
         lease_until=bindparam("until"),
-        lease_token=bindparam("token"),
-        attempts=bindparam("attempt"),
+        lease_token=postbacks.c.lease_token + 1,
+        attempts=postbacks.c.attempts + 1,
     )
 )
-_BEGIN = insert(attempts)
+_BEGIN = insert(attempts).from_select(
+    ["postback_id", "number", "started_at"],
+    select(postbacks.c.postback_id, postbacks.c.attempts, bindparam("now", type_=BigInteger)).where(
+        postbacks.c.postback_id.in_(_claimed)
+    ),
+)
 _PUT_OFF = (
     update(postbacks)
     .where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting")
@@ -138,7 +157,7 @@ def _due_rows(tx: Connection, names: Sequence[str], given: Sequence[int], now_ms
             by_share.setdefault(share, []).append(name)
     rows: list[Row[Any]] = []
     for share, lanes in by_share.items():
-        rows += tx.execute(_DUE, {"lanes": _write_names(lanes).decode(), "now": now_ms, "most": share})
+        rows += tx.execute(_DUE, {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share})
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
     return rows
 
@@ -175,12 +194,9 @@ def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int) -> None:
 
 def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> None:
     """Takes the leases, and writes the attempts before anything leaves."""
-    until = now_ms + lease_ms
-    tx.execute(
-        _LEASE,
-        [{"id": job.postback_id, "until": until, "token": job.token, "attempt": job.attempt} for job in jobs],
-    )
-    tx.execute(_BEGIN, [{"postback_id": job.postback_id, "number": job.attempt, "started_at": now_ms} for job in jobs])
+    ids = _write_list([job.postback_id for job in jobs]).decode()
+    tx.execute(_LEASE, {"ids": ids, "until": now_ms + lease_ms})
+    tx.execute(_BEGIN, {"ids": ids, "now": now_ms})
 
 
 def _next_at(waiting: Iterable[WaitingLane], now_ms: int) -> int | None:

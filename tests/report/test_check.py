@@ -1,0 +1,462 @@
+"""The check of the chain: one chain that nothing is wrong with, and for every code of the list the change that brings it up."""
+
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from clickloop.campaign.campaign import Campaign, OfferShare
+from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.campaign.network import Network
+from clickloop.campaign.offer import Offer
+from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
+from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
+from clickloop.macro import FindingCode
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule
+from clickloop.preset.preset import network_presets, source_presets
+from clickloop.report.check.chain import Chain, CheckedRule
+from clickloop.report.check.check import CheckResult, check_chain
+from clickloop.report.check.evidence import (
+    CampaignEvidence,
+    Clicks,
+    Evidence,
+    RefusedNotices,
+    RuleEvidence,
+)
+from clickloop.report.check.finding import Code, Finding, Kind, Severity
+from clickloop.report.check.static import looks_like_a_macro
+from clickloop.report.check.told import check_text, told_check
+
+NOW = 1_772_366_400_000
+ROWS = (
+    SourceParameter(-1, "external_id", "${SUBID}"),
+    SourceParameter(0, "cost", "{cost}"),
+    SourceParameter(1, "zone", "{zoneid}"),
+)
+SOURCE = TrafficSource(id=3, name="Clickadu", parameters=ROWS)
+NETWORK = Network(
+    id=2,
+    name="Everflow",
+    click_id_parameter="sub1",
+    token="s3cret",
+    postback_parameters={"cid": "{sub1}", "payout": "{payout}", "status": "{event}"},
+)
+OFFER = Offer(id=5, name="Gift card", network_id=2, url="https://network.example/?sub1={clickid}&z={zone}")
+CAMPAIGN = Campaign(
+    id=7, key="Ab12Cd", name="Sweeps", source_id=3, fallback_url="https://fallback.example/", offers=(OfferShare(5),)
+)
+RULE = Rule(
+    rule_id=1,
+    name="Traffic source postback",
+    source_id=3,
+    request=RequestTemplate(url="https://source.example/pb?id={externalid}&p={payout}&z={zone}"),
+)
+TELEGRAM = Rule(rule_id=2, name="Telegram", request=RequestTemplate(url="https://bot.example/send?text={payout}"))
+STATUSES = (
+    StatusWords(SALE, ("approved", "sale")),
+    StatusWords(Status("hold", "Hold", CountsAs.PENDING), ("hold", "pending")),
+    StatusWords(Status("deposit", "Deposit", CountsAs.CONFIRMED), ()),
+)
+WELL = Evidence(
+    campaigns=(
+        CampaignEvidence(
+            campaign_id=7,
+            clicks=Clicks(recent=1_000, last_at=NOW),
+            conversions=30,
+            last_conversion_at=NOW,
+            last_delivered_at=NOW,
+        ),
+    ),
+    rules=(RuleEvidence(rule_id=1, delivered=30),),
+    statuses={"sale": 30},
+)
+OWN_LINK = "https://go.example.com/c/Ab12Cd?x={clickid}"
+
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+def changed(record: Record, **changes: Any) -> Record:
+    return msgspec.structs.replace(record, **changes)
+
+
+def chain(
+    source: TrafficSource = SOURCE,
+    network: Network | None = NETWORK,
+    offer: Offer = OFFER,
+    campaign: Campaign = CAMPAIGN,
+    rules: tuple[Rule, ...] = (RULE, TELEGRAM),
+    paused: bool = False,
+    **changes: Any,
+) -> Chain:
+    """The chain that nothing is wrong with, but for what is given."""
+    in_catalog = CatalogCampaign(
+        id=campaign.id,
+        key=campaign.key,
+        name=campaign.name,
+        source_id=campaign.source_id,
+        source_name=source.name,
+        active=campaign.active,
+        domain=campaign.domain,
+        fallback_url=campaign.fallback_url,
+        cost_micros=None,
+        cost_currency="",
+        rows=tuple(CatalogRow(row.number, row.parameter) for row in source.parameters if row.tracked),
+        shares=tuple(CatalogShare(share.offer_id, share.weight) for share in campaign.offers),
+    )
+    offers = (CatalogOffer(offer.id, offer.name, offer.url, offer.network_id or 0, ""),)
+    usual: dict[str, Any] = {
+        "campaigns": (campaign,),
+        "sources": {source.id: source},
+        "networks": {network.id: network} if network else {},
+        "offers": {offer.id: offer},
+        "rules": tuple(CheckedRule(rule, paused) for rule in rules),
+        "first_rules": {3: 1} if RULE.rule_id in [rule.rule_id for rule in rules] else {},
+        "statuses": STATUSES,
+        "catalog": Catalog((in_catalog,), offers, ("go.example.com",)),
+        "base_url": "https://go.example.com",
+    }
+    return Chain(**usual | changes)
+
+
+def rows(*changed_rows: SourceParameter) -> TrafficSource:
+    """The source with these rows in the place of those of the same number."""
+    by_number = {row.number: row for row in (*ROWS, *changed_rows)}
+    return changed(SOURCE, parameters=tuple(by_number[number] for number in sorted(by_number)))
+
+
+def sending(url: str, **parts: Any) -> dict[str, Any]:
+    """A chain whose source's rule sends this."""
+    return {"rules": (changed(RULE, request=RequestTemplate(url=url, **parts)),)}
+
+
+def waiting_for(*statuses: str) -> dict[str, Any]:
+    return {"rules": (RULE, changed(TELEGRAM, conditions=Conditions(statuses=statuses)))}
+
+
+def offering(url: str, **changes: Any) -> dict[str, Any]:
+    return {"offer": changed(OFFER, url=url, **changes)}
+
+
+def seen(**changes: Any) -> Evidence:
+    return changed(WELL, campaigns=(changed(WELL.campaigns[0], **changes),))
+
+
+def clicks(**changes: Any) -> Evidence:
+    return seen(clicks=changed(WELL.campaigns[0].clicks, **changes))
+
+
+E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
+GOOD_URL = RULE.request.url
+CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
+    (
+        Code.NO_EXTERNAL_ID_PLACEHOLDER,
+        E,
+        Kind.TRAFFIC_SOURCE,
+        "parameters.external_id.placeholder",
+        {"source": rows(SourceParameter(-1, "external_id"))},
+    ),
+    (
+        Code.PLACEHOLDER_NOT_A_MACRO,
+        W,
+        Kind.TRAFFIC_SOURCE,
+        "parameters.external_id.placeholder",
+        {"source": rows(SourceParameter(-1, "external_id", "SUBID"))},
+    ),
+    (
+        Code.PLACEHOLDER_NOT_A_MACRO,
+        W,
+        Kind.NETWORK,
+        "postback_parameters.cid",
+        {"network": changed(NETWORK, postback_parameters={"cid": "sub1", "status": "{event}"})},
+    ),
+    (
+        Code.OUR_MACRO_AS_PLACEHOLDER,
+        E,
+        Kind.TRAFFIC_SOURCE,
+        "parameters.external_id.placeholder",
+        {"source": rows(SourceParameter(-1, "external_id", "{externalid}"))},
+    ),
+    (
+        Code.OUR_MACRO_AS_PLACEHOLDER,
+        E,
+        Kind.NETWORK,
+        "postback_parameters.cid",
+        {"network": changed(NETWORK, postback_parameters={"cid": "{externalid}", "status": "{event}"})},
+    ),
+    (Code.LINK_NOT_PUBLIC, W, Kind.INSTANCE, "public_url", {"base_url": "http://127.0.0.1:8080"}),
+    (Code.CAMPAIGN_PAUSED, N, Kind.CAMPAIGN, "active", {"campaign": changed(CAMPAIGN, active=False)}),
+    (Code.NO_LIVE_OFFERS, E, Kind.CAMPAIGN, "offers", {"campaign": changed(CAMPAIGN, offers=())}),
+    (Code.NO_LIVE_OFFERS, E, Kind.CAMPAIGN, "offers", {"campaign": changed(CAMPAIGN, offers=(OfferShare(5, 0),))}),
+    (
+        Code.OFFER_LEFT_OUT,
+        N,
+        Kind.CAMPAIGN,
+        "offers",
+        {"campaign": changed(CAMPAIGN, offers=(OfferShare(5), OfferShare(9)))},
+    ),
+    (Code.OFFER_LOOPS, E, Kind.OFFER, "url", offering(OWN_LINK)),
+    (Code.NO_FALLBACK, N, Kind.CAMPAIGN, "fallback_url", {"campaign": changed(CAMPAIGN, fallback_url="")}),
+    (Code.CLICK_ID_NOT_IN_OFFER, E, Kind.OFFER, "url", offering("https://network.example/?sub1={externalid}")),
+    (Code.CLICK_ID_IN_OTHER_PARAMETER, W, Kind.OFFER, "url", offering("https://network.example/?aff={clickid}&sub1=x")),
+    (
+        Code.OFFER_WITHOUT_NETWORK,
+        N,
+        Kind.OFFER,
+        "network_id",
+        {"network": None, "offer": changed(OFFER, network_id=None)},
+    ),
+    (Code.NO_VALUE_YET, W, Kind.OFFER, "url", offering("https://network.example/?sub1={clickid}&p={payout}")),
+    (
+        Code.NO_CLICK_ID_IN_NOTICE,
+        E,
+        Kind.NETWORK,
+        "postback_parameters.cid",
+        {"network": changed(NETWORK, postback_parameters={"status": "{event}"})},
+    ),
+    (
+        Code.NO_CLICK_ID_IN_NOTICE,
+        W,
+        Kind.NETWORK,
+        "postback_parameters.cid",
+        {"network": changed(NETWORK, postback_parameters={})},
+    ),
+    (Code.NETWORK_OPEN, W, Kind.NETWORK, "token", {"network": changed(NETWORK, token="")}),
+    (Code.NETWORK_TEST_ONLY, W, Kind.NETWORK, "test_only", {"network": changed(NETWORK, test_only=True)}),
+    (Code.NO_POSTBACK_URL, E, Kind.TRAFFIC_SOURCE, "postback_url", {"rules": (TELEGRAM,)}),
+    (
+        Code.NO_POSTBACK_URL,
+        W,
+        Kind.TRAFFIC_SOURCE,
+        "postback_url",
+        {"rules": (TELEGRAM,), "source": changed(SOURCE, preset="facebook")},
+    ),
+    (
+        Code.EXTERNAL_ID_NOT_SENT,
+        E,
+        Kind.TRAFFIC_SOURCE,
+        "postback_url",
+        sending("https://source.example/pb?p={payout}"),
+    ),
+    (
+        Code.CLICK_ID_INSTEAD_OF_EXTERNAL_ID,
+        E,
+        Kind.TRAFFIC_SOURCE,
+        "postback_url",
+        sending("https://source.example/pb?cid={click_id}"),
+    ),
+    (
+        Code.PRESET_WORD_LEFT,
+        E,
+        Kind.TRAFFIC_SOURCE,
+        "postback_url",
+        {"source": changed(SOURCE, preset="clickadu")} | sending("https://s.example/REPLACE/?v={externalid}"),
+    ),
+    (Code.RULE_OFF, W, Kind.POSTBACK_RULE, "active", {"rules": (changed(RULE, active=False),)}),
+    (Code.RULE_OFF, N, Kind.POSTBACK_RULE, "active", {"rules": (RULE, changed(TELEGRAM, active=False))}),
+    (Code.RULE_PAUSED, E, Kind.POSTBACK_RULE, "", {"paused": True}),
+    (
+        Code.SOURCE_RULES_OFF,
+        W,
+        Kind.CAMPAIGN,
+        "source_rules_off",
+        {"campaign": changed(CAMPAIGN, source_rules_off=True)},
+    ),
+    (Code.STATUS_UNKNOWN, E, Kind.POSTBACK_RULE, "conditions.statuses", waiting_for("sale", "gone")),
+    (Code.STATUS_WITHOUT_WORDS, W, Kind.POSTBACK_RULE, "conditions.statuses", waiting_for("sale", "deposit")),
+    (
+        Code.STATUS_NOT_SENT,
+        W,
+        Kind.POSTBACK_RULE,
+        "conditions.statuses",
+        waiting_for("hold") | {"network": changed(NETWORK, postback_parameters={"cid": "{sub1}"})},
+    ),
+    (
+        Code.SOURCE_MACRO_IN_OURS,
+        E,
+        Kind.POSTBACK_RULE,
+        "request.url",
+        sending("https://source.example/pb?visitor_id=${SUBID}&x={externalid}"),
+    ),
+    (Code.SOURCE_MACRO_IN_OURS, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&zz={{zoneid}}")),
+    (
+        Code.NETWORK_MACRO_IN_OURS,
+        E,
+        Kind.OFFER,
+        "url",
+        offering("https://network.example/?sub1={sub1}&x={clickid}"),
+    ),
+    (Code.OTHER_STYLE, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&c=__CLICKID__")),
+    (
+        Code.UNKNOWN_MACRO,
+        W,
+        Kind.POSTBACK_RULE,
+        "request.headers.0.value",
+        sending(GOOD_URL, headers=(Header("X-Y", "{pay_out}"),)),
+    ),
+    (Code.UNKNOWN_FILTER, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&c={{payout|nope}}")),
+    (
+        Code.WRONG_ARGUMENT,
+        W,
+        Kind.POSTBACK_RULE,
+        "request.body",
+        sending(GOOD_URL, method=Method.POST, body_kind=BodyKind.FORM, body="p={payout|round:x}"),
+    ),
+    (Code.ENCODED_BRACES, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&c=%7Bpayout%7D")),
+    (Code.MACRO_IN_AUTHORITY, E, Kind.POSTBACK_RULE, "request.url", sending("https://{zone}.example/?i={externalid}")),
+    (
+        Code.ROW_OFF,
+        W,
+        Kind.POSTBACK_RULE,
+        "request.url",
+        {"source": rows(SourceParameter(1, "zone", "{zoneid}", tracked=False))},
+    ),
+    (Code.ROW_OFF, W, Kind.OFFER, "url", {"source": rows(SourceParameter(1, "zone", "{zoneid}", tracked=False))}),
+    (Code.ROW_MISSING, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&c={{token9}}")),
+    (Code.ROW_WITHOUT_PLACEHOLDER, N, Kind.OFFER, "url", {"source": rows(SourceParameter(1, "zone"))}),
+    (Code.NO_CLICKS, N, Kind.CAMPAIGN, "", seen(clicks=Clicks())),
+    (Code.EXTERNAL_ID_EMPTY, E, Kind.CAMPAIGN, "", clicks(without_external_id=500)),
+    (Code.EXTERNAL_ID_EMPTY, W, Kind.CAMPAIGN, "", clicks(without_external_id=50)),
+    (Code.EXTERNAL_ID_EMPTY, N, Kind.CAMPAIGN, "", clicks(without_external_id=1)),
+    (Code.EXTERNAL_ID_UNREPLACED, W, Kind.CAMPAIGN, "", clicks(unreplaced=60)),
+    (Code.NO_CONVERSIONS, W, Kind.CAMPAIGN, "", seen(conversions=0, last_conversion_at=None)),
+    (Code.NO_CONVERSIONS, N, Kind.CAMPAIGN, "", seen(conversions=0, clicks=Clicks(recent=10, last_at=NOW))),
+    (
+        Code.NOTICES_REFUSED,
+        W,
+        Kind.NETWORK,
+        "",
+        changed(WELL, refused=(RefusedNotices(reason=RefusalReason.WRONG_TOKEN, network_id=2, count=3, last_at=NOW),)),
+    ),
+    (Code.WORDS_NOT_MAPPED, W, Kind.STATUS, "words", changed(WELL, words={"ftd": 3})),
+    (
+        Code.STATUS_NEVER_CAME,
+        W,
+        Kind.POSTBACK_RULE,
+        "conditions.statuses",
+        waiting_for("hold"),
+    ),
+    (
+        Code.NOT_DELIVERED,
+        E,
+        Kind.POSTBACK_RULE,
+        "",
+        changed(WELL, rules=(RuleEvidence(rule_id=1, failed=2, last_error="The receiver answered 404."),)),
+    ),
+    (
+        Code.NOT_DELIVERED,
+        W,
+        Kind.POSTBACK_RULE,
+        "",
+        changed(WELL, rules=(RuleEvidence(rule_id=1, delivered=80, failed=20),)),
+    ),
+]
+
+
+def checked(case: dict[str, Any] | Evidence) -> CheckResult:
+    return check_chain(chain(), case) if isinstance(case, Evidence) else check_chain(chain(**case), WELL)
+
+
+def found(case: dict[str, Any] | Evidence, code: Code) -> Finding:
+    return next(finding for finding in checked(case).findings if finding.code is code)
+
+
+def test_nothing_is_found_in_a_chain_that_works() -> None:
+    assert check_chain(chain(), WELL).findings == ()
+
+
+@pytest.mark.parametrize(("code", "severity", "kind", "field", "case"), CASES)
+def test_what_breaks_the_chain_is_found_where_it_is(
+    code: Code, severity: Severity, kind: Kind, field: str, case: dict[str, Any] | Evidence
+) -> None:
+    finding = next(finding for finding in checked(case).findings if (finding.code, finding.place.kind) == (code, kind))
+    assert (finding.severity, finding.place.field) == (severity, field)
+    assert finding.sentence.endswith(".")
+    assert finding.remedy.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_has_a_meaning_and_a_case(code: Code) -> None:
+    assert code.meaning.endswith(".")
+    assert code in {case[0] for case in CASES}
+
+
+@pytest.mark.parametrize("code", set(FindingCode) - {FindingCode.EXTERNAL_ID_MISSING})
+def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: FindingCode) -> None:
+    assert Code(code.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "case", "remedy"),
+    [
+        (Code.SOURCE_MACRO_IN_OURS, sending("https://source.example/?v=${SUBID}"), "Write {externalid}."),
+        (Code.SOURCE_MACRO_IN_OURS, sending(f"{GOOD_URL}&zz={{zoneid}}"), "Write {zone}."),
+        (Code.NETWORK_MACRO_IN_OURS, offering("https://network.example/?sub1={sub1}"), "Write {clickid}."),
+        (Code.UNKNOWN_MACRO, sending(f"{GOOD_URL}&p={{pay_outt}}"), "Did you mean {payout}?"),
+        (Code.CLICK_ID_NOT_IN_OFFER, offering("https://network.example/"), "Add sub1={clickid} to the address."),
+    ],
+)
+def test_the_remedy_says_what_to_write(code: Code, case: dict[str, Any], remedy: str) -> None:
+    assert found(case, code).remedy == remedy
+
+
+@pytest.mark.parametrize("alias", ["clickid", "click_id", "subid", "cid", "ClickID"])
+def test_an_alias_of_our_click_id_in_the_offer_is_enough(alias: str) -> None:
+    assert check_chain(chain(**offering(f"https://network.example/?sub1={{{alias}}}")), WELL).findings == ()
+
+
+def test_an_external_id_in_the_body_is_sent_too() -> None:
+    case = sending(
+        "https://source.example/pb", method=Method.POST, body_kind=BodyKind.JSON, body='{"id": "{externalid}"}'
+    )
+    assert check_chain(chain(**case), WELL).findings == ()
+
+
+def test_a_rule_of_the_whole_instance_may_name_the_row_of_any_source() -> None:
+    rule = changed(TELEGRAM, request=RequestTemplate(url="https://bot.example/?z={zone}"))
+    assert check_chain(chain(rules=(RULE, rule)), WELL).findings == ()
+
+
+@pytest.mark.parametrize("reason", RefusalReason)
+def test_every_reason_for_refusing_notices_has_a_remedy(reason: RefusalReason) -> None:
+    evidence = changed(WELL, refused=(RefusedNotices(reason=reason, count=1, last_at=NOW),))
+    finding = found(evidence, Code.NOTICES_REFUSED)
+    assert reason.sentence in finding.sentence
+    assert finding.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    sorted(
+        {preset.external_id for preset in source_presets().values()}
+        | {row.placeholder for preset in source_presets().values() for row in preset.rows}
+        | {macro for preset in network_presets().values() for macro in preset.postback.values()} - {""}
+    ),
+)
+def test_every_macro_of_the_presets_looks_like_one(placeholder: str) -> None:
+    assert placeholder == "" or looks_like_a_macro(placeholder)
+
+
+def test_the_worst_stands_first_and_nothing_twice() -> None:
+    case = {"network": changed(NETWORK, token=""), "campaign": changed(CAMPAIGN, fallback_url="", offers=())}
+    findings = checked(case).findings
+    order = list(Severity)
+    assert [order.index(finding.severity) for finding in findings] == sorted(
+        order.index(finding.severity) for finding in findings
+    )
+    assert len(set(findings)) == len(findings)
+
+
+def test_the_page_of_text_counts_and_shows_nothing_that_moves_a_cursor() -> None:
+    case = {"campaign": changed(CAMPAIGN, name="\x1b[31mred", offers=())}
+    text = check_text(told_check(checked(case)))
+    assert "1 error, 0 warnings, 0 notes." in text
+    assert "\x1b" not in text
+    assert "[no_live_offers]" in text
+    assert "1000 recent clicks" in text
+
+
+def test_a_place_is_named_with_kind_number_name_and_field() -> None:
+    finding = found({"network": changed(NETWORK, token="")}, Code.NETWORK_OPEN)
+    assert finding.place.text == "network 2 'Everflow', token"
