@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from clickloop.click.click import Click
+from clickloop.report.check.evidence import Clicks
 from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.web.api.application import create_api
 
@@ -170,6 +171,9 @@ class BrokenFacts:
         raise self.error
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        raise self.error
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
         raise self.error
 
 

@@ -1,6 +1,6 @@
 """What became of each line of an upload, beside the line itself: read again from the file, and from the ledger as it is now."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice, takewhile
 
 import msgspec
@@ -44,15 +44,11 @@ def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator
     layout = layout_of(files, upload)
     pieces = files.pieces(upload.upload_id, layout.begins_at)
     lines = takewhile(lambda line: line.ends_at <= upload.octets_read, lines_of(layout, pieces))
-    found: Iterable[tuple[Line | BadLine, Finding]]
     foreseen = map(_finding.decode, files.verdicts(upload.upload_id)) if upload.preview else None
     try:
         while batch := list(islice(lines, BATCH)):
-            if foreseen is not None:
-                # Of a preview that has just begun anew there may be fewer.
-                found = zip(batch, islice(foreseen, len(batch)), strict=False)
-            else:
-                found = _found(ledger, upload, batch)
+            # Of a preview that has just begun anew there may be fewer findings than lines.
+            found = zip(batch, foreseen, strict=False) if foreseen is not None else _found(ledger, upload, batch)
             for line, finding in found:
                 yield LineResult(finding, _sentence(line, finding), line.cells)
     finally:
