@@ -33,4 +33,4 @@ def test_no_text_breaks_anything(pattern: str, answer: bytes) -> None:
     try:
         matches(pattern, answer)
     except PatternError as error:
-        assert str(error)
+        assert str(error)  # noqa: PT017 – either may happen
