@@ -4,6 +4,7 @@ Everything goes through ledger, lanes, guard, client and log; the receivers are 
 """
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -78,9 +79,9 @@ def main() -> list[str]:
     os.sched_setaffinity(0, {cores[0]})
     try:
         lines = dead_beside_healthy(cores[-1])
-        return [*lines, "", *million_waiting(cores[-1])]
     finally:
         os.sched_setaffinity(0, cores)
+    return [*lines, "", *million_waiting(cores)]
 
 
 def dead_beside_healthy(core: int) -> list[str]:
@@ -106,13 +107,15 @@ def dead_beside_healthy(core: int) -> list[str]:
     ]
 
 
-def million_waiting(core: int) -> list[str]:
+def million_waiting(cores: list[int]) -> list[str]:
     """Drains a part of what waits, nearly all of it in one lane."""
-    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core) as port:
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(*cores) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_drain(ledger, LedgerPostbacks(ledger), port, 0))
         before_mb = resident_mb(os.getpid())
         _make_wait(ledger, port)
+        gc.collect()
+        gc.freeze()  # as the core process does
         store = TimedStore(ledger)
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         seconds, largest_mb = runner.run(_drain(ledger, store, port, DRAINED))
@@ -133,11 +136,11 @@ def million_waiting(core: int) -> list[str]:
 
 
 @contextmanager
-def receivers(core: int, arrived: dict[str, float] | None = None) -> Iterator[int]:
+def receivers(*cores: int, arrived: dict[str, float] | None = None) -> Iterator[int]:
     """The receivers' process; answers its port, and in the end puts into ``arrived`` what came when."""
     port = free_port()
     server = subprocess.Popen(
-        ["taskset", "-c", str(core), sys.executable, "-m", "bench.receivers", str(port), address(0)],
+        ["taskset", "-c", ",".join(map(str, cores)), sys.executable, "-m", "bench.receivers", str(port), address(0)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parent.parent,
@@ -176,7 +179,7 @@ async def _round(core: int, with_dead: bool) -> Round:
         _owe(ledger, port, targets + [(0, "dead")] * (dead if with_dead else 0))
         return mine
 
-    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived) as port:
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived=arrived) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         async with Sender(DEADLINE_SECONDS, GUARD) as sender:
             delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=Limits(deadline_seconds=DEADLINE_SECONDS))

@@ -4,8 +4,10 @@ A run of all of them writes ``bench/results.md``; a run of some only prints. One
 go on; the exit status is then 1.
 """
 
+import contextlib
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,8 @@ from bench.machine import Syncs, percentile
 
 RESULTS = Path(__file__).parent / "results.md"
 SYNC_SECONDS = 3.0
+MOST_SECONDS = 300
+"""A bench that takes longer hangs."""
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -77,17 +81,33 @@ def main(names: list[str]) -> int:
 
 def measure(bench: Bench) -> Result:
     """Runs one bench in a process of its own, so that none finds caches, memory or core bindings of another."""
-    run = subprocess.run(
-        [sys.executable, "-m", f"bench.{bench.name}"],
-        cwd=RESULTS.parent.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", f"bench.{bench.name}"]
+    folder = RESULTS.parent.parent
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as run:
+        try:
+            told, complained = run.communicate(timeout=MOST_SECONDS)
+        except BaseException as fault:
+            _end(run)
+            if isinstance(fault, subprocess.TimeoutExpired):
+                return _failed(bench, f"it had not ended after {MOST_SECONDS} s")
+            raise
     if run.returncode == 0:
-        return Result(bench, tuple(run.stdout.rstrip("\n").split("\n")), failed=False)
-    reason = (run.stderr.strip().split("\n") or [""])[-1] or f"it ended with exit status {run.returncode}"
+        return Result(bench, tuple(told.rstrip("\n").split("\n")), failed=False)
+    return _failed(bench, complained.strip().split("\n")[-1] or f"it ended with exit status {run.returncode}")
+
+
+def _failed(bench: Bench, reason: str) -> Result:
     return Result(bench, (f"**Failed:** {reason}",), failed=True)
+
+
+def _end(run: "subprocess.Popen[str]") -> None:
+    """Ends a bench with the servers that it started: they are of its process group, or end with their supervisor, which is."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            run.wait(20)
 
 
 def section(result: Result) -> list[str]:

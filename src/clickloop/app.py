@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import socket
 import sys
@@ -240,6 +241,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
     give_memory_back()
+    gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
     log("core ready", api=f"http://{core.settings.panel_listen}")
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click
-from clickloop.click.visitor import Device, Visitors, click_json
+from clickloop.click.click_json import click_json
+from clickloop.click.visitor import Device, Visitors
 
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
 BROWSERS = {

@@ -314,7 +314,7 @@ def test_a_notice_that_is_settled_late_still_gives_the_payout_that_no_later_one_
 
 
 def test_a_notice_that_is_settled_late_is_flagged() -> None:
-    late = _attribute(_notice(1, status_word="lead"), _after(_notice(2)))
+    late = _attribute(_notice(1, status_word="lead"), _after(_notice(2, status_word="sale")))
     assert isinstance(late, Repeated)
     assert late.flags == (NoticeFlag.OUT_OF_ORDER,)
 
@@ -341,3 +341,16 @@ def test_any_order_of_settling_ends_in_the_same_status_and_payout(settled: list[
 def test_running_the_latest_notice_again_changes_nothing(said: list[dict[str, Any]]) -> None:
     notices = [_notice(number, **values) for number, values in enumerate(said)]
     assert isinstance(_attribute(notices[-1], _after(*notices)), Repeated)
+
+
+def test_a_repeat_without_a_status_keeps_the_status() -> None:
+    again = _attribute(_notice(2, payout_text="10"), _after(_notice(1, status_word="rejected", payout_text="9")))
+    assert isinstance(again, Changed)
+    assert again.after.status.key == "rejected"
+    assert again.after.payout.micros == 10_000_000
+
+
+def test_a_status_that_is_settled_late_holds_where_none_was_named_since() -> None:
+    late = _attribute(_notice(1, status_word="hold"), _after(_notice(2)))
+    assert isinstance(late, Changed)
+    assert late.after.status.key == "hold"

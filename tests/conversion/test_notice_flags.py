@@ -35,6 +35,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
     NoticeFlag.EVENT_UNREADABLE: _query("event1=none"),
+    NoticeFlag.TXID_UNREPLACED_MACRO: _query("txid={txid}"),
     NoticeFlag.UNKNOWN_STATUS: _query("status=strange"),
     NoticeFlag.UNKNOWN_CURRENCY: _query("payout=1&currency=XYZ"),
     NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),

@@ -71,6 +71,12 @@ def test_a_request_names_the_product_and_its_attempt_and_nothing_of_the_environm
     assert "X-Clickloop-Attempt: 3" in lines
 
 
+def test_the_attempts_of_what_is_sent_again_are_counted_on(answering: Any) -> None:
+    receiver = answering(OK)
+    send_to(receiver, "/", earlier_attempts=5)
+    assert b"X-Clickloop-Attempt: 6" in receiver.requests[0]
+
+
 @pytest.mark.parametrize(
     "path_and_query",
     [

@@ -18,7 +18,7 @@ from clickloop.money import Money
 from clickloop.octets import octets_of, text_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Request, RequestTemplate, Rule
 from clickloop.postback.target import Target, TargetFault, escaped_url, target_of
-from clickloop.postback.values import conversion_values, ready_request, reported_micros
+from clickloop.postback.values import change_values, conversion_values, ready_request, reported_micros
 
 NOW = 1_800_000_000_000
 SETUP = SetupNames(
@@ -218,3 +218,61 @@ def test_a_lane_is_the_receivers_host_and_port(url: str, lane: str) -> None:
 
 def test_octets_of_a_text_body_leave_as_they_came() -> None:
     assert octets_of(text_of(b"\xff\x00a")) == Request(url="", body=text_of(b"\xff\x00a")).body_octets()
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "{externalid}",
+                "{token1|raw}",
+                "{token1}",
+                "{payout|default:5}",
+                "/",
+                "?",
+                "#",
+                "&a=",
+                "é",
+                "%41",
+                "{x}",
+                "\\",
+                " ",
+            ]
+        ),
+        max_size=6,
+    ),
+    st.sampled_from(
+        ["https://H.example", "http://h.example:80", "https://h.example:8443", "https://[2001:DB8::1]", "ftp://h"]
+    ),
+    st.text(max_size=5),
+)
+def test_a_url_that_is_kept_ready_comes_out_as_one_that_is_read_anew(parts: list[str], start: str, value: str) -> None:
+    ready = ready_request(RequestTemplate(url=start + "".join(parts)))
+    values = {"externalid": text_of(octets_of(value)), "token1": "a/b"}
+    anew = msgspec.structs.replace(ready, steady_url=None)
+    assert ready.resolve(values, NOW, lambda: 7) == anew.resolve(values, NOW, lambda: 7)
+
+
+def test_values_that_many_rules_share_are_those_of_each(conversion: Any) -> None:
+    other = change_values(conversion(), 100, SETUP)
+    other.put("rule.name", "other")
+    assert (other["payout"], other["token1"]) == ("12.5", "4711")
+    shared = change_values(conversion(), 70, SETUP, other)
+    for name in ("first", "second"):
+        rule = Rule(rule_id=1, name=name, request=RequestTemplate(url=""), conditions=Conditions(payout_percent=70))
+        template = RequestTemplate(
+            method=Method.POST,
+            url="https://s.example/?r={rule.name}&n={postback_id}&p={payout}&z={token1}&u={unknown}&l={landing.name}",
+            headers=(Header("X-Rule", "{rule.name}"),),
+            body_kind=BodyKind.JSON,
+            body='{"p": {payout}, "r": "{rule.name|upper}", "n": "{postback_id}"}',
+        )
+        ready = ready_request(template)
+        shared.put("postback_id", f"id of {name}")
+        shared.put("rule.name", name)
+        alone = conversion_values(ready.names, conversion(), rule, SETUP, f"id of {name}")
+        assert ready.resolve(shared, NOW, lambda: 7) == ready.resolve(alone, NOW, lambda: 7)
+
+
+def test_the_rule_has_its_name(conversion: Any) -> None:
+    assert query_of("r={rule.name}", conversion()) == {"r": "r"}

@@ -13,10 +13,14 @@ FILE_NAME = "catalog.json"
 
 
 class CatalogRow(msgspec.Struct, frozen=True):
-    """A tracked parameter row of a traffic source. ``number``: −1 external id, 0 cost, 1…30 for V1…V30."""
+    """A parameter row of a traffic source. ``number``: −1 external id, 0 cost, 1…30 for V1…V30.
+
+    A row that is not ``tracked`` is known so that its macro is empty; what arrives for it is not kept.
+    """
 
     number: int
     parameter: str
+    tracked: bool = True
 
 
 class CatalogOffer(msgspec.Struct, frozen=True):

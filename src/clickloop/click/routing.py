@@ -9,8 +9,8 @@ import msgspec
 
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
 from clickloop.click.click import Click
+from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
-from clickloop.click.visitor import click_json
 from clickloop.macro import Place, Template, parse
 
 _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
@@ -130,7 +130,7 @@ class Routes:
         setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
         return Route(
             campaign=campaign,
-            fields={row.parameter: _ROW_FIELDS[row.number] for row in campaign.rows},
+            fields={row.parameter: _ROW_FIELDS[row.number] for row in campaign.rows if row.tracked},
             targets=tuple(targets),
             cumulative=tuple(accumulate(weights)),
             fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,

@@ -6,6 +6,7 @@ import msgspec
 import ua_parser
 from ua_parser import loaders, regex
 
+from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
 
 USERAGENT_CHARACTERS = 1000
@@ -145,12 +146,6 @@ class Visitors:
             browser_version=_version(browser.major, browser.minor) if browser else "",
             preview_bot=any(bot in lowered for bot in _PREVIEW_BOTS),
         )
-
-
-def click_json(**fields: str | int) -> bytes:
-    """Fields of a click as the middle of its JSON object: a comma before each; empty texts, which say nothing, are left out."""
-    told = {name: value for name, value in fields.items() if value != ""}
-    return b"," + msgspec.json.encode(told)[1:-1] if told else b""
 
 
 def _kind(lowered: str, system: str, device: str) -> str:

@@ -88,7 +88,7 @@ def attribute(
     """What a notice with a genuine click id does. ``known`` is the conversion of its (click id, txid), if there is one.
 
     **Order.** Notices count in the order of their turns: by the moment of arrival at our door, then by notice id. The status is
-    that of the latest turn; the payout that of the latest turn that named a readable one. So a notice that is settled late
+    that of the latest turn that named one, else ``sale``; the payout that of the latest turn that named a readable one. So a notice that is settled late
     changes only what no later one has said, and any order of settling ends in the same status and payout: approved and
     rejected in the same millisecond end by notice id; a ``lead`` that arrives after a ``rejected`` makes the conversion
     pending again. Of params and events a late notice fills only those that stand empty.
@@ -196,20 +196,26 @@ def _new(notice: Notice, click: Click, said: _Said, terms: Terms, place: Place, 
         created_at=now_ms,
         updated_at=now_ms,
         version=1,
-        status_turn=notice.turn,
+        latest_turn=notice.turn,
+        status_turn=notice.turn if notice.status_word else "",
         payout_turn=notice.turn if said.payout else "",
     )
 
 
 def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms: int) -> Changed | Repeated | Refused:
     turn = notice.turn
-    is_latest = turn >= known.status_turn
+    is_latest = turn >= known.latest_turn
     flags = said.flags if is_latest else (*said.flags, NoticeFlag.OUT_OF_ORDER)
-    status, word = (said.status, notice.status_word) if is_latest else (known.status, known.status_word)
+    status, word, status_turn = known.status, known.status_word, known.status_turn
+    is_status_said = bool(notice.status_word) and turn >= status_turn
+    if is_status_said:
+        status, word, status_turn = said.status, notice.status_word, turn
+    elif not status_turn:
+        status = said.status
     payout, payout_text, payout_turn = known.payout, known.payout_text, known.payout_turn
     if said.payout is not None and turn >= known.payout_turn:
         payout, payout_text, payout_turn = said.payout, notice.payout_text, turn
-    elif said.payout is None and turn == known.status_turn and not known.payout_turn:
+    elif said.payout is None and turn == known.latest_turn and not known.payout_turn:
         payout = _default_payout(terms)
     parameters = _merged(known.parameters, said.parameters, is_latest)
     after = msgspec.structs.replace(
@@ -219,18 +225,22 @@ def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms:
         payout=payout,
         payout_text=payout_text,
         parameters=parameters,
-        flags=_flags_after(known, said, is_latest, payout_turn == turn),
+        flags=_flags_after(known, said, is_status_said, payout_turn == turn),
         updated_at=now_ms,
         version=known.version + 1,
-        status_turn=max(turn, known.status_turn),
+        latest_turn=max(turn, known.latest_turn),
+        status_turn=status_turn,
         payout_turn=payout_turn,
     )
     if _counts_alike(status, known.status) and payout == known.payout:
-        if terms.network.refuse_duplicates and notice.door.is_public and turn != known.status_turn:
+        if terms.network.refuse_duplicates and notice.door.is_public and turn != known.latest_turn:
             return Refused(RefusalReason.DUPLICATE)
         if word == known.status_word and _telling(parameters) == _telling(known.parameters):
             return Repeated(
-                msgspec.structs.replace(known, status_turn=after.status_turn, payout_turn=payout_turn), flags
+                msgspec.structs.replace(
+                    known, latest_turn=after.latest_turn, status_turn=status_turn, payout_turn=payout_turn
+                ),
+                flags,
             )
     return Changed(known, after, flags)
 
@@ -255,11 +265,11 @@ def _telling(parameters: Parameters) -> tuple[str, dict[int, str], dict[int, str
     return parameters.conversion_id, parameters.params, parameters.events
 
 
-def _flags_after(known: Conversion, said: _Said, is_latest: bool, is_payout_said: bool) -> tuple[str, ...]:
+def _flags_after(known: Conversion, said: _Said, is_status_said: bool, is_payout_said: bool) -> tuple[str, ...]:
     """The flags that still hold: those of the status and the payout go with what they were said of."""
-    gone: frozenset[str] = (_STATUS_FLAGS if is_latest else frozenset()) | (
+    gone: frozenset[str] = (_STATUS_FLAGS if is_status_said else frozenset()) | (
         _PAYOUT_FLAGS if is_payout_said else frozenset()
     )
     kept = [flag for flag in known.flags if flag not in gone]
-    added = [flag for flag in said.flags if is_latest or flag not in _STATUS_FLAGS]
+    added = [flag for flag in said.flags if is_status_said or flag not in _STATUS_FLAGS]
     return tuple(dict.fromkeys([*kept, *added]))

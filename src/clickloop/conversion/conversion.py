@@ -45,6 +45,8 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     updated_at: int
     version: int
     """1 when new; every change adds one."""
+    latest_turn: str = ""
+    """Turn of the latest notice of it: see ``conversion.notice.turn_of``."""
     status_turn: str = ""
     """``conversion.notice.turn_of`` the notice that the status is from: an earlier turn does not replace it."""
     payout_turn: str = ""

@@ -93,6 +93,7 @@ class NoticeFlag(enum.StrEnum):
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     EVENT_UNREADABLE = "event_unreadable"
+    TXID_UNREPLACED_MACRO = "txid_unreplaced_macro"
     UNKNOWN_STATUS = "unknown_status"
     UNKNOWN_CURRENCY = "unknown_currency"
     CURRENCY_CONFLICT = "currency_conflict"
@@ -234,7 +235,10 @@ def _cut(text: str, length: int, flags: list[NoticeFlag]) -> str:
 
 
 def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
-    """A txid that fits; of a longer one the beginning and a digest, so that two that differ stay two."""
+    """A txid that fits; of a longer one the beginning and a digest, so that two that differ stay two. A macro is none."""
+    if unreplaced_macro(txid):
+        flags.append(NoticeFlag.TXID_UNREPLACED_MACRO)
+        return ""
     if len(txid) <= MAX_TXID:
         return txid
     flags.append(NoticeFlag.VALUE_CUT)

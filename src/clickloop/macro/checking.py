@@ -117,7 +117,7 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
     if braces.fault is Fault.OTHER_STYLE:
         meant = resolve(braces.detail.strip(), rows)
         remedy = (
-            f"Write {{{meant[0]}}}."
+            _remedy_for_macro(meant[0])
             if meant
             else "Replace it by one of the macros listed here, or by the value itself."
         )
@@ -133,6 +133,13 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
         code, sentence = FindingCode.UNKNOWN_MACRO, f"{whole} is not known and is left as it stands."
         remedy = _remedy_for_name(braces.detail.strip(), rows)
     return Finding(code, Severity.WARNING, braces.start, whole, sentence, remedy)
+
+
+def _remedy_for_macro(name: str) -> str:
+    """Our spelling of another system's macro. Its click id may be ours or the source's, which only the user can tell."""
+    if name == "clickid":
+        return "Write {externalid} for the source's own click id, {clickid} for ours."
+    return f"Write {{{name}}}."
 
 
 def _remedy_for_name(name: str, rows: Mapping[str, str]) -> str:

@@ -5,9 +5,9 @@ What is rendered for a header or a text is again in that form: send ``octets.oct
 """
 
 import enum
-import json
 import re
 from collections.abc import Callable
+from json.encoder import encode_basestring_ascii
 
 from clickloop.octets import octets_of
 
@@ -45,7 +45,7 @@ def _raw_in_url(value: str) -> str:
 
 def _in_json(value: str) -> str:
     """Escaped for the inside of a JSON string, ASCII only; octets that are no UTF-8 as U+FFFD; safe inside <script>."""
-    escaped = json.dumps(octets_of(value).decode("utf-8", "replace"))[1:-1]
+    escaped = encode_basestring_ascii(octets_of(value).decode("utf-8", "replace"))[1:-1]
     return escaped.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

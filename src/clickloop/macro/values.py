@@ -12,11 +12,13 @@ class Values(dict[str, str]):
     Made for one rendering or many; not for several threads at once.
     """
 
-    __slots__ = ("_in_places", "_work_out")
+    __slots__ = ("_in_places", "_shared", "_work_out")
 
-    def __init__(self, work_out: Callable[[str], str]) -> None:
+    def __init__(self, work_out: Callable[[str], str], shared: "Shared | None" = None) -> None:
+        """``shared``: values that are the same elsewhere, so that they are worked out and encoded there once for all."""
         super().__init__()
         self._work_out = work_out
+        self._shared = shared
         self._in_places: dict[str, _InPlace] = {}  # by the place's key, which hashes faster than the place
 
     @classmethod
@@ -27,7 +29,9 @@ class Values(dict[str, str]):
         return cls(lambda name: known.get(name) or "")
 
     def __missing__(self, name: str) -> str:
-        value = self[name] = self._work_out(name)
+        shared = self._shared
+        is_own = shared is None or name in shared.but
+        value = self[name] = self._work_out(name) if is_own else shared.values[name]
         return value
 
     def put(self, name: str, value: str) -> None:
@@ -40,22 +44,37 @@ class Values(dict[str, str]):
         """The values as they are written into a place."""
         found = self._in_places.get(place.key)
         if found is None:
-            found = self._in_places[place.key] = _InPlace(self, place.encode)
+            found = self._in_places[place.key] = _InPlace(self, place, self._shared)
         return found
+
+
+class Shared:
+    """Other values that hold here too, ``but`` for some names."""
+
+    __slots__ = ("but", "values")
+
+    def __init__(self, values: Values, but: frozenset[str]) -> None:
+        self.values = values
+        self.but = but
 
 
 class _InPlace(dict[str, str]):
     """Each value encoded, once it has been asked for."""
 
-    __slots__ = ("_encode", "_values")
+    __slots__ = ("_place", "_shared", "_values")
 
-    def __init__(self, values: Values, encode: Callable[[str], str]) -> None:
+    def __init__(self, values: Values, place: Place, shared: Shared | None) -> None:
         super().__init__()
         self._values = values
-        self._encode = encode
+        self._place = place
+        self._shared = shared
 
     def __missing__(self, name: str) -> str:
+        shared = self._shared
+        if shared is not None and name not in shared.but:
+            encoded = self[name] = shared.values.encoded(self._place)[name]
+            return encoded
         value = self._values[name]
         # Letters and digits are the same everywhere, and most values are made of nothing else.
-        encoded = self[name] = value if value.isalnum() and value.isascii() else self._encode(value)
+        encoded = self[name] = value if value.isalnum() and value.isascii() else self._place.encode(value)
         return encoded

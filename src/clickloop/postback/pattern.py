@@ -3,8 +3,6 @@
 from functools import lru_cache
 from typing import Protocol
 
-import re2
-
 MAX_PATTERN = 500
 _MEMORY_BYTES = 1 << 16
 """Bounds the compiled pattern to about 1,000 steps, so the worst pattern over 16 KB of answer takes a tenth of a second."""
@@ -27,6 +25,8 @@ def pattern_of(text: str) -> Pattern:
     """The pattern in ``text``, in RE2's syntax (no look-around, no references back). Raises PatternError."""
     if len(text) > MAX_PATTERN:
         raise PatternError(f"it has {len(text)} characters, at most {MAX_PATTERN} are possible")
+    import re2  # here: most trackers have no such rule, and need not hold the library in memory
+
     options = re2.Options()
     options.max_mem = _MEMORY_BYTES
     options.log_errors = False

@@ -8,7 +8,7 @@ import msgspec
 
 from clickloop.click.click_values import SetupNames, click_value, click_values
 from clickloop.conversion.conversion import Conversion
-from clickloop.macro import Chance, Place, Template, Values, parse
+from clickloop.macro import Chance, Place, Shared, Template, Values, parse
 from clickloop.money import amount_text
 from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate, Rule
 from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
@@ -31,17 +31,14 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     body: Template
     names: tuple[str, ...]
     """Canonical names of all macros in it."""
+    uses_external_id: bool
+    """Whether the receiver is told the source's click id, so that there is nothing to send without one."""
     target: Target | TargetFault
     """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
     lane: str = ""
     """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
     steady_url: Template | None = None
     """The URL with all but its macros in the form in which it is sent, so that it need not be read again when they are filled in."""
-
-    @property
-    def uses_external_id(self) -> bool:
-        """Whether the receiver is told the source's click id, so that there is nothing to send without one."""
-        return "externalid" in self.names
 
     def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> Request:
         """The request with its macros filled in. What cannot be sent (too long, say) is left for the attempt to tell."""
@@ -92,9 +89,10 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
+    uses = "externalid" in names
     if isinstance(target, TargetFault):
-        return ReadyRequest(template, url, headers, body, names, target)
-    return ReadyRequest(template, url, headers, body, names, target, target.lane, _steady_url(url, target))
+        return ReadyRequest(template, url, headers, body, names, uses, target)
+    return ReadyRequest(template, url, headers, body, names, uses, target, target.lane, _steady_url(url, target))
 
 
 def _steady_url(url: Template, target: Target) -> Template | None:
@@ -132,15 +130,24 @@ def conversion_values(
     return values
 
 
-def change_values(conversion: Conversion, payout_percent: int, setup: SetupNames) -> Values:
-    """The same for all rules that report this share: put ``postback_id`` and ``rule.name`` before each rendering."""
+OF_RULE = frozenset({"payout", "profit", "postback_id", "rule.name"})
+"""The macros whose values differ from rule to rule; all others are the same for the whole change."""
+
+
+def change_values(
+    conversion: Conversion, payout_percent: int, setup: SetupNames, alike: Values | None = None
+) -> Values:
+    """The same for all rules that report this share: put ``postback_id`` and ``rule.name`` before each rendering.
+
+    ``alike``: those of the same change for another share.
+    """
     click = conversion.click
 
     def work_out(name: str) -> str:
         value_of = _VALUES.get(name)
         return value_of(conversion, payout_percent) if value_of else click_value(name, click, setup)
 
-    return Values(work_out)
+    return Values(work_out, Shared(alike, OF_RULE) if alike is not None else None)
 
 
 def reported_micros(micros: int, percent: int) -> int:

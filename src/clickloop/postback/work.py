@@ -29,7 +29,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when the next one will be due."""
+    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when the next one will be due, if no more is due now."""
 
     jobs: tuple[Job, ...]
     seen: int

@@ -92,7 +92,8 @@ class ChangeTexts:
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)
         if values is None:
-            values = self._values[percent] = change_values(self._change.after, percent, self._names)
+            alike = next(iter(self._values.values()), None)
+            values = self._values[percent] = change_values(self._change.after, percent, self._names, alike)
         if "postback_id" in names:
             values.put("postback_id", postback_id)
         if "rule.name" in names:

@@ -15,7 +15,6 @@ from clickloop.conversion.notice import Door, read_notice
 from clickloop.postback.owing import Owed
 from clickloop.postback.sending import first_hop
 from clickloop.postback.values import ready_request
-from clickloop.record_id import RecordIds
 from clickloop.report.macro_origin import Around, origins_of
 from clickloop.report.simulation import Destination, Redirect, SimulatedRule, Simulation, SimulationFault, Told
 from clickloop.store.ledger.campaigns import find_campaign
@@ -107,9 +106,8 @@ def _told(
     invented: bool,
 ) -> Simulation:
     """What a notice of this conversion would do, and the postbacks that it would owe."""
-    new_id = RecordIds(lambda: now_ms)
-    reading = read(raw_notice_of(given, Door.API, new_id(), now_ms), click_ids)
-    foreseen = foresee(tx, [reading], {click.click_id: click}, new_id, desk.currency, now_ms)
+    reading = read(raw_notice_of(given, Door.API, desk.new_id(), now_ms), click_ids)
+    foreseen = foresee(tx, [reading], {click.click_id: click}, desk.new_id, desk.currency, now_ms)
     notice, change = foreseen.notices[0], foreseen.changes[0] if foreseen.changes else None
     return Simulation(
         invented=invented,
@@ -129,7 +127,7 @@ def _rules(
     """Each rule that applies to a change, decided as ``owe_postbacks`` would."""
     around = read_surroundings(tx, [change])
     made = decide_changes(
-        [change], around, known_decisions(tx, [change], version), now_ms, RecordIds(lambda: now_ms), guard=desk.guard
+        [change], around, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
     )
     click = change.after.click
     source = find_source(tx, click.source_id)

@@ -17,7 +17,7 @@ from clickloop.store.ledger.tables import (
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
     """Everything that is live: campaigns that are not archived, with their sources' tracked rows, and their offers."""
-    rows = _tracked_rows(tx)
+    rows = _rows(tx)
     shares = _shares(tx)
     return Catalog(
         campaigns=tuple(_campaigns(tx, rows, shares)),
@@ -60,15 +60,11 @@ def _offers(tx: Connection) -> list[CatalogOffer]:
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 
 
-def _tracked_rows(tx: Connection) -> dict[int, list[CatalogRow]]:
-    found = tx.execute(
-        select(source_parameters.c.source_id, source_parameters.c.number, source_parameters.c.parameter)
-        .where(source_parameters.c.tracked)
-        .order_by(source_parameters.c.source_id, source_parameters.c.number)
-    )
+def _rows(tx: Connection) -> dict[int, list[CatalogRow]]:
+    found = tx.execute(select(source_parameters).order_by(source_parameters.c.source_id, source_parameters.c.number))
     rows: dict[int, list[CatalogRow]] = defaultdict(list)
     for row in found:
-        rows[row.source_id].append(CatalogRow(row.number, row.parameter))
+        rows[row.source_id].append(CatalogRow(row.number, row.parameter, row.tracked))
     return rows
 
 

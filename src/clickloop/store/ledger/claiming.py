@@ -136,7 +136,7 @@ def claim_due(tx: Connection, now_ms: int, limit: int, lease_ms: int, rooms: Roo
     return Claimed(
         jobs=tuple(jobs),
         seen=len(rows),
-        next_at=_next_at(waiting_lanes(tx) if rows else waiting, now_ms),
+        next_at=None if more else _next_at(waiting_lanes(tx) if rows else waiting, now_ms),
         more=more,
         full=tuple(lane for lane in due if taken[lane] >= rooms.room(lane)),
         last=next((lane for lane, share in zip(reversed(due), reversed(given), strict=True) if share), ""),

@@ -214,6 +214,7 @@ def _changeable(conversion: Conversion) -> dict[str, Any]:
         "payout_micros": conversion.payout.micros,
         "currency": conversion.payout.currency,
         "payout_text": conversion.payout_text,
+        "latest_turn": conversion.latest_turn,
         "status_turn": conversion.status_turn,
         "payout_turn": conversion.payout_turn,
         "flags": ",".join(conversion.flags),
@@ -247,6 +248,7 @@ def _of_row(row: Row[Any]) -> Conversion:
         created_at=row.created_at,
         updated_at=row.updated_at,
         version=row.version,
+        latest_turn=row.latest_turn,
         status_turn=row.status_turn,
         payout_turn=row.payout_turn,
     )

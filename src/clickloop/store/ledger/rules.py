@@ -1,9 +1,10 @@
 """What owing reads of the set-up: the rules that apply, and what stands around a click. One statement per function."""
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 import msgspec
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Text, and_, cast, func, or_, select, update
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
@@ -41,18 +42,45 @@ def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: 
     """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not."""
     of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
     rows = tx.execute(
-        select(postback_rules)
-        .where(
+        _RULES.where(
             postback_rules.c.archived_at.is_(None),
             or_(
                 postback_rules.c.source_id.in_(source_ids),
                 postback_rules.c.campaign_id.in_(campaign_ids),
                 of_instance,
             ),
-        )
-        .order_by(postback_rules.c.id)
-    ).mappings()
-    return [LiveRule(rule_of_row(dict(row)), row["counted"]) for row in rows]
+        ).order_by(postback_rules.c.id)
+    )
+    return [LiveRule(_rule(*row[:-1]), row.counted) for row in rows]
+
+
+_RULES = select(
+    postback_rules.c.id,
+    postback_rules.c.name,
+    postback_rules.c.source_id,
+    postback_rules.c.campaign_id,
+    postback_rules.c.active,
+    *(cast(postback_rules.c[name], Text).label(name) for name in ("request", "conditions", "success", "schedule")),
+    postback_rules.c.counted,
+)
+
+
+@lru_cache(4096)
+def _rule(
+    number: int,
+    name: str,
+    source_id: int | None,
+    campaign_id: int | None,
+    active: bool,
+    request: str,
+    conditions: str,
+    success: str,
+    schedule: str,
+) -> Rule:
+    """The rule of a row whose JSON is still text: rules are read with every batch of changes, and change seldom."""
+    parts = {"request": request, "conditions": conditions, "success": success, "schedule": schedule}
+    owner = {"id": number, "name": name, "source_id": source_id, "campaign_id": campaign_id, "active": active}
+    return rule_of_row(owner | {part: msgspec.json.decode(text) for part, text in parts.items()})
 
 
 def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:

@@ -246,6 +246,7 @@ conversions = Table(
     Column("payout_micros", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("payout_text", String(200), nullable=False),  # as the network sent it
+    Column("latest_turn", String(41), nullable=False),  # conversion.notice.turn_of its latest notice
     Column("status_turn", String(41), nullable=False),  # conversion.notice.turn_of the notice that the status is from
     Column("payout_turn", String(41), nullable=False),  # of the notice that the payout is from; empty: none named one
     Column("flags", String(400), nullable=False),

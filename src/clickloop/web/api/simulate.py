@@ -24,8 +24,6 @@ from clickloop.report.simulation import (
     SimulationFault,
     simulation_text,
 )
-from clickloop.tracking.inventing import InventedClick, Place, Visitor
-from clickloop.tracking.simulating import simulate_click, simulate_conversion, simulate_visit
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ClickView, ConversionView, click_view, conversion_view
@@ -178,6 +176,10 @@ def simulate(
 
 
 def _simulated(context: ApiContext, data: SimulationBody) -> Simulation | SimulationFault:
+    # The edge's step reads User-Agents, with a library that the core needs for nothing else: loaded when first asked for.
+    from clickloop.tracking.inventing import InventedClick, Place, Visitor
+    from clickloop.tracking.simulating import simulate_click, simulate_conversion, simulate_visit
+
     faults = _faults(data)
     given = _given(data.conversion if data.conversion is not UNSET else ConversionBody(), faults)
     if faults:

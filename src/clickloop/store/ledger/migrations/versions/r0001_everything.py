@@ -276,6 +276,7 @@ def _create_happenings() -> None:
         sa.Column("payout_micros", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("payout_text", sa.String(length=200), nullable=False),
+        sa.Column("latest_turn", sa.String(length=41), nullable=False),
         sa.Column("status_turn", sa.String(length=41), nullable=False),
         sa.Column("payout_turn", sa.String(length=41), nullable=False),
         sa.Column("flags", sa.String(length=400), nullable=False),

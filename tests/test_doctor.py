@@ -1,0 +1,220 @@
+"""The doctor: a healthy folder is well, and each thing that is not is found."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, text, update
+from typer.testing import CliRunner
+
+from clickloop.alarms import Alarms
+from clickloop.cli import app
+from clickloop.clock import HOUR_MS
+from clickloop.conversion.notice import Door, RawNotice
+from clickloop.doctor import Verdict, examine
+from clickloop.postback.owing import Owed
+from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.journal.segment import framed, sealed
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
+from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules
+
+NOW = 1_772_366_400_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder whose server has been stopped."""
+    Ledger.open(tmp_path / "ledger.sqlite").close()
+    DuckDbFacts.open(tmp_path / "facts.duckdb", memory_limit_mb=128).close()
+    return tmp_path
+
+
+def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, Verdict]]:
+    """What is not well, other than the machine's own disk."""
+    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not Verdict.WELL]
+    assert all(finding.remedy for finding in found)
+    return [(finding.place, finding.verdict) for finding in found if finding.place != "disk"]
+
+
+def harmed(folder: Path, statement: str) -> None:
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.write() as tx:
+        tx.execute(text("PRAGMA ignore_check_constraints = ON"))
+        tx.execute(text(statement))
+        tx.execute(text("PRAGMA ignore_check_constraints = OFF"))
+    ledger.close()
+
+
+def with_postback(folder: Path, **replaced: object) -> None:
+    """A change that was decided for one rule, and its postback, due now."""
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    made = NewPostback(
+        postback_id="p" * 26,
+        conversion_id="c" * 26,
+        version=1,
+        rule_id=1,
+        click_id="k" * 26,
+        campaign_id=1,
+        source_id=1,
+        trigger="new",
+        decision=Owed(Request(url="https://r.example/"), NOW, ()),
+        lane="r.example:443",
+    )
+    texts = (
+        "txid",
+        "status_key",
+        "status_word",
+        "currency",
+        "payout_text",
+        "latest_turn",
+        "status_turn",
+        "payout_turn",
+        "flags",
+    )
+    numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
+    moments = ("converted_at", "created_at", "updated_at")
+    with ledger.write() as tx:
+        insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
+        registered = {"outcome": Outcome.NEW, "conversion_id": "c" * 26, "version": 1}
+        insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
+        tx.execute(
+            insert(conversions).values(
+                conversion_id="c" * 26,
+                click_id="k" * 26,
+                counts_as="confirmed",
+                first_of_click=True,
+                test=False,
+                version=1,
+                click=b"{}",
+                parameters=b"{}",
+                **dict.fromkeys(texts, ""),
+                **dict.fromkeys(numbers, 0),
+                **dict.fromkeys(moments, NOW),
+            )
+        )
+        change = {"conversion_id": "c" * 26, "version": 1, "at": NOW, "notice_id": "n" * 26, "after": b"{}"}
+        tx.execute(insert(conversion_changes).values(**change | {"rules_decided": 1} | replaced))
+        insert_postbacks(tx, [made], NOW)
+    ledger.close()
+
+
+def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
+    with_postback(folder)
+    assert unwell(folder) == []
+    sentences = [finding.sentence for finding in examine(folder, NOW)]
+    assert any(
+        "1 changes of conversions, decided 1 times = 0 delivered + 1 waiting" in sentence for sentence in sentences
+    )
+
+
+def with_torn_segment(folder: Path) -> None:
+    path = folder / "journal" / "clicks" / "edge1.x" / "00000001.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed(1, [framed(b'{"a":1}').rstrip(b"\n")])[:-30])
+
+
+def with_old_segment(folder: Path) -> None:
+    path = folder / "journal" / "notices" / "edge1.x" / "00000001.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed(1, []))
+
+
+def with_kept_damage(folder: Path) -> None:
+    path = folder / "settled" / "clicks" / "edge1.x" / "00000001.damaged"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+
+
+def with_damaged_ledger(folder: Path) -> None:
+    with_postback(folder)
+    path = folder / "ledger.sqlite"
+    octets = bytearray(path.read_bytes())
+    for place in range(3 * 4096, len(octets), 4096):
+        octets[place : place + 8] = b"\xff" * 8
+    path.write_bytes(octets)
+
+
+def with_waiting_notice(folder: Path) -> None:
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    with ledger.write() as tx:
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW - HOUR_MS)])
+    ledger.close()
+
+
+def with_large_outbox(folder: Path) -> None:
+    statement = (
+        "INSERT INTO fact_outbox (fact) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)"
+    )
+    harmed(folder, f"{statement} SELECT x'00' FROM n")
+
+
+def with_timeless_postback(folder: Path) -> None:
+    with_postback(folder)
+    harmed(folder, "UPDATE postbacks SET next_attempt_at = NULL")
+
+
+def with_damaged_facts(folder: Path) -> None:
+    (folder / "facts.duckdb").write_bytes(b"no database" * 2_000)
+
+
+def with_alarm(folder: Path) -> None:
+    Alarms(folder).tell("x", ["so"])
+
+
+CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
+    "a torn segment": (with_torn_segment, ("journal", Verdict.FAULT)),
+    "an old segment": (with_old_segment, ("journal", Verdict.WARNING)),
+    "a kept damage": (with_kept_damage, ("journal", Verdict.WARNING)),
+    "a damaged ledger": (with_damaged_ledger, ("ledger", Verdict.FAULT)),
+    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", Verdict.FAULT)),
+    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", Verdict.FAULT)),
+    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", Verdict.FAULT)),
+    "a postback without a moment": (with_timeless_postback, ("postbacks", Verdict.FAULT)),
+    "a notice that is stuck": (with_waiting_notice, ("notices", Verdict.WARNING)),
+    "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
+    "damaged facts": (with_damaged_facts, ("facts", Verdict.FAULT)),
+    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", Verdict.WARNING)),
+    "an alarm": (with_alarm, ("alarm", Verdict.WARNING)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
+    make, expected = CASES[case]
+    make(folder)
+    assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
+
+
+def test_a_late_postback_is_told_unless_its_rule_or_receiver_is_paused(folder: Path) -> None:
+    with_postback(folder)
+    later = NOW + HOUR_MS
+    assert unwell(folder, later) == [("postbacks", Verdict.WARNING)]
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.write() as tx:
+        tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    assert unwell(folder, later) == []
+    with ledger.write() as tx:
+        tx.execute(update(lanes).values(opened_at=None, probe_at=None))
+        tx.execute(update(postback_rules).values(paused_at=NOW))
+    ledger.close()
+    assert unwell(folder, later) == []
+
+
+def test_the_command_ends_with_1_for_a_fault_and_with_0_for_a_warning(folder: Path) -> None:
+    with_kept_damage(folder)
+    result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
+    assert "audit" in result.stdout
+    assert result.exit_code == 0
+    with_torn_segment(folder)
+    assert CliRunner().invoke(app, ["doctor", "--data", str(folder)]).exit_code == 1
+
+
+def test_a_folder_without_a_ledger_is_left_alone(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["doctor", "--data", str(tmp_path)]).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
