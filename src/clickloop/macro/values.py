@@ -30,8 +30,10 @@ class Values(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         shared = self._shared
-        is_own = shared is None or name in shared.but
-        value = self[name] = self._work_out(name) if is_own else shared.values[name]
+        if shared is not None and name not in shared.but:
+            value = self[name] = shared.values[name]
+            return value
+        value = self[name] = self._work_out(name)
         return value
 
     def put(self, name: str, value: str) -> None:

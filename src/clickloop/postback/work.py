@@ -29,11 +29,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """What a claim took. ``seen`` counts all that were due, also those put off; ``next_at``: when the next one will be due, if no more is due now."""
+    """What a claim took. ``seen`` counts all that were due, also those put off."""
 
     jobs: tuple[Job, ...]
     seen: int
     next_at: int | None
+    """When the next one will be due; None also when there is ``more`` already."""
     more: bool = False
     """More is due, and there is room for it: claim again."""
     full: tuple[str, ...] = ()
