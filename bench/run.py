@@ -47,6 +47,14 @@ BENCHES = (
         "p50 ≤ 100 ms",
     ),
     Bench("delivery", "Delivery", "postbacks delivered by one core, log written", "≥ 2,500/s", "≥ 5,000/s"),
+    Bench(
+        "lanes",
+        "Lanes",
+        "healthy throughput beside a dead receiver; a million waiting",
+        "≥ 95 %; drained ≥ 1,500/s",
+        "",
+    ),
+    Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
 )
 

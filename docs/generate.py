@@ -12,6 +12,7 @@ from clickloop.postback.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_POR
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import SkipReason
 from clickloop.report.check.finding import Code
+from clickloop.tracking.resending import NotResent
 
 FOLDER = Path(__file__).parent / "reference"
 
@@ -42,6 +43,7 @@ def reasons_reference() -> str:
         ("A file is not taken", FileFault),
         ("A postback is not sent", SkipReason),
         ("A postback is paused", Hold),
+        ("A postback is not sent again", NotResent),
     )
     for title, reasons in lists:
         lines += [f"## {title}", "", "| Reason | Meaning |", "| --- | --- |"]

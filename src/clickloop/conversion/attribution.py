@@ -88,10 +88,11 @@ def attribute(
     """What a notice with a genuine click id does. ``known`` is the conversion of its (click id, txid), if there is one.
 
     **Order.** Notices count in the order of their turns: by the moment of arrival at our door, then by notice id. The status is
-    that of the latest turn that named one, else ``sale``; the payout that of the latest turn that named a readable one. So a notice that is settled late
-    changes only what no later one has said, and any order of settling ends in the same status and payout: approved and
-    rejected in the same millisecond end by notice id; a ``lead`` that arrives after a ``rejected`` makes the conversion
-    pending again. Of params and events a late notice fills only those that stand empty.
+    that of the latest turn that named one, else ``sale``; the payout that of the latest turn that named a readable one. So
+    a notice that is settled late changes only what no later one has said, and any order of settling ends in the same status
+    and payout: approved and rejected in the same millisecond end by notice id; a ``lead`` that arrives after a ``rejected``
+    makes the conversion pending again; a repeat that names no status, such as a reloaded pixel, leaves it as it is. Of params
+    and events a late notice fills only those that stand empty.
     The same turn again (a stored notice that is run again) replaces what it said.
 
     **Repeats.** A change is another status (or way of counting it), status word, payout, network's conversion id, param or

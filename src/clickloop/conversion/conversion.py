@@ -48,7 +48,7 @@ class Conversion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     latest_turn: str = ""
     """Turn of the latest notice of it: see ``conversion.notice.turn_of``."""
     status_turn: str = ""
-    """``conversion.notice.turn_of`` the notice that the status is from: an earlier turn does not replace it."""
+    """Turn of the notice that the status is from: an earlier one does not replace it. Empty while none named a status."""
     payout_turn: str = ""
     """The same for the payout; empty while no notice named a readable one."""
 
