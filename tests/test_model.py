@@ -140,7 +140,7 @@ RULES: dict[str, Any] = {
 class Tracker(RuleBasedStateMachine):
     """The product and its model, side by side."""
 
-    template = ""
+    template = b""
 
     def __init__(self) -> None:
         super().__init__()
@@ -341,12 +341,11 @@ class Tracker(RuleBasedStateMachine):
 
 
 def fresh_ledger(path: Path) -> Path:
-    """A copy of an empty ledger that was migrated once."""
+    """An empty ledger, migrated once for all of them."""
     if not Tracker.template:
-        made = Path(tempfile.mkdtemp(prefix="clickloop-model-")) / "empty.sqlite"
-        Ledger.open(made).close()
-        Tracker.template = str(made)
-    shutil.copy(Tracker.template, path)
+        Ledger.open(path).close()
+        Tracker.template = path.read_bytes()
+    path.write_bytes(Tracker.template)
     return path
 
 
