@@ -4,7 +4,6 @@ The clock is stepped by hand; the receiver is a function that answers what the m
 dictionaries; it knows of no ledger, no lease and no transaction.
 """
 
-import shutil
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
@@ -144,9 +143,9 @@ class Tracker(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="clickloop-model-"))
+        self.folder = tempfile.TemporaryDirectory(prefix="clickloop-model-")
         self.now = START
-        self.ledger = Ledger.open(fresh_ledger(self.folder / "ledger.sqlite"))
+        self.ledger = Ledger.open(fresh_ledger(Path(self.folder.name) / "ledger.sqlite"))
         self.store = LedgerPostbacks(self.ledger)
         click_ids = ClickIds(b"k" * 32)
         self.click_ids = [click_ids.new(START - 1_000 - number) for number in range(2)]
@@ -295,7 +294,7 @@ class Tracker(RuleBasedStateMachine):
             self.all_ends_and_adds_up()
         finally:
             self.ledger.close()
-            shutil.rmtree(self.folder)
+            self.folder.cleanup()
 
     def all_ends_and_adds_up(self) -> None:
         for _ in range(300):

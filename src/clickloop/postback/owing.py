@@ -107,17 +107,20 @@ def owe(
     resolve: Callable[[], Request],
 ) -> Owed | Skipped:
     """Decides one rule for one change. ``resolve`` fills in the request's macros and is asked only when one is owed."""
+    after, conditions = change.after, rule.conditions
+    external_id = after.click.external_id
+    minimum = conditions.minimum_payout_micros
     findings = [
         _rule_on(rule, earlier),
         _OFF if change.disable_postback else _NOT_OFF,
         _LIKELY if earlier.probabilistic else _CERTAIN,
         _status_selected(change, rule),
         _triggered(change, rule, earlier),
-        _unique(change, rule),
-        _minimum(change, rule),
-        _external_id_there(change, uses_external_id),
-        _external_id_replaced(change, uses_external_id),
-        _address_allowed(earlier),
+        _LATER if conditions.only_first and not after.first_of_click else _UNIQUE,
+        _NO_MINIMUM if minimum is None else _compared(after.payout.micros, minimum),
+        _MISSING if uses_external_id and not external_id else _THERE,
+        _external_id_replaced(external_id) if uses_external_id and external_id else _REPLACED,
+        _address_refused(earlier.refused_address) if earlier.refused_address else _ALLOWED,
     ]
     reason = _first_not_met(findings)
     sampled, counted = _sampled(rule, earlier, counting=reason is None)
@@ -126,7 +129,7 @@ def owe(
         reason = SkipReason.NOT_SAMPLED
     if reason is not None:
         return Skipped(reason, tuple(findings), counted)
-    not_before = min(change.at, now_ms) + rule.conditions.delay_seconds * SECOND_MS
+    not_before = min(change.at, now_ms) + conditions.delay_seconds * SECOND_MS
     return Owed(resolve(), not_before, tuple(findings), counted)
 
 
@@ -166,12 +169,6 @@ def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
     return _ON
 
 
-def _address_allowed(earlier: Earlier) -> Finding:
-    if earlier.refused_address:
-        return Finding(SkipReason.ADDRESS_REFUSED, False, earlier.refused_address)
-    return _ALLOWED
-
-
 def _status_selected(change: Change, rule: Rule) -> Finding:
     status = change.after.status
     selected = rule.conditions.statuses
@@ -200,37 +197,20 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
 
 
-def _unique(change: Change, rule: Rule) -> Finding:
-    if rule.conditions.only_first and not change.after.first_of_click:
-        return _LATER
-    return _UNIQUE
-
-
-def _minimum(change: Change, rule: Rule) -> Finding:
-    minimum = rule.conditions.minimum_payout_micros
-    if minimum is None:
-        return _NO_MINIMUM
-    payout = change.after.payout.micros
-    return _compared(payout, minimum)
-
-
 @lru_cache(256)
 def _compared(payout: int, minimum: int) -> Finding:
     detail = f"{amount_text(payout)} of at least {amount_text(minimum)}"
     return Finding(SkipReason.BELOW_MINIMUM, payout >= minimum, detail)
 
 
-def _external_id_there(change: Change, used: bool) -> Finding:
-    if used and not change.after.click.external_id:
-        return _MISSING
-    return _THERE
-
-
-def _external_id_replaced(change: Change, used: bool) -> Finding:
-    external_id = change.after.click.external_id
-    if used and external_id and _is_unreplaced(external_id):
+def _external_id_replaced(external_id: str) -> Finding:
+    if _is_unreplaced(external_id):
         return Finding(SkipReason.UNREPLACED_EXTERNAL_ID, False, external_id[:100])
     return _REPLACED
+
+
+def _address_refused(sentence: str) -> Finding:
+    return Finding(SkipReason.ADDRESS_REFUSED, False, sentence)
 
 
 def _sampled(rule: Rule, earlier: Earlier, counting: bool) -> tuple[Finding, bool]:
