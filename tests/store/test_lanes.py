@@ -133,11 +133,15 @@ def test_the_longest_due_of_a_lane_comes_first_and_the_older_one_of_two(store: S
     assert order == [early, late, second]
 
 
-def test_the_next_moment_is_told_also_of_a_lane_that_has_just_been_claimed_from(store: Store) -> None:
+def test_the_next_moment_is_told_at_once_or_of_a_lane_that_has_been_claimed_from_by_the_next_claim(
+    store: Store,
+) -> None:
     store.owe("a:80")
     store.owe("a:80", at=NOW + 700)
+    store.owe("b:80", at=NOW + 900)
 
-    assert store.claim().next_at == NOW + 700
+    assert store.claim().next_at == NOW + 900
+    assert store.claim() == Claimed((), 0, NOW + 700)
 
 
 def test_waiting_lanes_are_found_each_with_its_first_moment(store: Store) -> None:

@@ -54,6 +54,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Outcomes are gathered at most so long before they are written."""
     claim_after_seconds: float = 0.01
     """After a claim that took little, what is owed is gathered for so long before the next one."""
+    look_again_seconds: float = 0.05
+    """After a claim that found something it is looked so soon what will be due next."""
     look_seconds: float = 5
     """At the latest after this long it is looked whether something is due, or a lease has ended."""
     error_seconds: float = 1
@@ -220,7 +222,7 @@ class Delivery:
         if claimed.seen < limits.batch // 4:
             # Many small claims cost more than they bring.
             await self._pause(self._quit, limits.claim_after_seconds)
-        wait_seconds = limits.look_seconds
+        wait_seconds = limits.look_again_seconds if claimed.seen else limits.look_seconds
         if claimed.next_at is not None:
             wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._now()) / SECOND_MS))
         probe_seconds = self._lanes.next_probe(self._monotonic())

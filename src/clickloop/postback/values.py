@@ -19,7 +19,7 @@ CONTENT_TYPES = {
     BodyKind.TEXT: "text/plain; charset=utf-8",
 }
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
-_PLACES = {BodyKind.NONE: Place.TEXT, BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
+_PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
 
 class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
@@ -43,18 +43,18 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     def resolve(self, values: Mapping[str, str], now_ms: int, chance: Chance | None) -> Request:
         """The request with its macros filled in. What cannot be sent (too long, say) is left for the attempt to tell."""
         filled = Values.of(values)
-        content_type = CONTENT_TYPES.get(self.template.body_kind)
-        headers: tuple[Header, ...] = ()
-        if self.headers or content_type:
-            headers = self._headers(filled, content_type, now_ms, chance)
-        place = _PLACES[self.template.body_kind]
+        template = self.template
+        content_type, body = "", ""
+        if template.body_kind is not BodyKind.NONE:
+            content_type = CONTENT_TYPES[template.body_kind]
+            body = self.body.fill(filled, _PLACES[template.body_kind], now_ms, chance)
         return Request(
-            method=self.template.method,
+            method=template.method,
             url=self._url(filled, now_ms, chance),
-            headers=headers,
-            body_kind=self.template.body_kind,
-            body=self.body.fill(filled, place, now_ms, chance) if content_type else "",
-            secrets=self.template.secrets,
+            headers=self._headers(filled, content_type, now_ms, chance) if self.headers or content_type else (),
+            body_kind=template.body_kind,
+            body=body,
+            secrets=template.secrets,
         )
 
     def _url(self, values: Values, now_ms: int, chance: Chance | None) -> str:
@@ -66,9 +66,7 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         target = target_of(url)
         return target.url if isinstance(target, Target) else url
 
-    def _headers(
-        self, values: Values, content_type: str | None, now_ms: int, chance: Chance | None
-    ) -> tuple[Header, ...]:
+    def _headers(self, values: Values, content_type: str, now_ms: int, chance: Chance | None) -> tuple[Header, ...]:
         headers = [Header(name, value.fill(values, Place.HEADER, now_ms, chance)) for name, value in self.headers]
         if content_type and not any(header.name.lower() == "content-type" for header in headers):
             headers.append(Header("Content-Type", content_type))

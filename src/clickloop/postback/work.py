@@ -34,7 +34,7 @@ class Claimed(msgspec.Struct, frozen=True):
     jobs: tuple[Job, ...]
     seen: int
     next_at: int | None
-    """When the next one will be due; None also when there is ``more`` already."""
+    """When the next one will be due in the lanes of which nothing is due now; of the others a later claim tells."""
     more: bool = False
     """More is due, and there is room for it: claim again."""
     full: tuple[str, ...] = ()

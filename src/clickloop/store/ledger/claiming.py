@@ -6,7 +6,7 @@ Lists go into a statement as one JSON text: a statement for each row would hand 
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from clickloop.postback.lanes import EVERY_ROOM, Rooms, shares
 from clickloop.postback.retry import PASSING, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
 from clickloop.postback.work import Claimed, Job
-from clickloop.store.ledger.lanes import IS_WAITING, WaitingLane, waiting_lanes
+from clickloop.store.ledger.lanes import IS_WAITING, waiting_lanes
 from clickloop.store.ledger.rules import Terms, terms_of
 from clickloop.store.ledger.tables import attempts, postbacks
 
@@ -136,7 +136,7 @@ def claim_due(tx: Connection, now_ms: int, limit: int, lease_ms: int, rooms: Roo
     return Claimed(
         jobs=tuple(jobs),
         seen=len(rows),
-        next_at=None if more else _next_at(waiting_lanes(tx) if rows else waiting, now_ms),
+        next_at=min((lane.at for lane in waiting if lane.at > now_ms), default=None),
         more=more,
         full=tuple(lane for lane in due if taken[lane] >= rooms.room(lane)),
         last=next((lane for lane, share in zip(reversed(due), reversed(given), strict=True) if share), ""),
@@ -197,10 +197,6 @@ def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> N
     ids = _write_list([job.postback_id for job in jobs]).decode()
     tx.execute(_LEASE, {"ids": ids, "until": now_ms + lease_ms})
     tx.execute(_BEGIN, {"ids": ids, "now": now_ms})
-
-
-def _next_at(waiting: Iterable[WaitingLane], now_ms: int) -> int | None:
-    return min((lane.at for lane in waiting if lane.at > now_ms), default=None)
 
 
 def _job(row: Row[Any], terms: Terms) -> Job:
