@@ -14,7 +14,7 @@ from clickloop.click_id import KEY_FILE
 from clickloop.config import Settings
 
 SECONDS = 4
-ROUNDS = 2
+ROUNDS = 3
 CONNECTIONS = 32
 _OFFER = "https://offers.example.net/land?sub={clickid}&zone={zone}&src={trafficsource.name}&cost={cost}"
 

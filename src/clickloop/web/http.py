@@ -357,8 +357,7 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        nothing_more = self._task is None and not self._unsent and not self._queue
-        if last or (nothing_more and (self._ended or self._connections.closing)):
+        if last or ((self._ended or self._connections.closing) and not (self._task or self._unsent or self._queue)):
             self._last = True
             transport.close()
 
