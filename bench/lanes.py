@@ -36,13 +36,15 @@ from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 
 RECEIVERS = 200
-ROUNDS = 1
-DEADLINE_SECONDS = 2
+ROUNDS = 5
+DEADLINE_SECONDS = 1
 """Short, so that the dead receiver is seen both hanging and paused."""
-STEADY_SECONDS = 6
+STEADY_SECONDS = 4
 STEADY_EVERY_SECONDS = 0.02
 STEADY_AT_ONCE = 10
 DEAD_AT_ONCE = 2
+DEAD_WARM = 2
+WARM = 20 * (RECEIVERS - 1) + DEAD_WARM
 BURST = 10_000
 DEAD_BURST = 3_000
 WAITING = 1_000_000
@@ -56,6 +58,9 @@ class Round(msgspec.Struct, frozen=True):
 
     waits: tuple[float, ...]
     per_second: float
+    wasted: int
+    """Attempts that the dead receiver got."""
+    paused: bool
 
 
 class TimedStore(LedgerPostbacks):
@@ -93,6 +98,7 @@ def dead_beside_healthy(core: int) -> list[str]:
     p99 = {kind: median(percentile(one.waits, 99) * 1000 for one in found) for kind, found in rounds.items()}
     p50 = {kind: median(percentile(one.waits, 50) * 1000 for one in found) for kind, found in rounds.items()}
     rate = {kind: median(one.per_second for one in found) for kind, found in rounds.items()}
+    dead = rounds[True]
     return [
         (
             f"{RECEIVERS - 1} healthy receivers, {STEADY_AT_ONCE / STEADY_EVERY_SECONDS:,.0f} postbacks/s in a stream, then a burst; "
@@ -104,6 +110,11 @@ def dead_beside_healthy(core: int) -> list[str]:
         f"| alone | {p50[False]:.1f} ms | {p99[False]:.1f} ms | {rate[False]:,.0f}/s |",
         f"| beside a dead one | {p50[True]:.1f} ms | {p99[True]:.1f} ms | {rate[True]:,.0f}/s |",
         f"| ratio | {p50[True] / p50[False]:.2f} | {p99[True] / p99[False]:.2f} | {rate[True] / rate[False]:.2f} |",
+        "",
+        (
+            f"The dead one got {max(one.wasted for one in dead)} attempts at most, and was paused in {sum(one.paused for one in dead)} "
+            f"of {len(dead)} rounds."
+        ),
     ]
 
 
@@ -172,11 +183,10 @@ async def _round(core: int, with_dead: bool) -> Round:
     numbers = iter(range(1_000_000))
 
     def owe(ledger: Ledger, port: int, healthy: int, dead: int) -> list[str]:
-        now = time.time()
         mine = [str(next(numbers)) for _ in range(healthy)]
-        owed.update(dict.fromkeys(mine, now))
         targets = [(1 + int(number) % (RECEIVERS - 1), number) for number in mine]
         _owe(ledger, port, targets + [(0, "dead")] * (dead if with_dead else 0))
+        owed.update(dict.fromkeys(mine, time.time()))
         return mine
 
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived=arrived) as port:
@@ -184,28 +194,32 @@ async def _round(core: int, with_dead: bool) -> Round:
         async with Sender(DEADLINE_SECONDS, GUARD) as sender:
             delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=Limits(deadline_seconds=DEADLINE_SECONDS))
             running = asyncio.create_task(delivery.run())
-            _owe(ledger, port, [(number % RECEIVERS, "warm") for number in range(RECEIVERS * 20)])
+            warm = [(1 + number % (RECEIVERS - 1), "warm") for number in range(WARM - DEAD_WARM)]
+            _owe(ledger, port, warm + [(0, "warm")] * DEAD_WARM)
             delivery.wake()
-            await _until(lambda: _finished(ledger) >= RECEIVERS * 20)
+            await _until(lambda: _finished(ledger) >= WARM)
             streamed = []
             began = time.monotonic()
             for number in range(int(STEADY_SECONDS / STEADY_EVERY_SECONDS)):
                 await asyncio.sleep(max(0.0, began + number * STEADY_EVERY_SECONDS - time.monotonic()))
                 streamed += await asyncio.to_thread(owe, ledger, port, STEADY_AT_ONCE, DEAD_AT_ONCE)
                 delivery.wake()
-            await _until(lambda: _finished(ledger) >= RECEIVERS * 20 + len(streamed))
+            await _until(lambda: _finished(ledger) >= WARM + len(streamed))
             owe(ledger, port, 0, DEAD_BURST)
             delivery.wake()
             await asyncio.sleep(1)
             burst = owe(ledger, port, BURST, 0)
             burst_began = time.time()
             delivery.wake()
-            await _until(lambda: _finished(ledger) >= RECEIVERS * 20 + len(streamed) + BURST)
+            await _until(lambda: _finished(ledger) >= WARM + len(streamed) + BURST)
             delivery.stop()
             await running
+        with ledger.read() as tx:
+            wasted = int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'again'")) or 0)
+            paused = bool(tx.scalar(text("SELECT count(*) FROM lanes WHERE opened_at IS NOT NULL")))
         ledger.close()
     waits = tuple(arrived[number] - owed[number] for number in streamed)
-    return Round(waits, BURST / (max(arrived[number] for number in burst) - burst_began))
+    return Round(waits, BURST / (max(arrived[number] for number in burst) - burst_began), wasted, paused)
 
 
 async def _drain(ledger: Ledger, store: LedgerPostbacks, port: int, wanted: int) -> tuple[float, float]:
