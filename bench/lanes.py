@@ -36,10 +36,10 @@ from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 
 RECEIVERS = 200
-ROUNDS = 5
+ROUNDS = 3
 DEADLINE_SECONDS = 1
 """Short, so that the dead receiver is seen both hanging and paused."""
-STEADY_SECONDS = 4
+STEADY_SECONDS = 10
 STEADY_EVERY_SECONDS = 0.02
 STEADY_AT_ONCE = 10
 DEAD_AT_ONCE = 2

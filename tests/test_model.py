@@ -19,7 +19,7 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
-from clickloop.postback.delivery import ended_of
+from clickloop.postback.ending import ended_of
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Schedule, Trigger
 from clickloop.record_id import RecordIds

@@ -9,7 +9,7 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import IntegrityError
 
 from clickloop.postback.breaker import Pause
-from clickloop.postback.delivery import ended_of
+from clickloop.postback.ending import ended_of
 from clickloop.postback.lanes import EVERY_ROOM, KeptLane, LaneTerms, Rooms
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome

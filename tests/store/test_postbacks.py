@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from clickloop.postback.delivery import ended_of
+from clickloop.postback.ending import ended_of
 from clickloop.postback.owing import Finding, Owed, SkipReason
 from clickloop.postback.retry import Outcome, Result, Tried, Trouble
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule, Success

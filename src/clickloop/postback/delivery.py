@@ -18,8 +18,9 @@ import msgspec
 from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, iso_text, wall_clock
 from clickloop.log import log
 from clickloop.postback.breaker import Pause, Turn, verdict_of
+from clickloop.postback.ending import ERROR_CHARACTERS, ended_of, moved
 from clickloop.postback.lanes import LANE_CONNECTIONS, Lanes, Start
-from clickloop.postback.retry import Again, Delivered, Outcome, PauseRule, Result, Trouble, decide, fault_of
+from clickloop.postback.retry import Outcome, PauseRule, Trouble
 from clickloop.postback.rule import Request
 from clickloop.postback.work import Claimed, Ended, Job, PostbackStore
 
@@ -31,7 +32,6 @@ Send = Callable[[Request, int], Coroutine[Any, Any, Outcome]]
 
 JUMP_MS = 2_000
 """The wall clock jumped when it went this much further, or less far, than time did."""
-ERROR_CHARACTERS = 500
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -313,8 +313,7 @@ class Delivery:
                 for rule_id in await self._call(self._store.record, ended):
                     log("postback rule paused", rule=rule_id, why=PauseRule().sentence)
                 self._held -= len(ended)
-                if any(one.again_at is not None for one in ended):
-                    self._due.set()  # the next moment that the claim loop knows of is from before these
+                self._look_for(ended)
                 ended = []
             if unsent:
                 await self._call(self._store.release, unsent, self._now())
@@ -327,6 +326,14 @@ class Delivery:
             self._ended[:0] = ended
             self._unsent[:0] = unsent
             self._pauses = pauses | self._pauses
+
+    def _look_for(self, ended: list[Ended]) -> None:
+        """Sees to it that the claim loop, which may wait for a later moment, looks when the first of these is due again."""
+        soonest = min((one.again_at for one in ended if one.again_at is not None), default=None)
+        if soonest is not None and self._loop is not None:
+            wait_seconds = max(0.0, (soonest - self._now()) / SECOND_MS)
+            if wait_seconds <= self._limits.look_seconds:
+                self._loop.call_later(wait_seconds, self._due.set)
 
     async def _rescue_loop(self) -> None:
         while not self._stopping:
@@ -375,25 +382,3 @@ class Delivery:
                 await event.wait()
         except TimeoutError:
             pass
-
-
-def moved(ended: Ended, by_ms: int) -> Ended:
-    """An outcome that is not written yet, with its moments by a clock that was set back meanwhile."""
-    again_at = None if ended.again_at is None else ended.again_at + by_ms
-    return msgspec.structs.replace(ended, at=ended.at + by_ms, again_at=again_at)
-
-
-def ended_of(job: Job, outcome: Outcome, now_ms: int, chance: Callable[[], float]) -> Ended:
-    """What is to be written after an attempt that ended at ``now_ms``."""
-    decision = decide(outcome, job.tried, job.success, job.schedule, now_ms, chance)
-    if isinstance(decision, Delivered):
-        return Ended(job=job, outcome=outcome, result=Result.DELIVERED, at=now_ms)
-    why = [fault_of(outcome, job.success) or "", outcome.error]
-    if isinstance(decision, Again):
-        result, again_at = Result.AGAIN, decision.at
-    else:
-        result, again_at = Result.FAILED, None
-        why.append(decision.sentence)
-    error = " ".join(dict.fromkeys(part for part in why if part))[:ERROR_CHARACTERS]
-    pauses = isinstance(decision, PauseRule)
-    return Ended(job=job, outcome=outcome, result=result, at=now_ms, again_at=again_at, pauses_rule=pauses, error=error)
