@@ -57,6 +57,8 @@ class Slot(msgspec.Struct, frozen=True):
     filters: tuple[Apply, ...]
     raw: bool
     quoted: bool
+    special: bool
+    """Whether it takes more than encoding its value: ``|raw``, filters, a value of the moment."""
 
 
 class Template(msgspec.Struct, frozen=True, eq=False):
@@ -100,7 +102,8 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         pieces = [*self.pieces]
         if place is Place.JSON:
             for slot in self.slots:
-                pieces[slot.index] = _in_json(slot, values, encoded, now_ms, chance)
+                plain = slot.quoted and not slot.special
+                pieces[slot.index] = encoded[slot.name] if plain else _in_json(slot, values, now_ms, chance)
             return "".join(pieces)
         for index, name in self.plain:
             pieces[index] = encoded[name]
@@ -134,7 +137,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             pieces=tuple(pieces),
             plain=tuple((index, name) for index, name in self.plain if name not in values),
             names=tuple(
-                dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or _is_special(slot))
+                dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or slot.special)
             ),
         )
 
@@ -156,7 +159,8 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
         before = text[done : braces.start]
         quoted ^= sum(mark == '"' for mark in _STRING_MARK.findall(before)) % 2 == 1
         pieces += (before, "")
-        slots.append(Slot(len(pieces) - 1, braces.name, braces.filters, braces.raw, quoted))
+        special = braces.raw or bool(braces.filters) or braces.name == "now"
+        slots.append(Slot(len(pieces) - 1, braces.name, braces.filters, braces.raw, quoted, special))
         done = braces.end
     pieces.append(text[done:])
     return Template(
@@ -164,18 +168,14 @@ def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
         names=tuple(dict.fromkeys(slot.name for slot in slots)),
         unknown=tuple(dict.fromkeys(unknown)),
         pieces=tuple(pieces),
-        plain=tuple((slot.index, slot.name) for slot in slots if not _is_special(slot)),
-        special=tuple(slot for slot in slots if _is_special(slot)),
+        plain=tuple((slot.index, slot.name) for slot in slots if not slot.special),
+        special=tuple(slot for slot in slots if slot.special),
         slots=tuple(slots),
     )
 
 
 def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
     return msgspec.structs.replace(slot, name=names.get(slot.name, slot.name))
-
-
-def _is_special(slot: Slot) -> bool:
-    return slot.raw or bool(slot.filters) or slot.name == "now"
 
 
 def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
@@ -259,10 +259,8 @@ def _filtered(slot: Slot, value: str, now_ms: int, chance: Chance | None) -> str
     return value
 
 
-def _in_json(slot: Slot, values: Values, encoded: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
+def _in_json(slot: Slot, values: Values, now_ms: int, chance: Chance | None) -> str:
     """A macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
-    if slot.quoted and not _is_special(slot):
-        return encoded[slot.name]
     value = _filtered(slot, values[slot.name], now_ms, chance)
     if slot.raw:
         return Place.JSON.encode_raw(value)

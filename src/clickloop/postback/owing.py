@@ -110,7 +110,7 @@ def owe(
     after, conditions = change.after, rule.conditions
     external_id = after.click.external_id
     minimum = conditions.minimum_payout_micros
-    findings = [
+    findings = (
         _rule_on(rule, earlier),
         _OFF if change.disable_postback else _NOT_OFF,
         _LIKELY if earlier.probabilistic else _CERTAIN,
@@ -121,16 +121,15 @@ def owe(
         _MISSING if uses_external_id and not external_id else _THERE,
         _external_id_replaced(external_id) if uses_external_id and external_id else _REPLACED,
         _address_refused(earlier.refused_address) if earlier.refused_address else _ALLOWED,
-    ]
+    )
     reason = _first_not_met(findings)
     sampled, counted = _sampled(rule, earlier, counting=reason is None)
-    findings.append(sampled)
     if reason is None and not sampled.met:
         reason = SkipReason.NOT_SAMPLED
     if reason is not None:
-        return Skipped(reason, tuple(findings), counted)
+        return Skipped(reason, (*findings, sampled), counted)
     not_before = min(change.at, now_ms) + conditions.delay_seconds * SECOND_MS
-    return Owed(resolve(), not_before, tuple(findings), counted)
+    return Owed(resolve(), not_before, (*findings, sampled), counted)
 
 
 def _first_not_met(findings: Sequence[Finding]) -> SkipReason | None:
@@ -186,8 +185,10 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
 
     A conversion that at first did not fit the statuses or the minimum is new to the rule when a later change makes it fit.
     """
+    if change.before is None:
+        return _TRIGGERED
     kind = change.kind
-    if kind is ChangeKind.NEW or (kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS):
+    if kind is ChangeKind.STATUS and rule.conditions.trigger is Trigger.STATUS:
         return _TRIGGERED
     if earlier.owed:
         return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and already owed for this conversion")

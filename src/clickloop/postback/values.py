@@ -44,16 +44,13 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         """The request with its macros filled in. What cannot be sent (too long, say) is left for the attempt to tell."""
         filled = Values.of(values)
         template = self.template
-        content_type, body = "", ""
-        if template.body_kind is not BodyKind.NONE:
-            content_type = CONTENT_TYPES[template.body_kind]
-            body = self.body.fill(filled, _PLACES[template.body_kind], now_ms, chance)
+        place = _PLACES.get(template.body_kind)
         return Request(
             method=template.method,
             url=self._url(filled, now_ms, chance),
-            headers=self._headers(filled, content_type, now_ms, chance) if self.headers or content_type else (),
+            headers=tuple([Header(name, value.fill(filled, Place.HEADER, now_ms, chance)) for name, value in self.headers]),
             body_kind=template.body_kind,
-            body=body,
+            body=self.body.fill(filled, place, now_ms, chance) if place else "",
             secrets=template.secrets,
         )
 
@@ -66,12 +63,6 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         target = target_of(url)
         return target.url if isinstance(target, Target) else url
 
-    def _headers(self, values: Values, content_type: str, now_ms: int, chance: Chance | None) -> tuple[Header, ...]:
-        headers = [Header(name, value.fill(values, Place.HEADER, now_ms, chance)) for name, value in self.headers]
-        if content_type and not any(header.name.lower() == "content-type" for header in headers):
-            headers.append(Header("Content-Type", content_type))
-        return tuple(headers)
-
 
 def ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...] = ()) -> ReadyRequest:
     """The template parsed. ``rows``: lower-case parameter name and canonical macro of each tracked row of the source."""
@@ -82,7 +73,7 @@ def ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...] =
 def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...]) -> ReadyRequest:
     spellings = dict(rows)
     url = parse(template.url, spellings)
-    headers = tuple((header.name, parse(header.value, spellings)) for header in template.headers)
+    headers = tuple((header.name, parse(header.value, spellings)) for header in _headers_of(template))
     body = parse(template.body, spellings)
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
@@ -91,6 +82,14 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     if isinstance(target, TargetFault):
         return ReadyRequest(template, url, headers, body, names, uses, target)
     return ReadyRequest(template, url, headers, body, names, uses, target, target.lane, _steady_url(url, target))
+
+
+def _headers_of(template: RequestTemplate) -> tuple[Header, ...]:
+    """Its headers, with the Content-Type of its body unless they name one."""
+    content_type = CONTENT_TYPES.get(template.body_kind)
+    if content_type is None or any(header.name.lower() == "content-type" for header in template.headers):
+        return template.headers
+    return (*template.headers, Header("Content-Type", content_type))
 
 
 def _steady_url(url: Template, target: Target) -> Template | None:

@@ -114,7 +114,6 @@ OfSource = Annotated[
 ]
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")
 def create_campaign(context: Context, data: JSONBody[CampaignCreation]) -> CampaignView:
     """Creates a campaign; its link works as soon as the answer is there, at most a second later on other processes."""
     with context.ledger.write() as tx:
@@ -125,7 +124,6 @@ def create_campaign(context: Context, data: JSONBody[CampaignCreation]) -> Campa
     return view
 
 
-@get("/", sync_to_thread=True, summary="List campaigns")
 def list_campaigns(
     context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, source_id: OfSource = None
 ) -> Page[CampaignView]:
@@ -137,14 +135,12 @@ def list_campaigns(
     return page_of(found, limit, NOUN, lambda campaign: campaign.id, lambda campaign: shown_views[campaign.id])
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read a campaign")
 def read_campaign(context: Context, number: Id) -> CampaignView:
     """One campaign, archived or not."""
     with context.ledger.read() as tx:
         return _views(context, tx, [_campaign(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")
 def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]) -> CampaignView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
@@ -154,7 +150,6 @@ def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]
     return view
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a campaign")
 def remove_campaign(context: Context, number: Id) -> CampaignView:
     """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
     with context.ledger.write() as tx:
@@ -235,6 +230,14 @@ def _campaign(tx: Connection, number: int) -> Campaign:
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=[create_campaign, list_campaigns, read_campaign, change_campaign, remove_campaign],
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")(create_campaign),
+        get("/", sync_to_thread=True, summary="List campaigns")(list_campaigns),
+        get("/{number:int}", sync_to_thread=True, summary="Read a campaign")(read_campaign),
+        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")(
+            change_campaign
+        ),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a campaign")(remove_campaign),
+    ],
     tags=["Campaigns"],
 )

@@ -17,7 +17,6 @@ OfCampaign = Annotated[
 ]
 
 
-@get("/", sync_to_thread=True, summary="Check the whole chain")
 def check_setup(
     context: Context, request: AnyRequest, campaign_id: OfCampaign = None, told_as: AskedFormat = Format.JSON
 ) -> Response[ToldCheck]:
@@ -34,4 +33,10 @@ def check_setup(
     return text_response(check_text(told)) if wants_text(request, told_as) else Response(told)
 
 
-router = Router("/check", route_handlers=[check_setup], tags=["Diagnosis"])
+router = Router(
+    "/check",
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="Check the whole chain")(check_setup),
+    ],
+    tags=["Diagnosis"],
+)

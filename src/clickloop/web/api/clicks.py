@@ -59,7 +59,6 @@ OfExternal = Annotated[
 ]
 
 
-@get("/", sync_to_thread=True, summary="List clicks")
 def list_clicks(
     context: Context,
     limit: Limit = 50,
@@ -84,7 +83,6 @@ def list_clicks(
     return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
 
 
-@get("/{click_id:str}", sync_to_thread=True, summary="Read a click")
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
     """One click by its id, in upper or lower case."""
     canonical = _canonical(context, click_id)
@@ -94,7 +92,6 @@ def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
     return click_view(click)
 
 
-@get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")
 def read_trace(
     context: Context, request: AnyRequest, click_id: ClickIdPath, told_as: AskedFormat = Format.JSON
 ) -> Response[TraceView]:
@@ -151,4 +148,12 @@ def _canonical(context: ApiContext, text: str) -> str:
     return read.text
 
 
-router = Router(f"/{NOUN}", route_handlers=[list_clicks, read_click, read_trace], tags=["Clicks"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="List clicks")(list_clicks),
+        get("/{click_id:str}", sync_to_thread=True, summary="Read a click")(read_click),
+        get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")(read_trace),
+    ],
+    tags=["Clicks"],
+)

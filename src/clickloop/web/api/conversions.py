@@ -91,7 +91,6 @@ OfStatus = Annotated[str | None, QueryParameter(max_length=32, description="Only
 OfTxid = Annotated[str | None, QueryParameter(max_length=MAX_TXID, description="Only with this transaction id.")]
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")
 def report_conversion(
     context: Context, request: AnyRequest, data: JSONBody[ConversionReport]
 ) -> Response[ReportedView]:
@@ -110,7 +109,6 @@ def report_conversion(
     return Response(_reported(result), status_code=_STATUS[result.outcome])
 
 
-@get("/", sync_to_thread=True, summary="List conversions")
 def list_conversions(
     context: Context,
     limit: Limit = 50,
@@ -144,7 +142,6 @@ def list_conversions(
     return page_of(found, limit, NOUN, lambda conversion: conversion.conversion_id, conversion_view)
 
 
-@get("/{conversion_id:str}", sync_to_thread=True, summary="Read a conversion with its history")
 def read_conversion(context: Context, conversion_id: RecordIdPath) -> ConversionHistoryView:
     """One conversion and all its changes, the first one first."""
     with context.ledger.read() as tx:
@@ -216,4 +213,14 @@ def _change_view(change: RecordedChange) -> ChangeView:
     )
 
 
-router = Router(f"/{NOUN}", route_handlers=[report_conversion, list_conversions, read_conversion], tags=["Conversions"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")(
+            report_conversion
+        ),
+        get("/", sync_to_thread=True, summary="List conversions")(list_conversions),
+        get("/{conversion_id:str}", sync_to_thread=True, summary="Read a conversion with its history")(read_conversion),
+    ],
+    tags=["Conversions"],
+)

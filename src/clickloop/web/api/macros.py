@@ -35,7 +35,6 @@ class MacroCatalogue(msgspec.Struct, kw_only=True):
     filters: list[FilterView]
 
 
-@get("/", sync_to_thread=False, summary="List macros and filters")
 def list_macros() -> MacroCatalogue:
     """One language for offer and postback addresses, headers and bodies."""
     return MacroCatalogue(
@@ -54,4 +53,10 @@ def list_macros() -> MacroCatalogue:
     )
 
 
-router = Router("/macros", route_handlers=[list_macros], tags=["Macros"])
+router = Router(
+    "/macros",
+    route_handlers=[
+        get("/", sync_to_thread=False, summary="List macros and filters")(list_macros),
+    ],
+    tags=["Macros"],
+)

@@ -108,7 +108,6 @@ class NetworkView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a network")
 def create_network(context: Context, data: JSONBody[NetworkCreation]) -> NetworkView:
     """Creates a network, from a preset or from what is given."""
     plain = Network(name=data.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
@@ -119,7 +118,6 @@ def create_network(context: Context, data: JSONBody[NetworkCreation]) -> Network
     return _view(context.base_url, network)
 
 
-@get("/", sync_to_thread=True, summary="List networks")
 def list_networks(
     context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
 ) -> Page[NetworkView]:
@@ -130,14 +128,12 @@ def list_networks(
     return page_of(found, limit, NOUN, lambda network: network.id, lambda network: _view(context.base_url, network))
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read a network")
 def read_network(context: Context, number: Id) -> NetworkView:
     """One network, archived or not."""
     with context.ledger.read() as tx:
         return _view(context.base_url, _network(tx, number))
 
 
-@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a network")
 def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) -> NetworkView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
@@ -146,7 +142,6 @@ def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) 
     return _view(context.base_url, network)
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a network")
 def remove_network(context: Context, number: Id) -> NetworkView:
     """Takes a network out of use; nothing is deleted. Refused while a live offer needs it."""
     with context.ledger.write() as tx:
@@ -220,6 +215,14 @@ def _network(tx: Connection, number: int) -> Network:
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=[create_network, list_networks, read_network, change_network, remove_network],
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a network")(create_network),
+        get("/", sync_to_thread=True, summary="List networks")(list_networks),
+        get("/{number:int}", sync_to_thread=True, summary="Read a network")(read_network),
+        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a network")(
+            change_network
+        ),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a network")(remove_network),
+    ],
     tags=["Networks"],
 )

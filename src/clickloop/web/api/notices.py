@@ -54,7 +54,6 @@ OfConversion = Annotated[str | None, QueryParameter(max_length=26, description="
 Flagged = Annotated[bool | None, QueryParameter(description="Only odd ones, or only those that are not.")]
 
 
-@get("/", sync_to_thread=True, summary="List notices")
 def list_notices(
     context: Context,
     limit: Limit = 50,
@@ -86,7 +85,6 @@ def list_notices(
     return page_of(found, limit, NOUN, lambda notice: notice.raw.notice_id, notice_view)
 
 
-@get("/{notice_id:str}", sync_to_thread=True, summary="Read a notice")
 def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     """One notice."""
     with context.ledger.read() as tx:
@@ -96,7 +94,6 @@ def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     return notice_view(notice)
 
 
-@post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Run a notice again")
 def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     """Reads a stored notice again by today's settings: after mapping a status word, or when its click has arrived late."""
     results = rerun(context.desk(), [notice_id.lower()], context.clock())
@@ -136,4 +133,14 @@ def notice_view(notice: StoredNotice) -> NoticeView:
     )
 
 
-router = Router(f"/{NOUN}", route_handlers=[list_notices, read_notice, rerun_notice], tags=["Notices"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="List notices")(list_notices),
+        get("/{notice_id:str}", sync_to_thread=True, summary="Read a notice")(read_notice),
+        post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Run a notice again")(
+            rerun_notice
+        ),
+    ],
+    tags=["Notices"],
+)

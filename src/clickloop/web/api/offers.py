@@ -86,7 +86,6 @@ class OfferView(msgspec.Struct, kw_only=True):
 OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only offers of this network.")]
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create an offer")
 def create_offer(context: Context, data: JSONBody[OfferCreation]) -> OfferView:
     """Creates an offer."""
     offer = _changed(Offer(name=data.name, url=data.url), data)
@@ -96,7 +95,6 @@ def create_offer(context: Context, data: JSONBody[OfferCreation]) -> OfferView:
     return view
 
 
-@get("/", sync_to_thread=True, summary="List offers")
 def list_offers(
     context: Context,
     limit: Limit = 50,
@@ -112,14 +110,12 @@ def list_offers(
     return page_of(found, limit, NOUN, lambda offer: offer.id, lambda offer: shown_views[offer.id])
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read an offer")
 def read_offer(context: Context, number: Id) -> OfferView:
     """One offer, archived or not."""
     with context.ledger.read() as tx:
         return _views(tx, [_offer(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change an offer")
 def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> OfferView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
@@ -128,7 +124,6 @@ def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> O
     return view
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive an offer")
 def remove_offer(context: Context, number: Id) -> OfferView:
     """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
@@ -198,5 +193,15 @@ def _offer(tx: Connection, number: int) -> Offer:
 
 
 router = Router(
-    f"/{NOUN}", route_handlers=[create_offer, list_offers, read_offer, change_offer, remove_offer], tags=["Offers"]
+    f"/{NOUN}",
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create an offer")(create_offer),
+        get("/", sync_to_thread=True, summary="List offers")(list_offers),
+        get("/{number:int}", sync_to_thread=True, summary="Read an offer")(read_offer),
+        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change an offer")(
+            change_offer
+        ),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive an offer")(remove_offer),
+    ],
+    tags=["Offers"],
 )

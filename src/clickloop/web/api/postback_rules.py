@@ -160,7 +160,6 @@ OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")
 def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
     rule = _changed(_blank(data), data)
@@ -171,7 +170,6 @@ def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     return view
 
 
-@get("/", sync_to_thread=True, summary="List postback rules")
 def list_rules(
     context: Context,
     limit: Limit = 50,
@@ -188,14 +186,12 @@ def list_rules(
     return page_of(found, limit, NOUN, lambda kept: kept.rule.rule_id, lambda kept: shown_views[kept.rule.rule_id])
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read a postback rule")
 def read_rule(context: Context, number: Id) -> RuleView:
     """One rule, archived or not."""
     with context.ledger.read() as tx:
         return _view(tx, _kept(tx, number))
 
 
-@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")
 def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
     with context.ledger.write() as tx:
@@ -208,7 +204,6 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
     return view
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a postback rule")
 def remove_rule(context: Context, number: Id) -> RuleView:
     """Takes a rule out of use; what it owes already is still sent."""
     with context.ledger.write() as tx:
@@ -221,7 +216,6 @@ def remove_rule(context: Context, number: Id) -> RuleView:
     return view
 
 
-@post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")
 def resume_paused_rule(context: Context, number: Id) -> RuleView:
     """Lets what a paused rule owes leave at once, each with its request as it was. A rule that is not paused stays as it is."""
     with context.ledger.write() as tx:
@@ -353,6 +347,17 @@ _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: 
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=[create_rule, list_rules, read_rule, change_rule, remove_rule, resume_paused_rule],
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")(create_rule),
+        get("/", sync_to_thread=True, summary="List postback rules")(list_rules),
+        get("/{number:int}", sync_to_thread=True, summary="Read a postback rule")(read_rule),
+        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")(
+            change_rule
+        ),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a postback rule")(remove_rule),
+        post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")(
+            resume_paused_rule
+        ),
+    ],
     tags=["Postback rules"],
 )

@@ -124,7 +124,6 @@ OfState = Annotated[State | None, QueryParameter(name="state", description="Only
 OfReason = Annotated[SkipReason | None, QueryParameter(description="Only skipped for this reason.")]
 
 
-@get("/", sync_to_thread=True, summary="List postbacks")
 def list_postbacks(
     context: Context,
     limit: Limit = 50,
@@ -156,7 +155,6 @@ def list_postbacks(
     return page_of(found, limit, NOUN, lambda postback: postback.postback_id, postback_view)
 
 
-@get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")
 def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryView:
     """One postback, why it was owed or skipped, and every attempt."""
     with context.ledger.read() as tx:
@@ -244,4 +242,11 @@ def _answer_text(answer: bytes | None, secrets: tuple[str, ...]) -> str:
     return masked_text((answer or b"").decode("utf-8", "replace"), secrets)
 
 
-router = Router(f"/{NOUN}", route_handlers=[list_postbacks, read_postback], tags=["Postbacks"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="List postbacks")(list_postbacks),
+        get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")(read_postback),
+    ],
+    tags=["Postbacks"],
+)

@@ -108,7 +108,6 @@ class RulePresetView(msgspec.Struct, kw_only=True):
     confidence: Trust
 
 
-@get("/traffic-sources", sync_to_thread=False, summary="List presets of traffic sources")
 def list_source_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -> Page[SourcePresetView]:
     """Presets in alphabetical order; with q, those that begin with its first word come first."""
     found = find_sources(q)
@@ -116,7 +115,6 @@ def list_source_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -
     return page_of(found[start : start + limit + 1], limit, "source-presets", lambda preset: preset.key, _source_view)
 
 
-@get("/traffic-sources/{key:str}", sync_to_thread=False, summary="Read a preset of a traffic source")
 def read_source_preset(key: KeyPath) -> SourcePresetView:
     """One preset."""
     preset = source_presets().get(key)
@@ -125,7 +123,6 @@ def read_source_preset(key: KeyPath) -> SourcePresetView:
     return _source_view(preset)
 
 
-@get("/networks", sync_to_thread=False, summary="List presets of networks")
 def list_network_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") -> Page[NetworkPresetView]:
     """Presets in alphabetical order; with q, those that begin with its first word come first."""
     found = find_networks(q)
@@ -133,7 +130,6 @@ def list_network_presets(q: Words = "", limit: Limit = 50, cursor: Cursor = "") 
     return page_of(found[start : start + limit + 1], limit, "network-presets", lambda preset: preset.key, _network_view)
 
 
-@get("/networks/{key:str}", sync_to_thread=False, summary="Read a preset of a network")
 def read_network_preset(key: KeyPath) -> NetworkPresetView:
     """One preset."""
     preset = network_presets().get(key)
@@ -142,7 +138,6 @@ def read_network_preset(key: KeyPath) -> NetworkPresetView:
     return _network_view(preset)
 
 
-@get("/postback-rules", sync_to_thread=False, summary="List presets of postback rules")
 def list_rule_presets(limit: Limit = 50, cursor: Cursor = "") -> Page[RulePresetView]:
     """Messengers, and a webhook for your own systems."""
     found = list(rule_presets().values())
@@ -150,7 +145,6 @@ def list_rule_presets(limit: Limit = 50, cursor: Cursor = "") -> Page[RulePreset
     return page_of(found[start : start + limit + 1], limit, "rule-presets", lambda preset: preset.key, _rule_view)
 
 
-@get("/postback-rules/{key:str}", sync_to_thread=False, summary="Read a preset of a postback rule")
 def read_rule_preset(key: KeyPath) -> RulePresetView:
     """One preset."""
     preset = rule_presets().get(key)
@@ -232,12 +226,16 @@ def _rule_view(preset: RulePreset) -> RulePresetView:
 router = Router(
     "/presets",
     route_handlers=[
-        list_source_presets,
-        read_source_preset,
-        list_network_presets,
-        read_network_preset,
-        list_rule_presets,
-        read_rule_preset,
+        get("/traffic-sources", sync_to_thread=False, summary="List presets of traffic sources")(list_source_presets),
+        get("/traffic-sources/{key:str}", sync_to_thread=False, summary="Read a preset of a traffic source")(
+            read_source_preset
+        ),
+        get("/networks", sync_to_thread=False, summary="List presets of networks")(list_network_presets),
+        get("/networks/{key:str}", sync_to_thread=False, summary="Read a preset of a network")(read_network_preset),
+        get("/postback-rules", sync_to_thread=False, summary="List presets of postback rules")(list_rule_presets),
+        get("/postback-rules/{key:str}", sync_to_thread=False, summary="Read a preset of a postback rule")(
+            read_rule_preset
+        ),
     ],
     tags=["Presets"],
 )

@@ -59,7 +59,6 @@ class ReceiverView(msgspec.Struct, kw_only=True):
     per_minute: PerMinute
 
 
-@get("/", sync_to_thread=True, summary="List receivers")
 def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[ReceiverView]:
     """Receivers by name: those that something waits for, that are paused, or that something was set for."""
     after = read_cursor(NOUN, cursor)
@@ -72,14 +71,12 @@ def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> 
     return page_of(found, limit, NOUN, lambda name: name, lambda name: views[name])
 
 
-@get("/{receiver:str}", sync_to_thread=True, summary="Read a receiver")
 def read_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
     """One receiver, also one that nothing was ever sent to."""
     with context.ledger.read() as tx:
         return _view_of(tx, _lane(receiver))
 
 
-@patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")
 def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[ReceiverUpdate]) -> ReceiverView:
     """Sets how hard a receiver may be asked. Delivery follows within five seconds."""
     lane = _lane(receiver)
@@ -121,4 +118,14 @@ def _view(kept: KeptLane, waiting: int) -> ReceiverView:
     )
 
 
-router = Router(f"/{NOUN}", route_handlers=[list_receivers, read_receiver, change_receiver], tags=["Receivers"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="List receivers")(list_receivers),
+        get("/{receiver:str}", sync_to_thread=True, summary="Read a receiver")(read_receiver),
+        patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")(
+            change_receiver
+        ),
+    ],
+    tags=["Receivers"],
+)

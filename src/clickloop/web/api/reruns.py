@@ -77,7 +77,6 @@ class RerunView(msgspec.Struct, kw_only=True):
     finished_at: Moment | None
 
 
-@post("/rerun", status_code=202, dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Run many notices again")
 def rerun_notices(
     context: Context, request: AnyRequest, data: JSONBody[BulkRerun], key: Key = ""
 ) -> Response[RerunView]:
@@ -94,7 +93,6 @@ def rerun_notices(
     return once(context, request, key, data, do)
 
 
-@get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")
 def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
     """A job that runs notices again."""
     with context.ledger.read() as tx:
@@ -172,4 +170,18 @@ def _view(job: BulkJob) -> RerunView:
     )
 
 
-router = Router(f"/{NOUN}", route_handlers=[rerun_notices, read_rerun], tags=["Notices"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        post(
+            "/rerun",
+            status_code=202,
+            dto=StrictBody,
+            return_dto=None,
+            sync_to_thread=True,
+            summary="Run many notices again",
+        )(rerun_notices),
+        get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")(read_rerun),
+    ],
+    tags=["Notices"],
+)

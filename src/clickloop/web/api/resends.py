@@ -87,14 +87,6 @@ class BulkResendView(msgspec.Struct, kw_only=True):
 Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked.")]
 
 
-@post(
-    "/{postback_id:str}/resend",
-    status_code=201,
-    dto=StrictBody,
-    return_dto=None,
-    sync_to_thread=True,
-    summary="Send a postback again",
-)
 def resend_postback(
     context: Context, request: AnyRequest, postback_id: RecordIdPath, data: JSONBody[OneResend], key: Key = ""
 ) -> Response[PostbackView]:
@@ -122,14 +114,6 @@ def resend_postback(
     return answer
 
 
-@post(
-    "/resend",
-    status_code=202,
-    dto=StrictBody,
-    return_dto=None,
-    sync_to_thread=True,
-    summary="Send many postbacks again",
-)
 def resend_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkResend], key: Key = ""
 ) -> Response[BulkResendView]:
@@ -147,7 +131,6 @@ def resend_postbacks(
     return once(context, request, key, data, do)
 
 
-@get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """A job that sends postbacks again."""
     with context.ledger.read() as tx:
@@ -157,7 +140,6 @@ def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     return _view(job, mode_of(job))
 
 
-@post("/{postback_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Cancel a postback")
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
     """Takes a postback that waits out of delivery. It can be sent again later. 409: it is being sent, or ended otherwise."""
     with context.ledger.write() as tx:
@@ -175,9 +157,6 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
     return postback_view(found)
 
 
-@get(
-    "/{postback_id:str}/curl", sync_to_thread=True, summary="Copy a postback as a curl command", media_type="text/plain"
-)
 def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
     """The request as a command for a shell. Secrets are masked unless they are asked for. 409: it was skipped, nothing was to be sent."""
     with context.ledger.read() as tx:
@@ -249,6 +228,33 @@ def _view(job: BulkJob, mode: Mode) -> BulkResendView:
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=[resend_postback, resend_postbacks, read_resend, cancel_postback, copy_as_curl],
+    route_handlers=[
+        post(
+            "/{postback_id:str}/resend",
+            status_code=201,
+            dto=StrictBody,
+            return_dto=None,
+            sync_to_thread=True,
+            summary="Send a postback again",
+        )(resend_postback),
+        post(
+            "/resend",
+            status_code=202,
+            dto=StrictBody,
+            return_dto=None,
+            sync_to_thread=True,
+            summary="Send many postbacks again",
+        )(resend_postbacks),
+        get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
+        post("/{postback_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Cancel a postback")(
+            cancel_postback
+        ),
+        get(
+            "/{postback_id:str}/curl",
+            sync_to_thread=True,
+            summary="Copy a postback as a curl command",
+            media_type="text/plain",
+        )(copy_as_curl),
+    ],
     tags=["Postbacks"],
 )

@@ -157,7 +157,6 @@ class SimulationView(msgspec.Struct, kw_only=True):
     rules: list[SimulatedRuleView]
 
 
-@post("/", status_code=200, dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Try without sending")
 def simulate(
     context: Context, request: AnyRequest, data: JSONBody[SimulationBody], told_as: AskedFormat = Format.JSON
 ) -> Response[SimulationView]:
@@ -326,4 +325,12 @@ def _macro_views(macros: tuple[MacroValue, ...]) -> list[MacroValueView]:
     ]
 
 
-router = Router("/simulate", route_handlers=[simulate], tags=["Diagnosis"])
+router = Router(
+    "/simulate",
+    route_handlers=[
+        post("/", status_code=200, dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Try without sending")(
+            simulate
+        ),
+    ],
+    tags=["Diagnosis"],
+)

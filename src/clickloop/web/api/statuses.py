@@ -83,7 +83,6 @@ class StatusList(msgspec.Struct, kw_only=True):
     ]
 
 
-@get("/", sync_to_thread=True, summary="List statuses")
 def list_statuses(context: Context) -> StatusList:
     """All statuses, and the words that wait for mapping."""
     with context.ledger.read() as tx:
@@ -96,14 +95,12 @@ def list_statuses(context: Context) -> StatusList:
     )
 
 
-@get("/{key:str}", sync_to_thread=True, summary="Read a status")
 def read_status(context: Context, key: KeyPath) -> StatusView:
     """One status."""
     with context.ledger.read() as tx:
         return _view(_status(tx, key))
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a status")
 def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusView:
     """Creates a status after the last one."""
     words = given_or(data.words, [])
@@ -125,7 +122,6 @@ def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusVie
     return view
 
 
-@patch("/{key:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a status")
 def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) -> StatusView:
     """Changes what is given. Conversions that are there already are counted as they were until their notices are run again."""
     with context.ledger.write() as tx:
@@ -143,7 +139,6 @@ def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) 
     return view
 
 
-@delete("/{key:str}", status_code=200, sync_to_thread=True, summary="Remove a status")
 def remove_status(context: Context, key: KeyPath) -> StatusView:
     """Removes a status that no conversion has. sale and other always stay: they stand for no word and an unknown word."""
     with context.ledger.write() as tx:
@@ -192,6 +187,14 @@ def _view(row: StatusWords) -> StatusView:
 
 router = Router(
     "/statuses",
-    route_handlers=[list_statuses, read_status, create_status, change_status, remove_status],
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="List statuses")(list_statuses),
+        get("/{key:str}", sync_to_thread=True, summary="Read a status")(read_status),
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a status")(create_status),
+        patch("/{key:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a status")(
+            change_status
+        ),
+        delete("/{key:str}", status_code=200, sync_to_thread=True, summary="Remove a status")(remove_status),
+    ],
     tags=["Statuses"],
 )

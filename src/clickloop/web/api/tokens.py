@@ -51,7 +51,6 @@ class NewTokenView(TokenView, kw_only=True):
     secret: Annotated[str, Meta(description="Send it as Authorization: Bearer <secret>. It is never shown again.")]
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a token")
 def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenView:
     """Creates a token; its secret is in this answer only."""
     faults = text_faults("name", data.name, 200, required=True)
@@ -71,7 +70,6 @@ def create_token(context: Context, data: JSONBody[TokenCreation]) -> NewTokenVie
     )
 
 
-@get("/", sync_to_thread=True, summary="List tokens")
 def list_tokens(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[TokenView]:
     """Tokens in the order in which they were made, revoked ones too."""
     after = read_number_cursor(NOUN, cursor)
@@ -80,7 +78,6 @@ def list_tokens(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pag
     return page_of(found, limit, NOUN, lambda token: token.id, _view)
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read a token")
 def read_token(context: Context, number: Id) -> TokenView:
     """One token without its secret."""
     with context.ledger.read() as tx:
@@ -90,7 +87,6 @@ def read_token(context: Context, number: Id) -> TokenView:
     return _view(token)
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Revoke a token")
 def remove_token(context: Context, number: Id) -> TokenView:
     """Makes a token invalid at once and for ever."""
     with context.ledger.write() as tx:
@@ -111,4 +107,13 @@ def _view(token: Token) -> TokenView:
     )
 
 
-router = Router(f"/{NOUN}", route_handlers=[create_token, list_tokens, read_token, remove_token], tags=["Tokens"])
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a token")(create_token),
+        get("/", sync_to_thread=True, summary="List tokens")(list_tokens),
+        get("/{number:int}", sync_to_thread=True, summary="Read a token")(read_token),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Revoke a token")(remove_token),
+    ],
+    tags=["Tokens"],
+)

@@ -129,7 +129,6 @@ class SourceView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
-@post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")
 def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceView:
     """Creates a traffic source, from a preset or from what is given."""
     preset = source_preset_of(data.preset) if data.preset else None
@@ -149,7 +148,6 @@ def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceVie
     return view
 
 
-@get("/", sync_to_thread=True, summary="List traffic sources")
 def list_sources(
     context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
 ) -> Page[SourceView]:
@@ -161,14 +159,12 @@ def list_sources(
     return page_of(found, limit, NOUN, lambda source: source.id, lambda source: shown_views[source.id])
 
 
-@get("/{number:int}", sync_to_thread=True, summary="Read a traffic source")
 def read_source(context: Context, number: Id) -> SourceView:
     """One traffic source, archived or not."""
     with context.ledger.read() as tx:
         return views(tx, [_source(tx, number)])[0]
 
 
-@patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")
 def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) -> SourceView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
@@ -189,7 +185,6 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
     return view
 
 
-@delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a traffic source")
 def remove_source(context: Context, number: Id) -> SourceView:
     """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
@@ -295,6 +290,18 @@ def _source(tx: Connection, number: int) -> TrafficSource:
 
 router = Router(
     f"/{NOUN}",
-    route_handlers=[create_source, list_sources, read_source, change_source, remove_source],
+    route_handlers=[
+        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")(
+            create_source
+        ),
+        get("/", sync_to_thread=True, summary="List traffic sources")(list_sources),
+        get("/{number:int}", sync_to_thread=True, summary="Read a traffic source")(read_source),
+        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")(
+            change_source
+        ),
+        delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a traffic source")(
+            remove_source
+        ),
+    ],
     tags=["Traffic sources"],
 )

@@ -118,14 +118,6 @@ IsPreview = Annotated[bool, QueryParameter(description="1: only tell what each l
 WithPostbacks = Annotated[bool, QueryParameter(description="0: hold back the postbacks that its conversions owe.")]
 
 
-@post(
-    "/",
-    status_code=202,
-    request_max_body_size=None,
-    operation_class=_FileOperation,
-    exception_handlers={UploadTooLargeError: _answer_too_large, NoRoomError: _answer_no_room},
-    summary="Upload a file of conversions",
-)
 async def upload_conversions(
     context: Context,
     request: AnyRequest,
@@ -181,7 +173,6 @@ async def _take_body(request: AnyRequest, arriving: ArrivingFile) -> None:
     await asyncio.to_thread(arriving.write, b"".join(gathered))
 
 
-@get("/", sync_to_thread=True, summary="List uploads")
 def list_uploads(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[UploadView]:
     """Uploads, the newest first."""
     before = read_cursor(NOUN, cursor) or None
@@ -190,18 +181,11 @@ def list_uploads(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pa
     return page_of(found, limit, NOUN, lambda upload: upload.upload_id, lambda upload: _view(context, upload))
 
 
-@get("/{upload_id:str}", sync_to_thread=True, summary="Read an upload and how far it is")
 def read_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
     """One upload."""
     return _view(context, _upload(context, upload_id))
 
 
-@get(
-    "/{upload_id:str}/lines",
-    sync_to_thread=True,
-    exception_handlers={FileNotFoundError: _answer_gone},
-    summary="Read the first lines of an upload",
-)
 def read_upload_lines(context: Context, upload_id: RecordIdPath, limit: Limit = 50) -> UploadLinesView:
     """The first lines that are taken, each with its verdict; all of them are in the result."""
     upload = _upload(context, upload_id)
@@ -209,13 +193,6 @@ def read_upload_lines(context: Context, upload_id: RecordIdPath, limit: Limit = 
     return UploadLinesView(items=[_line_view(result) for result in islice(results, limit)])
 
 
-@get(
-    "/{upload_id:str}/result",
-    sync_to_thread=True,
-    media_type="text/csv",
-    exception_handlers={FileNotFoundError: _answer_gone},
-    summary="Download the result of an upload",
-)
 def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
     """Each line that is taken so far with its verdict, as CSV for spreadsheets; corrected, it can be uploaded again.
 
@@ -230,7 +207,6 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
     )
 
 
-@post("/{upload_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Stop an upload")
 def stop_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
     """Takes no further line of it. What is registered stays so; what is at its end stays as it is."""
     upload = _upload(context, upload_id)
@@ -290,12 +266,30 @@ def _line_view(result: LineResult) -> UploadLineView:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        upload_conversions,
-        list_uploads,
-        read_upload,
-        read_upload_lines,
-        read_upload_result,
-        stop_upload,
+        post(
+            "/",
+            status_code=202,
+            request_max_body_size=None,
+            operation_class=_FileOperation,
+            exception_handlers={UploadTooLargeError: _answer_too_large, NoRoomError: _answer_no_room},
+            summary="Upload a file of conversions",
+        )(upload_conversions),
+        get("/", sync_to_thread=True, summary="List uploads")(list_uploads),
+        get("/{upload_id:str}", sync_to_thread=True, summary="Read an upload and how far it is")(read_upload),
+        get(
+            "/{upload_id:str}/lines",
+            sync_to_thread=True,
+            exception_handlers={FileNotFoundError: _answer_gone},
+            summary="Read the first lines of an upload",
+        )(read_upload_lines),
+        get(
+            "/{upload_id:str}/result",
+            sync_to_thread=True,
+            media_type="text/csv",
+            exception_handlers={FileNotFoundError: _answer_gone},
+            summary="Download the result of an upload",
+        )(read_upload_result),
+        post("/{upload_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Stop an upload")(stop_upload),
     ],
     tags=["Conversions"],
 )
