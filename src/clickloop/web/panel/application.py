@@ -1,0 +1,108 @@
+"""The panel as one Litestar router: every page, who may enter, and what an error looks like to people."""
+
+import dataclasses
+import traceback
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from litestar import Router
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from clickloop.campaign.fault import InvalidInputError
+from clickloop.log import log
+from clickloop.store.facts.facts import FactsError
+from clickloop.web.api.context import ApiContext
+from clickloop.web.panel import macro_fields, static_files, theme, traffic_sources
+from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.visit import AnyRequest, VisitFacts
+
+_PAGES = (static_files, theme, macro_fields, traffic_sources)
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
+        + b" frame-ancestors 'none'; base-uri 'none'",
+    ),
+)
+
+
+def create_panel(context: ApiContext) -> Router:
+    """The panel on these stores."""
+
+    def context_of(request: AnyRequest) -> ApiContext:
+        visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+        return context if visit is None else dataclasses.replace(context, actor=visit.actor)
+
+    return Router(
+        "/panel",
+        route_handlers=[route for pages in _PAGES for route in pages.routes],
+        guards=[panel_guard(context)],
+        dependencies={
+            "context": Provide(context_of, sync_to_thread=False),
+            "visit": Provide(visit_of),
+            "form": Provide(form_of),
+        },
+        exception_handlers={
+            SignInNeeded: _to_sign_in,
+            InvalidInputError: _invalid,
+            ValidationException: _unreadable,
+            HTTPException: _refused,
+            IntegrityError: _conflict,
+            OperationalError: _store_away,
+            FactsError: _store_away,
+            Exception: _broken,
+        },
+        include_in_schema=False,
+    )
+
+
+def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
+    return Redirect(f"{SIGN_IN}?{urlencode({'next': needed.path})}", status_code=303)
+
+
+def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
+    """A page that says what went wrong, inside the frame for somebody who is signed in."""
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    title = HTTPStatus(status).phrase
+    template = "problem.html" if visit else "problem_outside.html"
+    return page(visit, template, status, title=title, sentence=sentence)
+
+
+def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
+    """For what no form shows beside its fields, such as a cursor that was tampered with."""
+    return _told(request, 422, " ".join(f"{fault.field}: {fault.message}" for fault in error.faults))
+
+
+def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
+    found = error.extra if isinstance(error.extra, list) else []
+    sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in found]
+    return _told(request, 422, " ".join(["A part of the address cannot be read.", *sentences]))
+
+
+def _refused(request: AnyRequest, error: HTTPException) -> Answer:
+    sentence = "Nothing is here." if error.detail == "Not Found" else error.detail
+    return _told(request, error.status_code, sentence)
+
+
+def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
+    return _told(request, 409, "Somebody else saved something that this contradicts. Go back, reload, and try again.")
+
+
+def _store_away(request: AnyRequest, error: Exception) -> Answer:
+    log("panel: store away", method=request.method, path=request.url.path, error=str(error))
+    return _told(request, 503, "The database cannot be reached just now. Nothing was saved: try again.")
+
+
+def _broken(request: AnyRequest, error: Exception) -> Answer:
+    log("panel broke", method=request.method, path=request.url.path, error="".join(traceback.format_exception(error)))
+    return _told(request, 500, "Something broke inside; the log of the server says what.")

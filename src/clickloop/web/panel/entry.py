@@ -1,0 +1,106 @@
+"""Who may enter the panel: a session's cookie, and for every change the session's own word and the page's own origin."""
+
+import asyncio
+import hmac
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from clickloop.campaign.user import Actor, Right, Role, Via
+from clickloop.web.api.context import ApiContext
+from clickloop.web.panel.form import CSRF_FIELD, Form
+from clickloop.web.panel.said import said_of
+from clickloop.web.panel.visit import AnyRequest, VisitFacts
+
+COOKIE = "clickloop_session"
+THEME_COOKIE = "clickloop_theme"
+SIGN_IN = "/panel/sign-in"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OPEN = "open"
+"""The ``opt`` of a page that nobody has to be signed in for."""
+NEEDS = "right"
+"""The ``opt`` that names the Right which a page needs; a page that changes something needs ``WORK`` unless it says otherwise."""
+
+
+class SignInNeeded(Exception):  # noqa: N818 – no error: the way to the door
+    """Nobody is signed in; ``path`` is where he wanted to go."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+def panel_guard(context: ApiContext) -> Guard:
+    """A guard that finds out who comes, refuses what he may not do, and puts the visit into the scope."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        if not isinstance(connection, Request):
+            raise PermissionDeniedException("The panel speaks HTTP alone.")
+        changes = connection.method not in SAFE_METHODS
+        if changes:
+            _refuse_other_origins(connection)
+        if handler.opt.get(OPEN):
+            return
+        visit = await asyncio.to_thread(_visit_of, context, connection)
+        if visit is None:
+            raise SignInNeeded(_wanted(connection))
+        needed = handler.opt.get(NEEDS, Right.WORK if changes else None)
+        if needed is not None and not visit.may(needed):
+            raise PermissionDeniedException(f"Your role, {visit.actor.role}, does not allow this.")
+        if changes:
+            form = await connection.form()
+            if not hmac.compare_digest(str(form.get(CSRF_FIELD, "")).encode(), visit.csrf.encode()):
+                raise PermissionDeniedException(
+                    "This form is from before you signed in: reload the page and try again."
+                )
+        connection.scope["visit"] = visit  # type: ignore[typeddict-unknown-key]
+
+    return guard
+
+
+async def visit_of(request: AnyRequest) -> VisitFacts:
+    """The visit that the guard found."""
+    visit: VisitFacts = request.scope["visit"]  # type: ignore[typeddict-item]
+    return visit
+
+
+async def form_of(request: AnyRequest) -> Form:
+    """What was submitted: the texts; files are read by the page that asks for one."""
+    return Form((name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str))
+
+
+def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
+    query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
+    theme = connection.cookies.get(THEME_COOKIE, "")
+    return VisitFacts(
+        actor=Actor(name="owner", role=Role.OWNER, via=Via.PANEL),
+        zone=ZoneInfo("UTC"),
+        csrf="x",
+        path=connection.scope["path"],
+        query=urlencode(query),
+        theme=theme if theme in ("light", "dark") else "",
+        said=said_of(connection.query_params.get("said", "")),
+    )
+
+
+def _wanted(connection: AnyRequest) -> str:
+    """Where to go after signing in: only a page of ours, and only one that is looked at."""
+    if connection.method != "GET":
+        return "/panel"
+    query = connection.scope["query_string"].decode("ascii", "replace")
+    return quote(connection.scope["path"]) + (f"?{query}" if query else "")
+
+
+def _refuse_other_origins(connection: AnyRequest) -> None:
+    """Refuses what another site's page sends in a browser that is signed in here. Commands name no origin."""
+    origin = connection.headers.get("origin", "")
+    if origin and origin != "null" and urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower():
+        return
+    if origin or connection.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(status_code=403, detail="This was sent by a page of another site; nothing was done.")

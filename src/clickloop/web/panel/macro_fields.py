@@ -1,0 +1,194 @@
+"""Fields in which macros may stand: the list of macros under them, and what the text comes to, as it is typed."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from litestar import Response, post
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, SkipValidation
+
+from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
+from clickloop.macro.template import Fault, read
+from clickloop.octets import readable
+from clickloop.postback.target import escaped_url
+from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.traffic_sources import row_macros, rows_off
+from clickloop.web.panel.entry import NEEDS
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import fragment
+
+MOST_CHARACTERS = 20_000
+_PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
+_SINGLE_TOKENS = 3
+"""So many of token1 … token30 and the like stand in the list beside those that the source has."""
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A part of the template. ``kind``: ``known``, ``unknown``, ``off``, or empty for plain text."""
+
+    text: str
+    kind: str = ""
+    title: str = ""
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """What a template looks like: its pieces, what is wrong, and what would be sent for an example."""
+
+    pieces: tuple[Piece, ...]
+    findings: tuple[Finding, ...]
+    used: tuple[str, ...]
+    example: str
+
+
+class MacroGroup(msgspec.Struct, frozen=True):
+    """Macros as they are offered under a field."""
+
+    name: str
+    macros: tuple[tuple[str, str, bool], ...]
+    """Name, what it is, and whether its row is off."""
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The rows of a source as macros see them."""
+
+    spellings: Mapping[str, str] = {}
+    """Lower-case parameter name to the canonical macro."""
+    off: frozenset[str] = frozenset()
+    names: Mapping[str, str] = {}
+    """Canonical macro to the row's parameter."""
+
+
+def sight(
+    text: str, rows: Rows, place: Place = Place.URL, *, source_url: bool = False, at_click: bool = False
+) -> Sight:
+    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion."""
+    wants_external_id = source_url and bool(text.strip())
+    findings = check(text, rows.spellings, place, wants_external_id=wants_external_id, at_click=at_click, off=rows.off)
+    pieces: list[Piece] = []
+    used: dict[str, None] = {}
+    done = 0
+    for braces in read(text, rows.spellings):
+        pieces.append(Piece(text[done : braces.start]))
+        whole = text[braces.start : braces.end]
+        if braces.fault is None:
+            off = braces.name in rows.off
+            pieces.append(Piece(whole, "off" if off else "known", _title(braces.name, off=off)))
+            used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
+        elif braces.fault is Fault.OTHER_STYLE:
+            pieces.append(Piece(whole, "unknown", "A macro of another system: nobody here replaces it."))
+        else:
+            pieces.append(Piece(whole, "unknown", "No macro of ours: it is sent as it stands."))
+        done = braces.end
+    pieces.append(Piece(text[done:]))
+    filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
+    example = readable(escaped_url(filled) if place is Place.URL else filled)
+    return Sight(tuple(piece for piece in pieces if piece.text), findings, tuple(used), example if text else "")
+
+
+def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
+    """The macros that a field offers, by group; the source's rows by their own names first."""
+    own = tuple(
+        (name, f"What the source's parameter {name} brought.", macro in rows.off)
+        for macro, name in rows.names.items()
+        if macro not in ("externalid", "cost")
+    )
+    groups = [MacroGroup("This source's parameters", own)] if own else []
+    for group in Group:
+        macros = tuple(
+            (macro.name, macro.sentence, False)
+            for macro in KNOWN
+            if macro.group is group and (macro.at_click or not at_click) and not _is_one_of_many(macro)
+        )
+        groups.append(MacroGroup(str(group.value).capitalize(), macros))
+    return [group for group in groups if group.macros]
+
+
+def rows_of_source(context: ApiContext, source_id: int) -> Rows:
+    """The rows of a stored source; none for one that is not there."""
+    with context.ledger.read() as tx:
+        source = find_source(tx, source_id) if source_id else None
+    if source is None:
+        return Rows()
+    spellings = row_macros(source)
+    return Rows(
+        spellings,
+        frozenset(rows_off(source)),
+        {spellings[row.parameter.lower()]: row.parameter for row in source.parameters},
+    )
+
+
+def rows_of_form(form: Form) -> Rows:
+    """The rows as they stand in the form of a source, saved or not. Rows without a number get the free ones in order."""
+    spellings = {"external_id": "externalid", "cost": "cost"}
+    names = {"externalid": "external_id", "cost": "cost"}
+    off: set[str] = set()
+    rows = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
+    taken = {str(row.get("number", "")) for row in rows}
+    free = (number for number in range(1, 31) if str(number) not in taken)
+    for row in rows:
+        parameter = str(row.get("parameter", "")).strip()
+        if not parameter:
+            continue
+        macro = {"external_id": "externalid", "cost": "cost"}.get(parameter.lower())
+        if macro is None:
+            number = str(row.get("number", "")) or str(next(free, ""))
+            macro = f"token{number}"
+        spellings[parameter.lower()] = macro
+        names[macro] = parameter
+        if not row.get("tracked"):
+            off.add(macro)
+    return Rows(spellings, frozenset(off), names)
+
+
+def preview(
+    context: Context,
+    form: NamedDependency[SkipValidation[Form]],
+    of: Annotated[str, PathParameter(description="source, rule or offer: whose field it is.")],
+) -> Response[str]:
+    """What the field named by ``field`` comes to: a part of the page, for the script that shows it."""
+    name = form.text("field")
+    text = next((value for given, value in form.pairs if given == name), "")[:MOST_CHARACTERS]
+    place = Place.URL
+    if name.endswith(".value"):
+        place = Place.HEADER
+    elif name == "request.body":
+        place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
+    rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
+    seen = sight(text, rows, place, source_url=of == "source", at_click=of == "offer")
+    return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
+
+
+def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
+    """The rows of the source that the form names, or of the source of its campaign."""
+    source_id = form.text("source_id")
+    if source_id.isdecimal():
+        return rows_of_source(context, int(source_id))
+    campaign_id = form.text("campaign_id")
+    if not campaign_id.isdecimal():
+        return Rows()
+    with context.ledger.read() as tx:
+        campaign = find_campaign(tx, int(campaign_id))
+    return rows_of_source(context, campaign.source_id) if campaign else Rows()
+
+
+def _examples(rows: Rows) -> dict[str, str]:
+    examples = {macro.name: macro.example for macro in KNOWN}
+    return {name: "" if name in rows.off else value for name, value in examples.items()}
+
+
+def _title(name: str, *, off: bool) -> str:
+    if off:
+        return "The slider of this row is off: it is empty."
+    return next((macro.sentence for macro in KNOWN if macro.name == name), "")
+
+
+def _is_one_of_many(macro: Macro) -> bool:
+    """Whether it is a numbered one beyond the first few, which would fill the list."""
+    digits = macro.name.lstrip("abcdefghijklmnopqrstuvwxyz_.")
+    return digits.isdecimal() and int(digits) > _SINGLE_TOKENS
+
+
+routes = [post("/macro-preview/{of:str}", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview)]

@@ -1,0 +1,126 @@
+"""Rendering: a template and the visit make a page. Everything is escaped; nothing in a page comes from another host."""
+
+import hashlib
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+from zoneinfo import ZoneInfo
+
+import jinja2
+from litestar import Response
+from markupsafe import Markup
+
+from clickloop.campaign.fault import Fault
+from clickloop.web.api.wire import MoneyText
+from clickloop.web.panel.form import CSRF_FIELD, by_path
+from clickloop.web.panel.navigation import NAVIGATION, Entry
+from clickloop.web.panel.visit import VisitFacts
+
+STATIC = "/panel/static"
+_FOLDER = Path(str(files(__package__)))
+STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "static").iterdir()) if path.is_file()}
+VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
+"""Of the static files: they are cached for ever under it."""
+
+Answer = Response[Any]
+"""What a page's function answers: a page, or the way to another one."""
+
+
+def page(
+    visit: VisitFacts | None, template: str, status: int = 200, faults: tuple[Fault, ...] = (), **values: Any
+) -> Answer:
+    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form."""
+    text = _ENVIRONMENT.get_template(template).render(visit=visit, faults=by_path(faults), **values)
+    return Response(text, status_code=status, media_type="text/html")
+
+
+def fragment(template: str, **values: Any) -> str:
+    """A part of a page, for a script of ours that puts it there."""
+    return _ENVIRONMENT.get_template(template).render(**values)
+
+
+def when(moment: str | int | None, zone: ZoneInfo, seconds: bool = True) -> Markup:
+    """A moment (ISO text of the API, or Unix milliseconds) as people of that zone read it; the exact one on hover."""
+    if moment is None or moment == "":
+        return Markup('<span class="none">–</span>')
+    exact = datetime.fromtimestamp(moment / 1000, UTC) if isinstance(moment, int) else datetime.fromisoformat(moment)
+    local = exact.astimezone(zone)
+    shown = local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
+    iso = exact.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return Markup('<time datetime="{}" title="{} {}, {} UTC">{}</time>').format(
+        iso, shown, local.strftime("%Z"), iso.replace("T", " ").rstrip("Z"), shown
+    )
+
+
+def amount(text: str | None, places: int = 2) -> str:
+    """A decimal text of the API with thousands apart and at least ``places`` digits after the point: ``1,234.50``."""
+    if text is None or text == "":
+        return "–"
+    sign, digits = ("−", text[1:]) if text.startswith("-") else ("", text)
+    whole, _, part = digits.partition(".")
+    return f"{sign}{int(whole or '0'):,}" + (f".{part.ljust(places, '0')}" if places or part else "")
+
+
+def count(number: int | None) -> str:
+    """A count with thousands apart."""
+    return "–" if number is None else f"{number:,}"
+
+
+def _permitted(entries: tuple[Entry, ...], visit: VisitFacts) -> list[Entry]:
+    return [entry for entry in entries if entry.right is None or visit.may(entry.right)]
+
+
+def _without(query: str, name: str) -> str:
+    """A query without a parameter."""
+    return urlencode([(given, value) for given, value in parse_qsl(query, keep_blank_values=True) if given != name])
+
+
+def _with_value(query: str, name: str, value: object) -> str:
+    """A query with a parameter set."""
+    kept = [(given, old) for given, old in parse_qsl(query, keep_blank_values=True) if given != name]
+    return urlencode([*kept, (name, str(value))])
+
+
+def _csrf_field(visit: VisitFacts) -> Markup:
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
+
+
+def _static(name: str) -> str:
+    if name not in STATIC_FILES:
+        raise KeyError(f"there is no static file {name}")
+    return f"{STATIC}/{VERSION}/{name}"
+
+
+@jinja2.pass_context
+def _when(context: jinja2.runtime.Context, moment: str | int | None, seconds: bool = True) -> Markup:
+    visit: VisitFacts = context["visit"]
+    return when(moment, visit.zone, seconds)
+
+
+def _money(money: MoneyText | None) -> Markup:
+    """An amount with its currency."""
+    if money is None:
+        return Markup('<span class="none">–</span>')
+    return Markup('{}&nbsp;<span class="unit">{}</span>').format(amount(money.amount), money.currency)
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_FOLDER),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_ENVIRONMENT.filters |= {
+    "when": _when,
+    "money": _money,
+    "amount": amount,
+    "count": count,
+    "permitted_to": _permitted,
+    "without": _without,
+    "with_value": _with_value,
+}
+_ENVIRONMENT.globals |= {"static": _static, "csrf": _csrf_field, "NAVIGATION": NAVIGATION}

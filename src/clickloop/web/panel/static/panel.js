@@ -1,0 +1,71 @@
+// Comfort for every page: copying, rows that are added in place, asking before what cannot be undone. All works without it.
+import { startMacroFields } from "./macros.js";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.copy) {
+    const field = document.getElementById(button.dataset.copy);
+    field.select?.();
+    try {
+      await navigator.clipboard.writeText(field.value ?? field.textContent);
+    } catch {
+      document.execCommand("copy"); // pages without TLS have no clipboard of their own
+    }
+    const name = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = name; }, 1500);
+  }
+  if (button.dataset.addRow) {
+    event.preventDefault();
+    addRow(document.getElementById(button.dataset.addRow));
+  }
+  if (button.dataset.removeRow !== undefined) {
+    event.preventDefault();
+    button.closest("tr").remove();
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.ask ?? event.target.dataset.ask;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+// A table's <template> is its blank row; __n__ in it becomes the next number.
+function addRow(table) {
+  const blank = table.querySelector("template");
+  const next = Number(table.dataset.next);
+  table.dataset.next = String(next + 1);
+  const holder = document.createElement("tbody");
+  holder.innerHTML = blank.innerHTML.replaceAll("__n__", String(next));
+  const row = holder.firstElementChild;
+  table.tBodies[0].append(row);
+  row.querySelector("input:not([type=hidden])")?.focus();
+}
+
+// A form with data-auto is sent as soon as a choice changes.
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (form?.dataset.auto !== undefined && event.target.matches("select, input[type=checkbox], input[type=radio]")) form.requestSubmit();
+});
+
+// A part with data-refresh is fetched again while what it shows is under way.
+for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
+
+function refresh(part) {
+  setTimeout(async () => {
+    try {
+      const answer = await fetch(part.dataset.refresh, { headers: { Accept: "text/html" } });
+      if (!answer.ok) return refresh(part);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById(part.id);
+      if (!fresh) return;
+      part.replaceWith(fresh);
+      if (fresh.dataset.refresh) refresh(fresh);
+    } catch {
+      refresh(part);
+    }
+  }, 1500);
+}
+
+startMacroFields();

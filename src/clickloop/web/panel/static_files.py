@@ -1,0 +1,20 @@
+"""The panel's own files: style, scripts, icon. They are named by their contents, so browsers keep them for ever."""
+
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
+
+from clickloop.web.panel.entry import OPEN
+from clickloop.web.panel.page import STATIC_FILES, VERSION
+
+_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+
+
+def read_file(version: str, name: str) -> Response[bytes]:
+    """A file. One that is asked for under another version is not kept."""
+    if name not in STATIC_FILES:
+        raise NotFoundException
+    keep = "public, max-age=31536000, immutable" if version == VERSION else "no-cache"
+    return Response(STATIC_FILES[name], media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": keep})
+
+
+routes = [get("/static/{version:str}/{name:str}", sync_to_thread=False, opt={OPEN: True})(read_file)]

@@ -1,0 +1,248 @@
+"""Traffic sources: the list, and the editor with presets, rows, sliders and the postback URL."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.campaign import Campaign, campaign_link
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.traffic_source import LAST_ROW, CostModel, SourceParameter, TrafficSource
+from clickloop.preset.preset import SourcePreset, find_sources, source_presets
+from clickloop.web.api import traffic_sources as api
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Archived, Cursor, Id
+from clickloop.web.from_preset import rows_of_preset, source_preset_of
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/traffic-sources"
+ROWS_A_PAGE = 100
+
+COST_MODELS = (
+    (CostModel.CPC, "CPC – per click"),
+    (CostModel.CPM, "CPM – per thousand impressions"),
+    (CostModel.CPA, "CPA – per conversion"),
+)
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
+Words = Annotated[str, QueryParameter(max_length=200)]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A part in which a preset differs from what stands in the form."""
+
+    name: str
+    mine: str
+    preset: str
+
+
+def show_list(visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False) -> Answer:
+    """Every traffic source."""
+    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived)
+    return page(visit, "traffic_sources.html", found=found, archived=archived, cursor=cursor, names=_preset_names())
+
+
+def choose_preset(visit: Visit, q: Words = "") -> Answer:
+    """Presets to begin a new source with."""
+    return page(visit, "traffic_source_presets.html", found=find_sources(q), q=q)
+
+
+def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
+    """The editor of a source that is not there yet, filled from a preset if one is named."""
+    tree = _tree_of_preset(source_preset_of(preset)) if preset else _empty_tree()
+    return _editor(visit, context, tree, None)
+
+
+def show(visit: Visit, context: Context, number: Id) -> Answer:
+    """The editor of a source."""
+    view = api.read_source(context, number)
+    return _editor(visit, context, msgspec.to_builtins(view), view)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the source, or does what another button of the form asks for."""
+    answer = _other_button(visit, context, form, None)
+    if answer is not None:
+        return answer
+    try:
+        view = api.create_source(context, form.read(api.SourceCreation))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, None, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+    """Saves the source, or does what another button of the form asks for."""
+    view = api.read_source(context, number)
+    answer = _other_button(visit, context, form, view)
+    if answer is not None:
+        return answer
+    try:
+        api.change_source(context, number, form.read(api.SourceUpdate))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def archive(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the source out of use."""
+    try:
+        api.remove_source(context, number)
+    except InvalidInputError as error:
+        view = api.read_source(context, number)
+        return _editor(visit, context, msgspec.to_builtins(view), view, error.faults)
+    return visit.go(PATH, Said.ARCHIVED)
+
+
+def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
+    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+    tree = form.tree
+    if form.has("add_row"):
+        return _editor(visit, context, tree, view, blank_rows=1)
+    if form.has("back_to_form"):
+        return _editor(visit, context, tree, view)
+    if form.has("load_preset") or form.has("take_preset"):
+        key = form.text("load")
+        if not key:
+            return _editor(visit, context, tree, view)
+        preset = source_preset_of(key)
+        fresh = _tree_of_preset(preset)
+        differences = _differences(tree, fresh)
+        if form.has("take_preset") or not any(one.mine for one in differences):
+            kept = {"name": tree.get("name") or fresh["name"]}
+            return _editor(visit, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
+        return page(
+            visit, "traffic_source_difference.html", preset=preset, differences=differences, view=view, pairs=form.pairs
+        )
+    return None
+
+
+def _editor(
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.SourceView | None,
+    faults: tuple[Fault, ...] = (),
+    blank_rows: int = 0,
+) -> Answer:
+    tree = {**_empty_tree(), **tree}
+    rows = rows_of_form(Form(_pairs_of_rows(tree["parameters"])))
+    url = str(tree["postback_url"])
+    preset = source_presets().get(str(tree.get("preset") or (view.preset if view else "")))
+    return page(
+        visit,
+        "traffic_source.html",
+        422 if faults else 200,
+        faults,
+        v=tree,
+        view=view,
+        preset=preset,
+        presets=[(one.key, one.name) for one in source_presets().values()],
+        cost_models=COST_MODELS,
+        blank_rows=blank_rows,
+        sight=sight(url, rows, source_url=True),
+        groups=offered(rows),
+        link=_link_form(context, tree["parameters"]),
+        last_row=LAST_ROW,
+        currency=context.currency,
+    )
+
+
+def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
+    """The campaign link as the source will get it, for a campaign whose key is left open."""
+    parameters = tuple(
+        SourceParameter(
+            number, str(row.get("parameter", "")), str(row.get("placeholder", "")), "", bool(row.get("tracked"))
+        )
+        for number, row in enumerate(rows, -1)
+        if row.get("parameter")
+    )
+    source = TrafficSource(name="", parameters=parameters)
+    return campaign_link(context.base_url, Campaign(key="KEY", name="", source_id=0), source)
+
+
+def _empty_tree() -> dict[str, Any]:
+    return {
+        "name": "",
+        "preset": "",
+        "cost_model": CostModel.CPC.value,
+        "cost_currency": "",
+        "postback_url": "",
+        "parameters": [
+            {"number": -1, "parameter": "external_id", "placeholder": "", "name": "External ID", "tracked": True},
+            {"number": 0, "parameter": "cost", "placeholder": "", "name": "Cost", "tracked": True},
+        ],
+    }
+
+
+def _tree_of_preset(preset: SourcePreset) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = [
+        {"number": None, "parameter": row.parameter, "placeholder": row.placeholder, "name": row.name, "tracked": True}
+        for row in rows_of_preset(preset)
+    ]
+    rows[0]["number"], rows[1]["number"] = -1, 0
+    return {
+        **_empty_tree(),
+        "name": preset.name,
+        "preset": preset.key,
+        "postback_url": preset.postback_url,
+        "parameters": rows,
+    }
+
+
+def _renumbered(mine: dict[str, Any], fresh: dict[str, Any]) -> list[dict[str, Any]]:
+    """The preset's rows; one whose parameter is there already keeps its number."""
+    numbers = {row.get("parameter"): row.get("number") for row in mine.get("parameters", [])}
+    return [{**row, "number": numbers.get(row["parameter"], row["number"])} for row in fresh["parameters"]]
+
+
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
+    """What the preset would change of the form, part by part."""
+    parts = [
+        Difference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"])),
+    ]
+    my_rows = {row.get("parameter"): row for row in mine.get("parameters", []) if row.get("parameter")}
+    new_rows = {row["parameter"]: row for row in fresh["parameters"]}
+    parts += [
+        Difference(f"Placeholder of {parameter}", _placeholder(my_rows, parameter), _placeholder(new_rows, parameter))
+        for parameter in dict.fromkeys([*new_rows, *my_rows])
+    ]
+    return [part for part in parts if part.mine != part.preset]
+
+
+def _placeholder(rows: dict[Any, dict[str, Any]], parameter: str) -> str:
+    row = rows.get(parameter)
+    if row is None:
+        return ""
+    return str(row.get("placeholder", "")) or "(a row without one)"
+
+
+def _pairs_of_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [
+        (f"parameters[{at}].{name}", "" if value in (None, False) else "on" if value is True else str(value))
+        for at, row in enumerate(rows)
+        for name, value in row.items()
+    ]
+
+
+def _preset_names() -> dict[str, str]:
+    return {preset.key: preset.name for preset in source_presets().values()}
+
+
+routes = [
+    get(PATH.removeprefix("/panel"), sync_to_thread=True)(show_list),
+    get("/traffic-sources/presets", sync_to_thread=True)(choose_preset),
+    get("/traffic-sources/new", sync_to_thread=True)(show_new),
+    post("/traffic-sources/new", sync_to_thread=True)(create),
+    get("/traffic-sources/{number:int}", sync_to_thread=True)(show),
+    post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
+    post("/traffic-sources/{number:int}/archive", sync_to_thread=True)(archive),
+]

@@ -1,0 +1,50 @@
+"""The visit: who looks at a page, in which time zone, and what guards his forms."""
+
+import dataclasses
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from litestar import Request, Response
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from litestar.response import Redirect
+
+from clickloop.campaign.user import Actor, Right
+from clickloop.web.panel.said import Said
+
+HOME = "/panel"
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VisitFacts:
+    """Everything about one request that each page may show."""
+
+    actor: Actor
+    zone: ZoneInfo
+    csrf: str
+    """What every form that changes something must bring."""
+    path: str
+    query: str
+    """The query as it came, without ``said``, for links that keep filters."""
+    theme: str
+    """``light``, ``dark``, or empty: as the browser wishes."""
+    said: Said | None
+    """What the page before did, to be told on this one."""
+    alarms: int = 0
+    """How many alarms the health page has."""
+
+    def may(self, right: str) -> bool:
+        """Whether the user has that ``Right``; templates name it by its word."""
+        return self.actor.role.may(Right(right))
+
+    def go(self, path: str, said: Said | None = None, **query: str) -> Response[None]:
+        """Sends the browser on after something was done, so that reloading does not do it again."""
+        words = {**query, **({"said": said.value} if said else {})}
+        return Redirect(f"{path}?{urlencode(words)}" if words else path, status_code=303)
+
+
+Visit = NamedDependency[SkipValidation[VisitFacts]]
+"""The parameter ``visit`` of every page."""

@@ -1,0 +1,30 @@
+"""The core's web site: the API and the panel as one application."""
+
+from litestar import Litestar, get
+from litestar.response import Redirect
+from litestar.types import Message, Scope
+
+from clickloop.web.api.application import create_api
+from clickloop.web.api.context import ApiContext
+from clickloop.web.panel.application import SECURITY_HEADERS, create_panel
+from clickloop.web.panel.visit import HOME
+
+
+def create_site(context: ApiContext) -> Litestar:
+    """Everything that the core serves on these stores. Nothing is opened or closed here."""
+    return create_api(context, beside=[create_panel(context), _to_panel], before_send=[_secure_panel])
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def _to_panel() -> Redirect:
+    """The way for people who type only the host."""
+    return Redirect(HOME, status_code=303)
+
+
+async def _secure_panel(message: Message, scope: Scope) -> None:
+    """Puts the headers onto every page that keep browsers from running or leaking anything of it."""
+    if message["type"] == "http.response.start" and scope["path"].startswith(HOME):
+        headers = list(message["headers"])
+        if not any(name.lower() == b"cache-control" for name, _ in headers):
+            headers.append((b"cache-control", b"no-store"))
+        message["headers"] = [*headers, *SECURITY_HEADERS]
