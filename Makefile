@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve demo test check format docs bench clean
+.PHONY: help serve demo test check format docs bench screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -17,7 +17,7 @@ demo: $(VENV)/serve.ready ## Show the whole loop with a stand-in source and netw
 	@$(BIN)/clickloop demo $(ARGS)
 
 test: $(VENV)/dev.ready ## Run all tests
-	@tools/system_packages strace
+	@tools/system_packages strace chromium
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/dev.ready ## Format, lint, types, import contracts, generated docs
@@ -37,6 +37,10 @@ docs: $(VENV)/dev.ready ## Write the generated pages of docs/reference
 bench: $(VENV)/dev.ready ## Measure, and write bench/results.md
 	@tools/system_packages nginx wrk
 	@$(BIN)/python -m bench.run $(ARGS)
+
+screenshots: $(VENV)/dev.ready ## Look at every page of the panel, wide and narrow, light and dark (into ./screenshots)
+	@tools/system_packages chromium
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 clean: ## Remove the virtual environment and caches; your data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

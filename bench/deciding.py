@@ -19,7 +19,14 @@ from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.tables import postbacks
-from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_rule, owe_postbacks, read_surroundings
+from clickloop.tracking.deciding import (
+    ChangeTexts,
+    RulesHere,
+    Surroundings,
+    decide_rule,
+    owe_postbacks,
+    read_surroundings,
+)
 
 RULES = 20
 CHANGES = 2_000
@@ -82,10 +89,11 @@ def _best_us(work: Callable[[], None]) -> float:
 def _decide_all(changes: list[Change], around: Surroundings, earlier: Earlier) -> None:
     """Without drawing the rows' ids, which the whole step does."""
     now_ms = wall_clock()
+    rules = RulesHere(around)
     for change in changes:
         texts = ChangeTexts(change, around)
-        for live in around.rules_of(change):
-            decide_rule(change, live.rule, earlier, around, now_ms, change.notice_id, texts=texts)
+        for here in rules.of(change):
+            decide_rule(texts, here, earlier, now_ms, change.notice_id)
 
 
 def _owe_all(ledger: Ledger, changes: list[Change], ids: RecordIds) -> None:

@@ -21,7 +21,8 @@ from sqlalchemy import text
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.delivery import Delivery
+from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Finding, Owed, SkipReason
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.sending import Sender

@@ -23,8 +23,9 @@ from bench.machine import free_port, percentile, resident_mb
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.delivery import Delivery
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
+from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Finding, Owed, SkipReason
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.sending import Sender
@@ -124,7 +125,7 @@ def million_waiting(cores: list[int]) -> list[str]:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         asyncio.Runner(loop_factory=uvloop.new_event_loop).run(_drain(ledger, LedgerPostbacks(ledger), port, 0))
         before_mb = resident_mb(os.getpid())
-        _make_wait(ledger, port)
+        make_wait(ledger, port)
         gc.collect()
         gc.freeze()  # as the core process does
         store = TimedStore(ledger)
@@ -276,7 +277,7 @@ def _owe(ledger: Ledger, port: int, targets: Sequence[tuple[int, str]]) -> None:
 _IDS = RecordIds()
 
 
-def _make_wait(ledger: Ledger, port: int) -> None:
+def make_wait(ledger: Ledger, port: int) -> None:
     """Puts the million there with one statement, as copies of a postback that was owed in the usual way."""
     _owe(ledger, port, [(1, "warm")])
     with ledger.write() as tx:

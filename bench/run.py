@@ -22,7 +22,7 @@ from bench.machine import Syncs, percentile
 RESULTS = Path(__file__).parent / "results.md"
 SYNC_SECONDS = 3.0
 MOST_SECONDS = 300
-"""A bench that takes longer hangs."""
+"""A bench that takes longer hangs, unless it says that it may."""
 
 
 class Bench(msgspec.Struct, frozen=True):
@@ -33,6 +33,7 @@ class Bench(msgspec.Struct, frozen=True):
     what: str
     reach: str
     aim: str = ""
+    most_seconds: int = MOST_SECONDS
 
 
 BENCHES = (
@@ -56,6 +57,20 @@ BENCHES = (
     ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
+    Bench(
+        "storm",
+        "A storm",
+        "100,000 conversions, 50 × kill -9, 20 % flaky answers",
+        "nothing lost; duplicates ≤ requests on their way at the kills",
+        most_seconds=2_400,
+    ),
+    Bench(
+        "doors",
+        "Three doors at once",
+        "10,000 txids × 50 notices at once over three doors",
+        "one conversion and one postback per rule each",
+        most_seconds=2_400,
+    ),
 )
 
 
@@ -94,11 +109,11 @@ def measure(bench: Bench) -> Result:
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=folder, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as run:
         try:
-            told, complained = run.communicate(timeout=MOST_SECONDS)
+            told, complained = run.communicate(timeout=bench.most_seconds)
         except BaseException as fault:
             _end(run)
             if isinstance(fault, subprocess.TimeoutExpired):
-                return _failed(bench, f"it had not ended after {MOST_SECONDS} s")
+                return _failed(bench, f"it had not ended after {bench.most_seconds} s")
             raise
     if run.returncode == 0:
         return Result(bench, tuple(told.rstrip("\n").split("\n")), failed=False)

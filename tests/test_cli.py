@@ -119,6 +119,23 @@ def test_a_conversion_by_hand_goes_through_the_running_server(tmp_path: Path, co
     assert body["by_hand"]
 
 
+def test_a_status_word_that_nobody_claims_is_said_with_how_to_map_it(tmp_path: Path, core: Core) -> None:
+    core.answer = {
+        "outcome": "new",
+        "conversion": {
+            "conversion_id": "01m",
+            "status": {"name": "Other"},
+            "payout": {"amount": "0", "currency": "USD"},
+            "flags": ["unknown_status"],
+        },
+    }
+    status, out, err = run(tmp_path, "convert", CLICK_ID, "--status", "blah blah")
+    assert (status, out) == (0, "new: conversion 01m, Other, 0 USD\n")
+    assert "'blah blah'" in err
+    assert "registered under Other" in err
+    assert err.endswith("clickloop rerun --status-word 'blah blah'\n")
+
+
 def test_a_conversion_that_waits_says_so(tmp_path: Path, core: Core) -> None:
     core.answer = {"outcome": "waiting", "conversion": None}
     status, out, _ = run(tmp_path, "convert", CLICK_ID)

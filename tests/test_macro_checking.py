@@ -33,6 +33,9 @@ def test_a_right_template_has_no_findings() -> None:
         ("{zone_id}", "zoneid"),
         ("{click-id}", "clickid"),
         ("{ payout }", "payout"),
+        ("{token0}", "token1"),
+        ("{v31}", "token30"),
+        ("{param21}", "param20"),
     ],
 )
 def test_an_unknown_macro_is_found_with_the_nearest_name(wrong: str, meant: str) -> None:

@@ -2,12 +2,15 @@
 
 import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 FILE_NAME = "run/alarms.json"
+LEAST_FREE_PERCENT = 10.0
+COUNTED_SECONDS = 3.0
 MOST = 20
 """So many texts of one source are told."""
 
@@ -34,6 +37,31 @@ class Alarms:
             fresh.replace(self._path)
             self._written = alarms
             return True
+
+
+class AlarmCount:
+    """How many alarms there are, looked at only every few seconds, so that every page can show it. Threads may share it."""
+
+    def __init__(self, folder: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._monotonic = monotonic
+        self._looked_at = -COUNTED_SECONDS
+        self._count = 0
+
+    def __call__(self) -> int:
+        """The count, at most ``COUNTED_SECONDS`` old."""
+        now = self._monotonic()
+        if now - self._looked_at >= COUNTED_SECONDS:
+            self._looked_at = now
+            self._count = len(standing_alarms(self._folder))
+        return self._count
+
+
+def standing_alarms(folder: Path) -> tuple[str, ...]:
+    """All alarms of now: what the core told last, and a disk that is nearly full."""
+    disk = os.statvfs(folder)
+    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
+    return (*(("free disk below 10 %",) if percent < LEAST_FREE_PERCENT else ()), *read_alarms(folder))
 
 
 def read_alarms(folder: Path) -> tuple[str, ...]:

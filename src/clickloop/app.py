@@ -3,26 +3,30 @@
 import asyncio
 import contextlib
 import gc
+import platform
 import secrets
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from importlib.metadata import version
 
 import msgspec
 import uvicorn
 import uvloop
 
-from clickloop.alarms import Alarms
+from clickloop import __version__
+from clickloop.alarms import AlarmCount, Alarms
 from clickloop.campaign.catalog import write_catalog
+from clickloop.campaign.instance import started_with
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.clock import HOUR_MS, wall_clock
-from clickloop.config import Settings
+from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
+from clickloop.config import Settings, proxy_networks
 from clickloop.log import Sparingly, log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
-from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.delivery import Delivery
+from clickloop.postback.limits import Limits
 from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
@@ -35,15 +39,19 @@ from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.ledger.settings import read_instance
+from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.auditing import audit_alarms, audit_step, paused_alarms
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.deliver import deliver
+from clickloop.tracking.health import CoreHealth, WorkerHealth, core_health
 from clickloop.tracking.notices import Desk, look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
-from clickloop.web.api.application import create_api
+from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
+from clickloop.web.site import create_site
 
 LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
@@ -69,9 +77,10 @@ class Core:
         self.ledger = ledger
         self.facts = facts
         self.click_ids = ClickIds((folder / KEY_FILE).read_bytes())
-        self.own_hosts = frozenset((settings.listen, urlsplit(settings.base_url()).netloc.lower()))
+        self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
-        self.desk = Desk(ledger, facts, self.click_ids, RecordIds(), settings.currency, self.guard)
+        self.record_ids = RecordIds()
+        self.access = Access(ledger=ledger)
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
@@ -80,14 +89,39 @@ class Core:
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.alarms = Alarms(folder)
+        self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
+        self.workers: list[Worker] = []
+        """Those that run."""
+        self._started_at = wall_clock()
         self._publishing = threading.Lock()
+        self.instance = self.started
+        """What the instance is set to, as of the last ``publish_catalog``."""
+
+    @property
+    def desk(self) -> Desk:
+        """What it takes to take notices in, by the settings of now."""
+        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.instance.currency, self.guard)
 
     def publish_catalog(self) -> None:
-        """Writes the catalog as the ledger has it now; edges take it within a tenth of a second."""
+        """Takes over the set-up as the ledger has it now, and writes the catalog; edges take it within a tenth of a second."""
         with self._publishing:
             with self.ledger.read() as tx:
-                catalog = read_catalog(tx, tuple(sorted(self.own_hosts)))
-            write_catalog(self.folder, catalog)
+                self.instance = read_instance(tx).over(self.started)
+                own_hosts = self.instance.own_hosts() | {self.settings.listen}
+                catalog = read_catalog(tx, tuple(sorted(own_hosts)))
+            self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
+            write_catalog(self.folder, msgspec.structs.replace(catalog, instance=self.instance))
+
+    def health(self) -> CoreHealth:
+        """How this process and its data folder are."""
+        versions = (
+            ("Clickloop", __version__),
+            ("Python", platform.python_version()),
+            *self.ledger.versions(),
+            ("Facts: DuckDB", version("duckdb")),
+        )
+        workers = [worker.health() for worker in self.workers]
+        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock())
 
     def close(self) -> None:
         """Closes the stores."""
@@ -130,6 +164,8 @@ class Worker(threading.Thread):
         self._drains = drains
         self._stopping = threading.Event()
         self._failed = Sparingly(f"{name} failed and is tried again")
+        self._failing_since: int | None = None
+        self._fault = ""
 
     def run(self) -> None:
         """Works until ``stop``, then, if it drains, until nothing more is waiting."""
@@ -138,11 +174,14 @@ class Worker(threading.Thread):
             try:
                 more = self._step()
             except Exception as fault:  # whatever it is: the work stands in the journal and must go on
-                self._failed(fault=f"{type(fault).__name__}: {fault}")
+                self._fault = f"{type(fault).__name__}: {fault}"
+                self._failing_since = self._failing_since or wall_clock()
+                self._failed(fault=self._fault)
                 if stopping:
                     return
                 self._stopping.wait(_FAILED_PAUSE_SECONDS)
                 continue
+            self._failing_since = None
             if more and (self._drains or not stopping):
                 continue
             if stopping:
@@ -153,13 +192,18 @@ class Worker(threading.Thread):
         """Asks ``run`` to return."""
         self._stopping.set()
 
+    def health(self) -> WorkerHealth:
+        """Whether it works."""
+        failing_since = self._failing_since
+        fault = self._fault if failing_since is not None else ""
+        return WorkerHealth(name=self.name, running=self.is_alive(), failing_since=failing_since, fault=fault)
+
 
 def workers_of(core: Core) -> list[Worker]:
     """What settles and keeps house beside the event loop."""
     journal, settled = core.folder / "journal", core.folder / "settled"
     click_reader = JournalReader(journal, settled)
     notice_reader = JournalReader(journal, settled)
-    reserve = DiskReserve(core.folder / "reserve", core.settings.reserve_mb * 1024 * 1024)
 
     def settle_the_clicks() -> bool:
         batch = settle_clicks(click_reader, core.facts)
@@ -185,6 +229,7 @@ def workers_of(core: Core) -> list[Worker]:
     upload_work = UploadWork(core.desk, core.uploads, wall_clock)
 
     def take_the_uploads() -> bool:
+        upload_work.desk = core.desk
         step = upload_work.step()
         if step.owed:
             core.delivery.wake()
@@ -206,10 +251,13 @@ def workers_of(core: Core) -> list[Worker]:
         return False
 
     def keep_house() -> bool:
-        reserve.ensure()
+        core.reserve.ensure()
         forget_old_answers(core.desk, wall_clock())
         tidy_uploads(core.ledger, core.uploads, wall_clock(), core.settings.upload_keep_hours * HOUR_MS)
         click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
+        forget_old_sessions(core.access)
+        if days := core.instance.click_keep_days:
+            core.facts.delete_clicks(wall_clock() - days * DAY_MS)
         return False
 
     return [
@@ -234,12 +282,13 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
     server = _api_server(core, local_token)
-    workers = workers_of(core)
+    workers = core.workers = workers_of(core)
     for worker in workers:
         worker.start()
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
+    _welcome_first_owner(core)
     give_memory_back()
     gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
     log("core ready", api=f"http://{core.settings.panel_listen}")
@@ -257,23 +306,41 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     log("core ended")
 
 
+def _welcome_first_owner(core: Core) -> None:
+    """While no owner has a password: prints, for whoever started the tracker, the panel's address and a fresh one-time link."""
+    with core.ledger.write() as tx:
+        if has_owner_with_password(tx):
+            return
+        secret = make_link(tx, None, wall_clock())
+    panel = f"http://{core.settings.panel_listen}"
+    text = (
+        f"Clickloop runs. The panel: {panel}/panel\n"
+        f"Set the owner's password with this link, which is good once, for 24 hours:\n  {panel}{link_path(secret)}\n"
+    )
+    with contextlib.suppress(OSError):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
 def _api_server(core: Core, local_token: str) -> uvicorn.Server:
     context = ApiContext(
         ledger=core.ledger,
         facts=core.facts,
         click_ids=core.click_ids,
-        base_url=core.settings.base_url(),
-        currency=core.settings.currency,
-        fallback_url=core.settings.fallback_url,
+        access=core.access,
+        started=core.started,
+        proxies=proxy_networks(core.settings.trusted_proxies),
         guard=core.guard,
         uploads=core.uploads,
         upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,
+        core_health=core.health,
+        count_alarms=AlarmCount(core.folder),
     )
     config = uvicorn.Config(
-        create_api(context),
+        create_site(context),
         http="httptools",
         ws="none",
         lifespan="on",

@@ -19,6 +19,7 @@ KEY_FILE = "click_id.key"
 """In the data folder. Losing it makes all earlier click ids unreadable: it belongs in every backup."""
 KEY_BYTES = 32
 _TAG_BYTES = 3
+_SEAL_BYTES = 16
 _POOL_BYTES = 8 * 512
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
 
@@ -44,6 +45,7 @@ class ClickIds:
         if len(key) != KEY_BYTES:
             raise ValueError(f"the click id key has {len(key)} bytes, expected {KEY_BYTES}: restore the key file")
         self._tagger = hashlib.blake2s(key=key, digest_size=_TAG_BYTES)
+        self._sealer = hashlib.blake2s(key=key, digest_size=_SEAL_BYTES, person=b"sealing")
         self._clock = clock
         self._last_ms = -1
         self._time_text = ""
@@ -85,6 +87,12 @@ class ClickIds:
             return Fault.FORGED
         at = number >> 80
         return ClickId(base32_time(at) + base32_tail(number & (1 << 80) - 1), at)
+
+    def seal(self, octets: bytes) -> str:
+        """32 letters that nobody without the key can make for these octets, and that are no part of any click id."""
+        sealer = self._sealer.copy()
+        sealer.update(octets)
+        return sealer.hexdigest()
 
     def _draw(self) -> int:
         """56 random bits from a pool, so that the system is asked once for hundreds of ids."""

@@ -7,7 +7,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,9 @@ from msgspec import Meta
 
 def _about(text: str, unit: str) -> Meta:
     return Meta(description=text, extra={"unit": unit})
+
+
+_HOLDS_UNTIL = " Holds until another one is saved in the panel."
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,8 +33,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         _about(
-            "Scheme and host under which the world reaches this tracker; empty: http:// and the listen address.", "URL"
+            "Scheme and host under which the world reaches this tracker; empty: http:// and the listen address."
+            + _HOLDS_UNTIL,
+            "URL",
         ),
+    ] = ""
+    domains: Annotated[
+        str,
+        _about("Further hosts that reach this tracker, for links of campaigns." + _HOLDS_UNTIL, "host list"),
     ] = ""
     edges: Annotated[int, _about("Edge processes; 0: cores − 1, at least 1.", "processes")] = 0
     trusted_proxies: Annotated[
@@ -40,13 +49,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Addresses whose X-Forwarded-For, -Proto and -Host are believed, as CIDR, comma-separated.", "CIDR list"
         ),
     ] = ""
-    currency: Annotated[str, _about("Currency of what names none.", "ISO 4217")] = "USD"
+    currency: Annotated[str, _about("Currency of what names none." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
     fallback_url: Annotated[
         str,
         _about(
-            "Where visitors go when a campaign is paused or has no offer left and names no address of its own.", "URL"
+            "Where visitors go when a campaign is paused or has no offer left and names no address of its own."
+            + _HOLDS_UNTIL,
+            "URL",
         ),
     ] = ""
+    time_zone: Annotated[
+        str, _about("In which days begin, for users who have set none." + _HOLDS_UNTIL, "name, such as Europe/Berlin")
+    ] = "UTC"
+    click_keep_days: Annotated[
+        int,
+        _about(
+            "Clicks are deleted after so many days; 0: never. Conversions, and what they earned, stay." + _HOLDS_UNTIL,
+            "days",
+        ),
+    ] = 0
+    ip_storage: Annotated[
+        Literal["full", "shortened", "none"],
+        _about(
+            "How much of a visitor's address is kept: full, shortened (the last 8 bits of IPv4 and the last 80 of IPv6 are zero), or "
+            "none. What is not kept is not in macros either; the country is looked up before." + _HOLDS_UNTIL,
+            "full, shortened, none",
+        ),
+    ] = "full"
     geo_base: Annotated[
         str, _about("A country database in MaxMind's format (.mmdb); empty: the one that is shipped.", "path")
     ] = ""

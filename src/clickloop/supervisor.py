@@ -110,8 +110,6 @@ def supervise(settings: Settings) -> None:
         api=f"http://{settings.panel_listen}",
         edges=len(edges),
     )
-    if not (folder / "ledger.sqlite").exists():
-        log("first start: make a token for the API", command=f"clickloop token create NAME --data {folder}")
     while not stopping:
         for child in (core, *edges):
             child.tend(time.monotonic())

@@ -127,6 +127,10 @@ def test_the_postback_url_holds_the_networks_macros_as_they_are() -> None:
     )
 
 
+def test_a_network_whose_click_id_macro_is_not_known_gets_a_url_with_the_place_for_it() -> None:
+    assert postback_url("https://go.example.com", Network(name="N")) == "https://go.example.com/postback?cid="
+
+
 def test_the_pixel_code_is_safe_html_without_the_click_id() -> None:
     network = Network(name="N", postback_parameters={"cid": "{sub1}", "payout": '"><script>', "txid": "{t}"})
     assert pixel_code("https://go.example.com", network) == (

@@ -1,5 +1,7 @@
 """The traffic source: which rows it may have, and that a row never changes its number."""
 
+from collections.abc import Collection
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,14 +10,16 @@ from clickloop.campaign.fault import Fault, FaultCode
 from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 
-def rows(*wishes: RowWish, before: tuple[SourceParameter, ...] = ()) -> tuple[SourceParameter, ...]:
-    found = numbered_rows(wishes, before)
+def rows(
+    *wishes: RowWish, before: tuple[SourceParameter, ...] = (), used_numbers: Collection[int] = ()
+) -> tuple[SourceParameter, ...]:
+    found = numbered_rows(wishes, before, used_numbers)
     assert all(isinstance(row, SourceParameter) for row in found), found
     return tuple(row for row in found if isinstance(row, SourceParameter))
 
 
-def codes(*wishes: RowWish) -> set[str]:
-    found = numbered_rows(wishes)
+def codes(*wishes: RowWish, used_numbers: Collection[int] = ()) -> set[str]:
+    found = numbered_rows(wishes, (), used_numbers)
     faults = [row for row in found if isinstance(row, Fault)]
     if not faults:
         source = TrafficSource(name="S", parameters=tuple(row for row in found if isinstance(row, SourceParameter)))
@@ -54,6 +58,17 @@ def test_thirty_rows_fit_and_one_more_does_not() -> None:
     thirty = [RowWish(f"p{number}") for number in range(30)]
     assert len(rows(*thirty)) == 32
     assert codes(*thirty, RowWish("more")) == {FaultCode.TOO_MANY}
+
+
+def test_the_number_of_a_removed_row_is_given_only_to_who_asks_for_it() -> None:
+    thirty = range(1, 31)
+    assert codes(RowWish("new"), used_numbers=thirty) == {FaultCode.TOO_MANY}
+    assert numbers(rows(RowWish("new", number=7), used_numbers=thirty))["new"] == 7
+    assert numbers(rows(RowWish("new"), used_numbers=(*range(1, 7), *range(8, 31))))["new"] == 7
+
+
+def test_a_row_without_a_name_is_called_like_its_parameter() -> None:
+    assert [row.name for row in rows(RowWish("zone"), RowWish("external_id"))] == ["External ID", "Cost", "zone"]
 
 
 def test_the_last_free_number_is_found_when_the_highest_is_taken() -> None:

@@ -31,6 +31,10 @@ def test_of_several_reasons_the_surest_is_named() -> None:
     assert screen(b"HEAD", b"prefetch", True) is Screening.HEAD_REQUEST
 
 
-def test_every_reason_is_given_by_screening_or_set_by_a_test_click() -> None:
+def test_a_test_is_a_test_whoever_opens_it() -> None:
+    assert screen(b"HEAD", b"prefetch", True, test=True) is Screening.TEST
+
+
+def test_every_reason_is_given_by_screening() -> None:
     given = {screen(b"HEAD", b"", False), screen(b"GET", b"prefetch", False), screen(b"GET", b"", True)}
-    assert given == set(Screening) - {Screening.TEST}
+    assert given | {screen(b"GET", b"", False, test=True)} == set(Screening)

@@ -248,6 +248,12 @@ def test_a_repeat_with_an_unreadable_payout_keeps_the_payout() -> None:
     assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="{payout}")).payout == Money(5_000_000, "USD")
 
 
+def test_a_repeat_with_an_unreadable_payout_flags_the_conversion() -> None:
+    assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="{payout}")).flags == (
+        NoticeFlag.PAYOUT_UNREPLACED_MACRO,
+    )
+
+
 def test_a_repeat_with_payout_0_sets_zero() -> None:
     assert _after(_notice(1, payout_text="5"), _notice(2, payout_text="0")).payout == Money(0, "USD")
 
@@ -295,6 +301,20 @@ def test_a_further_param_is_a_change_and_keeps_the_others() -> None:
 def test_the_time_of_a_conversion_is_that_of_its_first_notice() -> None:
     assert _after(_notice(1, converted_at=NOW - 5), _notice(2, converted_at=NOW)).converted_at == NOW - 5
     assert _after(_notice(1, at=NOW - 7), _notice(2)).converted_at == NOW - 7
+
+
+@pytest.mark.parametrize(
+    ("at", "flags"),
+    [
+        (CLICK.at - MINUTE_MS, ()),
+        (CLICK.at - MINUTE_MS - 1, (NoticeFlag.AT_BEFORE_CLICK,)),
+        (NOW + MINUTE_MS + 1, ()),
+        (NOW + MINUTE_MS + 2, (NoticeFlag.AT_IN_FUTURE,)),
+    ],
+)
+def test_a_time_that_cannot_be_is_kept_and_flagged(at: int, flags: tuple[NoticeFlag, ...]) -> None:
+    conversion = _after(_notice(1, converted_at=at))
+    assert (conversion.converted_at, conversion.flags) == (at, flags)
 
 
 def test_approved_and_rejected_in_the_same_millisecond_end_by_notice_id() -> None:

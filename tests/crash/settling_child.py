@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
+from clickloop.conversion.status import CountsAs
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
@@ -30,6 +31,7 @@ def outbox() -> list[tuple[int, bytes]]:
         at=NOON,
         recorded_at=NOON,
         status_key="sale",
+        counts_as=CountsAs.CONFIRMED,
         currency="USD",
         conversions=1,
         revenue_micros=7,

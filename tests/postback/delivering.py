@@ -8,7 +8,8 @@ from typing import Any
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Limits, Send
+from clickloop.postback.delivery import Delivery, Send
+from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule

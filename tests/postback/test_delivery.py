@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from clickloop.clock import wall_clock
-from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.delivery import Delivery
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
+from clickloop.postback.limits import Limits
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
 from clickloop.postback.sending import Sender
-from clickloop.postback.work import Claimed, Ended, Job
+from clickloop.postback.work import Claimed, Ended, Job, Recorded
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
@@ -223,7 +224,7 @@ class Failing(LedgerPostbacks):
         self._fail("claim")
         return super().claim(now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
+    def record(self, ended: Sequence[Ended]) -> Recorded:
         self._fail("record")
         return super().record(ended)
 
@@ -248,6 +249,38 @@ def test_a_ledger_that_fails_is_tried_again_and_no_outcome_is_lost(desk: Desk) -
     deliver(desk, script, send, store=Failing(desk.ledger, 3))
 
     assert (sent, desk.states()) == (5, ["delivered"] * 5)
+
+
+def test_while_outcomes_cannot_be_written_no_more_leaves_than_may_be_sent_again_after_a_crash(desk: Desk) -> None:
+    class Full(LedgerPostbacks):
+        is_full = True
+
+        def record(self, ended: Sequence[Ended]) -> Recorded:
+            if self.is_full:
+                raise OSError("the disk is full")
+            return super().record(ended)
+
+    store, sent = Full(desk.ledger), 0
+    limits = msgspec.structs.replace(QUICK, queue=100, batch=50, unwritten=8)
+    for number in range(10):
+        desk.owe(10, lane=f"source{number}.example:443")
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        nonlocal sent
+        sent += 1
+        return Outcome(status_code=200)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.until(lambda: sent >= limits.unwritten)
+        await asyncio.sleep(0.3)  # nothing happens, and nothing tells of it
+        assert sent <= limits.unwritten + limits.connections
+        store.is_full = False
+        await desk.all_final()
+
+    deliver(desk, script, send, limits, store=store)
+
+    assert desk.states() == ["delivered"] * 100
+    assert sent == 100
 
 
 def test_a_clock_that_is_set_back_holds_nothing_up(desk: Desk) -> None:

@@ -22,7 +22,8 @@ DELIVERING = f"""
 import asyncio, sys
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Limits
+from clickloop.postback.delivery import Delivery
+from clickloop.postback.limits import Limits
 from clickloop.postback.sending import Sender
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_work import LedgerPostbacks

@@ -15,6 +15,7 @@ from clickloop.postback.retry import (
     PauseRule,
     Tried,
     Trouble,
+    asked_wait_ms,
     decide,
     fault_of,
     retry_after_ms,
@@ -24,6 +25,7 @@ from clickloop.postback.rule import Schedule, Success
 NOW = 1_800_000_000_000
 SCHEDULE = Schedule()
 ANY = Success()
+NEVER_ASKED = (Trouble.UNSENDABLE, Trouble.ADDRESS_REFUSED)
 
 
 def middle() -> float:
@@ -44,6 +46,40 @@ def test_the_default_schedule_makes_13_attempts_over_75_hours() -> None:
     assert sum(SCHEDULE.waits_seconds) * 1000 // HOUR_MS == 75
 
 
+@pytest.mark.parametrize("trouble", NEVER_ASKED)
+def test_what_can_never_leave_is_failed_at_once(trouble: Trouble) -> None:
+    assert isinstance(after(Outcome(trouble=trouble)), Failed)
+
+
+def test_a_redirect_to_a_refused_address_is_an_answer_of_the_receiver_and_tried_three_times() -> None:
+    redirected = Outcome(status_code=302, trouble=Trouble.ADDRESS_REFUSED)
+    assert isinstance(after(redirected), Again)
+    assert isinstance(after(redirected, 3, 2), Failed)
+
+
+def test_a_schedule_without_waits_makes_one_attempt() -> None:
+    once = Schedule(waits_seconds=())
+    assert decide(Outcome(status_code=500), Tried(1, 0), ANY, once, NOW, middle) == Failed(
+        "The one attempt of the schedule was made."
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "wait_ms"),
+    [
+        (429, "120", 120_000),
+        (503, "7", 7_000),
+        (429, "", 0),
+        (429, "0", 0),
+        (500, "60", 0),
+        (200, "60", 0),
+        (503, "9" * 9, 86_400_000),
+    ],
+)
+def test_a_429_or_503_with_retry_after_asks_for_the_receiver_as_a_whole(code: int, text: str, wait_ms: int) -> None:
+    assert asked_wait_ms(Outcome(status_code=code, retry_after=text), NOW) == wait_ms
+
+
 @pytest.mark.parametrize(("attempts", "wait"), list(enumerate(SCHEDULE.waits_seconds, 1)))
 def test_a_server_error_waits_as_the_schedule_says(attempts: int, wait: int) -> None:
     assert after(Outcome(status_code=503), attempts) == Again(NOW + wait * 1000)
@@ -53,7 +89,7 @@ def test_a_server_error_waits_as_the_schedule_says(attempts: int, wait: int) -> 
     "outcome",
     [
         *(Outcome(status_code=code) for code in (408, 425, 429, 500, 502, 503, 504, 599)),
-        *(Outcome(trouble=trouble) for trouble in Trouble if trouble is not Trouble.UNSENDABLE),
+        *(Outcome(trouble=trouble) for trouble in Trouble if trouble not in NEVER_ASKED),
     ],
 )
 def test_what_may_pass_is_tried_13_times_and_then_failed(outcome: Outcome) -> None:

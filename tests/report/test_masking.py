@@ -18,6 +18,9 @@ from clickloop.report.masking import masked_header, masked_request, masked_text,
         ("https://hooks.slack.com/services/T1/B2/abcdefghijkl", "https://hooks.slack.com/services/T1/B2/•••"),
         ("https://discord.com/api/webhooks/123/abcdefghijkl", "https://discord.com/api/webhooks/123/•••"),
         ('{"api_token": "a\\"b", "payout": 5}', '{"api_token": "•••", "payout": 5}'),
+        ("https://a.example/p?pass=x1&tok=9", "https://a.example/p?pass=•••&tok=•••"),
+        ("https://a.example/p?security_code=abc123", "https://a.example/p?security_code=•••"),
+        ('{"token": 12345, "sum": 5}', '{"token": "•••", "sum": 5}'),
     ],
 )
 def test_a_secret_is_masked(text: str, shown: str) -> None:
@@ -69,5 +72,11 @@ def test_what_is_saved_as_it_was_shown_stays_as_it_was() -> None:
 
 
 def test_a_part_that_was_changed_around_a_mask_is_found() -> None:
-    given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/•••", secrets=("•••", "•••"))
+    given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://api.example/other/•••", secrets=("•••", "•••"))
     assert masks_in(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
+
+
+def test_secrets_are_not_sent_to_a_host_that_was_put_in_by_somebody_who_does_not_see_them() -> None:
+    given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/send?to={externalid}")
+    assert "request.body" in masks_in(unmasked_template(given, TEMPLATE))
+    assert any(field.startswith("request.headers.") for field in masks_in(unmasked_template(given, TEMPLATE)))

@@ -77,6 +77,8 @@ class Change(msgspec.Struct, kw_only=True):
 class Postback(msgspec.Struct, kw_only=True):
     postback_id: str = "p" * 26
     conversion_id: str = "0" * 26
+    version: int = 1
+    rule_id: int = 4
     rule_name: str = "Telegram"
     resend: int = 0
     trigger: str = "new"
@@ -155,6 +157,23 @@ def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
     told = sentence(story(postback=Postback(state="paused", hold=hold)), EventKind.POSTBACK)
 
     assert told == f"'Telegram' was owed and is held back. {hold.sentence}"
+
+
+@pytest.mark.parametrize(("state", "told"), [("waiting", True), ("sending", True), ("delivered", False)])
+def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: str, told: bool) -> None:
+    first = Postback(postback_id="a" * 26, state=state)
+    second = Postback(postback_id="b" * 26, version=2)
+    trace = trace_click(CLICK.click_id, CLICK, [], [], [first, second], {}, NAMES)
+    sentences = [event.sentence for event in trace.events if event.id == second.postback_id]
+
+    assert (f"Postback {first.postback_id}, of an earlier change, comes first." in sentences[0]) is told
+
+
+def test_an_attempt_of_a_resend_tells_the_number_that_the_receiver_sees() -> None:
+    request = Request(url="https://bot.example/", earlier_attempts=3)
+    told = sentence(story(postback=Postback(request=request, resend=1), attempt=Attempt()), EventKind.ATTEMPT)
+
+    assert told.startswith("Attempt 1 (for the receiver 4) of 'Telegram'")
 
 
 @pytest.mark.parametrize("result", [None, "delivered", "again", "failed", "unknown"])

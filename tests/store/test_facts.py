@@ -83,6 +83,7 @@ def a_fact(click: Click, conversions: int = 1, **fields: object) -> ConversionFa
         "at": NOON,
         "recorded_at": NOON,
         "status_key": "sale",
+        "counts_as": "confirmed",
         "currency": "USD",
         "conversions": conversions,
     }

@@ -10,16 +10,19 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.postback.breaker import Pause
 from clickloop.postback.ending import ended_of
-from clickloop.postback.lanes import EVERY_ROOM, KeptLane, LaneTerms, Rooms
+from clickloop.postback.lane import Asked, KeptLane, LaneTerms, Standing
+from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.work import Claimed
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.claiming import PAUSED_MS, PUT_OFF_AT_ONCE
+from clickloop.store.ledger.holding import pause_rule
 from clickloop.store.ledger.lanes import (
     WaitingLane,
-    keep_pause,
+    ask_of_lane,
+    keep_standing,
     kept_lanes,
     set_lane_terms,
     waiting_counts,
@@ -29,7 +32,6 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
-from clickloop.store.ledger.rules import pause_rule, wake_rule
 from clickloop.store.ledger.tables import lanes, postback_rules, postbacks
 
 NOW = 1_800_000_000_000
@@ -186,14 +188,14 @@ def test_what_users_set_and_who_is_paused_are_kept_apart(store: Store) -> None:
     terms = LaneTerms(connections=2, per_minute=60)
     with store.ledger.write() as tx:
         set_lane_terms(tx, "a:80", terms)
-        keep_pause(tx, "a:80", PAUSE)
-        keep_pause(tx, "b:80", PAUSE)
+        keep_standing(tx, "a:80", Standing(pause=PAUSE))
+        keep_standing(tx, "b:80", Standing(pause=PAUSE))
     assert store.work.lanes() == (
         KeptLane(lane="a:80", terms=terms, pause=PAUSE),
         KeptLane(lane="b:80", pause=PAUSE),
     )
 
-    store.work.keep_pauses({"a:80": None, "b:80": None})
+    store.work.keep_standings({"a:80": Standing(), "b:80": Standing()}, {})
 
     assert store.work.lanes() == (KeptLane(lane="a:80", terms=terms),)
 
@@ -201,6 +203,36 @@ def test_what_users_set_and_who_is_paused_are_kept_apart(store: Store) -> None:
 def test_a_pause_without_a_probe_cannot_be_kept(store: Store) -> None:
     with pytest.raises(IntegrityError), store.ledger.write() as tx:
         tx.execute(lanes.insert().values(lane="a:80", opened_at=NOW, probes=0, why=""))
+
+
+def test_of_a_lane_that_probes_the_newest_the_one_that_was_made_last_of_those_due_is_taken(store: Store) -> None:
+    store.owe("a:80", 30, at=NOW - 50)
+    (newest,) = store.owe("a:80", at=NOW - 100)
+    store.owe("a:80", at=NOW + 1)
+
+    claimed = store.claim(rooms=Rooms(4, {"a:80": 1}, "", frozenset({"a:80"})))
+
+    assert [job.postback_id for job in claimed.jobs] == [newest]
+
+
+def test_what_somebody_wants_of_a_receiver_is_kept_until_it_is_done_or_there_is_nothing_to_want(store: Store) -> None:
+    def asked() -> list[Asked | None]:
+        return [lane.asked for lane in store.work.lanes()]
+
+    def ask(wish: Asked) -> bool:
+        with store.ledger.write() as tx:
+            return ask_of_lane(tx, "a:80", wish)
+
+    assert not ask(Asked.PROBE)
+    store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {})
+    assert ask(Asked.PROBE)
+    store.work.keep_standings({"a:80": Standing(pause=PAUSE)}, {"a:80": Asked.RESUME})
+    assert asked() == [Asked.PROBE]
+    store.work.keep_standings({}, {"a:80": Asked.PROBE})
+    assert asked() == [None]
+    ask(Asked.RESUME)
+    store.work.keep_standings({"a:80": Standing()}, {})
+    assert asked() == []
 
 
 def test_a_paused_rules_backlog_does_not_hold_up_what_stands_behind_it_in_its_lane(store: Store) -> None:
@@ -218,26 +250,13 @@ def test_a_paused_rules_backlog_does_not_hold_up_what_stands_behind_it_in_its_la
     assert moments == {NOW + PAUSED_MS}
 
 
-def test_a_resumed_rule_wakes_what_it_owes_in_parts(store: Store) -> None:
-    store.owe("a:80", 5, at=NOW + PAUSED_MS)
-    store.owe("a:80", 1, at=NOW + PAUSED_MS, rule_id=store.other_rule_id)
-
-    woken = []
-    for _ in range(3):
-        with store.ledger.write() as tx:
-            woken.append(wake_rule(tx, store.rule_id, NOW, limit=3))
-
-    assert woken == [3, 2, 0]
-    assert len(store.claim().jobs) == 5
-
-
 def test_the_rules_that_a_410_has_paused_are_told_once(store: Store) -> None:
     store.owe("a:80", 2)
     first, second = store.claim().jobs
     gone = Outcome(status_code=410)
 
-    assert store.work.record([ended_of(first, gone, NOW + 1, lambda: 0.5)]) == (store.rule_id,)
-    assert store.work.record([ended_of(second, gone, NOW + 2, lambda: 0.5)]) == ()
+    assert store.work.record([ended_of(first, gone, NOW + 1, lambda: 0.5)]).paused == (store.rule_id,)
+    assert store.work.record([ended_of(second, gone, NOW + 2, lambda: 0.5)]).paused == ()
 
 
 def test_a_late_410_under_a_lease_that_was_taken_over_pauses_no_rule(store: Store) -> None:
@@ -247,7 +266,7 @@ def test_a_late_410_under_a_lease_that_was_taken_over_pauses_no_rule(store: Stor
     (fresh,) = store.claim(now_ms=NOW + LEASE).jobs
     store.work.record([ended_of(fresh, Outcome(status_code=200), NOW + LEASE, lambda: 0.5)])
 
-    assert store.work.record([ended_of(stale, Outcome(status_code=410), NOW + LEASE, lambda: 0.5)]) == ()
+    assert store.work.record([ended_of(stale, Outcome(status_code=410), NOW + LEASE, lambda: 0.5)]).paused == ()
 
     with store.ledger.read() as tx:
         assert tx.scalar(select(postback_rules.c.paused_at).where(postback_rules.c.id == store.rule_id)) is None

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import argon2
 import msgspec
 import pytest
 from litestar.testing import TestClient
 
+from clickloop.campaign.instance import InstanceSettings
+from clickloop.campaign.user import Role, User
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.postback.address_guard import AddressGuard, Policy
@@ -16,12 +19,19 @@ from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tokens import insert_token
+from clickloop.store.ledger.users import save_user
 from clickloop.store.upload_files import UploadFiles
+from clickloop.web.access import Access, csrf_of
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
+from clickloop.web.panel.entry import COOKIE
+from clickloop.web.passwords import Passwords
+from clickloop.web.site import create_site
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 SECRET = "clk_secret_of_the_tests"
+PASSWORD = "a few long words"
+QUICK_PASSWORDS = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class Instance:
@@ -40,9 +50,10 @@ class Instance:
             insert_token(tx, "tests", SECRET, NOW)
         self.context = ApiContext(
             ledger=self.ledger,
+            access=Access(ledger=self.ledger, clock=lambda: self.now, passwords=QUICK_PASSWORDS),
             facts=self.facts,
             click_ids=self.click_ids,
-            base_url="https://go.example.com",
+            started=InstanceSettings(public_url="https://go.example.com"),
             clock=lambda: self.now,
             record_ids=RecordIds(lambda: self.now),
             guard=AddressGuard(Policy(own_hosts=frozenset({"go.example.com"}))),
@@ -52,6 +63,35 @@ class Instance:
             on_postbacks_owed=self._postbacks_owed,
         )
         self.api: TestClient[Any] = TestClient(create_api(self.context), raise_server_exceptions=False)
+
+    def user(self, role: Role, name: str = "", password: str = PASSWORD) -> User:
+        """A user with that role and a password, under the role's name unless another is given."""
+        with self.ledger.write() as tx:
+            hashed = QUICK_PASSWORDS.hash(password)
+            return save_user(tx, User(name=name or role.value, role=role, password_hash=hashed), self.now)
+
+    def token_of(self, role: Role, user_id: int | None = None) -> dict[str, str]:
+        """The header of a new token with that role."""
+        secret = f"clk_{role.value}_{user_id}"
+        with self.ledger.write() as tx:
+            insert_token(tx, role.value, secret, self.now, role, user_id)
+        return {"authorization": f"Bearer {secret}"}
+
+    def panel(self, user: User | None = None) -> TestClient[Any]:
+        """A browser at the panel, signed in as the user; its ``headers`` name the panel's own origin."""
+        browser: TestClient[Any] = TestClient(
+            create_site(self.context), base_url="http://panel.example", raise_server_exceptions=False
+        )
+        browser.follow_redirects = False
+        browser.headers["origin"] = "http://panel.example"
+        if user is not None:
+            answer = browser.post("/panel/sign-in", data={"name": user.name, "password": PASSWORD})
+            assert answer.status_code == 303, answer.text
+        return browser
+
+    def csrf(self, browser: TestClient[Any]) -> dict[str, str]:
+        """The field that every form of this browser's session carries."""
+        return {"csrf": csrf_of(browser.cookies[COOKIE])}
 
     def visit(self, **fields: Any) -> str:
         """A click that has arrived in the facts; answers its id."""

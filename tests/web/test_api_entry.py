@@ -149,6 +149,30 @@ def test_a_bad_body_is_refused_with_its_own_status(
     assert instance.got("traffic-sources")["items"] == []
 
 
+def test_a_key_that_stands_twice_in_an_object_is_refused(instance: "Instance") -> None:
+    body = b'{"name": "a", "name": "b", "parameters": [{"parameter": "c", "parameter": "d"}]}'
+    answer = instance.api.post("/api/v1/traffic-sources", content=body, headers={"content-type": "application/json"})
+    assert instance.faults(answer) == {"name": "duplicate", "parameter": "duplicate"}
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "known"),
+    [
+        ("postbacks?state=nonsense", "state", "waiting, paused"),
+        ("postbacks?reason=nonsense", "reason", "rule_off"),
+        ("notices?outcome=nonsense", "outcome", "refused"),
+        ("clicks/x/trace?format=nonsense", "format", "json, text"),
+        ("conversions?status=nonsense", "status", "hold, sale"),
+    ],
+)
+def test_an_unknown_word_of_a_filter_is_refused_with_the_known_ones(
+    instance: "Instance", path: str, field: str, known: str
+) -> None:
+    answer = instance.api.get(f"/api/v1/{path}")
+    assert list(instance.faults(answer)) == [field]
+    assert known in answer.json()["errors"][0]["message"]
+
+
 def test_every_faulty_field_is_named_at_once(instance: "Instance") -> None:
     body = {"name": 3, "source_id": "x", "offers": [{"offer_id": 1, "weight": "a"}, {"of": 1}], "colour": 1}
     assert instance.faults(instance.api.post("/api/v1/campaigns", json=body)) == {

@@ -26,7 +26,7 @@ EVERYTHING: dict[str, Any] = {
         "statuses": ["hold", "sale"],
         "trigger": "status",
         "only_first": True,
-        "minimum_payout_micros": 5_000_000,
+        "minimum_payout": "5",
         "every_nth": 3,
         "delay_seconds": 60,
         "payout_percent": 70,
@@ -76,7 +76,7 @@ def test_what_is_left_out_is_as_usual(instance: "Instance") -> None:
         "statuses": [],
         "trigger": "new",
         "only_first": False,
-        "minimum_payout_micros": None,
+        "minimum_payout": None,
         "every_nth": 1,
         "delay_seconds": 0,
         "payout_percent": 100,
@@ -102,12 +102,12 @@ FAULTS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"conditions": {"every_nth": 0}}, {"conditions.every_nth": "every_nth_out_of_range"}),
     ({"conditions": {"delay_seconds": -1}}, {"conditions.delay_seconds": "delay_out_of_range"}),
     ({"conditions": {"payout_percent": 101}}, {"conditions.payout_percent": "percent_out_of_range"}),
-    ({"conditions": {"minimum_payout_micros": 10**19}}, {"conditions.minimum_payout_micros": "out_of_range"}),
+    ({"conditions": {"minimum_payout": "1e3"}}, {"conditions.minimum_payout": "not_an_amount"}),
     ({"conditions": {"nobody": 1}}, {"conditions.nobody": "unknown_field"}),
     ({"success": {"must_contain": "x" * 1_001}}, {"success.must_contain": "success_too_long"}),
     ({"success": {"must_match": "("}}, {"success.must_match": "success_not_a_pattern"}),
-    ({"waits_seconds": [0]}, {"schedule": "schedule_out_of_range"}),
-    ({"waits_seconds": [1] * 30}, {"schedule": "schedule_too_long"}),
+    ({"waits_seconds": [0]}, {"waits_seconds": "schedule_out_of_range"}),
+    ({"waits_seconds": [1] * 30}, {"waits_seconds": "schedule_too_long"}),
 ]
 
 
@@ -145,8 +145,8 @@ CONDITIONS: list[tuple[dict[str, Any], dict[str, Any], str | None]] = [
     ({}, {"status": "rejected"}, "status_not_selected"),
     ({"statuses": ["rejected"]}, {"status": "rejected"}, None),
     ({"statuses": ["rejected"]}, {"status": "sale"}, "status_not_selected"),
-    ({"minimum_payout_micros": 5_000_000}, {"payout": "4.99"}, "below_minimum"),
-    ({"minimum_payout_micros": 5_000_000}, {"payout": "5"}, None),
+    ({"minimum_payout": "5"}, {"payout": "4.99"}, "below_minimum"),
+    ({"minimum_payout": "5"}, {"payout": "5"}, None),
     ({}, {"disable_postback": True}, "disabled_by_notice"),
 ]
 

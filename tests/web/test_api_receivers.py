@@ -6,9 +6,9 @@ import pytest
 
 from clickloop.postback.breaker import Pause
 from clickloop.postback.holding import Hold
-from clickloop.postback.lanes import KeptLane, LaneTerms
-from clickloop.store.ledger.lanes import find_lane, keep_pause
-from clickloop.store.ledger.rules import pause_rule
+from clickloop.postback.lane import KeptLane, LaneTerms, Standing
+from clickloop.store.ledger.holding import pause_rule
+from clickloop.store.ledger.lanes import find_lane, keep_standing
 
 PAUSE = Pause(opened_at=1_772_366_400_000, probe_at=1_772_366_430_000, probes=1, why="9 of 10 failed.")
 
@@ -24,7 +24,7 @@ def owing(instance: Any) -> Any:
 
 def pause_receiver(instance: Any, receiver: str, pause: Pause | None = PAUSE) -> None:
     with instance.ledger.write() as tx:
-        keep_pause(tx, receiver, pause)
+        keep_standing(tx, receiver, Standing(pause=pause))
 
 
 def test_a_receiver_that_something_waits_for_is_listed(owing: Any) -> None:

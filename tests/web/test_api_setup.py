@@ -143,6 +143,16 @@ def test_a_row_keeps_its_number_when_others_go(instance: "Instance") -> None:
     }
 
 
+def test_a_removed_rows_number_is_not_given_again_unasked(instance: "Instance") -> None:
+    source = instance.made("traffic-sources", {"name": "S", "parameters": [{"parameter": "a"}, {"parameter": "b"}]})
+    path = f"/api/v1/traffic-sources/{source['id']}"
+    numbers = []
+    for rows in ([{"parameter": "a"}], [{"parameter": "a"}, {"parameter": "c"}], [{"parameter": "b", "number": 2}]):
+        changed = instance.api.patch(path, json={"parameters": rows}).json()
+        numbers.append([row["number"] for row in changed["parameters"][2:]])
+    assert numbers == [[1], [1, 3], [2]]
+
+
 def test_a_postback_url_can_be_changed_and_taken_away(instance: "Instance") -> None:
     instance.set_up()
     rule = instance.got("traffic-sources/1")["postback_rule_id"]
@@ -277,7 +287,7 @@ def test_a_rule_keeps_every_part(instance: "Instance") -> None:
             "statuses": ["sale"],
             "trigger": "status",
             "only_first": True,
-            "minimum_payout_micros": 5_000_000,
+            "minimum_payout": "5",
             "every_nth": 3,
             "delay_seconds": 60,
             "payout_percent": 80,
@@ -299,6 +309,6 @@ def test_a_rule_names_everything_that_is_wrong_with_it(instance: "Instance") -> 
         "waits_seconds": [0],
     }
     found = instance.faults(instance.api.post("/api/v1/postback-rules", json=body))
-    assert {"name", "source_id", "campaign_id", "request.url", "request.body", "schedule"} <= set(found)
+    assert {"name", "source_id", "campaign_id", "request.url", "request.body", "waits_seconds"} <= set(found)
     assert "header_forbidden" in found.values()
     assert "status_unknown" in found.values()

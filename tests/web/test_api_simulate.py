@@ -113,7 +113,7 @@ def test_a_dry_run_stores_nothing_and_sends_nothing(instance: "Instance", receiv
 
 def test_what_a_dry_run_says_is_what_happens(instance: "Instance") -> None:
     instance.set_up()
-    instance.made("postback-rules", TELEGRAM | {"conditions": {"minimum_payout_micros": 20_000_000}})
+    instance.made("postback-rules", TELEGRAM | {"conditions": {"minimum_payout": "20"}})
     click_id = instance.visit(external_id="abc")
     told = simulated(instance, click_id=click_id, conversion={"payout": "12.5"})
     instance.made("conversions", {"click_id": click_id, "payout": "12.5"})

@@ -336,9 +336,13 @@ def test_where_no_offer_is_left_the_visitor_goes_to_the_fallback_and_is_counted(
 
 
 def test_without_a_fallback_a_paused_campaign_is_recorded_and_answers_404(edge: EdgeProcess) -> None:
+    before = edge.clicks()
     answer = edge.ask("GET", "/c/paused?external_id=a")
-    assert answer.status == 404
-    assert edge.click(_cookie_of(answer)).flags == "fallback"
+    assert (answer.status, edge.clicks()) == (404, before + 1)
+
+
+def test_who_is_sent_nowhere_gets_no_cookie(edge: EdgeProcess) -> None:
+    assert "set-cookie" not in edge.ask("GET", "/c/paused").headers
 
 
 def test_a_changed_set_up_is_taken_over_while_it_runs(edge: EdgeProcess) -> None:

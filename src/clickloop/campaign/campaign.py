@@ -9,13 +9,16 @@ import msgspec
 
 from clickloop.campaign.fault import Fault, FaultCode, text_faults
 from clickloop.campaign.offer import MOST_MICROS
+from clickloop.campaign.tags import tag_faults
 from clickloop.campaign.traffic_source import EXTERNAL_ID_ROW, TrafficSource
 from clickloop.campaign.web_address import address_faults
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
 HEAVIEST = 1_000_000
+LONGEST_NOTES = 10_000
 
+_UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9]{6}")
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
@@ -42,6 +45,9 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     cost_micros: int | None = None
     """A fixed cost per click in the currency of the source; None: as the link's ``cost`` says."""
     source_rules_off: bool = False
+    tags: tuple[str, ...] = ()
+    notes: str = ""
+    """The user's own, in any number of lines."""
     offers: tuple[OfferShare, ...] = ()
     created_at: int = 0
     updated_at: int = 0
@@ -73,6 +79,7 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
                 "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is zero or more, with at most 12 digits before the point."
             )
         )
+    faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     if len(campaign.offers) > 200:
         faults.append(Fault("offers", FaultCode.TOO_MANY, "A campaign has at most 200 offers."))
     seen: set[int] = set()
@@ -85,6 +92,15 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
             sentence = f"The weight is {share.weight}, 0 to {HEAVIEST} is expected."
             faults.append(Fault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
     return faults
+
+
+def _notes_faults(notes: str) -> list[Fault]:
+    if len(notes) > LONGEST_NOTES:
+        sentence = f"They have {len(notes)} characters, at most {LONGEST_NOTES} are kept."
+        return [Fault("notes", FaultCode.TOO_LONG, sentence)]
+    if _UNFIT_IN_NOTES.search(notes):
+        return [Fault("notes", FaultCode.CHARACTER, "They hold a control character or half a character.")]
+    return []
 
 
 def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> str:

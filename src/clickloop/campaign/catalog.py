@@ -4,10 +4,13 @@ The core writes it to ``catalog.json`` in the data folder whenever the set-up ch
 start and serve with every database down.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
 import msgspec
+
+from clickloop.campaign.instance import InstanceSettings
 
 FILE_NAME = "catalog.json"
 
@@ -58,11 +61,15 @@ class CatalogCampaign(msgspec.Struct, frozen=True):
 
 
 class Catalog(msgspec.Struct, frozen=True):
-    """Everything that is live, in no order. ``own_hosts``: hosts that reach this tracker, lower case, with port if any."""
+    """Everything that is live, in no order. ``own_hosts``: hosts that reach this tracker, lower case, with port if any.
+
+    ``instance`` None: what the tracker was started with.
+    """
 
     campaigns: tuple[CatalogCampaign, ...] = ()
     offers: tuple[CatalogOffer, ...] = ()
     own_hosts: tuple[str, ...] = ()
+    instance: InstanceSettings | None = None
 
 
 _decoder = msgspec.json.Decoder(Catalog)
@@ -84,9 +91,10 @@ class CatalogFile:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._seen: tuple[int, int, int] | None = None
+        self._taken = b""
 
     def changed(self) -> Catalog | None:
-        """The catalog if it was replaced since the last call (or this is the first), else None. A missing file: None."""
+        """The catalog if another one is there than at the last call (or this is the first), else None. A missing file: None."""
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
@@ -94,6 +102,11 @@ class CatalogFile:
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._seen:
             return None
-        catalog = _decoder.decode(self._path.read_bytes())
+        octets = self._path.read_bytes()
+        catalog = _decoder.decode(octets)
         self._seen = stamp
+        digest = hashlib.blake2b(octets).digest()
+        if digest == self._taken:  # written again as it was, by a core that was started again, say
+            return None
+        self._taken = digest
         return catalog

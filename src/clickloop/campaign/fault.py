@@ -16,6 +16,7 @@ class FaultCode(enum.StrEnum):
     REQUIRED = "required"
     UNKNOWN_FIELD = "unknown_field"
     WRONG_TYPE = "wrong_type"
+    TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     OUT_OF_RANGE = "out_of_range"
     CHARACTER = "character"

@@ -14,6 +14,10 @@ NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 """The parameters of our postback URL in the order in which it shows them; further ones follow."""
 
 
+NETWORK_URL = "{url}"
+"""In a network's template for offer addresses: the link as the network shows it."""
+
+
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """An affiliate network or advertiser."""
 
@@ -23,6 +27,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     click_id_parameter: str = ""
     """The parameter of its offer links that takes our click id, such as ``sub1``."""
     offer_url_template: str = ""
+    """What its offer links become: ``{url}`` at the beginning is the link as the network shows it, our macros behind it."""
     postback_parameters: dict[str, str] = {}
     """Our notice parameter → the network's macro for it."""
     currency: str = ""
@@ -43,7 +48,7 @@ def network_faults(network: Network) -> list[Fault]:
     """Everything that is wrong with a network, but whether its name is taken."""
     faults = text_faults("name", network.name, 200, required=True)
     faults += text_faults("click_id_parameter", network.click_id_parameter, 200)
-    faults += address_faults("offer_url_template", network.offer_url_template, required=False)
+    faults += _template_faults("offer_url_template", network.offer_url_template)
     faults += currency_faults("currency", network.currency) + text_faults("token", network.token, 200)
     for parameter, macro in network.postback_parameters.items():
         place = f"postback_parameters.{parameter[:50]}"
@@ -60,9 +65,47 @@ def network_faults(network: Network) -> list[Fault]:
     return faults
 
 
+def offer_url(template: str, link: str) -> str:
+    """The link of an offer as a network shows it, with what the network's template adds to its query.
+
+    A parameter that the link has already is filled where it is empty and left where it is not. A template without ``{url}`` stands
+    for the whole address, to begin with where there is no link yet.
+    """
+    if not template.startswith(NETWORK_URL):
+        return link or template
+    if not link:
+        return ""
+    addition = template[len(NETWORK_URL) :]
+    if addition[:1] not in ("?", "&"):
+        return link + addition
+    address, sharp, fragment = link.partition("#")
+    path, question, query = address.partition("?")
+    pairs = [pair for pair in query.split("&") if pair]
+    for added in addition[1:].split("&"):
+        name, _, value = added.partition("=")
+        if not name:
+            continue
+        there = [at for at, pair in enumerate(pairs) if pair.partition("=")[0] == name]
+        if not there:
+            pairs.append(added)
+        elif value and pairs[there[0]] in (name, f"{name}="):
+            pairs[there[0]] = added
+    return f"{path}{'?' if pairs or question else ''}{'&'.join(pairs)}{sharp}{fragment}"
+
+
+def _template_faults(field: str, template: str) -> list[Fault]:
+    if NETWORK_URL in template[1:]:
+        sentence = "{url} stands once and at the beginning: the network's link, behind it what is added to its query."
+        return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
+    return address_faults(field, offer_url(template, "https://offer.example/"), required=False)
+
+
 def postback_url(base_url: str, network: Network) -> str:
-    """The URL to paste into the network: our door with its macros, unencoded, as networks replace them before they send."""
-    return f"{base_url}/postback?{_notice_query(network.postback_parameters, network.token)}"
+    """The URL to paste into the network: our door with its macros, unencoded, as networks replace them before they send.
+
+    Where it is not known which macro carries our click id, ``cid=`` shows the place for it.
+    """
+    return f"{base_url}/postback?{_notice_query({'cid': '', **network.postback_parameters}, network.token)}"
 
 
 def pixel_code(base_url: str, network: Network) -> str:

@@ -3,6 +3,7 @@
 import msgspec
 
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.campaign.tags import tag_faults
 from clickloop.campaign.web_address import address_faults
 
 MOST_MICROS = 10**12 * 1_000_000 - 1
@@ -19,6 +20,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     payout_micros: int | None = None
     currency: str = ""
     """The currency of payouts of this offer; empty: as network, notice or instance say."""
+    tags: tuple[str, ...] = ()
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
@@ -31,4 +33,4 @@ def offer_faults(offer: Offer) -> list[Fault]:
     if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MOST_MICROS:
         sentence = "A fixed payout is zero or more, with at most 12 digits before the point."
         faults.append(Fault("payout", FaultCode.OUT_OF_RANGE, sentence))
-    return faults
+    return faults + tag_faults(offer.tags)

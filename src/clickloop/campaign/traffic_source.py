@@ -1,7 +1,7 @@
 """The traffic source: where visitors come from, and the parameters that its links carry."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -12,13 +12,14 @@ COST_ROW = 0
 LAST_ROW = 30
 EXTERNAL_ID = "external_id"
 COST = "cost"
-RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid"})
+RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid", "clickloop_test"})
 """Names in our links that have a meaning of their own; no V row may take them."""
 
 POSTBACK_RULE_NAME = "Traffic source postback"
 """The name of the rule that holds a source's postback URL: the first rule of the source."""
 
 _FIXED_ROWS = {EXTERNAL_ID: EXTERNAL_ID_ROW, COST: COST_ROW}
+_FIXED_NAMES = {EXTERNAL_ID_ROW: "External ID", COST_ROW: "Cost"}
 _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
 
 
@@ -55,6 +56,8 @@ class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
     cost_currency: str = ""
     """Empty: the currency of the instance."""
     parameters: tuple[SourceParameter, ...]
+    used_numbers: tuple[int, ...] = ()
+    """The numbers of all its V rows, of removed ones too: stored clicks keep their values. Saving keeps this up to date."""
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
@@ -71,42 +74,36 @@ class RowWish(msgspec.Struct, frozen=True):
 
 
 def numbered_rows(
-    wishes: Sequence[RowWish], before: Sequence[SourceParameter] = ()
+    wishes: Sequence[RowWish], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
 ) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
     """The rows that were asked for, each under its lasting number; or the faults of those that cannot be.
 
     external_id and cost are added where nobody asks for them, as they were ``before``. A name that had a number keeps it.
-    A new name gets the lowest number above all that were in use, and a number that was given up only when there is no other.
+    A new name gets the lowest number above all that were in use, else one that never was. One of ``used_numbers``, those of rows
+    that were removed, is given again only to who asks for it.
     """
     faults = _number_faults(wishes)
     known = {row.parameter: row.number for row in before}
     numbers: list[int | None] = [_wished_number(wish, known) for wish in wishes]
-    used = {number for number in numbers if number is not None} | {row.number for row in before}
-    asked = {number for number in numbers if number is not None}
+    used = {number for number in numbers if number is not None} | {row.number for row in before} | {*used_numbers}
     rows: dict[int, SourceParameter] = {}
     for position, (wish, fixed) in enumerate(zip(wishes, numbers, strict=True)):
-        number = fixed if fixed is not None else _free_number(used, asked)
+        number = fixed if fixed is not None else _free_number(used)
         if number is None:
-            faults.append(
-                Fault(
-                    f"parameters[{position}]", FaultCode.TOO_MANY, f"A source has at most {LAST_ROW} rows of its own."
-                )
-            )
+            faults.append(Fault(f"parameters[{position}]", FaultCode.TOO_MANY, _used_up(wishes)))
             continue
         used.add(number)
-        asked.add(number)
         if number in rows:
             sentence = f"Two rows have the number {number} ({rows[number].parameter!r} and {wish.parameter!r})."
             faults.append(Fault(f"parameters[{position}].number", FaultCode.DUPLICATE, sentence))
             continue
-        rows[number] = SourceParameter(number, wish.parameter, wish.placeholder, wish.name, wish.tracked)
+        name = wish.name or _FIXED_NAMES.get(number) or wish.parameter
+        rows[number] = SourceParameter(number, wish.parameter, wish.placeholder, name, wish.tracked)
     if faults:
         return tuple(faults)
     kept = {row.number: row for row in before}
-    rows.setdefault(
-        EXTERNAL_ID_ROW, kept.get(EXTERNAL_ID_ROW, SourceParameter(EXTERNAL_ID_ROW, EXTERNAL_ID, name="External ID"))
-    )
-    rows.setdefault(COST_ROW, kept.get(COST_ROW, SourceParameter(COST_ROW, COST, name="Cost")))
+    for parameter, number in _FIXED_ROWS.items():
+        rows.setdefault(number, kept.get(number, SourceParameter(number, parameter, name=_FIXED_NAMES[number])))
     return tuple(rows[number] for number in sorted(rows))
 
 
@@ -148,11 +145,20 @@ def _wished_number(wish: RowWish, known: dict[str, int]) -> int | None:
     return wish.number if wish.number is not None else known.get(wish.parameter)
 
 
-def _free_number(used: set[int], asked: set[int]) -> int | None:
+def _free_number(used: set[int]) -> int | None:
     above = max(used | {COST_ROW}) + 1
     if above <= LAST_ROW:
         return above
-    return next((number for number in range(1, LAST_ROW + 1) if number not in asked), None)
+    return next((number for number in range(1, LAST_ROW + 1) if number not in used), None)
+
+
+def _used_up(wishes: Sequence[RowWish]) -> str:
+    if sum(wish.parameter not in _FIXED_ROWS for wish in wishes) > LAST_ROW:
+        return f"A source has at most {LAST_ROW} rows of its own."
+    return (
+        f"All numbers from 1 to {LAST_ROW} have been used, and stored clicks keep the values of removed rows under theirs. "
+        "To use the number of a removed row again, name it in the row's number."
+    )
 
 
 def _row_faults(place: str, row: SourceParameter) -> list[Fault]:

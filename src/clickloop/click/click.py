@@ -17,6 +17,20 @@ class Flag(enum.StrEnum):
     COST_UNREADABLE = "cost_unreadable"
     FALLBACK = "fallback"
 
+    @property
+    def sentence(self) -> str:
+        """What it means, for people."""
+        return _FLAG_SENTENCES[self]
+
+
+_FLAG_SENTENCES = {
+    Flag.UNREPLACED_EXTERNAL_ID: "The external id is a macro that the source did not replace: it cannot be reported back.",
+    Flag.EXTERNAL_ID_CUT: "The external id was longer than 1,024 characters: its beginning is kept.",
+    Flag.QUERY_CUT: "The link had more than 16 KB or 100 parameters: the further ones were not read.",
+    Flag.COST_UNREADABLE: "The cost could not be read as an amount: it counts as none.",
+    Flag.FALLBACK: "There was no offer to send the visitor to: he went to the fallback address.",
+}
+
 
 class Screening(enum.StrEnum):
     """Why a click is recorded but not counted."""
@@ -25,6 +39,19 @@ class Screening(enum.StrEnum):
     PREFETCH = "prefetch"
     PREVIEW_BOT = "preview_bot"
     TEST = "test"
+
+    @property
+    def sentence(self) -> str:
+        """The reason for people."""
+        return _SCREENING_SENTENCES[self]
+
+
+_SCREENING_SENTENCES = {
+    Screening.HEAD_REQUEST: "Only the headers were asked for (HEAD), as link checkers do.",
+    Screening.PREFETCH: "The browser loaded it ahead, before anybody followed the link.",
+    Screening.PREVIEW_BOT: "A bot looked at the link to show a preview of it.",
+    Screening.TEST: "It is a test click.",
+}
 
 
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

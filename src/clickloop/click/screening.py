@@ -3,11 +3,14 @@
 from clickloop.click.click import Screening
 
 
-def screen(method: bytes, purpose: bytes, preview_bot: bool) -> Screening | None:
+def screen(method: bytes, purpose: bytes, preview_bot: bool, *, test: bool = False) -> Screening | None:
     """Why this click is not counted, or None when it is.
 
     ``purpose`` is the value of Sec-Purpose, Purpose, X-Purpose or X-Moz, by which browsers mark what nobody looked at yet.
+    ``test``: its link carries a good mark of a test, which says more than all else.
     """
+    if test:
+        return Screening.TEST
     if method == b"HEAD":
         return Screening.HEAD_REQUEST
     if purpose:

@@ -6,6 +6,7 @@ import msgspec
 import ua_parser
 from ua_parser import loaders, regex
 
+from clickloop.campaign.instance import IpStorage, kept_address
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
 
@@ -86,6 +87,17 @@ class Visitors:
         self._devices: dict[bytes, Known] = {}
         self._places: dict[str, bytes] = {}
         self._languages: dict[bytes, bytes] = {}
+        self._ip_storage = IpStorage.FULL
+
+    def keep_of_addresses(self, storage: IpStorage) -> None:
+        """Sets how much of an address ``place`` tells from now on."""
+        if storage is not self._ip_storage:
+            self._ip_storage = storage
+            self._places.clear()
+
+    def kept_address(self, ip: str) -> str:
+        """What is kept of a visitor's address."""
+        return kept_address(ip, self._ip_storage)
 
     def known(self, useragent: bytes) -> Known:
         """What a User-Agent tells; its text, cut, is in the JSON."""
@@ -112,10 +124,10 @@ class Visitors:
         return found
 
     def place(self, ip: str) -> bytes:
-        """The visitor's address and the country that it is in, as a piece of the click's JSON."""
+        """What is kept of the visitor's address, and the country that it is in, as a piece of the click's JSON."""
         found = self._places.get(ip)
         if found is None:
-            found = click_json(ip=ip, country=self._geo_base.country(ip))
+            found = click_json(ip=kept_address(ip, self._ip_storage), country=self._geo_base.country(ip))
             _remember(self._places, ip, found)
         return found
 

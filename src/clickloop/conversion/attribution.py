@@ -15,6 +15,8 @@ WAIT_MS = 10 * MINUTE_MS
 """How long after its arrival a notice waits for a click that is still on its way."""
 FIRST_LOOK_MS = 100
 LONGEST_LOOK_MS = 30 * SECOND_MS
+CLOCK_SLACK_MS = MINUTE_MS
+"""How far a network's clock may be off before the time that it tells is flagged."""
 
 _STATUS_FLAGS = frozenset({NoticeFlag.UNKNOWN_STATUS})
 _PAYOUT_FLAGS = frozenset(
@@ -39,7 +41,7 @@ class Changed(msgspec.Struct, frozen=True):
 
 
 class Repeated(msgspec.Struct, frozen=True):
-    """The notice says nothing new. ``conversion`` differs from the known one at most in its turns."""
+    """The notice says nothing new. ``conversion`` differs from the known one at most in its turns and flags."""
 
     conversion: Conversion
     flags: tuple[NoticeFlag, ...]
@@ -109,6 +111,7 @@ def attribute(
         return Refused(refusal)
     said = _said(notice, terms)
     if known is None:
+        said = msgspec.structs.replace(said, flags=(*said.flags, *_time_flags(notice, click)))
         return New(_new(notice, click, said, terms, place, now_ms), said.flags)
     return _again(notice, known, said, terms, now_ms)
 
@@ -175,6 +178,15 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
     return Money(amount.micros, currency or "")
 
 
+def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:
+    """What is odd about the time of a new conversion. It is kept all the same."""
+    at = notice.converted_at
+    if at is None:
+        return []
+    flags = [NoticeFlag.AT_BEFORE_CLICK] if at < click.at - CLOCK_SLACK_MS else []
+    return [*flags, NoticeFlag.AT_IN_FUTURE] if at > notice.at + CLOCK_SLACK_MS else flags
+
+
 def _default_payout(terms: Terms) -> Money:
     """What a conversion pays that no notice named a readable payout for: the offer's fixed payout, or zero."""
     return Money(terms.offer.payout_micros or 0, terms.default_currency)
@@ -239,7 +251,11 @@ def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms:
         if word == known.status_word and _telling(parameters) == _telling(known.parameters):
             return Repeated(
                 msgspec.structs.replace(
-                    known, latest_turn=after.latest_turn, status_turn=status_turn, payout_turn=payout_turn
+                    known,
+                    flags=after.flags,
+                    latest_turn=after.latest_turn,
+                    status_turn=status_turn,
+                    payout_turn=payout_turn,
                 ),
                 flags,
             )

@@ -92,6 +92,8 @@ class NoticeFlag(enum.StrEnum):
     TOO_MANY_KEYS = "too_many_keys"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
+    AT_BEFORE_CLICK = "at_before_click"
+    AT_IN_FUTURE = "at_in_future"
     EVENT_UNREADABLE = "event_unreadable"
     TXID_UNREPLACED_MACRO = "txid_unreplaced_macro"
     UNKNOWN_STATUS = "unknown_status"
@@ -105,6 +107,36 @@ class NoticeFlag(enum.StrEnum):
     PAYOUT_EXPONENT = "payout_exponent"
     PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits"
     PAYOUT_UNREADABLE = "payout_unreadable"
+
+    @property
+    def sentence(self) -> str:
+        """What it means, for people."""
+        return _FLAG_SENTENCES[self]
+
+
+_FLAG_SENTENCES = {
+    NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
+    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond was not read.",
+    NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
+    NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
+    NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
+    NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
+    NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
+    NoticeFlag.AT_IN_FUTURE: "The moment in at= lay in the future: the sender's clock or time zone is off.",
+    NoticeFlag.EVENT_UNREADABLE: "An event1 … event30 was no number: it is kept as an unknown parameter.",
+    NoticeFlag.TXID_UNREPLACED_MACRO: "The transaction id was a macro that the sender did not replace: it counts as none.",
+    NoticeFlag.UNKNOWN_STATUS: "No status claims its word: it counts as other until the word is mapped.",
+    NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
+    NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
+    NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
+    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234: look whether it was read as meant.",
+    NoticeFlag.PAYOUT_TOO_LONG: "The payout was too long to be read.",
+    NoticeFlag.PAYOUT_UNREPLACED_MACRO: "The payout was a macro that the sender did not replace.",
+    NoticeFlag.PAYOUT_NOT_A_NUMBER: "The payout said that it is no number.",
+    NoticeFlag.PAYOUT_EXPONENT: "The payout had an exponent, which is not taken.",
+    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before or 6 after the point.",
+    NoticeFlag.PAYOUT_UNREADABLE: "The payout could not be read as an amount.",
+}
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,10 +1,12 @@
 """The demo from start to end: start, set up, send, wait, show, check, and clean up."""
 
 import asyncio
+import dataclasses
 import signal
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.demo.figures import (
+    Check,
     Seen,
     Told,
     ToldClick,
@@ -61,6 +64,29 @@ async def _interruptible(console: Console, visitors: int, keep: bool) -> int:
 
 async def _play(console: Console, visitors: int, keep: bool) -> int:
     began = time.monotonic()
+    async with played(console, visitors) as shown:
+        show_tables(console, shown.told)
+        show_checks(console, shown.checks, time.monotonic() - began)
+        if keep:
+            show_kept(console, shown.tracker, shown.made, shown.told)
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+    return HOLDS if all(check.holds for check in shown.checks) else FAILS
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """A tracker on which the plan was played; it and its partners run while it is looked at."""
+
+    tracker: Tracker
+    made: SetUp
+    told: Told
+    checks: tuple[Check, ...]
+
+
+@asynccontextmanager
+async def played(console: Console, visitors: int) -> AsyncIterator[Played]:
+    """Starts everything and plays the plan for so many visitors; ends and removes all of it on leaving."""
     plan = make_plan(visitors)
     source = StandInSource(plan.failing, plan.busy, plan.slow)
     console.print("Starting the tracker in a temporary folder, with a stand-in source and network …")
@@ -75,13 +101,7 @@ async def _play(console: Console, visitors: int, keep: bool) -> int:
                 traffic = Traffic(plan, tracker, made, session, click_ids, network.click_id_parameter)
                 told = await _send(console, traffic, source, network, tracker, made)
                 checks = check_figures(_seen(traffic, source, network, made), told)
-                show_tables(console, told)
-                show_checks(console, checks, time.monotonic() - began)
-                if keep:
-                    show_kept(console, tracker, made, told)
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.Event().wait()
-    return HOLDS if all(check.holds for check in checks) else FAILS
+                yield Played(tracker, made, told, checks)
 
 
 async def _send(

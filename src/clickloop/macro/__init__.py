@@ -11,7 +11,7 @@ from clickloop.macro.known import KNOWN, Group, Macro
 from clickloop.macro.place import Place
 from clickloop.macro.template import Template, parse
 from clickloop.macro.unreplaced import unreplaced_macro
-from clickloop.macro.values import Shared, Values
+from clickloop.macro.values import Values
 
 __all__ = [
     "FILTERS",
@@ -24,7 +24,6 @@ __all__ = [
     "Macro",
     "Place",
     "Severity",
-    "Shared",
     "Template",
     "Values",
     "check",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 import msgspec
 
 from clickloop.macro.filters import NAMES
-from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
+from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS, TOKENS
 from clickloop.macro.place import Place
 from clickloop.macro.template import Braces, Fault, read, resolve
 
@@ -54,6 +54,7 @@ _OTHER_AS_VALUE = re.compile(
     r"|#{1,2}[A-Za-z_]\w{0,63}(?:\([a-z]{1,20}\))?#{1,2}|@[A-Za-z_]\w{0,63}@)(?=[&/#;?\s]|$)",
     re.ASCII,
 )
+_NUMBERED = re.compile(r"([a-z]+)([0-9]{1,6})")
 _LONGEST_COMPARED = 60
 _MOST_FINDINGS = 100
 _OTHER_SENTENCE = "{} is a macro of another system; nobody here replaces it."
@@ -162,6 +163,10 @@ def nearest_name(name: str, rows: Mapping[str, str]) -> str | None:
     for spelling in (key.strip("_! ").replace("-", "_"), key.replace("_", "").replace("-", "").replace(" ", "")):
         if resolve(spelling, rows):
             return _for_people(spelling, rows)
+    if numbered := _NUMBERED.fullmatch(key):
+        known = [number for number in range(1, TOKENS + 1) if resolve(f"{numbered[1]}{number}", rows)]
+        if known:
+            return _for_people(f"{numbered[1]}{min(known, key=lambda one: abs(one - int(numbered[2])))}", rows)
     near = difflib.get_close_matches(key, (*BY_NAME, *rows, *CANONICAL_OF_ALIAS), 1, 0.7)
     return _for_people(near[0], rows) if near else None
 

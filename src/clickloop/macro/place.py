@@ -60,6 +60,8 @@ def json_value(value: str) -> str:
 
 def without_line_breaks(value: str) -> str:
     """Less CR, LF and NUL."""
+    if value.isprintable():
+        return value
     return _LINE_BREAKS_AND_NUL.sub("", value)
 
 

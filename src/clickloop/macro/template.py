@@ -99,19 +99,23 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     def fill(self, values: Values, place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
         """What ``render`` answers, for values that many templates share: each is encoded once."""
         encoded = values.encoded(place)
+        if place.looks_around and place is Place.JSON:
+            return self._fill_json(values, encoded, now_ms, chance)
         pieces = [*self.pieces]
-        if place is Place.JSON:
-            for slot in self.slots:
-                plain = slot.quoted and not slot.special
-                pieces[slot.index] = encoded[slot.name] if plain else _in_json(slot, values, now_ms, chance)
-            return "".join(pieces)
         for index, name in self.plain:
             pieces[index] = encoded[name]
         for slot in self.special:
             value = _filtered(slot, values[slot.name], now_ms, chance)
             pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
         filled = "".join(pieces)
-        return without_line_breaks(filled) if place is Place.HEADER else filled
+        return without_line_breaks(filled) if place.looks_around else filled
+
+    def _fill_json(self, values: Values, encoded: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
+        pieces = [*self.pieces]
+        for slot in self.slots:
+            plain = slot.quoted and not slot.special
+            pieces[slot.index] = encoded[slot.name] if plain else _in_json(slot, values, now_ms, chance)
+        return "".join(pieces)
 
     def renamed(self, names: Mapping[str, str]) -> "Template":
         """The same template for values under other names: for who has them at hand under names of his own."""
@@ -136,9 +140,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             self,
             pieces=tuple(pieces),
             plain=tuple((index, name) for index, name in self.plain if name not in values),
-            names=tuple(
-                dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or slot.special)
-            ),
+            names=tuple(dict.fromkeys(slot.name for slot in self.slots if slot.name not in values or slot.special)),
         )
 
 

@@ -27,7 +27,7 @@ from clickloop.postback.address_ranges import (
 from clickloop.postback.target import Target, TargetFault
 
 _REMEMBERED = 16_384
-"""Judgements kept; a judgement depends on nothing that changes while a tracker runs."""
+"""Judgements kept; of what they depend on, only the tracker's own hosts change while it runs."""
 _ANYWHERE = (bytes(4), bytes(16))
 
 
@@ -135,6 +135,12 @@ class AddressGuard:
         self.judge: Callable[[str, int], Judgement] = lru_cache(_REMEMBERED)(self._judge)
         """``judge`` for an address in text form, remembered."""
         self._judge_host: Callable[[str, str, int], Judgement] = lru_cache(_REMEMBERED)(self._host)
+
+    def know_own_hosts(self, hosts: frozenset[str]) -> None:
+        """Sets which hosts reach this tracker; judgements of hosts are passed anew."""
+        if hosts != self.policy.own_hosts:
+            self.policy = msgspec.structs.replace(self.policy, own_hosts=hosts)
+            self._judge_host = lru_cache(_REMEMBERED)(self._host)
 
     def judge_target(self, target: Target | TargetFault) -> Judgement:
         """``judge_target``, remembered. What is no target is allowed here: sending refuses it by itself."""

@@ -56,11 +56,13 @@ class Pause(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Turn(enum.Enum):
-    """What a verdict made of a breaker."""
+    """What the end of an attempt, or somebody's wish, made of a receiver."""
 
     PAUSED = "paused"
     STILL_PAUSED = "still_paused"
     RESUMED = "resumed"
+    HELD = "held"
+    """It asked us to wait."""
 
 
 class Breaker:
@@ -85,6 +87,17 @@ class Breaker:
     def probe_in(self, now: float) -> float:
         """Seconds until a probe may leave; not above 0: it may. Only for a paused receiver."""
         return self._probe_due - now
+
+    def probe_now(self, now: float, now_ms: int) -> None:
+        """Lets a probe leave at once. Only for a paused receiver."""
+        if self.pause is not None:
+            self._probe_due = now
+            self.pause = msgspec.structs.replace(self.pause, probe_at=now_ms)
+
+    def close(self) -> None:
+        """Lets a paused receiver be asked again without a probe; what was counted before is forgotten."""
+        self.pause = None
+        self._forget()
 
     def judge(self, verdict: Verdict, now: float, now_ms: int, *, probe: bool = False) -> Turn | None:
         """Takes a verdict in. While paused only a ``probe`` counts, not what had left before."""

@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, iso_text, wall_clock
-from clickloop.log import log
-from clickloop.postback.breaker import Pause, Turn, verdict_of
+from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, wall_clock
+from clickloop.postback.breaker import Turn, verdict_of
 from clickloop.postback.ending import ERROR_CHARACTERS, ended_of, moved
-from clickloop.postback.lanes import LANE_CONNECTIONS, Lanes, Start
-from clickloop.postback.retry import Outcome, PauseRule, Trouble
+from clickloop.postback.lane import Asked, KeptLane
+from clickloop.postback.lanes import Lanes, Start
+from clickloop.postback.limits import DEFAULT_LIMITS, Limits
+from clickloop.postback.retry import Outcome, Trouble, asked_wait_ms
 from clickloop.postback.rule import Request
+from clickloop.postback.steady import SteadyTime
+from clickloop.postback.telling import tell_asked, tell_rules, tell_turn
 from clickloop.postback.work import Claimed, Ended, Job, PostbackStore
 
 _log = logging.getLogger(__name__)
@@ -29,40 +32,6 @@ _Answer = TypeVar("_Answer")
 
 Send = Callable[[Request, int], Coroutine[Any, Any, Outcome]]
 """Makes one attempt, as ``sending.Sender.send`` does."""
-
-JUMP_MS = 2_000
-"""The wall clock jumped when it went this much further, or less far, than time did."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is under way at once, and how often is looked."""
-
-    connections: int = 200
-    """Requests under way at once."""
-    lane_connections: int = LANE_CONNECTIONS
-    """Requests under way at once to one receiver, where its lane says nothing else."""
-    queue: int = 400
-    """Claimed postbacks that wait for a connection."""
-    held: int = 2_000
-    """Claimed postbacks whose outcome is not yet written."""
-    batch: int = 200
-    """The most that one claim or one write takes."""
-    lease_seconds: float = 60
-    deadline_seconds: float = 10
-    """Of one attempt; nothing is sent that could outlive its lease."""
-    write_after_seconds: float = 0.05
-    """Outcomes are gathered at most so long before they are written."""
-    claim_after_seconds: float = 0.01
-    """After a claim that took little, what is owed is gathered for so long before the next one."""
-    look_again_seconds: float = 0.05
-    """After a claim that found something it is looked so soon what will be due next."""
-    look_seconds: float = 5
-    """At the latest after this long it is looked whether something is due, or a lease has ended."""
-    error_seconds: float = 1
-    """How long to wait when the store failed."""
-
-
-DEFAULT_LIMITS = Limits()
 
 
 class _Claim(msgspec.Struct, frozen=True):
@@ -91,7 +60,6 @@ class Delivery:
         self._send = send
         self._limits = limits
         self._alone = alone
-        self._clock = clock
         self._monotonic = monotonic
         self._chance = chance
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,6 +69,8 @@ class Delivery:
         """Something is owed, or there is room for more: it is time to claim."""
         self._some_ended = asyncio.Event()
         self._batch_full = asyncio.Event()
+        self._look = asyncio.Event()
+        """Somebody wants something of a receiver."""
         self._quit = asyncio.Event()
         self._lanes: Lanes[_Claim] = Lanes(limits.connections, limits.lane_connections)
         self._sending: set[asyncio.Task[None]] = set()
@@ -108,11 +78,16 @@ class Delivery:
         self._all_sent = False
         self._held = 0
         self._ended: list[Ended] = []
+        self._being_written = 0
         self._unsent: list[Job] = []
-        self._pauses: dict[str, Pause | None] = {}
-        """By lane, what is to be kept of its breaker."""
-        self._set_at: tuple[int, float] = (clock(), monotonic())
-        """The wall clock and the steady one when they were last compared."""
+        self._turned: set[str] = set()
+        """Lanes of which it is to be kept how their receivers stand."""
+        self._done: dict[str, Asked] = {}
+        """By lane, what somebody had asked for and what is done."""
+        self._to_wake = True
+        """Rules may go on: what they hold is to be woken."""
+        self._time = SteadyTime(clock, monotonic)
+        self._now = self._time.now
         self._to_follow_ms = 0
         """How far the clock has jumped and the ledger has not followed."""
 
@@ -120,10 +95,14 @@ class Delivery:
         """Says that something is owed, so that it leaves at once. From any thread; without effect when not running."""
         self._tell(self._due)
 
+    def follow(self) -> None:
+        """Says that somebody wants something of a receiver, so that it is done at once. From any thread."""
+        self._tell(self._look)
+
     def stop(self) -> None:
         """Asks ``run`` to claim no more, finish what is under way, write it down, and return. From any thread."""
         self._stopping = True
-        for event in (self._due, self._quit):
+        for event in (self._due, self._look, self._quit):
             self._tell(event)
 
     async def run(self) -> None:
@@ -142,7 +121,7 @@ class Delivery:
                 if self._rested is not None:
                     self._rested.cancel()
                 self._all_sent = True
-                for event in (self._quit, self._some_ended, self._batch_full):
+                for event in (self._look, self._quit, self._some_ended, self._batch_full):
                     event.set()
                 await asyncio.gather(writer, rescuer)
                 self._loop = None
@@ -161,7 +140,7 @@ class Delivery:
         """Corrects the moments if the clock was set back while we were away, and takes over what a dead worker left."""
         while not self._stopping:
             try:
-                self._set_at = (self._clock(), self._monotonic())
+                self._time.look()
                 now_ms = self._now()
                 latest_ms = await self._call(self._store.latest_moment)
                 if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
@@ -171,6 +150,7 @@ class Delivery:
                     await self._call(self._store.follow_clock, now_ms - latest_ms)
                 self._lanes.restore(await self._call(self._store.lanes), self._monotonic(), now_ms)
                 rescued = await self._call(self._store.rescue, now_ms, self._alone)
+                await self._wake_held()
             except Exception:
                 _log.exception("delivery cannot start: the ledger failed")
                 await self._pause(self._quit, self._limits.error_seconds)
@@ -234,6 +214,8 @@ class Delivery:
         """Starts all that may leave now, and looks again when a lane's rate lets it go on."""
         if self._stopping or not self._lanes.queued:
             return
+        if len(self._ended) + self._being_written >= self._limits.unwritten:
+            return  # the writer calls again
         while (start := self._lanes.next(self._monotonic())) is not None:
             task = asyncio.create_task(self._attempt(start))
             self._sending.add(task)
@@ -267,21 +249,19 @@ class Delivery:
         """Notes an outcome for the writer, and what it means for the lane."""
         now, now_ms = self._monotonic(), self._now()
         self._ended.append(ended_of(start.entry.job, outcome, now_ms, self._chance))
-        turn = self._lanes.end(start, verdict_of(outcome), outcome.status_code, now, now_ms)
+        wait_ms = asked_wait_ms(outcome, now_ms)
+        turn = self._lanes.end(start, verdict_of(outcome), outcome.status_code, now, now_ms, wait_ms)
         if turn is not None:
-            self._take_turn(turn, start.lane, self._lanes.pause_of(start.lane))
+            self._take_turn(turn, start.lane)
         if self._lanes.wants_more(start.lane, now):
             self._due.set()
 
-    def _take_turn(self, turn: Turn, lane: str, pause: Pause | None) -> None:
-        """Tells and keeps that a receiver was paused or resumed. What stands in a paused lane is given back, without an attempt."""
-        self._pauses[lane] = pause
-        if pause is None:
-            log("receiver resumed", receiver=lane)
-            return
-        event = "receiver paused" if turn is Turn.PAUSED else "receiver still fails"
-        log(event, receiver=lane, why=pause.why, failed_probes=pause.probes, next_probe=iso_text(pause.probe_at))
-        self._unsent += [claim.job for claim in self._lanes.drop(lane)]
+    def _take_turn(self, turn: Turn, lane: str) -> None:
+        """Tells and keeps how a receiver stands now. What waits in a lane that is not to be asked is given back, without an attempt."""
+        self._turned.add(lane)
+        tell_turn(turn, lane, self._lanes.standing(lane))
+        if turn is not Turn.RESUMED:
+            self._unsent += [claim.job for claim in self._lanes.drop(lane)]
 
     async def _write_loop(self) -> None:
         """Writes outcomes in batches. What cannot be written is kept and tried again; when quitting, a few times."""
@@ -300,32 +280,48 @@ class Delivery:
                 self._some_ended.set()
                 tries_left -= quitting
                 await asyncio.sleep(self._limits.error_seconds)
-            if quitting and (tries_left <= 0 or not (self._ended or self._unsent or self._pauses)):
+            self._let_leave()
+            if quitting and (tries_left <= 0 or not (self._ended or self._unsent or self._turned)):
                 return
 
     async def _write(self) -> None:
         """Writes what has gathered. What fails to be written stays for the next time."""
         ended, self._ended = self._ended, []
+        self._being_written = len(ended)
         unsent, self._unsent = self._unsent, []
-        pauses, self._pauses = self._pauses, {}
+        turned, self._turned = self._turned, set()
+        done, self._done = self._done, {}
         try:
             if ended:
-                for rule_id in await self._call(self._store.record, ended):
-                    log("postback rule paused", rule=rule_id, why=PauseRule().sentence)
+                recorded = await self._call(self._store.record, ended)
+                tell_rules(recorded)
                 self._held -= len(ended)
                 self._look_for(ended)
                 ended = []
+                self._to_wake |= bool(recorded.resumed)
+                if recorded.woken:
+                    self._due.set()
             if unsent:
                 await self._call(self._store.release, unsent, self._now())
                 self._held -= len(unsent)
                 unsent = []
-            if pauses:
-                await self._call(self._store.keep_pauses, pauses)
-                pauses = {}
+            if turned or done:
+                standings = {lane: self._lanes.standing(lane) for lane in turned}
+                await self._call(self._store.keep_standings, standings, done)
+                turned, done = set(), {}
+            await self._wake_held()
         finally:
+            self._being_written = 0
             self._ended[:0] = ended
             self._unsent[:0] = unsent
-            self._pauses = pauses | self._pauses
+            self._turned |= turned
+            self._done = done | self._done
+
+    async def _wake_held(self) -> None:
+        """Wakes what rules have held that go on, in parts, so that nobody else waits long for the ledger."""
+        while self._to_wake:
+            self._to_wake = await self._call(self._store.wake_held)
+            self._due.set()
 
     def _look_for(self, ended: list[Ended]) -> None:
         """Sees to it that the claim loop, which may wait for a later moment, looks when the first of these is due again."""
@@ -336,14 +332,16 @@ class Delivery:
                 self._loop.call_later(wait_seconds, self._due.set)
 
     async def _rescue_loop(self) -> None:
+        """Looks for leases that have ended, for what users set for receivers, and for what they want of them."""
         while not self._stopping:
-            await self._pause(self._quit, self._limits.look_seconds)
+            await self._pause(self._look, self._limits.look_seconds)
+            self._look.clear()
             if self._stopping:
                 return
             try:
                 await self._watch_clock()
                 rescued = await self._call(self._store.rescue, self._now(), False)
-                self._lanes.set_terms(await self._call(self._store.lanes))
+                self._follow(await self._call(self._store.lanes))
             except Exception:
                 _log.exception("expired leases cannot be looked for: the ledger failed")
             else:
@@ -352,16 +350,24 @@ class Delivery:
                     self._due.set()
             self._lanes.forget_idle(self._monotonic())
 
-    def _now(self) -> int:
-        """The moment, by the wall clock when it was last looked at and steady time since: between two looks it never jumps."""
-        wall_ms, steady = self._set_at
-        return wall_ms + int((self._monotonic() - steady) * SECOND_MS)
+    def _follow(self, kept: tuple[KeptLane, ...]) -> None:
+        """Takes over what users set for receivers, does what they want of them, and notes which need not be waited for any more."""
+        now = self._monotonic()
+        self._lanes.set_terms(kept)
+        asked = self._lanes.follow(kept, now, self._now())
+        for lane, wish in asked.items():
+            tell_asked(lane, wish)
+        self._done |= asked
+        turned = {*asked, *self._lanes.waits_over(now)}
+        if turned:
+            self._turned |= turned
+            self._some_ended.set()
+            self._due.set()
 
     async def _watch_clock(self) -> None:
         """Follows the wall clock. When it has jumped, leases and moments that were set by it move along."""
-        jump_ms = self._clock() - self._now()
-        self._set_at = (self._clock(), self._monotonic())
-        if abs(jump_ms) > JUMP_MS:
+        jump_ms = self._time.look()
+        if jump_ms:
             _log.warning("the clock jumped by %d ms", jump_ms)
             self._to_follow_ms += jump_ms
             if jump_ms < 0:

@@ -1,7 +1,6 @@
-"""Lanes: one per receiver (host and port), so that a slow or dead one holds nobody else back. Pure: moments are passed in.
+"""Lanes: one per receiver, so that a slow or dead one holds nobody else back. Pure: moments are passed in.
 
-A lane has a width (how many requests may be under way), a breaker, and if the user wants one a rate. What is claimed for a lane
-stands in its queue, and the lanes take turns. ``now`` is a monotonic time in seconds.
+What is claimed for a lane stands in its queue, and the lanes take turns. ``now`` is a monotonic time in seconds.
 """
 
 from collections import deque
@@ -10,41 +9,13 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from clickloop.postback.breaker import Breaker, Pause, Turn, Verdict
+from clickloop.postback.breaker import Turn, Verdict
+from clickloop.postback.lane import FIRST_WIDTH, LANE_CONNECTIONS, NO_TERMS, Asked, KeptLane, Lane, Standing
+from clickloop.postback.retry import LONGEST_RETRY_AFTER_MS
 
-LANE_CONNECTIONS = 20
-"""The usual width of a lane."""
-FIRST_WIDTH = 4
-"""The width of a lane of which nothing is known yet; each answer widens it by one."""
-PACE_SECONDS = 0.25
-"""So far ahead of what a lane gets done is claimed for it."""
-MOST_AHEAD = 400
-CATCH_UP_SECONDS = 0.1
-"""A rate may catch up with so much time in which nothing could leave."""
-RATED_AHEAD_SECONDS = 2
 FORGET_AFTER_SECONDS = 600
 
 _Entry = TypeVar("_Entry")
-
-
-class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user has set for a receiver; None: the usual."""
-
-    connections: int | None = None
-    """Requests that may be under way at once."""
-    per_minute: int | None = None
-    """Requests that may leave in a minute, evenly spread; None: no limit."""
-
-
-NO_TERMS = LaneTerms()
-
-
-class KeptLane(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of a lane over a restart."""
-
-    lane: str
-    terms: LaneTerms = NO_TERMS
-    pause: Pause | None = None
 
 
 class Rooms(msgspec.Struct, frozen=True):
@@ -54,6 +25,8 @@ class Rooms(msgspec.Struct, frozen=True):
     of: dict[str, int]
     after: str = ""
     """The lane that was served last: where there is not enough for all, those behind it come first."""
+    newest: frozenset[str] = frozenset()
+    """Lanes of which the newest is wanted, not the longest due."""
 
     def room(self, lane: str) -> int:
         """How much may be claimed for this lane."""
@@ -70,100 +43,6 @@ class Start(msgspec.Struct, Generic[_Entry], frozen=True):
     lane: str
     entry: _Entry
     probe: bool
-
-
-class Lane(Generic[_Entry]):
-    """One receiver's lane; ``Lanes`` keeps them."""
-
-    __slots__ = (
-        *("breaker", "has_more", "in_flight", "is_listed", "leave_at", "most", "name", "queue", "terms", "used_at"),
-        *("width", "_ended", "_ended_before", "_slot"),
-    )
-
-    def __init__(self, name: str, most: int) -> None:
-        self.name = name
-        self.most = most
-        self.terms = NO_TERMS
-        self.width = min(FIRST_WIDTH, most)
-        self.breaker = Breaker()
-        self.queue: deque[_Entry] = deque()
-        self.in_flight = 0
-        self.leave_at = 0.0
-        """By its rate, when the next one may leave."""
-        self.used_at = 0.0
-        self.has_more = False
-        """More of it is due than there was room for."""
-        self.is_listed = False
-        self._slot = 0
-        self._ended = 0
-        self._ended_before = 0
-
-    def is_ready(self, now: float, free: int) -> bool:
-        """Whether its next one may leave, with ``free`` connections left for all.
-
-        A lane gets no more connections than it leaves for the others: dead receivers cannot take them all.
-        """
-        if self.breaker.pause is not None:
-            return self.in_flight == 0 and free > 0 and self.breaker.probe_in(now) <= 0
-        return self.in_flight < min(self.width, free) and self.leave_at <= now
-
-    def room(self, now: float, free: int) -> int:
-        """How much more may be claimed for it: what could leave at once, and what it will have done soon."""
-        if self.breaker.pause is not None:
-            return int(not self.queue and self.is_ready(now, 1))
-        idle = self.width - self.in_flight
-        room = (min(idle, max(free, 1)) if idle > 0 else 0) + self.ahead(now)
-        if self.terms.per_minute is not None:
-            room = min(room, max(1, self.terms.per_minute * RATED_AHEAD_SECONDS // 60))
-        return max(0, room - len(self.queue))
-
-    def ahead(self, now: float) -> int:
-        """How much it got done lately."""
-        self._turn_slot(now)
-        return min(MOST_AHEAD, max(self._ended, self._ended_before))
-
-    def is_running_dry(self, now: float) -> bool:
-        """Whether it is time to claim more for it, if there is more."""
-        return self.in_flight + len(self.queue) <= (self.width + self.ahead(now)) // 2
-
-    def leave(self, now: float) -> None:
-        """Notes that one leaves."""
-        self.in_flight += 1
-        self.used_at = now
-        if self.terms.per_minute is not None:
-            self.leave_at = max(self.leave_at, now - CATCH_UP_SECONDS) + 60 / self.terms.per_minute
-
-    def end(self, verdict: Verdict, status_code: int | None, now: float, now_ms: int, probe: bool) -> Turn | None:
-        """Notes that one ended: answers widen the lane, failures narrow it, 429 halves it."""
-        self.in_flight -= 1
-        self.used_at = now
-        self._turn_slot(now)
-        self._ended += 1
-        turn = self.breaker.judge(verdict, now, now_ms, probe=probe)
-        if turn is not None:
-            self.width = 1
-        elif status_code == 429:
-            self.width = max(1, self.width // 2)
-        elif verdict is Verdict.FAILED:
-            self.width = max(1, self.width - 1)
-        elif verdict is Verdict.ANSWERED:
-            self.width = min(self.most, self.width + 1)
-        return turn
-
-    def set_terms(self, terms: LaneTerms, usual: int) -> None:
-        """Takes over what the user has set."""
-        self.terms = terms
-        self.most = terms.connections or usual
-        self.width = min(self.width, self.most)
-        if terms.per_minute is None:
-            self.leave_at = 0.0
-
-    def _turn_slot(self, now: float) -> None:
-        slot = int(now / PACE_SECONDS)
-        if slot != self._slot:
-            self._ended_before = self._ended if slot == self._slot + 1 else 0
-            self._ended = 0
-            self._slot = slot
 
 
 class Lanes(Generic[_Entry]):
@@ -188,6 +67,9 @@ class Lanes(Generic[_Entry]):
             if each.pause is not None:
                 lane.breaker.restore(each.pause, now, now_ms)
                 lane.width = 1
+            if each.held_until is not None:
+                lane.hold(min(each.held_until - now_ms, LONGEST_RETRY_AFTER_MS), now, now_ms)
+                lane.held_until = each.held_until
 
     def set_terms(self, kept: Iterable[KeptLane]) -> None:
         """Takes over what the user has set since."""
@@ -195,9 +77,30 @@ class Lanes(Generic[_Entry]):
         for name in terms.keys() | self._lanes.keys():
             self._lane(name).set_terms(terms.get(name, NO_TERMS), self._usual)
 
+    def follow(self, kept: Iterable[KeptLane], now: float, now_ms: int) -> dict[str, Asked]:
+        """Does what somebody wants of receivers; answers what that was."""
+        wanted = {each.lane: each.asked for each in kept if each.asked is not None}
+        for name, asked in wanted.items():
+            lane = self._lane(name)
+            if asked is Asked.PROBE and lane.breaker.pause is not None:
+                lane.quiet_until, lane.held_until = 0.0, None
+                lane.breaker.probe_now(now, now_ms)
+            else:
+                lane.go_on()
+        return wanted
+
+    def waits_over(self, now: float) -> list[str]:
+        """The lanes whose receivers had asked us to wait, where that is over since this was last asked."""
+        over = [lane for lane in self._lanes.values() if lane.held_until is not None and lane.quiet_until <= now]
+        for lane in over:
+            lane.held_until = None
+        return [lane.name for lane in over]
+
     def put(self, name: str, entry: _Entry, now: float) -> bool:
-        """Queues an entry in its lane. False: the lane was paused meanwhile and takes nothing but one entry when a probe is due."""
+        """Queues an entry in its lane. False: the lane was paused or is to wait, and takes nothing but one entry when a probe is due."""
         lane = self._lane(name)
+        if lane.quiet_until > now:
+            return False
         if lane.breaker.pause is not None and (lane.queue or lane.in_flight or lane.breaker.probe_in(now) > 0):
             return False
         lane.queue.append(entry)
@@ -233,12 +136,20 @@ class Lanes(Generic[_Entry]):
         return min(waits) if waits else None
 
     def end(
-        self, start: Start[_Entry], verdict: Verdict, status_code: int | None, now: float, now_ms: int
+        self,
+        start: Start[_Entry],
+        verdict: Verdict,
+        status_code: int | None,
+        now: float,
+        now_ms: int,
+        wait_ms: int = 0,
     ) -> Turn | None:
-        """Notes how what was started has ended; answers what that made of its receiver."""
+        """Notes how what was started has ended; answers what that made of its receiver. ``wait_ms``: so long it asks us to wait."""
         lane = self._lanes[start.lane]
         self._in_flight -= 1
         turn = lane.end(verdict, status_code, now, now_ms, start.probe)
+        if wait_ms and lane.hold(wait_ms, now, now_ms) and turn is None:
+            turn = Turn.HELD
         if lane.queue:
             self._list(lane)
         return turn
@@ -260,16 +171,17 @@ class Lanes(Generic[_Entry]):
         self.queued -= len(dropped)
         return dropped
 
-    def pause_of(self, name: str) -> Pause | None:
-        """Since when and why a receiver is paused; None: it is not."""
+    def standing(self, name: str) -> Standing:
+        """How a receiver stands."""
         lane = self._lanes.get(name)
-        return lane.breaker.pause if lane else None
+        return Standing(pause=lane.breaker.pause, held_until=lane.held_until) if lane else Standing()
 
     def rooms(self, now: float, after: str = "") -> Rooms:
         """How much may be claimed for each lane now."""
         free = self._connections - self._in_flight
         usual = max(1, min(FIRST_WIDTH, self._usual, free))
-        return Rooms(usual, {name: lane.room(now, free) for name, lane in self._lanes.items()}, after)
+        rooms = {name: lane.room(now, free) for name, lane in self._lanes.items()}
+        return Rooms(usual, rooms, after, frozenset(name for name in rooms if self._lanes[name].probes_newest))
 
     def note_more(self, names: Iterable[str]) -> None:
         """Notes for which lanes, and no others, more was due than they had room for."""
@@ -286,15 +198,15 @@ class Lanes(Generic[_Entry]):
         return lane.room(now, self._connections - self._in_flight) > 0
 
     def next_probe(self, now: float) -> float | None:
-        """Seconds until the next probe of a paused receiver may leave; None: none is ahead."""
-        waits = [lane.breaker.probe_in(now) for lane in self._lanes.values() if lane.breaker.pause is not None]
-        return min((wait for wait in waits if wait > 0), default=None)
+        """Seconds until the next receiver that is paused or asked us to wait may be asked again; None: there is none."""
+        waits = [lane.asked_again_in(now) for lane in self._lanes.values()]
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def forget_idle(self, now: float) -> None:
         """Lets go of lanes that nothing has left on for a while and nothing needs to be known of."""
         for name, lane in list(self._lanes.items()):
             busy = lane.queue or lane.in_flight or lane.is_listed
-            known = lane.breaker.pause is not None or lane.terms != NO_TERMS
+            known = lane.breaker.pause is not None or lane.terms != NO_TERMS or lane.held_until is not None
             if not busy and not known and now - lane.used_at > FORGET_AFTER_SECONDS:
                 del self._lanes[name]
 

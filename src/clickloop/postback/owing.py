@@ -37,6 +37,11 @@ class SkipReason(enum.StrEnum):
         """The reason for people."""
         return _SENTENCES[self]
 
+    @property
+    def met_sentence(self) -> str:
+        """What is so when this is no reason, for people."""
+        return _MET_SENTENCES[self]
+
 
 _SENTENCES = {
     SkipReason.RULE_OFF: "The rule is switched off, or the campaign has switched its source's rules off.",
@@ -50,6 +55,20 @@ _SENTENCES = {
     SkipReason.UNREPLACED_EXTERNAL_ID: "The click came with a macro that the source had not replaced, instead of its click id.",
     SkipReason.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
     SkipReason.NOT_SAMPLED: "The rule is sent for a share of the conversions, and this one is not in it.",
+}
+
+_MET_SENTENCES = {
+    SkipReason.RULE_OFF: "The rule is on.",
+    SkipReason.DISABLED_BY_NOTICE: "The notice does not ask for silence.",
+    SkipReason.PROBABILISTIC: "The conversion was matched by a click id.",
+    SkipReason.STATUS_NOT_SELECTED: "The rule is sent for this status.",
+    SkipReason.DUPLICATE: "This change triggers the rule.",
+    SkipReason.NOT_UNIQUE: "It is the click's first conversion, or the rule takes later ones too.",
+    SkipReason.BELOW_MINIMUM: "The payout reaches the rule's minimum.",
+    SkipReason.NO_EXTERNAL_ID: "The click has the source's click id, or the request does without.",
+    SkipReason.UNREPLACED_EXTERNAL_ID: "The source's click id is no macro left over.",
+    SkipReason.ADDRESS_REFUSED: "The receiver's address may be sent to.",
+    SkipReason.NOT_SAMPLED: "It is in the share of conversions that the rule is sent for.",
 }
 
 _MAY_FIT_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})

@@ -116,12 +116,15 @@ def decide(
     """What follows from an attempt that ended at ``now_ms``. ``chance`` draws from [0, 1)."""
     if outcome.trouble is Trouble.UNSENDABLE:
         return Failed(outcome.error or Trouble.UNSENDABLE.sentence)
+    if outcome.trouble is Trouble.ADDRESS_REFUSED and outcome.status_code is None:
+        return Failed(Trouble.ADDRESS_REFUSED.sentence)
     if fault_of(outcome, success) is None:
         return Delivered()
     if outcome.status_code == 410:
         return PauseRule()
     if tried.attempts >= schedule.attempts:
-        return Failed(f"All {schedule.attempts} attempts of the schedule were made.")
+        made = f"All {schedule.attempts} attempts" if schedule.attempts > 1 else "The one attempt"
+        return Failed(f"{made} of the schedule {'were' if schedule.attempts > 1 else 'was'} made.")
     wait_seconds = schedule.waits_seconds[tried.attempts - 1]
     if is_rejecting(outcome.status_code):
         if tried.rejections + 1 >= REJECTIONS_ALLOWED:
@@ -165,6 +168,11 @@ def is_rejecting(status_code: int | None) -> bool:
     All codes from 300 to 499 but 408, 425 and 429, which may pass. ``tried.rejections`` counts by the same rule.
     """
     return status_code is not None and 300 <= status_code < 500 and status_code not in PASSING
+
+
+def asked_wait_ms(outcome: Outcome, now_ms: int) -> int:
+    """How long the receiver as a whole asks to be left alone: by the Retry-After of a 429 or 503; 0: it does not."""
+    return retry_after_ms(outcome.retry_after, now_ms) if outcome.status_code in (429, 503) else 0
 
 
 _SECONDS = re.compile(r"[0-9]{1,18}")

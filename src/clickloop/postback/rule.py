@@ -108,7 +108,7 @@ class Success(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Seconds to wait before each attempt after the first, each ±20 %."""
+    """Seconds to wait before each attempt after the first, each ±20 %; none: there is one attempt."""
 
     waits_seconds: tuple[int, ...] = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 86400)
 
@@ -134,7 +134,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 def rule_of_row(row: Mapping[str, object]) -> Rule:
     """A rule from its row in ``postback_rules``. Raises msgspec.ValidationError for a row that no Clickloop wrote."""
-    waits = row["schedule"]
     return Rule(
         rule_id=msgspec.convert(row["id"], int),
         name=msgspec.convert(row["name"], str),
@@ -144,5 +143,10 @@ def rule_of_row(row: Mapping[str, object]) -> Rule:
         request=msgspec.convert(row["request"], RequestTemplate),
         conditions=msgspec.convert(row["conditions"], Conditions),
         success=msgspec.convert(row["success"], Success),
-        schedule=Schedule(waits_seconds=msgspec.convert(waits, tuple[int, ...])) if waits else Schedule(),
+        schedule=schedule_of(row["schedule"]),
     )
+
+
+def schedule_of(waits: object) -> Schedule:
+    """A schedule from its column; None: the usual one. Raises msgspec.ValidationError for what no Clickloop wrote."""
+    return Schedule() if waits is None else Schedule(waits_seconds=msgspec.convert(waits, tuple[int, ...]))

@@ -78,6 +78,9 @@ class Sender:
             skip_auto_headers=("Content-Type",),
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         )
+        # The client would send a GET or PUT again by itself when a kept connection breaks: twice in one attempt, told to nobody.
+        # There is no public switch; a test holds that this one works.
+        self._session._retry_connection = False  # noqa: SLF001
         return self
 
     async def __aexit__(

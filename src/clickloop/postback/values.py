@@ -8,7 +8,7 @@ import msgspec
 
 from clickloop.click.click_values import SetupNames, click_value, click_values
 from clickloop.conversion.conversion import Conversion
-from clickloop.macro import Chance, Place, Shared, Template, Values, parse
+from clickloop.macro import Chance, Place, Template, Values, parse
 from clickloop.money import amount_text
 from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate, Rule
 from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
@@ -35,6 +35,8 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
     """Whether the receiver is told the source's click id, so that there is nothing to send without one."""
     target: Target | TargetFault
     """Where it goes with each macro standing for one character: scheme, host and port, which no macro can change."""
+    names_itself: bool
+    """Whether it tells what differs from one postback of a change to the next: its id, its rule's name."""
     lane: str = ""
     """``host:port`` of the receiver; empty for a URL that cannot be sent to."""
     steady_url: Template | None = None
@@ -48,7 +50,9 @@ class ReadyRequest(msgspec.Struct, frozen=True, eq=False):
         return Request(
             method=template.method,
             url=self._url(filled, now_ms, chance),
-            headers=tuple([Header(name, value.fill(filled, Place.HEADER, now_ms, chance)) for name, value in self.headers]),
+            headers=tuple(
+                [Header(name, value.fill(filled, Place.HEADER, now_ms, chance)) for name, value in self.headers]
+            ),
             body_kind=template.body_kind,
             body=self.body.fill(filled, place, now_ms, chance) if place else "",
             secrets=template.secrets,
@@ -78,10 +82,19 @@ def _ready_request(template: RequestTemplate, rows: tuple[tuple[str, str], ...])
     parts = (url, *(value for _, value in headers), body)
     names = tuple(dict.fromkeys(name for part in parts for name in part.names))
     target = target_of(url.render(dict.fromkeys(url.names, "0"), Place.URL, 0, lambda: 0))
-    uses = "externalid" in names
+    ready = ReadyRequest(
+        template=template,
+        url=url,
+        headers=headers,
+        body=body,
+        names=names,
+        uses_external_id="externalid" in names,
+        target=target,
+        names_itself="postback_id" in names or "rule.name" in names,
+    )
     if isinstance(target, TargetFault):
-        return ReadyRequest(template, url, headers, body, names, uses, target)
-    return ReadyRequest(template, url, headers, body, names, uses, target, target.lane, _steady_url(url, target))
+        return ready
+    return msgspec.structs.replace(ready, lane=target.lane, steady_url=_steady_url(url, target))
 
 
 def _headers_of(template: RequestTemplate) -> tuple[Header, ...]:
@@ -144,7 +157,10 @@ def change_values(
         value_of = _VALUES.get(name)
         return value_of(conversion, payout_percent) if value_of else click_value(name, click, setup)
 
-    return Values(work_out, Shared(alike, OF_RULE) if alike is not None else None)
+    values = Values(work_out)
+    if alike is not None:
+        values.take(alike, but=OF_RULE)
+    return values
 
 
 def reported_micros(micros: int, percent: int) -> int:

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from clickloop.postback.breaker import Pause
-from clickloop.postback.lanes import EVERY_ROOM, KeptLane, Rooms
+from clickloop.postback.lane import Asked, KeptLane, Standing
+from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.retry import Outcome, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
 
@@ -26,6 +26,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     success: Success
     schedule: Schedule
+    probes_rule: bool = False
+    """Its rule was resumed, and this one is let through first: when it is answered, the others follow."""
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -56,6 +58,17 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     """Why it was no delivery, for people; empty when it was one. At most 500 characters."""
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """What writing outcomes has brought about."""
+
+    paused: tuple[int, ...] = ()
+    """Rules that a 410 has paused."""
+    resumed: tuple[int, ...] = ()
+    """Rules that go on, because the one that was let through first was answered. What they hold is to be woken."""
+    woken: int = 0
+    """Postbacks that stood behind one that is final now, and are due."""
+
+
 class PostbackStore(Protocol):
     """Where postbacks wait. Every call is one transaction, blocks, and may raise when the store is away."""
 
@@ -66,16 +79,20 @@ class PostbackStore(Protocol):
         """
         ...
 
-    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
-        """Writes outcomes; those whose token is stale touch nothing. Answers the rules that this has paused."""
+    def record(self, ended: Sequence[Ended]) -> Recorded:
+        """Writes outcomes; those whose token is stale touch nothing."""
+        ...
+
+    def wake_held(self) -> bool:
+        """Lets some of what rules have held go on that are not held any more; False: that was all."""
         ...
 
     def lanes(self) -> tuple[KeptLane, ...]:
         """The lanes of which something is kept: what the user has set, and who is paused."""
         ...
 
-    def keep_pauses(self, pauses: Mapping[str, Pause | None]) -> None:
-        """Keeps by lane that its receiver is paused, or is not any more."""
+    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
+        """Keeps by lane how its receiver stands, and that what somebody asked of it is done."""
         ...
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:

@@ -18,6 +18,8 @@ class ConversionFact(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     recorded_at: int
     """When the change was made. Unix milliseconds."""
     status_key: str
+    counts_as: CountsAs
+    """How the status counted when the conversion came under it."""
     currency: str
     conversions: int
     """+1, or −1 to take back."""
@@ -50,6 +52,7 @@ def _rows(conversion: Conversion | None, recorded_at: int, sign: int) -> list[Co
             at=conversion.converted_at,
             recorded_at=recorded_at,
             status_key=conversion.status.key,
+            counts_as=counts_as,
             currency=conversion.payout.currency,
             conversions=sign,
             revenue_micros=micros if counts_as is CountsAs.CONFIRMED else 0,

@@ -96,9 +96,12 @@ def _payout(conversion: Conversion, around: Around) -> tuple[Origin, str]:
     share = f" The rule reports {around.payout_percent} % of it." if around.payout_percent != 100 else ""
     if conversion.payout_turn:
         return Origin.NOTICE, f"The payout of the notice, {readable(conversion.payout_text)!r}.{share}"
+    named = "no notice named one"
+    if conversion.payout_text:
+        named = f"the notice named {readable(conversion.payout_text)!r}, which is no amount"
     if conversion.payout.micros:
-        return Origin.SETUP, f"The offer's fixed payout: no notice named one.{share}"
-    return Origin.CONVERSION, "Zero: no notice named a payout, and the offer has no fixed one."
+        return Origin.SETUP, f"The offer's fixed payout: {named}.{share}"
+    return Origin.CONVERSION, f"Zero: {named}, and the offer has no fixed payout."
 
 
 def _currency(conversion: Conversion, around: Around) -> tuple[Origin, str]:

@@ -12,14 +12,17 @@ from clickloop.postback.rule import Header, Request, RequestTemplate
 MASK = "•••"
 
 _SECRETIVE = (
-    r"[\w.\-\[\]]*(?:token|secret|passw|api_?-?key|apikey|access_?key|skey|signature|auth|session|hmac)[\w.\-\[\]]*"
+    r"(?:[\w.\-\[\]]*(?:token|secret|passw|api_?-?key|apikey|access_?key|skey|signature|auth|session|hmac|security_?-?code)"
+    r"[\w.\-\[\]]*|pass|pwd|sig|tok)"
 )
 # A macro as the value is no secret: it says what will stand there.
-_PAIR = re.compile(rf"((?:^|[?&;])(?:{_SECRETIVE}|sig|pwd)=)(?!\{{)[^&#\s]+", re.IGNORECASE)
+_PAIR = re.compile(rf"((?:^|[?&;]){_SECRETIVE}=)(?!\{{)[^&#\s]+", re.IGNORECASE)
 _BOT_PATH = re.compile(r"(/bot\d{3,20}(?::|%3a))[\w-]{10,}", re.IGNORECASE)
 _HOOK_PATH = re.compile(r"(/(?:services|api/webhooks)/[\w-]+/(?:[\w-]+/)?)[\w-]{10,}", re.IGNORECASE)
-_JSON_PAIR = re.compile(rf'("(?:{_SECRETIVE})"\s*:\s*")(?!\{{)(?:[^"\\]|\\.)+', re.IGNORECASE)
+_JSON_PAIR = re.compile(rf'("{_SECRETIVE}"\s*:\s*)("(?!\{{)(?:[^"\\]|\\.)+"|-?\d[\d.eE+-]*)', re.IGNORECASE)
 _SECRET_HEADER = re.compile(rf"{_SECRETIVE}|cookie|proxy-authorization", re.IGNORECASE)
+
+_HOST = re.compile(r"[a-z]+://[^/?#\\]*", re.IGNORECASE)
 
 _AnyRequest = TypeVar("_AnyRequest", Request, RequestTemplate)
 
@@ -32,7 +35,7 @@ def masked_text(text: str, secrets: Iterable[str] = ()) -> str:
     text = _PAIR.sub(rf"\1{MASK}", text)
     text = _BOT_PATH.sub(rf"\1{MASK}", text)
     text = _HOOK_PATH.sub(rf"\1{MASK}", text)
-    return _JSON_PAIR.sub(rf"\1{MASK}", text)
+    return _JSON_PAIR.sub(rf'\1"{MASK}"', text)
 
 
 def masked_header(name: str, value: str, secrets: Iterable[str] = ()) -> str:
@@ -56,8 +59,13 @@ def masked_request(request: _AnyRequest) -> _AnyRequest:
 
 
 def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> RequestTemplate:
-    """What somebody saves who was shown ``before`` masked: each part that he left as it was shown is as it was."""
+    """What somebody saves who was shown ``before`` masked: each part that he left as it was shown is as it was.
+
+    Not so where the request now goes elsewhere: secrets that he may not see are not sent to a host that he chooses.
+    """
     was_shown = masked_request(before)
+    if given.url != was_shown.url and _host(given.url) != _host(before.url):
+        return given
     values = {header.name.lower(): header.value for header in before.headers}
     shown_values = {header.name.lower(): header.value for header in was_shown.headers}
     headers = tuple(
@@ -73,6 +81,12 @@ def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> Reques
         body=before.body if given.body == was_shown.body else given.body,
         secrets=before.secrets if given.secrets == was_shown.secrets else given.secrets,
     )
+
+
+def _host(url: str) -> str:
+    """Scheme, host and port of a URL with macros."""
+    found = _HOST.match(url)
+    return found[0].lower() if found else url
 
 
 def masks_in(template: RequestTemplate) -> tuple[str, ...]:

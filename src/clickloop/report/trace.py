@@ -98,6 +98,10 @@ class TracedPostback(Protocol):
     @property
     def conversion_id(self) -> str: ...
     @property
+    def version(self) -> int: ...
+    @property
+    def rule_id(self) -> int: ...
+    @property
     def rule_name(self) -> str: ...
     @property
     def resend(self) -> int: ...
@@ -185,7 +189,7 @@ def trace_click(
             events.append(_rerun_event(notice, notice.run_at))
     events += [_change_event(change) for change in changes]
     for postback in postbacks:
-        events.append(_postback_event(postback))
+        events.append(_postback_event(postback, _first_before(postback, postbacks)))
         events += [_attempt_event(postback, attempt) for attempt in attempts.get(postback.postback_id, ())]
     order = list(EventKind)
     return Trace(
@@ -216,9 +220,9 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    sent_on = "He was redirected to the offer." if click.offer_id else "He was redirected to the fallback address."
+    sent_on = "The visitor was redirected to the offer." if click.offer_id else "The visitor was redirected to the fallback address."
     if not click.target:
-        sent_on = "There was nowhere to send him: no offer and no fallback address."
+        sent_on = "There was nowhere to send the visitor: no offer and no fallback address."
     return [
         Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=came),
         Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=sent_on, details=went),
@@ -241,7 +245,7 @@ def _notice_event(notice: TracedNotice) -> Event:
 
 def _rerun_event(notice: TracedNotice, run_at: int) -> Event:
     times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
-    sentence = f"The notice was read again {times} by the settings of the day; since then it has {_past(notice)}"
+    sentence = f"The notice was read again {times} by the settings of the day. It {_outcome(notice)}"
     return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 
@@ -249,10 +253,6 @@ def _outcome(notice: TracedNotice) -> str:
     if notice.reason is not None:
         return f"was refused. {notice.reason.sentence}"
     return _OUTCOMES[notice.outcome]
-
-
-def _past(notice: TracedNotice) -> str:
-    return f"been refused. {notice.reason.sentence}" if notice.reason is not None else f"{notice.outcome}."
 
 
 def _change_event(change: TracedChange) -> Event:
@@ -275,15 +275,31 @@ def _change_event(change: TracedChange) -> Event:
     return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
 
 
-def _postback_event(postback: TracedPostback) -> Event:
+def _first_before(postback: TracedPostback, others: Sequence[TracedPostback]) -> TracedPostback | None:
+    """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
+    if postback.state not in ("waiting", "paused"):
+        return None
+    earlier = [
+        other
+        for other in others
+        if (other.conversion_id, other.rule_id) == (postback.conversion_id, postback.rule_id)
+        and (other.version, other.resend) < (postback.version, postback.resend)
+        and other.state in ("waiting", "paused", "sending")
+    ]
+    return min(earlier, key=lambda other: (other.version, other.resend), default=None)
+
+
+def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> Event:
     again = f" (asked for again, number {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
     else:
         held = f" {postback.hold.sentence}" if postback.hold else ""
-        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}"
+        behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
+        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
     request = masked_request(postback.request) if postback.request else None
     details = _details(
+        postback=postback.postback_id,
         trigger=postback.trigger,
         conversion=postback.conversion_id,
         request=f"{request.method} {request.url}" if request else "",
@@ -302,7 +318,9 @@ def _postback_event(postback: TracedPostback) -> Event:
 
 def _attempt_event(postback: TracedPostback, attempt: TracedAttempt) -> Event:
     secrets = postback.request.secrets if postback.request else ()
-    sentence = f"Attempt {attempt.number} of {postback.rule_name!r} {_RESULTS[attempt.result]}"
+    before = postback.request.earlier_attempts if postback.request else 0
+    counted = f"{attempt.number} (for the receiver {attempt.number + before})" if before else f"{attempt.number}"
+    sentence = f"Attempt {counted} of {postback.rule_name!r} {_RESULTS[attempt.result]}"
     details = _details(
         status=attempt.status_code or "",
         duration="" if attempt.duration_ms is None else f"{attempt.duration_ms} ms",

@@ -14,14 +14,14 @@ class DiskReserve:
     """A file of allocated, unused bytes. Releasing it lets retention and settling run on a full disk."""
 
     def __init__(self, path: Path, octets: int = RESERVE_OCTETS) -> None:
+        self.octets = octets
         self._path = path
-        self._octets = octets
 
     @property
     def held(self) -> bool:
         """Whether the whole reserve is there."""
         try:
-            return self._path.stat().st_blocks * 512 >= self._octets
+            return self._path.stat().st_blocks * 512 >= self.octets
         except FileNotFoundError:
             return False
 
@@ -38,13 +38,13 @@ class DiskReserve:
         """Takes the reserve (again) when there is room for it twice over; answers whether it is held."""
         if self.held:
             return True
-        if shutil.disk_usage(self._path.parent).free < 2 * self._octets:
+        if shutil.disk_usage(self._path.parent).free < 2 * self.octets:
             return False
         part = self._path.with_name(self._path.name + ".part")
         try:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, self._octets)
+                os.posix_fallocate(file, 0, self.octets)
             finally:
                 os.close(file)
             part.rename(self._path)

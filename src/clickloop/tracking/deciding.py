@@ -1,6 +1,7 @@
 """Deciding which postbacks changes of conversions owe: every change with every rule gives one row in Conversions - Out."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import msgspec
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from clickloop.macro import Chance, Values
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
 from clickloop.postback.rule import Rule
-from clickloop.postback.values import change_values, ready_request
+from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.postbacks import NewPostback, decided_before, insert_postbacks
 from clickloop.store.ledger.rules import (
@@ -68,35 +69,62 @@ class Surroundings(msgspec.Struct, frozen=True):
             network_name=self.networks.get(click.network_id, ""),
         )
 
-    def rules_of(self, change: Change) -> list[LiveRule]:
-        """The rules that apply to a change: of its source, of its campaign, of the whole instance."""
+
+class RuleHere(msgspec.Struct, frozen=True):
+    """A rule as it is for the clicks of one source: its request read with the names of the source's parameters."""
+
+    rule: Rule
+    ready: ReadyRequest
+    refused_address: str
+    """Why the address guard refuses the receiver, as a sentence; empty: it does not."""
+
+    @classmethod
+    def of(cls, rule: Rule, source_id: int, around: Surroundings, guard: AddressGuard) -> Self:
+        """``around``: the set-up around a change of that source."""
+        ready = ready_request(rule.request, around.rows.get(source_id, ()))
+        judgement = guard.judge_target(ready.target)
+        return cls(rule, ready, judgement.sentence if isinstance(judgement, RefusedAddress) else "")
+
+
+class RulesHere:
+    """The rules that apply to changes, made ready once for all that are of one source and campaign."""
+
+    def __init__(self, around: Surroundings, guard: AddressGuard = STRICT) -> None:
+        self._around = around
+        self._guard = guard
+        self._found: dict[tuple[int, int], list[RuleHere]] = {}
+
+    def of(self, change: Change) -> list[RuleHere]:
+        """The rules of a change's source, of its campaign and of the whole instance, in order."""
         click = change.after.click
-        return [
-            live
-            for live in self.rules
-            if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
-        ]
+        found = self._found.get((click.source_id, click.campaign_id))
+        if found is None:
+            found = self._found[click.source_id, click.campaign_id] = [
+                RuleHere.of(live.rule, click.source_id, self._around, self._guard)
+                for live in self._around.rules
+                if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
+            ]
+        return found
 
 
 class ChangeTexts:
     """The macro values of one change, worked out once for all rules that report the same share of the payout."""
 
     def __init__(self, change: Change, around: Surroundings) -> None:
-        self._change = change
+        self.change = change
         self.trigger = change.kind.value
         self._names = around.names_of(change)
         self._values: dict[int, Values] = {}
 
-    def of(self, rule: Rule, postback_id: str, names: Collection[str]) -> Values:
-        """The values of these macros for a rule's postback. They hold until the next call."""
+    def of(self, rule: Rule, postback_id: str, ready: ReadyRequest) -> Values:
+        """The values for a rule's postback with this request. They hold until the next call."""
         percent = rule.conditions.payout_percent
         values = self._values.get(percent)
         if values is None:
             alike = next(iter(self._values.values()), None)
-            values = self._values[percent] = change_values(self._change.after, percent, self._names, alike)
-        if "postback_id" in names:
+            values = self._values[percent] = change_values(self.change.after, percent, self._names, alike)
+        if ready.names_itself:
             values.put("postback_id", postback_id)
-        if "rule.name" in names:
             values.put("rule.name", rule.name)
         return values
 
@@ -141,15 +169,16 @@ def decide_changes(
     before = dict(counted)
     new: list[NewPostback] = []
     decided: list[RulesDecided] = []
+    here = RulesHere(around, guard)
     for change in changes:
-        rules = around.rules_of(change)
+        rules = here.of(change)
         decided.append(RulesDecided(change.after.conversion_id, change.after.version, len(rules)))
         texts = ChangeTexts(change, around)
-        for live in rules:
-            rule = live.rule
+        for ready in rules:
+            rule = ready.rule
             key = (change.after.conversion_id, rule.rule_id)
             earlier = _earlier(known.get(key, []), counted[rule.rule_id], around, change)
-            postback = decide_rule(change, rule, earlier, around, now_ms, new_id(), chance, guard, texts)
+            postback = decide_rule(texts, ready, earlier, now_ms, new_id(), chance)
             known.setdefault(key, []).append(
                 postback.decision.reason if isinstance(postback.decision, Skipped) else None
             )
@@ -160,35 +189,22 @@ def decide_changes(
 
 
 def decide_rule(
-    change: Change,
-    rule: Rule,
-    earlier: Earlier,
-    around: Surroundings,
-    now_ms: int,
-    postback_id: str,
-    chance: Chance | None = None,
-    guard: AddressGuard = STRICT,
-    texts: ChangeTexts | None = None,
+    texts: ChangeTexts, here: RuleHere, earlier: Earlier, now_ms: int, postback_id: str, chance: Chance | None = None
 ) -> NewPostback:
-    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run.
-
-    ``texts``: those of the change, when more rules are decided for it.
-    """
-    conversion = change.after
-    click = conversion.click
-    ready = ready_request(rule.request, around.rows.get(click.source_id, ()))
-    judgement = guard.judge_target(ready.target)
-    if isinstance(judgement, RefusedAddress):
-        earlier = msgspec.structs.replace(earlier, refused_address=judgement.sentence)
-    texts = texts or ChangeTexts(change, around)
+    """One rule decided for one change, as a row of Conversions - Out. Writes nothing: also for a dry run."""
+    change, rule, ready = texts.change, here.rule, here.ready
+    if here.refused_address:
+        earlier = msgspec.structs.replace(earlier, refused_address=here.refused_address)
     decision = owe(
         change,
         rule,
         earlier,
         uses_external_id=ready.uses_external_id,
         now_ms=now_ms,
-        resolve=lambda: ready.resolve(texts.of(rule, postback_id, ready.names), now_ms, chance),
+        resolve=lambda: ready.resolve(texts.of(rule, postback_id, ready), now_ms, chance),
     )
+    conversion = change.after
+    click = conversion.click
     return NewPostback(
         postback_id=postback_id,
         conversion_id=conversion.conversion_id,

@@ -30,7 +30,7 @@ from clickloop.store.ledger.resends import (
     sent_after,
 )
 from clickloop.store.ledger.rules import LiveRule, count_shares, rules_of_ids
-from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_rule, read_surroundings
+from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, decide_rule, read_surroundings
 from clickloop.tracking.notices import Desk
 
 BATCH = 200
@@ -207,7 +207,7 @@ def _decision(
     if sent.reason is None:
         texts = ChangeTexts(change, around.surroundings)
         ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))
-        request = ready.resolve(texts.of(live.rule, sent.original_id, ready.names), now_ms, None)
+        request = ready.resolve(texts.of(live.rule, sent.original_id, ready), now_ms, None)
         return Owed(request, now_ms, _read_findings(sent.findings))
     return _decided_again(sent, live, change, around, desk, counted, now_ms)
 
@@ -232,9 +232,9 @@ def _decided_again(
         counted=live.counted + counted.get(sent.rule_id, 0),
         source_rules_off=campaign is not None and campaign.source_rules_off,
     )
-    decided = decide_rule(
-        change, live.rule, earlier, around.surroundings, now_ms, sent.original_id, guard=desk.guard
-    ).decision
+    here = RuleHere.of(live.rule, sent.source_id, around.surroundings, desk.guard)
+    texts = ChangeTexts(change, around.surroundings)
+    decided = decide_rule(texts, here, earlier, now_ms, sent.original_id).decision
     if isinstance(decided, Skipped):
         return Refusal(NotResent.STILL_SKIPPED, decided.reason)
     if decided.counted:

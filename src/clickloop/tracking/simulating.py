@@ -153,7 +153,7 @@ def _rule(
     rule = next(live.rule for live in around.rules if live.rule.rule_id == postback.rule_id)
     decision = postback.decision
     ready = ready_request(rule.request, around.rows.get(postback.source_id, ()))
-    values = texts.of(rule, postback.postback_id, ready.names)
+    values = texts.of(rule, postback.postback_id, ready)
     request = decision.request if isinstance(decision, Owed) else ready.resolve(values, now_ms, None)
     hop = first_hop(request)
     shown = {name: values[name] or (str(now_ms // 1000) if name == "now" else "") for name in ready.names}

@@ -11,6 +11,7 @@ from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.routing import Route, Routes, Target
 from clickloop.click.screening import screen
+from clickloop.click.test_mark import is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
@@ -88,6 +89,8 @@ class Edge(msgspec.Struct):
     clock: Clock
     chance: Callable[[], float]
     currency: str
+    secure: bool = False
+    """Whether visitors come over https even where no proxy says so: cookies are then for https alone."""
     unrecorded: int = 0
     """Visitors who were redirected without a record because the disk was full."""
 
@@ -108,9 +111,10 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     headers = arrival.headers
     told, cut = read_query(arrival.query, route.fields, "external_id")
     known = edge.visitors.known(headers.get(b"user-agent", b""))
-    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot)
-    target = route.choose(edge.chance())
     now_ms = edge.clock()
+    test = is_test(edge.click_ids, key, arrival.query, now_ms)
+    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot, test=test)
+    target = route.choose(edge.chance())
     click = _from_link(edge, route, told, cut, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if target is route.fallback:
@@ -161,7 +165,8 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
         query=text_of(arrival.query),
         body=text_of(arrival.body),
         content_type=headers.get(b"content-type", b"")[:200].decode("latin-1"),
-        ip=arrival.ip,
+        # A network's server is no visitor: whether it may report is decided by its whole address.
+        ip=edge.visitors.kept_address(arrival.ip) if door is Door.PIXEL else arrival.ip,
         useragent=headers.get(b"user-agent", b"")[:USERAGENT_CHARACTERS].decode("utf-8", "replace").replace("\0", "�"),
         domain=arrival.host,
         cookie_click_id=cookie_value(headers.get(b"cookie", b"")) if door is Door.PIXEL else "",

@@ -94,6 +94,27 @@ def enter_upload(
     return upload
 
 
+def enter_again(
+    ledger: Ledger, files: UploadFiles, upload: Upload, upload_id: str, wish: UploadWish, now_ms: int
+) -> Upload:
+    """Enters the file of an upload as another one, which is taken from its beginning. Raises FileNotFoundError when it is gone."""
+    layout = layout_of(files, upload)
+    files.copy(upload.upload_id, upload_id)
+    again = Upload(
+        upload_id=upload_id,
+        name=wish.name,
+        format=layout.format,
+        preview=wish.preview,
+        postbacks=wish.postbacks,
+        octets=upload.octets,
+        next_line=layout.first_line,
+        created_at=now_ms,
+    )
+    with ledger.write() as tx:
+        insert_upload(tx, again)
+    return again
+
+
 class _Reading:
     """A file that is being taken, and for a preview what it would have registered so far."""
 
@@ -115,7 +136,8 @@ class UploadWork:
     """Takes the uploads that are not at their end, in turns. For one thread, and the only one that does so on a ledger."""
 
     def __init__(self, desk: Desk, files: UploadFiles, clock: Clock) -> None:
-        self._desk = desk
+        self.desk = desk
+        """May be replaced between two steps."""
         self._files = files
         self._clock = clock
         self._readings: dict[str, _Reading] = {}
@@ -123,7 +145,7 @@ class UploadWork:
 
     def step(self) -> UploadStep:
         """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
-        with self._desk.ledger.read() as tx:
+        with self.desk.ledger.read() as tx:
             unfinished = unfinished_uploads(tx, AT_ONCE)
         for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
@@ -158,7 +180,7 @@ class UploadWork:
         if after.state.is_final and (found := self._files.size(upload.upload_id)) != upload.octets:
             self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
             return UploadStep(more=True)
-        with self._desk.ledger.write() as tx:
+        with self.desk.ledger.write() as tx:
             written = update_unfinished(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)
@@ -188,9 +210,9 @@ class UploadWork:
             if isinstance(line, Line)
         ]
         if reading.drafts is not None:
-            results = iter(foresee_notices(self._desk, raws, self._clock(), reading.drafts))
+            results = iter(foresee_notices(self.desk, raws, self._clock(), reading.drafts))
         else:
-            results = iter(take_notices(self._desk, raws, self._clock()) if raws else [])
+            results = iter(take_notices(self.desk, raws, self._clock()) if raws else [])
         return [
             unreadable(line)
             if isinstance(line, BadLine)
@@ -220,7 +242,7 @@ class UploadWork:
     def _fail(self, upload: Upload, error: str) -> None:
         self._close(upload.upload_id)
         failed = msgspec.structs.replace(upload, state=UploadState.FAILED, finished_at=self._clock(), error=error[:500])
-        with self._desk.ledger.write() as tx:
+        with self.desk.ledger.write() as tx:
             update_unfinished(tx, failed)
         log("upload failed", upload_id=upload.upload_id, error=error)
 

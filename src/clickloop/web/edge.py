@@ -56,7 +56,6 @@ class EdgeDoors:
         self._set_up_changed = set_up_changed
         self._proxies = proxy_networks(settings.trusted_proxies)
         self._trusted: dict[str, bool] = {}
-        self._secure = settings.public_url.startswith("https://")
         self._date = b""
         self._date_second = 0
 
@@ -105,9 +104,9 @@ class EdgeDoors:
             redirected = take_click(self._edge, request, key)
         if redirected is None:
             return plain_answer(404, _NOT_FOUND, request.keep_alive)
-        cookie = cookie_line(redirected.click_id, request.secure)
         if not redirected.location:
-            return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive, cookie)
+            return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive)
+        cookie = cookie_line(redirected.click_id, request.secure)
         second = int(time.monotonic())
         if second != self._date_second:
             self._date_second = second
@@ -162,11 +161,11 @@ class EdgeDoors:
         """Sets the visitor's own address, the host that he asked for, and whether he came over https."""
         headers = request.headers
         host = headers.get(b"host", b"")
-        request.secure = self._secure
+        request.secure = self._edge.secure
         if self._proxies and self.trusts(request.ip):
             request.ip = self._client_behind(headers.get(b"x-forwarded-for", b""), request.ip)
             host = headers.get(b"x-forwarded-host", host)
-            request.secure = self._secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+            request.secure = self._edge.secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
         request.host = host[:253].decode("latin-1").lower()
 
     def _client_behind(self, forwarded_for: bytes, peer: str) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from clickloop.alarms import read_alarms
+from clickloop.alarms import standing_alarms
 from clickloop.campaign.catalog import Catalog, CatalogFile
+from clickloop.campaign.instance import InstanceSettings, started_with
 from clickloop.click.geo import open_geo_base
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
@@ -34,7 +35,6 @@ from clickloop.web.http import Connections, Limits
 
 CATALOG_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 10.0
-_ALARM_FREE_PERCENT = 10.0
 
 
 class HealthReader:
@@ -63,10 +63,7 @@ class HealthReader:
                 journal_lag_seconds=round(max(lag.oldest_age_ms for lag in lags) / 1000, 3),
                 free_disk_bytes=free,
                 free_disk_percent=round(percent, 1),
-                alarms=(
-                    *(("free disk below 10 %",) if percent < _ALARM_FREE_PERCENT else ()),
-                    *read_alarms(self._folder),
-                ),
+                alarms=standing_alarms(self._folder),
             )
         return self._health
 
@@ -74,10 +71,11 @@ class HealthReader:
 class SetUp:
     """Swaps an edge's routes whole when the catalog changed. One that cannot be read leaves the last one in force."""
 
-    def __init__(self, catalog_file: CatalogFile, edge: Edge, fallback_url: str) -> None:
+    def __init__(self, catalog_file: CatalogFile, edge: Edge, started: InstanceSettings) -> None:
         self._catalog_file = catalog_file
         self._edge = edge
-        self._fallback_url = fallback_url
+        self._started = started
+        self._take(Catalog())
         self._unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
 
     def take_changes(self) -> bool:
@@ -89,9 +87,16 @@ class SetUp:
             return False
         if catalog is None:
             return False
-        self._edge.routes = Routes(catalog, self._fallback_url)
+        self._take(catalog)
         log("catalog taken", campaigns=len(self._edge.routes))
         return True
+
+    def _take(self, catalog: Catalog) -> None:
+        instance = catalog.instance or self._started
+        self._edge.routes = Routes(catalog, instance.fallback_url)
+        self._edge.currency = instance.currency
+        self._edge.secure = instance.public_url.startswith("https://")
+        self._edge.visitors.keep_of_addresses(instance.ip_storage)
 
 
 async def serve_edge(settings: Settings, number: int, listening: socket.socket) -> int:
@@ -99,12 +104,11 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     loop = asyncio.get_running_loop()
     stopped = stop_signal(loop)
     folder = settings.folder()
-    catalog_file = CatalogFile(folder)
     name = f"edge{number}"
     clicks = JournalWriter.open(folder / "journal", "clicks", name)
     notices = JournalWriter.open(folder / "journal", "notices", name)
     edge = Edge(
-        routes=Routes(catalog_file.changed() or Catalog(), settings.fallback_url),
+        routes=Routes(Catalog(), ""),
         visitors=Visitors(open_geo_base(settings.geo_base)),
         click_ids=ClickIds((folder / KEY_FILE).read_bytes()),
         notice_ids=RecordIds(),
@@ -123,7 +127,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit = GroupCommit(notices)
-    set_up = SetUp(catalog_file, edge, settings.fallback_url)
+    set_up = SetUp(CatalogFile(folder), edge, started_with(settings))
+    set_up.take_changes()
     doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
     limits = Limits(settings.request_seconds, settings.keep_alive_seconds, settings.connections_per_address)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)

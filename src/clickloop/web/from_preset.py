@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.network import Network
+from clickloop.campaign.network import NETWORK_URL, Network
 from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, RowWish
 from clickloop.postback.rule import Rule
 from clickloop.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
@@ -40,10 +40,12 @@ def network_preset_of(key: str) -> NetworkPreset:
 def network_of_preset(key: str) -> Network:
     """A network as the preset of that key has it. Raises InvalidInputError naming the field ``preset``."""
     preset = network_preset_of(key)
+    addition = preset.offer_url_addition()
     return Network(
         name=preset.name,
         preset=preset.key,
         click_id_parameter=preset.click_id_parameter,
+        offer_url_template=f"{NETWORK_URL}&{addition}" if addition else "",
         postback_parameters=dict(preset.postback),
     )
 

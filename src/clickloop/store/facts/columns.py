@@ -29,6 +29,7 @@ MEASURES = (
     ColumnOf("conversion_id", "VARCHAR"),
     ColumnOf("txid", "VARCHAR"),
     ColumnOf("status_key", "VARCHAR"),
+    ColumnOf("counts_as", "VARCHAR"),  # of the status, when the conversion came under it
     ColumnOf("currency", "VARCHAR"),  # of cost_micros on a click, of the payouts on a conversion
     ColumnOf("clicks", "BIGINT"),
     ColumnOf("conversions", "BIGINT"),
@@ -56,7 +57,7 @@ def click_structure() -> str:
 def fact_structure() -> str:
     """A ``ConversionFact`` as the structure argument of ``from_json``."""
     click = ",".join(f'"{field.name}":"{field.sql_type}"' for field in CLICK_FIELDS)
-    texts = ",".join(f'"{name}":"VARCHAR"' for name in ("conversion_id", "txid", "status_key", "currency"))
+    texts = ",".join(f'"{name}":"VARCHAR"' for name in ("conversion_id", "txid", "status_key", "counts_as", "currency"))
     numbers = ("at", "recorded_at", "conversions", "revenue_micros", "pending_micros", "rejected_micros")
     return f'{{"click":{{{click}}},{texts},' + ",".join(f'"{name}":"BIGINT"' for name in numbers) + "}"
 
@@ -84,10 +85,10 @@ def insert_of_facts() -> str:
     names = ", ".join(quoted(_RENAMED.get(field.name, field.name)) for field in copied)
     values = ", ".join(f"fact.click.{quoted(field.name)}" for field in copied)
     return (
-        f"INSERT INTO facts ({names}, kind, of_click_id, fact_at, recorded_at, conversion_id, txid, status_key, currency, "  # noqa: S608
-        "conversions, revenue_micros, pending_micros, rejected_micros) "
+        f"INSERT INTO facts ({names}, kind, of_click_id, fact_at, recorded_at, conversion_id, txid, status_key, counts_as, "  # noqa: S608
+        "currency, conversions, revenue_micros, pending_micros, rejected_micros) "
         f"SELECT {values}, 'conversion', fact.click.click_id, fact.\"at\", fact.recorded_at, fact.conversion_id, "
-        "coalesce(fact.txid, ''), fact.status_key, coalesce(fact.currency, ''), fact.conversions, "
+        "coalesce(fact.txid, ''), fact.status_key, fact.counts_as, coalesce(fact.currency, ''), fact.conversions, "
         "coalesce(fact.revenue_micros, 0), coalesce(fact.pending_micros, 0), coalesce(fact.rejected_micros, 0) "
         f"FROM (SELECT from_json(unnest($lines::VARCHAR[]), '{fact_structure()}') AS fact)"
     )

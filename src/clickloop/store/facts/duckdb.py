@@ -11,8 +11,10 @@ import duckdb
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.clock import DAY_MS
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.fact import ConversionFact
+from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.columns import (
     ALL_COLUMNS,
@@ -33,6 +35,7 @@ from clickloop.store.facts.facts import (
     StatusCount,
 )
 from clickloop.store.facts.recent import recent_clicks
+from clickloop.store.facts.reports import read_report
 from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128
@@ -164,6 +167,7 @@ class DuckDbFacts:
             "campaign_id = $campaign_id": query.campaign_id,
             "source_id = $source_id": query.source_id,
             "external_id = $external_id": query.external_id or None,
+            "screening = $screening": query.screening or None,
             "click_at >= $from_at": query.from_at,
             "click_at < $until_at": query.until_at,
         }
@@ -171,6 +175,8 @@ class DuckDbFacts:
         where = " AND ".join(["click_id IS NOT NULL", *used])
         if query.external_id == "":
             where += " AND external_id IS NULL"
+        if query.screening == "":
+            where += " AND screening IS NULL"
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
         text = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
         with _plain_errors(), self._reading() as reader:
@@ -208,6 +214,24 @@ class DuckDbFacts:
             )
             for campaign_id, currency, clicks, recorded, cost, revenue, pending, rejected in sums
         ]
+
+    def delete_clicks(self, before_at: int) -> int:
+        """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
+        with self._writing, _plain_errors():
+            oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE click_id IS NOT NULL").fetchone()
+            if oldest is None or oldest[0] is None or oldest[0] >= before_at:
+                return 0
+            until_at = min(before_at, int(oldest[0]) + DAY_MS)
+            with self._transaction() as writer:
+                deleted = writer.execute(
+                    "DELETE FROM facts WHERE click_id IS NOT NULL AND click_at < $until_at", {"until_at": until_at}
+                ).fetchone()
+            return int(deleted[0]) if deleted else 0
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them."""
+        with _plain_errors(), self._reading() as reader:
+            return read_report(reader, query, rates)
 
     def close(self) -> None:
         """Brings the write-ahead log into the file and lets it go."""

@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.report.check.evidence import Clicks
+from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
 
 
@@ -42,6 +43,8 @@ class ClicksQuery(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int | None = None
     source_id: int | None = None
     external_id: str | None = None
+    screening: str | None = None
+    """Only clicks that are not counted for this reason; empty: only those that are counted."""
     from_at: int | None = None
     until_at: int | None = None
     """Exclusive."""
@@ -108,6 +111,14 @@ class Facts(Protocol):
 
     def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
         """The sums of a period (``until_at`` exclusive) by campaign and currency."""
+        ...
+
+    def delete_clicks(self, before_at: int) -> int:
+        """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
+        ...
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them. Money is converted by ``rates``, which are into the query's currency."""
         ...
 
     def close(self) -> None:

@@ -77,11 +77,25 @@ def find_job(tx: Connection, bulk_job_id: str, kind: JobKind) -> BulkJob | None:
     return None if row is None else _job(row)
 
 
+def jobs_before(tx: Connection, kind: JobKind, before_id: str | None, limit: int) -> list[BulkJob]:
+    """At most ``limit`` jobs of a kind, the newest first, older than ``before_id``; None: from the newest."""
+    query = select(bulk_jobs).where(bulk_jobs.c.kind == kind.value).order_by(bulk_jobs.c.bulk_job_id.desc())
+    if before_id is not None:
+        query = query.where(bulk_jobs.c.bulk_job_id < before_id)
+    return [_job(row) for row in tx.execute(query.limit(limit)).mappings()]
+
+
 def next_job(tx: Connection) -> BulkJob | None:
     """The oldest job that is not finished."""
     query = select(bulk_jobs).where(bulk_jobs.c.finished_at.is_(None), bulk_jobs.c.state == "running")
     row = tx.execute(query.order_by(bulk_jobs.c.bulk_job_id).limit(1)).mappings().one_or_none()
     return None if row is None else _job(row)
+
+
+def unfinished_jobs(tx: Connection, limit: int) -> list[BulkJob]:
+    """At most ``limit`` jobs that are not finished, the oldest first."""
+    query = select(bulk_jobs).where(bulk_jobs.c.finished_at.is_(None), bulk_jobs.c.state == "running")
+    return [_job(row) for row in tx.execute(query.order_by(bulk_jobs.c.bulk_job_id).limit(limit)).mappings()]
 
 
 def find_answer(tx: Connection, key: str) -> KeptAnswer | None:

@@ -3,10 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
 
 from clickloop.campaign.campaign import Campaign, OfferShare
+from clickloop.store.ledger.finding import in_state, named_like, tagged
 from clickloop.store.ledger.tables import campaign_offers, campaigns
+
+
+class CampaignsFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which campaigns to list. What is ``None`` or empty does not narrow."""
+
+    source_id: int | None = None
+    offer_id: int | None = None
+    active: bool | None = None
+    words: str = ""
+    """A part of the name, in any case."""
+    tag: str = ""
+
+
+ALL_CAMPAIGNS = CampaignsFilter()
 
 
 def insert_campaign(tx: Connection, campaign: Campaign) -> int:
@@ -56,13 +72,21 @@ def find_campaign_keyed(tx: Connection, key: str) -> int | None:
 
 
 def campaigns_after(
-    tx: Connection, after_id: int, limit: int, *, archived: bool = False, source_id: int | None = None
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: CampaignsFilter = ALL_CAMPAIGNS
 ) -> list[Campaign]:
-    """At most ``limit`` campaigns with higher numbers, ascending; the live ones, or the archived ones; of one source or of all."""
-    state = campaigns.c.archived_at.is_not(None) if archived else campaigns.c.archived_at.is_(None)
-    query = select(campaigns).where(and_(campaigns.c.id > after_id, state))
-    if source_id is not None:
-        query = query.where(campaigns.c.source_id == source_id)
+    """At most ``limit`` campaigns with higher numbers, ascending; the live ones, or the archived ones."""
+    query = select(campaigns).where(and_(campaigns.c.id > after_id, in_state(campaigns, archived=archived)))
+    if narrowed.source_id is not None:
+        query = query.where(campaigns.c.source_id == narrowed.source_id)
+    if narrowed.offer_id is not None:
+        with_offer = select(campaign_offers.c.campaign_id).where(campaign_offers.c.offer_id == narrowed.offer_id)
+        query = query.where(campaigns.c.id.in_(with_offer))
+    if narrowed.active is not None:
+        query = query.where(campaigns.c.active == narrowed.active)
+    if narrowed.words:
+        query = query.where(named_like(campaigns, narrowed.words))
+    if narrowed.tag:
+        query = query.where(tagged(campaigns.c.tags, narrowed.tag))
     rows = tx.execute(query.order_by(campaigns.c.id).limit(limit)).mappings().all()
     shares = shares_of(tx, [row["id"] for row in rows])
     return [_campaign(row, shares[row["id"]]) for row in rows]
@@ -99,6 +123,8 @@ def _columns(campaign: Campaign) -> dict[str, Any]:
         "fallback_url": campaign.fallback_url,
         "cost_micros": campaign.cost_micros,
         "source_rules_off": campaign.source_rules_off,
+        "tags": list(campaign.tags),
+        "notes": campaign.notes,
         "updated_at": campaign.updated_at,
     }
 
@@ -114,6 +140,8 @@ def _campaign(row: RowMapping, shares: tuple[OfferShare, ...]) -> Campaign:
         fallback_url=row["fallback_url"],
         cost_micros=row["cost_micros"],
         source_rules_off=row["source_rules_off"],
+        tags=tuple(row["tags"]),
+        notes=row["notes"],
         offers=shares,
         created_at=row["created_at"],
         updated_at=row["updated_at"],

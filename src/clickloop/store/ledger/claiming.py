@@ -6,7 +6,7 @@ Lists go into a statement as one JSON text: a statement for each row would hand 
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -29,14 +29,17 @@ from clickloop.postback.lanes import EVERY_ROOM, Rooms, shares
 from clickloop.postback.retry import PASSING, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
 from clickloop.postback.work import Claimed, Job
+from clickloop.store.ledger.holding import note_probe, put_off
 from clickloop.store.ledger.lanes import IS_WAITING, waiting_lanes
 from clickloop.store.ledger.rules import Terms, terms_of
 from clickloop.store.ledger.tables import attempts, postbacks
 
 BEHIND_MS = 500
-"""A postback whose earlier one is under way is looked at again after this."""
+"""A postback whose earlier one is under way is looked at again after this at the latest: the earlier one's end wakes it."""
 PAUSED_MS = HOUR_MS
 """What waits for a paused rule is looked at this often, and when the rule is resumed."""
+NEWEST_LOOKED_AT = 200
+"""For a probe of the newest: of so many that are due last, the one that was made last."""
 PUT_OFF_AT_ONCE = 500
 """So much of a paused rule is put off by one claim, so that what stands behind it in its lane comes to the front."""
 
@@ -73,30 +76,37 @@ _rejections = (
 )
 _picked = func.json_each(bindparam("lanes")).table_valued("value", name="picked")
 _queued = postbacks.alias("queued")
+_is_due = (_queued.c.state == literal_column("'waiting'")) & (_queued.c.next_attempt_at <= bindparam("now"))
 _first_of_lane = (
     select(_queued.c.postback_id)
-    .where(_queued.c.state == literal_column("'waiting'"))
-    .where(_queued.c.lane == _picked.c.value, _queued.c.next_attempt_at <= bindparam("now"))
+    .where(_is_due, _queued.c.lane == _picked.c.value)
     .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
     .limit(bindparam("most"))
     .correlate(_picked)
 )
-_DUE = (
-    select(
-        postbacks.c.postback_id,
-        postbacks.c.rule_id,
-        postbacks.c.lane,
-        postbacks.c.lease_token,
-        postbacks.c.attempts,
-        postbacks.c.next_attempt_at,
-        postbacks.c.request,
-        _behind_until.label("behind_until"),
-        case((postbacks.c.attempts > 0, _lost), else_=0).label("lost"),
-        case((postbacks.c.attempts > 0, _rejections), else_=0).label("rejections"),
-    )
-    .select_from(_picked.join(postbacks, literal_column("1")))
-    .where(postbacks.c.postback_id.in_(_first_of_lane))
+_last_of_lane = (
+    select(_queued.c.postback_id)
+    .where(_is_due, _queued.c.lane == bindparam("lane"))
+    .order_by(_queued.c.next_attempt_at.desc(), _queued.c.postback_id.desc())
+    .limit(NEWEST_LOOKED_AT)
+    .subquery("last_of_lane")
 )
+_COLUMNS = select(
+    postbacks.c.postback_id,
+    postbacks.c.rule_id,
+    postbacks.c.lane,
+    postbacks.c.lease_token,
+    postbacks.c.attempts,
+    postbacks.c.next_attempt_at,
+    postbacks.c.request,
+    _behind_until.label("behind_until"),
+    case((postbacks.c.attempts > 0, _lost), else_=0).label("lost"),
+    case((postbacks.c.attempts > 0, _rejections), else_=0).label("rejections"),
+)
+_DUE = _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
+    postbacks.c.postback_id.in_(_first_of_lane)
+)
+_NEWEST = _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_lane.c.postback_id)).scalar_subquery())
 _claimed = select(func.json_each(bindparam("ids")).table_valued("value", name="claimed").c.value)
 _LEASE = (
     update(postbacks)
@@ -104,6 +114,7 @@ _LEASE = (
     .values(
         state="sending",
         next_attempt_at=None,
+        held_from=None,
         lease_until=bindparam("until"),
         lease_token=postbacks.c.lease_token + 1,
         attempts=postbacks.c.attempts + 1,
@@ -115,10 +126,9 @@ _BEGIN = insert(attempts).from_select(
         postbacks.c.postback_id.in_(_claimed)
     ),
 )
-_PUT_OFF = (
-    update(postbacks)
-    .where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting")
-    .values(next_attempt_at=bindparam("at"))
+_PUT_OFF = put_off(
+    update(postbacks).where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting"),
+    bindparam("at"),
 )
 
 
@@ -127,7 +137,7 @@ def claim_due(tx: Connection, now_ms: int, limit: int, lease_ms: int, rooms: Roo
     waiting = waiting_lanes(tx)
     due = _in_turn([lane.lane for lane in waiting if lane.at <= now_ms], rooms.after)
     given = shares([rooms.room(lane) for lane in due], limit)
-    rows = _due_rows(tx, due, given, now_ms)
+    rows = _due_rows(tx, due, given, now_ms, rooms.newest)
     jobs = _jobs_and_put_off(tx, rows, now_ms)
     if jobs:
         _lease(tx, jobs, now_ms, lease_ms)
@@ -149,13 +159,17 @@ def _in_turn(names: list[str], after: str) -> list[str]:
     return names[begin:] + names[:begin]
 
 
-def _due_rows(tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int) -> list[Row[Any]]:
-    """Of each lane so many as are given to it, the longest due first."""
+def _due_rows(
+    tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int, newest: Collection[str]
+) -> list[Row[Any]]:
+    """Of each lane so many as are given to it, the longest due first; of the ``newest`` lanes the one that was made last."""
     by_share: dict[int, list[str]] = {}
-    for name, share in zip(names, given, strict=True):
-        if share:
-            by_share.setdefault(share, []).append(name)
     rows: list[Row[Any]] = []
+    for name, share in zip(names, given, strict=True):
+        if share and name in newest:
+            rows += tx.execute(_NEWEST, {"lane": name, "now": now_ms})
+        elif share:
+            by_share.setdefault(share, []).append(name)
     for share, lanes in by_share.items():
         rows += tx.execute(_DUE, {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share})
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
@@ -163,33 +177,38 @@ def _due_rows(tx: Connection, names: Sequence[str], given: Sequence[int], now_ms
 
 
 def _jobs_and_put_off(tx: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Job]:
-    """What can be sent; the rest is put off."""
+    """What can be sent; the rest is put off. Of a rule that was resumed only one is sent until that one is answered."""
     terms = terms_of(tx, {row.rule_id for row in rows}) if rows else {}
-    jobs, behind, paused = [], [], set()
+    held = {number for number, known in terms.items() if known.paused or known.probe_under_way}
+    jobs, later, paused = [], [], set()
     for row in rows:
         rule_terms = terms.get(row.rule_id, NO_TERMS)
-        if rule_terms.paused:
+        if row.rule_id in held:
+            later.append({"id": row.postback_id, "at": now_ms + PAUSED_MS})
             paused.add((row.lane, row.rule_id))
         elif row.behind_until is not None:
-            behind.append({"id": row.postback_id, "at": max(row.behind_until, now_ms + BEHIND_MS)})
+            later.append({"id": row.postback_id, "at": max(row.behind_until, now_ms + BEHIND_MS)})
         else:
             jobs.append(_job(row, rule_terms))
-    if behind:
-        tx.execute(_PUT_OFF, behind)
+            if rule_terms.probing:
+                note_probe(tx, row.rule_id, row.postback_id)
+                held.add(row.rule_id)
+    if later:
+        tx.execute(_PUT_OFF, later)
     for lane, rule_id in paused:
-        _put_off_rule(tx, lane, rule_id, now_ms)
+        _put_off_rule(tx, lane, rule_id, now_ms, {job.postback_id for job in jobs})
     return jobs
 
 
-def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int) -> None:
+def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int, taken: Collection[str]) -> None:
     front = (
         select(postbacks.c.postback_id)
         .where(IS_WAITING, postbacks.c.lane == lane, postbacks.c.next_attempt_at <= now_ms)
-        .where(postbacks.c.rule_id == rule_id)
+        .where(postbacks.c.rule_id == rule_id, postbacks.c.postback_id.not_in(taken))
         .order_by(postbacks.c.next_attempt_at, postbacks.c.postback_id)
         .limit(PUT_OFF_AT_ONCE)
     )
-    tx.execute(update(postbacks).where(postbacks.c.postback_id.in_(front)).values(next_attempt_at=now_ms + PAUSED_MS))
+    tx.execute(put_off(update(postbacks).where(postbacks.c.postback_id.in_(front)), now_ms + PAUSED_MS))
 
 
 def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> None:
@@ -210,6 +229,7 @@ def _job(row: Row[Any], terms: Terms) -> Job:
         request=_request_of(row.request),
         success=terms.success,
         schedule=terms.schedule,
+        probes_rule=terms.probing,
     )
 
 

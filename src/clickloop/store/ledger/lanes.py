@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, literal_column, or_, select, update
 
 from clickloop.postback.breaker import Pause
-from clickloop.postback.lanes import KeptLane, LaneTerms
+from clickloop.postback.lane import Asked, KeptLane, LaneTerms, Standing
 from clickloop.store.ledger.tables import lanes, postbacks
 
 IS_WAITING = postbacks.c.state == literal_column("'waiting'")
@@ -65,15 +65,30 @@ def set_lane_terms(tx: Connection, lane: str, terms: LaneTerms) -> None:
     _change(tx, lane, values)
 
 
-def keep_pause(tx: Connection, lane: str, pause: Pause | None) -> None:
-    """Keeps that a receiver is paused, or that it is not any more; what a user has set for it stays."""
-    values = {
+def keep_standing(tx: Connection, lane: str, standing: Standing) -> None:
+    """Keeps how a receiver stands; what a user has set for it stays, and what he asks of it while there is something to ask."""
+    pause = standing.pause
+    values: dict[str, object] = {
         "opened_at": pause.opened_at if pause else None,
         "probe_at": pause.probe_at if pause else None,
         "probes": pause.probes if pause else 0,
         "why": pause.why if pause else "",
+        "held_until": standing.held_until,
     }
+    if pause is None and standing.held_until is None:
+        values["asked"] = None
     _change(tx, lane, values)
+
+
+def ask_of_lane(tx: Connection, lane: str, asked: Asked) -> bool:
+    """Keeps what somebody wants of a receiver until delivery has done it. False: it is neither paused nor asked us to wait."""
+    held = or_(lanes.c.opened_at.is_not(None), lanes.c.held_until.is_not(None))
+    return tx.execute(update(lanes).where(lanes.c.lane == lane, held).values(asked=asked.value)).rowcount > 0
+
+
+def forget_asked(tx: Connection, lane: str, asked: Asked) -> None:
+    """Notes that what somebody wanted of a receiver is done."""
+    tx.execute(update(lanes).where(lanes.c.lane == lane, lanes.c.asked == asked.value).values(asked=None))
 
 
 def _change(tx: Connection, lane: str, values: Mapping[str, object]) -> None:
@@ -86,6 +101,7 @@ def _change(tx: Connection, lane: str, values: Mapping[str, object]) -> None:
             lanes.c.connections.is_(None),
             lanes.c.per_minute.is_(None),
             lanes.c.opened_at.is_(None),
+            lanes.c.held_until.is_(None),
         )
     )
 
@@ -95,4 +111,5 @@ def _kept(row: Any) -> KeptLane:
     pause = None
     if row.opened_at is not None:
         pause = Pause(opened_at=row.opened_at, probe_at=row.probe_at, probes=row.probes, why=row.why)
-    return KeptLane(lane=row.lane, terms=terms, pause=pause)
+    asked = None if row.asked is None else Asked(row.asked)
+    return KeptLane(lane=row.lane, terms=terms, pause=pause, held_until=row.held_until, asked=asked)

@@ -84,6 +84,16 @@ class Ledger:
             with tx.begin():
                 yield tx
 
+    def versions(self) -> list[tuple[str, str]]:
+        """Name and version of the database, and of the schema in it."""
+        with self.read() as tx:
+            is_sqlite = tx.dialect.name == "sqlite"
+            query = "SELECT sqlite_version()" if is_sqlite else "SHOW server_version"
+            return [
+                (f"Ledger: {'SQLite' if is_sqlite else 'PostgreSQL'}", str(tx.scalar(text(query)))),
+                ("Schema of the ledger", str(_revision(tx))),
+            ]
+
     def close(self) -> None:
         """Closes all connections that are not in use."""
         self.engine.dispose()

@@ -1,11 +1,13 @@
 """Networks in the ledger: one statement per function; ``tx`` is an open transaction."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from clickloop.campaign.network import Network
-from clickloop.store.ledger.tables import networks
+from clickloop.store.ledger.finding import in_state, named_like
+from clickloop.store.ledger.tables import networks, offers
 
 
 def insert_network(tx: Connection, network: Network) -> int:
@@ -29,18 +31,26 @@ def find_network(tx: Connection, network_id: int) -> Network | None:
     return None if row is None else _network(row)
 
 
+def networks_of_offers(tx: Connection, offer_ids: Collection[int]) -> list[Network]:
+    """The networks that these offers are from, archived ones too, sorted by name."""
+    own = select(offers.c.network_id).where(offers.c.id.in_(offer_ids))
+    rows = tx.execute(select(networks).where(networks.c.id.in_(own)).order_by(networks.c.name)).mappings()
+    return [_network(row) for row in rows]
+
+
 def find_network_named(tx: Connection, name: str) -> int | None:
     """The number of the network of that name, archived or not."""
     return tx.execute(select(networks.c.id).where(networks.c.name == name)).scalar()
 
 
-def networks_after(tx: Connection, after_id: int, limit: int, *, archived: bool = False) -> list[Network]:
-    """At most ``limit`` networks with higher numbers, ascending; the live ones, or the archived ones."""
-    state = networks.c.archived_at.is_not(None) if archived else networks.c.archived_at.is_(None)
-    rows = tx.execute(
-        select(networks).where(and_(networks.c.id > after_id, state)).order_by(networks.c.id).limit(limit)
-    ).mappings()
-    return [_network(row) for row in rows]
+def networks_after(
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
+) -> list[Network]:
+    """At most ``limit`` networks with higher numbers, ascending; the live ones, or the archived ones; ``words``: in their name."""
+    query = select(networks).where(and_(networks.c.id > after_id, in_state(networks, archived=archived)))
+    if words:
+        query = query.where(named_like(networks, words))
+    return [_network(row) for row in tx.execute(query.order_by(networks.c.id).limit(limit)).mappings()]
 
 
 def _columns(network: Network) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from clickloop.campaign.offer import Offer
+from clickloop.store.ledger.finding import in_state, named_like, tagged
 from clickloop.store.ledger.tables import campaign_offers, campaigns, offers
 
 
@@ -31,13 +32,23 @@ def live_offer_ids(tx: Connection, offer_ids: list[int]) -> set[int]:
 
 
 def offers_after(
-    tx: Connection, after_id: int, limit: int, *, archived: bool = False, network_id: int | None = None
+    tx: Connection,
+    after_id: int,
+    limit: int,
+    *,
+    archived: bool = False,
+    network_id: int | None = None,
+    words: str = "",
+    tag: str = "",
 ) -> list[Offer]:
-    """At most ``limit`` offers with higher numbers, ascending; the live ones, or the archived ones; of one network or of all."""
-    state = offers.c.archived_at.is_not(None) if archived else offers.c.archived_at.is_(None)
-    query = select(offers).where(and_(offers.c.id > after_id, state))
+    """At most ``limit`` offers with higher numbers, ascending; what is given narrows: the network, a part of the name, a tag."""
+    query = select(offers).where(and_(offers.c.id > after_id, in_state(offers, archived=archived)))
     if network_id is not None:
         query = query.where(offers.c.network_id == network_id)
+    if words:
+        query = query.where(named_like(offers, words))
+    if tag:
+        query = query.where(tagged(offers.c.tags, tag))
     return [_offer(row) for row in tx.execute(query.order_by(offers.c.id).limit(limit)).mappings()]
 
 
@@ -65,6 +76,7 @@ def _columns(offer: Offer) -> dict[str, Any]:
         "url": offer.url,
         "payout_micros": offer.payout_micros,
         "currency": offer.currency,
+        "tags": list(offer.tags),
         "updated_at": offer.updated_at,
     }
 
@@ -77,6 +89,7 @@ def _offer(row: RowMapping) -> Offer:
         url=row["url"],
         payout_micros=row["payout_micros"],
         currency=row["currency"],
+        tags=tuple(row["tags"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 
 from clickloop.postback.rule import Rule, Schedule, rule_of_row
+from clickloop.store.ledger.finding import in_state, named_like
 from clickloop.store.ledger.tables import postback_rules
 
 
@@ -18,6 +19,8 @@ class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
     archived_at: int | None
     paused_at: int | None = None
     """Since when a receiver's 410 holds back what it owes."""
+    probing_at: int | None = None
+    """Since when one is let through first, after it was resumed; the others follow when that one is answered."""
 
 
 def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
@@ -38,12 +41,11 @@ def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None
 
 
 def update_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None) -> None:
-    """Rewrites a rule; whom it belongs to never changes."""
-    tx.execute(
-        update(postback_rules)
-        .where(postback_rules.c.id == rule.rule_id)
-        .values(**_columns(rule), updated_at=now_ms, archived_at=archived_at)
-    )
+    """Rewrites a rule; whom it belongs to never changes. When its request was changed is kept: what waits was built before."""
+    values = _columns(rule) | {"updated_at": now_ms, "archived_at": archived_at}
+    if values["request"] != tx.scalar(select(postback_rules.c.request).where(postback_rules.c.id == rule.rule_id)):
+        values["request_changed_at"] = now_ms
+    tx.execute(update(postback_rules).where(postback_rules.c.id == rule.rule_id).values(**values))
 
 
 def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:
@@ -71,10 +73,17 @@ def kept_rules_after(
     archived: bool = False,
     source_id: int | None = None,
     campaign_id: int | None = None,
+    of_instance: bool = False,
+    words: str = "",
 ) -> list[KeptRule]:
-    """At most ``limit`` rules with higher numbers, ascending; the live ones, or the archived ones; of one owner or of all."""
-    state = postback_rules.c.archived_at.is_not(None) if archived else postback_rules.c.archived_at.is_(None)
-    query = select(postback_rules).where(and_(postback_rules.c.id > after_id, state))
+    """At most ``limit`` rules with higher numbers, ascending; what is given narrows: the owner, or having none, a part of the name."""
+    query = select(postback_rules).where(
+        and_(postback_rules.c.id > after_id, in_state(postback_rules, archived=archived))
+    )
+    if of_instance:
+        query = query.where(and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None)))
+    if words:
+        query = query.where(named_like(postback_rules, words))
     if source_id is not None:
         query = query.where(postback_rules.c.source_id == source_id)
     if campaign_id is not None:
@@ -90,7 +99,7 @@ def _columns(rule: Rule) -> dict[str, Any]:
         "request": msgspec.to_builtins(rule.request),
         "conditions": msgspec.to_builtins(rule.conditions),
         "success": msgspec.to_builtins(rule.success),
-        "schedule": [] if usual else list(rule.schedule.waits_seconds),
+        "schedule": None if usual else list(rule.schedule.waits_seconds),
     }
 
 
@@ -101,4 +110,5 @@ def _kept(row: RowMapping) -> KeptRule:
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
         paused_at=row["paused_at"],
+        probing_at=row["probing_at"],
     )

@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from clickloop.postback.breaker import Pause
-from clickloop.postback.lanes import EVERY_ROOM, KeptLane, Rooms
+from clickloop.postback.breaker import Verdict, verdict_of
+from clickloop.postback.lane import Asked, KeptLane, Standing
+from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.retry import Result
-from clickloop.postback.work import Claimed, Ended, Job
+from clickloop.postback.work import Claimed, Ended, Job, Recorded
 from clickloop.store.ledger.claiming import claim_due
-from clickloop.store.ledger.lanes import keep_pause, kept_lanes
+from clickloop.store.ledger.holding import (
+    WOKEN_AT_ONCE,
+    end_probe,
+    pause_rule,
+    wake_followers,
+    wake_held,
+    wake_to_probe,
+)
+from clickloop.store.ledger.lanes import forget_asked, keep_standing, kept_lanes
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.rules import pause_rule
 from clickloop.store.ledger.tables import attempts, postbacks
 
 ANSWER_BYTES = 1_000
@@ -77,21 +85,28 @@ class LedgerPostbacks:
         with self._ledger.write() as tx:
             return claim_due(tx, now_ms, limit, lease_ms, rooms)
 
-    def record(self, ended: Sequence[Ended]) -> tuple[int, ...]:
-        """Writes outcomes; answers the rules that this has paused."""
+    def record(self, ended: Sequence[Ended]) -> Recorded:
+        """Writes outcomes."""
         with self._ledger.write() as tx:
             return end_attempts(tx, ended)
+
+    def wake_held(self) -> bool:
+        """Lets some of what rules have held go on that are not held any more."""
+        with self._ledger.write() as tx:
+            return wake_held(tx) == WOKEN_AT_ONCE
 
     def lanes(self) -> tuple[KeptLane, ...]:
         """What users have set for receivers, and who is paused."""
         with self._ledger.read() as tx:
             return kept_lanes(tx)
 
-    def keep_pauses(self, pauses: Mapping[str, Pause | None]) -> None:
-        """Keeps by lane that its receiver is paused, or is not any more."""
+    def keep_standings(self, standings: Mapping[str, Standing], done: Mapping[str, Asked]) -> None:
+        """Keeps by lane how its receiver stands, and that what somebody asked of it is done."""
         with self._ledger.write() as tx:
-            for lane, pause in pauses.items():
-                keep_pause(tx, lane, pause)
+            for lane, asked in done.items():
+                forget_asked(tx, lane, asked)
+            for lane, standing in standings.items():
+                keep_standing(tx, lane, standing)
 
     def release(self, jobs: Sequence[Job], now_ms: int) -> None:
         """Gives back what was claimed and not sent."""
@@ -117,11 +132,8 @@ class LedgerPostbacks:
             return latest_created_at(tx)
 
 
-def end_attempts(tx: Connection, ended: Sequence[Ended]) -> tuple[int, ...]:
-    """Writes what became of attempts and of their postbacks. One whose lease was taken over touches nothing.
-
-    Answers the rules that this has paused.
-    """
+def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
+    """Writes what became of attempts and of their postbacks. One whose lease was taken over touches nothing."""
     tx.execute(
         _END_ATTEMPT,
         [
@@ -153,7 +165,21 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> tuple[int, ...]:
     )
     gone = [end for end in ended if end.pauses_rule and _has_failed(tx, end.job)]
     rule_ids = sorted({end.job.rule_id for end in gone})
-    return tuple(rule_id for rule_id in rule_ids if pause_rule(tx, rule_id, max(end.at for end in gone)))
+    probes = [end for end in ended if end.job.probes_rule and not end.pauses_rule]
+    for rule_id in {end.job.rule_id for end in probes if not _was_asked(end)}:
+        wake_to_probe(tx, rule_id)
+    return Recorded(
+        paused=tuple(rule_id for rule_id in rule_ids if pause_rule(tx, rule_id, max(end.at for end in gone))),
+        resumed=tuple(
+            end.job.rule_id for end in probes if _was_asked(end) and end_probe(tx, end.job.rule_id, end.job.postback_id)
+        ),
+        woken=wake_followers(tx, [end.job.postback_id for end in ended if end.again_at is None]),
+    )
+
+
+def _was_asked(end: Ended) -> bool:
+    """Whether the attempt reached out at all, so that its outcome says something."""
+    return verdict_of(end.outcome) is not Verdict.NOT_ASKED
 
 
 def _has_failed(tx: Connection, job: Job) -> bool:
@@ -204,7 +230,7 @@ def move_waiting(tx: Connection, by_ms: int) -> None:
     tx.execute(
         update(postbacks)
         .where(postbacks.c.state == "waiting")
-        .values(next_attempt_at=postbacks.c.next_attempt_at + by_ms)
+        .values(next_attempt_at=postbacks.c.next_attempt_at + by_ms, held_from=postbacks.c.held_from + by_ms)
     )
 
 

@@ -10,7 +10,7 @@ from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.store.ledger.period import Period, id_from
-from clickloop.store.ledger.tables import attempts, lanes, postback_rules, postbacks
+from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
 AT_ONCE = 500
 """So many ids are looked up by one statement."""
@@ -107,6 +107,8 @@ class PostbackFilter(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int | None = None
     source_id: int | None = None
     rule_id: int | None = None
+    status: str | None = None
+    """The key of the status that the conversion has now."""
     period: Period = Period()
     """By the moment at which it was owed or skipped."""
 
@@ -141,6 +143,9 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(table[name] == value)
+    if wanted.status is not None:
+        of_status = conversions.c.conversion_id == table.conversion_id, conversions.c.status_key == wanted.status
+        query = query.where(select(conversions.c.conversion_id).where(*of_status).exists())
     if before_id is not None:
         query = query.where(table.postback_id < before_id)
     if wanted.period.since is not None:

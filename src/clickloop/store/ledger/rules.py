@@ -4,15 +4,12 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import msgspec
-from sqlalchemy import Connection, Text, and_, cast, func, or_, select, update
+from sqlalchemy import Connection, Text, and_, cast, or_, select, update
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row
+from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row, schedule_of
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
-
-WOKEN_AT_ONCE = 10_000
-"""A resumed rule wakes so many postbacks in one transaction, so that nobody else waits long for his."""
 
 
 class CampaignAround(msgspec.Struct, frozen=True):
@@ -24,11 +21,16 @@ class CampaignAround(msgspec.Struct, frozen=True):
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What delivery needs to know of a rule as it is today. ``paused``: a receiver's 410 holds back what it owes."""
+    """What delivery needs to know of a rule as it is today."""
 
     success: Success
     schedule: Schedule
     paused: bool
+    """A receiver's 410 holds back what it owes."""
+    probing: bool = False
+    """It was resumed, and one of what it owes is let through first."""
+    probe_under_way: bool = False
+    """And that one is being sent."""
 
 
 class LiveRule(msgspec.Struct, frozen=True):
@@ -104,53 +106,26 @@ def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
 
 def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
     """By rule, archived or not: when it counts as delivered, its schedule, and whether it is paused."""
-    columns = (postback_rules.c.id, postback_rules.c.success, postback_rules.c.schedule, postback_rules.c.paused_at)
-    rows = tx.execute(select(*columns).where(postback_rules.c.id.in_(rule_ids)))
+    rows = tx.execute(_TERMS.where(postback_rules.c.id.in_(rule_ids)))
     return {
         row.id: Terms(
             msgspec.convert(row.success, Success),
-            Schedule(waits_seconds=tuple(row.schedule)) if row.schedule else Schedule(),
+            schedule_of(row.schedule),
             row.paused_at is not None,
+            row.probing_at is not None,
+            row.probe_state == "sending",
         )
         for row in rows
     }
 
 
-def count_paused_rules(tx: Connection) -> int:
-    """How many rules in use are paused."""
-    query = select(func.count()).where(postback_rules.c.paused_at.is_not(None), postback_rules.c.archived_at.is_(None))
-    return tx.scalar(query) or 0
-
-
-def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
-    """Holds back what a rule owes. False: it was paused before, and keeps its moment."""
-    paused = tx.execute(
-        update(postback_rules)
-        .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_(None))
-        .values(paused_at=now_ms)
-    )
-    return paused.rowcount > 0
-
-
-def resume_rule(tx: Connection, rule_id: int) -> bool:
-    """Lets a paused rule go on; then call ``wake_rule``. False: it was not paused."""
-    resumed = tx.execute(
-        update(postback_rules)
-        .where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_not(None))
-        .values(paused_at=None)
-    )
-    return resumed.rowcount > 0
-
-
-def wake_rule(tx: Connection, rule_id: int, now_ms: int, limit: int = WOKEN_AT_ONCE) -> int:
-    """Makes what waits for a rule due at once; answers how much that is. When it is ``limit``, call it again."""
-    later = (
-        select(postbacks.c.postback_id)
-        .where(postbacks.c.rule_id == rule_id, postbacks.c.state == "waiting", postbacks.c.next_attempt_at > now_ms)
-        .limit(limit)
-    )
-    woken = tx.execute(update(postbacks).where(postbacks.c.postback_id.in_(later)).values(next_attempt_at=now_ms))
-    return woken.rowcount
+_TERMS = select(
+    *(postback_rules.c[name] for name in ("id", "success", "schedule", "paused_at", "probing_at")),
+    select(postbacks.c.state)
+    .where(postbacks.c.postback_id == postback_rules.c.probe_id)
+    .scalar_subquery()
+    .label("probe_state"),
+)
 
 
 def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignAround]:

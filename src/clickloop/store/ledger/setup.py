@@ -13,7 +13,7 @@ from clickloop.campaign.campaign import Campaign, campaign_faults, new_key
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
-from clickloop.campaign.traffic_source import POSTBACK_RULE_NAME, TrafficSource, source_faults
+from clickloop.campaign.traffic_source import COST_ROW, POSTBACK_RULE_NAME, TrafficSource, source_faults
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
@@ -29,7 +29,10 @@ def save_source(
     if postback_url:
         faults += request_faults(RequestTemplate(url=postback_url), guard, "postback_url")
     _raise(faults)
-    source = replace(source, updated_at=now_ms, created_at=source.created_at or now_ms)
+    used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > COST_ROW)}
+    source = replace(
+        source, used_numbers=tuple(sorted(used)), updated_at=now_ms, created_at=source.created_at or now_ms
+    )
     if source.id:
         traffic_sources.update_source(tx, source)
         traffic_sources.delete_parameters(tx, source.id)

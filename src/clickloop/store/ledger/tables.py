@@ -47,16 +47,75 @@ settings = Table(
     Column("value", JSON, nullable=False),
 )
 
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("name_key", String(200), nullable=False, unique=True),  # campaign.user.name_key: one name in any case
+    Column("role", String(16), nullable=False),
+    Column("password_hash", String(200)),  # Argon2id with its parameters; NULL: none set yet
+    Column("time_zone", String(64), nullable=False, server_default=""),  # empty: that of the instance
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+    CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name="role_known"),
+)
+
 tokens = Table(
     "tokens",
     metadata,
     _id(),
     Column("name", String(200), nullable=False),
     Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False, server_default="owner"),
+    Column("user_id", ForeignKey("users.id")),  # who made it: it can never do more than he; NULL: made on the machine
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+    CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name="role_known"),
 )
+
+sessions = Table(  # of the panel; one that was ended is deleted
+    "sessions",
+    metadata,
+    _id(),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_seen_at", BigInteger, nullable=False),  # to the minute
+    Column("expires_at", BigInteger, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("useragent", String(400), nullable=False),
+)
+Index("ix_sessions_user_id", sessions.c.user_id)
+
+sign_in_links = Table(  # each opens the setting of a password once
+    "sign_in_links",
+    metadata,
+    Column("secret_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id")),  # NULL: for the first owner, who is not there yet
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+changes_log = Table(  # who changed what in the set-up and what was done by hand; nothing is ever deleted here
+    "changes_log",
+    metadata,
+    _id(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),  # his name then
+    Column("user_id", Integer, nullable=False),  # 0: a command, or a token that is nobody's
+    Column("via", String(16), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("noun", String(32), nullable=False),
+    Column("record_id", String(300), nullable=False),
+    Column("before", LargeBinary),  # the record's view as JSON, secrets masked; NULL: there was none
+    Column("after", LargeBinary),
+)
+Index("ix_changes_log_record", changes_log.c.noun, changes_log.c.record_id, changes_log.c.id)
+Index("ix_changes_log_user_id", changes_log.c.user_id, changes_log.c.id)
 
 traffic_sources = Table(
     "traffic_sources",
@@ -66,6 +125,7 @@ traffic_sources = Table(
     Column("preset", String(100), nullable=False, server_default=""),
     Column("cost_model", String(16), nullable=False, server_default="cpc"),
     Column("cost_currency", String(3), nullable=False, server_default=""),
+    Column("used_numbers", JSON, nullable=False, server_default="[]"),  # of its V rows, of removed ones too
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -114,6 +174,7 @@ offers = Table(
     Column("url", Text, nullable=False),
     Column("payout_micros", BigInteger),  # a fixed payout; NULL: as the notice says
     Column("currency", String(3), nullable=False, server_default=""),
+    Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -131,6 +192,8 @@ campaigns = Table(
     Column("fallback_url", Text, nullable=False, server_default=""),
     Column("cost_micros", BigInteger),  # a fixed cost per click; NULL: as the link's cost parameter says
     Column("source_rules_off", Boolean, nullable=False),
+    Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
+    Column("notes", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
@@ -165,6 +228,18 @@ status_words = Table(
     Column("status_key", ForeignKey("statuses.key"), nullable=False),
 )
 
+rates = Table(
+    "rates",
+    metadata,
+    Column("to_currency", String(3), nullable=False),  # that of the instance
+    Column("currency", String(3), nullable=False),
+    Column("day", Integer, nullable=False),  # days since 1970-01-01, UTC; holds until the next day that has one
+    Column("rate_e12", BigInteger, nullable=False),  # what one unit was worth, in millionths of millionths
+    Column("source", String(200), nullable=False, server_default=""),  # where the user has it from
+    PrimaryKeyConstraint("to_currency", "currency", "day"),
+    CheckConstraint("rate_e12 > 0", name="rate_positive"),
+)
+
 postback_rules = Table(
     "postback_rules",
     metadata,
@@ -176,13 +251,18 @@ postback_rules = Table(
     Column("request", JSON, nullable=False),  # postback.rule.RequestTemplate
     Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
     Column("success", JSON, nullable=False),  # postback.rule.Success
-    Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; empty: the default
+    Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; JSON's null: the default
     Column("counted", BigInteger, nullable=False, server_default="0"),  # conversions that its share was counted over
     Column("paused_at", BigInteger),  # when a receiver's 410 paused it: what it owes waits
+    Column("probing_at", BigInteger),  # when it was resumed, until the one that is let through first is answered
+    Column("probe_id", String(26)),  # the postback that was let through
+    Column("request_changed_at", BigInteger),  # what was owed before was built from another request
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
     CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name="one_owner"),
+    CheckConstraint("paused_at IS NULL OR probing_at IS NULL", name="paused_or_probing"),
+    CheckConstraint("probe_id IS NULL OR probing_at IS NOT NULL", name="probe_while_probing"),
 )
 
 # What happens ---------------------------------------------------------------------------------------------------------
@@ -264,6 +344,7 @@ conversions = Table(
     CheckConstraint("version >= 1", name="version_from_one"),
 )
 Index("ix_conversions_created_at", conversions.c.created_at)
+Index("ix_conversions_txid", conversions.c.txid)
 
 conversion_changes = Table(
     "conversion_changes",
@@ -302,6 +383,7 @@ postbacks = Table(
     Column("lane", String(300), nullable=False),  # host:port of the receiver
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", BigInteger),
+    Column("held_from", BigInteger),  # when it was due, and its rule or an earlier one held it back; NULL: nothing did
     Column("lease_until", BigInteger),
     Column("lease_token", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -312,6 +394,7 @@ postbacks = Table(
         "state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"
     ),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_has_moment"),
+    CheckConstraint("held_from IS NULL OR state = 'waiting'", name="held_is_waiting"),
     CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="sending_has_lease"),
     CheckConstraint("(state IN ('waiting', 'sending')) = (finished_at IS NULL)", name="final_has_moment"),
     CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name="skipped_has_reason"),
@@ -330,6 +413,13 @@ Index(
     postbacks.c.lease_until,
     sqlite_where=text("state = 'sending'"),
     postgresql_where=text("state = 'sending'"),
+)
+Index(  # to be found when what holds them back ends
+    "ix_postbacks_held",
+    postbacks.c.rule_id,
+    postbacks.c.conversion_id,
+    sqlite_where=text("held_from IS NOT NULL"),
+    postgresql_where=text("held_from IS NOT NULL"),
 )
 Index("ix_postbacks_click_id", postbacks.c.click_id)
 Index(
@@ -351,7 +441,11 @@ lanes = Table(  # what is kept of a receiver: a lane without a row has the usual
     Column("probe_at", BigInteger),
     Column("probes", Integer, nullable=False),  # failed since it was paused
     Column("why", String(500), nullable=False),
+    Column("held_until", BigInteger),  # until when it asked us to wait (Retry-After); NULL: it did not
+    Column("asked", String(8)),  # postback.lanes.Asked: what somebody wants of it, until delivery has done it
     CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name="paused_has_probe"),
+    CheckConstraint("asked IS NULL OR asked IN ('probe', 'resume')", name="asked_known"),
+    CheckConstraint("asked IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="asked_while_held"),
     CheckConstraint("connections IS NULL OR connections >= 1", name="connections_from_one"),
     CheckConstraint("per_minute IS NULL OR per_minute >= 1", name="per_minute_from_one"),
 )
@@ -399,9 +493,9 @@ bulk_jobs = Table(
     Column("left_out", LargeBinary, nullable=False),  # {why: how many} as JSON
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
-    CheckConstraint("kind IN ('resend', 'rerun')", name="kind_known"),
-    CheckConstraint("state IN ('running', 'finished')", name="state_known"),
-    CheckConstraint("(state = 'finished') = (finished_at IS NOT NULL)", name="finished_has_moment"),
+    CheckConstraint("kind IN ('resend', 'rerun', 'cancel')", name="kind_known"),
+    CheckConstraint("state IN ('running', 'finished', 'stopped')", name="state_known"),
+    CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="ended_has_moment"),
 )
 Index(
     "ix_bulk_jobs_running",

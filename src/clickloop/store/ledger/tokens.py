@@ -1,13 +1,14 @@
 """Bearer tokens of the API. A secret is shown once; only its SHA-256 is kept (the secret has 256 random bits: no salt is needed)."""
 
-import hashlib
 import hmac
 
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, insert, or_, select, update
 
+from clickloop.campaign.user import Actor, Role, Via
 from clickloop.clock import MINUTE_MS
-from clickloop.store.ledger.tables import tokens
+from clickloop.store.ledger.sessions import hash_of
+from clickloop.store.ledger.tables import tokens, users
 
 PREFIX = "clk_"
 """Begins every secret, so that people and scanners know one when they see it."""
@@ -18,10 +19,14 @@ USE_RESOLUTION_MS = MINUTE_MS
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A token without its secret. ``revoked_at`` None: it is valid."""
+    """A token without its secret. ``revoked_at`` None: it is valid, unless its user is disabled."""
 
     id: int
     name: str
+    role: Role
+    """At most: it can never do more than the user who made it."""
+    user_id: int | None
+    """Who made it; None: a command on the machine."""
     created_at: int
     last_used_at: int | None
     revoked_at: int | None
@@ -32,25 +37,38 @@ def secret_of(random: bytes) -> str:
     return PREFIX + random.hex()
 
 
-def insert_token(tx: Connection, name: str, secret: str, now_ms: int) -> int:
+def insert_token(
+    tx: Connection, name: str, secret: str, now_ms: int, role: Role = Role.OWNER, user_id: int | None = None
+) -> int:
     """Adds a token; answers its number."""
-    result = tx.execute(
-        insert(tokens).values(name=name, secret_hash=_hash(secret), created_at=now_ms).returning(tokens.c.id)
-    )
-    return int(result.scalar_one())
+    values = {"name": name, "secret_hash": hash_of(secret), "role": role, "user_id": user_id, "created_at": now_ms}
+    return int(tx.execute(insert(tokens).values(**values).returning(tokens.c.id)).scalar_one())
 
 
-def find_valid_token(tx: Connection, secret: str) -> Token | None:
-    """The token of that secret unless it was revoked. The hashes are compared in constant time once more."""
-    hashed = _hash(secret)
-    row = (
-        tx.execute(select(tokens).where(and_(tokens.c.secret_hash == hashed, tokens.c.revoked_at.is_(None))))
-        .mappings()
-        .one_or_none()
+class KnownToken(msgspec.Struct, frozen=True):
+    """A valid token, and who works with it."""
+
+    token: Token
+    actor: Actor
+
+
+def find_valid_token(tx: Connection, secret: str) -> KnownToken | None:
+    """The token of that secret, unless it was revoked or its user disabled. Hashes are compared in constant time once more."""
+    hashed = hash_of(secret)
+    query = (
+        select(tokens, users.c.name.label("user_name"), users.c.role.label("user_role"), users.c.disabled_at)
+        .join(users, users.c.id == tokens.c.user_id, isouter=True)
+        .where(and_(tokens.c.secret_hash == hashed, tokens.c.revoked_at.is_(None), users.c.disabled_at.is_(None)))
     )
+    row = tx.execute(query).mappings().one_or_none()
     if row is None or not hmac.compare_digest(row["secret_hash"], hashed):
         return None
-    return _token(row)
+    token = _token(row)
+    if token.user_id is None:
+        return KnownToken(token, Actor(name=f"token {token.name}", role=token.role, via=Via.TOKEN))
+    role = token.role.weaker(Role(row["user_role"]))
+    name = f"{row['user_name']}, token {token.name}"
+    return KnownToken(token, Actor(user_id=token.user_id, name=name, role=role, via=Via.TOKEN))
 
 
 def note_token_use(tx: Connection, token_id: int, now_ms: int) -> None:
@@ -79,14 +97,12 @@ def tokens_after(tx: Connection, after_id: int, limit: int) -> list[Token]:
     return [_token(row) for row in rows]
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-
-
 def _token(row: RowMapping) -> Token:
     return Token(
         id=row["id"],
         name=row["name"],
+        role=Role(row["role"]),
+        user_id=row["user_id"],
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         revoked_at=row["revoked_at"],

@@ -17,6 +17,7 @@ def insert_source(tx: Connection, source: TrafficSource) -> int:
             preset=source.preset,
             cost_model=source.cost_model.value,
             cost_currency=source.cost_currency,
+            used_numbers=list(source.used_numbers),
             created_at=source.created_at,
             updated_at=source.updated_at,
         )
@@ -35,6 +36,7 @@ def update_source(tx: Connection, source: TrafficSource) -> None:
             preset=source.preset,
             cost_model=source.cost_model.value,
             cost_currency=source.cost_currency,
+            used_numbers=list(source.used_numbers),
             updated_at=source.updated_at,
             archived_at=source.archived_at,
         )
@@ -115,6 +117,7 @@ def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> Traffic
         cost_model=CostModel(row["cost_model"]),
         cost_currency=row["cost_currency"],
         parameters=parameters,
+        used_numbers=tuple(row["used_numbers"]),
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],

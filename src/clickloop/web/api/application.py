@@ -1,5 +1,7 @@
 """The API as one Litestar application: every noun under /api/v1, the description beside it."""
 
+from collections.abc import Sequence
+
 import msgspec
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
@@ -7,16 +9,19 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import Message, Scope
+from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Message, Scope
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api import (
     campaigns,
+    changes,
     check,
     clicks,
     conversions,
+    finding,
+    health,
     macros,
     networks,
     notices,
@@ -24,18 +29,22 @@ from clickloop.web.api import (
     postback_rules,
     postbacks,
     presets,
+    profile,
     receivers,
     reruns,
     resends,
+    settings,
     simulate,
     statuses,
+    test_clicks,
     tokens,
     traffic_sources,
     uploads,
+    users,
 )
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
-from clickloop.web.api.entry import refuse_unknown_parameters, token_guard
+from clickloop.web.api.entry import context_of, refuse_unknown_parameters, token_guard
 from clickloop.web.api.problem import (
     answer_breakage,
     answer_conflict,
@@ -55,6 +64,7 @@ _NOUNS = (
     statuses,
     postback_rules,
     clicks,
+    finding,
     notices,
     conversions,
     uploads,
@@ -65,8 +75,14 @@ _NOUNS = (
     presets,
     macros,
     simulate,
+    test_clicks,
     check,
+    health,
+    users,
     tokens,
+    profile,
+    settings,
+    changes,
 )
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -85,16 +101,20 @@ class _Api(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def create_api(context: ApiContext) -> Litestar:
-    """The API on these stores. Nothing is opened or closed here."""
+def create_api(
+    context: ApiContext,
+    beside: Sequence[ControllerRouterHandler] = (),
+    before_send: Sequence[BeforeMessageSendHookHandler] = (),
+) -> Litestar:
+    """The API on these stores, and what else is served ``beside`` it. Nothing is opened or closed here."""
     version = Router(
         "/api/v1",
         route_handlers=[noun.router for noun in _NOUNS],
         guards=[token_guard(context), refuse_unknown_parameters],
-        dependencies={"context": Provide(lambda: context, sync_to_thread=False)},
+        dependencies={"context": Provide(context_of, sync_to_thread=False)},
     )
     app = _Api(
-        [version, _describe],
+        [version, _describe, *beside],
         openapi_config=None,
         exception_handlers={
             InvalidInputError: answer_invalid,
@@ -105,7 +125,7 @@ def create_api(context: ApiContext) -> Litestar:
             FactsError: answer_store_away,
             Exception: answer_breakage,
         },
-        before_send=[_secure],
+        before_send=[_secure, *before_send],
         request_max_body_size=MOST_BODY_BYTES,
         logging_config=None,
         debug=False,
@@ -122,6 +142,6 @@ def _describe(state: State) -> Response[bytes]:
 
 
 async def _secure(message: Message, scope: Scope) -> None:
-    """Puts the headers onto every answer that keep browsers from doing anything with it."""
-    if message["type"] == "http.response.start":
+    """Puts the headers onto every answer of the API that keep browsers from doing anything with it."""
+    if message["type"] == "http.response.start" and not scope["path"].startswith("/panel"):
         message["headers"] = [*message["headers"], *_HEADERS]

@@ -1,6 +1,7 @@
 """Reading a JSON body into a Struct: every faulty field is named, unknown ones too, before anything is done."""
 
 import enum
+import json
 import types
 import typing
 from typing import Any, TypeVar
@@ -72,10 +73,33 @@ def read_body(body: bytes, kind: type[T]) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
-    value, faults = _read_struct(given, kind, "")
+    if repeated := _repeated_keys(body):
+        sentence = "The body has the key more than once: which of its values is meant cannot be told."
+        raise InvalidInputError(tuple(Fault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
+    value, faults = read_given(given, kind)
     if faults:
         raise InvalidInputError(tuple(faults))
     return typing.cast("T", value)
+
+
+def _repeated_keys(body: bytes) -> list[str]:
+    """The keys that stand twice in one object of a JSON body, each once. ``body`` is valid JSON."""
+    repeated: dict[str, None] = {}
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                repeated[name] = None
+            seen.add(name)
+
+    json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
+    return list(repeated)
+
+
+def read_given(given: Any, kind: type[Any]) -> tuple[Any, list[Fault]]:
+    """The Struct that nested builtins hold, or None and each fault."""
+    return _read_struct(given, kind, "")
 
 
 def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
@@ -103,7 +127,7 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
 
 def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
     """One value, looking into objects and lists of objects so that each faulty field in them is named."""
-    for option in _options(kind):
+    for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
             return _read_struct(value, option, path)
         inner = typing.get_args(option)
@@ -120,15 +144,15 @@ def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
         return msgspec.convert(value, kind), []
     except msgspec.ValidationError as error:
         sentence, _, inner = str(error).partition(" - at `$")
-        return None, [Fault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{_choices(kind)}.")]
+        return None, [Fault(path + inner.rstrip("`"), _code_of(sentence), f"{sentence}{choices(kind)}.")]
 
 
-def _options(kind: Any) -> list[Any]:
+def options_of(kind: Any) -> list[Any]:
     """The members of a union, without what Annotated adds."""
     if typing.get_origin(kind) is typing.Annotated:
-        return _options(typing.get_args(kind)[0])
+        return options_of(typing.get_args(kind)[0])
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        return [option for member in typing.get_args(kind) for option in _options(member)]
+        return [option for member in typing.get_args(kind) for option in options_of(member)]
     return [kind]
 
 
@@ -136,8 +160,9 @@ def _is_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _choices(kind: Any) -> str:
-    for option in _options(kind):
+def choices(kind: Any) -> str:
+    """What to add to the sentence about a wrong value: the words that are known; empty where they are not counted."""
+    for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, enum.Enum):
             return f"; one of {', '.join(str(choice.value) for choice in option)} is expected"
     return ""

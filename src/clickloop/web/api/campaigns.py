@@ -11,19 +11,38 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.campaign import Campaign, OfferShare, campaign_link
+from clickloop.campaign.campaign import Campaign, OfferShare, base_of, campaign_link
+from clickloop.campaign.network import pixel_code, postback_url
+from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import TrafficSource
-from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
+from clickloop.store.ledger.campaigns import CampaignsFilter, campaigns_after, find_campaign
+from clickloop.store.ledger.changes_log import Action
+from clickloop.store.ledger.networks import networks_of_offers
+from clickloop.store.ledger.postback_rules import insert_rule, kept_rules_after
 from clickloop.store.ledger.setup import archive_campaign, free_key, save_campaign
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.networks import masked_network, readable_code
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.paging import (
+    LARGEST_ID,
+    Archived,
+    Cursor,
+    Id,
+    Limit,
+    Page,
+    Tag,
+    Words,
+    page_of,
+    read_number_cursor,
+)
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import (
     Advice,
     Moment,
     MoneyText,
+    copied_name,
     moment_text,
     money_text,
     optional_moment_text,
@@ -51,6 +70,9 @@ Cost = Annotated[
 ]
 SourceRulesOff = Annotated[bool, Meta(description="true: the postbacks of its source are not sent for this campaign.")]
 
+Tags = Annotated[list[str], Meta(description="The user's own words to find it by.", examples=[["us", "mobile"]])]
+Notes = Annotated[str, Meta(description="The user's own, in any number of lines.", examples=["Test until Friday."])]
+
 
 class ShareBody(msgspec.Struct, kw_only=True):
     """An offer of a campaign. Visitors are split by weight; 0 switches an offer off."""
@@ -73,6 +95,8 @@ class CampaignUpdate(msgspec.Struct, kw_only=True):
     cost: Cost | UnsetType = UNSET
     source_rules_off: SourceRulesOff | UnsetType = UNSET
     offers: Offers | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    notes: Notes | UnsetType = UNSET
 
 
 class CampaignCreation(CampaignUpdate, kw_only=True):
@@ -96,6 +120,8 @@ class CampaignView(msgspec.Struct, kw_only=True):
     cost: Cost
     source_rules_off: SourceRulesOff
     offers: Offers
+    tags: Tags
+    notes: Notes
     link: Annotated[
         str,
         Meta(
@@ -109,9 +135,35 @@ class CampaignView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
+class CampaignCloning(msgspec.Struct, kw_only=True):
+    """How the copy differs."""
+
+    name: Annotated[Name, Meta(description="Left out: as the campaign, with (copy) behind it.")] | UnsetType = UNSET
+
+
+class NetworkCodes(msgspec.Struct, kw_only=True):
+    """What to paste into a network of the campaign's offers, or into its thank-you page."""
+
+    network_id: int
+    name: str
+    postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
+    pixel_code: Annotated[str, Meta(description="HTML, on the campaign's own domain, where the visitor's cookie is.")]
+
+
+class CampaignCodes(msgspec.Struct, kw_only=True):
+    """What to paste where."""
+
+    link: Annotated[str, Meta(description="For the traffic source.")]
+    networks: Annotated[list[NetworkCodes], Meta(description="Those that its offers are from.")]
+
+
 OfSource = Annotated[
     int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only campaigns of this traffic source.")
 ]
+
+
+OfOffer = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only campaigns with this offer.")]
+OfActive = Annotated[bool | None, QueryParameter(description="true: without those that are paused; false: only those.")]
 
 
 def create_campaign(context: Context, data: JSONBody[CampaignCreation]) -> CampaignView:
@@ -120,17 +172,27 @@ def create_campaign(context: Context, data: JSONBody[CampaignCreation]) -> Campa
         key = free_key(tx, secrets.choice) if data.key is UNSET else data.key
         campaign = _changed(Campaign(key=key, name=data.name, source_id=data.source_id), data)
         view = _views(context, tx, [save_campaign(tx, campaign, context.clock())])[0]
+        note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
 
 
 def list_campaigns(
-    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, source_id: OfSource = None
+    context: Context,
+    limit: Limit = 50,
+    cursor: Cursor = "",
+    archived: Archived = False,
+    source_id: OfSource = None,
+    offer_id: OfOffer = None,
+    active: OfActive = None,
+    words: Words = "",
+    tag: Tag = "",
 ) -> Page[CampaignView]:
     """Campaigns in the order in which they were made."""
     after = read_number_cursor(NOUN, cursor)
+    narrowed = CampaignsFilter(source_id=source_id, offer_id=offer_id, active=active, words=words, tag=tag)
     with context.ledger.read() as tx:
-        found = campaigns_after(tx, after, limit + 1, archived=archived, source_id=source_id)
+        found = campaigns_after(tx, after, limit + 1, archived=archived, narrowed=narrowed)
         shown_views = {view.id: view for view in _views(context, tx, found)}
     return page_of(found, limit, NOUN, lambda campaign: campaign.id, lambda campaign: shown_views[campaign.id])
 
@@ -144,8 +206,10 @@ def read_campaign(context: Context, number: Id) -> CampaignView:
 def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]) -> CampaignView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        campaign = save_campaign(tx, _changed(_campaign(tx, number), data), context.clock())
-        view = _views(context, tx, [campaign])[0]
+        campaign = _campaign(tx, number)
+        was = _views(context, tx, [campaign])[0]
+        view = _views(context, tx, [save_campaign(tx, _changed(campaign, data), context.clock())])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
 
@@ -154,11 +218,64 @@ def remove_campaign(context: Context, number: Id) -> CampaignView:
     """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
     with context.ledger.write() as tx:
         campaign = _campaign(tx, number)
+        was = _views(context, tx, [campaign])[0]
         if campaign.archived_at is None:
             campaign = archive_campaign(tx, campaign, context.clock())
         view = _views(context, tx, [campaign])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
+
+
+def restore_campaign(context: Context, number: Id) -> CampaignView:
+    """Takes an archived campaign into use again; its link works as before. Refused while its source or an offer is archived."""
+    with context.ledger.write() as tx:
+        campaign = _campaign(tx, number)
+        was = _views(context, tx, [campaign])[0]
+        if campaign.archived_at is not None:
+            campaign = save_campaign(tx, replace(campaign, archived_at=None), context.clock())
+        view = _views(context, tx, [campaign])[0]
+        note_change(tx, context, NOUN, number, was, view)
+    context.on_setup_changed()
+    return view
+
+
+def clone_campaign(context: Context, number: Id, data: JSONBody[CampaignCloning]) -> CampaignView:
+    """Makes a campaign like this one, with a key of its own, the same offers, and copies of its own postback rules."""
+    with context.ledger.write() as tx:
+        now_ms = context.clock()
+        campaign = _campaign(tx, number)
+        name = given_or(data.name, copied_name(campaign.name))
+        key = free_key(tx, secrets.choice)
+        copy = save_campaign(tx, replace(campaign, id=0, key=key, name=name, created_at=0, archived_at=None), now_ms)
+        for kept in kept_rules_after(tx, 0, LARGEST_ID, campaign_id=number):
+            rule = replace(kept.rule, campaign_id=copy.id)
+            note_change(tx, context, "postback-rules", insert_rule(tx, rule, now_ms), action=Action.CREATED)
+        view = _views(context, tx, [copy])[0]
+        note_change(tx, context, NOUN, view.id, after=view)
+    context.on_setup_changed()
+    return view
+
+
+def read_codes(context: Context, number: Id) -> CampaignCodes:
+    """What to paste into its source, its networks and their thank-you pages."""
+    with context.ledger.read() as tx:
+        campaign = _campaign(tx, number)
+        view = _views(context, tx, [campaign])[0]
+        found = networks_of_offers(tx, [share.offer_id for share in campaign.offers])
+    codes = []
+    for network in found:
+        shown_network = masked_network(context, network)
+        pixel = pixel_code(base_of(context.base_url, campaign.domain), shown_network)
+        codes.append(
+            NetworkCodes(
+                network_id=network.id,
+                name=shown(network.name),
+                postback_url=readable_code(postback_url(context.base_url, shown_network)),
+                pixel_code=readable_code(pixel),
+            )
+        )
+    return CampaignCodes(link=view.link, networks=codes)
 
 
 def _changed(campaign: Campaign, data: CampaignUpdate) -> Campaign:
@@ -180,6 +297,8 @@ def _changed(campaign: Campaign, data: CampaignUpdate) -> Campaign:
         cost_micros=cost_micros,
         source_rules_off=given_or(data.source_rules_off, campaign.source_rules_off),
         offers=shares,
+        tags=campaign.tags if data.tags is UNSET else clean_tags(data.tags),
+        notes=given_or(data.notes, campaign.notes),
     )
 
 
@@ -206,6 +325,8 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> Cam
         cost=None if campaign.cost_micros is None else money_text(campaign.cost_micros, currency),
         source_rules_off=campaign.source_rules_off,
         offers=[ShareBody(offer_id=share.offer_id, weight=share.weight) for share in campaign.offers],
+        tags=[shown(tag) for tag in campaign.tags],
+        notes=shown(campaign.notes),
         link=shown(campaign_link(context.base_url, campaign, source)),
         warnings=_warnings(campaign),
         created_at=moment_text(campaign.created_at),
@@ -238,6 +359,13 @@ router = Router(
             change_campaign
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a campaign")(remove_campaign),
+        post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a campaign")(
+            restore_campaign
+        ),
+        post("/{number:int}/clone", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Clone a campaign")(
+            clone_campaign
+        ),
+        get("/{number:int}/codes", sync_to_thread=True, summary="Read what to paste where for a campaign")(read_codes),
     ],
     tags=["Campaigns"],
 )

@@ -7,7 +7,7 @@ from litestar.params import QueryParameter
 
 from clickloop.report.check.told import ToldCheck, check_text, told_check
 from clickloop.tracking.checking import Standing, check_all
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
@@ -21,6 +21,12 @@ def check_setup(
     context: Context, request: AnyRequest, campaign_id: OfCampaign = None, told_as: AskedFormat = Format.JSON
 ) -> Response[ToldCheck]:
     """Everything that keeps a conversion from being told to its source, each with its place and its remedy. Changes nothing."""
+    told = checked(context, campaign_id)
+    return text_response(check_text(told)) if wants_text(request, told_as) else Response(told)
+
+
+def checked(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
+    """What the check finds, of everything or of one campaign. Raises HTTPException 404."""
     standing = Standing(
         base_url=context.base_url,
         fallback_url=context.fallback_url,
@@ -29,8 +35,7 @@ def check_setup(
     result = check_all(context.ledger, context.facts, standing, context.clock(), campaign_id)
     if result is None:
         raise not_found(f"live campaign {campaign_id}")
-    told = told_check(result)
-    return text_response(check_text(told)) if wants_text(request, told_as) else Response(told)
+    return told_check(result)
 
 
 router = Router(

@@ -1,12 +1,15 @@
 """/clicks: what was recorded of visitors, and the whole story of one."""
 
+import enum
 from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get
 from litestar.params import QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
+from clickloop.click.click import Screening
 from clickloop.click.click_values import SetupNames
 from clickloop.click_id import Fault
 from clickloop.octets import text_of
@@ -17,7 +20,10 @@ from clickloop.store.ledger.conversions import changes_of_conversions, conversio
 from clickloop.store.ledger.notices import notices_of_click
 from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, postbacks_of_click
 from clickloop.store.ledger.rules import names_around
+from clickloop.web.api.columns import CLICK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exports import AT_ONCE as ROWS_AT_ONCE
+from clickloop.web.api.exports import ChosenColumns, exported
 from clickloop.web.api.log_words import ClickView, OfNumber, Since, Until, click_view, period_of
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.postbacks import FindingView, finding_views
@@ -54,8 +60,21 @@ class TraceView(msgspec.Struct, kw_only=True):
     events: list[EventView]
 
 
+class ScreeningFilter(enum.StrEnum):
+    """Whether a click counts, or why not."""
+
+    COUNTED = "counted"
+    HEAD_REQUEST = "head_request"
+    PREFETCH = "prefetch"
+    PREVIEW_BOT = "preview_bot"
+    TEST = "test"
+
+
 OfExternal = Annotated[
     str | None, QueryParameter(max_length=1024, description="Only clicks with exactly this click id of the source.")
+]
+OfScreening = Annotated[
+    ScreeningFilter | None, QueryParameter(description="Only those that are counted, or not for this reason.")
 ]
 
 
@@ -66,6 +85,7 @@ def list_clicks(
     campaign_id: OfNumber = None,
     source_id: OfNumber = None,
     external_id: OfExternal = None,
+    screening: OfScreening = None,
     since: Since = "",
     until: Until = "",
 ) -> Page[ClickView]:
@@ -76,6 +96,7 @@ def list_clicks(
         campaign_id=campaign_id,
         source_id=source_id,
         external_id=None if external_id is None else text_of(external_id.encode("utf-8", "surrogateescape")),
+        screening=_SCREENINGS.get(screening) if screening else None,
         from_at=period.since,
         until_at=period.until,
     )
@@ -83,9 +104,30 @@ def list_clicks(
     return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
 
 
+def export_clicks(
+    context: Context,
+    columns: ChosenColumns = "",
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    external_id: OfExternal = None,
+    screening: OfScreening = None,
+    since: Since = "",
+    until: Until = "",
+) -> Stream:
+    """Clicks as CSV, the newest first."""
+    return exported(
+        context,
+        NOUN,
+        chosen_columns(CLICK_COLUMNS, columns),
+        lambda cursor: list_clicks(
+            context, ROWS_AT_ONCE, cursor, campaign_id, source_id, external_id, screening, since, until
+        ),
+    )
+
+
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
     """One click by its id, in upper or lower case."""
-    canonical = _canonical(context, click_id)
+    canonical = canonical_click_id(context, click_id)
     click = context.facts.find_clicks([canonical]).get(canonical)
     if click is None:
         raise not_found("click of that id yet")
@@ -96,15 +138,16 @@ def read_trace(
     context: Context, request: AnyRequest, click_id: ClickIdPath, told_as: AskedFormat = Format.JSON
 ) -> Response[TraceView]:
     """Click, redirect, notices (refused ones too), conversions with their history, postbacks and attempts, in one time line."""
-    trace = find_trace(context, _canonical(context, click_id))
+    trace = find_trace(context, canonical_click_id(context, click_id))
     if trace.click is None and not trace.events:
         raise not_found("click of that id yet")
     if wants_text(request, told_as):
         return text_response(trace_text(trace))
-    return Response(_trace_view(trace))
+    return Response(trace_view(trace))
 
 
-def _trace_view(trace: Trace) -> TraceView:
+def trace_view(trace: Trace) -> TraceView:
+    """A trace for JSON."""
     return TraceView(
         click_id=trace.click_id,
         click=click_view(trace.click) if trace.click else None,
@@ -139,7 +182,8 @@ def find_trace(context: ApiContext, click_id: ClickIdPath) -> Trace:
     return trace_click(click_id, click, notices, changes, postbacks, attempts, names)
 
 
-def _canonical(context: ApiContext, text: str) -> str:
+def canonical_click_id(context: ApiContext, text: str) -> str:
+    """The id in lower case. Raises a 404 for what is no id of ours."""
     read = context.click_ids.read(text)
     if read is Fault.FORGED:
         raise not_found("click of that id: it is not of this tracker, mistyped or cut")
@@ -148,10 +192,13 @@ def _canonical(context: ApiContext, text: str) -> str:
     return read.text
 
 
+_SCREENINGS = {ScreeningFilter.COUNTED: "", **{ScreeningFilter(reason.value): reason.value for reason in Screening}}
+
 router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List clicks")(list_clicks),
+        get("/export", sync_to_thread=True, media_type="text/csv", summary="Export clicks as CSV")(export_clicks),
         get("/{click_id:str}", sync_to_thread=True, summary="Read a click")(read_click),
         get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")(read_trace),
     ],

@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Protocol
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
+from clickloop.campaign.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
+from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
@@ -16,7 +19,10 @@ from clickloop.report.check.evidence import Clicks
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
+from clickloop.web.access import Access
+from clickloop.web.browser import IpNetworks
 
 
 class Facts(Protocol):
@@ -39,21 +45,35 @@ def _nothing() -> None:
     """Nobody needs to be told."""
 
 
+def _not_running() -> CoreHealth:
+    """Where no core runs nothing is known of it."""
+    return NOT_RUNNING
+
+
+def _none() -> int:
+    """Nobody counts alarms."""
+    return 0
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ApiContext:
     """Everything the API works with. ``click_ids`` is used for reading only, never for making ids."""
 
     ledger: Ledger
+    access: Access
+    """What letting people in needs."""
     facts: Facts
     click_ids: ClickIds
-    base_url: str
-    """Scheme and host of the public doors, without a slash at the end."""
+    started: InstanceSettings
+    """What the tracker was started with."""
+    saved: SavedSettings = NOTHING_SAVED
+    """What somebody saved over it, as it is at this request."""
+    actor: Actor = THIS_MACHINE
+    """Who asks; put in for each request."""
     clock: Clock = wall_clock
     record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
-    currency: str = "USD"
-    """The currency of what names none."""
-    fallback_url: str = ""
-    """Where visitors go whom a campaign has nowhere to send; empty: nowhere."""
+    proxies: IpNetworks = ()
+    """Whose word is taken for where a browser comes from."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
     uploads: UploadFiles
@@ -62,10 +82,43 @@ class ApiContext:
     """How long after its end the file and the result of an upload are kept."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
+    core_health: Callable[[], CoreHealth] = _not_running
+    """How the process is that this is asked in, and its data folder."""
+    count_alarms: Callable[[], int] = _none
+    """How many alarms there are; costs nothing."""
     on_setup_changed: Callable[[], None] = _nothing
     """Called after a change of the set-up is committed, from a worker thread."""
     on_postbacks_owed: Callable[[], None] = _nothing
     """Called after a transaction that may owe postbacks is committed, from a worker thread."""
+
+    def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
+        """The same for one request of somebody."""
+        return dataclasses.replace(self, actor=actor, saved=saved)
+
+    @cached_property
+    def instance(self) -> InstanceSettings:
+        """What the instance is set to."""
+        return self.saved.over(self.started)
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host of the public doors, without a slash at the end."""
+        return self.instance.public_url
+
+    @property
+    def currency(self) -> str:
+        """The currency of what names none."""
+        return self.instance.currency
+
+    @property
+    def fallback_url(self) -> str:
+        """Where visitors go whom a campaign has nowhere to send; empty: nowhere."""
+        return self.instance.fallback_url
+
+    @property
+    def shows_secrets(self) -> bool:
+        """Whether who asks may see tokens of networks and the like."""
+        return self.actor.role.may(Right.SECRETS)
 
     def desk(self) -> Desk:
         """What taking in notices needs."""

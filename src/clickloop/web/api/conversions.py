@@ -3,14 +3,17 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Response, Router, get, post
+from litestar import Response, Router, get, patch, post
 from litestar.params import JSONBody, QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS, Door
+from clickloop.conversion.status import Status
 from clickloop.money import AmountFault, currency_of, read_amount
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.conversions import (
     ConversionFilter,
     RecordedChange,
@@ -19,9 +22,12 @@ from clickloop.store.ledger.conversions import (
     find_conversion,
 )
 from clickloop.store.ledger.notices import Outcome
+from clickloop.store.ledger.statuses import status_table
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
-from clickloop.web.api.context import Context
+from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import (
     ConversionView,
     OfClick,
@@ -30,8 +36,10 @@ from clickloop.web.api.log_words import (
     Until,
     conversion_view,
     period_of,
+    refuse_unknown_status,
 )
 from clickloop.web.api.notices import Flagged, NoticeView, notice_view
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text
@@ -58,6 +66,17 @@ class ConversionReport(msgspec.Struct, kw_only=True):
     events: Annotated[dict[str, str], Meta(description="event1 to event30, decimals.", examples=[{"event1": "3"}])] = {}
     disable_postback: Annotated[bool, Meta(description="true: no postback is sent for it.")] = False
     by_hand: Annotated[bool, Meta(description="true: a person reports it; the log shows it as by hand.")] = False
+
+
+class ConversionCorrection(msgspec.Struct, kw_only=True):
+    """A change of a conversion by hand; what is empty stays as it is."""
+
+    status: Annotated[str, Meta(description="The key of a status, or one of its words.", examples=["rejected"])] = ""
+    payout: Annotated[str, Meta(description="Decimal text.", examples=["12.5"])] = ""
+    currency: Annotated[
+        str, Meta(description="ISO 4217, of the payout; empty: that of the conversion.", examples=["USD"])
+    ] = ""
+    disable_postback: Annotated[bool, Meta(description="true: no postback is sent for it.")] = False
 
 
 class ReportedView(msgspec.Struct, kw_only=True):
@@ -99,14 +118,45 @@ def report_conversion(
     201: new; 200: changed, or a repeat; 202: it waits for its click; 422: refused, with the reason. Every report is kept
     in Conversions - In. Safe to send again: what counts is the pair of click_id and txid.
     """
-    given = _given(data)
+    given = given_of(data)
     door = Door.HAND if data.by_hand else Door.API
     result = convert(context.desk(), given, door, context.clock(), request.client.host if request.client else "")
     context.on_postbacks_owed()
+    if data.by_hand:
+        _note_by_hand(context, result)
     if result.reason is not None:
         fault = Fault("click_id", result.reason, result.reason.sentence)
         raise InvalidInputError((fault,))
     return Response(_reported(result), status_code=_STATUS[result.outcome])
+
+
+def change_conversion(
+    context: Context, conversion_id: RecordIdPath, data: JSONBody[ConversionCorrection]
+) -> ReportedView:
+    """Changes status or payout by hand: a notice of its own in Conversions - In, which owes postbacks like any other."""
+    with context.ledger.read() as tx:
+        known = find_conversion(tx, conversion_id.lower())
+        statuses = status_table(tx)
+    if known is None:
+        raise not_found("conversion of that id")
+    status = statuses.of_word(data.status) if data.status.strip() else None
+    faults = _change_faults(data, status)
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    given = GivenConversion(
+        click_id=known.click.click_id,
+        txid=known.txid,
+        status=data.status.strip(),
+        payout=data.payout,
+        currency=data.currency or (known.payout.currency if data.payout else ""),
+        disable_postback=data.disable_postback,
+    )
+    result = convert(context.desk(), given, Door.HAND, context.clock())
+    context.on_postbacks_owed()
+    _note_by_hand(context, result)
+    if result.reason is not None:
+        raise InvalidInputError((Fault("", result.reason, result.reason.sentence),))
+    return _reported(result)
 
 
 def list_conversions(
@@ -138,8 +188,33 @@ def list_conversions(
     )
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
+        refuse_unknown_status(tx, status)
         found = conversions_before(tx, wanted, before, limit + 1)
     return page_of(found, limit, NOUN, lambda conversion: conversion.conversion_id, conversion_view)
+
+
+def export_conversions(
+    context: Context,
+    columns: ChosenColumns = "",
+    click_id: OfClick = None,
+    txid: OfTxid = None,
+    status: OfStatus = None,
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    offer_id: OfNumber = None,
+    network_id: OfNumber = None,
+    flagged: Flagged = None,
+    since: Since = "",
+    until: Until = "",
+) -> Stream:
+    """Conversions as CSV, the newest first."""
+    filters = (click_id, txid, status, campaign_id, source_id, offer_id, network_id, flagged, since, until)
+    return exported(
+        context,
+        NOUN,
+        chosen_columns(CONVERSION_COLUMNS, columns),
+        lambda cursor: list_conversions(context, AT_ONCE, cursor, *filters),
+    )
 
 
 def read_conversion(context: Context, conversion_id: RecordIdPath) -> ConversionHistoryView:
@@ -157,16 +232,12 @@ def read_conversion(context: Context, conversion_id: RecordIdPath) -> Conversion
 _STATUS = {Outcome.NEW: 201, Outcome.CHANGED: 200, Outcome.REPEATED: 200, Outcome.WAITING: 202}
 
 
-def _given(data: ConversionReport) -> GivenConversion:
-    """The report as the notice it becomes. A network's slips are forgiven; a caller of the API is told of his."""
+def given_of(data: ConversionReport) -> GivenConversion:
+    """The report as the notice it becomes. A network's slips are forgiven; a caller of the API is told of his: InvalidInputError."""
     faults: list[Fault] = []
     for field, most in (("click_id", 100), ("txid", MAX_TXID), ("status", 200), ("conversion_id", 200), ("at", 40)):
         faults += text_faults(field, getattr(data, field), most, required=field == "click_id")
-    if data.payout and isinstance(read_amount(data.payout), AmountFault):
-        sentence = "It is not a decimal with at most 12 digits before and 6 after the point."
-        faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
-    if data.currency and currency_of(data.currency) is None:
-        faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "It is not a currency of ISO 4217."))
+    faults += _money_faults(data.payout, data.currency)
     params = _numbered("params", "param", PARAMS, data.params, faults)
     events = _numbered("events", "event", EVENTS, data.events, faults)
     if faults:
@@ -183,6 +254,27 @@ def _given(data: ConversionReport) -> GivenConversion:
         events=events,
         disable_postback=data.disable_postback,
     )
+
+
+def _change_faults(data: ConversionCorrection, status: Status | None) -> list[Fault]:
+    faults = _money_faults(data.payout, data.currency)
+    if data.status.strip() and status is None:
+        faults.append(Fault("status", FaultCode.NOT_FOUND, "There is no status of that key or word."))
+    if data.currency and not data.payout:
+        faults.append(Fault("payout", FaultCode.REQUIRED, "A currency alone changes nothing: give the payout with it."))
+    if not data.status.strip() and not data.payout:
+        faults.append(Fault("", FaultCode.REQUIRED, "Nothing would change: give a status or a payout."))
+    return faults
+
+
+def _money_faults(payout: str, currency: str) -> list[Fault]:
+    faults = []
+    if payout and isinstance(read_amount(payout), AmountFault):
+        sentence = "It is not a decimal with at most 12 digits before and 6 after the point."
+        faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
+    if currency and currency_of(currency) is None:
+        faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "It is not a currency of ISO 4217."))
+    return faults
 
 
 def _numbered(field: str, prefix: str, most: int, given: dict[str, str], faults: list[Fault]) -> dict[int, str]:
@@ -203,6 +295,13 @@ def _reported(result: NoticeResult) -> ReportedView:
     return ReportedView(outcome=result.outcome, notice=notice_view(result.notice), conversion=conversion)
 
 
+def _note_by_hand(context: ApiContext, result: NoticeResult) -> None:
+    """A person's report, whatever came of it; what programs report stands in Conversions - In alone."""
+    view = notice_view(result.notice)
+    with context.ledger.write() as tx:
+        note_change(tx, context, NOUN, view.conversion_id or view.notice_id, after=view, action=Action.CONVERTED)
+
+
 def _change_view(change: RecordedChange) -> ChangeView:
     return ChangeView(
         version=change.version,
@@ -220,7 +319,17 @@ router = Router(
             report_conversion
         ),
         get("/", sync_to_thread=True, summary="List conversions")(list_conversions),
+        get("/export", sync_to_thread=True, media_type="text/csv", summary="Export conversions as CSV")(
+            export_conversions
+        ),
         get("/{conversion_id:str}", sync_to_thread=True, summary="Read a conversion with its history")(read_conversion),
+        patch(
+            "/{conversion_id:str}",
+            dto=StrictBody,
+            return_dto=None,
+            sync_to_thread=True,
+            summary="Change a conversion by hand",
+        )(change_conversion),
     ],
     tags=["Conversions"],
 )

@@ -55,12 +55,16 @@ _TAGS = {
     "Presets": "What is publicly documented of traffic sources and networks.",
     "Macros": "What may stand in braces in our templates.",
     "Diagnosis": "Trying without sending, and checking the whole chain.",
+    "Users": "Who may sign in to the panel, and as what.",
     "Tokens": "The secrets that open this API.",
+    "Settings": "What the instance as a whole is set to.",
+    "Log of changes": "Who changed what, and how it was before and after.",
 }
 
 _ERRORS = {
     "400": "The body is not valid JSON.",
     "401": "No valid token was given.",
+    "403": "The role of the token does not allow this.",
     "404": "There is no such record.",
     "413": "The body is longer than 1 MiB.",
     "415": "The body is not application/json.",
@@ -109,9 +113,9 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["FieldProblem"], schemas["Problem"] = _FIELD_PROBLEM, _PROBLEM
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             if isinstance(operation, dict) and "responses" in operation:
-                _describe_errors(path, operation)
+                _describe_errors(path, method, operation)
     _tell_structs(app, schemas)
     for name in _bodies(document):
         schemas[name]["additionalProperties"] = False
@@ -140,9 +144,10 @@ def _bodies(document: dict[str, Any]) -> set[str]:
     return found
 
 
-def _describe_errors(path: str, operation: dict[str, Any]) -> None:
+def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     has_body = "requestBody" in operation
     wanted = ["401"]
+    wanted += ["403"] if method != "get" or _ADMINISTERED.intersection(operation["tags"]) else []
     wanted += ["400", "413", "415"] if has_body else []
     wanted += ["404"] if "{" in path else []
     wanted += ["422"] if has_body or operation.get("parameters") else []
@@ -164,6 +169,7 @@ def _describe_errors(path: str, operation: dict[str, Any]) -> None:
         operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
 
 
+_ADMINISTERED = frozenset({"Users", "Tokens", "Log of changes"})
 _WRITING = ("post", "patch")
 _DONE = {"200": "Done; the record as it is now.", "201": "Created.", "202": "Taken; it is done in the background."}
 

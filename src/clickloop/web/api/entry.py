@@ -1,4 +1,4 @@
-"""Who may enter the API: bearer tokens, looked up by hash; and no parameter that a door does not know."""
+"""Who may enter the API and do what: bearer tokens, looked up by hash; rights; and no parameter that a door does not know."""
 
 import asyncio
 import hashlib
@@ -6,39 +6,59 @@ import hmac
 from typing import Any
 
 from litestar.connection import ASGIConnection
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.campaign.user import THIS_MACHINE, Right
+from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
 from clickloop.web.api.context import ApiContext
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.rights import right_of
 
 LONGEST_SECRET = 200
+_CONTEXT = "clickloop_context"
+_NEEDS = {
+    Right.WORK: "Your role, {role}, may look but change nothing.",
+    Right.SECRETS: "Your role, {role}, may not see secrets.",
+    Right.ADMINISTER: "Your role, {role}, may not see or change users, tokens, settings and the log of changes.",
+}
 
 
 def token_guard(context: ApiContext) -> Guard:
-    """A guard that lets a request pass when its Authorization header carries a valid token, else answers 401.
+    """A guard that lets a request pass when its Authorization header carries a valid token whose role may do what the door does.
 
-    It says what is missing but never what was wrong with a token.
+    Else it answers 401, which says what is missing but never what was wrong with a token, or 403.
     """
     local = _digest(context.local_token) if context.local_token else None
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             raise _unauthorized(
                 "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
             )
+        is_local = local is not None and hmac.compare_digest(local, _digest(secret[: LONGEST_SECRET + 1]))
+        asked = None
         if len(secret) <= LONGEST_SECRET:
-            if local is not None and hmac.compare_digest(local, _digest(secret)):
-                return
-            if await asyncio.to_thread(_is_valid, context, secret):
-                return
-        raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
+            asked = await asyncio.to_thread(_context_for, context, secret, is_local)
+        if asked is None:
+            raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
+        needed = right_of(handler, str(connection.scope.get("method", "")))
+        if needed is not None and not asked.actor.role.may(needed):
+            raise PermissionDeniedException(_NEEDS[needed].format(role=asked.actor.role))
+        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]
 
     return guard
+
+
+def context_of(request: AnyRequest) -> ApiContext:
+    """The context of a request that the guard let pass: who asks, and what the instance is set to."""
+    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]
+    return asked
 
 
 def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -56,16 +76,19 @@ def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], ha
         raise InvalidInputError(faults)
 
 
-def _is_valid(context: ApiContext, secret: str) -> bool:
+def _context_for(context: ApiContext, secret: str, is_local: bool) -> ApiContext | None:
     now_ms = context.clock()
     with context.ledger.read() as tx:
-        token = find_valid_token(tx, secret)
-    if token is None:
-        return False
-    if token.last_used_at is None or token.last_used_at < now_ms - USE_RESOLUTION_MS:
+        known = None if is_local else find_valid_token(tx, secret)
+        saved = read_instance(tx)
+    if is_local:
+        return context.asked_by(THIS_MACHINE, saved)
+    if known is None:
+        return None
+    if known.token.last_used_at is None or known.token.last_used_at < now_ms - USE_RESOLUTION_MS:
         with context.ledger.write() as tx:
-            note_token_use(tx, token.id, now_ms)
-    return True
+            note_token_use(tx, known.token.id, now_ms)
+    return context.asked_by(known.actor, saved)
 
 
 def _digest(secret: str) -> bytes:

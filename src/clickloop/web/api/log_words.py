@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 from litestar.params import QueryParameter
 from msgspec import Meta
+from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
 from clickloop.click.click import PARAMETER_ROWS, Click
@@ -12,6 +13,7 @@ from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.status import CountsAs
 from clickloop.store.ledger.period import Period
+from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import invalid
 from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
@@ -163,3 +165,10 @@ def _moment(field: str, text: str) -> int | None:
         sentence = "ISO 8601 from the year 2000 on is expected, such as 2026-03-01T12:00:00Z."
         raise invalid(field, FaultCode.NOT_A_MOMENT, sentence)
     return moment
+
+
+def refuse_unknown_status(tx: Connection, key: str | None) -> None:
+    """Raises InvalidInputError naming the field ``status`` when there is no status of that key, so that a slip is not an empty list."""
+    known = [row.status.key for row in status_rows(tx)]
+    if key is not None and key not in known:
+        raise invalid("status", FaultCode.NOT_FOUND, f"There is no status {key!r}; known are {', '.join(known)}.")

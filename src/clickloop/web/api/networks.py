@@ -1,6 +1,7 @@
 """/networks: who offers come from and who tells us of conversions; what to paste into the network."""
 
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar import Router, delete, get, patch, post
@@ -9,14 +10,17 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.network import Network, pixel_code, postback_url
+from clickloop.campaign.fault import FaultCode
+from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
+from clickloop.report.masking import MASK
 from clickloop.store.ledger.networks import find_network, networks_after
 from clickloop.store.ledger.setup import archive_network, save_network
 from clickloop.web.api.body import StrictBody, given_or
-from clickloop.web.api.context import Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import Advice, Moment, moment_text, optional_moment_text, shown
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
+from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown
 from clickloop.web.from_preset import network_of_preset
 
 NOUN = "networks"
@@ -28,8 +32,8 @@ ClickIdParameter = Annotated[
 OfferUrlTemplate = Annotated[
     str,
     Meta(
-        description="A pattern for addresses of its offers, with our macros.",
-        examples=["https://network.example/click?offer=1&sub1={clickid}"],
+        description="What its offer links become: {url} at the beginning is the link as the network shows it, our macros behind it.",
+        examples=["{url}&sub1={clickid}"],
     ),
 ]
 PostbackParameters = Annotated[
@@ -108,51 +112,94 @@ class NetworkView(msgspec.Struct, kw_only=True):
     archived_at: Moment | None
 
 
+class OfferLink(msgspec.Struct, kw_only=True):
+    """An offer's link as the network shows it."""
+
+    url: Annotated[str, Meta(max_length=8192, examples=["https://network.example/click?offer=1"])]
+
+
+class OfferUrl(msgspec.Struct, kw_only=True):
+    """The link with what the network needs."""
+
+    url: Annotated[str, Meta(examples=["https://network.example/click?offer=1&sub1={clickid}"])]
+
+
 def create_network(context: Context, data: JSONBody[NetworkCreation]) -> NetworkView:
     """Creates a network, from a preset or from what is given."""
     plain = Network(name=data.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
     network = network_of_preset(data.preset) if data.preset else plain
     with context.ledger.write() as tx:
         network = save_network(tx, _changed(network, data), context.clock())
+        note_change(tx, context, NOUN, network.id, after=_view(context, network, secrets=True))
     context.on_setup_changed()
-    return _view(context.base_url, network)
+    return _view(context, network)
 
 
 def list_networks(
-    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> Page[NetworkView]:
     """Networks in the order in which they were made."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        found = networks_after(tx, after, limit + 1, archived=archived)
-    return page_of(found, limit, NOUN, lambda network: network.id, lambda network: _view(context.base_url, network))
+        found = networks_after(tx, after, limit + 1, archived=archived, words=words)
+    return page_of(found, limit, NOUN, lambda network: network.id, lambda network: _view(context, network))
 
 
 def read_network(context: Context, number: Id) -> NetworkView:
     """One network, archived or not."""
     with context.ledger.read() as tx:
-        return _view(context.base_url, _network(tx, number))
+        return _view(context, _network(tx, number))
 
 
 def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) -> NetworkView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        network = save_network(tx, _changed(_network(tx, number), data), context.clock())
+        was = _network(tx, number)
+        network = save_network(tx, _changed(was, data), context.clock())
+        _note(tx, context, was, network)
     context.on_setup_changed()
-    return _view(context.base_url, network)
+    return _view(context, network)
 
 
 def remove_network(context: Context, number: Id) -> NetworkView:
     """Takes a network out of use; nothing is deleted. Refused while a live offer needs it."""
     with context.ledger.write() as tx:
-        network = _network(tx, number)
+        was = network = _network(tx, number)
         if network.archived_at is None:
             network = archive_network(tx, network, context.clock())
+        _note(tx, context, was, network)
     context.on_setup_changed()
-    return _view(context.base_url, network)
+    return _view(context, network)
+
+
+def restore_network(context: Context, number: Id) -> NetworkView:
+    """Takes an archived network into use again."""
+    with context.ledger.write() as tx:
+        was = network = _network(tx, number)
+        if network.archived_at is not None:
+            network = save_network(tx, replace(network, archived_at=None), context.clock())
+        _note(tx, context, was, network)
+    context.on_setup_changed()
+    return _view(context, network)
+
+
+def fill_offer_url(context: Context, number: Id, data: JSONBody[OfferLink]) -> OfferUrl:
+    """The network's template filled in with an offer's link; nothing is stored."""
+    with context.ledger.read() as tx:
+        return OfferUrl(url=offer_url(_network(tx, number).offer_url_template, data.url.strip()))
+
+
+def _note(tx: Connection, context: ApiContext, was: Network, network: Network) -> None:
+    before, after = (_view(context, one, secrets=True) for one in (was, network))
+    note_change(tx, context, NOUN, network.id, before, after)
 
 
 def _changed(network: Network, data: NetworkUpdate) -> Network:
+    token = given_or(data.token, network.token)
+    if token == MASK and network.token:
+        token = network.token  # as it was shown to somebody who may not see it
+    elif MASK in token:
+        raise invalid("token", FaultCode.MASKED, MASKED)
     return replace(
         network,
         name=given_or(data.name, network.name),
@@ -160,7 +207,7 @@ def _changed(network: Network, data: NetworkUpdate) -> Network:
         offer_url_template=given_or(data.offer_url_template, network.offer_url_template),
         postback_parameters=given_or(data.postback_parameters, network.postback_parameters),
         currency=given_or(data.currency, network.currency),
-        token=given_or(data.token, network.token),
+        token=token,
         addresses=tuple(given_or(data.addresses, list(network.addresses))),
         refuse_duplicates=given_or(data.refuse_duplicates, network.refuse_duplicates),
         test_only=given_or(data.test_only, network.test_only),
@@ -168,7 +215,10 @@ def _changed(network: Network, data: NetworkUpdate) -> Network:
     )
 
 
-def _view(base_url: str, network: Network) -> NetworkView:
+def _view(context: ApiContext, network: Network, *, secrets: bool = False) -> NetworkView:
+    """``secrets``: shown whoever asks, for what masks them by itself."""
+    if not secrets:
+        network = masked_network(context, network)
     return NetworkView(
         id=network.id,
         name=shown(network.name),
@@ -182,13 +232,23 @@ def _view(base_url: str, network: Network) -> NetworkView:
         refuse_duplicates=network.refuse_duplicates,
         test_only=network.test_only,
         click_lifetime_days=network.click_lifetime_days,
-        postback_url=shown(postback_url(base_url, network)),
-        pixel_code=shown(pixel_code(base_url, network)),
+        postback_url=readable_code(postback_url(context.base_url, network)),
+        pixel_code=readable_code(pixel_code(context.base_url, network)),
         warnings=_warnings(network),
         created_at=moment_text(network.created_at),
         updated_at=moment_text(network.updated_at),
         archived_at=optional_moment_text(network.archived_at),
     )
+
+
+def masked_network(context: ApiContext, network: Network) -> Network:
+    """The network, its token masked for those who may not see it."""
+    return replace(network, token=MASK) if network.token and not context.shows_secrets else network
+
+
+def readable_code(text: str) -> str:
+    """An address or HTML made of a masked network, with the mask as it looks elsewhere."""
+    return shown(text).replace(quote(MASK), MASK)
 
 
 def _warnings(network: Network) -> list[Advice]:
@@ -223,6 +283,17 @@ router = Router(
             change_network
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a network")(remove_network),
+        post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a network")(
+            restore_network
+        ),
+        post(
+            "/{number:int}/offer-url",
+            dto=StrictBody,
+            return_dto=None,
+            status_code=200,
+            sync_to_thread=True,
+            summary="Fill a network's template in",
+        )(fill_offer_url),
     ],
     tags=["Networks"],
 )

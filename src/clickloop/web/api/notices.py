@@ -5,14 +5,20 @@ from typing import Annotated
 import msgspec
 from litestar import Router, get, post
 from litestar.params import QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
-from clickloop.report.masking import masked_text
+from clickloop.conversion.understanding import Meaning, Understood, understood
+from clickloop.report.masking import MASK, masked_text
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
 from clickloop.tracking.notices import rerun
+from clickloop.web.api.columns import NOTICE_COLUMNS, chosen_columns
 from clickloop.web.api.context import Context
+from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
@@ -46,6 +52,23 @@ class NoticeView(msgspec.Struct, kw_only=True):
     look_again_at: Annotated[Moment | None, Meta(description="While it waits for its click.")]
     runs: Annotated[int, Meta(description="How often it was read.")]
     run_at: Annotated[Moment | None, Meta(description="When it was run again the last time.")]
+
+
+class NoticeParameterView(msgspec.Struct, kw_only=True):
+    """A parameter of a notice and what it was taken for."""
+
+    name: str
+    value: str
+    meaning: Meaning
+    meaning_text: Annotated[str, Meta(description="The same for people.")]
+
+
+class NoticeStoryView(NoticeView, kw_only=True):
+    """A notice with each of its parameters."""
+
+    parameters: Annotated[
+        list[NoticeParameterView], Meta(description="Of query and body, in the order in which they came.")
+    ]
 
 
 OfOutcome = Annotated[Outcome | None, QueryParameter(description="Only with this outcome.")]
@@ -85,13 +108,38 @@ def list_notices(
     return page_of(found, limit, NOUN, lambda notice: notice.raw.notice_id, notice_view)
 
 
-def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
-    """One notice."""
+def export_notices(
+    context: Context,
+    columns: ChosenColumns = "",
+    outcome: OfOutcome = None,
+    reason: OfReason = None,
+    click_id: OfClick = None,
+    conversion_id: OfConversion = None,
+    campaign_id: OfNumber = None,
+    network_id: OfNumber = None,
+    flagged: Flagged = None,
+    since: Since = "",
+    until: Until = "",
+) -> Stream:
+    """Notices as CSV, the newest first."""
+    filters = (outcome, reason, click_id, conversion_id, campaign_id, network_id, flagged, since, until)
+    return exported(
+        context,
+        NOUN,
+        chosen_columns(NOTICE_COLUMNS, columns),
+        lambda cursor: list_notices(context, AT_ONCE, cursor, *filters),
+    )
+
+
+def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeStoryView:
+    """One notice, and how each of its parameters was understood."""
     with context.ledger.read() as tx:
         notice = find_notice(tx, notice_id.lower())
     if notice is None:
         raise not_found("notice of that id")
-    return notice_view(notice)
+    parameters = [_parameter_view(one) for one in understood(notice.raw)]
+    view = notice_view(notice)
+    return NoticeStoryView(**{name: getattr(view, name) for name in view.__struct_fields__}, parameters=parameters)
 
 
 def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
@@ -100,7 +148,10 @@ def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     if not results:
         raise not_found("notice of that id")
     context.on_postbacks_owed()
-    return notice_view(results[0].notice)
+    view = notice_view(results[0].notice)
+    with context.ledger.write() as tx:
+        note_change(tx, context, NOUN, view.notice_id, after=view, action=Action.RERUN)
+    return view
 
 
 def notice_view(notice: StoredNotice) -> NoticeView:
@@ -133,10 +184,19 @@ def notice_view(notice: StoredNotice) -> NoticeView:
     )
 
 
+def _parameter_view(one: Understood) -> NoticeParameterView:
+    """A parameter with its value masked where its name says that it is a secret."""
+    value = MASK if one.meaning is Meaning.TOKEN else masked_text(f"{one.name}={one.value}")[len(one.name) + 1 :]
+    return NoticeParameterView(
+        name=shown(one.name), value=shown(value), meaning=one.meaning, meaning_text=one.meaning.sentence
+    )
+
+
 router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List notices")(list_notices),
+        get("/export", sync_to_thread=True, media_type="text/csv", summary="Export notices as CSV")(export_notices),
         get("/{notice_id:str}", sync_to_thread=True, summary="Read a notice")(read_notice),
         post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Run a notice again")(
             rerun_notice

@@ -12,13 +12,26 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.network import Network
 from clickloop.campaign.offer import Offer
+from clickloop.campaign.tags import clean_tags
 from clickloop.macro import check, parse
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.offers import find_offer, offers_after
 from clickloop.store.ledger.setup import archive_offer, save_offer
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.paging import (
+    LARGEST_ID,
+    Archived,
+    Cursor,
+    Id,
+    Limit,
+    Page,
+    Tag,
+    Words,
+    page_of,
+    read_number_cursor,
+)
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import (
     Advice,
@@ -50,6 +63,8 @@ Payout = Annotated[
     MoneyText | None, Meta(description="A fixed payout where the notice names none; null: as the notice says.")
 ]
 
+Tags = Annotated[list[str], Meta(description="The user's own words to find it by.", examples=[["us", "mobile"]])]
+
 
 class OfferUpdate(msgspec.Struct, kw_only=True):
     """What to change of an offer; what is left out stays."""
@@ -59,6 +74,7 @@ class OfferUpdate(msgspec.Struct, kw_only=True):
     url: Url | UnsetType = UNSET
     payout: Payout | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
 
 
 class OfferCreation(OfferUpdate, kw_only=True):
@@ -77,6 +93,7 @@ class OfferView(msgspec.Struct, kw_only=True):
     url: Url
     payout: Payout
     currency: Currency
+    tags: Tags
     warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
     created_at: Moment
     updated_at: Moment
@@ -91,6 +108,7 @@ def create_offer(context: Context, data: JSONBody[OfferCreation]) -> OfferView:
     offer = _changed(Offer(name=data.name, url=data.url), data)
     with context.ledger.write() as tx:
         view = _views(tx, [save_offer(tx, offer, context.clock())])[0]
+        note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
 
@@ -101,11 +119,13 @@ def list_offers(
     cursor: Cursor = "",
     archived: Archived = False,
     network_id: OfNetwork = None,
+    words: Words = "",
+    tag: Tag = "",
 ) -> Page[OfferView]:
     """Offers in the order in which they were made."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        found = offers_after(tx, after, limit + 1, archived=archived, network_id=network_id)
+        found = offers_after(tx, after, limit + 1, archived=archived, network_id=network_id, words=words, tag=tag)
         shown_views = {view.id: view for view in _views(tx, found)}
     return page_of(found, limit, NOUN, lambda offer: offer.id, lambda offer: shown_views[offer.id])
 
@@ -119,7 +139,10 @@ def read_offer(context: Context, number: Id) -> OfferView:
 def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> OfferView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        view = _views(tx, [save_offer(tx, _changed(_offer(tx, number), data), context.clock())])[0]
+        offer = _offer(tx, number)
+        was = _views(tx, [offer])[0]
+        view = _views(tx, [save_offer(tx, _changed(offer, data), context.clock())])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
 
@@ -128,9 +151,24 @@ def remove_offer(context: Context, number: Id) -> OfferView:
     """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
         offer = _offer(tx, number)
+        was = _views(tx, [offer])[0]
         if offer.archived_at is None:
             offer = archive_offer(tx, offer, context.clock())
         view = _views(tx, [offer])[0]
+        note_change(tx, context, NOUN, number, was, view)
+    context.on_setup_changed()
+    return view
+
+
+def restore_offer(context: Context, number: Id) -> OfferView:
+    """Takes an archived offer into use again. Refused while its network is archived."""
+    with context.ledger.write() as tx:
+        offer = _offer(tx, number)
+        was = _views(tx, [offer])[0]
+        if offer.archived_at is not None:
+            offer = save_offer(tx, replace(offer, archived_at=None), context.clock())
+        view = _views(tx, [offer])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
 
@@ -151,6 +189,7 @@ def _changed(offer: Offer, data: OfferUpdate) -> Offer:
         url=given_or(data.url, offer.url),
         payout_micros=payout_micros,
         currency=currency,
+        tags=offer.tags if data.tags is UNSET else clean_tags(data.tags),
     )
 
 
@@ -168,6 +207,7 @@ def _view(offer: Offer, network: Network | None) -> OfferView:
         url=shown(offer.url),
         payout=None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency),
         currency=offer.currency,
+        tags=[shown(tag) for tag in offer.tags],
         warnings=_warnings(offer, network),
         created_at=moment_text(offer.created_at),
         updated_at=moment_text(offer.updated_at),
@@ -202,6 +242,7 @@ router = Router(
             change_offer
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive an offer")(remove_offer),
+        post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore an offer")(restore_offer),
     ],
     tags=["Offers"],
 )

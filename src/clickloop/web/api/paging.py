@@ -27,6 +27,10 @@ Id = Annotated[int, PathParameter(ge=1, le=LARGEST_ID, description="Its number."
 ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click id, in any case.")]
 RecordIdPath = Annotated[str, PathParameter(max_length=200, description="Its id, 26 letters and digits.")]
 KeyPath = Annotated[str, PathParameter(max_length=200, description="Its key.")]
+Words = Annotated[
+    str, QueryParameter(name="q", max_length=200, description="Only those whose name holds this, in any case.")
+]
+Tag = Annotated[str, QueryParameter(max_length=50, description="Only those with this tag, in any case.")]
 Archived = Annotated[bool, QueryParameter(description="true: the archived ones instead of the live ones.")]
 
 

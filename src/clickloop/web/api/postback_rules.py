@@ -15,85 +15,56 @@ from clickloop.macro import Place, check
 from clickloop.postback.checking import check_rule
 from clickloop.postback.rule import (
     BodyKind,
-    Conditions,
-    Header,
-    Method,
     RequestTemplate,
     Rule,
     Schedule,
-    Success,
-    Trigger,
 )
-from clickloop.report.masking import masked_request, masks_in, unmasked_template
+from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
-from clickloop.store.ledger.postback_rules import KeptRule, find_kept_rule, insert_rule, kept_rules_after, update_rule
+from clickloop.store.ledger.changes_log import Action
+from clickloop.store.ledger.postback_rules import (
+    KeptRule,
+    find_kept_rule,
+    first_rules_of_sources,
+    insert_rule,
+    kept_rules_after,
+    update_rule,
+)
 from clickloop.store.ledger.rules import WOKEN_AT_ONCE, resume_rule, wake_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
+from clickloop.web.api.rule_parts import (
+    ConditionsBody,
+    ConditionsView,
+    RequestBody,
+    RequestTemplateView,
+    SuccessBody,
+    SuccessView,
+    changed_conditions,
+    changed_request,
+    changed_success,
+    conditions_view,
+    request_template_view,
+)
 from clickloop.web.api.traffic_sources import row_macros, rows_off
-from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
+from clickloop.web.api.wire import (
+    MASKED,
+    Advice,
+    Moment,
+    copied_name,
+    moment_text,
+    optional_moment_text,
+    shown,
+    warnings_of,
+)
 from clickloop.web.from_preset import rule_of_preset
 
 NOUN = "postback-rules"
-
-_MOST_MICROS = 10**18
-
-
-class HeaderBody(msgspec.Struct, kw_only=True):
-    """A header line; its value may hold macros."""
-
-    name: Annotated[str, Meta(examples=["Authorization"])]
-    value: Annotated[str, Meta(examples=["Bearer secret"])]
-
-
-class RequestBody(msgspec.Struct, kw_only=True):
-    """The request. Macros may stand in path, query, header values and body."""
-
-    url: Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]
-    method: Method = Method.GET
-    headers: list[HeaderBody] = []
-    body_kind: Annotated[BodyKind, Meta(description="How macros in the body are encoded, and its Content-Type.")] = (
-        BodyKind.NONE
-    )
-    body: str = ""
-    secrets: Annotated[
-        list[str],
-        Meta(
-            description="Texts in it that are never shown. A part that is given as it was shown, masked, stays as it was."
-        ),
-    ] = []
-
-
-class ConditionsBody(msgspec.Struct, kw_only=True):
-    """When it is sent."""
-
-    statuses: Annotated[list[str], Meta(description="Keys of statuses; empty: all that do not count as rejected.")] = []
-    trigger: Annotated[Trigger, Meta(description="new: once per conversion; status: at each change of its status.")] = (
-        Trigger.NEW
-    )
-    only_first: Annotated[bool, Meta(description="Only for the first conversion of a click.")] = False
-    minimum_payout_micros: (
-        Annotated[
-            int, Meta(description="In millionths of the conversion's currency.", ge=-_MOST_MICROS, le=_MOST_MICROS)
-        ]
-        | None
-    ) = None
-    every_nth: Annotated[int, Meta(description="1: every conversion; 3: the first of every three.")] = 1
-    delay_seconds: int = 0
-    payout_percent: Annotated[int, Meta(description="The share of the payout that is reported.")] = 100
-
-
-class SuccessBody(msgspec.Struct, kw_only=True):
-    """When a 2xx answer counts as delivered. All that is given must hold for the first 16 KB of the answer."""
-
-    must_contain: str = ""
-    must_not_contain: Annotated[str, Meta(examples=["ERROR"])] = ""
-    must_match: Annotated[str, Meta(description="A regular expression (RE2), found anywhere in the answer.")] = ""
-    must_not_match: Annotated[str, Meta(examples=['"ok"\\s*:\\s*false'])] = ""
 
 
 Name = Annotated[str, Meta(description="Its name.", examples=["Telegram"])]
@@ -109,7 +80,7 @@ Owner = Annotated[int, Meta(description="Whom it belongs to; neither: the whole 
 
 
 class RuleUpdate(msgspec.Struct, kw_only=True):
-    """What to change of a rule; a part that is given replaces that part. What is left out stays."""
+    """What to change of a rule. What is left out, in a part too, stays; a list that is given replaces the one before."""
 
     name: Name | UnsetType = UNSET
     active: Active | UnsetType = UNSET
@@ -142,14 +113,17 @@ class RuleView(msgspec.Struct, kw_only=True):
     source_id: Owner
     campaign_id: Owner
     active: Active
-    request: RequestBody
-    conditions: ConditionsBody
-    success: SuccessBody
+    request: RequestTemplateView
+    conditions: ConditionsView
+    success: SuccessView
     waits_seconds: Waits
     warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
+    is_source_postback: Annotated[
+        bool, Meta(description="Whether it holds the postback URL of its source: a source's first rule does.")
+    ]
     paused_at: Annotated[
         Moment | None,
         Meta(description="Since when what it owes is held back, because a receiver answered 410 Gone; resume it."),
@@ -159,6 +133,8 @@ class RuleView(msgspec.Struct, kw_only=True):
 OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
 
+OfInstance = Annotated[bool, QueryParameter(description="true: only rules of the whole instance.")]
+
 
 def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
@@ -166,6 +142,7 @@ def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     with context.ledger.write() as tx:
         _check(context, tx, rule)
         view = _view(tx, _kept(tx, insert_rule(tx, rule, context.clock())))
+        note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
 
@@ -177,11 +154,22 @@ def list_rules(
     archived: Archived = False,
     source_id: OfSource = None,
     campaign_id: OfCampaign = None,
+    of_instance: OfInstance = False,
+    words: Words = "",
 ) -> Page[RuleView]:
     """Rules in the order in which they were made. A source's first one holds its postback URL."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        found = kept_rules_after(tx, after, limit + 1, archived=archived, source_id=source_id, campaign_id=campaign_id)
+        found = kept_rules_after(
+            tx,
+            after,
+            limit + 1,
+            archived=archived,
+            source_id=source_id,
+            campaign_id=campaign_id,
+            of_instance=of_instance,
+            words=words,
+        )
         shown_views = {kept.rule.rule_id: _view(tx, kept) for kept in found}
     return page_of(found, limit, NOUN, lambda kept: kept.rule.rule_id, lambda kept: shown_views[kept.rule.rule_id])
 
@@ -200,6 +188,7 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
         _check(context, tx, rule)
         update_rule(tx, rule, context.clock(), kept.archived_at)
         view = _view(tx, _kept(tx, number))
+        note_change(tx, context, NOUN, number, _view(tx, kept), view)
     context.on_setup_changed()
     return view
 
@@ -212,6 +201,31 @@ def remove_rule(context: Context, number: Id) -> RuleView:
             now_ms = context.clock()
             update_rule(tx, kept.rule, now_ms, now_ms)
         view = _view(tx, _kept(tx, number))
+        note_change(tx, context, NOUN, number, _view(tx, kept), view)
+    context.on_setup_changed()
+    return view
+
+
+def restore_rule(context: Context, number: Id) -> RuleView:
+    """Takes an archived rule into use again."""
+    with context.ledger.write() as tx:
+        kept = _kept(tx, number)
+        if kept.archived_at is not None:
+            _check(context, tx, kept.rule)
+            update_rule(tx, kept.rule, context.clock(), None)
+        view = _view(tx, _kept(tx, number))
+        note_change(tx, context, NOUN, number, _view(tx, kept), view)
+    context.on_setup_changed()
+    return view
+
+
+def clone_rule(context: Context, number: Id) -> RuleView:
+    """Makes a rule like this one, with its secrets and its owner; it is off, so that nobody is told twice unawares."""
+    with context.ledger.write() as tx:
+        rule = _kept(tx, number).rule
+        copy = replace(rule, name=copied_name(rule.name), active=False)
+        view = _view(tx, _kept(tx, insert_rule(tx, copy, context.clock())))
+        note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
 
@@ -219,8 +233,10 @@ def remove_rule(context: Context, number: Id) -> RuleView:
 def resume_paused_rule(context: Context, number: Id) -> RuleView:
     """Lets what a paused rule owes leave at once, each with its request as it was. A rule that is not paused stays as it is."""
     with context.ledger.write() as tx:
-        _kept(tx, number)
+        kept = _kept(tx, number)
         resumed = resume_rule(tx, number)
+        if resumed:
+            note_change(tx, context, NOUN, number, _view(tx, kept), _view(tx, _kept(tx, number)), Action.RESUMED)
     while resumed:
         with context.ledger.write() as tx:
             resumed = wake_rule(tx, number, context.clock()) == WOKEN_AT_ONCE
@@ -233,10 +249,11 @@ def _blank(data: RuleCreation) -> Rule:
     """What a new rule is before what is given for it is put in. Raises InvalidInputError."""
     if data.preset:
         return replace(rule_of_preset(data.preset, data.fill), source_id=data.source_id, campaign_id=data.campaign_id)
+    missing = [name for name in ("name", "request") if getattr(data, name) is UNSET]
+    if data.request is not UNSET and data.request.url is UNSET:
+        missing.append("request.url")
     faults = [
-        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.")
-        for name in ("name", "request")
-        if getattr(data, name) is UNSET
+        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
     ]
     if data.fill:
         faults.append(
@@ -251,21 +268,11 @@ def _blank(data: RuleCreation) -> Rule:
 def _changed(rule: Rule, data: RuleUpdate) -> Rule:
     changes: dict[str, object] = {}
     if data.request is not UNSET:
-        request = data.request
-        given_request = RequestTemplate(
-            method=request.method,
-            url=request.url,
-            headers=tuple(Header(header.name, header.value) for header in request.headers),
-            body_kind=request.body_kind,
-            body=request.body,
-            secrets=tuple(request.secrets),
-        )
-        changes["request"] = unmasked_template(given_request, rule.request)
+        changes["request"] = changed_request(rule.request, data.request)
     if data.conditions is not UNSET:
-        given = msgspec.structs.asdict(data.conditions)
-        changes["conditions"] = Conditions(**given | {"statuses": tuple(data.conditions.statuses)})
+        changes["conditions"] = changed_conditions(rule.conditions, data.conditions)
     if data.success is not UNSET:
-        changes["success"] = Success(**msgspec.structs.asdict(data.success))
+        changes["success"] = changed_success(rule.success, data.success)
     if data.waits_seconds is not UNSET:
         changes["schedule"] = Schedule(waits_seconds=tuple(data.waits_seconds)) if data.waits_seconds else Schedule()
     return replace(rule, name=given_or(data.name, rule.name), active=given_or(data.active, rule.active), **changes)
@@ -275,7 +282,8 @@ def _check(context: ApiContext, tx: Connection, rule: Rule) -> None:
     """Raises InvalidInputError with all that is wrong."""
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(found.field, found.fault.code, found.sentence) for found in check_rule(rule, statuses, context.guard)
+        Fault(_FIELDS.get(found.field, found.field), found.fault.code, found.sentence)
+        for found in check_rule(rule, statuses, context.guard)
     ]
     faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
     if rule.source_id is not None and find_source(tx, rule.source_id) is None:
@@ -295,32 +303,30 @@ def _kept(tx: Connection, number: int) -> KeptRule:
 
 def _view(tx: Connection, kept: KeptRule) -> RuleView:
     rule = kept.rule
-    request = masked_request(rule.request)
     return RuleView(
         id=rule.rule_id,
         name=shown(rule.name),
         source_id=rule.source_id,
         campaign_id=rule.campaign_id,
         active=rule.active,
-        request=RequestBody(
-            url=shown(request.url),
-            method=request.method,
-            headers=[HeaderBody(name=shown(header.name), value=shown(header.value)) for header in request.headers],
-            body_kind=request.body_kind,
-            body=shown(request.body),
-            secrets=list(request.secrets),
-        ),
-        conditions=ConditionsBody(
-            **msgspec.structs.asdict(rule.conditions) | {"statuses": list(rule.conditions.statuses)}
-        ),
-        success=SuccessBody(**msgspec.structs.asdict(rule.success)),
+        request=request_template_view(rule.request),
+        conditions=conditions_view(rule.conditions),
+        success=SuccessView(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
         warnings=_warnings(rule.request, _source_of(tx, rule)),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
+        is_source_postback=_is_first_of_source(tx, rule),
         paused_at=optional_moment_text(kept.paused_at),
     )
+
+
+def _is_first_of_source(tx: Connection, rule: Rule) -> bool:
+    if rule.source_id is None:
+        return False
+    first = first_rules_of_sources(tx, [rule.source_id]).get(rule.source_id)
+    return first is not None and first.rule.rule_id == rule.rule_id
 
 
 def _source_of(tx: Connection, rule: Rule) -> TrafficSource | None:
@@ -343,6 +349,8 @@ def _warnings(request: RequestTemplate, source: TrafficSource | None) -> list[Ad
     return found
 
 
+_FIELDS = {"schedule": "waits_seconds", "conditions.minimum_payout_micros": "conditions.minimum_payout"}
+"""A rule's parts by the names that they have here."""
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
 router = Router(
@@ -355,6 +363,10 @@ router = Router(
             change_rule
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a postback rule")(remove_rule),
+        post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a postback rule")(
+            restore_rule
+        ),
+        post("/{number:int}/clone", sync_to_thread=True, summary="Clone a postback rule")(clone_rule),
         post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")(
             resume_paused_rule
         ),

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get
+from litestar.exceptions import PermissionDeniedException
 from litestar.params import QueryParameter
+from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.report.masking import masked_request, masked_text
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import (
     Attempt,
     Postback,
@@ -21,9 +24,12 @@ from clickloop.store.ledger.postbacks import (
     find_postback,
     postbacks_before,
 )
-from clickloop.web.api.context import Context
+from clickloop.web.api.columns import POSTBACK_COLUMNS, chosen_columns
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
 from clickloop.web.api.notices import OfConversion
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
@@ -122,6 +128,10 @@ class PostbackStoryView(msgspec.Struct, kw_only=True):
 
 OfState = Annotated[State | None, QueryParameter(name="state", description="Only in this state.")]
 OfReason = Annotated[SkipReason | None, QueryParameter(description="Only skipped for this reason.")]
+OfStatus = Annotated[
+    str | None, QueryParameter(max_length=32, description="Only of conversions that have this status now.")
+]
+Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked, which the log of changes tells.")]
 
 
 def list_postbacks(
@@ -135,6 +145,7 @@ def list_postbacks(
     campaign_id: OfNumber = None,
     source_id: OfNumber = None,
     rule_id: OfNumber = None,
+    status: OfStatus = None,
     since: Since = "",
     until: Until = "",
 ) -> Page[PostbackView]:
@@ -147,6 +158,7 @@ def list_postbacks(
         campaign_id=campaign_id,
         source_id=source_id,
         rule_id=rule_id,
+        status=status,
         period=period_of(since, until),
     )
     before = read_cursor(NOUN, cursor) or None
@@ -155,22 +167,58 @@ def list_postbacks(
     return page_of(found, limit, NOUN, lambda postback: postback.postback_id, postback_view)
 
 
-def read_postback(context: Context, postback_id: RecordIdPath) -> PostbackStoryView:
+def export_postbacks(
+    context: Context,
+    columns: ChosenColumns = "",
+    in_state: OfState = None,
+    reason: OfReason = None,
+    click_id: OfClick = None,
+    conversion_id: OfConversion = None,
+    campaign_id: OfNumber = None,
+    source_id: OfNumber = None,
+    rule_id: OfNumber = None,
+    status: OfStatus = None,
+    since: Since = "",
+    until: Until = "",
+) -> Stream:
+    """Postbacks as CSV, the newest first."""
+    filters = (in_state, reason, click_id, conversion_id, campaign_id, source_id, rule_id, status, since, until)
+    return exported(
+        context,
+        NOUN,
+        chosen_columns(POSTBACK_COLUMNS, columns),
+        lambda cursor: list_postbacks(context, AT_ONCE, cursor, *filters),
+    )
+
+
+def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> PostbackStoryView:
     """One postback, why it was owed or skipped, and every attempt."""
+    if secrets:
+        note_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         postback = find_postback(tx, postback_id.lower())
         attempts = attempts_of(tx, [postback_id.lower()]).get(postback_id.lower(), ())
     if postback is None:
         raise not_found("postback of that id")
     return PostbackStoryView(
-        postback=postback_view(postback),
+        postback=postback_view(postback, masked=not secrets),
         findings=finding_views(postback.findings),
-        attempts=[_attempt_view(attempt, _secrets_of(postback)) for attempt in attempts],
+        attempts=[_attempt_view(attempt, _secrets_of(postback), masked=not secrets) for attempt in attempts],
     )
 
 
-def postback_view(postback: Postback) -> PostbackView:
-    """A postback for JSON, secrets masked."""
+def note_secrets_shown(context: ApiContext, postback_id: str) -> None:
+    """Writes into the log of changes that somebody is shown the secrets of a request. Raises a 403 for who may not see them."""
+    if not context.shows_secrets:
+        raise PermissionDeniedException("Your role may not see secrets: leave out secrets=true.")
+    with context.ledger.write() as tx:
+        if find_postback(tx, postback_id) is None:
+            raise not_found("postback of that id")
+        note_change(tx, context, NOUN, postback_id, action=Action.SECRETS_SHOWN)
+
+
+def postback_view(postback: Postback, *, masked: bool = True) -> PostbackView:
+    """A postback for JSON."""
     secrets = _secrets_of(postback)
     return PostbackView(
         postback_id=postback.postback_id,
@@ -189,27 +237,27 @@ def postback_view(postback: Postback) -> PostbackView:
         reason_text=postback.reason.sentence if postback.reason else "",
         paused_by=postback.hold,
         paused_text=postback.hold.sentence if postback.hold else "",
-        request=request_view(postback.request) if postback.request else None,
+        request=request_view(postback.request, masked=masked) if postback.request else None,
         receiver=postback.lane,
         attempts=postback.attempts,
         next_attempt_at=optional_moment_text(postback.next_attempt_at),
         created_at=moment_text(postback.created_at),
         finished_at=optional_moment_text(postback.finished_at),
         last_status_code=postback.last_status_code,
-        last_error=shown(masked_text(postback.last_error or "", secrets)),
-        last_answer=_answer_text(postback.last_answer, secrets),
+        last_error=_told(postback.last_error or "", secrets, masked=masked),
+        last_answer=_told(postback.last_answer or b"", secrets, masked=masked),
         last_duration_ms=postback.last_duration_ms,
     )
 
 
-def request_view(request: Request) -> SentRequestView:
-    """A request for JSON, its secrets masked."""
-    masked = masked_request(request)
+def request_view(request: Request, *, masked: bool = True) -> SentRequestView:
+    """A request for JSON."""
+    told = masked_request(request) if masked else request
     return SentRequestView(
-        method=masked.method,
-        url=masked.url,
-        headers=[HeaderView(name=header.name, value=shown(header.value)) for header in masked.headers],
-        body=shown(masked.body),
+        method=told.method,
+        url=told.url,
+        headers=[HeaderView(name=header.name, value=shown(header.value)) for header in told.headers],
+        body=shown(told.body),
     )
 
 
@@ -220,15 +268,15 @@ def finding_views(findings: Sequence[Finding]) -> list[FindingView]:
     ]
 
 
-def _attempt_view(attempt: Attempt, secrets: tuple[str, ...]) -> AttemptView:
+def _attempt_view(attempt: Attempt, secrets: tuple[str, ...], *, masked: bool) -> AttemptView:
     return AttemptView(
         number=attempt.number,
         started_at=moment_text(attempt.started_at),
         finished_at=optional_moment_text(attempt.finished_at),
         result=attempt.result,
         status_code=attempt.status_code,
-        answer=_answer_text(attempt.answer, secrets),
-        error=shown(masked_text(attempt.error or "", secrets)),
+        answer=_told(attempt.answer or b"", secrets, masked=masked),
+        error=_told(attempt.error or "", secrets, masked=masked),
         duration_ms=attempt.duration_ms,
     )
 
@@ -238,14 +286,16 @@ def _secrets_of(postback: Postback) -> tuple[str, ...]:
     return postback.request.secrets if postback.request else ()
 
 
-def _answer_text(answer: bytes | None, secrets: tuple[str, ...]) -> str:
-    return masked_text((answer or b"").decode("utf-8", "replace"), secrets)
+def _told(answer: bytes | str, secrets: tuple[str, ...], *, masked: bool) -> str:
+    text = answer if isinstance(answer, str) else answer.decode("utf-8", "replace")
+    return shown(masked_text(text, secrets) if masked else text)
 
 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List postbacks")(list_postbacks),
+        get("/export", sync_to_thread=True, media_type="text/csv", summary="Export postbacks as CSV")(export_postbacks),
         get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")(read_postback),
     ],
     tags=["Postbacks"],

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import log
 from clickloop.store.facts.facts import FactsError
+from clickloop.web.api.body import choices
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -59,18 +60,28 @@ def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[P
     return problem_response(422, detail, faults)
 
 
-def answer_validation(_request: AnyRequest, error: ValidationException) -> Response[Problem]:
+def answer_validation(request: AnyRequest, error: ValidationException) -> Response[Problem]:
     """422 for a query or path parameter of the wrong shape."""
     found = error.extra if isinstance(error.extra, list) else []
     if any(fault.get("key") == "data" for fault in found):
         return problem_response(400, "The body is empty; a JSON object is expected.")
-    faults = tuple(_parameter_problem(str(fault.get("key", "")), str(fault.get("message", ""))) for fault in found)
+    faults = tuple(
+        _parameter_problem(request, str(fault.get("key", "")), str(fault.get("message", ""))) for fault in found
+    )
     return problem_response(422, "A parameter of the address cannot be read.", faults)
 
 
-def _parameter_problem(name: str, message: str) -> FieldProblem:
-    out_of_range = "<=" in message or ">=" in message
-    return FieldProblem(name, FaultCode.OUT_OF_RANGE if out_of_range else FaultCode.WRONG_TYPE, f"{message}.")
+def _parameter_problem(request: AnyRequest, name: str, message: str) -> FieldProblem:
+    """The fault of a parameter by the name that it has in the address, whatever our function calls it."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    known = choices(field.annotation) if field is not None else ""
+    told = getattr(field.kwarg_definition, "name", None) if field is not None else None
+    code = FaultCode.WRONG_TYPE
+    if known:
+        code = FaultCode.NOT_ALLOWED
+    elif "<=" in message or ">=" in message:
+        code = FaultCode.OUT_OF_RANGE
+    return FieldProblem(told or name, code, f"{message}{known}.")
 
 
 def answer_http(request: AnyRequest, error: HTTPException) -> Response[Problem]:

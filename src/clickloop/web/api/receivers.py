@@ -4,16 +4,23 @@ import enum
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get, patch
+from litestar import Router, get, patch, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.postback.lanes import LANE_CONNECTIONS, KeptLane, LaneTerms
+from clickloop.postback.lane import LANE_CONNECTIONS, KeptLane, LaneTerms
 from clickloop.postback.target import TargetFault, target_of
-from clickloop.store.ledger.lanes import find_lane, kept_lanes, set_lane_terms, waiting_counts, waiting_lanes
+from clickloop.store.ledger.lanes import (
+    find_lane,
+    kept_lanes,
+    set_lane_terms,
+    waiting_counts,
+    waiting_lanes,
+)
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, optional_moment_text
@@ -81,12 +88,28 @@ def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[Rec
     """Sets how hard a receiver may be asked. Delivery follows within five seconds."""
     lane = _lane(receiver)
     with context.ledger.write() as tx:
+        was = _view_of(tx, lane)
         terms = (find_lane(tx, lane) or KeptLane(lane=lane)).terms
         terms = LaneTerms(
             connections=given_or(data.connections, terms.connections),
             per_minute=given_or(data.per_minute, terms.per_minute),
         )
         set_lane_terms(tx, lane, terms)
+        view = _view_of(tx, lane)
+        note_change(tx, context, NOUN, lane, was, view)
+        return view
+
+
+def probe_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
+    """Tries a paused receiver again within five seconds, with one postback; if that is answered all that waits is sent.
+
+    Nothing changes for one that is not paused.
+    """
+    lane = _lane(receiver)
+    with context.ledger.write() as tx:
+        was = _view_of(tx, lane)
+        if probe_lane(tx, lane, context.clock()):
+            note_change(tx, context, NOUN, lane, was, _view_of(tx, lane))
         return _view_of(tx, lane)
 
 
@@ -123,6 +146,9 @@ router = Router(
     route_handlers=[
         get("/", sync_to_thread=True, summary="List receivers")(list_receivers),
         get("/{receiver:str}", sync_to_thread=True, summary="Read a receiver")(read_receiver),
+        post("/{receiver:str}/probe", status_code=200, sync_to_thread=True, summary="Try a paused receiver now")(
+            probe_receiver
+        ),
         patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")(
             change_receiver
         ),

@@ -11,15 +11,17 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import FaultCode
 from clickloop.conversion.conversion import Change, ChangeKind
 from clickloop.conversion.notice import RefusalReason
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome
 from clickloop.tracking.rerunning import Preview, preview_rerun, start_reruns
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.log_words import ConversionView, conversion_view, period_of
 from clickloop.web.api.notices import NOUN
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import LARGEST_ID, RecordIdPath
+from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, invalid, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
@@ -88,9 +90,20 @@ def rerun_notices(
         return Response(_preview(preview_rerun(context.desk(), wanted, context.clock())), status_code=200)
 
     def do(tx: Connection) -> Done:
-        return Done(202, _view(start_reruns(tx, context.desk(), wanted, context.clock())))
+        view = _view(start_reruns(tx, context.desk(), wanted, context.clock()))
+        asked = msgspec.to_builtins(data) | {"matched": view.matched}
+        note_change(tx, context, _JOBS, view.rerun_id, after=asked, action=Action.RERUN)
+        return Done(202, view)
 
     return once(context, request, key, data, do)
+
+
+def list_reruns(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[RerunView]:
+    """The jobs that run notices again, the newest first."""
+    before = read_cursor(_JOBS, cursor) or None
+    with context.ledger.read() as tx:
+        found = jobs_before(tx, JobKind.RERUN, before, limit + 1)
+    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, _view)
 
 
 def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
@@ -170,6 +183,8 @@ def _view(job: BulkJob) -> RerunView:
     )
 
 
+_JOBS = f"{NOUN}/reruns"
+
 router = Router(
     f"/{NOUN}",
     route_handlers=[
@@ -181,6 +196,7 @@ router = Router(
             sync_to_thread=True,
             summary="Run many notices again",
         )(rerun_notices),
+        get("/reruns", sync_to_thread=True, summary="List reruns")(list_reruns),
         get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")(read_rerun),
     ],
     tags=["Notices"],

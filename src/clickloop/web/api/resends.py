@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, Router, get, post
 from litestar.exceptions import HTTPException
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
@@ -14,16 +14,18 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.postback.curl import curl_command
 from clickloop.postback.owing import SkipReason
 from clickloop.report.masking import masked_request
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
 from clickloop.store.ledger.resends import ResendFilter, cancel_waiting, count_sent
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_words import period_of
+from clickloop.web.api.log_words import period_of, refuse_unknown_status
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import LARGEST_ID, RecordIdPath
-from clickloop.web.api.postbacks import NOUN, PostbackView, postback_view
+from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
 from clickloop.web.api.problem import AnyRequest, invalid, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
@@ -84,9 +86,6 @@ class BulkResendView(msgspec.Struct, kw_only=True):
     finished_at: Moment | None
 
 
-Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked.")]
-
-
 def resend_postback(
     context: Context, request: AnyRequest, postback_id: RecordIdPath, data: JSONBody[OneResend], key: Key = ""
 ) -> Response[PostbackView]:
@@ -107,7 +106,9 @@ def resend_postback(
             raise InvalidInputError((Fault("request", made.why, made.sentence),))
         found = find_postback(tx, made.postback_id)
         assert found is not None
-        return Done(201, postback_view(found))
+        view = postback_view(found)
+        note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.RESENT)
+        return Done(201, view)
 
     answer = once(context, request, key, data, do)
     context.on_postbacks_owed()
@@ -121,14 +122,27 @@ def resend_postbacks(
     delivered does not match `failed`. `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
     wanted = _wanted(data)
+    with context.ledger.read() as tx:
+        refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
             return Response(_preview(data.request, count_sent(tx, wanted)), status_code=200)
 
     def do(tx: Connection) -> Done:
-        return Done(202, _view(start_resends(tx, context.desk(), wanted, data.request, context.clock()), data.request))
+        view = _view(start_resends(tx, context.desk(), wanted, data.request, context.clock()), data.request)
+        asked = msgspec.to_builtins(data) | {"matched": view.matched}
+        note_change(tx, context, _JOBS, view.resend_id, after=asked, action=Action.RESENT)
+        return Done(202, view)
 
     return once(context, request, key, data, do)
+
+
+def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkResendView]:
+    """The jobs that send postbacks again, the newest first."""
+    before = read_cursor(_JOBS, cursor) or None
+    with context.ledger.read() as tx:
+        found = jobs_before(tx, JobKind.RESEND, before, limit + 1)
+    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, lambda job: _view(job, mode_of(job)))
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
@@ -145,6 +159,9 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
     with context.ledger.write() as tx:
         cancelled = cancel_waiting(tx, postback_id.lower(), context.clock())
         found = find_postback(tx, postback_id.lower())
+        if cancelled and found is not None:
+            view = postback_view(found)
+            note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
     if not cancelled and found.state != FinalState.CANCELLED:
@@ -159,6 +176,8 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
 
 def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
     """The request as a command for a shell. Secrets are masked unless they are asked for. 409: it was skipped, nothing was to be sent."""
+    if secrets:
+        note_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
         found = find_postback(tx, postback_id.lower())
     if found is None:
@@ -226,6 +245,8 @@ def _view(job: BulkJob, mode: Mode) -> BulkResendView:
     )
 
 
+_JOBS = f"{NOUN}/resends"
+
 router = Router(
     f"/{NOUN}",
     route_handlers=[
@@ -245,6 +266,7 @@ router = Router(
             sync_to_thread=True,
             summary="Send many postbacks again",
         )(resend_postbacks),
+        get("/resends", sync_to_thread=True, summary="List resends")(list_resends),
         get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
         post("/{postback_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Cancel a postback")(
             cancel_postback

@@ -30,6 +30,7 @@ from clickloop.web.api.log_words import ClickView, ConversionView, click_view, c
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.postbacks import FindingView, SentRequestView, finding_views, request_view
 from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, optional_moment_text, shown
 
@@ -164,14 +165,20 @@ def simulate(
 
     The code that decides is the one that decides in earnest. Nothing is sent or stored.
     """
+    simulation = dry_run(context, data)
+    if wants_text(request, told_as):
+        return text_response(simulation_text(simulation))
+    return Response(simulation_view(simulation), status_code=200)
+
+
+def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
+    """What would happen. Raises InvalidInputError, and HTTPException 404 for what there is not."""
     simulation = _simulated(context, data)
     if isinstance(simulation, SimulationFault):
         if simulation is SimulationFault.OFFER_NOT_SERVED:
             raise invalid("offer_id", FaultCode.NOT_FOUND, simulation.value)
         raise HTTPException(status_code=404, detail=simulation.value)
-    if wants_text(request, told_as):
-        return text_response(simulation_text(simulation))
-    return Response(_view(simulation), status_code=200)
+    return simulation
 
 
 def _simulated(context: ApiContext, data: SimulationBody) -> Simulation | SimulationFault:
@@ -264,7 +271,8 @@ def _numbered(field: str, prefix: str, most: int, given: dict[str, str], faults:
     return {numbers[name]: value for name, value in given.items() if name in numbers}
 
 
-def _view(simulation: Simulation) -> SimulationView:
+def simulation_view(simulation: Simulation) -> SimulationView:
+    """A dry run for JSON and for the panel, secrets masked."""
     told = simulation.told
     return SimulationView(
         invented=simulation.invented,
@@ -332,5 +340,6 @@ router = Router(
             simulate
         ),
     ],
+    opt={RIGHT: None},  # it has no effect
     tags=["Diagnosis"],
 )

@@ -23,9 +23,12 @@ from clickloop.store.ledger.statuses import (
 )
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.wire import shown
+
+NOUN = "statuses"
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -118,6 +121,7 @@ def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusVie
         insert_status(tx, Status(data.key, data.name, data.counts_as))
         insert_words(tx, data.key, words)
         view = _view(_status(tx, data.key))
+        note_change(tx, context, NOUN, data.key, after=view)
     context.on_setup_changed()
     return view
 
@@ -135,6 +139,7 @@ def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) 
         free_words_of(tx, key)
         insert_words(tx, key, words)
         view = _view(_status(tx, key))
+        note_change(tx, context, NOUN, key, _view(before), view)
     context.on_setup_changed()
     return view
 
@@ -149,6 +154,7 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
             raise invalid("key", FaultCode.IN_USE, f"Conversions have the status {key}: it cannot be removed.")
         free_words_of(tx, key)
         delete_status(tx, key)
+        note_change(tx, context, NOUN, key, before=_view(row))
     context.on_setup_changed()
     return _view(row)
 
@@ -186,7 +192,7 @@ def _view(row: StatusWords) -> StatusView:
 
 
 router = Router(
-    "/statuses",
+    f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List statuses")(list_statuses),
         get("/{key:str}", sync_to_thread=True, summary="Read a status")(read_status),

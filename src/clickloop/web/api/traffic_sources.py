@@ -1,6 +1,6 @@
 """/traffic-sources: where visitors come from, the parameters of its links and its postback URL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import msgspec
@@ -26,6 +26,7 @@ from clickloop.store.ledger.setup import archive_source, postback_url_of, save_s
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
@@ -138,12 +139,13 @@ def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceVie
         preset=data.preset,
         cost_model=given_or(data.cost_model, CostModel.CPC),
         cost_currency=given_or(data.cost_currency, ""),
-        parameters=_rows(preset_rows if data.parameters is UNSET else _wishes(data.parameters), ()),
+        parameters=_rows(preset_rows if data.parameters is UNSET else _wishes(data.parameters)),
     )
     url = given_or(data.postback_url, preset.postback_url if preset else "")
     with context.ledger.write() as tx:
         source = save_source(tx, source, url, context.clock(), context.guard)
         view = views(tx, [source])[0]
+        note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
 
@@ -169,6 +171,7 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         before = _source(tx, number)
+        was = views(tx, [before])[0]
         source = replace(
             before,
             name=given_or(data.name, before.name),
@@ -176,11 +179,12 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
             cost_currency=given_or(data.cost_currency, before.cost_currency),
             parameters=before.parameters
             if data.parameters is UNSET
-            else _rows(_wishes(data.parameters), before.parameters),
+            else _rows(_wishes(data.parameters), before.parameters, before.used_numbers),
         )
         url = None if data.postback_url is UNSET else _unmasked(tx, number, data.postback_url)
         source = save_source(tx, source, url, context.clock(), context.guard)
         view = views(tx, [source])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
 
@@ -189,9 +193,24 @@ def remove_source(context: Context, number: Id) -> SourceView:
     """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
         source = _source(tx, number)
+        was = views(tx, [source])[0]
         if source.archived_at is None:
             source = archive_source(tx, source, context.clock())
         view = views(tx, [source])[0]
+        note_change(tx, context, NOUN, number, was, view)
+    context.on_setup_changed()
+    return view
+
+
+def restore_source(context: Context, number: Id) -> SourceView:
+    """Takes an archived traffic source into use again."""
+    with context.ledger.write() as tx:
+        source = _source(tx, number)
+        was = views(tx, [source])[0]
+        if source.archived_at is not None:
+            source = save_source(tx, replace(source, archived_at=None), None, context.clock(), context.guard)
+        view = views(tx, [source])[0]
+        note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
 
@@ -269,8 +288,10 @@ def _preset_warnings(source: TrafficSource, url: str) -> list[Advice]:
     return [Advice("postback_url", "preset_word_left", sentence, preset.notes)]
 
 
-def _rows(wishes: Sequence[RowWish], before: Sequence[SourceParameter]) -> tuple[SourceParameter, ...]:
-    rows = numbered_rows(wishes, before)
+def _rows(
+    wishes: Sequence[RowWish], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
+) -> tuple[SourceParameter, ...]:
+    rows = numbered_rows(wishes, before, used_numbers)
     faults = tuple(row for row in rows if isinstance(row, Fault))
     if faults:
         raise InvalidInputError(faults)
@@ -301,6 +322,9 @@ router = Router(
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a traffic source")(
             remove_source
+        ),
+        post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a traffic source")(
+            restore_source
         ),
     ],
     tags=["Traffic sources"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Annotated
 
@@ -13,16 +14,18 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
-from clickloop.campaign.fault import Fault, InvalidInputError, text_faults
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.clock import HOUR_MS
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, cancel_upload, find_upload, uploads_before
 from clickloop.store.upload_files import ArrivingFile, NoRoomError, UploadTooLargeError
 from clickloop.tracking.upload_results import LineResult, line_results, result_table
-from clickloop.tracking.uploads import UploadWish, enter_upload, layout_of
+from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload, layout_of
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.problem import AnyRequest, Problem, not_found, problem_response
+from clickloop.web.api.problem import AnyRequest, Problem, invalid, not_found, problem_response
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "conversions/uploads"
@@ -138,29 +141,47 @@ async def upload_conversions(
         raise HTTPException(
             status_code=415, detail=f"The body is {kind[:100]!r}; one of {', '.join(KINDS)} is expected."
         )
-    files = context.uploads
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and len(announced) < 20:
-        files.check_size(int(announced))
+        context.uploads.check_size(int(announced))
+    view = await take_upload(
+        context, request.stream(), lambda: UploadWish(name=name, preview=preview, postbacks=postbacks)
+    )
+    return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.upload_id}"})
+
+
+async def take_upload(
+    context: ApiContext, pieces: AsyncIterator[bytes], wish: Callable[[], UploadWish]
+) -> UploadView:
+    """Takes a file to disk as it comes, and enters it. ``wish`` is asked at its end.
+
+    Raises InvalidInputError for what is no such file, UploadTooLargeError, NoRoomError.
+    """
+    files = context.uploads
     arriving = await asyncio.to_thread(files.receive, context.record_ids())
     try:
-        await _take_body(request, arriving)
-        wish = UploadWish(name=name, preview=preview, postbacks=postbacks)
-        entered = await asyncio.to_thread(enter_upload, context.ledger, files, arriving, wish, context.clock())
+        await _take_pieces(pieces, arriving)
+        entered = await asyncio.to_thread(enter_upload, context.ledger, files, arriving, wish(), context.clock())
     finally:
         await asyncio.to_thread(arriving.abandon)
     if isinstance(entered, Unusable):
         raise _unusable(entered)
-    location = f"/api/v1/{NOUN}/{entered.upload_id}"
-    return Response(_view(context, entered), headers={"Location": location})
+    view = _view(context, entered)
+    await asyncio.to_thread(_note, context, view, Action.UPLOADED)
+    return view
 
 
-async def _take_body(request: AnyRequest, arriving: ArrivingFile) -> None:
-    """Writes the body to disk as it comes. Raises InvalidInputError as soon as its beginning shows that it is no such file."""
+def _note(context: ApiContext, view: UploadView, action: Action) -> None:
+    with context.ledger.write() as tx:
+        note_change(tx, context, NOUN, view.upload_id, after=view, action=action)
+
+
+async def _take_pieces(pieces: AsyncIterator[bytes], arriving: ArrivingFile) -> None:
+    """Writes a file to disk as it comes. Raises InvalidInputError as soon as its beginning shows that it is no such file."""
     gathered: list[bytes] = []
     octets = 0
     is_checked = False
-    async for piece in request.stream():
+    async for piece in pieces:
         gathered.append(piece)
         octets += len(piece)
         if octets >= _WRITE_OCTETS or (not is_checked and octets >= HEAD_OCTETS):
@@ -207,11 +228,24 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
     )
 
 
+def register_preview(context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True) -> UploadView:
+    """Registers what a finished preview has looked at: an upload of its own of the same file. The preview stays as it is."""
+    preview = _upload(context, upload_id)
+    if not preview.preview or preview.state is not UploadState.FINISHED:
+        raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a preview that has finished can be registered.")
+    wish = UploadWish(name=preview.name, postbacks=postbacks)
+    entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), wish, context.clock())
+    view = _view(context, entered)
+    _note(context, view, Action.UPLOADED)
+    return view
+
+
 def stop_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
     """Takes no further line of it. What is registered stays so; what is at its end stays as it is."""
     upload = _upload(context, upload_id)
     with context.ledger.write() as tx:
         cancel_upload(tx, upload.upload_id, context.clock())
+        note_change(tx, context, NOUN, upload.upload_id, before=_view(context, upload), action=Action.CANCELLED)
     return _view(context, _upload(context, upload_id))
 
 
@@ -289,6 +323,13 @@ router = Router(
             exception_handlers={FileNotFoundError: _answer_gone},
             summary="Download the result of an upload",
         )(read_upload_result),
+        post(
+            "/{upload_id:str}/register",
+            status_code=202,
+            sync_to_thread=True,
+            exception_handlers={FileNotFoundError: _answer_gone},
+            summary="Register what a preview has looked at",
+        )(register_preview),
         post("/{upload_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Stop an upload")(stop_upload),
     ],
     tags=["Conversions"],

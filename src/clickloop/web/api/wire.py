@@ -71,6 +71,12 @@ def shown(text: str) -> str:
     return readable(text)
 
 
+def copied_name(name: str) -> str:
+    """What a copy is called at first; names have at most 200 characters."""
+    behind = " (copy)"
+    return name[: 200 - len(behind)] + behind
+
+
 def warnings_of(field: str, findings: tuple[Finding, ...]) -> list[Advice]:
     """What the check of a template found, as warnings."""
     return [Advice(field, finding.code, finding.sentence, finding.remedy) for finding in findings]

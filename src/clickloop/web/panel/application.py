@@ -1,6 +1,5 @@
 """The panel as one Litestar router: every page, who may enter, and what an error looks like to people."""
 
-import dataclasses
 import traceback
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -15,12 +14,41 @@ from clickloop.campaign.fault import InvalidInputError
 from clickloop.log import log
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel import macro_fields, static_files, theme, traffic_sources
+from clickloop.web.panel import (
+    check,
+    health,
+    macro_fields,
+    sign_in,
+    static_files,
+    test_clicks,
+    theme,
+    traffic_sources,
+    try_it,
+    uploads,
+    welcome,
+)
 from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
-_PAGES = (static_files, theme, macro_fields, traffic_sources)
+_PAGES = (
+    static_files,
+    theme,
+    macro_fields,
+    traffic_sources,
+    try_it,
+    test_clicks,
+    check,
+    health,
+    uploads,
+    sign_in,
+    welcome,
+)
+
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -28,11 +56,7 @@ SECURITY_HEADERS = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self';"
-        + b" frame-ancestors 'none'; base-uri 'none'",
-    ),
+    (b"content-security-policy", _POLICY.encode()),
 )
 
 
@@ -41,7 +65,7 @@ def create_panel(context: ApiContext) -> Router:
 
     def context_of(request: AnyRequest) -> ApiContext:
         visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
-        return context if visit is None else dataclasses.replace(context, actor=visit.actor)
+        return context if visit is None else context.asked_by(visit.actor, visit.saved)
 
     return Router(
         "/panel",

@@ -12,10 +12,15 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
-from clickloop.campaign.user import Actor, Right, Role, Via
+from clickloop.campaign.instance import time_zones
+from clickloop.campaign.user import Right
+from clickloop.store.ledger.settings import read_instance
+from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext
+from clickloop.web.browser import browser_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.said import said_of
+from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
 COOKIE = "clickloop_session"
@@ -44,7 +49,7 @@ def panel_guard(context: ApiContext) -> Guard:
             raise PermissionDeniedException("The panel speaks HTTP alone.")
         changes = connection.method not in SAFE_METHODS
         if changes:
-            _refuse_other_origins(connection)
+            _refuse_other_origins(connection, browser_of(connection, context.proxies).host)
         if handler.opt.get(OPEN):
             return
         visit = await asyncio.to_thread(_visit_of, context, connection)
@@ -53,7 +58,7 @@ def panel_guard(context: ApiContext) -> Guard:
         needed = handler.opt.get(NEEDS, Right.WORK if changes else None)
         if needed is not None and not visit.may(needed):
             raise PermissionDeniedException(f"Your role, {visit.actor.role}, does not allow this.")
-        if changes:
+        if changes and not handler.opt.get(STREAMED):
             form = await connection.form()
             if not hmac.compare_digest(str(form.get(CSRF_FIELD, "")).encode(), visit.csrf.encode()):
                 raise PermissionDeniedException(
@@ -76,17 +81,31 @@ async def form_of(request: AnyRequest) -> Form:
 
 
 def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
+    secret = connection.cookies.get(COOKIE, "")
+    seat = session_of(context.access, secret)
+    if seat is None:
+        return None
+    with context.ledger.read() as tx:
+        saved = read_instance(tx)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
     theme = connection.cookies.get(THEME_COOKIE, "")
     return VisitFacts(
-        actor=Actor(name="owner", role=Role.OWNER, via=Via.PANEL),
-        zone=ZoneInfo("UTC"),
-        csrf="x",
+        actor=seat.actor,
+        zone=_zone(seat.user.time_zone, saved.over(context.started).time_zone),
+        csrf=csrf_of(secret),
+        saved=saved,
+        session_id=seat.session.id,
         path=connection.scope["path"],
         query=urlencode(query),
         theme=theme if theme in ("light", "dark") else "",
         said=said_of(connection.query_params.get("said", "")),
+        alarms=context.count_alarms(),
     )
+
+
+def _zone(*names: str) -> ZoneInfo:
+    """The first that is a time zone still; UTC if none is."""
+    return next((ZoneInfo(name) for name in names if name in time_zones()), ZoneInfo("UTC"))
 
 
 def _wanted(connection: AnyRequest) -> str:
@@ -97,10 +116,10 @@ def _wanted(connection: AnyRequest) -> str:
     return quote(connection.scope["path"]) + (f"?{query}" if query else "")
 
 
-def _refuse_other_origins(connection: AnyRequest) -> None:
+def _refuse_other_origins(connection: AnyRequest, host: str) -> None:
     """Refuses what another site's page sends in a browser that is signed in here. Commands name no origin."""
     origin = connection.headers.get("origin", "")
-    if origin and origin != "null" and urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower():
+    if origin and origin != "null" and urlsplit(origin).netloc.lower() == host:
         return
     if origin or connection.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise HTTPException(status_code=403, detail="This was sent by a page of another site; nothing was done.")

@@ -33,6 +33,10 @@ class Form:
         """The last value of a plain field, stripped; empty when it is absent."""
         return next((value.strip() for given, value in reversed(self.pairs) if given == name), "")
 
+    def raw(self, name: str) -> str:
+        """The same as it came: for passwords."""
+        return next((value for given, value in reversed(self.pairs) if given == name), "")
+
     def all(self, name: str) -> list[str]:
         """Every value of a plain field that is not empty."""
         return [value for given, value in self.pairs if given == name and value]

@@ -68,6 +68,16 @@ def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
+def octets(number: int) -> str:
+    """A size for people: ``1.4 GB``."""
+    size = float(number)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
 def _permitted(entries: tuple[Entry, ...], visit: VisitFacts) -> list[Entry]:
     return [entry for entry in entries if entry.right is None or visit.may(entry.right)]
 
@@ -119,6 +129,7 @@ _ENVIRONMENT.filters |= {
     "money": _money,
     "amount": amount,
     "count": count,
+    "octets": octets,
     "permitted_to": _permitted,
     "without": _without,
     "with_value": _with_value,

@@ -19,6 +19,8 @@ class Said(enum.StrEnum):
     RERUN = "rerun"
     MAPPED = "mapped"
     REVOKED = "revoked"
+    PROBED = "probed"
+    STOPPED = "stopped"
     SIGNED_OUT = "signed-out"
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere"
 
@@ -41,6 +43,8 @@ _SENTENCES = {
     Said.CANCELLED: "Cancelled: it will not be sent.",
     Said.RERUN: "The notice was run again.",
     Said.MAPPED: "The word is mapped. Notices that came before can be run again.",
+    Said.STOPPED: "Stopped. What is registered stays so.",
+    Said.PROBED: "It is tried within five seconds; if it answers, all that waits is sent.",
     Said.REVOKED: "Revoked: it is valid no more.",
     Said.SIGNED_OUT: "You are signed out.",
     Said.SIGNED_OUT_EVERYWHERE: "All other sessions were ended.",

@@ -19,6 +19,13 @@ from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.preset_difference import (
+    Difference,
+    Editor,
+    difference_page,
+    differing,
+    differing_rows,
+)
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -34,14 +41,6 @@ COST_MODELS = (
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 Words = Annotated[str, QueryParameter(max_length=200)]
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A part in which a preset differs from what stands in the form."""
-
-    name: str
-    mine: str
-    preset: str
 
 
 def show_list(visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False) -> Answer:
@@ -102,6 +101,12 @@ def archive(visit: Visit, context: Context, number: Id) -> Answer:
     return visit.go(PATH, Said.ARCHIVED)
 
 
+def restore(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the source into use again."""
+    api.restore_source(context, number)
+    return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
 def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
     """What a button other than Save asks for; nothing is stored. None: it was Save."""
     tree = form.tree
@@ -119,9 +124,8 @@ def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.
         if form.has("take_preset") or not any(one.mine for one in differences):
             kept = {"name": tree.get("name") or fresh["name"]}
             return _editor(visit, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
-        return page(
-            visit, "traffic_source_difference.html", preset=preset, differences=differences, view=view, pairs=form.pairs
-        )
+        editor = Editor("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
+        return difference_page(visit, form, editor, preset.name, differences)
     return None
 
 
@@ -206,23 +210,20 @@ def _renumbered(mine: dict[str, Any], fresh: dict[str, Any]) -> list[dict[str, A
 
 def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
     """What the preset would change of the form, part by part."""
-    parts = [
-        Difference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"])),
-    ]
-    my_rows = {row.get("parameter"): row for row in mine.get("parameters", []) if row.get("parameter")}
-    new_rows = {row["parameter"]: row for row in fresh["parameters"]}
-    parts += [
-        Difference(f"Placeholder of {parameter}", _placeholder(my_rows, parameter), _placeholder(new_rows, parameter))
-        for parameter in dict.fromkeys([*new_rows, *my_rows])
-    ]
-    return [part for part in parts if part.mine != part.preset]
+    url = Difference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
+    rows = differing_rows(
+        "Placeholder of {}", _placeholders(mine.get("parameters", [])), _placeholders(fresh["parameters"])
+    )
+    return [*differing([url]), *rows]
 
 
-def _placeholder(rows: dict[Any, dict[str, Any]], parameter: str) -> str:
-    row = rows.get(parameter)
-    if row is None:
-        return ""
-    return str(row.get("placeholder", "")) or "(a row without one)"
+def _placeholders(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The placeholder of each row by its parameter."""
+    return {
+        str(row["parameter"]): str(row.get("placeholder", "")) or "(a row without one)"
+        for row in rows
+        if row.get("parameter")
+    }
 
 
 def _pairs_of_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -245,4 +246,5 @@ routes = [
     get("/traffic-sources/{number:int}", sync_to_thread=True)(show),
     post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
     post("/traffic-sources/{number:int}/archive", sync_to_thread=True)(archive),
+    post("/traffic-sources/{number:int}/restore", sync_to_thread=True)(restore),
 ]

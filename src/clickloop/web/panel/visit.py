@@ -10,12 +10,18 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Redirect
 
+from clickloop.campaign.instance import NOTHING_SAVED, SavedSettings
 from clickloop.campaign.user import Actor, Right
 from clickloop.web.panel.said import Said
 
 HOME = "/panel"
 
 AnyRequest = Request[Any, Any, Any]
+
+
+def redirect(path: str) -> Response[None]:
+    """Sends the browser on with a GET."""
+    return Redirect(path, status_code=303)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,10 @@ class VisitFacts:
     """``light``, ``dark``, or empty: as the browser wishes."""
     said: Said | None
     """What the page before did, to be told on this one."""
+    saved: SavedSettings = NOTHING_SAVED
+    """What the instance is set to, as somebody saved it."""
+    session_id: int = 0
+    """Of the session that he came by."""
     alarms: int = 0
     """How many alarms the health page has."""
 
@@ -43,7 +53,7 @@ class VisitFacts:
     def go(self, path: str, said: Said | None = None, **query: str) -> Response[None]:
         """Sends the browser on after something was done, so that reloading does not do it again."""
         words = {**query, **({"said": said.value} if said else {})}
-        return Redirect(f"{path}?{urlencode(words)}" if words else path, status_code=303)
+        return redirect(f"{path}?{urlencode(words)}" if words else path)
 
 
 Visit = NamedDependency[SkipValidation[VisitFacts]]

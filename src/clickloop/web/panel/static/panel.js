@@ -68,4 +68,37 @@ function refresh(part) {
   }, 1500);
 }
 
+// A part with data-live is asked for anew while one fills in the form around it.
+for (const part of document.querySelectorAll("[data-live]")) {
+  const form = part.closest("form");
+  let timer = 0;
+  let asked = 0;
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(async () => {
+      const number = ++asked;
+      try {
+        const answer = await fetch(part.dataset.live, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+        if (answer.ok && number === asked) part.innerHTML = await answer.text(); // escaped by the server
+      } catch {
+        // the server is away: what is shown stays
+      }
+    }, 250);
+  });
+}
+
+// Weights in a table with data-shares: each row's [data-share] says its part of the whole.
+for (const table of document.querySelectorAll("table[data-shares]")) {
+  const tell = () => {
+    const rows = [...table.tBodies[0].rows].map((row) => ({
+      weight: row.querySelector("[data-chosen]")?.value ? Math.max(0, Number(row.querySelector("[data-weight]")?.value) || 0) : 0,
+      told: row.querySelector("[data-share]"),
+    }));
+    const whole = rows.reduce((sum, row) => sum + row.weight, 0);
+    for (const row of rows) if (row.told) row.told.textContent = whole && row.weight ? `${(100 * row.weight / whole).toFixed(1)} %` : "–";
+  };
+  table.closest("form").addEventListener("input", tell);
+  document.addEventListener("click", () => setTimeout(tell, 0));
+}
+
 startMacroFields();

@@ -33,6 +33,7 @@ _WORDS = {
 
 def upgrade() -> None:
     """Creates the tables of an empty ledger and fills in the statuses."""
+    _create_access()
     _create_setup()
     _create_happenings()
     _create_postbacks()
@@ -55,6 +56,80 @@ def _insert_statuses() -> None:
     )
 
 
+def _create_access() -> None:
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("name_key", sa.String(length=200), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=True),
+        sa.Column("time_zone", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name=op.f("ck_users_role_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
+        sa.UniqueConstraint("name_key", name=op.f("uq_users_name_key")),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), server_default="owner", nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name=op.f("ck_tokens_role_known")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tokens_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_tokens_secret_hash")),
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("useragent", sa.String(length=400), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
+        sa.UniqueConstraint("secret_hash", name=op.f("uq_sessions_secret_hash")),
+    )
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"], unique=False)
+    op.create_table(
+        "sign_in_links",
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sign_in_links_user_id_users")),
+        sa.PrimaryKeyConstraint("secret_hash", name=op.f("pk_sign_in_links")),
+    )
+    op.create_table(
+        "changes_log",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("via", sa.String(length=16), nullable=False),
+        sa.Column("action", sa.String(length=32), nullable=False),
+        sa.Column("noun", sa.String(length=32), nullable=False),
+        sa.Column("record_id", sa.String(length=300), nullable=False),
+        sa.Column("before", sa.LargeBinary(), nullable=True),
+        sa.Column("after", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_changes_log")),
+    )
+    op.create_index("ix_changes_log_record", "changes_log", ["noun", "record_id", "id"], unique=False)
+    op.create_index("ix_changes_log_user_id", "changes_log", ["user_id", "id"], unique=False)
+
+
 def _create_setup() -> None:
     op.create_table(
         "settings",
@@ -63,23 +138,13 @@ def _create_setup() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
     )
     op.create_table(
-        "tokens",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("secret_hash", sa.String(length=64), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.Column("last_used_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
-        sa.UniqueConstraint("secret_hash", name=op.f("uq_tokens_secret_hash")),
-    )
-    op.create_table(
         "traffic_sources",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("preset", sa.String(length=100), server_default="", nullable=False),
         sa.Column("cost_model", sa.String(length=16), server_default="cpc", nullable=False),
         sa.Column("cost_currency", sa.String(length=3), server_default="", nullable=False),
+        sa.Column("used_numbers", sa.JSON(), server_default="[]", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
@@ -129,6 +194,7 @@ def _create_setup() -> None:
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("payout_micros", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.String(length=3), server_default="", nullable=False),
+        sa.Column("tags", sa.JSON(), server_default="[]", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
@@ -146,6 +212,8 @@ def _create_setup() -> None:
         sa.Column("fallback_url", sa.Text(), server_default="", nullable=False),
         sa.Column("cost_micros", sa.BigInteger(), nullable=True),
         sa.Column("source_rules_off", sa.Boolean(), nullable=False),
+        sa.Column("tags", sa.JSON(), server_default="[]", nullable=False),
+        sa.Column("notes", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
@@ -188,6 +256,16 @@ def _create_setup() -> None:
         sa.PrimaryKeyConstraint("word", name=op.f("pk_status_words")),
     )
     op.create_table(
+        "rates",
+        sa.Column("to_currency", sa.String(length=3), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("rate_e12", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(length=200), server_default="", nullable=False),
+        sa.CheckConstraint("rate_e12 > 0", name=op.f("ck_rates_rate_positive")),
+        sa.PrimaryKeyConstraint("to_currency", "currency", "day", name=op.f("pk_rates")),
+    )
+    op.create_table(
         "postback_rules",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("name", sa.String(length=200), nullable=False),
@@ -200,10 +278,17 @@ def _create_setup() -> None:
         sa.Column("schedule", sa.JSON(), nullable=False),
         sa.Column("counted", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("paused_at", sa.BigInteger(), nullable=True),
+        sa.Column("probing_at", sa.BigInteger(), nullable=True),
+        sa.Column("probe_id", sa.String(length=26), nullable=True),
+        sa.Column("request_changed_at", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name=op.f("ck_postback_rules_one_owner")),
+        sa.CheckConstraint("paused_at IS NULL OR probing_at IS NULL", name=op.f("ck_postback_rules_paused_or_probing")),
+        sa.CheckConstraint(
+            "probe_id IS NULL OR probing_at IS NOT NULL", name=op.f("ck_postback_rules_probe_while_probing")
+        ),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaigns.id"], name=op.f("fk_postback_rules_campaign_id_campaigns")
         ),
@@ -293,6 +378,7 @@ def _create_happenings() -> None:
         sa.UniqueConstraint("click_id", "txid", name=op.f("uq_conversions_click_id_txid")),
     )
     op.create_index("ix_conversions_created_at", "conversions", ["created_at"], unique=False)
+    op.create_index("ix_conversions_txid", "conversions", ["txid"], unique=False)
     op.create_table(
         "conversion_changes",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -337,6 +423,7 @@ def _create_postbacks() -> None:
         sa.Column("lane", sa.String(length=300), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", sa.BigInteger(), nullable=True),
+        sa.Column("held_from", sa.BigInteger(), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("lease_token", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -344,6 +431,7 @@ def _create_postbacks() -> None:
         sa.CheckConstraint(
             "(state = 'sending') = (lease_until IS NOT NULL)", name=op.f("ck_postbacks_sending_has_lease")
         ),
+        sa.CheckConstraint("held_from IS NULL OR state = 'waiting'", name=op.f("ck_postbacks_held_is_waiting")),
         sa.CheckConstraint("(resend = 0) = (original_id IS NULL)", name=op.f("ck_postbacks_resend_has_original")),
         sa.CheckConstraint("(state = 'skipped') = (reason IS NOT NULL)", name=op.f("ck_postbacks_skipped_has_reason")),
         sa.CheckConstraint("(state = 'skipped') OR (request IS NOT NULL)", name=op.f("ck_postbacks_owed_has_request")),
@@ -367,6 +455,14 @@ def _create_postbacks() -> None:
         ),
     )
     op.create_index("ix_postbacks_click_id", "postbacks", ["click_id"], unique=False)
+    op.create_index(
+        "ix_postbacks_held",
+        "postbacks",
+        ["rule_id", "conversion_id"],
+        unique=False,
+        sqlite_where=sa.text("held_from IS NOT NULL"),
+        postgresql_where=sa.text("held_from IS NOT NULL"),
+    )
     op.create_index(
         "uq_postbacks_bulk_job",
         "postbacks",
@@ -400,6 +496,12 @@ def _create_postbacks() -> None:
         sa.Column("probe_at", sa.BigInteger(), nullable=True),
         sa.Column("probes", sa.Integer(), nullable=False),
         sa.Column("why", sa.String(length=500), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=True),
+        sa.Column("asked", sa.String(length=8), nullable=True),
+        sa.CheckConstraint("asked IS NULL OR asked IN ('probe', 'resume')", name=op.f("ck_lanes_asked_known")),
+        sa.CheckConstraint(
+            "asked IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name=op.f("ck_lanes_asked_while_held")
+        ),
         sa.CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name=op.f("ck_lanes_paused_has_probe")),
         sa.CheckConstraint("connections IS NULL OR connections >= 1", name=op.f("ck_lanes_connections_from_one")),
         sa.CheckConstraint("per_minute IS NULL OR per_minute >= 1", name=op.f("ck_lanes_per_minute_from_one")),
@@ -446,11 +548,9 @@ def _create_work() -> None:
         sa.Column("left_out", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "(state = 'finished') = (finished_at IS NOT NULL)", name=op.f("ck_bulk_jobs_finished_has_moment")
-        ),
-        sa.CheckConstraint("kind IN ('resend', 'rerun')", name=op.f("ck_bulk_jobs_kind_known")),
-        sa.CheckConstraint("state IN ('running', 'finished')", name=op.f("ck_bulk_jobs_state_known")),
+        sa.CheckConstraint("(state = 'running') = (finished_at IS NULL)", name=op.f("ck_bulk_jobs_ended_has_moment")),
+        sa.CheckConstraint("kind IN ('resend', 'rerun', 'cancel')", name=op.f("ck_bulk_jobs_kind_known")),
+        sa.CheckConstraint("state IN ('running', 'finished', 'stopped')", name=op.f("ck_bulk_jobs_state_known")),
         sa.PrimaryKeyConstraint("bulk_job_id", name=op.f("pk_bulk_jobs")),
     )
     op.create_index(

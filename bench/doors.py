@@ -1,0 +1,291 @@
+"""Each transaction told fifty times at once over three doors: postback, pixel, by hand. Run with ``python -m bench.doors [TXIDS]``.
+
+Whatever the doors are told, and however often, it is one conversion, and one postback for each rule. The exit status is 1 when it is not.
+"""
+
+import asyncio
+import itertools
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import uvloop
+from sqlalchemy import Connection, text
+
+from bench.flaky import Arrival, flaky_receivers
+from bench.killable import Killable, until
+from bench.machine import percentile
+from clickloop.running_core import CoreAddress, read_core_address
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.tracking.auditing import audit_everything
+
+TXIDS = 10_000
+TXIDS_OF_CLICK = 5
+AT_ONCE = {"postback": 22, "pixel": 22, "by hand": 6}
+"""So many connections tell of a transaction, over each door, all at once."""
+TOGETHER = 2
+"""So many transactions are told of at the same time."""
+RULES = 2
+SETTLE_SECONDS = 900.0
+_OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
+_RECEIVERS = 8
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What telling came to."""
+
+    statuses: dict[str, dict[int, int]]
+    """By door, how often it answered with each status."""
+    answers_ms: dict[str, list[float]]
+    seconds: float
+    settled_seconds: float
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in the ledger and came to the receivers. ``broken``: each promise that does not hold."""
+
+    notices: dict[str, int]
+    conversions: int
+    postbacks: int
+    arrived: int
+    broken: tuple[str, ...]
+
+
+def main(txids: int) -> list[str]:
+    """Result lines in Markdown. Raises ArithmeticError when a promise is broken."""
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
+        told, counts = knock(txids, Path(folder) / "data")
+    if counts.broken:
+        raise ArithmeticError(" ".join(counts.broken))
+    return lines_of(txids, told, counts)
+
+
+def knock(txids: int, folder: Path) -> tuple[Told, Counts]:
+    """Tells so many transactions to a tracker in a folder, and counts what they came to."""
+    tracker = Killable(folder, edges=1)
+    arrivals: list[Arrival] = []
+    try:
+        with flaky_receivers(seed=1, faulty_percent=0, arrivals=arrivals) as port:
+            tracker.start()
+            tracker.wait_until_ready()
+            keys = set_up(tracker, port)
+            core = read_core_address(folder)
+            ledger = Ledger.open(folder / "ledger.sqlite")
+            told = uvloop.run(_tell(tracker, core, keys, txids, ledger))
+            tracker.stop()
+    finally:
+        tracker.abandon()
+    counts = _count(ledger, txids, told, arrivals)
+    ledger.close()
+    return told, counts
+
+
+def lines_of(txids: int, told: Told, counts: Counts) -> list[str]:
+    """The result in Markdown."""
+    total = txids * sum(AT_ONCE.values())
+    lines = [
+        (
+            f"{txids:,} txids, each told {sum(AT_ONCE.values())} times at once, {TOGETHER} txids at a time: {total:,} notices in "
+            f"{told.seconds:.0f} s, {total / told.seconds:,.0f}/s; settled and delivered {told.settled_seconds:.0f} s later."
+        ),
+        "",
+        "| door | at once | answers | p50 ms | p99 ms |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for door, times in AT_ONCE.items():
+        statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(told.statuses[door].items()))
+        spent = told.answers_ms[door]
+        lines.append(f"| {door} | {times} | {statuses} | {percentile(spent, 50):.1f} | {percentile(spent, 99):.1f} |")
+    outcomes = ", ".join(f"{outcome} {number:,}" for outcome, number in sorted(counts.notices.items()))
+    return [
+        *lines,
+        "",
+        (
+            f"They made {counts.conversions:,} conversions ({outcomes}) and {counts.postbacks:,} postbacks for {RULES} rules; "
+            f"{counts.arrived:,} requests arrived, each postback's once."
+        ),
+    ]
+
+
+def set_up(tracker: Killable, port: int) -> list[str]:
+    """Sources with a rule each and one rule of the instance; answers the campaigns' keys."""
+    network = tracker.create("networks", {"name": "Network"})
+    url = "https://offers.example.net/?sub={clickid}"
+    offer = tracker.create("offers", {"name": "Offer", "network_id": network["id"], "url": url})
+    keys = []
+    for number in range(_RECEIVERS):
+        row = {"parameter": "external_id", "placeholder": "{id}"}
+        target = f"http://127.0.3.{number + 1}:{port}/pb?id={{externalid}}&txid={{txid}}&pid={{postback_id}}"
+        source = tracker.create(
+            "traffic-sources", {"name": f"Source {number}", "parameters": [row], "postback_url": target}
+        )
+        shares = [{"offer_id": offer["id"]}]
+        body: dict[str, object] = {"name": f"Campaign {number}", "source_id": source["id"], "offers": shares}
+        keys.append(str(tracker.create("campaigns", body)["key"]))
+    everywhere = f"http://127.0.4.1:{port}/own?pid={{postback_id}}"
+    tracker.create("postback-rules", {"name": "Own system", "request": {"url": everywhere}})
+    return keys
+
+
+class _Line:
+    """One keep-alive connection, for one request after another."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, address: str) -> "_Line":
+        """Connects to host:port."""
+        host, _, port = address.rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port)))
+
+    async def ask(self, head: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Sends a request line and further lines, and a body; status and head of the answer when all of it is there."""
+        length = f"content-length: {len(body)}\r\n" if body else ""
+        self._writer.write(f"{head}\r\nhost: track.example.com\r\n{length}\r\n".encode() + body)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        lines = answer.lower().split(b"\r\n")
+        octets = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+        await self._reader.readexactly(octets)
+        return int(answer[9:12]), answer
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._writer.close()
+
+
+async def _tell(tracker: Killable, core: CoreAddress, keys: list[str], txids: int, ledger: Ledger) -> Told:
+    public = f"127.0.0.1:{tracker.port}"
+    line = await _Line.open(public)
+    clicks = []
+    for number in range(-(-txids // TXIDS_OF_CLICK)):
+        _, head = await line.ask(f"GET /c/{keys[number % len(keys)]}?external_id=v{number} HTTP/1.1")
+        found = _OFFER_CLICK_ID.search(head)
+        assert found is not None, head
+        clicks.append(found[1].decode())
+    line.close()
+    await _until_settled(core, clicks[-1])
+    statuses: dict[str, Counter[int]] = {door: Counter() for door in AT_ONCE}
+    answers_ms: dict[str, list[float]] = {door: [] for door in AT_ONCE}
+    numbers = itertools.islice(itertools.count(), txids)
+    began = time.monotonic()
+    groups = (_tell_some(public, core, clicks, numbers, statuses, answers_ms) for _ in range(TOGETHER))
+    await asyncio.gather(*groups)
+    ended = time.monotonic()
+    notices = txids * sum(AT_ONCE.values())
+    told = "The notices are not settled, or the postbacks not final."
+    await asyncio.to_thread(until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, lambda: told)
+    plain = {door: dict(found) for door, found in statuses.items()}
+    return Told(plain, answers_ms, ended - began, time.monotonic() - ended)
+
+
+async def _until_settled(core: CoreAddress, click_id: str) -> None:
+    """Waits until the last click is known, so that nobody is answered 202: that it waits for its click."""
+    line = await _Line.open(core.url.partition("//")[2])
+    question = f"GET /api/v1/clicks/{click_id} HTTP/1.1\r\nauthorization: Bearer {core.token}"
+    async with asyncio.timeout(30):
+        while (await line.ask(question))[0] != 200:  # noqa: ASYNC110 – another process does it
+            await asyncio.sleep(0.05)
+    line.close()
+
+
+async def _tell_some(
+    public: str,
+    core: CoreAddress,
+    clicks: list[str],
+    numbers: Iterator[int],
+    statuses: dict[str, Counter[int]],
+    answers_ms: dict[str, list[float]],
+) -> None:
+    """Tells one transaction after another, each over all connections at once."""
+    panel = core.url.partition("//")[2]
+    lines = [
+        (door, await _Line.open(panel if door == "by hand" else public))
+        for door, times in AT_ONCE.items()
+        for _ in range(times)
+    ]
+
+    async def tell(door: str, line: _Line, click_id: str, txid: str) -> None:
+        began = time.perf_counter()
+        if door == "by hand":
+            body = msgspec.json.encode({"click_id": click_id, "payout": "2.5", "txid": txid, "by_hand": True})
+            head = f"POST /api/v1/conversions HTTP/1.1\r\nauthorization: Bearer {core.token}\r\ncontent-type: application/json"
+            status, _ = await line.ask(head, body)
+        else:
+            path = "/pixel.gif" if door == "pixel" else "/postback"
+            status, _ = await line.ask(f"GET {path}?cid={click_id}&payout=2.5&txid={txid} HTTP/1.1")
+        statuses[door][status] += 1
+        answers_ms[door].append((time.perf_counter() - began) * 1000)
+
+    for number in numbers:
+        click_id = clicks[number // TXIDS_OF_CLICK]
+        await asyncio.gather(*(tell(door, line, click_id, f"T{number}") for door, line in lines))
+    for _, line in lines:
+        line.close()
+
+
+def _is_settled(ledger: Ledger, notices: int) -> bool:
+    time.sleep(0.2)  # looking costs some milliseconds of the machine that works
+    with ledger.read() as tx:
+        taken = tx.scalar(text("SELECT count(*) FROM notices WHERE outcome <> 'waiting'")) or 0
+        return taken >= notices and not tx.scalar(text("SELECT count(*) FROM postbacks WHERE finished_at IS NULL"))
+
+
+def _count(ledger: Ledger, txids: int, told: Told, arrivals: list[Arrival]) -> Counts:
+    with ledger.read() as tx:
+        outcomes = {
+            row[0]: row[1] for row in tx.execute(text("SELECT outcome, count(*) FROM notices GROUP BY outcome"))
+        }
+        conversions = _number(tx, "SELECT count(*) FROM conversions WHERE version = 1")
+        distinct = _number(tx, "SELECT count(DISTINCT txid) FROM conversions")
+        postbacks = _number(tx, "SELECT count(*) FROM postbacks WHERE state = 'delivered'")
+        rows = _number(tx, "SELECT count(*) FROM postbacks")
+        pairs = _number(tx, "SELECT count(*) FROM (SELECT DISTINCT conversion_id, rule_id FROM postbacks)")
+    total = txids * sum(AT_ONCE.values())
+    arrived = Counter(arrival.postback_id for arrival in arrivals)
+    doubled = sum(times > 1 for times in arrived.values())
+    unwell = {
+        door: found
+        for door, found in told.statuses.items()
+        if not found.keys() <= ({200, 201} if door == "by hand" else {200})
+    }
+    mismatches = audit_everything(ledger).mismatches
+    promises = (
+        (not unwell, f"Some were answered otherwise than 200: {unwell}."),
+        (outcomes == {"new": txids, "repeated": total - txids}, f"{total} notices came to {outcomes}."),
+        (
+            conversions == distinct == txids,
+            f"{conversions} conversions that never changed, {distinct} txids of {txids}.",
+        ),
+        (
+            rows == pairs == postbacks == RULES * txids,
+            f"{rows} postbacks for {pairs} pairs, of which {postbacks} are delivered.",
+        ),
+        (
+            len(arrived) == postbacks and not doubled,
+            f"{len(arrived)} postbacks arrived, {doubled} of them twice or more.",
+        ),
+        (not mismatches, f"The self-audit finds {len(mismatches)} mismatches."),
+    )
+    return Counts(
+        notices=outcomes,
+        conversions=conversions,
+        postbacks=postbacks,
+        arrived=len(arrivals),
+        broken=tuple(sentence for holds, sentence in promises if not holds),
+    )
+
+
+def _number(tx: Connection, query: str) -> int:
+    return int(tx.scalar(text(query)) or 0)
+
+
+if __name__ == "__main__":
+    print("\n".join(main(int(sys.argv[1]) if len(sys.argv) > 1 else TXIDS)))

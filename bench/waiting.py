@@ -1,0 +1,122 @@
+"""Clicks beside a million waiting postbacks: ``clickloop serve`` that drains them, against the same with none. ``python -m bench.waiting``.
+
+The edge has one core, visitors and receivers have the other; the core process may use both, as nothing in the product forbids it.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from sqlalchemy import text
+
+from bench.lanes import WAITING, make_wait, receivers
+from bench.machine import Load, cores_awake, cpu_seconds, run_wrk, two_cores
+from bench.product import Serving
+from clickloop.app import LEDGER_FILE
+from clickloop.store.ledger.ledger import Ledger
+
+ROUNDS = 4
+SECONDS = 8
+WARM_SECONDS = 2
+CONNECTIONS = 32
+PER_SECOND = 500
+REACH = 1.5
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What visitors saw, and what the core process did meanwhile."""
+
+    load: Load
+    drained_per_second: float
+    core_busy: float
+    """Cores that the core process used."""
+
+
+def main() -> list[str]:
+    """Result lines in Markdown. Raises ArithmeticError when a visitor was not redirected, or nothing was drained."""
+    server_core, load_core = two_cores()
+    with (
+        tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder,
+        receivers(load_core) as port,
+        cores_awake() as awake,
+    ):
+        folders = {kind: Path(folder) / kind for kind in ("alone", "waiting")}
+        for data in folders.values():
+            _set_up(data)
+        ledger = Ledger.open(folders["waiting"] / LEDGER_FILE)
+        make_wait(ledger, port)
+        ledger.close()
+        rounds: dict[str, list[Round]] = {kind: [] for kind in folders}
+        for _ in range(ROUNDS):
+            for kind, data in folders.items():
+                rounds[kind].append(_round(data, server_core, load_core))
+    return _lines(rounds, awake=awake)
+
+
+def _set_up(folder: Path) -> None:
+    serving = Serving(folder)
+    try:
+        serving.create_campaign("https://source.example/postback?id={externalid}")
+    finally:
+        serving.stop()
+
+
+def _round(folder: Path, server_core: int, load_core: int) -> Round:
+    """Starts the product, lets it run warm, sends visitors at the rate, and ends it."""
+    serving = Serving(folder, edges=1)
+    try:
+        core, edge = serving.pids[1:]
+        os.sched_setaffinity(edge, {server_core})
+        run_wrk(serving.port, "/c/Ab12Cd", WARM_SECONDS, CONNECTIONS, load_core, _PAUSE_MS)
+        before, spent, began = _delivered(folder), cpu_seconds(core), time.monotonic()
+        load = run_wrk(serving.port, "/c/Ab12Cd", SECONDS, CONNECTIONS, load_core, _PAUSE_MS)
+        seconds = time.monotonic() - began
+        round_ = Round(load, (_delivered(folder) - before) / seconds, (cpu_seconds(core) - spent) / seconds)
+    finally:
+        serving.stop()
+    return round_
+
+
+_PAUSE_MS = CONNECTIONS * 1000 // PER_SECOND
+
+
+def _delivered(folder: Path) -> int:
+    ledger = Ledger.open(folder / LEDGER_FILE)
+    try:
+        with ledger.read() as tx:
+            return int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'delivered'")) or 0)
+    finally:
+        ledger.close()
+
+
+def _lines(rounds: dict[str, list[Round]], *, awake: bool) -> list[str]:
+    if errors := sum(one.load.errors for found in rounds.values() for one in found):
+        raise ArithmeticError(f"{errors} visitors were not redirected")
+    if not all(one.drained_per_second for one in rounds["waiting"]):
+        raise ArithmeticError("nothing of what waits was delivered while visitors came")
+    p99 = {kind: median(one.load.p99_ms for one in found) for kind, found in rounds.items()}
+    named = {"alone": "none", "waiting": f"{WAITING:,}, being drained"}
+    return [
+        (
+            f"{PER_SECOND} visitors/s over {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s of each kind in turns; "
+            f"idle cores {'kept awake' if awake else 'may sleep'}."
+        ),
+        "",
+        "| postbacks waiting | redirect p50 | p99 (middle) | p99 of the rounds | drained | core process |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {named[kind]} | {median(one.load.p50_ms for one in found):.2f} ms | {p99[kind]:.2f} ms "
+            f"| {', '.join(f'{one.load.p99_ms:.2f}' for one in found)} "
+            f"| {median(one.drained_per_second for one in found):,.0f}/s | {median(one.core_busy for one in found):.2f} cores |"
+            for kind, found in rounds.items()
+        ),
+        "",
+        f"**p99 with them ÷ without: {p99['waiting'] / p99['alone']:.2f}** (to reach: ≤ {REACH})",
+    ]
+
+
+if __name__ == "__main__":
+    print("\n".join(main()))

@@ -1,0 +1,35 @@
+"""The command line. What a command needs is imported within it, so that ``--help`` is quick."""
+
+import typer
+
+from clickloop.cli import again, conversions, explaining, running
+from clickloop.cli.conversions import import_app
+from clickloop.cli.tokens import token_app
+from clickloop.cli.users import user_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Clickloop: a self-hosted ad and affiliate click tracker.",
+)
+app.add_typer(token_app, name="token")
+app.add_typer(user_app, name="user")
+app.add_typer(import_app, name="import")
+for command in (
+    running.serve,
+    running.demo,
+    conversions.convert,
+    explaining.trace,
+    explaining.simulate,
+    again.resend,
+    again.rerun,
+    explaining.doctor,
+    explaining.check,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

@@ -1,0 +1,67 @@
+"""How commands reach the tracker, the running server or the ledger beside it, and how they end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from clickloop.running_core import Answer
+    from clickloop.store.ledger.ledger import Ledger
+
+REFUSED = 1
+"""Exit status when the tracker refused what was asked."""
+UNUSABLE = 2
+"""Exit status when the command could not be carried out at all."""
+
+Data = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", help="The data folder.")]
+DEFAULT_DATA = Path("./data")
+
+
+def ask(data: Path, method: str, path: str, body: bytes | None = None) -> "Answer":
+    """The good answer of the running server; otherwise says why and exits."""
+    import msgspec
+
+    from clickloop.running_core import NotRunningError, ask_core
+
+    try:
+        answer = ask_core(data.resolve(), method, path, body)
+    except NotRunningError as error:
+        raise stop(str(error), UNUSABLE) from None
+    if answer.status < 300:
+        return answer
+    try:
+        problem = msgspec.json.decode(answer.body)
+        lines = [f"{fault['field']}: {fault['message']}" for fault in problem.get("errors", ())] or [problem["detail"]]
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        lines = [f"The server answered {answer.status} without a reason."]
+    raise stop("\n".join(lines), REFUSED)
+
+
+@contextmanager
+def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
+    """The ledger of a data folder, opened beside the server if one runs; exits with a sentence when it cannot be."""
+    from clickloop.store.ledger.ledger import Ledger, LedgerError
+
+    folder = data.resolve()
+    path = folder / "ledger.sqlite"
+    if create:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not path.exists():
+        raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
+    try:
+        ledger = Ledger.open(path)
+    except LedgerError as error:
+        raise stop(str(error), UNUSABLE) from None
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def stop(text: str, status: int) -> typer.Exit:
+    """Says why; raise what it answers."""
+    typer.echo(text, err=True)
+    return typer.Exit(status)

@@ -1,0 +1,44 @@
+"""The commands that run the tracker: serve and demo."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from clickloop.cli.reaching import DEFAULT_DATA, UNUSABLE, Data, stop
+
+
+def serve(
+    data: Data = DEFAULT_DATA,
+    listen: Annotated[str | None, typer.Option(help="Where visitors and networks come in, host:port.")] = None,
+    panel_listen: Annotated[str | None, typer.Option(help="Where panel and API answer, host:port.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Scheme and host under which the world reaches us.")] = None,
+    edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
+) -> None:
+    """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
+    import sys
+
+    import msgspec
+
+    from clickloop.campaign.instance import started_with
+    from clickloop.config import SettingError, read_settings
+
+    given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
+    try:
+        settings = read_settings(os.environ, data=str(data), **given)
+        started_with(settings)  # so that what is wrong with them is said here
+    except SettingError as fault:
+        raise stop(str(fault), UNUSABLE) from None
+    told = msgspec.json.encode(settings).decode()
+    # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told])  # noqa: S606 – no shell is wanted
+
+
+def demo(
+    visitors: Annotated[int, typer.Option(min=100, help="How many visitors to send.")] = 3000,
+    keep: Annotated[bool, typer.Option(help="Leave the tracker running afterwards.")] = False,
+) -> None:
+    """Show the whole loop with a stand-in source and network, and check the figures."""
+    from clickloop.demo import run
+
+    raise typer.Exit(run(visitors=visitors, keep=keep))

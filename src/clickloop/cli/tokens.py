@@ -1,0 +1,80 @@
+"""The token commands: make, list and revoke what opens the API."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, stop
+
+token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that open the API.")
+
+
+@token_app.command("create")
+def create_token(
+    name: Annotated[str, typer.Argument(help="What it is for.")],
+    role: Annotated[str, typer.Option(help="owner, admin, worker or viewer: what it may do.")] = "owner",
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make a token. Its secret is printed alone on standard output, this once."""
+    from clickloop.campaign.fault import text_faults
+    from clickloop.campaign.user import THIS_MACHINE, Role
+    from clickloop.clock import wall_clock
+    from clickloop.store.ledger.changes_log import Action, insert_change
+    from clickloop.store.ledger.tokens import SECRET_BYTES, insert_token, secret_of
+
+    if role not in set(Role):
+        raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
+    faults = text_faults("name", name, 200, required=True)
+    if faults:
+        raise stop(f"The name cannot be used. {faults[0].message}", REFUSED)
+    secret = secret_of(os.urandom(SECRET_BYTES))
+    with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+        number = insert_token(tx, name, secret, wall_clock(), Role(role))
+        note = {"name": name, "role": role}
+        insert_change(
+            tx, THIS_MACHINE, wall_clock(), noun="tokens", record_id=str(number), action=Action.CREATED, after=note
+        )
+    typer.echo(f"Token {number}. Send it as: Authorization: Bearer <secret>. It is not shown again:", err=True)
+    typer.echo(secret)
+
+
+@token_app.command("list")
+def list_tokens(data: Data = DEFAULT_DATA) -> None:
+    """List all tokens, revoked ones too."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from clickloop.clock import iso_text
+    from clickloop.store.ledger.tokens import tokens_after
+
+    table = Table("Number", "Name", "Role", "Made", "Last used", "Revoked")
+    after = 0
+    with open_ledger(data) as ledger, ledger.read() as tx:
+        while found := tokens_after(tx, after, 500):
+            after = found[-1].id
+            for token in found:
+                moments = (token.created_at, token.last_used_at, token.revoked_at)
+                texts = ["" if moment is None else iso_text(moment) for moment in moments]
+                table.add_row(str(token.id), token.name, token.role, *texts)
+    Console(markup=False, highlight=False).print(table)
+
+
+@token_app.command("revoke")
+def revoke_token(
+    number: Annotated[int, typer.Argument(min=1, help="The token's number, as list shows it.")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make a token invalid at once and for ever."""
+    from clickloop.campaign.user import THIS_MACHINE
+    from clickloop.clock import wall_clock
+    from clickloop.store.ledger import tokens
+    from clickloop.store.ledger.changes_log import Action, insert_change
+
+    with open_ledger(data) as ledger, ledger.write() as tx:
+        revoked = tokens.revoke_token(tx, number, wall_clock())
+        if revoked:
+            insert_change(tx, THIS_MACHINE, wall_clock(), noun="tokens", record_id=str(number), action=Action.REVOKED)
+    if not revoked:
+        raise stop(f"There is no valid token {number}: clickloop token list shows them.", REFUSED)
+    typer.echo(f"Token {number} is revoked.")

@@ -1,0 +1,147 @@
+"""The user commands: who may sign in to the panel, and the one-time link that always lets the owner in."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, stop
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from clickloop.campaign.user import User
+
+user_app = typer.Typer(
+    no_args_is_help=True, help="List, add and disable users of the panel; make links to set a password."
+)
+
+Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
+
+
+@user_app.command("list")
+def list_users(data: Data = DEFAULT_DATA) -> None:
+    """List all users, disabled ones too."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from clickloop.clock import iso_text
+    from clickloop.store.ledger.users import users_after
+
+    table = Table("Number", "Name", "Role", "Password", "Made", "Disabled")
+    after = 0
+    with open_ledger(data) as ledger, ledger.read() as tx:
+        while found := users_after(tx, after, 500):
+            after = found[-1].id
+            for user in found:
+                password = "set" if user.password_hash else "not set"
+                disabled = iso_text(user.disabled_at) if user.disabled_at is not None else ""
+                table.add_row(str(user.id), user.name, user.role, password, iso_text(user.created_at), disabled)
+    Console(markup=False, highlight=False).print(table)
+
+
+@user_app.command("add")
+def add_user(
+    name: Name,
+    role: Annotated[str, typer.Option(help="owner, admin, worker or viewer.")] = "worker",
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Add a user. The link by which he sets his password is printed alone on standard output, this once."""
+    from clickloop.campaign.fault import InvalidInputError
+    from clickloop.campaign.user import Role, User
+    from clickloop.clock import wall_clock
+    from clickloop.store.ledger.changes_log import Action
+    from clickloop.store.ledger.users import save_user
+
+    if role not in set(Role):
+        raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
+    try:
+        with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+            user = save_user(tx, User(name=name, role=Role(role)), wall_clock())
+            _note(tx, user, Action.CREATED)
+            link = _link(tx, data, user)
+    except InvalidInputError as refusal:
+        raise stop(f"The user cannot be added. {refusal.faults[0].message}", REFUSED) from None
+    typer.echo(f"User {user.id}, {user.role}. The link to set his password is good once, for 24 hours:", err=True)
+    typer.echo(link)
+
+
+@user_app.command("link")
+def make_user_link(
+    name: Annotated[str, typer.Argument(help="Left out: the owner, if there is only one, or who becomes it.")] = "",
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Make a one-time link to set a password, for a forgotten one too. It is printed alone on standard output."""
+    from clickloop.store.ledger.changes_log import Action
+    from clickloop.store.ledger.users import active_owners, find_user_named, has_owner_with_password
+
+    with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+        user = find_user_named(tx, name) if name else None
+        if name and (user is None or user.disabled_at is not None):
+            raise stop(f"There is no active user {name!r}: clickloop user list shows them.", REFUSED)
+        if not name and has_owner_with_password(tx):
+            owners = active_owners(tx)
+            if len(owners) > 1:
+                raise stop(f"Name one of the owners: {', '.join(owner.name for owner in owners)}.", REFUSED)
+            user = owners[0]
+        link = _link(tx, data, user)
+        if user is not None:
+            _note(tx, user, Action.LINK_MADE)
+    whom = user.name if user is not None else "the first owner"
+    typer.echo(f"For {whom}, good once, for 24 hours; links made before are not valid any more:", err=True)
+    typer.echo(link)
+
+
+@user_app.command("disable")
+def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
+    """Put a user out at once, with his sessions and tokens. The last owner stays."""
+    from msgspec.structs import replace
+
+    from clickloop.campaign.fault import InvalidInputError
+    from clickloop.clock import wall_clock
+    from clickloop.store.ledger.changes_log import Action
+    from clickloop.store.ledger.sessions import delete_links_of_user, delete_sessions_of_user
+    from clickloop.store.ledger.users import find_user_named, save_user
+
+    now_ms = wall_clock()
+    try:
+        with open_ledger(data) as ledger, ledger.write() as tx:
+            user = find_user_named(tx, name)
+            if user is None or user.disabled_at is not None:
+                raise stop(f"There is no active user {name!r}: clickloop user list shows them.", REFUSED)
+            save_user(tx, replace(user, disabled_at=now_ms), now_ms)
+            delete_sessions_of_user(tx, user.id)
+            delete_links_of_user(tx, user.id)
+            _note(tx, user, Action.DISABLED)
+    except InvalidInputError as refusal:
+        raise stop(refusal.faults[0].message, REFUSED) from None
+    typer.echo(f"User {user.id}, {user.name}, is disabled.")
+
+
+def _link(tx: "Connection", data: Path, user: "User | None") -> str:
+    from clickloop.clock import wall_clock
+    from clickloop.web.access import link_path, make_link
+
+    return f"{_panel(data)}{link_path(make_link(tx, user.id if user is not None else None, wall_clock()))}"
+
+
+def _panel(data: Path) -> str:
+    """Scheme and host of the panel: of the server that runs or ran on the data folder, else as it would be started now."""
+    from clickloop.config import Settings
+    from clickloop.running_core import NotRunningError, read_core_address
+
+    try:
+        return read_core_address(data.resolve()).url
+    except NotRunningError:
+        return f"http://{os.environ.get('CLICKLOOP_PANEL_LISTEN', Settings().panel_listen)}"
+
+
+def _note(tx: "Connection", user: "User", action: str) -> None:
+    from clickloop.campaign.user import THIS_MACHINE
+    from clickloop.clock import wall_clock
+    from clickloop.store.ledger.changes_log import Action, insert_change
+
+    after = {"name": user.name, "role": user.role}
+    record_id = str(user.id)
+    insert_change(tx, THIS_MACHINE, wall_clock(), noun="users", record_id=record_id, action=Action(action), after=after)

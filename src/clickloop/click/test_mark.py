@@ -1,0 +1,36 @@
+"""The mark of a test: a sealed, short-lived parameter of a campaign link, by which the edge knows a test click without a database."""
+
+import hmac
+import re
+
+from clickloop.click_id import ClickIds
+from clickloop.clock import SECOND_MS
+
+TEST_PARAMETER = "clickloop_test"
+TEST_MARK_MS = 3_600_000
+"""So long a mark is good: enough to try a link on another device, too short to be left in a source by mistake."""
+
+_NAME = f"{TEST_PARAMETER}=".encode()
+_MARK = re.compile(rb"(?:^|&)" + _NAME + rb"([0-9]{1,12})-([0-9a-f]{32})(?:&|$)")
+
+
+def new_mark(click_ids: ClickIds, campaign_key: str, now_ms: int) -> str:
+    """The value of the parameter for a link of this campaign."""
+    ends = (now_ms + TEST_MARK_MS) // SECOND_MS
+    return f"{ends}-{_seal(click_ids, campaign_key.encode(), ends)}"
+
+
+def is_test(click_ids: ClickIds, campaign_key: bytes, query: bytes, now_ms: int) -> bool:
+    """Whether a link's query carries a good mark of this campaign. Of links without one it costs a search of the query."""
+    if _NAME not in query:
+        return False
+    found = _MARK.search(query)
+    if found is None:
+        return False
+    ends = int(found[1])
+    seal = _seal(click_ids, campaign_key, ends)
+    return hmac.compare_digest(seal.encode(), found[2]) and now_ms < ends * SECOND_MS
+
+
+def _seal(click_ids: ClickIds, campaign_key: bytes, ends: int) -> str:
+    return click_ids.seal(b"test click\0%b\0%d" % (campaign_key, ends))

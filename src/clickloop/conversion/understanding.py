@@ -1,0 +1,95 @@
+"""How each parameter of a notice was understood, for people who wonder what a network sent. Pure."""
+
+import enum
+
+import msgspec
+
+from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice
+from clickloop.conversion.pairs import read_pairs
+from clickloop.money import Amount, read_amount
+from clickloop.octets import octets_of
+
+
+class Meaning(enum.StrEnum):
+    """What a parameter was taken for. A closed list."""
+
+    CLICK_ID = "click_id"
+    PAYOUT = "payout"
+    STATUS = "status"
+    TXID = "txid"
+    CURRENCY = "currency"
+    TOKEN = "token"  # noqa: S105 – the word, not a secret
+    AT = "at"
+    CONVERSION_ID = "conversion_id"
+    DISABLE_POSTBACK = "disable_postback"
+    RETURN = "return"
+    PARAM = "param"
+    EVENT = "event"
+    IGNORED = "ignored"
+    EMPTY = "empty"
+    SECOND = "second"
+    UNKNOWN = "unknown"
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Meaning.CLICK_ID: "Our click id.",
+    Meaning.PAYOUT: "The payout.",
+    Meaning.STATUS: "The status.",
+    Meaning.TXID: "The transaction id, which tells several conversions of one click apart.",
+    Meaning.CURRENCY: "The currency of the payout.",
+    Meaning.TOKEN: "The secret token of the network.",
+    Meaning.AT: "When the conversion happened.",
+    Meaning.CONVERSION_ID: "The network's own id of the conversion, for {conversion_id}.",
+    Meaning.DISABLE_POSTBACK: "Whether postbacks are to be held back.",
+    Meaning.RETURN: "What the network wants to read in our answer.",
+    Meaning.PARAM: "Kept for the macro of the same name.",
+    Meaning.EVENT: "A number, kept for the macro of the same name.",
+    Meaning.IGNORED: "Taken and not used.",
+    Meaning.EMPTY: "Empty, as if it had not been sent.",
+    Meaning.SECOND: "The same came under another name, which counts; this one is kept as it is.",
+    Meaning.UNKNOWN: "Not known to us; kept as it came.",
+}
+
+_PLAIN = {
+    "token": Meaning.TOKEN,
+    "at": Meaning.AT,
+    "conversion_id": Meaning.CONVERSION_ID,
+    "disable_postback": Meaning.DISABLE_POSTBACK,
+    "return": Meaning.RETURN,
+    "userid": Meaning.IGNORED,
+    **{f"param{number}": Meaning.PARAM for number in range(1, PARAMS + 1)},
+    **{f"event{number}": Meaning.EVENT for number in range(1, EVENTS + 1)},
+}
+
+
+class Understood(msgspec.Struct, frozen=True):
+    """A parameter and what it was taken for. Texts are in the form of ``octets.text_of``."""
+
+    name: str
+    value: str
+    meaning: Meaning
+
+
+def understood(raw: RawNotice) -> tuple[Understood, ...]:
+    """Every parameter of a raw notice in the order in which they came, as ``read_notice`` takes them."""
+    values = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type).values
+    meanings: dict[str, Meaning] = {}
+    for field, names in NAMES.items():
+        filled = [name for name in names if values.get(name, "").strip()]
+        meanings |= dict.fromkeys(filled[1:], Meaning.SECOND)
+        meanings |= dict.fromkeys(filled[:1], Meaning(field))
+    return tuple(Understood(name, value, meanings.get(name) or _meaning(name, value)) for name, value in values.items())
+
+
+def _meaning(name: str, value: str) -> Meaning:
+    if not value.strip():
+        return Meaning.EMPTY
+    meaning = _PLAIN.get(name, Meaning.UNKNOWN)
+    if meaning is Meaning.EVENT and not isinstance(read_amount(value), Amount):
+        return Meaning.UNKNOWN
+    return meaning

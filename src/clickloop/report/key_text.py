@@ -1,0 +1,60 @@
+"""The keys of a report's groups as texts: one for programs, one for people."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from clickloop.click.country import country_name
+from clickloop.octets import readable
+from clickloop.report.query import Dimension, Key
+
+NONE = "(none)"
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_TITLES = {
+    Dimension.SOURCE: "Traffic source",
+    Dimension.OS: "Operating system",
+    Dimension.OS_VERSION: "OS version",
+    Dimension.HOUR_OF_DAY: "Hour of the day",
+    Dimension.STATUS: "Conversion status",
+}
+
+
+def dimension_title(dimension: Dimension) -> str:
+    """What a dimension is called."""
+    known = _TITLES.get(dimension)
+    if known is not None:
+        return known
+    text = dimension.value.replace("_", " ")
+    return text.upper() if text[1:].isdecimal() else text.capitalize()
+
+
+def key_value(dimension: Dimension, key: Key, zone: ZoneInfo) -> str:
+    """The key for programs: a day as a date, an hour as a moment with its offset, what else as it is."""
+    if dimension is Dimension.DAY:
+        return _moment(key, zone).date().isoformat()
+    if dimension is Dimension.HOUR:
+        return _moment(key, zone).isoformat(timespec="minutes")
+    return str(key) if isinstance(key, int) else readable(key)
+
+
+def key_name(dimension: Dimension, key: Key, zone: ZoneInfo, names: Mapping[Key, str]) -> str:
+    """The key for people; ``names``: what the user calls his records and statuses, by key."""
+    if dimension is Dimension.DAY:
+        return f"{_moment(key, zone):%Y-%m-%d %a}"
+    if dimension is Dimension.HOUR:
+        return f"{_moment(key, zone):%Y-%m-%d %H:%M}"
+    if dimension is Dimension.WEEKDAY:
+        return _WEEKDAYS[int(key) - 1]
+    if dimension is Dimension.HOUR_OF_DAY:
+        return f"{int(key):02d}:00"
+    if key in ("", 0):
+        return NONE
+    if dimension is Dimension.COUNTRY:
+        return country_name(str(key)) or str(key)
+    if dimension.is_number:
+        return names.get(key) or f"{dimension_title(dimension)} {key}"
+    return names.get(key) or readable(str(key))
+
+
+def _moment(key: Key, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(int(key) / 1000, zone)

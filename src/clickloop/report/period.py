@@ -1,0 +1,127 @@
+"""The calendar of a report: days and hours of a time zone, its changes of the clock included, as moments in Unix milliseconds."""
+
+import enum
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+from clickloop.clock import HOUR_MS, SECOND_MS
+
+_STEP_MS = 24 * HOUR_MS
+
+
+class Preset(enum.StrEnum):
+    """Periods with a name. All end with today, but for ``yesterday`` and ``last_month``."""
+
+    TODAY = "today"
+    YESTERDAY = "yesterday"
+    LAST_7_DAYS = "7d"
+    LAST_30_DAYS = "30d"
+    LAST_90_DAYS = "90d"
+    THIS_MONTH = "this_month"
+    LAST_MONTH = "last_month"
+
+
+class Days(msgspec.Struct, frozen=True):
+    """The days from ``first`` to ``last``, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def count(self) -> int:
+        """How many days."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def before(self) -> "Days":
+        """As many days just before."""
+        return Days(self.first - timedelta(self.count), self.first - timedelta(1))
+
+    def from_at(self, zone: ZoneInfo) -> int:
+        """Their first moment in a time zone."""
+        return start_of(self.first, zone)
+
+    def until_at(self, zone: ZoneInfo) -> int:
+        """The first moment after them."""
+        return start_of(self.last + timedelta(1), zone)
+
+
+class Offset(msgspec.Struct, frozen=True):
+    """From a moment on, how far local time is ahead of UTC."""
+
+    from_at: int
+    ahead_ms: int
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """The time zone of an IANA name; None for an unknown one."""
+    try:
+        return ZoneInfo(name) if name and len(name) <= 64 else None
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+
+
+def days_of(preset: Preset, now_ms: int, zone: ZoneInfo) -> Days:
+    """The days that a preset means at a moment in a time zone."""
+    today = datetime.fromtimestamp(now_ms / 1000, zone).date()
+    match preset:
+        case Preset.TODAY:
+            return Days(today, today)
+        case Preset.YESTERDAY:
+            return Days(today - timedelta(1), today - timedelta(1))
+        case Preset.LAST_7_DAYS:
+            return Days(today - timedelta(6), today)
+        case Preset.LAST_30_DAYS:
+            return Days(today - timedelta(29), today)
+        case Preset.LAST_90_DAYS:
+            return Days(today - timedelta(89), today)
+        case Preset.THIS_MONTH:
+            return Days(today.replace(day=1), today)
+        case Preset.LAST_MONTH:
+            end = today.replace(day=1) - timedelta(1)
+            return Days(end.replace(day=1), end)
+
+
+def start_of(day: date, zone: ZoneInfo) -> int:
+    """The first moment of a day; where the clock skips midnight, the moment after."""
+    local = datetime.combine(day, time(), zone)
+    return int(local.timestamp()) * SECOND_MS
+
+
+def offsets_of(zone: ZoneInfo, from_at: int, until_at: int) -> tuple[Offset, ...]:
+    """How far a time zone is ahead of UTC from ``from_at`` on, and from each change of its clock before ``until_at``."""
+    first = from_at - from_at % _STEP_MS
+    found = _changes_of(zone, first, until_at + -until_at % _STEP_MS)
+    standing = max((offset for offset in found if offset.from_at <= from_at), key=lambda offset: offset.from_at)
+    return (
+        Offset(from_at, standing.ahead_ms),
+        *(offset for offset in found if from_at < offset.from_at < until_at),
+    )
+
+
+@lru_cache(64)
+def _changes_of(zone: ZoneInfo, first: int, last: int) -> tuple[Offset, ...]:
+    """The offset at ``first`` and every later one. Looks at each day, and closer at days whose offsets differ."""
+    found = [Offset(first, _ahead_ms(zone, first))]
+    for day in range(first, last, _STEP_MS):
+        if _ahead_ms(zone, day + _STEP_MS) != found[-1].ahead_ms:
+            change_at = _change_within(zone, day, day + _STEP_MS)
+            found.append(Offset(change_at, _ahead_ms(zone, change_at)))
+    return tuple(found)
+
+
+def _change_within(zone: ZoneInfo, low: int, high: int) -> int:
+    """The first second at which the offset is no longer that of ``low``."""
+    before = _ahead_ms(zone, low)
+    while high - low > SECOND_MS:
+        middle = (low + high) // 2 // SECOND_MS * SECOND_MS
+        low, high = (middle, high) if _ahead_ms(zone, middle) == before else (low, middle)
+    return high
+
+
+def _ahead_ms(zone: ZoneInfo, moment_ms: int) -> int:
+    offset = datetime.fromtimestamp(moment_ms // 1000, zone).utcoffset() or timedelta()
+    return int(offset.total_seconds()) * SECOND_MS

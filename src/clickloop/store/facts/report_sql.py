@@ -1,0 +1,238 @@
+"""The SQL of a report: one GROUP BY over the facts' rows, in layers, so that each row is touched once.
+
+1. ``pieces``: clicks, and apart from them conversions, summed by the groups' columns, and where there are several currencies by
+   currency, and by the UTC day of what is to be converted.
+2. ``priced``: each piece with the rate of its day.
+3. ``grouped``: the groups. Money is exact here: micros × millionths of millionths fit into 128 bits.
+4. The sums of all groups, then the groups that were asked for, in their order.
+
+What is fast was measured: columns are grouped by as they stand and put together after; only columns that are small when packed are
+asked whether they are NULL.
+"""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from clickloop.clock import DAY_MS, HOUR_MS
+from clickloop.report.period import offsets_of
+from clickloop.report.query import Dimension, Filter, Measure, ReportQuery
+
+E12 = 10**12
+MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
+CLICK_COUNTS = ("clicks", "unique_clicks", "clicks_recorded")
+CONVERSION_COUNTS = ("confirmed", "pending", "rejected")
+
+_PAIRS = {
+    Dimension.OS_VERSION: ("os", "os_version"),
+    Dimension.BROWSER_VERSION: ("browser", "browser_version"),
+    Dimension.MODEL: ("brand", "model"),
+}
+"""Versions and models by themselves would put Android 14 and iOS 14 together."""
+
+_ORDERS = {
+    Measure.CLICKS: "clicks",
+    Measure.UNIQUE_CLICKS: "unique_clicks",
+    Measure.CLICKS_RECORDED: "clicks_recorded",
+    Measure.CONVERSIONS: "confirmed + pending",
+    Measure.CONFIRMED: "confirmed",
+    Measure.PENDING: "pending",
+    Measure.REJECTED: "rejected",
+    Measure.CR: "(confirmed + pending)::DOUBLE / nullif(clicks, 0)",
+    Measure.APPROVAL_RATE: "confirmed::DOUBLE / nullif(confirmed + pending + rejected, 0)",
+    Measure.REVENUE: "revenue_micros",
+    Measure.PENDING_REVENUE: "pending_micros",
+    Measure.REJECTED_REVENUE: "rejected_micros",
+    Measure.AVERAGE_PAYOUT: "revenue_micros::DOUBLE / nullif(confirmed, 0)",
+    Measure.COST: "cost_micros",
+    Measure.PROFIT: "revenue_micros - cost_micros",
+    Measure.ROI: "(revenue_micros - cost_micros)::DOUBLE / nullif(cost_micros, 0)",
+    Measure.EPC: "revenue_micros::DOUBLE / nullif(clicks, 0)",
+    Measure.CPC: "cost_micros::DOUBLE / nullif(clicks, 0)",
+}
+"""By measure, what groups are put in order by. A float decides the order alone, never a figure."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """The moments that are asked for and have facts, and the time zone of days and hours."""
+
+    from_at: int
+    until_at: int
+    zone: ZoneInfo
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement and the values that are bound in it."""
+
+    text: str
+    parameters: dict[str, object]
+
+
+def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool) -> Statement:
+    """The report; without ``several_currencies`` all money is in the query's, and nothing is converted."""
+    parameters: dict[str, object] = {
+        "from_at": span.from_at,
+        "until_at": span.until_at,
+        "limit": query.limit,
+        "offset": query.offset,
+    }
+    statuses = [f"status_{number}" for number in range(len(query.statuses))]
+    parameters |= dict(zip(statuses, query.statuses, strict=True))
+    if several_currencies:
+        parameters["currency"] = query.currency
+    columns = [_columns_of(dimension, span) for dimension in query.group_by]
+    named = [(f"key_{place}_{part}", sql) for place, parts in enumerate(columns) for part, sql in enumerate(parts)]
+    pieces = _pieces(query, span, named, statuses, parameters, several_currencies)
+    keys = [_key_of(place, dimension) for place, dimension in enumerate(query.group_by)]
+    grouped = _grouped_priced(keys, statuses) if several_currencies else _grouped(keys, statuses)
+    sums = ", ".join(f"sum({name}) AS {name}" for name in (*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses, *MONEY))
+    no_keys = "".join(f"NULL AS key_{place}, " for place in range(len(keys)))
+    text = f"""
+    WITH pieces AS ({pieces}), {_RATES if several_currencies else ""}grouped AS MATERIALIZED ({grouped})
+    SELECT 0 AS place, {no_keys}{sums}, flatten(list(others)) AS others, count(*) AS group_count FROM grouped
+    UNION ALL BY NAME
+    SELECT * FROM (SELECT row_number() OVER (ORDER BY {_order(query)}) AS place, * FROM grouped)
+    WHERE place > $offset AND place <= $offset + $limit ORDER BY place
+    """  # noqa: S608 – names are ours, values are bound
+    return Statement(text, parameters)
+
+
+_RATES = """
+    rates AS (
+        SELECT unnest($rate_currencies::VARCHAR[]) AS currency, unnest($rate_days::BIGINT[]) AS day,
+               unnest($rate_values::BIGINT[]) AS rate_e12
+    ), priced AS (
+        SELECT pieces.*, CASE WHEN pieces.currency = $currency THEN 1000000000000 ELSE rate_e12 END AS rate
+        FROM pieces ASOF LEFT JOIN rates ON pieces.currency = rates.currency AND pieces.day >= rates.day
+    ), """
+
+
+def _pieces(
+    query: ReportQuery,
+    span: Span,
+    named: Sequence[tuple[str, str]],
+    statuses: Sequence[str],
+    parameters: dict[str, object],
+    several_currencies: bool,
+) -> str:
+    """The first layer; the values of filters are added to the parameters."""
+    of_both = ["fact_at >= $from_at", "fact_at < $until_at"]
+    of_conversions = ["status_key IS NOT NULL"]
+    for place, wanted in enumerate(query.filters):
+        condition = _filter(f"filter_{place}", wanted, span, parameters)
+        (of_conversions if wanted.dimension is Dimension.STATUS else of_both).append(condition)
+    of_clicks = ["clicks IS NOT NULL", "screening IS DISTINCT FROM 'test'"]
+    if Dimension.STATUS in query.group_by:
+        of_clicks = ["false"]
+    currency = [("currency", "currency"), ("day", _DAY_OF_PIECE)] if several_currencies else []
+    grouping = [*named, *currency]
+    keys = "".join(f"{sql} AS {name}, " for name, sql in grouping)
+    by = f"GROUP BY {', '.join(str(place) for place in range(1, len(grouping) + 1))}" if grouping else ""
+    return f"""
+        SELECT {keys}sum(clicks) AS clicks, sum(clicks) FILTER ("unique") AS unique_clicks, count(*) AS clicks_recorded,
+               sum(cost_micros) AS cost_micros
+        FROM facts WHERE {" AND ".join([*of_both, *of_clicks])} {by}
+        UNION ALL BY NAME
+        SELECT {keys}{_conversion_sums(statuses)}
+        FROM facts WHERE {" AND ".join([*of_both, *of_conversions])} {by}
+    """  # noqa: S608
+
+
+_DAY_OF_PIECE = f"CASE WHEN currency = $currency THEN 0 ELSE fact_at // {DAY_MS} END"
+
+
+def _conversion_sums(statuses: Sequence[str]) -> str:
+    sums = [f"sum(conversions) FILTER (counts_as = '{name}') AS {name}" for name in CONVERSION_COUNTS]
+    sums += [f"sum(conversions) FILTER (status_key = ${name}) AS {name}" for name in statuses]
+    sums += [f"sum({name}) AS {name}" for name in MONEY[1:]]
+    return ", ".join(sums)
+
+
+def _grouped(keys: Sequence[str], statuses: Sequence[str]) -> str:
+    """The groups of pieces in one currency."""
+    counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
+    money = ", ".join(f"coalesce(sum({name}), 0)::HUGEINT * {E12} AS {name}" for name in MONEY)
+    return (
+        f"SELECT {_selected(keys)}{counts}, {money}, NULL::STRUCT(currency VARCHAR)[] AS others FROM pieces {_by(keys)}"  # noqa: S608
+    )
+
+
+def _grouped_priced(keys: Sequence[str], statuses: Sequence[str]) -> str:
+    """The groups of pieces in several currencies; what has no rate is kept apart."""
+    counts = _sums((*CLICK_COUNTS, *CONVERSION_COUNTS, *statuses))
+    money = ", ".join(f"coalesce(sum({name}::HUGEINT * rate), 0) AS {name}" for name in MONEY)
+    others = ", ".join(f"{name} := {name}" for name in ("currency", *MONEY))
+    some = " OR ".join(f"{name} <> 0" for name in MONEY)
+    apart = f"list(struct_pack({others})) FILTER (rate IS NULL AND ({some})) AS others"
+    return f"SELECT {_selected(keys)}{counts}, {money}, {apart} FROM priced {_by(keys)}"  # noqa: S608
+
+
+def _sums(names: Sequence[str]) -> str:
+    return ", ".join(f"coalesce(sum({name}), 0)::HUGEINT AS {name}" for name in names)
+
+
+def _selected(keys: Sequence[str]) -> str:
+    return "".join(f"{sql} AS key_{place}, " for place, sql in enumerate(keys))
+
+
+def _by(keys: Sequence[str]) -> str:
+    return f"GROUP BY {', '.join(keys)}" if keys else ""
+
+
+def _order(query: ReportQuery) -> str:
+    keys = [f"key_{place}" for place in range(len(query.group_by))]
+    if query.sort is None:
+        return ", ".join([f"{keys[0]} DESC" if query.descending else keys[0], *keys[1:]]) if keys else "1"
+    return ", ".join([f"{_ORDERS[query.sort]} {'DESC' if query.descending else 'ASC'} NULLS LAST", *keys])
+
+
+def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:
+    """What rows are grouped by for a dimension, as SQL."""
+    if dimension in _PAIRS:
+        return _PAIRS[dimension]
+    if dimension.is_number:
+        return (f"{dimension.value}_id",)
+    if dimension is Dimension.STATUS:
+        return ("status_key",)
+    if not dimension.is_time:
+        return (dimension.value,)
+    local = f"(fact_at + {_ahead(span)})"
+    match dimension:
+        case Dimension.DAY:
+            return (f"{local} // {DAY_MS}",)
+        case Dimension.HOUR:
+            return (f"fact_at - {local} % {HOUR_MS}",)
+        case Dimension.WEEKDAY:
+            return (f"({local} // {DAY_MS} + 3) % 7 + 1",)  # 1970-01-01 was a Thursday
+        case _:
+            return (f"{local} // {HOUR_MS} % 24",)
+
+
+def _key_of(place: int, dimension: Dimension) -> str:
+    """A group's key of its columns in ``pieces``, as SQL."""
+    first = f"key_{place}_0"
+    if dimension in _PAIRS:
+        return f"concat_ws(' ', {first}, key_{place}_1)"
+    return f"coalesce({first}, 0)" if dimension.is_number or dimension.is_time else f"coalesce({first}, '')"
+
+
+def _ahead(span: Span) -> str:
+    """How far local time is ahead of UTC at a row's moment, as SQL."""
+    first, *later = offsets_of(span.zone, span.from_at, span.until_at)
+    if not later:
+        return str(first.ahead_ms)
+    cases = "".join(f" WHEN fact_at >= {offset.from_at} THEN {offset.ahead_ms}" for offset in reversed(later))
+    return f"CASE{cases} ELSE {first.ahead_ms} END"
+
+
+def _filter(name: str, wanted: Filter, span: Span, parameters: dict[str, object]) -> str:
+    """The condition of a filter, its values bound; the empty text and 0 stand for what is not there."""
+    columns = _columns_of(wanted.dimension, span)
+    is_number = wanted.dimension.is_number or wanted.dimension.is_time
+    parameters[name] = [int(value) if is_number else value for value in wanted.values]
+    if len(columns) > 1:
+        return f"concat_ws(' ', {', '.join(columns)}) = ANY(${name}::VARCHAR[])"
+    chosen = f"{columns[0]} = ANY(${name}::{'BIGINT' if is_number else 'VARCHAR'}[])"
+    has_none = any(value in ("", "0") for value in wanted.values) and not wanted.dimension.is_time
+    return f"({chosen} OR {columns[0]} IS NULL)" if has_none else chosen

@@ -1,0 +1,105 @@
+"""Reporting: a query answered from the facts, with rates, statuses and names from the ledger. Nothing is written."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.report.key_text import key_name, key_value
+from clickloop.report.metrics import Metrics, metrics_of
+from clickloop.report.query import Dimension, Key, Rate, Report, ReportQuery, Sums
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.names import Named, names_of
+from clickloop.store.ledger.rates import rates_into
+from clickloop.store.ledger.report_names import status_names
+
+
+class ReportSource(Protocol):
+    """Where sums come from: the facts."""
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them."""
+        ...
+
+
+class Heading(msgspec.Struct, frozen=True):
+    """A group's key in one dimension: the key itself, for programs, and for people."""
+
+    key: Key
+    value: str
+    name: str
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row as it is shown."""
+
+    headings: tuple[Heading, ...]
+    sums: Sums
+    metrics: Metrics
+
+
+class MadeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A report with all names."""
+
+    query: ReportQuery
+    rows: tuple[Row, ...]
+    group_count: int
+    totals: Row
+    statuses: Mapping[str, str]
+    """The names of the statuses by key, in their order."""
+
+
+def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery) -> MadeReport:
+    """The report, each status counted by itself."""
+    with ledger.read() as tx:
+        statuses = status_names(tx)
+        rates = rates_into(tx, query.currency)
+    query = msgspec.structs.replace(query, statuses=tuple(statuses))
+    report = facts.report(query, rates)
+    with ledger.read() as tx:
+        names = [_names(tx, place, report, dimension, statuses) for place, dimension in enumerate(query.group_by)]
+    zone = ZoneInfo(query.zone)
+    rows = tuple(
+        Row(
+            tuple(
+                Heading(key, key_value(dimension, key, zone), key_name(dimension, key, zone, names[place]))
+                for place, (dimension, key) in enumerate(zip(query.group_by, group.keys, strict=True))
+            ),
+            group.sums,
+            metrics_of(group.sums),
+        )
+        for group in report.groups
+    )
+    return MadeReport(
+        query=query,
+        rows=rows,
+        group_count=report.group_count,
+        totals=Row((), report.totals, metrics_of(report.totals)),
+        statuses=statuses,
+    )
+
+
+def _names(
+    tx: Connection, place: int, report: Report, dimension: Dimension, statuses: Mapping[str, str]
+) -> dict[Key, str]:
+    if dimension is Dimension.STATUS:
+        return dict(statuses.items())
+    named = _NAMED.get(dimension)
+    if named is None:
+        return {}
+    numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
+    found: dict[Key, str] = {}
+    for start in range(0, len(numbers), _AT_ONCE):
+        found |= dict(names_of(tx, named, numbers[start : start + _AT_ONCE]).items())
+    return found
+
+
+_AT_ONCE = 500
+_NAMED = {
+    Dimension.CAMPAIGN: Named.CAMPAIGN,
+    Dimension.SOURCE: Named.SOURCE,
+    Dimension.OFFER: Named.OFFER,
+    Dimension.NETWORK: Named.NETWORK,
+}

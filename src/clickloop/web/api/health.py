@@ -1,0 +1,154 @@
+"""/health: how the tracker is: the journal's lag, the disk, the workers, the audit, what is under way."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get
+from msgspec import Meta
+
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
+from clickloop.store.ledger.uploads import Upload
+from clickloop.tracking.health import under_way
+from clickloop.web.api.context import Context
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+
+class LagView(msgspec.Struct, kw_only=True):
+    """What of a stream of the journal is not settled yet."""
+
+    stream: Annotated[str, Meta(examples=["clicks"])]
+    segments: int
+    octets: int
+    seconds: Annotated[float, Meta(description="The age of the oldest of it.")]
+
+
+class DiskView(msgspec.Struct, kw_only=True):
+    """The disk of the data folder."""
+
+    free_octets: int
+    octets: int
+    free_percent: float
+    reserve_octets: Annotated[int, Meta(description="Held back, to be released when the disk is full.")]
+    reserve_held: Annotated[bool, Meta(description="false: it was released, or there is no room for it.")]
+
+
+class WorkerView(msgspec.Struct, kw_only=True):
+    """A worker of the core."""
+
+    name: str
+    running: bool
+    failing_since: Annotated[Moment | None, Meta(description="null: its last step went well.")]
+    fault: str
+
+
+class AuditView(msgspec.Struct, kw_only=True):
+    """Whether every change of a conversion has the postbacks that it owes, looked at in the background."""
+
+    changes: Annotated[int, Meta(description="How many there are.")]
+    audited: Annotated[int, Meta(description="How many were looked at.")]
+    mismatches: Annotated[list[int], Meta(description="Numbers of changes that do not add up.")]
+
+
+class JobView(msgspec.Struct, kw_only=True):
+    """A job over many records that is under way."""
+
+    bulk_job_id: str
+    kind: JobKind
+    matched: int
+    done: int
+    created_at: Moment
+
+
+class UploadUnderWayView(msgspec.Struct, kw_only=True):
+    """An upload that is under way."""
+
+    upload_id: str
+    name: str
+    octets: int
+    octets_read: int
+    created_at: Moment
+
+
+class VersionView(msgspec.Struct, kw_only=True):
+    """What runs, and in which version."""
+
+    name: str
+    version: str
+
+
+class HealthView(msgspec.Struct, kw_only=True):
+    """How the tracker is."""
+
+    alarms: Annotated[list[str], Meta(description="What an operator has to look at.")]
+    started_at: Annotated[Moment | None, Meta(description="When the core was started.")]
+    journal: list[LagView]
+    disk: DiskView
+    workers: list[WorkerView]
+    audit: AuditView
+    jobs: list[JobView]
+    uploads: list[UploadUnderWayView]
+    versions: list[VersionView]
+
+
+def read_health(context: Context) -> HealthView:
+    """How the tracker is. The public doors' own /health tells whether clicks are taken."""
+    core, work = context.core_health(), under_way(context.ledger)
+    return HealthView(
+        alarms=list(core.alarms),
+        started_at=optional_moment_text(core.started_at or None),
+        journal=[
+            LagView(stream=lag.stream, segments=lag.segments, octets=lag.octets, seconds=lag.oldest_ms / 1000)
+            for lag in core.lags
+        ],
+        disk=DiskView(
+            free_octets=core.free_octets,
+            octets=core.disk_octets,
+            free_percent=round(100 * core.free_octets / max(1, core.disk_octets), 1),
+            reserve_octets=core.reserve_octets,
+            reserve_held=core.reserve_held,
+        ),
+        workers=[
+            WorkerView(
+                name=worker.name,
+                running=worker.running,
+                failing_since=optional_moment_text(worker.failing_since),
+                fault=worker.fault,
+            )
+            for worker in core.workers
+        ],
+        audit=AuditView(
+            changes=work.newest_change,
+            audited=min(work.audit.looked_to, work.newest_change),
+            mismatches=list(work.audit.mismatched),
+        ),
+        jobs=[_job_view(job) for job in work.jobs],
+        uploads=[_upload_view(upload) for upload in work.uploads],
+        versions=[VersionView(name=name, version=version) for name, version in core.versions],
+    )
+
+
+def _job_view(job: BulkJob) -> JobView:
+    return JobView(
+        bulk_job_id=job.bulk_job_id,
+        kind=job.kind,
+        matched=job.matched,
+        done=job.done,
+        created_at=moment_text(job.created_at),
+    )
+
+
+def _upload_view(upload: Upload) -> UploadUnderWayView:
+    return UploadUnderWayView(
+        upload_id=upload.upload_id,
+        name=shown(upload.name),
+        octets=upload.octets,
+        octets_read=upload.octets_read,
+        created_at=moment_text(upload.created_at),
+    )
+
+
+router = Router(
+    "/health",
+    route_handlers=[get("/", sync_to_thread=True, summary="Read how the tracker is")(read_health)],
+    tags=["Diagnosis"],
+)

@@ -1,0 +1,52 @@
+"""Check: what keeps conversions from being told to their sources, each with its place and its remedy."""
+
+from typing import Annotated
+
+from litestar import get
+from litestar.params import QueryParameter
+
+from clickloop.report.check.finding import Kind
+from clickloop.report.check.told import ToldPlace
+from clickloop.web.api.check import checked
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import LARGEST_ID
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.try_it import live_campaigns
+from clickloop.web.panel.visit import Visit
+
+PATH = "/panel/check"
+
+_FOLDERS = {
+    Kind.TRAFFIC_SOURCE: "traffic-sources",
+    Kind.CAMPAIGN: "campaigns",
+    Kind.OFFER: "offers",
+    Kind.NETWORK: "networks",
+    Kind.POSTBACK_RULE: "postback-rules",
+}
+
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+
+
+def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:
+    """The findings, the worst first, and what was seen of each campaign lately."""
+    return page(
+        visit,
+        "check.html",
+        told=checked(context, campaign_id),
+        campaigns=live_campaigns(context),
+        campaign_id=campaign_id,
+        editor=editor_of,
+    )
+
+
+def editor_of(place: ToldPlace) -> str:
+    """Where in the panel a place is edited."""
+    if place.kind is Kind.STATUS:
+        return "/panel/statuses"
+    if place.kind is Kind.INSTANCE or not place.id:
+        return "/panel/settings"
+    field = f"#{place.field}" if place.field else ""
+    return f"/panel/{_FOLDERS[place.kind]}/{place.id}{field}"
+
+
+routes = [get(PATH.removeprefix("/panel"), sync_to_thread=True)(show)]

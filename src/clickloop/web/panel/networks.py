@@ -1,0 +1,306 @@
+"""Networks: the list, and the editor with presets, the link builder, and the postback URL and pixel to copy."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
+from clickloop.conversion.status import word_key
+from clickloop.money import CURRENCIES
+from clickloop.preset.preset import NetworkPreset, find_networks, network_presets
+from clickloop.web.api import networks as api
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Words
+from clickloop.web.api.statuses import list_statuses
+from clickloop.web.from_preset import network_of_preset, network_preset_of
+from clickloop.web.panel.entry import NEEDS
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, fragment, page
+from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/networks"
+ROWS_A_PAGE = 100
+EXAMPLE_LINK = "https://network.example/click?offer=1"
+
+OUR_PARAMETERS = {
+    "cid": "Our click id, which came back in the network’s sub id",
+    "payout": "What the conversion pays",
+    "currency": "The currency of that",
+    "status": "The network’s word for the status",
+    "txid": "The network’s id of the conversion; without it a click has one conversion",
+}
+"""Those that always stand in the link builder, in the order of the postback URL."""
+
+FURTHER_PARAMETERS = (
+    "at",
+    *(f"param{number}" for number in range(1, 21)),
+    *(f"event{number}" for number in range(1, 31)),
+)
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
+
+
+class StatusWord(msgspec.Struct, frozen=True):
+    """A word that a network sends: our status for it by the preset, and the one that claims it now (empty: none does)."""
+
+    word: str
+    meant: str
+    mapped: str
+
+
+def show_list(
+    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> Answer:
+    """Every network."""
+    found = api.list_networks(context, ROWS_A_PAGE, cursor, archived, words)
+    names = {preset.key: preset.name for preset in network_presets().values()}
+    return page(visit, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
+
+
+def choose_preset(visit: Visit, words: Words = "") -> Answer:
+    """Presets to begin a new network with."""
+    return page(visit, "network_presets.html", found=find_networks(words), q=words)
+
+
+def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
+    """The editor of a network that is not there yet, filled from a preset if one is named."""
+    tree = _tree(msgspec.to_builtins(network_of_preset(preset))) if preset else _tree({})
+    return _editor(visit, context, tree, None)
+
+
+def show(visit: Visit, context: Context, number: Id) -> Answer:
+    """The editor of a network."""
+    view = api.read_network(context, number)
+    return _editor(visit, context, _tree(msgspec.to_builtins(view)), view)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the network, or does what another button of the form asks for."""
+    answer = _other_button(visit, context, form, None)
+    if answer is not None:
+        return answer
+    try:
+        view = api.create_network(context, form.read(api.NetworkCreation, postback_parameters=_parameters(form)))
+    except InvalidInputError as error:
+        return _editor(visit, context, _tree(form.tree), None, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+    """Saves the network, or does what another button of the form asks for."""
+    view = api.read_network(context, number)
+    answer = _other_button(visit, context, form, view)
+    if answer is not None:
+        return answer
+    try:
+        given = form.read(api.NetworkUpdate, postback_parameters=_parameters(form))
+        api.change_network(context, number, given)
+    except InvalidInputError as error:
+        return _editor(visit, context, _tree(form.tree), view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def archive(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the network out of use."""
+    try:
+        api.remove_network(context, number)
+    except InvalidInputError as error:
+        view = api.read_network(context, number)
+        return _editor(visit, context, _tree(msgspec.to_builtins(view)), view, error.faults)
+    return visit.go(PATH, Said.ARCHIVED)
+
+
+def restore(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the network into use again."""
+    api.restore_network(context, number)
+    return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def preview(context: Context, form: _FormParameter) -> Response[str]:
+    """What is to be copied into the network, as the form stands: a part of the page, for the script that shows it."""
+    return Response(fragment("network_codes.html", codes=_codes(context, _tree(form.tree))), media_type="text/html")
+
+
+def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer | None:
+    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+    tree = _tree(form.tree)
+    if form.has("load_preset") or form.has("take_preset"):
+        return _load_preset(visit, context, form, view)
+    if form.has("generate_token"):
+        return _editor(visit, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
+    if form.has("add_row"):
+        return _editor(visit, context, tree, view, blank_rows=1)
+    if form.has("preview") or form.has("back_to_form"):
+        return _editor(visit, context, tree, view)
+    return None
+
+
+def _load_preset(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer:
+    tree = _tree(form.tree)
+    if not form.text("load"):
+        return _editor(visit, context, tree, view)
+    preset = network_preset_of(form.text("load"))
+    fresh = _tree(msgspec.to_builtins(network_of_preset(preset.key)))
+    differences = _differences(tree, fresh)
+    if form.has("take_preset") or not any(one.mine for one in differences):
+        taken = {name: fresh[name] for name in ("preset", *_PRESET_FIELDS, "postback_parameters")}
+        return _editor(visit, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
+    editor = Editor("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
+    return difference_page(visit, form, editor, preset.name, differences)
+
+
+def _editor(
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.NetworkView | None,
+    faults: tuple[Fault, ...] = (),
+    blank_rows: int = 0,
+    is_new_token: bool = False,
+) -> Answer:
+    rows = tree["postback_parameters"]
+    places = {row["name"]: at for at, row in enumerate(rows)}
+    preset = network_presets().get(str(tree["preset"] or (view.preset if view else "")))
+    return page(
+        visit,
+        "network.html",
+        422 if faults else 200,
+        tuple(_placed(fault, places) for fault in faults),
+        v=tree,
+        view=view,
+        preset=preset,
+        presets=[(one.key, one.name) for one in network_presets().values()],
+        words=_status_words(context, preset),
+        our_parameters=OUR_PARAMETERS,
+        further_parameters=FURTHER_PARAMETERS,
+        blank_rows=blank_rows,
+        codes=_codes(context, tree),
+        currencies=sorted(CURRENCIES),
+        is_new_token=is_new_token,
+    )
+
+
+def _tree(given: dict[str, Any]) -> dict[str, Any]:
+    """What the form shows: of a network, of a preset, or as it was sent; our usual parameters always stand first."""
+    usual = {
+        "name": "",
+        "preset": "",
+        "click_id_parameter": "",
+        "offer_url_template": "",
+        "postback_parameters": [],
+        "currency": "",
+        "token": "",
+        "addresses": [],
+        "refuse_duplicates": False,
+        "test_only": False,
+        "click_lifetime_days": 90,
+    }
+    tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
+    rows = _rows(tree["postback_parameters"])
+    first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
+    return {**tree, "postback_parameters": first + [row for row in rows if row not in first]}
+
+
+def _rows(given: Any) -> list[dict[str, str]]:
+    """Parameters as rows, from a dict of the API or from rows of a form."""
+    if isinstance(given, dict):
+        return [{"name": name, "value": value} for name, value in given.items()]
+    rows = given if isinstance(given, list) else []
+    return [
+        {"name": str(row.get("name", "")).strip(), "value": str(row.get("value", "")).strip()}
+        for row in rows
+        if isinstance(row, dict)
+    ]
+
+
+def _parameters(form: Form) -> dict[str, str]:
+    """The rows in which a macro stands. Raises InvalidInputError where two are for the same parameter, or one is for none."""
+    found: dict[str, str] = {}
+    faults = []
+    for row in _rows(form.tree.get("postback_parameters")):
+        if not row["value"]:
+            continue
+        if not row["name"]:
+            sentence = f"The macro {row['value'][:100]!r} stands for no parameter of ours: choose one."
+            faults.append(Fault("postback_parameters", FaultCode.REQUIRED, sentence))
+        elif row["name"] in found:
+            sentence = f"{row['name'][:100]!r} stands in two rows."
+            faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
+        found[row["name"]] = row["value"]
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    return found
+
+
+def _placed(fault: Fault, places: dict[str, int]) -> Fault:
+    """A fault of a parameter under the path of its row."""
+    at = places.get(fault.field.removeprefix("postback_parameters."))
+    if at is None or not fault.field.startswith("postback_parameters."):
+        return fault
+    return msgspec.structs.replace(fault, field=f"postback_parameters[{at}].value")
+
+
+def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
+    """What is to be copied into the network, and what its offers' links become."""
+    parameters = {row["name"]: row["value"] for row in tree["postback_parameters"] if row["name"] and row["value"]}
+    network = Network(name="", postback_parameters=parameters, token=str(tree["token"]).strip())
+    preset = network_presets().get(str(tree["preset"]))
+    url = api.readable_code(postback_url(context.base_url, network))
+    words = preset.statuses_by_url if preset is not None and "status" not in parameters else ()
+    return {
+        "postback_url": url,
+        "by_status": [(word, f"{url}&status={word}") for word in words],
+        "pixel_code": api.readable_code(pixel_code(context.base_url, network)),
+        "offer_url": offer_url(str(tree["offer_url_template"]).strip(), EXAMPLE_LINK),
+        "offer_link": EXAMPLE_LINK,
+        "has_click_id": "cid" in parameters,
+    }
+
+
+def _status_words(context: ApiContext, preset: NetworkPreset | None) -> list[StatusWord]:
+    """The words that the preset's network sends, and what each is here."""
+    if preset is None or not preset.status_words:
+        return []
+    claimed = {word: status.key for status in list_statuses(context).items for word in (*status.words, status.key)}
+    return [StatusWord(word, meant, claimed.get(word_key(word), "")) for word, meant in preset.status_words.items()]
+
+
+_PRESET_FIELDS = {
+    "click_id_parameter": "Click-id parameter",
+    "offer_url_template": "Offer URL template",
+}
+
+
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
+    """What the preset would change of the form, part by part."""
+    parts = differing(
+        Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items()
+    )
+    return parts + differing_rows("Macro for our {}", _macros(mine), _macros(fresh))
+
+
+def _macros(tree: dict[str, Any]) -> dict[str, str]:
+    rows: Sequence[dict[str, str]] = tree["postback_parameters"]
+    return {row["name"]: row["value"] for row in rows if row["value"]}
+
+
+routes = [
+    get("/networks", sync_to_thread=True)(show_list),
+    get("/networks/presets", sync_to_thread=True)(choose_preset),
+    get("/networks/new", sync_to_thread=True)(show_new),
+    post("/networks/new", sync_to_thread=True)(create),
+    post("/networks/preview", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview),
+    get("/networks/{number:int}", sync_to_thread=True)(show),
+    post("/networks/{number:int}", sync_to_thread=True)(change),
+    post("/networks/{number:int}/archive", sync_to_thread=True)(archive),
+    post("/networks/{number:int}/restore", sync_to_thread=True)(restore),
+]

@@ -1,0 +1,198 @@
+"""Offers: the list, and the editor with the network's template and the macros of the address."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.macro import parse
+from clickloop.money import CURRENCIES
+from clickloop.web.api import offers as api
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.macro_fields import Rows, offered, sight
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import NETWORKS, OFFERS, choices, names, number_of, tags_in_use, tags_of
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/offers"
+ROWS_A_PAGE = 100
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+OfNetwork = Annotated[str, QueryParameter(max_length=10)]
+"""Empty, as a filter's form sends it: of all."""
+NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+
+
+def show_list(
+    visit: Visit,
+    context: Context,
+    cursor: Cursor = "",
+    archived: Archived = False,
+    network_id: OfNetwork = "",
+    words: Words = "",
+    tag: Tag = "",
+) -> Answer:
+    """Every offer."""
+    number = number_of(network_id)
+    found = api.list_offers(context, ROWS_A_PAGE, cursor, archived, number, words, tag)
+    return page(
+        visit,
+        "offers.html",
+        found=found,
+        archived=archived,
+        cursor=cursor,
+        network_id=number,
+        q=words,
+        tag=tag,
+        tags=tags_in_use(context, OFFERS),
+        networks=choices(context, NETWORKS, [number]),
+        network_names=names(context, NETWORKS, [one.network_id for one in found.items]),
+    )
+
+
+def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) -> Answer:
+    """The editor of an offer that is not there yet; of a network, if one is named."""
+    return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
+
+
+def show(visit: Visit, context: Context, number: Id) -> Answer:
+    """The editor of an offer."""
+    view = api.read_offer(context, number)
+    return _editor(visit, context, _tree(view), view)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the offer. One whose address lacks our click id is shown once more, with what its network needs."""
+    if form.has("fill_in"):
+        return _filled(visit, context, form, None)
+    if not form.text("seen") and not _has_click_id(form.text("url")) and _filled_url(context, form) != form.text("url"):
+        return _filled(visit, context, form, None)
+    try:
+        view = api.create_offer(context, form.read(api.OfferCreation, **_given(form)))
+    except InvalidInputError as error:
+        return _editor(visit, context, {**_EMPTY, **form.tree}, None, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+    """Saves the offer, or fills its network's template in."""
+    view = api.read_offer(context, number)
+    if form.has("fill_in"):
+        return _filled(visit, context, form, view)
+    try:
+        api.change_offer(context, number, form.read(api.OfferUpdate, **_given(form)))
+    except InvalidInputError as error:
+        return _editor(visit, context, {**_EMPTY, **form.tree}, view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def archive(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the offer out of use."""
+    try:
+        api.remove_offer(context, number)
+    except InvalidInputError as error:
+        view = api.read_offer(context, number)
+        return _editor(visit, context, _tree(view), view, error.faults)
+    return visit.go(PATH, Said.ARCHIVED)
+
+
+def restore(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the offer into use again."""
+    try:
+        api.restore_offer(context, number)
+    except InvalidInputError as error:
+        view = api.read_offer(context, number)
+        return _editor(visit, context, _tree(view), view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def _filled(visit: VisitFacts, context: ApiContext, form: Form, view: api.OfferView | None) -> Answer:
+    """The form with the network's template filled in; nothing is stored."""
+    url = _filled_url(context, form)
+    told = "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
+    return _editor(visit, context, {**_EMPTY, **form.tree, "url": url}, view, told=told)
+
+
+def _filled_url(context: ApiContext, form: Form) -> str:
+    network_id = number_of(form.text("network_id"))
+    if network_id is None:
+        return form.text("url")
+    return fill_offer_url(context, network_id, OfferLink(url=form.text("url"))).url
+
+
+def _editor(
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.OfferView | None,
+    faults: tuple[Fault, ...] = (),
+    told: str = "",
+) -> Answer:
+    network_id = number_of(tree["network_id"])
+    url = str(tree["url"])
+    return page(
+        visit,
+        "offer.html",
+        422 if faults else 200,
+        faults,
+        v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
+        view=view,
+        told_filled=told,
+        network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
+        networks=choices(context, NETWORKS, [network_id]),
+        tags=tags_in_use(context, OFFERS),
+        sight=sight(url, Rows(), at_click=True),
+        groups=offered(Rows(), at_click=True),
+        has_click_id=_has_click_id(url),
+        currency=context.currency,
+        currencies=sorted(CURRENCIES),
+    )
+
+
+_EMPTY: dict[str, Any] = {
+    "name": "",
+    "network_id": "",
+    "url": "",
+    "payout_kind": "automatic",
+    "payout": None,
+    "currency": "",
+    "tags": [],
+}
+
+
+def _tree(view: api.OfferView) -> dict[str, Any]:
+    tree = msgspec.to_builtins(view)
+    return {**_EMPTY, **tree, "payout_kind": "fixed" if view.payout else "automatic"}
+
+
+def _given(form: Form) -> dict[str, Any]:
+    """What the form says in other words than the API: the kind of payout, its currency, the tags."""
+    amount = form.text("payout.amount")
+    fixed = form.text("payout_kind") == "fixed"
+    return {"payout": {"amount": amount} if fixed else None, "tags": tags_of(form.text("tags"))}
+
+
+def _has_click_id(url: str) -> bool:
+    return "clickid" in parse(url).names
+
+
+def _live(context: ApiContext, network_id: int | None) -> dict[int, str]:
+    return names(context, NETWORKS, [network_id])
+
+
+routes = [
+    get("/offers", sync_to_thread=True)(show_list),
+    get("/offers/new", sync_to_thread=True)(show_new),
+    post("/offers/new", sync_to_thread=True)(create),
+    get("/offers/{number:int}", sync_to_thread=True)(show),
+    post("/offers/{number:int}", sync_to_thread=True)(change),
+    post("/offers/{number:int}/archive", sync_to_thread=True)(archive),
+    post("/offers/{number:int}/restore", sync_to_thread=True)(restore),
+]

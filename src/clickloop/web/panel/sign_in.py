@@ -1,0 +1,86 @@
+"""Signing in and out."""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.store.ledger.users import has_owner_with_password
+from clickloop.web import access
+from clickloop.web.api.context import Context
+from clickloop.web.browser import browser_of
+from clickloop.web.panel.entry import COOKIE, NEEDS, OPEN, SIGN_IN
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said, said_of
+from clickloop.web.panel.visit import HOME, AnyRequest, Visit, redirect
+
+_PATH_OF_COOKIE = "/panel"
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
+SaidWord = Annotated[str, QueryParameter(name="said", max_length=50)]
+
+
+def show(context: Context, request: AnyRequest, wanted: Next = "", said: SaidWord = "") -> Answer:
+    """The form; who is signed in already goes on."""
+    if access.session_of(context.access, request.cookies.get(COOKIE, "")) is not None:
+        return _on_to(wanted)
+    with context.ledger.read() as tx:
+        is_set_up = has_owner_with_password(tx)
+    return page(None, "sign_in.html", name="", wanted=wanted, sentence="", said=said_of(said), is_set_up=is_set_up)
+
+
+def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+    """Lets somebody in, or says no more than that name or password is wrong."""
+    browser = browser_of(request, context.proxies)
+    name, wanted = form.text("name"), form.text("next")
+    former = request.cookies.get(COOKIE, "")
+    result = access.sign_in(context.access, name, form.raw("password"), browser, former)
+    if isinstance(result, access.NotSignedIn):
+        status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
+        sentence = result.reason.sentence
+        answer = page(
+            None, "sign_in.html", status, name=name, wanted=wanted, sentence=sentence, said=None, is_set_up=True
+        )
+        if result.wait_seconds:
+            answer.headers["retry-after"] = str(result.wait_seconds)
+        return answer
+    return with_session(_on_to(wanted), result, browser.secure)
+
+
+def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:
+    """Ends this session."""
+    access.sign_out(context.access, request.cookies.get(COOKIE, ""))
+    answer = visit.go(SIGN_IN, Said.SIGNED_OUT)
+    answer.delete_cookie(COOKIE, path=_PATH_OF_COOKIE)
+    return answer
+
+
+def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool) -> Answer:
+    """The answer with the session's cookie, which no script can read and no other site's form sends along."""
+    answer.set_cookie(
+        COOKIE,
+        signed_in.secret,
+        max_age=access.SESSION_MS // 1000,
+        path=_PATH_OF_COOKIE,
+        secure=secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+def _on_to(wanted: str) -> Answer:
+    """To a page of ours and nowhere else."""
+    is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
+    safe = is_ours and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+    return redirect(wanted if safe else HOME)
+
+
+routes = [
+    get("/sign-in", opt={OPEN: True}, sync_to_thread=True)(show),
+    post("/sign-in", opt={OPEN: True}, sync_to_thread=True)(sign_in),
+    post("/sign-out", opt={NEEDS: None}, sync_to_thread=True)(sign_out),
+]

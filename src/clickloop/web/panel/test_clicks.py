@@ -1,0 +1,146 @@
+"""Test clicks: a real click and a real conversion, marked as tests, sent as all others are, and kept out of reports."""
+
+import secrets
+from typing import Annotated
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.click.click import Screening
+from clickloop.click_id import ClickId
+from clickloop.clock import MINUTE_MS
+from clickloop.web.api import conversions
+from clickloop.web.api import test_clicks as api
+from clickloop.web.api.clicks import find_trace
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import LARGEST_ID, ClickIdPath
+from clickloop.web.api.postbacks import list_postbacks
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.try_it import live_campaigns
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/try/test"
+ROWS = 20
+WATCHED_MS = 10 * MINUTE_MS
+"""So long a page looks for news by itself."""
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
+
+
+def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchUntil = 0) -> Answer:
+    """The test clicks of the last day, of one campaign or of all."""
+    return _show(visit, context, campaign_id, watch)
+
+
+def make_link(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Shows a link that makes test clicks for a while. Nothing is stored."""
+    number = form.text("campaign_id")
+    campaign_id = int(number) if number.isdecimal() and len(number) < 10 else None
+    try:
+        link = api.make_test_link(context, form.read(api.TestLinkBody))
+    except InvalidInputError as error:
+        return _show(visit, context, campaign_id, faults=error.faults)
+    return _show(visit, context, campaign_id, context.clock() + WATCHED_MS, link)
+
+
+def show_one(visit: Visit, context: Context, click_id: ClickIdPath, watch: WatchUntil = 0) -> Answer:
+    """A test click: its conversion to make, and what has become of it so far."""
+    usual = {"payout": "1", "currency": "", "status": "", "txid": f"test-{secrets.token_hex(3)}", "postbacks": "on"}
+    return _show_one(visit, context, click_id, usual, watch)
+
+
+def convert(visit: Visit, context: Context, request: AnyRequest, click_id: ClickIdPath, form: _FormParameter) -> Answer:
+    """Registers the conversion, as one that is entered by hand; it is a test because its click is one."""
+    canonical = _test_click_id(context, click_id)
+    try:
+        report = form.read(
+            conversions.ConversionReport,
+            click_id=canonical,
+            by_hand=True,
+            disable_postback=form.text("postbacks") != "on",
+        )
+        conversions.report_conversion(context, request, report)
+    except InvalidInputError as error:
+        return _show_one(visit, context, canonical, form.tree, faults=error.faults)
+    watch = context.clock() + WATCHED_MS
+    return visit.go(f"{PATH}/{canonical}", Said.CONVERTED, watch=str(watch))
+
+
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    campaign_id: int | None,
+    watch: int = 0,
+    link: api.TestLinkView | None = None,
+    faults: tuple[Fault, ...] = (),
+) -> Answer:
+    campaigns = live_campaigns(context)
+    return page(
+        visit,
+        "test_clicks.html",
+        422 if faults else 200,
+        faults,
+        found=api.list_test_clicks(context, ROWS, "", campaign_id),
+        campaigns=campaigns,
+        names=dict(campaigns),
+        campaign_id=campaign_id,
+        link=link,
+        watch=watch if context.clock() < watch else 0,
+    )
+
+
+def _show_one(
+    visit: VisitFacts,
+    context: ApiContext,
+    click_id: str,
+    values: dict[str, str],
+    watch: int = 0,
+    faults: tuple[Fault, ...] = (),
+) -> Answer:
+    canonical = _test_click_id(context, click_id)
+    trace = find_trace(context, canonical)
+    click = trace.click
+    asked = {name: values.get(name, "") for name in ("payout", "currency", "status", "txid", "postbacks")}
+    network = api.network_of(context, click.network_id) if click else None
+    told = {name: asked[name] for name in ("payout", "currency", "status", "txid")}
+    return page(
+        visit,
+        "test_click.html",
+        422 if faults else 200,
+        faults,
+        click=click,
+        click_id=canonical,
+        v=asked,
+        events=trace.events,
+        postbacks=list_postbacks(context, ROWS, click_id=canonical).items,
+        notice_url=api.network_notice_url(context, network, canonical, told),
+        network=network,
+        watch=watch if context.clock() < watch else 0,
+    )
+
+
+def _test_click_id(context: ApiContext, text: str) -> str:
+    """The id of a click that is a test, or that has not arrived yet. Raises NotFoundException for any other."""
+    read = context.click_ids.read(text)
+    if not isinstance(read, ClickId):
+        raise NotFoundException("It is not a click id of this tracker: mistyped, cut or forged.")
+    click = context.facts.find_clicks([read.text]).get(read.text)
+    if click is not None and click.screening != Screening.TEST:
+        raise NotFoundException("That click is no test: report its conversions under Conversions.")
+    return read.text
+
+
+routes = [
+    get("/try/test", sync_to_thread=True)(show),
+    post("/try/test", sync_to_thread=True, status_code=200)(make_link),
+    get("/try/test/{click_id:str}", sync_to_thread=True)(show_one),
+    post("/try/test/{click_id:str}", sync_to_thread=True)(convert),
+]

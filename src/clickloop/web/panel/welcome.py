@@ -1,0 +1,63 @@
+"""The page behind a one-time link: the first owner chooses name and password, others a password."""
+
+from typing import Annotated
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.user import SHORTEST_PASSWORD
+from clickloop.web import access
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.browser import browser_of
+from clickloop.web.panel.entry import OPEN
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.sign_in import with_session
+from clickloop.web.panel.visit import HOME, AnyRequest, redirect
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+Key = Annotated[str, QueryParameter(max_length=access.LONGEST_SECRET)]
+
+
+def show(context: Context, key: Key = "") -> Answer:
+    """The form; opening it does not use the link up."""
+    return _form(context, key, "owner")
+
+
+def enter(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+    """Sets the password and lets him in."""
+    key, name, password = form.text("key"), form.text("name"), form.raw("password")
+    browser = browser_of(request, context.proxies)
+    try:
+        if form.raw("again") != password:
+            raise InvalidInputError((Fault("again", "different", "It is not the same as above."),))
+        signed_in = access.enter_by_link(context.access, key, name, password, browser)
+    except InvalidInputError as error:
+        return _form(context, key, name, error.faults)
+    if signed_in is None:
+        return _form(context, key, name)
+    return with_session(redirect(HOME), signed_in, browser.secure)
+
+
+def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> Answer:
+    welcome = access.welcome_of(context.access, key)
+    if welcome is None:
+        return page(None, "welcome_over.html", 410)
+    return page(
+        None,
+        "welcome.html",
+        422 if faults else 200,
+        faults,
+        user=welcome.user,
+        name=name,
+        key=key,
+        shortest=SHORTEST_PASSWORD,
+    )
+
+
+routes = [
+    get("/welcome", opt={OPEN: True}, sync_to_thread=True)(show),
+    post("/welcome", opt={OPEN: True}, sync_to_thread=True)(enter),
+]

@@ -1,0 +1,49 @@
+"""The product as it runs, a browser in front of it, and somebody who is signed in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.looking import Troubles, become_owner, looking, start_chromium
+from tests.journey.running import Tracker, running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Iterator[Tracker]:
+    with running(tmp_path / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def base(tracker: Tracker) -> str:
+    return f"http://127.0.0.1:{tracker.api_port}"
+
+
+@pytest.fixture
+def owner_link(tracker: Tracker) -> str:
+    made = tracker.command_line("user", "link")
+    assert made.returncode == 0, made.stderr
+    return made.stdout.strip()
+
+
+@pytest.fixture
+def window(chromium: Browser, base: str) -> Iterator[tuple[Page, Troubles]]:
+    with looking(chromium, base) as opened:
+        yield opened
+
+
+@pytest.fixture
+def owner(window: tuple[Page, Troubles], owner_link: str) -> Page:
+    """The owner's page, signed in."""
+    become_owner(window[0], owner_link)
+    return window[0]

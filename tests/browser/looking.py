@@ -1,0 +1,115 @@
+"""A browser in front of the panel: Debian's Chromium, what went wrong in it, and the way through every page."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+from urllib.parse import urljoin, urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
+
+PASSWORD = "correct horse battery staple"  # noqa: S105 – of trackers that live for a test
+OWNER = "Anna"
+WIDE, NARROW = (1440, 900), (390, 844)
+
+_RECORD = re.compile(r"/(?:\d+|[0-9a-hjkmnp-tv-z]{26}|[^/]+:\d+)(?=/|$)")
+_CHOICES = ("preset", "campaign_id", "source_id", "network_id", "offer_id", "click_id", "conversion_id", "q")
+"""Parameters of links that make another page of the same address."""
+_NOT_PAGES = ("/result", "/export", ".csv", "/static/", "/sign-out")
+
+
+def start_chromium(playwright: Playwright) -> Browser:
+    """The browser that the system has. Raises AssertionError where there is none."""
+    path = shutil.which("chromium")
+    assert path is not None, "chromium is missing: tools/system_packages chromium installs it"
+    return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+
+
+class Troubles:
+    """What went wrong in a browser's pages: scripts that ran and should not have, errors, policies that were broken."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.found: list[str] = []
+        self.asked: list[str] = []
+        """Every address that was asked for."""
+        context.on("dialog", lambda dialog: (self.found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.found.append(f"error: {error.error}"))
+        context.on("request", lambda request: self.asked.append(request.url))
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # Chromium also tells each answer of 4xx and 5xx; a page that a test means to be refused is none.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            self.found.append(f"{message.type}: {message.text} on {message.location.get('url', '')}")
+
+
+@contextmanager
+def looking(
+    browser: Browser,
+    base: str,
+    size: tuple[int, int] = WIDE,
+    scheme: Literal["light", "dark"] = "light",
+    *,
+    javascript: bool = True,
+    cookies: list[dict[str, str]] | None = None,
+) -> Iterator[tuple[Page, Troubles]]:
+    """A fresh window; ``cookies`` of another one carry its session over."""
+    context = browser.new_context(
+        base_url=base,
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme=scheme,
+        java_script_enabled=javascript,
+    )
+    try:
+        context.add_cookies(cookies or [])  # type: ignore[arg-type]  # as cookies() gave them
+        troubles = Troubles(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        yield page, troubles
+    finally:
+        context.close()
+
+
+def become_owner(page: Page, link: str) -> None:
+    """Sets the first owner's password by the one-time link, which signs him in."""
+    page.goto(link)
+    page.get_by_label("Name", exact=True).fill(OWNER)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("The same again").fill(PASSWORD)
+    page.get_by_role("button", name="Save and go in").click()
+    page.get_by_role("link", name=OWNER).wait_for()
+
+
+def every_page(page: Page, start: str = "/panel", most: int = 120) -> Iterator[str]:
+    """Walks through the panel by its links and stays on each page while it is looked at; of pages that differ only in
+    their record one is shown. Yields paths with queries."""
+    base = page.evaluate("location.origin") if page.url.startswith("http") else ""
+    waiting, known = [start], {shape_of(start)}
+    while waiting and most > 0:
+        path = waiting.pop(0)
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status < 500, f"{path} was answered {answer.status}"
+        if "text/html" not in answer.headers.get("content-type", ""):
+            continue
+        links: list[str] = page.eval_on_selector_all("a[href]", "links => links.map(link => link.getAttribute('href'))")
+        most -= 1
+        yield path
+        for link in links:
+            url = urlsplit(urljoin(base + path, link))
+            target = url.path + (f"?{url.query}" if url.query else "")
+            is_ours = not url.netloc or f"{url.scheme}://{url.netloc}" == base
+            if not is_ours or not url.path.startswith("/panel") or any(part in target for part in _NOT_PAGES):
+                continue
+            if (shape := shape_of(target)) not in known:
+                known.add(shape)
+                waiting.append(target)
+
+
+def shape_of(path: str) -> str:
+    """What pages of different records have in common: the path without ids, and which kind of choice its query holds."""
+    place, _, query = path.partition("?")
+    chosen = sorted(name for name in _CHOICES if f"&{name}=" in f"&{query}")
+    return _RECORD.sub("/N", place) + ("?" + "&".join(chosen) if chosen else "")

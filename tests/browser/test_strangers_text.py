@@ -1,0 +1,122 @@
+"""Whatever visitors, networks, receivers and users write is shown as text: nothing of it runs, nothing of it is fetched."""
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.looking import Troubles, every_page
+from tests.journey.running import Tracker, eventually
+
+pytestmark = pytest.mark.journey
+
+CORPUS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "'--></style></script><svg/onload=alert(3)>",
+    "javascript:alert(4)//",
+    "{{7*7}}{% for x in y %}${7*7}<%= 7*7 %>#{7*7}",
+    "</textarea></title><script>alert(5)</script>",
+    '"autofocus onfocus=alert(6) x="',
+    "<iframe srcdoc='<script>parent.alert(7)</script>'>",
+    "<link rel=stylesheet href=//evil.example/a.css><style>*{display:none}</style>",
+    "<a href='javascript:alert(8)'>a</a><base href=//evil.example/>",
+    "<details open ontoggle=alert(9)><math><mi xlink:href=javascript:alert(10)>",
+    "<template><script>alert(11)</script></template>__n__",
+    "\u202e<!--<meta http-equiv=refresh content=0;url=//evil.example/>",
+)
+NOUNS = ("clicks", "notices", "conversions", "postbacks", "campaigns", "offers", "networks", "traffic-sources")
+
+
+@pytest.fixture
+def receiver() -> Iterator[str]:
+    """A receiver whose answers are pages with scripts in them."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            text = "".join(CORPUS).encode()
+            self.send_response(418 if "fail" in self.path else 200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *args: object) -> None:
+            """Is silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
+    """One of everything for each text of the corpus, with that text wherever somebody can write."""
+    for number, text in enumerate(CORPUS):
+        rows = [{"parameter": "external_id", "placeholder": "${SUBID}", "name": text}, {"parameter": "zone", "name": text}]
+        url = f"{receiver}/{'fail' if number % 2 else 'good'}?id={{externalid}}&z={{zone}}&w={{conversion}}"
+        source = tracker.made("traffic-sources", {"name": f"{text} {number}", "parameters": rows, "postback_url": url})
+        network = tracker.made("networks", {"name": f"{text} {number}", "postback_parameters": {text: text}})
+        offer_url = f"https://network.example/?sub1={{clickid}}&q={quote(text)}"
+        offer = tracker.made("offers", {"name": f"{text} {number}", "network_id": network["id"], "url": offer_url})
+        shares = [{"offer_id": offer["id"]}]
+        campaign = {"name": f"{text} {number}", "source_id": source["id"], "offers": shares}
+        made = tracker.made("campaigns", campaign)
+        key = made["key"]
+        word = quote(text.encode())
+        headers = {"User-Agent": ascii(text), "Referer": f"https://x.example/{ascii(text)}", "Accept-Language": "a;<b>"}
+        click_id = tracker.click(key, f"external_id={word}&zone={word}&cost={word}", headers)
+        said = f"cid={click_id}&payout={word}&status={word}&txid={word}&param1={word}&{word}={word}&currency={word}"
+        assert tracker.notify(said).status == 200
+        tracker.notify(f"cid={word}&payout=1")
+    postbacks = len(CORPUS)
+    eventually(lambda: len(tracker.all_of("postbacks")) >= postbacks and not tracker.all_of("postbacks", state="waiting"), 30)
+
+
+def test_nothing_that_strangers_write_runs_on_any_page(
+    owner: Page, window: tuple[Page, Troubles], tracker: Tracker, receiver: str, base: str
+) -> None:
+    fill_with_corpus(tracker, receiver)
+    troubles = window[1]
+    looked_at = 0
+    for path in every_page(owner):
+        looked_at += 1
+        assert_harmless(owner, path)
+    assert looked_at > 20
+    for noun in NOUNS:
+        for record in tracker.all_of(noun):
+            number = record.get("id") or record[f"{noun.removesuffix('s')}_id"]
+            answer = owner.goto(f"/panel/{noun}/{number}")
+            assert answer is not None
+            assert answer.status == 200, f"{noun} {number}"
+            assert_harmless(owner, f"{noun} {number}")
+    assert troubles.found == []
+    assert [url for url in troubles.asked if not url.startswith((base, "data:"))] == []
+
+
+def test_nothing_runs_that_is_typed_into_an_editor(owner: Page, window: tuple[Page, Troubles], base: str) -> None:
+    owner.goto("/panel/traffic-sources/new")
+    field = owner.get_by_label("URL", exact=True)
+    for text in CORPUS:
+        with owner.expect_response("**/macro-preview/**"):
+            field.fill(f"https://source.example/?a={{externalid}}&b={text}")
+        assert_harmless(owner, text)
+    owner.get_by_label("Name", exact=True).fill(CORPUS[1])
+    owner.get_by_role("button", name="Save").last.click()
+    assert_harmless(owner, "the editor after saving")
+    assert window[1].found == []
+    assert [url for url in window[1].asked if not url.startswith(base)] == []
+
+
+def assert_harmless(page: Page, where: str) -> None:
+    """That a page holds no element that only a stranger's text could have put there."""
+    assert page.title().endswith("Clickloop"), where
+    strange = "iframe, base, link[href*=evil], meta[http-equiv=refresh], img[onerror], [onload], [onfocus], [ontoggle], math"
+    assert page.locator(strange).count() == 0, where
+    assert page.locator("a[href^='javascript:' i]").count() == 0, where
+    assert page.locator("script:not([src^='/panel/static/'])").count() == 0, where
+    assert page.locator("main").is_visible(), where

@@ -1,0 +1,85 @@
+"""A small storm of the kind that ``bench.storm`` measures: conversions, kills of any process and receivers that fail, all at once."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.flaky import Arrival, Kind
+from bench.storm import Plan, Storm, lines_of, rage
+from bench.storm_counting import Counted, count
+
+pytestmark = pytest.mark.crash
+CONVERSIONS = 1_500
+KILLS = 6
+PLAN = Plan(conversions=CONVERSIONS, kills=KILLS, seed=random.randrange(10_000))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The storm's data folder."""
+    return tmp_path_factory.mktemp("storm") / "data"
+
+
+@pytest.fixture(scope="module")
+def storm(folder: Path) -> Storm:
+    """What the storm came to; its tracker is stopped."""
+    return rage(PLAN, folder)
+
+
+def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_its_way(storm: Storm) -> None:
+    print("\n".join(lines_of(PLAN, storm)))
+    assert storm.broken == (), f"seed {PLAN.seed}"
+    assert sum(storm.killed.values()) == KILLS
+    assert storm.figures.conversions == CONVERSIONS
+    assert storm.figures.delivered > CONVERSIONS
+    assert sum(storm.figures.answers.values()) > CONVERSIONS / 8  # the receivers did fail
+
+
+def without_a_conversion(counted: Counted) -> Counted:
+    return msgspec.structs.replace(counted, accepted=dict(list(counted.accepted.items())[1:]))
+
+
+def with_a_lost_conversion(counted: Counted) -> Counted:
+    return msgspec.structs.replace(counted, accepted=counted.accepted | {"T-lost": "c" * 26})
+
+
+def delivered(counted: Counted) -> Arrival:
+    """An arrival whose 200 ended a postback that was taken once."""
+    taken = [one for one in counted.arrivals if one.kind is Kind.OK and one.answered]
+    times = [one.postback_id for one in taken]
+    return next(one for one in taken if times.count(one.postback_id) == 1)
+
+
+def with_an_attempt_that_arrived_twice(counted: Counted) -> Counted:
+    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, delivered(counted)])
+
+
+def with_a_request_that_no_log_tells_of(counted: Counted) -> Counted:
+    again = delivered(counted)
+    unknown = Arrival(again.postback_id, again.attempt + 1, Kind.OK, True)
+    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, unknown])
+
+
+def without_a_delivery(counted: Counted) -> Counted:
+    gone = delivered(counted).postback_id
+    return msgspec.structs.replace(counted, arrivals=[one for one in counted.arrivals if one.postback_id != gone])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (without_a_conversion, "conversions are registered"),
+        (with_a_lost_conversion, "conversions are registered"),
+        (with_an_attempt_that_arrived_twice, "arrived more than once"),
+        (with_a_request_that_no_log_tells_of, "no attempt in the ledger tells of"),
+        (with_a_request_that_no_log_tells_of, "although their 200 had been written down"),
+        (without_a_delivery, "that no receiver took"),
+    ],
+)
+def test_what_would_be_wrong_is_told(
+    storm: Storm, folder: Path, wrong: Callable[[Counted], Counted], told: str
+) -> None:
+    assert any(told in sentence for sentence in count(folder, wrong(storm.counted)).broken)

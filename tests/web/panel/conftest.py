@@ -1,0 +1,87 @@
+"""The panel on a real ledger and real facts, with somebody signed in."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from html import unescape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from litestar.testing import TestClient
+
+from clickloop.campaign.user import Role, User
+from clickloop.store.ledger.sessions import insert_session
+from clickloop.store.ledger.users import save_user
+from clickloop.web.access import csrf_of
+from clickloop.web.panel.entry import COOKIE
+from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.web.site import create_site
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+
+Pairs = dict[str, str] | Sequence[tuple[str, str]]
+
+
+class Panel:
+    """A browser without scripts, as a user of some role; at first as an owner."""
+
+    def __init__(self, instance: "Instance") -> None:
+        self.instance = instance
+        self.client: TestClient[Any] = TestClient(
+            create_site(instance.context), raise_server_exceptions=False, follow_redirects=False
+        )
+        self.secret = ""
+        self.become(Role.OWNER)
+
+    def become(self, role: Role) -> None:
+        """Signs in as a user of that role."""
+        now = self.instance.now
+        self.secret = f"session-of-{role}-{now}"
+        with self.instance.ledger.write() as tx:
+            user = save_user(tx, User(name=f"{role} {now}", role=role, password_hash="unused"), now)  # noqa: S106
+            insert_session(tx, self.secret, user.id, now, now + 86_400_000, "127.0.0.1", "tests")
+        self.client.cookies.set(COOKIE, self.secret)
+
+    def get(self, path: str, status: int = 200) -> str:
+        """A page's HTML."""
+        answer = self.client.get(path)
+        assert answer.status_code == status, answer.text
+        return str(answer.text)
+
+    def post(self, path: str, fields: Pairs = (), **more: Any) -> Any:
+        """What a form comes to, sent with its word."""
+        pairs = list(fields.items()) if isinstance(fields, dict) else list(fields)
+        data: dict[str, list[str]] = {CSRF_FIELD: [csrf_of(self.secret)]}
+        for name, value in pairs:
+            data.setdefault(name, []).append(value)
+        return self.client.post(path, data=data, **more)
+
+    def done(self, path: str, fields: Pairs = ()) -> str:
+        """Sends a form that does something; answers where the browser is sent then."""
+        answer = self.post(path, fields)
+        assert answer.status_code == 303, answer.text
+        return str(answer.headers["location"])
+
+    def words(self, html: str) -> str:
+        """What of a page can be read, spaces made one."""
+        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+
+
+@contextmanager
+def _opened(instance: "Instance") -> Iterator[Panel]:
+    made = Panel(instance)
+    with made.client:
+        yield made
+
+
+@pytest.fixture
+def panel_of() -> Callable[["Instance"], AbstractContextManager[Panel]]:
+    """Opens the panel of an instance whose context a test has changed."""
+    return _opened
+
+
+@pytest.fixture
+def panel(instance: "Instance") -> Iterator[Panel]:
+    with _opened(instance) as made:
+        yield made

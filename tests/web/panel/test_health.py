@@ -1,0 +1,105 @@
+"""Health: what is told, and receivers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from clickloop.alarms import COUNTED_SECONDS, AlarmCount, Alarms
+from clickloop.campaign.user import Role
+from clickloop.postback.breaker import Breaker, Pause
+from clickloop.store.ledger.lanes import find_lane, keep_pause
+from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
+from clickloop.web.api.health import read_health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+LANE = "source.example:443"
+
+
+def pause_lane(instance: "Instance") -> Pause:
+    pause = Pause(opened_at=instance.now - 5_000, probe_at=instance.now + 60_000, why="7 of 10 attempts failed.")
+    with instance.ledger.write() as tx:
+        keep_pause(tx, LANE, pause)
+    return pause
+
+
+def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -> None:
+    pause_lane(panel.instance)
+    words = panel.words(panel.get("/panel/health"))
+    assert "source.example:443 paused" in words
+    assert "7 of 10 attempts failed." in words
+    assert "2026-03-01 12:01:00" in words
+
+
+def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
+    pause_lane(panel.instance)
+    panel.done(f"/panel/health/receivers/{LANE}/probe")
+    with panel.instance.ledger.read() as tx:
+        kept = find_lane(tx, LANE)
+    assert kept is not None
+    assert kept.pause is not None
+    assert kept.pause.probe_at == panel.instance.now
+
+
+def test_a_breaker_takes_over_an_earlier_probe_of_the_same_pause(instance: "Instance") -> None:
+    pause = pause_lane(instance)
+    breaker = Breaker()
+    breaker.restore(msgspec.structs.replace(pause, probe_at=instance.now + 20_000), 100.0, instance.now)
+    assert not breaker.bring_forward(msgspec.structs.replace(pause, opened_at=1, probe_at=instance.now), 100.0, instance.now)
+    assert breaker.bring_forward(msgspec.structs.replace(pause, probe_at=instance.now), 100.0, instance.now)
+    assert breaker.probe_in(100.0) <= 0
+
+
+def test_how_hard_a_receiver_may_be_asked_is_saved(panel: "Panel") -> None:
+    place = panel.done(f"/panel/health/receivers/{LANE}", {"connections": "3", "per_minute": ""})
+    assert place.startswith(f"/panel/health/receivers/{LANE}")
+    assert panel.instance.got(f"receivers/{LANE}")["connections"] == 3
+    assert panel.instance.got(f"receivers/{LANE}")["per_minute"] is None
+
+
+def test_a_number_out_of_range_is_told_beside_its_field(panel: "Panel") -> None:
+    answer = panel.post(f"/panel/health/receivers/{LANE}", {"connections": "0", "per_minute": ""})
+    assert answer.status_code == 422
+    assert 'id="fault-connections"' in answer.text
+
+
+def test_somebody_who_may_only_look_changes_no_receiver(panel: "Panel") -> None:
+    panel.become(Role.VIEWER)
+    assert panel.post(f"/panel/health/receivers/{LANE}", {"connections": "3"}).status_code == 403
+
+
+def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instance") -> None:
+    core = CoreHealth(
+        lags=(StreamLag(stream="clicks", segments=2, octets=900, oldest_ms=61_500),),
+        workers=(WorkerHealth(name="settling of clicks", running=True, failing_since=instance.now, fault="no disk"),),
+        alarms=("free disk below 10 %",),
+    )
+    told = read_health(replace(instance.context, core_health=lambda: core))
+    assert told.journal[0].seconds == 61.5
+    assert told.workers[0].fault == "no disk"
+    assert told.alarms == ["free disk below 10 %"]
+
+
+def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    instance.context = replace(instance.context, count_alarms=lambda: 3)
+    with panel_of(instance) as panel:
+        assert "Health 3" in panel.words(panel.get("/panel/check"))
+
+
+def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
+    now = 100.0
+    count = AlarmCount(tmp_path, lambda: now)
+    before = count()
+    Alarms(tmp_path).tell("tests", ("one", "two"))
+    assert count() == before
+    now += COUNTED_SECONDS
+    assert count() == before + 2

@@ -1,0 +1,136 @@
+"""Uploads in the panel: files as they come, previews, what follows."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from clickloop.campaign.user import Role
+from clickloop.clock import wall_clock
+from clickloop.tracking.uploads import UploadWork
+from clickloop.web.access import csrf_of
+
+if TYPE_CHECKING:
+    from tests.web.panel.conftest import Panel
+
+
+def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: str) -> Any:
+    """The form as a browser sends it: its word first, the button last."""
+    parts: list[tuple[str, Any]] = [("csrf", (None, csrf_of(panel.secret)))]
+    preview = fields.pop("preview", None)
+    parts += [(field, (None, value)) for field, value in fields.items()]
+    parts.append(("file", (name if file else "", file, "text/csv")))
+    if preview:
+        parts.append(("preview", (None, preview)))
+    return panel.client.post("/panel/uploads", files=parts)
+
+
+def work_off(panel: "Panel") -> None:
+    """What the core does with uploads."""
+    context = panel.instance.context
+    work = UploadWork(context.desk(), context.uploads, wall_clock)
+    while work.step().more:
+        pass
+    work.close()
+
+
+def test_a_file_is_previewed_line_by_line_and_registered_from_there(panel: "Panel") -> None:
+    instance = panel.instance
+    instance.set_up()
+    good, forged = instance.visit(), "01kaqj6z8m4x2c9v7b5n3t1w0y"
+    file = f"clickid,payout\n{good},5\n{forged},7\n".encode()
+    place = sent(panel, file, postbacks="on", preview="1").headers["location"]
+    work_off(panel)
+    words = panel.words(panel.get(place))
+    assert "Preview of sales.csv" in words
+    assert "2 new A new conversion." in words
+    assert "3 refused The click id is not of this tracker" in words
+    assert instance.got("conversions")["items"] == []
+
+    registered = panel.done(f"{place}/register", {"postbacks": "on"})
+    work_off(panel)
+    assert "Its postbacks are sent." in panel.words(panel.get(registered))
+    (conversion,) = instance.got("conversions")["items"]
+    assert conversion["click_id"] == good
+
+
+def test_written_lines_are_taken_like_a_file(panel: "Panel") -> None:
+    panel.instance.set_up()
+    click_id = panel.instance.visit()
+    place = sent(panel, lines=f"{click_id}:5:sale\r\n{click_id}:6:hold").headers["location"]
+    work_off(panel)
+    words = panel.words(panel.get(place))
+    assert "Lines 2 New 1 Changed 1" in words
+    assert "Its postbacks are held back." in words
+    (postback,) = {one["reason"] for one in panel.instance.got("postbacks")["items"]}
+    assert postback == "disabled_by_notice"
+
+
+def test_a_large_file_is_taken_in_pieces_whole(panel: "Panel") -> None:
+    line = b"01kaqj6z8m4x2c9v7b5n3t1w0y:1:sale\n"
+    file = line * (3_000_000 // len(line))
+    place = sent(panel, file, "big.txt").headers["location"]
+    assert panel.instance.context.uploads.size(place.rpartition("/")[2]) == len(file)
+
+
+def test_the_result_is_downloaded_as_a_file(panel: "Panel") -> None:
+    place = sent(panel, lines="nonsense:5").headers["location"]
+    work_off(panel)
+    answer = panel.client.get(f"{place}/result")
+    assert "attachment" in answer.headers["content-disposition"]
+    assert "malformed_click_id" in answer.text
+
+
+def test_neither_file_nor_lines_is_told_and_so_are_both(panel: "Panel") -> None:
+    nothing = sent(panel, lines="")
+    both = sent(panel, b"x:1\n", lines="y:1")
+    assert (nothing.status_code, both.status_code) == (422, 422)
+    assert "Choose a file, or write lines." in nothing.text
+    assert "not both" in both.text
+
+
+def test_a_file_that_is_none_is_refused_beside_its_field(panel: "Panel") -> None:
+    answer = sent(panel, bytes(range(256)) * 100)
+    assert answer.status_code == 422
+    assert 'id="fault-file"' in answer.text
+
+
+def test_a_file_that_is_too_large_is_refused_with_the_most_that_is_taken(panel: "Panel") -> None:
+    answer = sent(panel, b"a:1\n" * 1_200_000)
+    assert answer.status_code == 422
+    assert "at most 4 MiB are taken" in answer.text
+
+
+def test_a_file_without_the_forms_word_is_not_taken(panel: "Panel") -> None:
+    parts = [("file", ("a.csv", b"x:1\n", "text/csv"))]
+    assert panel.client.post("/panel/uploads", files=parts).status_code == 403
+    late = [*parts, ("csrf", (None, csrf_of(panel.secret)))]
+    assert panel.client.post("/panel/uploads", files=late).status_code == 403
+    assert panel.instance.got("conversions/uploads")["items"] == []
+
+
+def test_a_body_that_is_no_form_is_refused(panel: "Panel") -> None:
+    for kind in ("multipart/form-data; boundary=x", "multipart/form-data", "text/plain"):
+        answer = panel.client.post("/panel/uploads", content=b"nothing of a form", headers={"content-type": kind})
+        assert answer.status_code in (400, 403)
+
+
+def test_an_upload_under_way_shows_itself_again_and_can_be_stopped(panel: "Panel") -> None:
+    place = sent(panel, lines="x:1").headers["location"]
+    assert f'data-refresh="{place}"' in panel.get(place)
+    assert "data-refresh" in panel.get("/panel/uploads")
+    panel.done(f"{place}/cancel")
+    page = panel.get(place)
+    assert "cancelled" in page
+    assert "data-refresh" not in page
+
+
+def test_the_name_of_a_file_is_shown_as_text(panel: "Panel") -> None:
+    sent(panel, b"x:1\n", "<img src=x onerror=alert(1)>.csv")
+    page = panel.get("/panel/uploads")
+    assert "<img src=x" not in page
+    assert re.search("&lt;img src=x onerror=alert", page)
+
+
+def test_somebody_who_may_only_look_uploads_nothing(panel: "Panel") -> None:
+    panel.become(Role.VIEWER)
+    assert sent(panel, lines="x:1").status_code == 403
+    assert "Register at once" not in panel.get("/panel/uploads")

@@ -1,0 +1,85 @@
+"""Writes pictures of every page of the panel, filled by the demo: wide and 390 px, light and dark, into ./screenshots.
+
+Run it with ``make screenshots``. Pages are found by walking through the links, so that a new one is never left out.
+"""
+
+import argparse
+import asyncio
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+
+from clickloop.demo.playing import played
+from tests.browser.looking import NARROW, WIDE, become_owner, every_page, looking, start_chromium
+
+FOLDER = Path("screenshots")
+LOOKS: tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...] = (
+    ("wide-light", WIDE, "light"),
+    ("wide-dark", WIDE, "dark"),
+    ("narrow-light", NARROW, "light"),
+    ("narrow-dark", NARROW, "dark"),
+)
+TALLEST = 6_000
+"""Pixels of a page that are shown at most."""
+
+
+def main() -> int:
+    """Plays the demo and looks at every page; answers 1 when one overflows its window or has an error in it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", type=int, default=1_000)
+    parser.add_argument("--only", default="", help="a regular expression on paths")
+    wanted = parser.parse_args()
+    return asyncio.run(_fill_and_look(wanted.visitors, wanted.only))
+
+
+async def _fill_and_look(visitors: int, only: str) -> int:
+    async with played(Console(), visitors) as shown:
+        link = await shown.tracker.command("user", "link")
+        return await asyncio.to_thread(_look, shown.tracker.api, link, only)
+
+
+def _look(base: str, link: str, only: str) -> int:
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    faults: list[str] = []
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        with looking(browser, base) as (page, troubles):
+            page.goto("/panel/sign-in")
+            outside = page.url.removeprefix(base)
+            become_owner(page, link)
+            cookies = page.context.cookies()
+            paths = [path for path in every_page(page) if re.search(only, path)]
+            faults += troubles.found
+        for name, size, scheme in LOOKS:
+            with looking(browser, base, size, scheme) as (page, _):
+                page.goto(outside)
+                page.screenshot(path=FOLDER / name / "sign-in.png", full_page=True)
+            with looking(browser, base, size, scheme, cookies=cookies) as (page, troubles):  # type: ignore[arg-type]
+                for path in paths:
+                    page.goto(path)
+                    over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                    if over > 0:
+                        faults.append(f"{path} is {over} px wider than its window ({name})")
+                    height = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+                    clip = {"x": 0, "y": 0, "width": size[0], "height": max(size[1], height)}
+                    page.screenshot(path=FOLDER / name / f"{_file_name(path)}.png", full_page=True, clip=clip)  # type: ignore[arg-type]
+                faults += troubles.found
+        browser.close()
+    for fault in faults:
+        sys.stderr.write(f"{fault}\n")
+    sys.stdout.write(f"{len(paths) + 1} pages × {len(LOOKS)} in {FOLDER}/\n")
+    return 1 if faults else 0
+
+
+def _file_name(path: str) -> str:
+    """A path as the name of a file."""
+    return re.sub(r"[^a-z0-9.-]+", "_", path.removeprefix("/panel").lower()).strip("_")[:100] or "dashboard"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
