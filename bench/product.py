@@ -30,7 +30,7 @@ class Serving:
         command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", f"127.0.0.1:{free_port()}"]
         environment = os.environ | {"CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8"}  # where the stand-in sources are
         environment["CLICKLOOP_EDGES"] = str(edges)
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         self.pids = [self._process.pid]
         try:
             until(self._answers, START_SECONDS, f"the tracker in {folder} does not answer")

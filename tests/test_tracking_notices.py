@@ -1,115 +1,35 @@
 """Taking notices: what stands in the ledger after them, whatever comes twice, late, at once or before its click."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlencode
 
 import msgspec
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert
 
-from clickloop.click.click import Click
-from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.conversion.attribution import WAIT_MS
-from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, RefusalReason
 from clickloop.conversion.status import CountsAs
 from clickloop.money import Money
-from clickloop.octets import text_of
-from clickloop.record_id import RecordIds
-from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import (
     changes_of_conversions,
-    conversions_of_click,
 )
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import (
     Outcome,
     find_notice,
-    next_look_at,
 )
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled, settled_among
 from clickloop.store.ledger.statuses import (
-    UnmappedWord,
-    insert_words,
     status_rows,
-    unmapped_words,
     update_status,
 )
-from clickloop.store.ledger.tables import conversions, networks, notices, offers
-from clickloop.tracking.notices import Desk, convert, look_again, rerun, take_notices
-
-NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
-
-
-class Clicks:
-    """The facts, as far as notices need them."""
-
-    def __init__(self) -> None:
-        self.arrived: dict[str, Click] = {}
-        self.asked = 0
-
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        self.asked += 1
-        return {click_id: self.arrived[click_id] for click_id in click_ids if click_id in self.arrived}
-
-
-class Partner:
-    """A network whose visitors click, and which tells us of their conversions."""
-
-    def __init__(self, path: Path) -> None:
-        self.clicks = Clicks()
-        self.click_ids = ClickIds(b"k" * 32)
-        self.new_id = RecordIds(lambda: NOW)
-        self.desk = Desk(Ledger.open(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
-
-    def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
-        click = Click(
-            click_id=self.click_ids.new(at),
-            at=at,
-            campaign_id=3,
-            source_id=5,
-            offer_id=7,
-            network_id=9,
-            external_id="source click",
-        )
-        self.clicks.arrived |= {click.click_id: click} if arrived else {}
-        return click.click_id
-
-    def notice(self, cid: str | None = None, at: int = NOW, **said: str) -> RawNotice:
-        query = urlencode(({} if cid is None else {"cid": cid}) | said)
-        return RawNotice(
-            notice_id=self.new_id(), at=at, door=Door.S2S, query=text_of(query.encode()), ip="198.51.100.7"
-        )
-
-    def set_up_network(self, **settings: object) -> None:
-        values = {
-            "id": 9,
-            "name": "N",
-            "postback_parameters": {},
-            "addresses": [],
-            "refuse_duplicates": False,
-            "test_only": False,
-            "created_at": 0,
-            "updated_at": 0,
-        }
-        with self.desk.ledger.write() as tx:
-            tx.execute(insert(networks).values(**(values | settings)))
-
-    def outcomes(self, *raws: RawNotice, now: int = NOW) -> list[Outcome | RefusalReason]:
-        return [result.reason or result.outcome for result in take_notices(self.desk, raws, now)]
-
-    def conversions(self, click_id: str) -> list[Conversion]:
-        with self.desk.ledger.read() as tx:
-            return conversions_of_click(tx, click_id)
-
-    def facts(self) -> list[ConversionFact]:
-        with self.desk.ledger.read() as tx:
-            return [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 10_000)]
+from clickloop.store.ledger.tables import offers
+from clickloop.tracking.notices import convert, rerun, take_notices
+from tests.partner import NOW, Partner
 
 
 @pytest.fixture
@@ -296,121 +216,3 @@ def test_a_thousand_equal_notices_at_once_make_one_conversion(partner: Partner) 
     assert sorted(results) == [Outcome.NEW] + [Outcome.REPEATED] * 999
     assert len(partner.conversions(click_id)) == 1
     assert len(partner.facts()) == 1
-
-
-# Waiting --------------------------------------------------------------------------------------------------------------
-
-
-def test_a_notice_before_its_click_waits_and_is_matched_when_the_click_arrives(partner: Partner) -> None:
-    click_id = partner.click(NOW, arrived=False)
-    assert partner.outcomes(partner.notice(click_id)) == [Outcome.WAITING]
-    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    results = look_again(partner.desk, NOW + 1, [click_id])
-    assert [result.outcome for result in results] == [Outcome.NEW]
-    assert [conversion.click.campaign_id for conversion in partner.conversions(click_id)] == [3]
-
-
-def test_a_notice_that_is_not_due_is_not_looked_at(partner: Partner) -> None:
-    partner.outcomes(partner.notice(partner.click(arrived=False)))
-    assert look_again(partner.desk, NOW + 99) == []
-    assert [result.outcome for result in look_again(partner.desk, NOW + 100)] == [Outcome.WAITING]
-
-
-def test_a_notice_whose_click_never_arrives_is_refused_after_ten_minutes(partner: Partner) -> None:
-    partner.outcomes(partner.notice(partner.click(arrived=False)))
-    looks, now = 0, NOW
-    with partner.desk.ledger.read() as tx:
-        due = next_look_at(tx)
-    while due is not None:
-        looks, now = looks + 1, due
-        last = look_again(partner.desk, now)
-        with partner.desk.ledger.read() as tx:
-            due = next_look_at(tx)
-    assert (last[0].reason, now, last[0].notice.runs) == (RefusalReason.UNKNOWN_CLICK, NOW + WAIT_MS, 1)
-    assert looks < 50
-
-
-def test_looking_again_asks_for_no_click_when_nothing_waits(partner: Partner) -> None:
-    assert look_again(partner.desk, NOW) == []
-    assert partner.clicks.asked == 0
-
-
-def test_a_notice_that_waited_does_not_overtake_what_came_after_it(partner: Partner) -> None:
-    click_id = partner.click(arrived=False)
-    early = partner.notice(click_id, at=NOW, status="lead", payout="5")
-    partner.outcomes(early)
-    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    partner.outcomes(partner.notice(click_id, at=NOW + 50, status="rejected"), now=NOW + 60)
-    look_again(partner.desk, NOW + 200)
-    conversion = partner.conversions(click_id)[0]
-    assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
-
-
-def test_a_notice_that_waits_is_registered_before_a_later_one_of_its_click(partner: Partner) -> None:
-    click_id = partner.click(arrived=False)
-    partner.outcomes(partner.notice(click_id, status="lead"))
-    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    assert partner.outcomes(partner.notice(click_id, at=NOW + 50, status="sale"), now=NOW + 60) == [Outcome.CHANGED]
-    conversion_id = partner.conversions(click_id)[0].conversion_id
-    with partner.desk.ledger.read() as tx:
-        history = changes_of_conversions(tx, [conversion_id])
-    assert [change.after.status.key for change in history] == ["hold", "sale"]
-
-
-def test_of_two_notices_that_wait_for_a_click_the_earlier_is_registered_first_whichever_is_due(
-    partner: Partner,
-) -> None:
-    click_id = partner.click(arrived=False)
-    partner.outcomes(partner.notice(click_id, status="lead"))
-    look_again(partner.desk, NOW + 400)
-    partner.outcomes(partner.notice(click_id, at=NOW + 410, status="sale"), now=NOW + 410)
-    partner.clicks.arrived[click_id] = Click(click_id=click_id, at=NOW, campaign_id=3, source_id=5)
-    look_again(partner.desk, NOW + 510)
-    conversion_id = partner.conversions(click_id)[0].conversion_id
-    with partner.desk.ledger.read() as tx:
-        history = changes_of_conversions(tx, [conversion_id])
-    assert [change.after.status.key for change in history] == ["hold", "sale"]
-
-
-# Run again ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_stored_notice_is_run_again_by_todays_words_once(partner: Partner) -> None:
-    click_id = partner.click()
-    raw = partner.notice(click_id, status="Wow", payout="5")
-    partner.outcomes(raw)
-    with partner.desk.ledger.write() as tx:
-        assert unmapped_words(tx, 10) == [UnmappedWord("wow", 1)]
-        insert_words(tx, "sale", ["WOW"])
-    first, second = (rerun(partner.desk, [raw.notice_id], NOW)[0] for _ in range(2))
-    assert (first.notice.outcome, first.notice.version, first.notice.runs) == (Outcome.NEW, 2, 2)
-    assert (second.notice.version, second.notice.runs) == (2, 3)
-    assert [conversion.status.key for conversion in partner.conversions(click_id)] == ["sale"]
-
-
-def test_a_refused_notice_registers_when_it_is_run_again_after_the_fault_is_mended(partner: Partner) -> None:
-    partner.set_up_network(token="secret")
-    raw = partner.notice(partner.click())
-    partner.outcomes(raw)
-    with partner.desk.ledger.write() as tx:
-        tx.execute(update(networks).values(token=""))
-    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
-
-
-def test_a_registered_notice_stays_registered_when_it_is_run_again_under_stricter_settings(partner: Partner) -> None:
-    raw = partner.notice(partner.click())
-    partner.outcomes(raw)
-    partner.set_up_network(token="secret")
-    assert rerun(partner.desk, [raw.notice_id], NOW)[0].outcome is Outcome.NEW
-
-
-def test_running_an_unknown_notice_again_answers_nothing(partner: Partner) -> None:
-    assert rerun(partner.desk, ["nobody"], NOW) == []
-
-
-def test_the_ledger_counts_as_many_conversions_as_notices_made(partner: Partner) -> None:
-    raws = [partner.notice(partner.click()) for _ in range(700)]
-    take_notices(partner.desk, raws, NOW)
-    with partner.desk.ledger.read() as tx:
-        assert tx.scalar(select(func.count()).select_from(conversions)) == 700
-        assert tx.scalar(select(func.count()).select_from(notices)) == 700

@@ -79,7 +79,7 @@ def become_owner(page: Page, link: str) -> None:
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("The same again").fill(PASSWORD)
     page.get_by_role("button", name="Save and go in").click()
-    page.get_by_role("link", name=OWNER).wait_for()
+    page.wait_for_url(lambda url: "/welcome" not in url)
 
 
 def every_page(page: Page, start: str = "/panel", most: int = 120) -> Iterator[str]:

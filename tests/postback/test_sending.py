@@ -71,6 +71,13 @@ def test_a_request_names_the_product_and_its_attempt_and_nothing_of_the_environm
     assert "X-Clickloop-Attempt: 3" in lines
 
 
+def test_a_rule_may_name_itself_otherwise(answering: Any) -> None:
+    receiver = answering(OK)
+    send_to(receiver, "/", headers=(Header("User-Agent", "Mozilla/5.0"),))
+    assert b"User-Agent: Mozilla/5.0\r\n" in receiver.requests[0]
+    assert b"Clickloop/" not in receiver.requests[0]
+
+
 def test_the_attempts_of_what_is_sent_again_are_counted_on(answering: Any) -> None:
     receiver = answering(OK)
     send_to(receiver, "/", earlier_attempts=5)

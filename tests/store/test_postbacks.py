@@ -17,6 +17,7 @@ from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule, Su
 from clickloop.postback.work import Claimed, Ended, Job
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
+from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
@@ -27,7 +28,6 @@ from clickloop.store.ledger.postbacks import (
     find_postback,
     insert_postbacks,
 )
-from clickloop.store.ledger.rules import resume_rule, wake_rule
 from clickloop.store.ledger.tables import postback_rules, postbacks
 
 NOW = 1_800_000_000_000
@@ -271,8 +271,7 @@ def test_a_410_pauses_the_rule_and_what_it_owes_waits_without_attempts(bench: Be
     assert bench.row(second).next_attempt_at == NOW + 10 + PAUSED_MS
     with bench.ledger.write() as tx:
         assert tx.scalar(select(postback_rules.c.paused_at)) == NOW + 1_000
-        resume_rule(tx, bench.rule_id)
-        assert wake_rule(tx, bench.rule_id, NOW + 20) == 1
+        assert resume_rule(tx, bench.rule_id, NOW + 20)
     assert ids_of(bench.claim(NOW + 20)) == [second]
 
 

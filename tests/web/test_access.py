@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.campaign.user import Role
 from clickloop.clock import DAY_MS, MINUTE_MS
-from clickloop.store.ledger.users import find_user, find_user_named
+from clickloop.store.ledger.users import find_user
 from clickloop.web.access import (
     IDLE_MS,
     LINK_MS,
@@ -32,7 +32,6 @@ from clickloop.web.access import (
 )
 from clickloop.web.browser import Browser
 from clickloop.web.passwords import HASHER, NOBODY, Passwords
-
 from tests.web.conftest import PASSWORD, QUICK_PASSWORDS
 
 if TYPE_CHECKING:
@@ -42,7 +41,9 @@ HOME = Browser(address="192.0.2.1", useragent="Firefox")
 CAFE = Browser(address="198.51.100.9", useragent="Chrome")
 
 
-def signed_in(access: Access, name: str, password: str = PASSWORD, browser: Browser = HOME, former: str = "") -> SignedIn:
+def signed_in(
+    access: Access, name: str, password: str = PASSWORD, browser: Browser = HOME, former: str = ""
+) -> SignedIn:
     result = sign_in(access, name, password, browser, former)
     assert isinstance(result, SignedIn), result
     return result
@@ -56,13 +57,10 @@ def test_the_right_password_opens_a_session_in_any_case_of_the_name(instance: "I
     assert (seat.session.address, seat.session.useragent) == ("192.0.2.1", "Firefox")
 
 
-@pytest.mark.parametrize("name", ["anna", "nobody", "ben", "carla", "", "\0", "x" * 5000, "\ud800"])
+@pytest.mark.parametrize("name", ["anna", "nobody", "ben", "", "\0", "x" * 5000, "\ud800"])
 def test_whatever_is_wrong_the_answer_is_the_same(instance: "Instance", name: str) -> None:
     instance.user(Role.OWNER, "anna")
     instance.user(Role.WORKER, "ben", "another password")
-    with instance.ledger.write() as tx:
-        carla = find_user_named(tx, "anna")
-        assert carla is not None
     assert sign_in(instance.context.access, name, "wrong password", HOME) == NotSignedIn(NotSignedInReason.WRONG)
 
 
@@ -177,29 +175,23 @@ def test_too_many_at_once_are_told_to_come_again() -> None:
             assert go_on.wait(10)
             return super().hash(password, salt=salt)
 
-    made = threading.Event()
     go_on.set()
     passwords = Passwords(SlowHasher(time_cost=1, memory_cost=8, parallelism=1), at_once=1, waiting=1)
     go_on.clear()
     begun.acquire()
     threads = [threading.Thread(target=passwords.hash, args=("x",)) for _ in range(2)]
-    threads[0].start()
+    for thread in threads:
+        thread.start()
     begun.acquire()
-    threads[1].start()
-    while not made.is_set():
-        try:
-            passwords.is_right(None, "x") if _is_full(passwords) else None
-        except HTTPException as refused:
-            assert (refused.status_code, (refused.headers or {})["Retry-After"]) == (503, "2")
-            made.set()
+    while passwords._room._value:
+        assert all(thread.is_alive() for thread in threads)
+    with pytest.raises(HTTPException) as refused:
+        passwords.is_right(None, "x")
+    assert (refused.value.status_code, (refused.value.headers or {})["Retry-After"]) == (503, "2")
     go_on.set()
     for thread in threads:
         thread.join()
     assert passwords.is_right(passwords.hash("x"), "x")
-
-
-def _is_full(passwords: Passwords) -> bool:
-    return passwords._room._value == 0
 
 
 def test_the_first_owner_names_himself_by_the_link(instance: "Instance") -> None:

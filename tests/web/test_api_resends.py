@@ -1,46 +1,20 @@
-"""Sending postbacks again, cancelling them, and copying them, over the API."""
+"""Sending postbacks again, one or many, over the API."""
 
 import json
-import shlex
-import subprocess
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import select, update
 
-from clickloop.octets import text_of
-from clickloop.postback.curl import curl_command
-from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.rule import Request
 from clickloop.store.ledger.tables import bulk_jobs, kept_answers, postbacks
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.resending import BATCH, NotResent
+from tests.web.ending import converted, ended, work_off
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
-
-
-def converted(instance: "Instance", **click: Any) -> Any:
-    """The postback of a new conversion."""
-    click_id = instance.visit(**click)
-    answer = instance.api.post("/api/v1/conversions", json={"click_id": click_id, "payout": "12.5"})
-    assert answer.status_code == 201, answer.text
-    return instance.got(f"postbacks?click_id={click_id}")["items"][0]
-
-
-def ended(instance: "Instance", postback: Any, state: str = "failed", attempts: int = 3) -> str:
-    """Lets a postback end; answers its id."""
-    with instance.ledger.write() as tx:
-        tx.execute(
-            update(postbacks)
-            .where(postbacks.c.postback_id == postback["postback_id"])
-            .values(state=state, next_attempt_at=None, finished_at=instance.now, attempts=attempts)
-        )
-    return str(postback["postback_id"])
 
 
 def resent(instance: "Instance", postback_id: str, mode: str = "as_it_was", **headers: str) -> Any:
@@ -50,11 +24,6 @@ def resent(instance: "Instance", postback_id: str, mode: str = "as_it_was", **he
 def bulk(instance: "Instance", key: str = "", **body: Any) -> Any:
     headers = {"idempotency-key": key} if key else {}
     return instance.api.post("/api/v1/postbacks/resend", json=body, headers=headers)
-
-
-def work_off(instance: "Instance") -> None:
-    while work_off_next(instance.context.desk(), instance.now):
-        pass
 
 
 def stored_request(instance: "Instance", postback_id: str) -> Request:
@@ -323,172 +292,6 @@ def test_a_job_that_was_cut_off_goes_on_where_it_was_without_doubling_any(instan
 
 def test_a_resend_that_is_not_there_is_a_404(instance: "Instance") -> None:
     assert instance.api.get(f"/api/v1/postbacks/resends/{'0' * 26}").status_code == 404
-
-
-# Cancelling and copying -----------------------------------------------------------------------------------------------
-
-
-def test_what_waits_can_be_cancelled_and_stays_so(instance: "Instance") -> None:
-    instance.set_up()
-    postback_id = converted(instance)["postback_id"]
-    for _ in range(2):
-        answer = instance.api.post(f"/api/v1/postbacks/{postback_id}/cancel")
-        assert (answer.status_code, answer.json()["state"], answer.json()["next_attempt_at"]) == (
-            200,
-            "cancelled",
-            None,
-        )
-
-
-@pytest.mark.parametrize("state", ["sending", "delivered", "failed"])
-def test_what_does_not_wait_cannot_be_cancelled(instance: "Instance", state: str) -> None:
-    instance.set_up()
-    postback_id = ended(instance, converted(instance), "delivered" if state == "sending" else state)
-    if state == "sending":
-        with instance.ledger.write() as tx:
-            tx.execute(update(postbacks).values(state="sending", finished_at=None, lease_until=instance.now))
-    answer = instance.api.post(f"/api/v1/postbacks/{postback_id}/cancel")
-    assert answer.status_code == 409
-    assert state in answer.json()["detail"]
-
-
-def test_the_curl_command_masks_secrets_unless_they_are_asked_for(instance: "Instance") -> None:
-    instance.set_up()
-    headers = [{"name": "Authorization", "value": "Bearer hush"}]
-    request = {"url": "https://s.example/?id={externalid}", "headers": headers}
-    instance.api.patch("/api/v1/postback-rules/1", json={"request": request})
-    path = f"/api/v1/postbacks/{converted(instance)['postback_id']}/curl"
-    masked, whole = instance.api.get(path), instance.api.get(f"{path}?secrets=1")
-    assert masked.headers["content-type"].startswith("text/plain")
-    assert "hush" not in masked.text
-    assert "--header 'Authorization: Bearer hush'" in whole.text
-    assert "https://s.example/?id=w9Xk2-7fA" in whole.text
-
-
-def test_a_skipped_postback_has_no_curl_command(instance: "Instance") -> None:
-    instance.set_up()
-    postback_id = converted(instance, external_id="")["postback_id"]
-    assert instance.api.get(f"/api/v1/postbacks/{postback_id}/curl").status_code == 409
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=40), st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
-def test_a_shell_reads_back_exactly_the_bytes_of_a_copied_command(body: bytes, value: str) -> None:
-    request = Request(
-        method=Method.POST,
-        url="https://s.example/?a=1&b=%20",
-        headers=(Header("X-It's", value),),
-        body_kind=BodyKind.TEXT,
-        body=text_of(body.replace(b"\0", b"")),
-    )
-    command = curl_command(request).replace("\\\n", " ")
-    if "$'" not in command:
-        words = shlex.split(command)
-        assert words[:4] == ["curl", "--globoff", "--request", "POST"]
-        assert f"X-It's: {value}" in words
-
-
-def test_curl_sends_what_the_command_says() -> None:
-    got: list[tuple[str, bytes, str | None]] = []
-
-    class Door(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
-            length = int(self.headers["content-length"])
-            got.append((self.path, self.rfile.read(length), self.headers["x-note"]))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_arguments: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Door)
-    Thread(target=server.serve_forever, daemon=True).start()
-    body = b'@it\'s \\ \x80\xff\r\n{"a": "[1]"}'
-    request = Request(
-        method=Method.PUT,
-        url=f"http://127.0.0.1:{server.server_port}/p?x=[1]&y={{2}}",
-        headers=(Header("X-Note", "it's 'quoted'"),),
-        body_kind=BodyKind.TEXT,
-        body=text_of(body),
-    )
-    subprocess.run(["bash", "-c", curl_command(request)], check=True, capture_output=True)
-    server.shutdown()
-    server.server_close()
-    assert got == [("/p?x=[1]&y={2}", body, "it's 'quoted'")]
-
-
-# Notices --------------------------------------------------------------------------------------------------------------
-
-
-def unmapped(instance: "Instance", count: int = 2) -> None:
-    for _ in range(count):
-        instance.api.post("/api/v1/conversions", json={"click_id": instance.visit(), "status": "TopUp", "payout": "5"})
-
-
-def mapped(instance: "Instance") -> None:
-    instance.made("statuses", {"key": "upsell", "name": "Upsell", "counts_as": "confirmed", "words": ["topup"]})
-
-
-def test_a_preview_of_a_rerun_tells_what_would_change_and_changes_nothing(instance: "Instance") -> None:
-    instance.set_up()
-    unmapped(instance)
-    mapped(instance)
-    before = [instance.got(noun) for noun in ("conversions", "notices", "postbacks")]
-    body = instance.api.post("/api/v1/notices/rerun", json={"status_word": "topup", "preview": True}).json()
-    assert (body["matched"], body["done"], body["made"]) == (2, 2, 2)
-    keys = [(change["before"]["status"]["key"], change["after"]["status"]["key"]) for change in body["conversions"]]
-    assert keys == [("other", "upsell")] * 2
-    assert [instance.got(noun) for noun in ("conversions", "notices", "postbacks")] == before
-
-
-def test_a_rerun_changes_what_its_preview_told(instance: "Instance") -> None:
-    instance.set_up()
-    unmapped(instance, 3)
-    mapped(instance)
-    number = instance.api.post("/api/v1/notices/rerun", json={"status_word": "topup"}).json()["rerun_id"]
-    work_off(instance)
-    job = instance.got(f"notices/reruns/{number}")
-    assert (job["matched"], job["done"], job["made"], job["finished"]) == (3, 3, 3, True)
-    assert {found["status"]["key"] for found in instance.got("conversions")["items"]} == {"upsell"}
-
-
-def test_a_refused_notice_shows_in_a_preview_what_it_would_be_now(instance: "Instance") -> None:
-    instance.set_up()
-    instance.api.patch("/api/v1/networks/1", json={"click_lifetime_days": 1})
-    instance.api.post("/api/v1/conversions", json={"click_id": instance.visit(at=instance.now - 2 * 86_400_000)})
-    instance.api.patch("/api/v1/networks/1", json={"click_lifetime_days": 90})
-    body = instance.api.post("/api/v1/notices/rerun", json={"reason": "expired_click", "preview": True}).json()
-    (found,) = body["outcomes"]
-    assert (found["outcome"], found["reason"], found["would_be"]) == ("refused", "expired_click", "new")
-    assert body["conversions"][0]["before"] is None
-    assert body["owed"] == 1
-
-
-NOTICES: list[tuple[dict[str, Any], int]] = [
-    ({"outcome": "new"}, 1),
-    ({"outcome": "waiting"}, 0),
-    ({"reason": "forged_click_id"}, 0),
-    ({"status_word": " TOPUP"}, 1),
-    ({"status_word": "x"}, 0),
-    ({"network_id": 1}, 1),
-    ({"network_id": 2}, 0),
-    ({"campaign_id": 1}, 1),
-    ({"campaign_id": 2}, 0),
-    ({"click_id": "0" * 26}, 0),
-    ({"since": "2026-03-01", "until": "2026-03-02"}, 1),
-    ({"since": "2026-03-02"}, 0),
-]
-
-
-@pytest.mark.parametrize(("wanted", "matched"), NOTICES)
-def test_each_field_of_a_rerun_narrows(instance: "Instance", wanted: dict[str, Any], matched: int) -> None:
-    unmapped(instance, 1)
-    body = instance.api.post("/api/v1/notices/rerun", json=wanted | {"preview": True}).json()
-    assert body["matched"] == matched
-
-
-def test_a_rerun_of_everything_or_of_nothing_known_is_refused(instance: "Instance") -> None:
-    assert instance.faults(instance.api.post("/api/v1/notices/rerun", json={})) == {"": "required"}
-    assert instance.api.get(f"/api/v1/notices/reruns/{'0' * 26}").status_code == 404
 
 
 def test_every_reason_for_not_sending_again_has_its_sentence() -> None:

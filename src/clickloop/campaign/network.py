@@ -97,7 +97,8 @@ def _template_faults(field: str, template: str) -> list[Fault]:
     if NETWORK_URL in template[1:]:
         sentence = "{url} stands once and at the beginning: the network's link, behind it what is added to its query."
         return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
-    return address_faults(field, offer_url(template, "https://offer.example/"), required=False)
+    example = offer_url(template, "https://offer.example/") if template.startswith(NETWORK_URL) else template
+    return address_faults(field, example, required=False)
 
 
 def postback_url(base_url: str, network: Network) -> str:

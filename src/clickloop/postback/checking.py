@@ -31,11 +31,11 @@ MAX_AMOUNT_MICROS = 10**18
 FORBIDDEN_HEADERS = frozenset(
     (
         *("host", "content-length", "transfer-encoding", "connection", "keep-alive", "proxy-connection"),
-        *("proxy-authorization", "te", "trailer", "upgrade", "expect", "accept-encoding", "user-agent"),
+        *("proxy-authorization", "te", "trailer", "upgrade", "expect", "accept-encoding"),
         "x-clickloop-attempt",
     )
 )
-"""Headers that belong to the sender: they frame the request or name it."""
+"""Headers that belong to the sender: they frame the request."""
 
 
 class RuleFault(enum.Enum):

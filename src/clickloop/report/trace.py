@@ -220,7 +220,11 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
         network=_named(click.network_id, names.network_name),
         target=masked_text(click.target),
     )
-    sent_on = "The visitor was redirected to the offer." if click.offer_id else "The visitor was redirected to the fallback address."
+    sent_on = (
+        "The visitor was redirected to the offer."
+        if click.offer_id
+        else "The visitor was redirected to the fallback address."
+    )
     if not click.target:
         sent_on = "There was nowhere to send the visitor: no offer and no fallback address."
     return [

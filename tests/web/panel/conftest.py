@@ -29,8 +29,9 @@ class Panel:
     def __init__(self, instance: "Instance") -> None:
         self.instance = instance
         self.client: TestClient[Any] = TestClient(
-            create_site(instance.context), raise_server_exceptions=False, follow_redirects=False
+            create_site(instance.context), raise_server_exceptions=False
         )
+        self.client.follow_redirects = False
         self.secret = ""
         self.become(Role.OWNER)
 

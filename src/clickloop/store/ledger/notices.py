@@ -14,7 +14,8 @@ from clickloop.store.ledger.tables import notices
 
 _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(RawNotice)
-_IS_WAITING = notices.c.outcome == literal_column("'waiting'")  # no bound value: else the partial index is not used
+# Values of closed lists are written out in conditions: with a bound one a partial index is not used.
+_IS_WAITING = notices.c.outcome == literal_column("'waiting'")
 
 
 class Outcome(enum.StrEnum):
@@ -138,7 +139,6 @@ def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
     table = notices.c
     exact = (
         (table.click_id, wanted.click_id),
-        (table.outcome, wanted.outcome),
         (table.reason, wanted.reason),
         (table.campaign_id, wanted.campaign_id),
         (table.network_id, wanted.network_id),
@@ -147,8 +147,11 @@ def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
     for column, value in exact:
         if value is not None:
             query = query.where(column == value)
+    if wanted.outcome is not None:
+        query = query.where(table.outcome == literal_column(f"'{Outcome(wanted.outcome).value}'"))
     if wanted.flagged is not None:
-        query = query.where((table.flags != "") == wanted.flagged)
+        nothing = literal_column("''")
+        query = query.where(table.flags != nothing if wanted.flagged else table.flags == nothing)
     if wanted.status_word is not None:
         query = query.where(func.lower(func.trim(table.status_word)) == word_key(wanted.status_word))
     if wanted.period.since is not None:

@@ -30,7 +30,9 @@ from clickloop.web.api import (
     postbacks,
     presets,
     profile,
+    rates,
     receivers,
+    reports,
     reruns,
     resends,
     settings,
@@ -83,6 +85,8 @@ _NOUNS = (
     profile,
     settings,
     changes,
+    reports,
+    rates,
 )
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

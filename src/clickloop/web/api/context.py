@@ -1,7 +1,7 @@
 """What the API is handed when it is made: the stores, the clock and what to do after a change."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
+from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
@@ -38,6 +39,10 @@ class Facts(Protocol):
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
         """By campaign, its last clicks that count."""
+        ...
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them."""
         ...
 
 

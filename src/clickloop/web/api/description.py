@@ -56,6 +56,7 @@ _TAGS = {
     "Macros": "What may stand in braces in our templates.",
     "Diagnosis": "Trying without sending, and checking the whole chain.",
     "Users": "Who may sign in to the panel, and as what.",
+    "Reports": "Clicks, conversions and money, counted.",
     "Tokens": "The secrets that open this API.",
     "Settings": "What the instance as a whole is set to.",
     "Log of changes": "Who changed what, and how it was before and after.",

@@ -20,6 +20,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown
 from clickloop.web.from_preset import network_of_preset
 
@@ -292,6 +293,7 @@ router = Router(
             return_dto=None,
             status_code=200,
             sync_to_thread=True,
+            opt={RIGHT: None},  # nothing is stored
             summary="Fill a network's template in",
         )(fill_offer_url),
     ],

@@ -16,7 +16,7 @@ from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome
 from clickloop.tracking.rerunning import Preview, preview_rerun, start_reruns
 from clickloop.web.api.body import StrictBody
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ConversionView, conversion_view, period_of
 from clickloop.web.api.notices import NOUN
 from clickloop.web.api.noting import note_change
@@ -90,12 +90,17 @@ def rerun_notices(
         return Response(_preview(preview_rerun(context.desk(), wanted, context.clock())), status_code=200)
 
     def do(tx: Connection) -> Done:
-        view = _view(start_reruns(tx, context.desk(), wanted, context.clock()))
-        asked = msgspec.to_builtins(data) | {"matched": view.matched}
-        note_change(tx, context, _JOBS, view.rerun_id, after=asked, action=Action.RERUN)
-        return Done(202, view)
+        return Done(202, start_rerun(tx, context, data))
 
     return once(context, request, key, data, do)
+
+
+def start_rerun(tx: Connection, context: ApiContext, data: BulkRerun) -> RerunView:
+    """Starts the job. Raises InvalidInputError when nothing narrows it down."""
+    view = _view(start_reruns(tx, context.desk(), _wanted(data), context.clock()))
+    asked = msgspec.to_builtins(data) | {"matched": view.matched}
+    note_change(tx, context, _JOBS, view.rerun_id, after=asked, action=Action.RERUN)
+    return view
 
 
 def list_reruns(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[RerunView]:

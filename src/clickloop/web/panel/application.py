@@ -15,16 +15,22 @@ from clickloop.log import log
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel import (
+    changes,
     check,
     health,
     macro_fields,
+    profile,
+    settings,
     sign_in,
     static_files,
+    statuses,
     test_clicks,
     theme,
+    tokens,
     traffic_sources,
     try_it,
     uploads,
+    users,
     welcome,
 )
 from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
@@ -43,6 +49,12 @@ _PAGES = (
     uploads,
     sign_in,
     welcome,
+    profile,
+    users,
+    tokens,
+    changes,
+    settings,
+    statuses,
 )
 
 _POLICY = (

@@ -21,6 +21,12 @@ class Said(enum.StrEnum):
     REVOKED = "revoked"
     PROBED = "probed"
     STOPPED = "stopped"
+    REMOVED = "removed"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    PASSWORD_SET = "password-set"  # noqa: S105 – the word, not a secret
+    SESSION_ENDED = "session-ended"
+    SIGNED_OUT_HIM = "signed-out-him"
     SIGNED_OUT = "signed-out"
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere"
 
@@ -46,6 +52,12 @@ _SENTENCES = {
     Said.STOPPED: "Stopped. What is registered stays so.",
     Said.PROBED: "It is tried within five seconds; if it answers, all that waits is sent.",
     Said.REVOKED: "Revoked: it is valid no more.",
+    Said.REMOVED: "Removed.",
+    Said.DISABLED: "Disabled: he is out, with his tokens.",
+    Said.ENABLED: "He may sign in again.",
+    Said.PASSWORD_SET: "The password was changed; your other browsers are signed out.",
+    Said.SESSION_ENDED: "That browser is signed out.",
+    Said.SIGNED_OUT_HIM: "He is signed out everywhere.",
     Said.SIGNED_OUT: "You are signed out.",
     Said.SIGNED_OUT_EVERYWHERE: "All other sessions were ended.",
 }

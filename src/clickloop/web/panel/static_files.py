@@ -1,15 +1,20 @@
 """The panel's own files: style, scripts, icon. They are named by their contents, so browsers keep them for ever."""
 
+from typing import Annotated
+
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import PathParameter
 
 from clickloop.web.panel.entry import OPEN
 from clickloop.web.panel.page import STATIC_FILES, VERSION
 
 _TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 
+_Part = Annotated[str, PathParameter(max_length=100)]
 
-def read_file(version: str, name: str) -> Response[bytes]:
+
+def read_file(version: _Part, name: _Part) -> Response[bytes]:
     """A file. One that is asked for under another version is not kept."""
     if name not in STATIC_FILES:
         raise NotFoundException

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _create_setup()
     _create_happenings()
     _create_postbacks()
+    _create_log_indexes()
     _create_work()
     _create_uploads()
     _insert_statuses()
@@ -377,7 +378,6 @@ def _create_happenings() -> None:
         sa.PrimaryKeyConstraint("conversion_id", name=op.f("pk_conversions")),
         sa.UniqueConstraint("click_id", "txid", name=op.f("uq_conversions_click_id_txid")),
     )
-    op.create_index("ix_conversions_created_at", "conversions", ["created_at"], unique=False)
     op.create_index("ix_conversions_txid", "conversions", ["txid"], unique=False)
     op.create_table(
         "conversion_changes",
@@ -531,6 +531,34 @@ def _create_postbacks() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fact_outbox")),
         sqlite_autoincrement=True,
     )
+
+
+def _create_log_indexes() -> None:
+    """Each log by each filter, the newest first."""
+    for table, columns in (
+        ("notices", ("campaign_id", "network_id", "conversion_id")),
+        ("conversions", ("campaign_id", "source_id", "offer_id", "network_id", "status_key")),
+        ("postbacks", ("campaign_id", "source_id", "rule_id")),
+    ):
+        for column in columns:
+            op.create_index(f"ix_{table}_{column}", table, [column, f"{table[:-1]}_id"], unique=False)
+    op.create_index(
+        "ix_notices_status_word", "notices", [sa.text("lower(trim(status_word))"), "notice_id"], unique=False
+    )
+    for name, table, columns, condition in (
+        ("ix_notices_reason", "notices", ["reason", "notice_id"], "reason IS NOT NULL"),
+        ("ix_notices_flagged", "notices", ["notice_id"], "flags <> ''"),
+        ("ix_conversions_flagged", "conversions", ["conversion_id"], "flags <> ''"),
+        ("ix_postbacks_reason", "postbacks", ["reason", "postback_id"], "reason IS NOT NULL"),
+        (
+            "ix_postbacks_ended_badly",
+            "postbacks",
+            ["state", "rule_id", "postback_id"],
+            "state IN ('failed', 'cancelled')",
+        ),
+    ):
+        where = sa.text(condition)
+        op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
 
 
 def _create_work() -> None:

@@ -1,0 +1,94 @@
+"""Opening the DuckDB file of the facts: making it, adding what an older one lacks, and saying what is wrong with a broken one."""
+
+from pathlib import Path
+
+import duckdb
+
+from clickloop.store.directory import sync_directory
+from clickloop.store.facts.columns import ALL_COLUMNS, quoted
+from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
+
+_LOG_LIMIT = "256MB"
+"""Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
+
+
+def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
+    """Opens or creates the file with all its tables and columns. Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": f"{memory_limit_mb}MB",
+        "threads": threads,
+        "preserve_insertion_order": False,
+        "checkpoint_threshold": _LOG_LIMIT,
+        "max_vacuum_tasks": 0,
+        "enable_external_file_cache": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if "?" in str(path):
+        raise FactsError(
+            f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
+        )
+    try:
+        if not path.exists():
+            _create_file(path)
+        database = duckdb.connect(str(path), config=config)
+        _refuse_truncated(path, database)
+        _create_tables(database)
+    except duckdb.Error as error:
+        raise _opening_error(path, error) from error
+    return database
+
+
+def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
+    """The tables of an empty file, and the columns that a file of an older version lacks."""
+    columns = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ALL_COLUMNS)
+    database.execute("BEGIN")
+    database.execute(f"CREATE TABLE IF NOT EXISTS facts ({columns})")
+    known = {
+        row[0]
+        for row in database.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'facts'").fetchall()
+    }
+    for column in ALL_COLUMNS:
+        if column.name not in known:
+            database.execute(f"ALTER TABLE facts ADD COLUMN {quoted(column.name)} {column.sql_type}")
+    database.execute("CREATE TABLE IF NOT EXISTS loaded_segments (segment VARCHAR NOT NULL)")
+    database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
+    database.execute("INSERT INTO outbox_taken SELECT 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("COMMIT")
+
+
+def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
+    """What is wrong and what to do."""
+    if "could not set lock" in str(error).lower():
+        return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
+    if isinstance(
+        error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
+    ):
+        return FactsDamagedError(
+            f"{path} is no whole DuckDB database ({error}). Put it and {path.name}.wal aside and restore both from a backup; "
+            f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
+        )
+    return FactsError(f"{path} could not be opened: {error}")
+
+
+def _create_file(path: Path) -> None:
+    """An empty database under its name all at once: the engine writes its first blocks one by one, and a part of them is no database."""
+    newborn = path.with_name(path.name + ".new")
+    log = path.with_name(path.name + ".wal")
+    if log.exists():
+        raise FactsDamagedError(
+            f"{path} is missing, but not its log {log.name}: restore it from a backup, or put the log aside"
+        )
+    for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
+        leftover.unlink(missing_ok=True)
+    duckdb.connect(str(newborn)).close()
+    newborn.rename(path)
+    sync_directory(path.parent)
+
+
+def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
+    """The engine notices a missing end only when it reads it; its own count of blocks tells at once."""
+    row = database.execute("SELECT total_blocks * block_size FROM pragma_database_size()").fetchone()
+    octets, found = int(row[0]) if row else 0, path.stat().st_size
+    if found < octets:
+        raise duckdb.IOException(f"it has {found} bytes where at least {octets} are expected")

@@ -1,0 +1,85 @@
+"""The tables of work that the user asked for: bulk jobs, answers kept for their keys, uploads. See ``tables``."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    text,
+)
+
+from clickloop.store.ledger.schema import metadata
+
+bulk_jobs = Table(
+    "bulk_jobs",
+    metadata,
+    Column("bulk_job_id", String(26), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column(
+        "asked", LargeBinary, nullable=False
+    ),  # what for, as JSON: tracking.resending.Asked, tracking.rerunning.Asked
+    Column("state", String(16), nullable=False),
+    Column("last_id", String(26), nullable=False),  # the newest record that it covers
+    Column("done_id", String(26), nullable=False),  # all up to this one are done; empty: none yet
+    Column("matched", Integer, nullable=False),  # when it was asked for
+    Column("done", Integer, nullable=False),
+    Column("made", Integer, nullable=False),  # postbacks made, or notices that came to something new
+    Column("left_out", LargeBinary, nullable=False),  # {why: how many} as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    CheckConstraint("kind IN ('resend', 'rerun', 'cancel')", name="kind_known"),
+    CheckConstraint("state IN ('running', 'finished', 'stopped')", name="state_known"),
+    CheckConstraint("(state = 'running') = (finished_at IS NULL)", name="ended_has_moment"),
+)
+Index(
+    "ix_bulk_jobs_running",
+    bulk_jobs.c.bulk_job_id,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("key", String(300), primary_key=True),  # the door's method and path, and the caller's Idempotency-Key
+    Column("question", String(64), nullable=False),  # digest of the body that it was sent with
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+Index("ix_kept_answers_created_at", kept_answers.c.created_at)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("upload_id", String(26), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("format", String(16), nullable=False),  # conversion.upload.Format
+    Column("preview", Boolean, nullable=False),
+    Column("postbacks", Boolean, nullable=False),  # false: held back, as by disable_postback=1 in each line
+    Column("state", String(16), nullable=False),
+    Column("octets", BigInteger, nullable=False),
+    Column("octets_read", BigInteger, nullable=False),  # up to here its lines are taken; 0: none yet
+    Column("next_line", BigInteger, nullable=False),  # number of the line that begins there
+    Column("lines", BigInteger, nullable=False),  # taken, without empty ones
+    Column("counts", LargeBinary, nullable=False),  # {store.ledger.uploads.Verdict: lines} as JSON
+    Column("reasons", LargeBinary, nullable=False),  # {why refused or unreadable: lines} as JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error", String(500)),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
+    CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+    CheckConstraint("octets_read BETWEEN 0 AND octets", name="read_within_file"),
+)
+Index(
+    "ix_uploads_unfinished",
+    uploads.c.upload_id,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)

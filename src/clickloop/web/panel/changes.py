@@ -1,0 +1,161 @@
+"""The log of changes: who changed what and when, each change as a readable difference."""
+
+from typing import Any
+
+import msgspec
+from litestar import get
+
+from clickloop.campaign.user import Right
+from clickloop.store.ledger.changes_log import Action
+from clickloop.store.ledger.users import users_after
+from clickloop.web.api import changes as api
+from clickloop.web.api.changes import OfNoun, OfRecord
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Cursor
+from clickloop.web.panel.entry import NEEDS
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.visit import Visit
+
+ROWS_A_PAGE = 50
+MOST_FIELDS = 200
+_MOST_USERS = 1000
+_UNTOLD = frozenset({"updated_at"})
+"""Fields that change with every change."""
+
+NOUNS = {
+    "campaigns": "Campaigns",
+    "offers": "Offers",
+    "networks": "Networks",
+    "traffic-sources": "Traffic sources",
+    "postback-rules": "Postback rules",
+    "statuses": "Statuses",
+    "conversions": "Conversions by hand",
+    "conversions/uploads": "Uploads",
+    "notices": "Notices run again",
+    "notices/reruns": "Notices run again, many",
+    "postbacks": "Postbacks",
+    "postbacks/resends": "Postbacks sent again, many",
+    "receivers": "Receivers",
+    "rates": "Rates",
+    "settings": "Settings",
+    "users": "Users",
+    "tokens": "API tokens",
+}
+"""What a line can be of, for people. One that is not here is shown by its own word."""
+
+_PAGES = {
+    "campaigns": "/panel/campaigns/{}",
+    "offers": "/panel/offers/{}",
+    "networks": "/panel/networks/{}",
+    "traffic-sources": "/panel/traffic-sources/{}",
+    "postback-rules": "/panel/postback-rules/{}",
+    "statuses": "/panel/statuses/{}",
+    "conversions": "/panel/conversions/{}",
+    "conversions/uploads": "/panel/uploads/{}",
+    "notices": "/panel/notices/{}",
+    "postbacks": "/panel/postbacks/{}",
+    "receivers": "/panel/health/receivers/{}",
+    "settings": "/panel/settings",
+    "users": "/panel/users/{}",
+    "tokens": "/panel/tokens",
+}
+
+
+class FieldDifference(msgspec.Struct, frozen=True):
+    """A field that is not what it was. Empty texts stand for nothing."""
+
+    path: str
+    before: str
+    after: str
+
+
+class ToldLine(msgspec.Struct, frozen=True):
+    """A line with what differs, and where the record is."""
+
+    line: api.LogLineView
+    name: str
+    page: str
+    differences: tuple[FieldDifference, ...]
+
+
+def show_list(
+    visit: Visit,
+    context: Context,
+    cursor: Cursor = "",
+    noun: OfNoun = None,
+    record_id: OfRecord = None,
+    user_id: str = "",
+    action: str = "",
+) -> Answer:
+    """The log, the newest line first."""
+    found = api.list_changes(
+        context,
+        ROWS_A_PAGE,
+        cursor,
+        noun or None,
+        record_id if noun and record_id else None,
+        int(user_id) if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10 else None,
+        None,
+        Action(action) if action in set(Action) else None,
+    )
+    with context.ledger.read() as tx:
+        users = [(user.id, user.name) for user in users_after(tx, 0, _MOST_USERS)]
+    return page(
+        visit,
+        "changes.html",
+        lines=[told(line) for line in found.items],
+        next_cursor=found.next_cursor,
+        cursor=cursor,
+        noun=noun or "",
+        record_id=record_id or "",
+        user_id=user_id,
+        action=action,
+        nouns=list(NOUNS.items()),
+        users=users,
+        actions=[(one.value, one.value.replace("_", " ")) for one in Action],
+    )
+
+
+def told(line: api.LogLineView) -> ToldLine:
+    """A line for people."""
+    name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
+    place = _PAGES.get(line.noun, "").format(line.record_id)
+    return ToldLine(line, name, place, differences(line.before, line.after))
+
+
+def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[FieldDifference, ...]:
+    """Every field that differs, nested ones by their path; of a new record every field that holds something."""
+    was, is_now = _flat(before or {}), _flat(after or {})
+    found = [
+        FieldDifference(path, was.get(path, ""), is_now.get(path, ""))
+        for path in dict.fromkeys([*was, *is_now])
+        if was.get(path, "") != is_now.get(path, "") and path not in _UNTOLD
+    ]
+    return tuple(found[:MOST_FIELDS])
+
+
+def _flat(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        found: dict[str, str] = {}
+        for name, item in value.items():
+            found |= _flat(item, f"{path}.{name}" if path else str(name))
+        return found
+    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        found = {}
+        for position, item in enumerate(value):
+            found |= _flat(item, f"{path}[{position + 1}]")
+        return found
+    if isinstance(value, list):
+        return {path: ", ".join(_text(item) for item in value)}
+    return {path: _text(value)}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

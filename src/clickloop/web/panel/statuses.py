@@ -1,0 +1,149 @@
+"""Statuses: what conversions can be, the words that networks send for them, and words that nobody has given a meaning yet."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.conversion.status import OTHER, SALE, CountsAs
+from clickloop.web.api import reruns
+from clickloop.web.api import statuses as api
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import KeyPath
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/statuses"
+ALWAYS = (SALE.key, OTHER.key)
+COUNTS = (
+    (CountsAs.PENDING.value, "pending – not earned yet"),
+    (CountsAs.CONFIRMED.value, "confirmed – revenue"),
+    (CountsAs.REJECTED.value, "rejected – not earned"),
+)
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+Mapped = Annotated[str, QueryParameter(max_length=200)]
+RerunId = Annotated[str, QueryParameter(name="rerun", max_length=26)]
+
+
+def show_list(visit: Visit, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> Answer:
+    """All statuses, and the words that wait for a meaning. ``mapped``: the word that was just given one."""
+    return _list(visit, context, mapped, rerun_id)
+
+
+def show_new(visit: Visit) -> Answer:
+    """The form for a new status."""
+    return _editor(visit, {}, None)
+
+
+def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
+    """A status."""
+    view = api.read_status(context, key)
+    return _editor(visit, msgspec.to_builtins(view), view)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the status."""
+    try:
+        api.create_status(context, form.read(api.StatusCreation))
+    except InvalidInputError as error:
+        return _editor(visit, form.tree, None, error.faults)
+    return visit.go(PATH, Said.CREATED)
+
+
+def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -> Answer:
+    """Saves the status."""
+    view = api.read_status(context, key)
+    try:
+        api.change_status(context, key, form.read(api.StatusUpdate))
+    except InvalidInputError as error:
+        return _editor(visit, form.tree, view, error.faults)
+    return visit.go(PATH, Said.SAVED)
+
+
+def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
+    """Removes a status that no conversion has."""
+    try:
+        api.remove_status(context, key)
+    except InvalidInputError as error:
+        view = api.read_status(context, key)
+        return _editor(visit, msgspec.to_builtins(view), view, error.faults)
+    return visit.go(PATH, Said.REMOVED)
+
+
+def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Gives a word to a status; the page then offers to run the notices that came with it again."""
+    word, key = form.raw("word"), form.text("key")
+    try:
+        view = api.read_status(context, key)
+        api.change_status(context, key, api.StatusUpdate(words=[*view.words, word]))
+    except InvalidInputError as error:
+        return _list(visit, context, faults=error.faults)
+    return visit.go(PATH, mapped=word)
+
+
+def rerun(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Runs all notices that came with a word again, in the background."""
+    word = form.raw("word")
+    with context.ledger.write() as tx:
+        started = reruns.start_rerun(tx, context, reruns.BulkRerun(status_word=word))
+    return visit.go(PATH, mapped=word, rerun=started.rerun_id or "")
+
+
+def _list(
+    visit: VisitFacts, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[Fault, ...] = ()
+) -> Answer:
+    found = api.list_statuses(context)
+    job = _job(context, rerun_id) if rerun_id else None
+    meaning = next((one.name for one in found.items if mapped.strip().lower() in one.words), "") if mapped else ""
+    return page(
+        visit,
+        "statuses.html",
+        422 if faults else 200,
+        faults,
+        found=found,
+        always=ALWAYS,
+        mapped=mapped if meaning else "",
+        meaning=meaning,
+        job=job,
+    )
+
+
+def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
+    try:
+        return reruns.read_rerun(context, rerun_id)
+    except HTTPException:
+        return None
+
+
+def _editor(
+    visit: VisitFacts, tree: dict[str, Any], view: api.StatusView | None, faults: tuple[Fault, ...] = ()
+) -> Answer:
+    return page(
+        visit,
+        "status.html",
+        422 if faults else 200,
+        faults,
+        v={"key": "", "name": "", "counts_as": CountsAs.PENDING.value, "words": [], **tree},
+        view=view,
+        counts=COUNTS,
+        always=ALWAYS,
+    )
+
+
+routes = [
+    get("/statuses", sync_to_thread=True)(show_list),
+    get("/statuses/new", sync_to_thread=False)(show_new),
+    post("/statuses/new", sync_to_thread=True)(create),
+    post("/statuses/map", sync_to_thread=True)(map_word),
+    post("/statuses/rerun", sync_to_thread=True)(rerun),
+    get("/statuses/{key:str}", sync_to_thread=True)(show),
+    post("/statuses/{key:str}", sync_to_thread=True)(change),
+    post("/statuses/{key:str}/remove", sync_to_thread=True)(remove),
+]

@@ -1,0 +1,95 @@
+"""The partner of the tests of notices: an empty tracker, and what networks send it."""
+
+from collections.abc import Collection
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+from sqlalchemy import insert
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.clock import MINUTE_MS
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.octets import text_of
+from clickloop.record_id import RecordIds
+from clickloop.report.fact import ConversionFact
+from clickloop.store.ledger.conversions import (
+    conversions_of_click,
+)
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import (
+    Outcome,
+)
+from clickloop.store.ledger.outbox import facts_after
+from clickloop.store.ledger.tables import networks
+from clickloop.tracking.notices import Desk, take_notices
+
+NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+
+
+class Clicks:
+    """The facts, as far as notices need them."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[str, Click] = {}
+        self.asked = 0
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        self.asked += 1
+        return {click_id: self.arrived[click_id] for click_id in click_ids if click_id in self.arrived}
+
+
+class Partner:
+    """A network whose visitors click, and which tells us of their conversions."""
+
+    def __init__(self, path: Path) -> None:
+        self.clicks = Clicks()
+        self.click_ids = ClickIds(b"k" * 32)
+        self.new_id = RecordIds(lambda: NOW)
+        self.desk = Desk(Ledger.open(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+
+    def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
+        click = Click(
+            click_id=self.click_ids.new(at),
+            at=at,
+            campaign_id=3,
+            source_id=5,
+            offer_id=7,
+            network_id=9,
+            external_id="source click",
+        )
+        self.clicks.arrived |= {click.click_id: click} if arrived else {}
+        return click.click_id
+
+    def notice(self, cid: str | None = None, at: int = NOW, **said: str) -> RawNotice:
+        query = urlencode(({} if cid is None else {"cid": cid}) | said)
+        return RawNotice(
+            notice_id=self.new_id(), at=at, door=Door.S2S, query=text_of(query.encode()), ip="198.51.100.7"
+        )
+
+    def set_up_network(self, **settings: object) -> None:
+        values = {
+            "id": 9,
+            "name": "N",
+            "postback_parameters": {},
+            "addresses": [],
+            "refuse_duplicates": False,
+            "test_only": False,
+            "created_at": 0,
+            "updated_at": 0,
+        }
+        with self.desk.ledger.write() as tx:
+            tx.execute(insert(networks).values(**(values | settings)))
+
+    def outcomes(self, *raws: RawNotice, now: int = NOW) -> list[Outcome | RefusalReason]:
+        return [result.reason or result.outcome for result in take_notices(self.desk, raws, now)]
+
+    def conversions(self, click_id: str) -> list[Conversion]:
+        with self.desk.ledger.read() as tx:
+            return conversions_of_click(tx, click_id)
+
+    def facts(self) -> list[ConversionFact]:
+        with self.desk.ledger.read() as tx:
+            return [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 10_000)]

@@ -1,0 +1,348 @@
+"""Reports of every store of facts: groups, filters, time zones, currencies, order and totals."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.clock import DAY_MS, HOUR_MS
+from clickloop.report.fact import ConversionFact
+from clickloop.report.query import Dimension, Filter, Measure, OtherMoney, Rate, Report, ReportQuery
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import Facts
+from clickloop.store.journal.segment import Segment, SegmentContents, sealed
+
+OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
+NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, a Sunday
+D = Dimension
+TODAY = NOON // DAY_MS
+E12 = 10**12
+
+
+class Counted:
+    """Facts in a folder, and what is told of them."""
+
+    def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
+        self.folder = folder
+        self.facts = opener(folder)
+        self._ids = ClickIds(b"k" * 32)
+        self._segments = count(1)
+        self._outbox = count(1)
+
+    def visit(self, times: int = 1, at: int = NOON, **fields: object) -> Click:
+        """So many clicks that are alike; the last one."""
+        usual = {"campaign_id": 1, "source_id": 2} | fields
+        clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
+        number = next(self._segments)
+        path = self.folder / f"{number:08d}.ndjson"
+        lines = [msgspec.json.encode(click)[:-1] + b',"crc":1}' for click in clicks]
+        path.write_bytes(sealed(number, lines))
+        segment = Segment(path, "clicks", "writer", number, path.stat().st_size)
+        self.facts.load_clicks([SegmentContents(segment, len(clicks))])
+        return clicks[-1]
+
+    def convert(self, click: Click, micros: int = 0, status: str = "sale", at: int = NOON, **fields: object) -> None:
+        """A conversion of a click; ``conversions=-1`` takes one back."""
+        counts_as = {"sale": "confirmed", "rejected": "rejected"}.get(status, "pending")
+        money = {"confirmed": "revenue_micros", "rejected": "rejected_micros", "pending": "pending_micros"}[counts_as]
+        fact = {
+            "click": click,
+            "conversion_id": "c",
+            "at": at,
+            "recorded_at": at,
+            "status_key": status,
+            "counts_as": counts_as,
+            "currency": "USD",
+            "conversions": 1,
+            money: micros,
+        }
+        row = msgspec.convert(msgspec.to_builtins(fact | fields), ConversionFact)
+        self.facts.load_facts([(next(self._outbox), msgspec.json.encode(row))])
+
+    def report(self, *group_by: Dimension, rates: tuple[Rate, ...] = (), **asked: object) -> Report:
+        """The report of the last days around noon, in UTC, unless something else is asked."""
+        usual = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
+        return self.facts.report(ReportQuery(group_by=group_by, **usual | asked), rates)  # type: ignore[arg-type]
+
+
+@pytest.fixture(params=list(OPENERS))
+def counted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counted]:
+    made = Counted(tmp_path, OPENERS[request.param])
+    yield made
+    made.facts.close()
+
+
+def keys(report: Report) -> list[tuple[int | str, ...]]:
+    return [group.keys for group in report.groups]
+
+
+def test_nothing_happened_is_an_empty_report(counted: Counted) -> None:
+    for report in (counted.report(), counted.report(D.CAMPAIGN)):
+        assert (report.groups, report.group_count, report.totals.clicks) == ((), 0, 0)
+
+
+def test_clicks_count_by_what_they_are(counted: Counted) -> None:
+    counted.visit(3, unique=True, cost_micros=5, cost_currency="USD")
+    counted.visit(2)
+    counted.visit(4, screening="prefetch", cost_micros=1, cost_currency="USD", unique=True)
+    sums = counted.report().totals
+    assert (sums.clicks, sums.unique_clicks, sums.clicks_recorded, sums.cost_micros) == (5, 3, 9, 19)
+
+
+def test_test_clicks_are_left_out_with_their_cost(counted: Counted) -> None:
+    counted.visit()
+    counted.visit(screening="test", cost_micros=9, cost_currency="USD")
+    sums = counted.report().totals
+    assert (sums.clicks, sums.clicks_recorded, sums.cost_micros) == (1, 1, 0)
+
+
+def test_conversions_count_by_how_their_status_counts_and_each_status_by_itself(counted: Counted) -> None:
+    click = counted.visit()
+    counted.convert(click, 30)
+    counted.convert(click, 40, "hold")
+    counted.convert(click, 50, "other")
+    counted.convert(click, 60, "rejected")
+    sums = counted.report(statuses=("hold", "sale", "rejected", "other", "trial")).totals
+    assert (sums.confirmed, sums.pending, sums.rejected) == (1, 2, 1)
+    assert (sums.revenue_micros, sums.pending_micros, sums.rejected_micros) == (30, 90, 60)
+    assert sums.by_status == {"hold": 1, "sale": 1, "rejected": 1, "other": 1, "trial": 0}
+
+
+def test_what_was_taken_back_counts_no_more(counted: Counted) -> None:
+    click = counted.visit()
+    counted.convert(click, 30, "hold")
+    counted.convert(click, -30, "hold", conversions=-1)
+    counted.convert(click, 30, "sale")
+    sums = counted.report(statuses=("hold",)).totals
+    assert (sums.confirmed, sums.pending, sums.revenue_micros, sums.pending_micros) == (1, 0, 30, 0)
+    assert sums.by_status == {"hold": 0}
+
+
+_VALUES: dict[Dimension, tuple[dict[str, object], int | str]] = {
+    D.CAMPAIGN: ({"campaign_id": 7}, 7),
+    D.SOURCE: ({"source_id": 7}, 7),
+    D.OFFER: ({"offer_id": 7}, 7),
+    D.NETWORK: ({"network_id": 7}, 7),
+    D.LANDING: ({"landing_id": 7}, 7),
+    D.COUNTRY: ({"country": "DE"}, "DE"),
+    D.LANGUAGE: ({"language": "de"}, "de"),
+    D.DEVICE: ({"device": "tv"}, "tv"),
+    D.BRAND: ({"brand": "Acme"}, "Acme"),
+    D.MODEL: ({"brand": "Acme", "model": "X"}, "Acme X"),
+    D.OS: ({"os": "iOS"}, "iOS"),
+    D.OS_VERSION: ({"os": "iOS", "os_version": "17.1"}, "iOS 17.1"),
+    D.BROWSER: ({"browser": "Safari"}, "Safari"),
+    D.BROWSER_VERSION: ({"browser": "Safari", "browser_version": "17"}, "Safari 17"),
+    D.DOMAIN: ({"domain": "a.example"}, "a.example"),
+    D.DAY: ({"at": NOON - DAY_MS}, NOON - 36 * HOUR_MS),
+    D.HOUR: ({"at": NOON + 61_000}, NOON),
+    D.WEEKDAY: ({"at": NOON + 2 * DAY_MS}, 2),
+    D.HOUR_OF_DAY: ({"at": NOON + HOUR_MS + 1}, 13),
+    **{Dimension(f"v{number}"): ({f"v{number}": "a,b"}, "a,b") for number in range(1, 31)},
+}
+
+
+@pytest.mark.parametrize("dimension", [dimension for dimension in Dimension if dimension is not D.STATUS])
+def test_every_dimension_groups_and_filters_clicks_and_conversions(counted: Counted, dimension: Dimension) -> None:
+    fields, key = _VALUES[dimension]
+    at = int(str(fields.get("at", NOON)))
+    counted.visit(2, at=NOON - 9 * DAY_MS - 5 * HOUR_MS, campaign_id=1, source_id=1)
+    click = counted.visit(3, **fields)
+    counted.convert(click, 5, at=at)
+    report = counted.report(dimension)
+    first = report.groups[0]
+    assert (report.group_count, first.keys, first.sums.clicks, first.sums.confirmed) == (2, (key,), 3, 1)
+    assert report.totals.clicks == 5
+    if dimension not in (D.DAY, D.HOUR):
+        only = counted.report(filters=(Filter(dimension, (str(key),)),)).totals
+        assert (only.clicks, only.confirmed, only.revenue_micros) == (3, 1, 5)
+
+
+def test_what_is_not_there_is_a_group_and_can_be_filtered_by(counted: Counted) -> None:
+    counted.visit(2)
+    counted.visit(country="DE", offer_id=4, os="iOS")
+    assert keys(counted.report(D.COUNTRY)) == [("",), ("DE",)]
+    assert keys(counted.report(D.OFFER)) == [(0,), (4,)]
+    assert keys(counted.report(D.OS_VERSION)) == [("",), ("iOS",)]
+    for nothing in (Filter(D.COUNTRY, ("",)), Filter(D.OFFER, ("0",)), Filter(D.OS_VERSION, ("",))):
+        assert counted.report(filters=(nothing,)).totals.clicks == 2
+    assert counted.report(filters=(Filter(D.COUNTRY, ("", "DE")),)).totals.clicks == 3
+
+
+def test_filters_of_several_dimensions_must_all_hold(counted: Counted) -> None:
+    counted.visit(1, country="DE", device="tv")
+    counted.visit(2, country="DE", device="mobile")
+    counted.visit(4, country="FR", device="tv")
+    wanted = (Filter(D.COUNTRY, ("DE", "FR")), Filter(D.DEVICE, ("tv",)))
+    assert counted.report(filters=wanted).totals.clicks == 5
+
+
+def test_by_status_conversions_are_grouped_without_clicks(counted: Counted) -> None:
+    click = counted.visit(5, cost_micros=1, cost_currency="USD")
+    counted.convert(click, 3)
+    counted.convert(click, 4, "hold")
+    report = counted.report(D.STATUS, sort=None, descending=False)
+    assert [(group.keys, group.sums.clicks, group.sums.cost_micros) for group in report.groups] == [
+        (("hold",), 0, 0),
+        (("sale",), 0, 0),
+    ]
+    assert (report.totals.revenue_micros, report.totals.pending_micros, report.totals.clicks) == (3, 4, 0)
+
+
+def test_a_filter_by_status_narrows_conversions_alone(counted: Counted) -> None:
+    click = counted.visit(5)
+    counted.convert(click, 3)
+    counted.convert(click, 4, "hold")
+    sums = counted.report(filters=(Filter(D.STATUS, ("hold",)),)).totals
+    assert (sums.clicks, sums.confirmed, sums.pending) == (5, 0, 1)
+
+
+def test_two_groupings_make_pairs(counted: Counted) -> None:
+    counted.visit(3, country="DE")
+    counted.visit(2, country="DE", device="tv")
+    counted.visit(1, country="FR", device="tv")
+    assert keys(counted.report(D.COUNTRY, D.DEVICE)) == [("DE", ""), ("DE", "tv"), ("FR", "tv")]
+
+
+def test_the_totals_are_of_all_groups_though_few_are_shown(counted: Counted) -> None:
+    for number in range(1, 8):
+        counted.visit(number, v1=str(number))
+    report = counted.report(D.V1, limit=2, offset=1)
+    assert (keys(report), report.group_count, report.totals.clicks) == ([("6",), ("5",)], 7, 28)
+
+
+@pytest.mark.parametrize("measure", list(Measure))
+@pytest.mark.parametrize("descending", [True, False])
+def test_every_measure_orders_and_what_has_no_value_comes_last(
+    counted: Counted, measure: Measure, descending: bool
+) -> None:
+    little = counted.visit(20, v1="little", cost_micros=1, cost_currency="USD")
+    much = counted.visit(40, v1="much", cost_micros=2, cost_currency="USD", unique=True)
+    counted.visit(1, v1="nothing", screening="prefetch")
+    for click, times, micros in ((little, 1, 10), (much, 9, 90)):
+        for status in ("sale", "hold", "rejected"):
+            for _ in range(times if status != "rejected" else (times + 1) // 5 + 1):
+                counted.convert(click, micros, status)
+    order = [key for (key,) in keys(counted.report(D.V1, sort=measure, descending=descending)) if key != "nothing"]
+    assert order == (["much", "little"] if descending else ["little", "much"])
+
+
+def test_days_begin_and_end_where_the_time_zone_says(counted: Counted) -> None:
+    midnight = int(datetime(2026, 3, 2, tzinfo=ZoneInfo("America/New_York")).timestamp()) * 1000
+    counted.visit(1, at=midnight - 1)
+    counted.visit(2, at=midnight)
+    report = counted.report(D.DAY, zone="America/New_York", sort=None, descending=False)
+    assert [(group.keys, group.sums.clicks) for group in report.groups] == [((midnight - DAY_MS,), 1), ((midnight,), 2)]
+
+
+def test_the_hour_that_comes_twice_stands_twice_and_its_day_has_25(counted: Counted) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    midnight = int(datetime(2026, 10, 25, tzinfo=berlin).timestamp()) * 1000
+    for hour in range(25):
+        counted.visit(at=midnight + hour * HOUR_MS)
+    period = {"from_at": midnight, "until_at": midnight + 25 * HOUR_MS, "zone": "Europe/Berlin"}
+    hours = counted.report(D.HOUR, sort=None, descending=False, **period)
+    assert keys(hours) == [(midnight + hour * HOUR_MS,) for hour in range(25)]
+    assert keys(counted.report(D.DAY, **period)) == [(midnight,)]
+    twice = [group.sums.clicks for group in counted.report(D.HOUR_OF_DAY, sort=None, descending=False, **period).groups]
+    assert twice == [1, 1, 2, *[1] * 21]
+
+
+@pytest.mark.parametrize(
+    "zone", ["Asia/Kathmandu", "Europe/London", "America/Sao_Paulo", "Australia/Lord_Howe", "Pacific/Apia"]
+)
+def test_every_zone_puts_each_moment_into_its_local_hour_and_day(zone: str, tmp_path: Path) -> None:
+    counted = Counted(tmp_path, OPENERS["duckdb"])
+    moments = [NOON + place * 7_919_000 * 37 for place in range(60)]
+    for moment in moments:
+        counted.visit(at=moment)
+    wide = {"from_at": moments[0], "until_at": moments[-1] + 1, "zone": zone, "limit": 1000}
+    found = keys(counted.report(D.DAY, D.HOUR_OF_DAY, sort=None, descending=False, **wide))
+    local = [datetime.fromtimestamp(moment / 1000, UTC).astimezone(ZoneInfo(zone)) for moment in moments]
+    days = [int(datetime(at.year, at.month, at.day, tzinfo=ZoneInfo(zone)).timestamp()) * 1000 for at in local]
+    assert found == sorted({(day, at.hour) for day, at in zip(days, local, strict=True)})
+    counted.facts.close()
+
+
+def test_money_is_converted_at_the_rate_of_its_day_or_the_latest_before(counted: Counted) -> None:
+    click = counted.visit(cost_micros=1_000, cost_currency="EUR", at=NOON - DAY_MS)
+    counted.convert(click, 1_000, currency="EUR", at=NOON)
+    counted.convert(click, 1_000, currency="USD")
+    counted.convert(click, 1_000, "hold", currency="EUR", at=NOON + 3 * DAY_MS)
+    rates = (Rate("EUR", TODAY, 1_100_000_000_000), Rate("EUR", TODAY - 5, 2 * E12), Rate("GBP", TODAY, 9 * E12))
+    sums = counted.report(rates=rates).totals
+    assert (sums.cost_micros, sums.revenue_micros, sums.pending_micros) == (2_000, 2_100, 1_100)
+    assert sums.not_converted == ()
+
+
+def test_money_without_a_rate_is_told_apart_and_never_guessed(counted: Counted) -> None:
+    click = counted.visit(cost_micros=7, cost_currency="USD")
+    counted.convert(click, 5, currency="EUR", at=NOON - 2 * DAY_MS)
+    counted.convert(click, 6, currency="EUR")
+    counted.convert(click, 8, "rejected", currency="")
+    report = counted.report(D.CAMPAIGN, rates=(Rate("EUR", TODAY, E12 // 2),))
+    apart = (OtherMoney(currency="", rejected_micros=8), OtherMoney(currency="EUR", revenue_micros=5))
+    for sums in (report.totals, report.groups[0].sums):
+        assert (sums.revenue_micros, sums.cost_micros, sums.confirmed) == (3, 7, 2)
+        assert sums.not_converted == apart
+
+
+def test_sums_are_exact_before_they_are_rounded(counted: Counted) -> None:
+    click = counted.visit()
+    for _ in range(3):
+        counted.convert(click, 1, currency="EUR")
+        counted.convert(click, -1, "hold", currency="EUR")
+    sums = counted.report(rates=(Rate("EUR", 0, E12 // 2),)).totals
+    assert (sums.revenue_micros, sums.pending_micros) == (2, -2)
+
+
+def test_the_largest_sums_do_not_overflow(counted: Counted) -> None:
+    click = counted.visit()
+    micros = 999_999_999_999_999_999
+    for _ in range(4):
+        counted.convert(click, micros, currency="EUR")
+    assert counted.report(rates=(Rate("EUR", 0, 999_999 * E12),)).totals.revenue_micros == 4 * micros * 999_999
+
+
+_clicks = st.builds(
+    dict,
+    v1=st.sampled_from(["", "a", "b"]),
+    country=st.sampled_from(["", "DE"]),
+    cost_micros=st.integers(0, 9),
+    cost_currency=st.sampled_from(["USD", "EUR", "GBP"]),
+    unique=st.booleans(),
+    screening=st.sampled_from(["", "prefetch", "test"]),
+)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(st.lists(st.tuples(_clicks, st.integers(-5, 5), st.sampled_from(["sale", "hold", "rejected"])), max_size=8))
+def test_the_totals_are_the_sums_of_the_groups_however_they_are_made(
+    tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[dict[str, object], int, str]]
+) -> None:
+    counted = Counted(tmp_path_factory.mktemp("facts"), OPENERS["duckdb"])
+    for fields, micros, status in happened:
+        counted.convert(counted.visit(**fields), micros, status, currency=fields["cost_currency"])
+    rates = (Rate("EUR", 0, 3 * E12),)
+    for group_by in ((), (D.V1,), (D.COUNTRY, D.V1), (D.DAY,)):
+        report = counted.report(*group_by, rates=rates)
+        if group_by:
+            for name in ("clicks", "unique_clicks", "clicks_recorded", "confirmed", "pending", "rejected"):
+                assert getattr(report.totals, name) == sum(getattr(group.sums, name) for group in report.groups)
+            for name in ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros"):
+                assert getattr(report.totals, name) == sum(getattr(group.sums, name) for group in report.groups)
+        wanted = [fields for fields, _, _ in happened if fields["screening"] != "test"]
+        euros = {"USD": 1, "EUR": 3, "GBP": 0}
+        cost = sum(int(str(fields["cost_micros"])) * euros[str(fields["cost_currency"])] for fields in wanted)
+        assert report.totals.cost_micros == cost
+    counted.facts.close()

@@ -1,0 +1,172 @@
+"""Reports and rates over the API."""
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.report.query import Measure
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+
+
+def fill(instance: "Instance") -> None:
+    """Two campaigns, five clicks, two conversions."""
+    instance.set_up()
+    instance.made("campaigns", {"name": "=Second", "source_id": 1, "offers": [{"offer_id": 1}]})
+    for _ in range(3):
+        instance.visit(campaign_id=2, cost_micros=500_000, cost_currency="USD", country="DE")
+    click_id = instance.visit(cost_micros=1_000_000, cost_currency="USD", country="FR")
+    instance.made("conversions", {"click_id": click_id, "payout": "10"})
+    instance.made("conversions", {"click_id": click_id, "txid": "2", "payout": "4", "status": "hold"})
+
+
+def test_a_report_tells_each_rows_figures_and_the_ratios_of_the_totals(instance: "Instance") -> None:
+    fill(instance)
+    told = instance.got("reports?period=today&group_by=campaign&sort=key")
+    assert [row["keys"] for row in told["rows"]] == [
+        [{"value": "1", "name": "Campaign"}],
+        [{"value": "2", "name": "=Second"}],
+    ]
+    first, second = (row["figures"] for row in told["rows"])
+    assert (first["clicks"], first["conversions"], first["confirmed"], first["pending"]) == (1, 2, 1, 1)
+    assert (first["revenue"], first["profit"]["amount"]) == ({"amount": "10", "currency": "USD"}, "9")
+    assert (first["roi"], first["epc"]["amount"], first["cr"], first["by_status"]["hold"]) == ("900", "10", "200", 1)
+    assert (second["cr"], second["roi"], second["average_payout"]) == ("0", "-100", None)
+    totals = told["totals"]
+    assert (totals["cr"], totals["roi"], totals["epc"]["amount"], totals["cpc"]["amount"]) == (
+        "50",
+        "300",
+        "2.5",
+        "0.625",
+    )
+    assert (told["row_count"], told["zone"], told["since"]) == (2, "UTC", "2026-03-01T00:00:00.000Z")
+
+
+def test_what_has_nothing_to_divide_by_is_null(instance: "Instance") -> None:
+    totals = instance.got("reports")["totals"]
+    assert (totals["cr"], totals["roi"], totals["epc"], totals["approval_rate"]) == (None, None, None, None)
+    assert totals["profit"]["amount"] == "0"
+
+
+def test_rows_are_filtered_ordered_and_paged(instance: "Instance") -> None:
+    fill(instance)
+    told = instance.got("reports?group_by=country&filter=country:DE&filter=country:FR&sort=-revenue&limit=1")
+    assert ([row["keys"][0]["name"] for row in told["rows"]], told["row_count"]) == (["France"], 2)
+    told = instance.got("reports?group_by=country&sort=-revenue&limit=1&offset=1")
+    assert [row["keys"][0]["name"] for row in told["rows"]] == ["Germany"]
+
+
+def test_days_make_a_series_in_the_zone_asked_for(instance: "Instance") -> None:
+    fill(instance)
+    told = instance.got("reports?period=7d&group_by=day&group_by=hour&zone=Asia/Tokyo")
+    assert [[key["value"] for key in row["keys"]] for row in told["rows"]] == [["2026-03-01", "2026-03-01T20:00+09:00"]]
+    assert told["since"] == "2026-02-22T15:00:00.000Z"
+
+
+def test_days_of_ones_own_choice_are_both_included(instance: "Instance") -> None:
+    fill(instance)
+    assert instance.got("reports?from=2026-03-01&to=2026-03-01")["totals"]["clicks"] == 4
+    assert instance.got("reports?from=2026-02-01&to=2026-02-28")["totals"]["clicks"] == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("zone=Mars", "zone"),
+        ("zone=../etc/passwd", "zone"),
+        ("from=2026-03-02&to=2026-03-01", "to"),
+        ("from=yesterday", "from"),
+        ("from=1900-01-01", "from"),
+        ("group_by=nothing", "group_by"),
+        ("group_by=country&group_by=country", "group_by"),
+        ("group_by=country&group_by=os&group_by=v1", "group_by"),
+        ("sort=clicks;drop", "sort"),
+        ("filter=country", "filter"),
+        ("filter=campaign:x", "filter"),
+        ("filter=campaign:1e3", "filter"),
+        ("filter=day:2026-03-01", "filter"),
+        ("limit=0", "limit"),
+        ("limit=1000000000", "limit"),
+        ("format=xls", "format"),
+        ("grup_by=country", "grup_by"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(instance: "Instance", query: str, field: str) -> None:
+    assert field in instance.faults(instance.api.get(f"/api/v1/reports?{query}"))
+
+
+def test_a_value_of_a_visitor_is_no_sql(instance: "Instance") -> None:
+    fill(instance)
+    nasty = "x' OR 1=1 --"
+    instance.visit(v1=nasty)
+    told = instance.api.get("/api/v1/reports", params={"group_by": "v1", "filter": f"v1:{nasty}"}).json()
+    assert [row["keys"][0]["name"] for row in told["rows"]] == [nasty]
+
+
+def test_the_file_has_numbers_as_numbers_and_no_formulas(instance: "Instance") -> None:
+    fill(instance)
+    answer = instance.api.get("/api/v1/reports?period=today&group_by=campaign&sort=key&format=csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert "report-2026-03-01-2026-03-01.csv" in answer.headers["content-disposition"]
+    head, first, second, total = csv.reader(io.StringIO(answer.text))
+    assert (head[0], first[0], second[0], total[0]) == ("Campaign", "Campaign", "'=Second", "Total")
+    by_title = dict(zip(head, second, strict=True))
+    assert (by_title["Profit, USD"], by_title["ROI, %"], by_title["Average payout, USD"]) == ("-1.5", "-100", "")
+    assert len(head) == 1 + len(Measure) + 4 + 1
+
+
+def test_rates_convert_and_without_one_money_stands_apart(instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
+    totals = instance.got("reports?period=today")["totals"]
+    assert (totals["revenue"]["amount"], totals["not_converted"][0]["revenue"]) == (
+        "0",
+        {"amount": "10", "currency": "EUR"},
+    )
+    rates = {"rates": [{"currency": "EUR", "day": "2026-02-20", "rate": "1.0823", "source": "ECB"}]}
+    assert instance.api.post("/api/v1/rates", json=rates).json() == {"saved": 1}
+    totals = instance.got("reports?period=today")["totals"]
+    assert (totals["revenue"]["amount"], totals["not_converted"]) == ("10.823", [])
+    assert instance.api.get("/api/v1/reports?period=today&format=csv").text.count("EUR") == 0
+
+
+def test_rates_are_listed_replaced_and_taken_away(instance: "Instance") -> None:
+    days = [{"currency": "EUR", "day": f"2026-02-{day:02d}", "rate": f"1.{day:02d}"} for day in range(1, 6)]
+    instance.api.post("/api/v1/rates", json={"rates": [*days, {"currency": "GBP", "day": "2026-02-01", "rate": "1.3"}]})
+    instance.api.post("/api/v1/rates", json={"rates": [{"currency": "EUR", "day": "2026-02-02", "rate": "2"}]})
+    first = instance.got("rates?limit=4")
+    second = instance.got(f"rates?limit=4&cursor={first['next_cursor']}")
+    told = [(rate["currency"], rate["day"], rate["rate"]) for rate in first["items"] + second["items"]]
+    assert told[:3] == [("EUR", "2026-02-01", "1.01"), ("EUR", "2026-02-02", "2"), ("EUR", "2026-02-03", "1.03")]
+    assert (len(told), told[-1], second["next_cursor"]) == (6, ("GBP", "2026-02-01", "1.3"), None)
+    assert instance.api.delete("/api/v1/rates/eur/2026-02-02").json()["rate"] == "2"
+    assert instance.api.delete("/api/v1/rates/EUR/2026-02-02").status_code == 404
+    assert [rate["currency"] for rate in instance.got("rates?currency=gbp")["items"]] == ["GBP"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "field"),
+    [
+        ({"currency": "EURO", "day": "2026-02-01", "rate": "1"}, "currency"),
+        ({"currency": "", "day": "2026-02-01", "rate": "1"}, "currency"),
+        ({"currency": "USD", "day": "2026-02-01", "rate": "1"}, "currency"),
+        ({"currency": "EUR", "day": "2026-02-30", "rate": "1"}, "day"),
+        ({"currency": "EUR", "day": "1.2.2026", "rate": "1"}, "day"),
+        ({"currency": "EUR", "day": "2026-02-01", "rate": "0"}, "rate"),
+        ({"currency": "EUR", "day": "2026-02-01", "rate": "-1"}, "rate"),
+        ({"currency": "EUR", "day": "2026-02-01", "rate": "1e3"}, "rate"),
+        ({"currency": "EUR", "day": "2026-02-01", "rate": "NaN"}, "rate"),
+        ({"currency": "EUR", "day": "2026-02-01", "rate": "1234567"}, "rate"),
+    ],
+)
+def test_a_rate_that_cannot_be_one_is_refused_and_none_is_saved(
+    instance: "Instance", rate: dict[str, str], field: str
+) -> None:
+    good = {"currency": "GBP", "day": "2026-02-01", "rate": "1.3"}
+    assert instance.faults(instance.api.post("/api/v1/rates", json={"rates": [good, rate]})).keys() == {
+        f"rates[1].{field}"
+    }
+    assert instance.got("rates")["items"] == []
