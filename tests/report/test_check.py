@@ -52,10 +52,17 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
     ),
     (
         Code.PLACEHOLDER_NOT_A_MACRO,
-        W,
+        E,
         Kind.TRAFFIC_SOURCE,
         "parameters.external_id.placeholder",
         {"source": rows(SourceParameter(-1, "external_id", "SUBID"))},
+    ),
+    (
+        Code.PLACEHOLDER_NOT_A_MACRO,
+        W,
+        Kind.TRAFFIC_SOURCE,
+        "parameters.zone.placeholder",
+        {"source": rows(SourceParameter(1, "zone", "main"))},
     ),
     (
         Code.PLACEHOLDER_NOT_A_MACRO,
@@ -213,6 +220,11 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
     (Code.EXTERNAL_ID_EMPTY, W, Kind.CAMPAIGN, "", clicks(without_external_id=50)),
     (Code.EXTERNAL_ID_EMPTY, N, Kind.CAMPAIGN, "", clicks(without_external_id=1)),
     (Code.EXTERNAL_ID_UNREPLACED, W, Kind.CAMPAIGN, "", clicks(unreplaced=60)),
+    (Code.EXTERNAL_ID_EMPTY, E, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=490)),
+    (Code.EXTERNAL_ID_UNREPLACED, E, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=490)),
+    (Code.EXTERNAL_ID_EMPTY, E, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=30)),
+    (Code.EXTERNAL_ID_UNREPLACED, N, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=30)),
+    (Code.EXTERNAL_ID_EMPTY, W, Kind.CAMPAIGN, "", clicks(without_external_id=30, unreplaced=30)),
     (Code.NO_CONVERSIONS, W, Kind.CAMPAIGN, "", seen(conversions=0, last_conversion_at=None)),
     (Code.NO_CONVERSIONS, N, Kind.CAMPAIGN, "", seen(conversions=0, clicks=Clicks(recent=10, last_at=NOW))),
     (

@@ -21,12 +21,10 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tokens import insert_token
 from clickloop.store.ledger.users import save_user
 from clickloop.store.upload_files import UploadFiles
-from clickloop.web.access import Access, csrf_of
+from clickloop.web.access import Access
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.entry import COOKIE
 from clickloop.web.passwords import Passwords
-from clickloop.web.site import create_site
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 SECRET = "clk_secret_of_the_tests"
@@ -76,22 +74,6 @@ class Instance:
         with self.ledger.write() as tx:
             insert_token(tx, role.value, secret, self.now, role, user_id)
         return {"authorization": f"Bearer {secret}"}
-
-    def panel(self, user: User | None = None) -> TestClient[Any]:
-        """A browser at the panel, signed in as the user; its ``headers`` name the panel's own origin."""
-        browser: TestClient[Any] = TestClient(
-            create_site(self.context), base_url="http://panel.example", raise_server_exceptions=False
-        )
-        browser.follow_redirects = False
-        browser.headers["origin"] = "http://panel.example"
-        if user is not None:
-            answer = browser.post("/panel/sign-in", data={"name": user.name, "password": PASSWORD})
-            assert answer.status_code == 303, answer.text
-        return browser
-
-    def csrf(self, browser: TestClient[Any]) -> dict[str, str]:
-        """The field that every form of this browser's session carries."""
-        return {"csrf": csrf_of(browser.cookies[COOKIE])}
 
     def visit(self, **fields: Any) -> str:
         """A click that has arrived in the facts; answers its id."""

@@ -8,13 +8,17 @@ from sqlalchemy import update
 
 from clickloop.campaign.user import Role
 from clickloop.store.ledger.tables import postback_rules
+from clickloop.tracking.uploads import UploadWork
+from clickloop.web.access import SignedIn, sign_in
 from clickloop.web.api.rights import READING
+from clickloop.web.browser import Browser
 from tests.web.conftest import PASSWORD
 from tests.web.ending import converted, ended
 from tests.web.test_api_rights import WITHOUT_EFFECT, doors
 
 if TYPE_CHECKING:
-    from tests.web.conftest import Instance
+    from clickloop.web.browser import Browser
+from tests.web.conftest import Instance
 
 Case = Callable[["Instance"], tuple[str, Any]]
 """Brings an instance to where a door does something; answers the door's path and body."""
@@ -89,7 +93,11 @@ def an_upload(instance: "Instance") -> tuple[str, Any]:
 
 
 def a_preview(instance: "Instance") -> tuple[str, Any]:
-    return f"conversions/uploads/{upload(instance, '?preview=1')}/register", None
+    preview = upload(instance, "?preview=1")
+    work = UploadWork(instance.context.desk(), instance.context.uploads, lambda: instance.now)
+    while work.step().more:
+        pass
+    return f"conversions/uploads/{preview}/register", None
 
 
 def waiting_upload(instance: "Instance") -> tuple[str, Any]:
@@ -120,7 +128,7 @@ def a_user(path: str, body: Any = None) -> Case:
 def own(path: str, body: Any = None) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         ben = instance.user(Role.OWNER, "ben")
-        instance.panel(ben).close()
+        assert isinstance(sign_in(instance.context.access, "ben", PASSWORD, Browser(address="192.0.2.1")), SignedIn)
         instance.api.headers |= instance.token_of(Role.OWNER, ben.id)
         sessions = instance.got("profile/sessions")["items"]
         return path.format(session=sessions[0]["id"]), body

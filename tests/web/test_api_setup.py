@@ -244,6 +244,28 @@ def test_a_payout_that_is_no_amount_is_refused(instance: "Instance", amount: str
     assert next(iter(instance.faults(instance.api.post("/api/v1/offers", json=body)))).startswith("payout")
 
 
+@pytest.mark.parametrize(
+    ("placeholder", "code"),
+    [
+        ("", "external_id_without_placeholder"),
+        ("hello", "placeholder_not_a_macro"),
+        ("{externalid}", "our_macro_as_placeholder"),
+        ("${SUBID}", ""),
+    ],
+)
+def test_an_external_id_that_no_source_fills_is_warned_about_when_it_is_saved(
+    instance: "Instance", placeholder: str, code: str
+) -> None:
+    rows = [{"parameter": "external_id", "placeholder": placeholder}]
+    source = instance.made("traffic-sources", {"name": "S", "parameters": rows})
+    assert [warning["code"] for warning in source["warnings"]] == ([code] if code else [])
+
+
+def test_a_network_whose_cid_is_no_macro_is_warned_about(instance: "Instance") -> None:
+    network = instance.made("networks", {"name": "N", "token": "t", "postback_parameters": {"cid": "sub1"}})
+    assert [warning["code"] for warning in network["warnings"]] == ["placeholder_not_a_macro"]
+
+
 def test_an_offer_without_our_click_id_is_warned_about(instance: "Instance") -> None:
     offer = instance.made("offers", {"name": "O", "url": "https://n.example/"})
     assert [warning["code"] for warning in offer["warnings"]] == ["click_id_missing"]
@@ -258,6 +280,49 @@ def test_a_status_takes_words_and_gives_them_back(instance: "Instance") -> None:
     assert (changed["words"], changed["counts_as"], changed["name"]) == (["more"], "pending", "Upsell")
     assert instance.api.delete("/api/v1/statuses/upsell").status_code == 200
     assert instance.api.get("/api/v1/statuses/upsell").status_code == 404
+
+
+def test_a_status_gets_one_word_more_and_keeps_the_others(instance: "Instance") -> None:
+    before = instance.got("statuses/sale")["words"]
+    body = {"add_words": [" Wurst "], "remove_words": ["FTD", "never had"]}
+    changed = instance.api.patch("/api/v1/statuses/sale", json=body).json()
+    assert changed["words"] == sorted({*before, "wurst"} - {"ftd"})
+    assert changed["dropped_words"] == ["ftd"]
+
+
+def test_a_status_whose_words_are_replaced_tells_which_it_lost(instance: "Instance") -> None:
+    instance.made("statuses", {"key": "upsell", "name": "U", "counts_as": "confirmed", "words": ["extra", "more"]})
+    changed = instance.api.patch("/api/v1/statuses/upsell", json={"words": ["More", "topup"]}).json()
+    assert (changed["words"], changed["dropped_words"]) == (["more", "topup"], ["extra"])
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        ({"add_words": ["approved"]}, {"add_words[0]": "taken"}),
+        ({"add_words": [" "]}, {"add_words[0]": "required"}),
+        ({"add_words": ["a"], "remove_words": ["A"]}, {"remove_words": "conflict"}),
+        ({"add_words": [f"w{number}" for number in range(200)]}, {"add_words": "too_many"}),
+        ({"remove_words": ["w"] * 201}, {"remove_words": "too_many"}),
+    ],
+)
+def test_words_that_cannot_be_added_or_removed_are_named(
+    instance: "Instance", body: dict[str, Any], faults: dict[str, str]
+) -> None:
+    assert instance.faults(instance.api.patch("/api/v1/statuses/hold", json=body)) == faults
+
+
+def test_a_status_that_a_rule_waits_for_stays(instance: "Instance") -> None:
+    instance.made("statuses", {"key": "vip", "name": "VIP", "counts_as": "confirmed"})
+    request = {"url": "https://r.example/"}
+    rule = instance.made(
+        "postback-rules", {"name": "Tell", "request": request, "conditions": {"statuses": ["sale", "vip"]}}
+    )
+    refused = instance.api.delete("/api/v1/statuses/vip")
+    assert refused.status_code == 409
+    assert f"{rule['id']} 'Tell'" in refused.json()["detail"]
+    assert instance.api.delete(f"/api/v1/postback-rules/{rule['id']}").status_code == 200
+    assert instance.api.delete("/api/v1/statuses/vip").status_code == 200
 
 
 def test_a_word_belongs_to_one_status(instance: "Instance") -> None:

@@ -204,6 +204,72 @@ def test_each_macro_tells_where_its_value_came_from(instance: "Instance") -> Non
     assert "brought no txid" in sources["txid"]
 
 
+def currency_of_a_try(instance: "Instance", **body: Any) -> tuple[str, str, str]:
+    """The value of {currency} in the rule that sends it, and where it came from."""
+    rule = simulated(instance, **body)["rules"][-1]
+    (macro,) = [macro for macro in rule["macros"] if macro["macro"] == "currency"]
+    return macro["value"], macro["origin"], macro["source"]
+
+
+def test_a_currency_tells_whose_it_is(instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("postback-rules", {"name": "Own", "request": {"url": "https://own.example/?c={currency}"}})
+    named = {"payout": "5", "currency": "EUR"}
+    assert currency_of_a_try(instance, campaign_id=1, conversion=named)[1:] == (
+        "notice",
+        "The currency of the notice, 'EUR'.",
+    )
+    value, origin, source = currency_of_a_try(instance, campaign_id=1, conversion={"payout": "5 GBP"})
+    assert (value, origin, source) == ("GBP", "notice", "The currency in the payout of the notice, '5 GBP'.")
+    own = "The currency of the {}: the notice named none."
+    wish: dict[str, Any] = {"campaign_id": 1, "conversion": {"payout": "5"}}
+    assert currency_of_a_try(instance, **wish) == ("USD", "setup", own.format("instance"))
+    instance.api.patch("/api/v1/networks/1", json={"currency": "CHF"})
+    assert currency_of_a_try(instance, **wish) == ("CHF", "setup", own.format("network"))
+    instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
+    assert currency_of_a_try(instance, **wish) == ("PLN", "setup", own.format("offer"))
+    assert "no notice named an amount" in currency_of_a_try(instance, campaign_id=1)[2]
+
+
+def test_a_stored_currency_is_still_told_when_the_offer_has_another_today(instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("postback-rules", {"name": "Own", "request": {"url": "https://own.example/?c={currency}"}})
+    named = instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "currency": "EUR"})
+    unnamed = instance.made("conversions", {"click_id": instance.visit(), "payout": "1"})
+    instance.api.patch("/api/v1/offers/1", json={"currency": "PLN"})
+    first = currency_of_a_try(instance, conversion_id=named["conversion"]["conversion_id"])
+    assert first == ("EUR", "notice", "The currency of the notice, 'EUR'.")
+    second = currency_of_a_try(instance, conversion_id=unnamed["conversion"]["conversion_id"])
+    assert (second[0], "when it came" in second[2]) == ("USD", True)
+
+
+def test_a_parameter_that_the_campaign_keeps_nothing_of_is_told(instance: "Instance") -> None:
+    instance.set_up()
+    rows = [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "tracked": False}]
+    instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": rows})
+    link = {"external_id": "x", "zone": "1", "nope": "2"}
+    told = simulated(instance, campaign_id=1, parameters=link)["not_taken"]
+    assert [one["name"] for one in told] == ["zone", "nope"]
+    assert "slider" in told[0]["reason_text"]
+    assert "no row of that name" in told[1]["reason_text"]
+    text = instance.api.post("/api/v1/simulate?format=text", json={"campaign_id": 1, "parameters": link}).text
+    assert "nope: The traffic source has no row of that name" in text
+
+
+def test_the_visitor_of_a_recorded_click_went_to_an_offer_with_a_name(instance: "Instance") -> None:
+    instance.set_up()
+    assert simulated(instance, click_id=instance.visit())["redirect"]["offer_name"] == "Offer"
+
+
+def test_the_page_of_text_says_flags_as_sentences_and_every_condition(instance: "Instance") -> None:
+    instance.set_up()
+    body = {"campaign_id": 1, "conversion": {"payout": "NaN", "status": "wurst"}}
+    text = instance.api.post("/api/v1/simulate?format=text", json=body).text
+    assert "No status claims its word" in text
+    assert "(payout_not_a_number)" in text
+    assert all(f"met      {reason}" in text for reason in SkipReason)
+
+
 def test_a_skipped_rule_shows_what_it_would_have_sent(instance: "Instance") -> None:
     instance.set_up()
     (rule,) = simulated(instance, campaign_id=1, parameters={})["rules"]

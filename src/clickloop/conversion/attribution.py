@@ -163,10 +163,9 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
         return None
     if amount.ambiguous:
         flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
-    named = notice.currency_text
-    if named and unreplaced_macro(named):
+    named = named_currency(notice)
+    if notice.currency_text and not named:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
-        named = ""
     if named and amount.currency and currency_of(named) != amount.currency:
         flags.append(NoticeFlag.CURRENCY_CONFLICT)
     named = named or amount.currency
@@ -176,6 +175,11 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
     if currency is None:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
     return Money(amount.micros, currency or "")
+
+
+def named_currency(notice: Notice) -> str:
+    """The currency that a notice names beside its payout, as it came; empty: none, or a macro that nobody replaced."""
+    return "" if unreplaced_macro(notice.currency_text) else notice.currency_text
 
 
 def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:

@@ -169,9 +169,17 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return turn_of(self.at, self.notice_id)
 
 
+_TURN_DIGITS = 15
+
+
 def turn_of(at: int, notice_id: str) -> str:
     """The place of a notice in the order of arrival, as a text that sorts: by the moment, then by the id."""
-    return f"{at:015d}{notice_id}"
+    return f"{at:0{_TURN_DIGITS}d}{notice_id}"
+
+
+def notice_of_turn(turn: str) -> str:
+    """The id of the notice whose turn it is."""
+    return turn[_TURN_DIGITS:]
 
 
 NAMES = {

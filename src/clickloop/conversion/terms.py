@@ -1,5 +1,6 @@
 """The terms under which a notice is attributed: what the user set for the network, the offer and the instance."""
 
+import enum
 import hmac
 import ipaddress
 from functools import lru_cache
@@ -39,6 +40,14 @@ class OfferTerms(msgspec.Struct, frozen=True):
     currency: str = ""
 
 
+class CurrencyGiver(enum.StrEnum):
+    """Who can say which currency an amount without one is in, in the order in which they are asked. A closed list."""
+
+    OFFER = "offer"
+    NETWORK = "network"
+    INSTANCE = "instance"
+
+
 class Terms(msgspec.Struct, frozen=True):
     """All that is set up and bears on one notice."""
 
@@ -52,6 +61,13 @@ class Terms(msgspec.Struct, frozen=True):
     def default_currency(self) -> str:
         """The currency of an amount that names none: the offer's, else the network's, else the instance's."""
         return self.offer.currency or self.network.currency or self.currency
+
+    @property
+    def currency_giver(self) -> CurrencyGiver:
+        """Whose currency the default one is."""
+        if self.offer.currency:
+            return CurrencyGiver.OFFER
+        return CurrencyGiver.NETWORK if self.network.currency else CurrencyGiver.INSTANCE
 
 
 def _is_listed(ip: str, addresses: tuple[str, ...]) -> bool:

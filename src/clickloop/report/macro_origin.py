@@ -7,8 +7,10 @@ import msgspec
 
 from clickloop.campaign.traffic_source import SourceParameter
 from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.terms import Terms
 from clickloop.macro import Group
 from clickloop.macro.known import BY_NAME
+from clickloop.money import AmountFault, read_amount
 from clickloop.octets import readable
 
 
@@ -48,6 +50,10 @@ class Around(msgspec.Struct, frozen=True, kw_only=True):
     fixed_cost: bool = False
     """Whether the campaign has a fixed cost per click."""
     conversion: Conversion | None = None
+    named_currency: str = ""
+    """The currency that the notice named which the payout is from; empty: it named none, or no notice named a payout."""
+    terms: Terms | None = None
+    """Today's, which say whose currency counts where the notice named none."""
     payout_percent: int = 100
 
 
@@ -107,7 +113,15 @@ def _payout(conversion: Conversion, around: Around) -> tuple[Origin, str]:
 def _currency(conversion: Conversion, around: Around) -> tuple[Origin, str]:
     if not conversion.payout.currency:
         return Origin.NOTICE, "The notice named a currency that we do not know."
-    return Origin.CONVERSION, "The currency of the notice, else of the offer, the network or the instance."
+    if around.named_currency:
+        return Origin.NOTICE, f"The currency of the notice, {readable(around.named_currency)!r}."
+    amount = read_amount(conversion.payout_text) if conversion.payout_turn else AmountFault.EMPTY
+    if not isinstance(amount, AmountFault) and amount.currency:
+        return Origin.NOTICE, f"The currency in the payout of the notice, {readable(conversion.payout_text)!r}."
+    named = "the notice named none" if conversion.payout_turn else "no notice named an amount in one"
+    if around.terms is None or around.terms.default_currency != conversion.payout.currency:
+        return Origin.SETUP, f"What offer, network or instance had as currency when it came: {named}."
+    return Origin.SETUP, f"The currency of the {around.terms.currency_giver}: {named}."
 
 
 def _profit(conversion: Conversion, around: Around) -> tuple[Origin, str]:

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.click.click import Click
 from clickloop.click.routing import LeftOut
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.owing import Finding, SkipReason
@@ -75,10 +75,19 @@ class SimulatedRule(msgspec.Struct, frozen=True, kw_only=True):
     left_untouched: tuple[str, ...]
 
 
+class NotTaken(msgspec.Struct, frozen=True):
+    """A parameter of the link of which nothing is kept, and why."""
+
+    name: str
+    sentence: str
+
+
 class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     """A dry run. ``invented``: the click is made up, and its id is not one that we would take."""
 
     invented: bool
+    not_taken: tuple[NotTaken, ...] = ()
+    """Parameters that were given for the link and that the campaign keeps nothing of."""
     click: Click
     redirect: Redirect
     told: Told
@@ -99,6 +108,8 @@ def simulation_text(simulation: Simulation) -> str:
     """The dry run as a page of text."""
     kind = "An invented click" if simulation.invented else f"Click {simulation.click.click_id}"
     lines = [f"{kind}: a dry run. Nothing is sent or stored.", "", *_redirect_lines(simulation.redirect), ""]
+    if simulation.not_taken:
+        lines[-1:] = [f"  {one_line(one.name)}: {one_line(one.sentence)}" for one in simulation.not_taken] + [""]
     lines += _conversion_lines(simulation)
     if simulation.told.change and not simulation.rules:
         lines += ["", "No postback rule applies: nothing would be sent."]
@@ -134,11 +145,9 @@ def _conversion_lines(simulation: Simulation) -> list[str]:
     payout = f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
     line = f"The conversion: {told.outcome}, {one_line(conversion.status.name)}, {payout}"
     line += " (the last change of a stored conversion, decided once more)." if told.stored else "."
-    if told.flags:
-        line += f" Odd: {', '.join(told.flags)}."
     if not told.change:
         line += " Nothing changes, so nothing would be sent."
-    return [line]
+    return [line, *(f"  odd  {NoticeFlag(flag).sentence} ({flag})" for flag in told.flags)]
 
 
 def _rule_lines(simulated: SimulatedRule) -> list[str]:
@@ -150,7 +159,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
         lines = [f"{name} would be sent."]
     if simulated.paused:
         lines.append("  The rule is paused since its receiver said 410 Gone: what it owes waits.")
-    lines += [f"  {line}" for line in finding_lines(simulated.findings)]
+    lines += [f"  {line}" for line in finding_lines(simulated.findings, every=True)]
     request = masked_request(simulated.request)
     lines.append(f"  {request.method} {one_line(request.url, 2000)}")
     lines += [f"  {header.name}: {one_line(readable(header.value))}" for header in request.headers]

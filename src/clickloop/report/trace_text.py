@@ -26,15 +26,15 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def finding_lines(findings: Sequence[Finding]) -> list[str]:
-    """A decision condition by condition: what is not met, what was compared; the rest as a number."""
+def finding_lines(findings: Sequence[Finding], *, every: bool = False) -> list[str]:
+    """A decision condition by condition: what is not met, what was compared; the rest as a number, unless ``every`` one is wanted."""
     lines = []
     silent = 0
     for finding in findings:
         detail = f": {one_line(finding.detail)}" if finding.detail else ""
         if not finding.met:
             lines.append(f"not met  {finding.condition}{detail}")
-        elif detail:
+        elif detail or every:
             lines.append(f"met      {finding.condition}{detail}")
         else:
             silent += 1

@@ -16,9 +16,9 @@ from clickloop.store.ledger.audit import (
     read_memory,
     write_memory,
 )
+from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.rules import count_paused_rules
 
 SLICE = 500
 """So many old changes are looked at again by each step, round and round, so that later damage is found too."""
@@ -66,9 +66,11 @@ def audit_alarms(mismatches: Sequence[Mismatch]) -> tuple[str, ...]:
 
 
 def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
-    """What /health tells of rules and receivers that are paused: how many."""
+    """What /health tells of rules and receivers that are paused: each by its name."""
     with ledger.read() as tx:
-        receivers = sum(lane.pause is not None for lane in kept_lanes(tx))
-        rules = count_paused_rules(tx)
-    told = ((receivers, "receivers"), (rules, "postback rules"))
-    return tuple(f"{count} {what} paused: what they are owed waits" for count, what in told if count)
+        receivers = [lane.lane for lane in kept_lanes(tx) if lane.pause is not None]
+        rules = rules_that_hold(tx)
+    return (
+        *(f"the receiver {receiver} is paused: what it is owed waits" for receiver in receivers),
+        *(f"the postback rule {rule.name!r} ({rule.rule_id}) is paused: {rule.waiting} postbacks wait" for rule in rules),
+    )

@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.catalog import Catalog, CatalogOffer
-from clickloop.campaign.traffic_source import COST_ROW, EXTERNAL_ID_ROW, TrafficSource
+from clickloop.campaign.traffic_source import COST, COST_ROW, EXTERNAL_ID, EXTERNAL_ID_ROW, RESERVED_NAMES, TrafficSource
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE
@@ -18,10 +18,13 @@ from clickloop.macro import parse
 from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
 from clickloop.report.macro_origin import Around, MacroValue, origins_of
-from clickloop.report.simulation import Chance, Destination, Redirect
+from clickloop.report.simulation import Chance, Destination, NotTaken, Redirect
 from clickloop.tracking.deciding import ROW_MACROS
 from clickloop.tracking.take import Edge, take_click
 
+_OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
+_NO_ROW = "The traffic source has no row of that name (small and capital letters count): nothing is kept of it."
+_ROW_OFF = "The slider of its row is off: nothing is kept of it."
 NOBODYS_KEY = bytes(KEY_BYTES)
 """No tracker's: an id made under it is taken nowhere."""
 
@@ -194,6 +197,16 @@ def _query(parameters: Mapping[str, str]) -> bytes:
         for name, value in parameters.items()
     ]
     return "&".join(pairs).encode("ascii")
+
+
+def not_taken(setting: Setting, parameters: Mapping[str, str]) -> tuple[NotTaken, ...]:
+    """The parameters of a link that a campaign keeps nothing of, each with the reason."""
+    off = {row.parameter for row in setting.source.parameters if not row.tracked}
+    return tuple(
+        NotTaken(name, _ROW_OFF if name in off else _NO_ROW)
+        for name in parameters
+        if name not in setting.route.fields and name not in _OTHER_NAMES
+    )
 
 
 def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redirect:

@@ -225,6 +225,11 @@ def _decided(
     return Registered(tuple(stored), tuple(conversions), tuple(book.changes)), book, in_order
 
 
+def terms_for(tx: Connection, click: Click, currency: str) -> Terms:
+    """Today's terms for the notices of a click; ``currency`` is the instance's."""
+    return _setup(tx, {click.click_id: click}, currency).terms_of(click)
+
+
 def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup:
     network_ids = {click.network_id for click in clicks.values()}
     offer_ids = {click.offer_id for click in clicks.values()}

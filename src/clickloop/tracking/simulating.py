@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from clickloop.click.click import Click
 from clickloop.click.routing import Routes
 from clickloop.click_id import ClickId, ClickIds
-from clickloop.conversion.conversion import Change
+from clickloop.conversion.attribution import named_currency
+from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
-from clickloop.conversion.notice import Door, read_notice
+from clickloop.conversion.notice import Door, Notice, notice_of_turn, read_notice
 from clickloop.postback.owing import Owed
 from clickloop.postback.sending import first_hop
 from clickloop.postback.values import ready_request
@@ -21,13 +22,14 @@ from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.notices import find_notice
+from clickloop.store.ledger.offers import find_offer
 from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
-from clickloop.tracking.inventing import NOBODYS_KEY, InventedClick, Place, Setting, draw_for, redirect_of, visit
+from clickloop.tracking.inventing import NOBODYS_KEY, InventedClick, Place, Setting, draw_for, not_taken, redirect_of, visit
 from clickloop.tracking.notices import Desk
-from clickloop.tracking.registering import foresee, read
+from clickloop.tracking.registering import foresee, read, terms_for
 
 
 def simulate_visit(
@@ -49,7 +51,8 @@ def simulate_visit(
         click = visit(setting, invented, draw, click_ids, desk.currency, now_ms)
         redirect = redirect_of(setting, setting.route.choose(draw), click)
         given = msgspec.structs.replace(given, click_id=click.click_id)
-        return _told(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
+        told = _told(desk, tx, click, given, click_ids, redirect, now_ms, invented=True)
+        return msgspec.structs.replace(told, not_taken=not_taken(setting, invented.parameters or {}))
 
 
 def simulate_click(desk: Desk, click_id: ClickId, given: GivenConversion, now_ms: int) -> Simulation | SimulationFault:
@@ -87,10 +90,10 @@ def simulate_conversion(
         return Simulation(
             invented=False,
             click=conversion.click,
-            redirect=_recorded(conversion.click),
+            redirect=_recorded(tx, conversion.click),
             told=Told(outcome=notice.outcome if notice else "", change=change.kind, stored=True),
             conversion=last.after,
-            rules=_rules(desk, tx, change, now_ms, version=last.version),
+            rules=_rules(desk, tx, change, None, now_ms, version=last.version),
         )
 
 
@@ -112,19 +115,19 @@ def _told(
     return Simulation(
         invented=invented,
         click=click,
-        redirect=redirect or _recorded(click),
+        redirect=redirect or _recorded(tx, click),
         told=Told(
             outcome=notice.outcome, reason=notice.reason, flags=notice.flags, change=change.kind if change else ""
         ),
         conversion=foreseen.conversions[0],
-        rules=_rules(desk, tx, change, now_ms) if change else (),
+        rules=_rules(desk, tx, change, reading.notice, now_ms) if change else (),
     )
 
 
 def _rules(
-    desk: Desk, tx: Connection, change: Change, now_ms: int, version: int | None = None
+    desk: Desk, tx: Connection, change: Change, notice: Notice | None, now_ms: int, version: int | None = None
 ) -> tuple[SimulatedRule, ...]:
-    """Each rule that applies to a change, decided as ``owe_postbacks`` would."""
+    """Each rule that applies to a change, decided as ``owe_postbacks`` would. ``notice``: an invented one that made the change."""
     around = read_surroundings(tx, [change])
     made = decide_changes(
         [change], around, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
@@ -137,6 +140,8 @@ def _rules(
         rows={row.number: row for row in source.parameters} if source else {},
         fixed_cost=fixed_cost,
         conversion=change.after,
+        named_currency=_named_currency(tx, change.after, notice),
+        terms=terms_for(tx, click, desk.currency),
     )
     terms = terms_of(tx, [live.rule.rule_id for live in around.rules])
     texts = ChangeTexts(change, around)
@@ -175,7 +180,19 @@ def _rule(
     )
 
 
-def _recorded(click: Click) -> Redirect:
+def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | None) -> str:
+    """The currency that the notice named which a conversion's payout is from: the one at hand, or one that is stored."""
+    if not conversion.payout_turn:
+        return ""
+    if notice is None or notice.turn != conversion.payout_turn:
+        stored = find_notice(tx, notice_of_turn(conversion.payout_turn))
+        notice = read_notice(stored.raw) if stored else None
+    return named_currency(notice) if notice else ""
+
+
+def _recorded(tx: Connection, click: Click) -> Redirect:
     """Where the visitor of a recorded click went."""
     to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
-    return Redirect(to=to, url=click.target, offer_id=click.offer_id, recorded=True)
+    offer = find_offer(tx, click.offer_id) if click.offer_id else None
+    name = offer.name if offer else ""
+    return Redirect(to=to, url=click.target, offer_id=click.offer_id, offer_name=name, recorded=True)

@@ -99,24 +99,37 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
             remedy = "Paste the campaign's link into the source, or open it yourself with ?external_id=test."
             yield Finding(Severity.NOTE, Code.NO_CLICKS, place, sentence, remedy)
         return
-    if clicks.without_external_id:
-        sentence = (
-            f"{_share(clicks.without_external_id, clicks.recent)} came without an external_id; "
-            "none of them can be reported to the source."
-        )
-        remedy = "Open the source's campaign: its link must carry external_id with the source's click id macro."
-        yield Finding(
-            _severity(clicks.without_external_id, clicks.recent), Code.EXTERNAL_ID_EMPTY, place, sentence, remedy
-        )
-    if clicks.unreplaced:
-        sentence = f"{_share(clicks.unreplaced, clicks.recent)} brought a macro that the source had not replaced as external_id."
-        remedy = "Check the placeholder's spelling against the source's help; test clicks of the source's own preview do this too."
-        yield Finding(_severity(clicks.unreplaced, clicks.recent), Code.EXTERNAL_ID_UNREPLACED, place, sentence, remedy)
+    yield from _external_ids(clicks, place)
     if not seen.conversions:
         many = clicks.recent >= FEW_CLICKS
         sentence = f"{clicks.recent} recent clicks and no conversion within {RECENT_DAYS} days."
         remedy = "See whether the network reports to our postback URL: Conversions - In lists all that came, refused ones too."
         yield Finding(Severity.WARNING if many else Severity.NOTE, Code.NO_CONVERSIONS, place, sentence, remedy)
+
+
+def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
+    """Clicks that no source can be told of, for want of an id or of a replaced one. How bad it is goes by both together."""
+    empty, unreplaced = clicks.without_external_id, clicks.unreplaced
+    useless = empty + unreplaced
+    together = f" Together these are {_share(useless, clicks.recent)}." if empty and unreplaced else ""
+    if empty:
+        sentence = (
+            f"{_share(empty, clicks.recent)} came without an external_id; none of them can be reported to the source."
+        )
+        remedy = "Open the source's campaign: its link must carry external_id with the source's click id macro."
+        severity = _severity_of_part(empty, unreplaced, clicks.recent)
+        yield Finding(severity, Code.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
+    if unreplaced:
+        sentence = f"{_share(unreplaced, clicks.recent)} brought a macro that the source had not replaced as external_id."
+        remedy = "Check the placeholder's spelling against the source's help; test clicks of the source's own preview do this too."
+        severity = _severity_of_part(unreplaced, empty, clicks.recent)
+        yield Finding(severity, Code.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
+
+
+def _severity_of_part(part: int, other: int, whole: int) -> Severity:
+    """As bad as both parts together, unless this one is a small part beside a larger one."""
+    small = part < other and part / whole < WARNING_SHARE
+    return _severity(part if small else part + other, whole)
 
 
 def _share(part: int, whole: int) -> str:
@@ -163,7 +176,7 @@ def _words(words: Mapping[str, int]) -> Finding:
         Code.WORDS_NOT_MAPPED,
         Place(kind=Kind.STATUS, field="words"),
         f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
-        "Give each word to the status that it means, then run the notices again.",
+        "Give each word to the status that it means (add_words keeps the words that it has), then run the notices again.",
     )
 
 

@@ -76,7 +76,7 @@ def _rows(source: TrafficSource) -> Iterator[Finding]:
         if row.number == EXTERNAL_ID_ROW and not row.placeholder:
             yield _no_placeholder(source, place)
         elif row.tracked and row.placeholder:
-            yield from _placeholder(row, place)
+            yield from placeholder_findings(row, place)
 
 
 def _no_placeholder(source: TrafficSource, place: Place) -> Finding:
@@ -91,16 +91,25 @@ def _no_placeholder(source: TrafficSource, place: Place) -> Finding:
     return Finding(_ERROR, Code.NO_EXTERNAL_ID_PLACEHOLDER, place, sentence, remedy)
 
 
-def _placeholder(row: SourceParameter, place: Place) -> Iterator[Finding]:
+def placeholder_findings(row: SourceParameter, place: Place) -> Iterator[Finding]:
+    """What is wrong with what a source shall put into our link. Without its click id nothing can be reported to it: an error there."""
     needed = row.number == EXTERNAL_ID_ROW
+    severity = _ERROR if needed else _WARNING
     if _OURS_ALONE.fullmatch(row.placeholder):
         sentence = f"{row.placeholder} is a macro of ours; the source does not know it and sends it as it stands."
         remedy = "Put the source's own macro there: the source's help lists it."
-        yield Finding(_ERROR if needed else _WARNING, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, remedy)
-    elif not looks_like_a_macro(row.placeholder) and (needed or not row.placeholder.isdecimal()):
+        yield Finding(severity, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, remedy)
+    elif needed and not looks_like_a_macro(row.placeholder):
+        sentence = (
+            f"{row.placeholder!r} does not look like a macro, so every click would bring this same text, and none could be "
+            "reported to the source."
+        )
+        remedy = "Put the source's macro for its click id there with all its brackets, such as ${SUBID}."
+        yield Finding(severity, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
+    elif not looks_like_a_macro(row.placeholder) and not row.placeholder.isdecimal():
         sentence = f"{row.placeholder!r} does not look like a macro, so every click would bring this same text."
         remedy = "Put the source's macro there with all its brackets, or leave it if you mean a fixed text."
-        yield Finding(_WARNING, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
+        yield Finding(severity, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, remedy)
 
 
 def _way_back(chain: Chain, source: TrafficSource) -> Iterator[Finding]:

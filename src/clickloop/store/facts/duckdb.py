@@ -134,7 +134,7 @@ class DuckDbFacts:
         return {click.click_id: click for click in map(_click_of, rows)}
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
-        """Clicks, newest first; only row groups that can hold the page are read."""
+        """Clicks, newest first; only row groups that can hold the page are read, and their wide columns for the page alone."""
         filters = {
             "click_id < $before": query.before_click_id or None,
             "campaign_id = $campaign_id": query.campaign_id,
@@ -145,15 +145,17 @@ class DuckDbFacts:
             "click_at < $until_at": query.until_at,
         }
         used = {condition: value for condition, value in filters.items() if value is not None}
-        where = " AND ".join(["click_id IS NOT NULL", *used])
+        where = " AND ".join(["clicks IS NOT NULL", *used])
         if query.external_id == "":
             where += " AND external_id IS NULL"
         if query.screening == "":
             where += " AND screening IS NULL"
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
-        text = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
+        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
         with _plain_errors(), self._reading() as reader:
-            return [_click_of(row) for row in reader.execute(text, parameters).fetchall()]
+            ids = [str(row[0]) for row in reader.execute(text, parameters).fetchall()]
+        found = self.find_clicks(ids)
+        return [found[click_id] for click_id in ids if click_id in found]
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
         """By campaign (all, or one), its last clicks that count."""

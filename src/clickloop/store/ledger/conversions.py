@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, insert, literal_column, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, literal_column, select, tuple_, update
 
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion, Parameters
@@ -105,7 +105,9 @@ def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str 
         if value is not None:
             query = query.where(column == value)
     if wanted.flagged is not None:
-        nothing = literal_column("''")  # written out: with a bound value the partial index is not used
+        nothing: ColumnElement[str] = literal_column(
+            "''"
+        )  # written out: with a bound value the partial index is not used
         query = query.where(table.flags != nothing if wanted.flagged else table.flags == nothing)
     if wanted.period.since is not None:
         query = query.where(table.created_at >= wanted.period.since)

@@ -13,6 +13,9 @@ from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
 from clickloop.store.ledger.period import Period, id_from
 from clickloop.store.ledger.tables import attempts, conversions, notices, postbacks
 
+_IN_ORDER_OF_IDS = 0
+"""Added to what is grouped by, so that SQLite reads the younger rows in the order of their ids and not all rows by an index."""
+
 
 def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, tuple[int, int]]:
     """By campaign, how many conversions were registered, and the moment of the last."""
@@ -20,7 +23,7 @@ def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> di
     query = (
         select(table.campaign_id, func.count(), func.max(table.created_at))
         .where(table.conversion_id >= _first_id(since), table.created_at >= since, table.test.is_(False))
-        .group_by(table.campaign_id)
+        .group_by(table.campaign_id + _IN_ORDER_OF_IDS)
     )
     return {
         number: (count, last_at) for number, count, last_at in tx.execute(_of(query, table.campaign_id, campaign_id))
@@ -44,7 +47,7 @@ def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict
     query = (
         select(table.campaign_id, func.max(table.finished_at))
         .where(table.postback_id >= _first_id(since), table.state == "delivered")
-        .group_by(table.campaign_id)
+        .group_by(table.campaign_id + _IN_ORDER_OF_IDS)
     )
     return {int(number): int(last_at) for number, last_at in tx.execute(_of(query, table.campaign_id, campaign_id))}
 
@@ -55,7 +58,7 @@ def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[Rul
     query = (
         select(table.rule_id, table.state, func.count())
         .where(table.postback_id >= _first_id(since), table.state.in_(("delivered", "failed")))
-        .group_by(table.rule_id, table.state)
+        .group_by(table.rule_id + _IN_ORDER_OF_IDS, table.state)
     )
     counts: dict[int, dict[str, int]] = {}
     for rule_id, state, count in tx.execute(_of(query, table.campaign_id, campaign_id)):

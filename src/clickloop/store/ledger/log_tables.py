@@ -76,6 +76,12 @@ Index(
     sqlite_where=text("outcome = 'waiting'"),
     postgresql_where=text("outcome = 'waiting'"),
 )
+Index(
+    "ix_notices_waiting_newest",
+    notices.c.notice_id,
+    sqlite_where=text("outcome = 'waiting'"),
+    postgresql_where=text("outcome = 'waiting'"),
+)
 
 conversions = Table(
     "conversions",
@@ -214,10 +220,15 @@ Index(
 Index(
     "ix_postbacks_ended_badly",
     postbacks.c.state,
-    postbacks.c.rule_id,
     postbacks.c.postback_id,
     sqlite_where=text("state IN ('failed', 'cancelled')"),
     postgresql_where=text("state IN ('failed', 'cancelled')"),
+)
+Index(
+    "ix_postbacks_unfinished",
+    postbacks.c.postback_id,
+    sqlite_where=text("state IN ('waiting', 'sending')"),
+    postgresql_where=text("state IN ('waiting', 'sending')"),
 )
 Index(
     "uq_postbacks_bulk_job",  # a job asks for each original once, whatever happens

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, literal_column, select, update
 
 from clickloop.conversion.notice import RawNotice, RefusalReason
 from clickloop.conversion.status import word_key
@@ -150,7 +150,7 @@ def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
     if wanted.outcome is not None:
         query = query.where(table.outcome == literal_column(f"'{Outcome(wanted.outcome).value}'"))
     if wanted.flagged is not None:
-        nothing = literal_column("''")
+        nothing: ColumnElement[str] = literal_column("''")
         query = query.where(table.flags != nothing if wanted.flagged else table.flags == nothing)
     if wanted.status_word is not None:
         query = query.where(func.lower(func.trim(table.status_word)) == word_key(wanted.status_word))

@@ -91,6 +91,13 @@ def kept_rules_after(
     return [_kept(row) for row in tx.execute(query.order_by(postback_rules.c.id).limit(limit)).mappings()]
 
 
+def live_rules_for_status(tx: Connection, key: str) -> list[KeptRule]:
+    """The rules, switched on or off but not archived, whose conditions select the status. Looks at all rules: there are few."""
+    query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
+    kept = [_kept(row) for row in tx.execute(query).mappings()]
+    return [one for one in kept if key in one.rule.conditions.statuses]
+
+
 def _columns(rule: Rule) -> dict[str, Any]:
     usual = rule.schedule == Schedule()
     return {

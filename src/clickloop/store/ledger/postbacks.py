@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, literal_column, not_, or_, select
 
 from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
@@ -187,10 +187,19 @@ def _is_shown_as(state: str) -> ColumnElement[bool]:
     """Whether a row of ``_LOG`` is shown in this state."""
     held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
     if state == "paused":
-        return and_(postbacks.c.state == "waiting", held)
+        return and_(_UNFINISHED, postbacks.c.state == "waiting", held)
     if state == "waiting":
-        return and_(postbacks.c.state == "waiting", not_(held))
+        return and_(_UNFINISHED, postbacks.c.state == "waiting", not_(held))
+    if state == "sending":
+        return and_(_UNFINISHED, postbacks.c.state == state)
+    if state in ("failed", "cancelled"):
+        return and_(_ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
+
+
+# The conditions of partial indexes, word for word: SQLite uses one only for a query that repeats its condition.
+_UNFINISHED = postbacks.c.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
+_ENDED_BADLY = postbacks.c.state.in_((literal_column("'failed'"), literal_column("'cancelled'")))
 
 
 _LOG = (

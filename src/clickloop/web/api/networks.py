@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
 from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
+from clickloop.report.check.finding import Code
+from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.networks import find_network, networks_after
 from clickloop.store.ledger.setup import archive_network, save_network
@@ -260,6 +262,11 @@ def _warnings(network: Network) -> list[Advice]:
             "Set postback_parameters.cid to the network's macro for the sub id that takes our click id, such as {sub1}."
         )
         found.append(Advice("postback_parameters.cid", "click_id_missing", sentence, remedy))
+    elif not looks_like_a_macro(network.postback_parameters["cid"]):
+        text = shown(network.postback_parameters["cid"])
+        sentence = f"{text!r} does not look like a macro: every notice would bring this same text, and be refused."
+        remedy = "Put the network's macro there with all its brackets, such as {sub1}."
+        found.append(Advice("postback_parameters.cid", Code.PLACEHOLDER_NOT_A_MACRO, sentence, remedy))
     if not network.token and not network.addresses:
         sentence = "The network is open: whoever knows a click id can report a conversion for it."
         remedy = "Set a token, or the addresses that its notices come from."

@@ -30,7 +30,7 @@ from clickloop.store.ledger.postback_rules import (
     kept_rules_after,
     update_rule,
 )
-from clickloop.store.ledger.rules import WOKEN_AT_ONCE, resume_rule, wake_rule
+from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
@@ -234,13 +234,10 @@ def resume_paused_rule(context: Context, number: Id) -> RuleView:
     """Lets what a paused rule owes leave at once, each with its request as it was. A rule that is not paused stays as it is."""
     with context.ledger.write() as tx:
         kept = _kept(tx, number)
-        resumed = resume_rule(tx, number)
+        resumed = resume_rule(tx, number, context.clock())
         if resumed:
             note_change(tx, context, NOUN, number, _view(tx, kept), _view(tx, _kept(tx, number)), Action.RESUMED)
-    while resumed:
-        with context.ledger.write() as tx:
-            resumed = wake_rule(tx, number, context.clock()) == WOKEN_AT_ONCE
-        context.on_postbacks_owed()
+    context.on_postbacks_owed()
     with context.ledger.read() as tx:
         return _view(tx, _kept(tx, number))
 

@@ -142,10 +142,20 @@ class SimulatedRuleView(msgspec.Struct, kw_only=True):
     left_untouched: Annotated[list[str], Meta(description="What looks like a macro and is none of ours.")]
 
 
+class NotTakenView(msgspec.Struct, kw_only=True):
+    """A parameter of the link of which nothing is kept."""
+
+    name: str
+    reason_text: str
+
+
 class SimulationView(msgspec.Struct, kw_only=True):
     """A dry run. Nothing was sent or stored."""
 
     invented: Annotated[bool, Meta(description="The click is made up; its id is taken nowhere.")]
+    not_taken: Annotated[
+        list[NotTakenView], Meta(description="Parameters of the link that the campaign keeps nothing of.")
+    ]
     redirect: RedirectView
     click: ClickView
     outcome: Annotated[str, Meta(description="What the notice would come to, as in Conversions - In.")]
@@ -276,6 +286,9 @@ def simulation_view(simulation: Simulation) -> SimulationView:
     told = simulation.told
     return SimulationView(
         invented=simulation.invented,
+        not_taken=[
+            NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken
+        ],
         redirect=_redirect_view(simulation.redirect),
         click=click_view(simulation.click),
         outcome=told.outcome,

@@ -1,16 +1,19 @@
 """/statuses: what a conversion can be, how each counts, and the words that networks send for it."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
+from litestar.exceptions import HTTPException
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.conversion.status import OTHER, SALE, CountsAs, Status, StatusWords, word_key
+from clickloop.store.ledger.postback_rules import KeptRule, live_rules_for_status
 from clickloop.store.ledger.statuses import (
     delete_status,
     free_words_of,
@@ -30,6 +33,8 @@ from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
 
+MOST_WORDS = 200
+
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 Key = Annotated[
@@ -43,12 +48,23 @@ Words = Annotated[
 ]
 
 
+MoreWords = Annotated[
+    list[str],
+    Meta(description="Words that it gets besides those it has. One that it has already stays.", examples=[["upsold"]]),
+]
+FewerWords = Annotated[
+    list[str], Meta(description="Words that are taken from it. One that it has not is passed over.", examples=[["dep"]])
+]
+
+
 class StatusUpdate(msgspec.Struct, kw_only=True):
-    """What to change of a status; what is left out stays. Words replace all words before."""
+    """What to change of a status; what is left out stays. words replaces all words that it has: to give it one more, add_words."""
 
     name: Name | UnsetType = UNSET
     counts_as: Counts | UnsetType = UNSET
     words: Words | UnsetType = UNSET
+    add_words: MoreWords | UnsetType = UNSET
+    remove_words: FewerWords | UnsetType = UNSET
 
 
 class StatusCreation(msgspec.Struct, kw_only=True):
@@ -67,6 +83,18 @@ class StatusView(msgspec.Struct, kw_only=True):
     name: Name
     counts_as: Counts
     words: Words
+
+
+class ChangedStatusView(StatusView, kw_only=True):
+    """A status after a change."""
+
+    dropped_words: Annotated[
+        Words,
+        Meta(
+            description="Words that it had before: conversions with one of these stand under other from now on, "
+            "until a status claims it."
+        ),
+    ]
 
 
 class UnmappedWordView(msgspec.Struct, kw_only=True):
@@ -126,32 +154,62 @@ def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusVie
     return view
 
 
-def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) -> StatusView:
-    """Changes what is given. Conversions that are there already are counted as they were until their notices are run again."""
+def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) -> ChangedStatusView:
+    """Changes what is given; dropped_words tells which words it lost.
+
+    Conversions that are there already are counted as they were until their notices are run again.
+    """
     with context.ledger.write() as tx:
         before = _status(tx, key)
-        words = given_or(data.words, list(before.words))
+        words = _changed_words(before.words, data)
         name = given_or(data.name, before.status.name)
-        faults = text_faults("name", name, 100, required=True) + _word_faults(words, key, status_rows(tx))
+        faults = text_faults("name", name, 100, required=True) + _update_faults(data, words, key, status_rows(tx))
         if faults:
             raise InvalidInputError(tuple(faults))
         update_status(tx, Status(key, name, given_or(data.counts_as, before.status.counts_as)))
         free_words_of(tx, key)
         insert_words(tx, key, words)
-        view = _view(_status(tx, key))
-        note_change(tx, context, NOUN, key, _view(before), view)
+        after = _status(tx, key)
+        note_change(tx, context, NOUN, key, _view(before), _view(after))
     context.on_setup_changed()
-    return view
+    dropped = [shown(word) for word in before.words if word not in after.words]
+    return ChangedStatusView(**msgspec.structs.asdict(_view(after)), dropped_words=dropped)
+
+
+def _changed_words(before: Sequence[str], data: StatusUpdate) -> list[str]:
+    """The words that a status has after a change: those given or before, the added ones, less the removed ones."""
+    removed = {word_key(word) for word in given_or(data.remove_words, [])}
+    words = [*given_or(data.words, list(before)), *given_or(data.add_words, [])]
+    return [word for word in words if word_key(word) not in removed]
+
+
+def _update_faults(data: StatusUpdate, words: list[str], key: str, rows: list[StatusWords]) -> list[Fault]:
+    added, removed = given_or(data.add_words, []), given_or(data.remove_words, [])
+    both = {word_key(word) for word in added} & {word_key(word) for word in removed}
+    faults = _word_faults(given_or(data.words, []), key, rows) + _word_faults(added, key, rows, "add_words")
+    if both:
+        sentence = f"{', '.join(sorted(both))[:100]!r} stands in add_words and in remove_words: leave one out."
+        faults.append(Fault("remove_words", FaultCode.CONFLICT, sentence))
+    if len(removed) > MOST_WORDS:
+        faults.append(Fault("remove_words", FaultCode.TOO_MANY, f"At most {MOST_WORDS} words are taken at once."))
+    if len({word_key(word) for word in words}) > MOST_WORDS and not faults:
+        faults.append(Fault("add_words", FaultCode.TOO_MANY, f"A status has at most {MOST_WORDS} words."))
+    return faults
 
 
 def remove_status(context: Context, key: KeyPath) -> StatusView:
-    """Removes a status that no conversion has. sale and other always stay: they stand for no word and an unknown word."""
+    """Removes a status that no conversion has. sale and other always stay: they stand for no word and an unknown word.
+
+    409: postback rules wait for it; they are named.
+    """
     with context.ledger.write() as tx:
         row = _status(tx, key)
         if key in (SALE.key, OTHER.key):
             raise invalid("key", FaultCode.RESERVED, f"The status {key} always stays: rename it instead.")
         if is_status_used(tx, key):
             raise invalid("key", FaultCode.IN_USE, f"Conversions have the status {key}: it cannot be removed.")
+        if waiting := live_rules_for_status(tx, key):
+            raise HTTPException(status_code=409, detail=_still_selected(key, waiting))
         free_words_of(tx, key)
         delete_status(tx, key)
         note_change(tx, context, NOUN, key, before=_view(row))
@@ -159,13 +217,23 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
     return _view(row)
 
 
-def _word_faults(words: list[str], key: str, rows: list[StatusWords]) -> list[Fault]:
+def _still_selected(key: str, rules: list[KeptRule]) -> str:
+    names = ", ".join(f"{kept.rule.rule_id} {shown(kept.rule.name)!r}" for kept in rules[:5])
+    more = f" and {len(rules) - 5} more" if len(rules) > 5 else ""
+    wait = "rule waits" if len(rules) == 1 else "rules wait"
+    return (
+        f"{len(rules)} postback {wait} for the status {key}: {names}{more}. Take it out of the conditions first, or archive "
+        "what is not needed."
+    )
+
+
+def _word_faults(words: list[str], key: str, rows: list[StatusWords], field: str = "words") -> list[Fault]:
     holders = {word: row.status.key for row in rows for word in row.words}
     faults = []
-    if len(words) > 200:
-        faults.append(Fault("words", FaultCode.TOO_MANY, "A status has at most 200 words."))
-    for position, word in enumerate(words[:200]):
-        place = f"words[{position}]"
+    if len(words) > MOST_WORDS:
+        faults.append(Fault(field, FaultCode.TOO_MANY, f"A status has at most {MOST_WORDS} words."))
+    for position, word in enumerate(words[:MOST_WORDS]):
+        place = f"{field}[{position}]"
         faults += text_faults(place, word, 200, required=True)
         holder = holders.get(word_key(word), key)
         if holder != key:

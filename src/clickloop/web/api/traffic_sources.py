@@ -20,6 +20,8 @@ from clickloop.campaign.traffic_source import (
 )
 from clickloop.macro import check
 from clickloop.preset.preset import source_presets
+from clickloop.report.check.finding import Kind, Place
+from clickloop.report.check.static import placeholder_findings
 from clickloop.report.masking import MASK, masked_text
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
@@ -270,8 +272,11 @@ def _unmasked(tx: Connection, number: int, url: str) -> str | None:
 
 
 def _row_warnings(source: TrafficSource) -> list[Advice]:
-    if source.parameters[0].placeholder:
-        return []
+    first = source.parameters[0]
+    if first.placeholder:
+        field = "parameters[0].placeholder"
+        found = placeholder_findings(first, Place(kind=Kind.TRAFFIC_SOURCE, id=source.id, field=field))
+        return [Advice(field, finding.code, shown(finding.sentence), finding.remedy) for finding in found]
     sentence = "The row external_id has no placeholder: the source will not put its click id into the campaign link."
     remedy = "Set the placeholder to the source's macro for its click id, such as ${SUBID}."
     return [Advice("parameters", "external_id_without_placeholder", sentence, remedy)]

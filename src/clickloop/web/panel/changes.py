@@ -1,9 +1,10 @@
 """The log of changes: who changed what and when, each change as a readable difference."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import get
+from litestar.params import QueryParameter
 
 from clickloop.campaign.user import Right
 from clickloop.store.ledger.changes_log import Action
@@ -61,6 +62,10 @@ _PAGES = {
 }
 
 
+OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
+OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
+
+
 class FieldDifference(msgspec.Struct, frozen=True):
     """A field that is not what it was. Empty texts stand for nothing."""
 
@@ -84,8 +89,8 @@ def show_list(
     cursor: Cursor = "",
     noun: OfNoun = None,
     record_id: OfRecord = None,
-    user_id: str = "",
-    action: str = "",
+    user_id: OfUser = "",
+    action: OfAction = "",
 ) -> Answer:
     """The log, the newest line first."""
     found = api.list_changes(

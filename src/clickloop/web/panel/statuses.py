@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.conversion.status import OTHER, SALE, CountsAs
 from clickloop.web.api import reruns
 from clickloop.web.api import statuses as api
@@ -68,21 +68,26 @@ def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -
 
 
 def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
-    """Removes a status that no conversion has."""
+    """Removes a status that no conversion has and no rule waits for."""
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
-        view = api.read_status(context, key)
-        return _editor(visit, msgspec.to_builtins(view), view, error.faults)
-    return visit.go(PATH, Said.REMOVED)
+        faults = error.faults
+    except HTTPException as error:
+        if error.status_code != 409:
+            raise
+        faults = (Fault("", FaultCode.IN_USE, error.detail),)
+    else:
+        return visit.go(PATH, Said.REMOVED)
+    view = api.read_status(context, key)
+    return _editor(visit, msgspec.to_builtins(view), view, faults)
 
 
 def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Gives a word to a status; the page then offers to run the notices that came with it again."""
     word, key = form.raw("word"), form.text("key")
     try:
-        view = api.read_status(context, key)
-        api.change_status(context, key, api.StatusUpdate(words=[*view.words, word]))
+        api.change_status(context, key, api.StatusUpdate(add_words=[word]))
     except InvalidInputError as error:
         return _list(visit, context, faults=error.faults)
     return visit.go(PATH, mapped=word)

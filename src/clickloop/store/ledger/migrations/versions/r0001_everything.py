@@ -535,30 +535,29 @@ def _create_postbacks() -> None:
 
 def _create_log_indexes() -> None:
     """Each log by each filter, the newest first."""
-    for table, columns in (
+    for table, filters in (
         ("notices", ("campaign_id", "network_id", "conversion_id")),
         ("conversions", ("campaign_id", "source_id", "offer_id", "network_id", "status_key")),
         ("postbacks", ("campaign_id", "source_id", "rule_id")),
     ):
-        for column in columns:
+        for column in filters:
             op.create_index(f"ix_{table}_{column}", table, [column, f"{table[:-1]}_id"], unique=False)
-    op.create_index(
-        "ix_notices_status_word", "notices", [sa.text("lower(trim(status_word))"), "notice_id"], unique=False
+    word = sa.text("lower(trim(status_word))")
+    op.create_index("ix_notices_status_word", "notices", [word, "notice_id"], unique=False)
+    _create_partial("ix_notices_waiting_newest", "notices", ["notice_id"], "outcome = 'waiting'")
+    _create_partial("ix_notices_reason", "notices", ["reason", "notice_id"], "reason IS NOT NULL")
+    _create_partial("ix_notices_flagged", "notices", ["notice_id"], "flags <> ''")
+    _create_partial("ix_conversions_flagged", "conversions", ["conversion_id"], "flags <> ''")
+    _create_partial("ix_postbacks_reason", "postbacks", ["reason", "postback_id"], "reason IS NOT NULL")
+    _create_partial(
+        "ix_postbacks_ended_badly", "postbacks", ["state", "postback_id"], "state IN ('failed', 'cancelled')"
     )
-    for name, table, columns, condition in (
-        ("ix_notices_reason", "notices", ["reason", "notice_id"], "reason IS NOT NULL"),
-        ("ix_notices_flagged", "notices", ["notice_id"], "flags <> ''"),
-        ("ix_conversions_flagged", "conversions", ["conversion_id"], "flags <> ''"),
-        ("ix_postbacks_reason", "postbacks", ["reason", "postback_id"], "reason IS NOT NULL"),
-        (
-            "ix_postbacks_ended_badly",
-            "postbacks",
-            ["state", "rule_id", "postback_id"],
-            "state IN ('failed', 'cancelled')",
-        ),
-    ):
-        where = sa.text(condition)
-        op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
+    _create_partial("ix_postbacks_unfinished", "postbacks", ["postback_id"], "state IN ('waiting', 'sending')")
+
+
+def _create_partial(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
 
 
 def _create_work() -> None:

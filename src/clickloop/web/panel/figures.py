@@ -1,0 +1,56 @@
+"""A report's figures as people read them: thousands apart, money to the cent, shares in percent."""
+
+from clickloop.money import MICROS
+from clickloop.report.export import MONEY, SHARES
+from clickloop.report.metrics import quotient
+from clickloop.report.query import Measure
+
+MINUS = "\N{MINUS SIGN}"
+SMALL_MONEY = frozenset({Measure.EPC, Measure.CPC})
+"""Amounts of fractions of a cent."""
+_UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
+
+
+def figure_text(measure: Measure, value: int | None) -> str:
+    """A figure without its currency: ``1,234``, ``12.50``, ``3.25 %``."""
+    if value is None:
+        return "–"
+    if measure in SHARES:
+        return f"{_decimal(value * 100, 2)}\N{NO-BREAK SPACE}%"
+    if measure in SMALL_MONEY:
+        return _decimal(value, 4)
+    return _decimal(value, 2) if measure in MONEY else signed(value)
+
+
+def short_text(measure: Measure, value: int) -> str:
+    """The same for an axis: ``1.2k``, ``50 %``."""
+    if measure in SHARES:
+        return f"{_decimal(value * 100, 2, shortest=True)}\N{NO-BREAK SPACE}%"
+    unit = MICROS if measure in MONEY else 1
+    for size, letter in _UNITS:
+        if abs(value) >= size * unit:
+            return _decimal(quotient(value * MICROS, size * unit) or 0, 2, shortest=True) + letter
+    return _decimal(value, 4, shortest=True) if measure in MONEY else signed(value)
+
+
+def change_text(share: int | None) -> str:
+    """A growth in whole percent with its sign; empty when there is nothing to compare with."""
+    if share is None:
+        return ""
+    percent = quotient(share, MICROS // 100) or 0
+    return f"{'+' if percent > 0 else ''}{signed(percent)}\N{NO-BREAK SPACE}%"
+
+
+def signed(value: int) -> str:
+    """A whole number with thousands apart and a proper minus."""
+    return f"{MINUS if value < 0 else ''}{abs(value):,}"
+
+
+def _decimal(micros: int, places: int, *, shortest: bool = False) -> str:
+    """Millionths as a decimal, rounded half away from zero."""
+    step = 10 ** (6 - places)
+    whole, part = divmod((abs(micros) + step // 2) // step, 10**places)
+    text = f"{whole:,}.{part:0{places}d}"
+    if shortest:
+        text = text.rstrip("0").rstrip(".")
+    return f"{MINUS if micros < 0 and (whole or part) else ''}{text}"

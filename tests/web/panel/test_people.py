@@ -1,0 +1,168 @@
+"""The pages about people and the instance: profile, users, tokens, log of changes, settings, statuses."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.campaign.user import Role
+from clickloop.tracking.bulk import work_off_next
+from clickloop.web.panel.changes import FieldDifference, differences
+from tests.web.conftest import PASSWORD
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+PAGES = ("profile", "users", "users/new", "tokens", "changes", "settings", "statuses", "statuses/new", "statuses/sale")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_opens(panel: "Panel", path: str) -> None:
+    assert "<h1>" in panel.get(f"/panel/{path}")
+
+
+def test_the_time_zone_of_the_profile_is_that_of_every_page(panel: "Panel") -> None:
+    assert panel.done("/panel/profile", {"time_zone": "Asia/Tokyo"}) == "/panel/profile?said=saved"
+    assert "2026-03-01 21:00" in panel.get("/panel/profile")
+    assert panel.post("/panel/profile", {"time_zone": "Mars"}).status_code == 422
+
+
+def test_the_password_is_changed_with_the_old_one(panel: "Panel", instance: "Instance") -> None:
+    wrong = {"current": "wrong", "password": "another long password", "again": "another long password"}
+    assert "not your password" in panel.post("/panel/profile/password", wrong).text
+    differ = {**wrong, "again": "something else"}
+    assert "not the same" in panel.post("/panel/profile/password", differ).text
+    assert panel.get("/panel/profile")
+
+
+def test_a_new_user_gets_a_link_that_is_shown_once(panel: "Panel", instance: "Instance") -> None:
+    answer = panel.post("/panel/users/new", {"name": "ben", "role": "worker", "time_zone": ""})
+    assert answer.status_code == 200
+    link = re.search(r"https?://[^<\"]+/panel/welcome\?key=[\w-]+", answer.text)
+    assert link is not None
+    number = instance.got("users")["items"][-1]["id"]
+    assert "welcome?key" not in panel.get(f"/panel/users/{number}")
+    assert panel.done(f"/panel/users/{number}/disable") == f"/panel/users/{number}?said=disabled"
+    assert "Let in again" in panel.get(f"/panel/users/{number}")
+    assert panel.done(f"/panel/users/{number}/enable") == f"/panel/users/{number}?said=enabled"
+    assert panel.post(f"/panel/users/{number}/link").status_code == 200
+    assert panel.done(f"/panel/users/{number}", {"name": "benjamin", "role": "viewer"}).endswith("said=saved")
+
+
+def test_the_last_owner_is_told_why_he_stays(panel: "Panel", instance: "Instance") -> None:
+    answer = panel.post("/panel/users/1/disable")
+    assert answer.status_code == 422
+    assert "last owner" in answer.text
+
+
+def test_an_admin_sees_that_he_cannot_change_an_owner(panel: "Panel", instance: "Instance") -> None:
+    panel.become(Role.ADMIN)
+    assert "Only an owner" in panel.get("/panel/users/1")
+    assert panel.post("/panel/users/1", {"name": "x"}).status_code == 403
+
+
+def test_the_secret_of_a_token_is_shown_once(panel: "Panel", instance: "Instance") -> None:
+    answer = panel.post("/panel/tokens", {"name": "script", "role": "viewer"})
+    secret = re.search(r"clk_[0-9a-f]{64}", answer.text)
+    assert secret is not None
+    assert secret[0] not in panel.get("/panel/tokens")
+    headers = {"authorization": f"Bearer {secret[0]}"}
+    assert instance.api.get("/api/v1/profile", headers=headers).json()["role"] == "viewer"
+    number = instance.got("tokens")["items"][-1]["id"]
+    assert panel.done(f"/panel/tokens/{number}/revoke") == "/panel/tokens?said=revoked"
+    assert instance.api.get("/api/v1/profile", headers=headers).status_code == 401
+
+
+def test_the_log_tells_each_change_as_a_difference(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/offers/1", json={"name": "<script>alert(1)</script>"})
+    html = panel.get("/panel/changes?noun=offers&record_id=1")
+    assert "<script>alert" not in html
+    words = panel.words(html)
+    assert "name Offer <script>alert(1)</script>" in words
+    assert "Nothing matches" in panel.get("/panel/changes?noun=settings")
+    assert panel.get("/panel/changes?noun=&record_id=&user_id=&action=")
+    assert panel.get("/panel/changes?user_id=x&action=y&noun=z")
+
+
+def test_a_difference_names_nested_fields_and_leaves_out_what_is_the_same() -> None:
+    before = {"id": 1, "updated_at": "1", "rows": [{"a": 1}, {"a": 2}], "words": ["x", "y"], "on": True, "gone": "g"}
+    after = {"id": 1, "updated_at": "2", "rows": [{"a": 1}, {"a": 3}], "words": ["x"], "on": False, "new": None}
+    assert differences(before, after) == (
+        FieldDifference("rows[2].a", "2", "3"),
+        FieldDifference("words", "x, y", "x"),
+        FieldDifference("on", "yes", "no"),
+        FieldDifference("gone", "g", ""),
+    )
+    assert differences(None, {"id": 1, "empty": ""}) == (FieldDifference("id", "", "1"),)
+
+
+def settings_form(**changes: str) -> dict[str, str]:
+    return {
+        "public_url": "https://go.example.com",
+        "domains": "",
+        "currency": "USD",
+        "fallback_url": "",
+        "time_zone": "UTC",
+        "click_keep_days": "0",
+        "ip_storage": "full",
+        **changes,
+    }
+
+
+def test_only_what_differs_is_saved_and_can_be_given_back(panel: "Panel", instance: "Instance") -> None:
+    assert panel.done("/panel/settings", settings_form()) == "/panel/settings?said=saved"
+    assert instance.got("settings")["saved"] == []
+    panel.done("/panel/settings", settings_form(domains="a.example\nb.example", click_keep_days="90"))
+    assert instance.got("settings")["saved"] == ["domains", "click_keep_days"]
+    assert instance.got("settings")["domains"] == ["a.example", "b.example"]
+    words = panel.words(panel.get("/panel/settings"))
+    assert words.count("Use that again") == 2
+    assert words.count("As the tracker was started") == 5
+    panel.done("/panel/settings", {**settings_form(), "as_started": "domains"})
+    assert instance.got("settings")["saved"] == ["click_keep_days"]
+
+
+def test_a_setting_that_cannot_hold_is_told_beside_its_field(panel: "Panel", instance: "Instance") -> None:
+    answer = panel.post("/panel/settings", settings_form(currency="XXQ", public_url="nowhere"))
+    assert answer.status_code == 422
+    assert 'id="fault-currency"' in answer.text
+    assert 'id="fault-public_url"' in answer.text
+    assert instance.got("settings")["saved"] == []
+
+
+def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "3", "status": "Fancy <b>"})
+    assert "Fancy &lt;b&gt;".lower() in panel.get("/panel/statuses").lower()
+    word = instance.got("statuses")["unmapped_words"][0]["word"]
+    place = panel.done("/panel/statuses/map", {"word": word, "key": "sale"})
+    offered = panel.words(panel.get(place))
+    assert "now means Sale" in offered
+    assert "Run its stored notices again" in offered
+    place = panel.done("/panel/statuses/rerun", {"word": word})
+    assert "data-refresh" in panel.get(place)
+    while work_off_next(instance.context.desk(), instance.now):
+        pass
+    assert "1 notice was run again" in panel.words(panel.get(place))
+    assert instance.got("conversions")["items"][0]["status"]["key"] == "sale"
+
+
+def test_a_status_is_made_changed_and_removed(panel: "Panel", instance: "Instance") -> None:
+    form = {"key": "deposit", "name": "Deposit", "counts_as": "confirmed", "words": "ftd2\nfirst deposit"}
+    assert panel.done("/panel/statuses/new", form) == "/panel/statuses?said=created"
+    assert instance.got("statuses/deposit")["words"] == ["first deposit", "ftd2"]
+    assert panel.post("/panel/statuses/new", form).status_code == 422
+    panel.done("/panel/statuses/deposit", {"name": "First deposit", "counts_as": "pending", "words": ""})
+    assert instance.got("statuses/deposit")["words"] == []
+    assert panel.done("/panel/statuses/deposit/remove") == "/panel/statuses?said=removed"
+    assert panel.post("/panel/statuses/sale/remove").status_code == 422
+    assert panel.get("/panel/statuses/nowhere", 404)
+
+
+def test_a_viewer_sees_statuses_without_buttons(panel: "Panel") -> None:
+    panel.become(Role.VIEWER)
+    assert "New status" not in panel.get("/panel/statuses")
+    assert 'class="main"' not in panel.get("/panel/statuses/sale")
+    assert PASSWORD not in panel.get("/panel/profile")
