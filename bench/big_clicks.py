@@ -18,8 +18,9 @@ from clickloop.record_id import base32_tail, base32_time
 
 _COUNTRY_CODES = "US IN BR DE ID GB FR MX PH TR NG VN ES IT PK TH CA PL CO EG ZA AR BD UA MY RO NL JP KE PE SA AU CL AE PT GR CZ SE MA HU"
 COUNTRIES = tuple(_COUNTRY_CODES.split())
-CARDINALITIES = (5_000, 300, 2_000, 20_000, 60, 12, 800, 40, 8, 3, 100, 15, 25, 9, 1_000, 7, 30, 4, 50, 6, 11, 5)
+CARDINALITIES = (5_000, 300, 2_000, 20_000, 60, 12, 800, 40, 8, 3, 100, 15)
 """How many values V1, V2 … have."""
+PART = 300_000
 _SWING = 0.1
 """How far the clicks of a day gather around its busy hours, in days."""
 
@@ -43,9 +44,14 @@ class Clicks(msgspec.Struct, frozen=True):
         swung = day + _SWING * math.sin(2 * math.pi * day) * min(1.0, self.days - day, day)
         return self.from_at + int(swung * DAY_MS)
 
-    def of_day(self, day: int) -> range:
-        """The numbers of the clicks of one day."""
-        return range(self.count * day // self.days, self.count * (day + 1) // self.days)
+    @property
+    def parts(self) -> int:
+        """In how many parts they are made: of several row groups each, which the engine writes without its log."""
+        return max(1, self.count // PART)
+
+    def of_part(self, part: int) -> range:
+        """The numbers of the clicks of one part."""
+        return range(self.count * part // self.parts, self.count * (part + 1) // self.parts)
 
 
 def key_of(seed: int) -> bytes:
@@ -54,16 +60,16 @@ def key_of(seed: int) -> bytes:
 
 
 def id_files(clicks: Clicks, folder: Path) -> Iterator[Path]:
-    """Day by day a CSV file of number, id and moment of its clicks; the ids are made by as many processes as there are cores."""
-    jobs = [(clicks, day, folder / f"{day}.csv") for day in range(clicks.days)]
+    """Part by part a CSV file of number, id and moment of its clicks; the ids are made by as many processes as there are cores."""
+    jobs = [(clicks, part, folder / f"{part}.csv") for part in range(clicks.parts)]
     with multiprocessing.get_context("spawn").Pool() as pool:
         yield from pool.imap(_write_ids, jobs)
 
 
 def _write_ids(job: tuple[Clicks, int, Path]) -> Path:
-    clicks, day, path = job
-    numbers = clicks.of_day(day)
-    chance = random.Random(clicks.seed * 1_000 + day)
+    clicks, part, path = job
+    numbers = clicks.of_part(part)
+    chance = random.Random(clicks.seed * 1_000 + part)
     tagger = hashlib.blake2s(key=key_of(clicks.seed), digest_size=3)
     lines = []
     for number in numbers:
@@ -107,8 +113,8 @@ def prepare(database: duckdb.DuckDBPyConnection, setup: BigSetup, seed: int) -> 
     database.executemany("INSERT INTO big_browsers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", _browsers())
 
 
-def insert_day(database: duckdb.DuckDBPyConnection, ids: Path, browsers: int, campaigns: int) -> None:
-    """The clicks of one day, ascending, as settling would have brought them."""
+def insert_part(database: duckdb.DuckDBPyConnection, ids: Path, browsers: int, campaigns: int) -> None:
+    """The clicks of one part, ascending, as settling would have brought them."""
     columns = {**_drawn_columns(), **_parameter_columns()}
     database.execute(
         f"""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.big_clicks import Clicks, browser_rows, id_files, insert_day, key_of, prepare
+from bench.big_clicks import Clicks, browser_rows, id_files, insert_part, key_of, prepare
 from bench.big_setup import BigSetup, set_up
 from bench.big_story import KnownClicks, Story, StoryClock, finish_postbacks
 from clickloop.campaign.instance import InstanceSettings
@@ -70,19 +70,20 @@ def make(folder: Path, plan: Plan) -> None:
 
 
 def _tell(facts: DuckDbFacts, ledger: Ledger, story: Story, plan: Plan, setup: BigSetup, scratch: Path) -> None:
-    """Day by day: the clicks, the notices that come on it, and what they tell the facts."""
+    """Part by part: the clicks, the notices that come meanwhile, and what they tell the facts."""
     clicks = plan.clicks
     converting = _converting(plan)
     database = facts._writer  # noqa: SLF001 – rows are made by the engine itself, which no door of the product does
     prepare(database, setup, clicks.seed)
     browsers = browser_rows()
-    for day, path in enumerate(id_files(clicks, scratch)):
-        insert_day(database, path, browsers, len(setup.campaigns))
-        wanted = _chosen(path, clicks.of_day(day), converting)
+    for part, path in enumerate(id_files(clicks, scratch)):
+        numbers = clicks.of_part(part)
+        insert_part(database, path, browsers, len(setup.campaigns))
+        wanted = _chosen(path, numbers, converting)
         for _, click in sorted(facts.find_clicks(wanted).items()):
             story.foresee(click)
         path.unlink()
-        story.tell(clicks.from_at + (day + 1) * DAY_MS)
+        story.tell(clicks.moment(numbers.stop))
         while settle_facts(ledger, facts):
             pass
 
@@ -94,7 +95,7 @@ def _converting(plan: Plan) -> list[int]:
 
 
 def _chosen(path: Path, numbers: range, converting: list[int]) -> list[str]:
-    """The ids of those clicks of the day that convert."""
+    """The ids of those clicks of the part that convert."""
     chosen = {number for number in converting if number in numbers}
     with path.open() as lines:
         return [
@@ -113,7 +114,9 @@ def _set_up(folder: Path, ledger: Ledger, facts: DuckDbFacts, clock: StoryClock,
         uploads=UploadFiles(folder / "uploads"),
         local_token=LOCAL_TOKEN,
     )
-    return set_up(context, random.Random(plan.clicks.seed), plan.campaigns, plan.offers)
+    first_day = plan.clicks.from_at // DAY_MS - 1
+    days = range(first_day, first_day + plan.clicks.days + 2)
+    return set_up(context, random.Random(plan.clicks.seed), days, plan.campaigns, plan.offers)
 
 
 @contextmanager

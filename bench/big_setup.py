@@ -7,6 +7,7 @@ import msgspec
 from litestar.testing import TestClient
 
 from clickloop.preset.preset import source_presets
+from clickloop.report.rate_text import day_text
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 
@@ -17,6 +18,7 @@ SOURCE_KEYS = (
 NETWORK_KEYS = ("affise", "everflow", "cake", "trackier", "adcombo", "terraleads", "buygoods", "traffic-company")
 VERTICALS = ("Sweepstakes", "Nutra", "Dating", "Finance", "Gaming", "Utilities", "Casino", "Crypto")
 REGIONS = ("US", "DACH", "LATAM", "India", "SEA", "Tier 1", "Tier 2", "Worldwide")
+MOST_ROWS = 12
 EURO_SOURCES = frozenset({"kadam", "adcash"})
 OWN_RULES_OF = 0.75
 """The share of campaigns with a postback rule of their own."""
@@ -51,14 +53,18 @@ class BigSetup(msgspec.Struct, frozen=True):
     offers: tuple[BigOffer, ...]
 
 
-def set_up(context: ApiContext, chance: random.Random, campaigns: int = 80, offers: int = 60) -> BigSetup:
-    """Makes 12 sources, 8 networks, and so many offers and campaigns. Hosts end in .example: nothing can ever be sent there."""
+def set_up(context: ApiContext, chance: random.Random, days: range, campaigns: int, offers: int) -> BigSetup:
+    """Makes 12 sources, 8 networks, so many offers and campaigns, and exchange rates of these days (since 1970-01-01).
+
+    Hosts end in .example: nothing can ever be sent there.
+    """
     with TestClient(create_api(context)) as client:
         client.headers["authorization"] = f"Bearer {context.local_token}"
         sources = [_source(client, key) for key in SOURCE_KEYS]
         networks = [_network(client, key, number) for number, key in enumerate(NETWORK_KEYS)]
         made_offers = tuple(_offer(client, networks[n % len(networks)], n, chance) for n in range(offers))
         made = tuple(_campaign(client, sources[n % len(sources)], made_offers, n, chance) for n in range(campaigns))
+        _rates(client, days, chance)
         _rules(client, made[: round(len(made) * OWN_RULES_OF)])
     return BigSetup(made, made_offers)
 
@@ -114,9 +120,20 @@ def _campaign(
         "fallback_url": "https://fallback.example/",
     }
     made = _made(client, "campaigns", body)
-    rows = sum(1 for row in source["parameters"] if row["number"] > 0)
+    rows = min(MOST_ROWS, sum(1 for row in source["parameters"] if row["number"] > 0))
     offer_ids = tuple(offer.offer_id for offer in chosen)
     return BigCampaign(made["id"], source["id"], offer_ids, source["cost_currency"], rows)
+
+
+def _rates(client: TestClient[Any], days: range, chance: random.Random) -> None:
+    rates = [
+        {"currency": currency, "day": day_text(day), "rate": f"{usual + chance.randrange(400) / 10_000:.4f}"}
+        for currency, usual in (("EUR", 1.06), ("GBP", 1.25))
+        for day in days
+    ]
+    answer = client.post("/api/v1/rates", json={"rates": rates})
+    if answer.status_code != 200:
+        raise RuntimeError(f"POST rates was answered {answer.status_code}: {answer.text}")
 
 
 def _rules(client: TestClient[Any], campaigns: tuple[BigCampaign, ...]) -> None:

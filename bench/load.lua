@@ -10,9 +10,11 @@ local requests = {}
 local next_request = 0
 
 local pause = 0
+local spread = false
 
 function init(args)
   pause = tonumber(args[2] or "0")
+  spread = args[3] == "spread"
   math.randomseed(7)
   for i = 1, 2000 do
     local id = string.format("%08x%08x%04x", math.random(0, 0x7fffffff), math.random(0, 0x7fffffff), i)
@@ -38,7 +40,8 @@ function request()
   return requests[next_request]
 end
 
--- Milliseconds before each request: paces every connection, so that two servers are compared at the same rate.
+-- Milliseconds before each request: paces every connection, so that two servers are compared at the same rate. Spread, visitors come
+-- at random moments; otherwise those of all connections come together.
 function delay()
-  return pause
+  return spread and math.random(0, 2 * pause) or pause
 end

@@ -119,15 +119,40 @@ def wait_for(port: int, seconds: float = 15.0) -> None:
     raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds} s")
 
 
+_FIRST = ("chrt", "--fifo", "1") if os.getuid() == 0 else ()
+"""Before all else on a core: real time, which takes root."""
+
+
 def run_wrk(
-    port: int, path: str, seconds: int, connections: int, core: int, pause_ms: int = 0, script: str = "load.lua"
+    port: int,
+    path: str,
+    seconds: int,
+    connections: int,
+    core: int,
+    pause_ms: int = 0,
+    script: str = "load.lua",
+    *,
+    spread: bool = False,
 ) -> Load:
     """Loads ``http://127.0.0.1:port`` with a script of this folder from one core; each connection pauses before each request.
 
-    ``path`` is the script's first argument, ``pause_ms`` its second.
+    ``path`` is the script's first argument, ``pause_ms`` its second. ``spread``: visitors come at random moments, and the load goes
+    before all else on its core, so that only the server's delays are measured.
     """
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s"]
+    command = [
+        "taskset",
+        "-c",
+        str(core),
+        *(_FIRST if spread else ()),
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "-s",
+    ]
     command += [str(Path(__file__).parent / script), f"http://127.0.0.1:{port}", "--", path, str(pause_ms)]
+    command += ["spread"] if spread else []
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     errors = sum(int(count) for count in re.findall(r"(?:connect|read|write|timeout) (\d+)", told))
     errors += int(found[1]) if (found := re.search(r"Non-2xx or 3xx responses: (\d+)", told)) else 0

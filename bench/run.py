@@ -55,6 +55,13 @@ BENCHES = (
         "≥ 95 %; drained ≥ 1,500/s",
         "",
     ),
+    Bench(
+        "waiting",
+        "Clicks beside what waits",
+        "p99 of the redirect while a million waiting postbacks are drained ÷ with none",
+        "≤ 1.5",
+        "",
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
     Bench(

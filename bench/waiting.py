@@ -1,11 +1,15 @@
 """Clicks beside a million waiting postbacks: ``clickloop serve`` that drains them, against the same with none. ``python -m bench.waiting``.
 
-The edge has one core, visitors and receivers have the other; the core process may use both, as nothing in the product forbids it.
+The edge has one core; visitors and receivers have the other, which they share with the core process. Both products run all the
+time and take turns of a few seconds, so that whatever else the machine does meets both.
 """
 
+import contextlib
 import os
+import signal
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -18,9 +22,9 @@ from bench.product import Serving
 from clickloop.app import LEDGER_FILE
 from clickloop.store.ledger.ledger import Ledger
 
-ROUNDS = 4
-SECONDS = 8
-WARM_SECONDS = 2
+ROUNDS = 10
+SECONDS = 3
+WARM_SECONDS = 1
 CONNECTIONS = 32
 PER_SECOND = 500
 REACH = 1.5
@@ -50,9 +54,11 @@ def main() -> list[str]:
         make_wait(ledger, port)
         ledger.close()
         rounds: dict[str, list[Round]] = {kind: [] for kind in folders}
-        for _ in range(ROUNDS):
-            for kind, data in folders.items():
-                rounds[kind].append(_round(data, server_core, load_core))
+        with contextlib.ExitStack() as running:
+            products = {kind: running.enter_context(_frozen(data, server_core)) for kind, data in folders.items()}
+            for _ in range(ROUNDS):
+                for kind, serving in products.items():
+                    rounds[kind].append(_round(serving, load_core))
     return _lines(rounds, awake=awake)
 
 
@@ -64,20 +70,36 @@ def _set_up(folder: Path) -> None:
         serving.stop()
 
 
-def _round(folder: Path, server_core: int, load_core: int) -> Round:
-    """Starts the product, lets it run warm, sends visitors at the rate, and ends it."""
+@contextlib.contextmanager
+def _frozen(folder: Path, server_core: int) -> Iterator[Serving]:
+    """The product, stopped in the middle of what it does until a round lets it go on: so two of them take turns within seconds."""
     serving = Serving(folder, edges=1)
     try:
-        core, edge = serving.pids[1:]
-        os.sched_setaffinity(edge, {server_core})
-        run_wrk(serving.port, "/c/Ab12Cd", WARM_SECONDS, CONNECTIONS, load_core, _PAUSE_MS)
-        before, spent, began = _delivered(folder), cpu_seconds(core), time.monotonic()
-        load = run_wrk(serving.port, "/c/Ab12Cd", SECONDS, CONNECTIONS, load_core, _PAUSE_MS)
-        seconds = time.monotonic() - began
-        round_ = Round(load, (_delivered(folder) - before) / seconds, (cpu_seconds(core) - spent) / seconds)
+        os.sched_setaffinity(serving.pids[2], {server_core})
+        _signal(serving, signal.SIGSTOP)
+        yield serving
     finally:
+        _signal(serving, signal.SIGCONT)
         serving.stop()
-    return round_
+
+
+def _signal(serving: Serving, number: int) -> None:
+    for pid in serving.pids[1:]:
+        os.kill(pid, number)
+
+
+def _round(serving: Serving, load_core: int) -> Round:
+    """Lets the product go on, first warm, then with visitors at the rate."""
+    core = serving.pids[1]
+    _signal(serving, signal.SIGCONT)
+    run_wrk(serving.port, "/c/Ab12Cd", WARM_SECONDS, CONNECTIONS, load_core, _PAUSE_MS, spread=True)
+    before, spent, began = _delivered(serving.folder), cpu_seconds(core), time.monotonic()
+    load = run_wrk(serving.port, "/c/Ab12Cd", SECONDS, CONNECTIONS, load_core, _PAUSE_MS, spread=True)
+    seconds = time.monotonic() - began
+    busy = (cpu_seconds(core) - spent) / seconds
+    drained = (_delivered(serving.folder) - before) / seconds
+    _signal(serving, signal.SIGSTOP)
+    return Round(load, drained, busy)
 
 
 _PAUSE_MS = CONNECTIONS * 1000 // PER_SECOND
@@ -101,7 +123,7 @@ def _lines(rounds: dict[str, list[Round]], *, awake: bool) -> list[str]:
     named = {"alone": "none", "waiting": f"{WAITING:,}, being drained"}
     return [
         (
-            f"{PER_SECOND} visitors/s over {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s of each kind in turns; "
+            f"{PER_SECOND} visitors/s over {CONNECTIONS} connections, {ROUNDS} rounds of {SECONDS} s each in turns; "
             f"idle cores {'kept awake' if awake else 'may sleep'}."
         ),
         "",

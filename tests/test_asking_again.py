@@ -1,5 +1,6 @@
 """``clickloop resend`` and ``clickloop rerun``: what they ask and what they say."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,33 @@ def test_a_refused_resend_says_why(tmp_path: Path, core: Core) -> None:
     assert run(tmp_path, "resend", "abc") == (1, "", "It is still waiting.\n")
 
 
+def test_a_key_keeps_a_command_from_sending_twice(tmp_path: Path, core: Core) -> None:
+    core.answer = JOB
+    assert run(tmp_path, "resend", "--state", "failed", "--key", "monday")[0] == 0
+    assert core.headers["idempotency-key"] == "monday"
+    assert run(tmp_path, "resend", "--state", "failed")[0] == 0
+    assert "idempotency-key" not in core.headers
+
+
+def test_a_resend_of_a_click_tells_the_answer_of_the_api_when_it_is_asked_for(tmp_path: Path, core: Core) -> None:
+    core.answer = JOB
+    status, out, _ = run(tmp_path, "resend", "--click", "01abc", "--json")
+    assert (status, json.loads(out)) == (0, JOB)
+    assert core.asked[0][3] == {"request": "as_it_was", "preview": False, "click_id": "01abc"}
+    core.answer = {"postback_id": "b"}
+    assert json.loads(run(tmp_path, "resend", "b", "--json")[1]) == {"postback_id": "b"}
+
+
+def test_nothing_that_matches_is_said_once(tmp_path: Path, core: Core) -> None:
+    core.answer = JOB | {"matched": 0, "done": 0, "made": 0}
+    assert run(tmp_path, "resend", "--rule", "9")[1] == "Nothing matches: nothing is sent again.\n"
+
+
+def test_one_postback_and_a_filter_are_not_asked_for_together(tmp_path: Path, core: Core) -> None:
+    assert run(tmp_path, "resend", "abc", "--rule", "9")[0] == 1
+    assert core.asked == []
+
+
 def test_one_notice_is_run_again(tmp_path: Path, core: Core) -> None:
     core.answer = {"notice_id": "n", "outcome": "refused", "reason": "expired_click"}
     assert run(tmp_path, "rerun", "n")[1] == "n: refused, expired_click.\n"
@@ -89,5 +117,5 @@ def test_a_preview_of_a_rerun_tells_each_change(tmp_path: Path, core: Core) -> N
         "2 notices match; 2 were tried, 2 would come to something else.",
         "n: Other, 5 USD -> Sale, 5 USD",
         "m: none -> Sale, 5 USD",
-        "1 postbacks would be owed.",
+        "1 postback would be owed.",
     ]

@@ -24,12 +24,14 @@ class Core:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str, Any]] = []
+        self.headers: dict[str, str] = {}
         self.status = 200
         self.answer: Any = {}
         core = self
 
         class Door(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                core.headers = {name.lower(): value for name, value in self.headers.items()}
                 length = int(self.headers.get("content-length", 0))
                 body = json.loads(self.rfile.read(length)) if length else None
                 core.asked.append((self.command, self.path, self.headers["authorization"], body))
@@ -72,7 +74,7 @@ def test_a_token_is_printed_alone_and_opens(tmp_path: Path) -> None:
         token = find_valid_token(tx, secret)
     ledger.close()
     assert token is not None
-    assert token.name == "my script"
+    assert token.token.name == "my script"
 
 
 def test_a_token_without_a_name_is_refused(tmp_path: Path) -> None:
@@ -179,6 +181,7 @@ def test_a_server_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     status, _, err = run(tmp_path, "trace", CLICK_ID)
     assert status == 2
     assert "does not answer" in err
+    assert "(connection refused)" in err
 
 
 def test_the_address_of_the_server_is_for_its_user_alone(tmp_path: Path) -> None:

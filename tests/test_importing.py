@@ -30,6 +30,7 @@ class Core:
         self.states = ["waiting", "running", "finished"]
         self.counts = COUNTS | {"new": 1}
         self.reasons: dict[str, int] = {}
+        self.flags: dict[str, int] = {}
         core = self
 
         class Door(BaseHTTPRequestHandler):
@@ -88,6 +89,8 @@ class Core:
             "lines": sum(self.counts.values()),
             "counts": self.counts,
             "reasons": self.reasons,
+            "flagged": max(self.flags.values(), default=0),
+            "flags": self.flags,
             "error": "Its file is gone." if state == "failed" else None,
         }
 
@@ -143,6 +146,15 @@ def test_a_preview_shows_lines_and_ends_with_1_when_one_would_be_refused(
     assert "forged_click_id" in out
 
 
+def test_odd_lines_are_told_and_are_no_good_end_when_it_is_strict(tmp_path: Path, core: Core, file: Path) -> None:
+    core.flags = {"payout_unreadable": 1}
+    status, out, _ = run(tmp_path, str(file))
+    assert status == 0
+    assert "flagged 1" in out
+    assert "payout_unreadable" in out
+    assert run(tmp_path, str(file), "--strict")[0] == 1
+
+
 def test_the_result_is_saved(tmp_path: Path, core: Core, file: Path) -> None:
     assert run(tmp_path, str(file), "--result", str(tmp_path / "out.csv"))[0] == 0
     assert (tmp_path / "out.csv").read_bytes() == b"clickloop_line\r\n2\r\n"
@@ -178,7 +190,8 @@ def test_a_file_of_no_known_form_is_not_even_sent(tmp_path: Path, core: Core, fi
 def test_a_file_that_is_not_there_and_a_server_that_is_not_end_with_2(tmp_path: Path, file: Path) -> None:
     status, _, err = run(tmp_path, str(tmp_path / "nothing.csv"))
     assert status == 2
-    assert "nothing.csv" in err
+    assert err == f"{tmp_path / 'nothing.csv'} cannot be used: No such file or directory.\n"
+    assert run(tmp_path, str(tmp_path))[2] == f"{tmp_path} cannot be used: Is a directory.\n"
     status, _, err = run(tmp_path, str(file))
     assert status == 2
     assert "clickloop serve" in err

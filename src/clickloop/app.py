@@ -28,7 +28,7 @@ from clickloop.postback.address_guard import AddressGuard, policy_of
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
 from clickloop.postback.sending import Sender
-from clickloop.process import end_with_parent, give_memory_back, stop_signal
+from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.disk_reserve import DiskReserve
@@ -356,6 +356,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
 def main(arguments: list[str]) -> int:
     """``app SETTINGS FD``, as the supervisor starts it."""
     end_with_parent()
+    leave_a_core_to_visitors()
     take_library_logs()
     settings = msgspec.json.decode(arguments[0], type=Settings)
     listening = socket.socket(fileno=int(arguments[1]))

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
+from clickloop.counted import counted
+
 Ask = Callable[[str, str, bytes | None], bytes]
 """Method, path and body to the body of a good answer; ends the command otherwise."""
 LOOK_SECONDS = 0.3
+_RESENDS = "/api/v1/postbacks/resends"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,14 +52,32 @@ def resend_many(ask: Ask, wanted: Mapping[str, object], *, anew: bool, preview: 
     told = _progress(ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(body)))
     if told.job_id is None:
         states = ", ".join(f"{count} {state}" for state, count in sorted(told.matched_by_state.items()))
-        yield f"{told.matched} postbacks match{f': {states}' if states else ''}."
+        yield f"{counted(told.matched, 'postback matches', 'postbacks match')}{f': {states}' if states else ''}."
         yield from _left_out(told)
         return
-    left_out: list[str] = []
-    for now in _followed(ask, f"/api/v1/postbacks/resends/{told.job_id}", told):
-        yield f"{now.done} of {now.matched} looked at, {now.made} sent again."
-        left_out = list(_left_out(now))
-    yield from left_out
+    now = told
+    for now in _followed(ask, f"{_RESENDS}/{told.job_id}", told):
+        if now.matched:
+            yield f"{now.done} of {now.matched} looked at, {now.made} sent again."
+    if not now.matched:
+        yield "Nothing matches: nothing is sent again."
+    yield from _left_out(now)
+
+
+def resend_as_json(ask: Ask, postback_id: str, wanted: Mapping[str, object], *, anew: bool, preview: bool) -> str:
+    """Sends one postback again, or all that match, and waits for the end; the API's last answer."""
+    if postback_id:
+        body = msgspec.json.encode({"request": _mode(anew)})
+        return ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
+    asked = {name: value for name, value in wanted.items() if value not in (None, "")}
+    asked |= {"request": _mode(anew), "preview": preview}
+    answer = ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(asked))
+    told = _progress(answer)
+    while told.job_id is not None and not told.finished:
+        time.sleep(LOOK_SECONDS)
+        answer = ask("GET", f"{_RESENDS}/{told.job_id}", None)
+        told = _progress(answer)
+    return answer.decode()
 
 
 def rerun_one(ask: Ask, notice_id: str) -> str:
@@ -72,22 +93,27 @@ def rerun_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iter
     octets = ask("POST", "/api/v1/notices/rerun", msgspec.json.encode(body))
     told = _progress(octets)
     if told.job_id is None:
-        yield f"{told.matched} notices match; {told.done} were tried, {told.made} would come to something else."
+        were = "was" if told.done == 1 else "were"
+        yield (
+            f"{counted(told.matched, 'notice matches', 'notices match')}; {told.done} {were} tried, {told.made} would come to "
+            "something else."
+        )
         for change in msgspec.json.decode(octets)["conversions"]:
             yield f"{change['notice_id']}: {_standing(change['before'])} -> {_standing(change['after'])}"
-        yield f"{told.owed} postbacks would be owed."
+        yield f"{counted(told.owed, 'postback')} would be owed."
         return
     for now in _followed(ask, f"/api/v1/notices/reruns/{told.job_id}", told):
         yield f"{now.done} of {now.matched} run again, {now.made} came to something else."
 
 
 def _followed(ask: Ask, path: str, told: Progress) -> Iterator[Progress]:
-    """The job each time that it is further, until it is finished."""
-    yield told
+    """The job each time that it is further, and when it is finished."""
+    if told.finished or told.done:
+        yield told
     while not told.finished:
         time.sleep(LOOK_SECONDS)
         fresh = _progress(ask("GET", path, None))
-        if fresh != told:
+        if fresh.finished or fresh.done != told.done:
             yield fresh
         told = fresh
 

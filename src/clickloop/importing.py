@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import HEAD_OCTETS, Layout, Unusable, detect
 from clickloop.conversion.upload_table import LineFault
 from clickloop.conversion.upload_text import Utf8
@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 """How long a server that does not answer is waited for: it may be starting again, and then goes on."""
 _ENDED = ("finished", "failed", "cancelled")
-_SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault)}
+_SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
 
 
 class ImportRefusedError(Exception):
@@ -42,10 +42,13 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Where to save what became of each line."""
     first_lines: int = 20
     """So many are shown of a preview."""
+    strict: bool = False
+    """Lines that were registered, but about which something is odd, are not good either."""
 
 
 def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: Wanted, console: Console) -> bool:
-    """Imports a file; answers whether every line of it was good. ``octets`` None: its length is not known.
+    """Imports a file; answers whether every line of it was good. ``octets`` None: its length is not known. Where the wish is
+    strict, a line about which something is odd is not good.
 
     Raises ImportRefusedError, NotRunningError, OSError.
     """
@@ -63,7 +66,8 @@ def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: 
         raise ImportRefusedError(f"The upload {upload['state']}. {upload['error'] or ''}")
     if wanted.result is not None:
         _save_result(upload, wanted, console)
-    return not (upload["counts"]["refused"] or upload["counts"]["unreadable"])
+    is_odd = wanted.strict and upload["flagged"]
+    return not (upload["counts"]["refused"] or upload["counts"]["unreadable"] or is_odd)
 
 
 def _send(
@@ -140,6 +144,10 @@ def _tell(upload: dict[str, Any], wanted: Wanted, console: Console) -> None:
             counts.add_row(str(count), verdict, "")
     for reason, count in sorted(upload["reasons"].items()):
         counts.add_row(f"of these {count}", reason, _SENTENCES.get(reason, ""))
+    if upload["flagged"]:
+        counts.add_row(f"flagged {upload['flagged']}", "", "Something is odd about them, whatever they came to.")
+    for flag, count in sorted(upload["flags"].items()):
+        counts.add_row(f"of these {count}", flag, _SENTENCES.get(flag, ""))
     console.print(counts if upload["lines"] else "The file holds no conversion.")
 
 

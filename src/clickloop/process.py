@@ -25,6 +25,16 @@ def end_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def leave_a_core_to_visitors() -> None:
+    """Keeps this process off the last of several cores: a visitor who waits behind it waits for a whole slice of time, some milliseconds.
+
+    There are as many edge processes as other cores (``Settings.edge_count``), and whatever else runs is free to use all of them.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(0, cores[:-1])
+
+
 def give_memory_back() -> None:
     """Returns to the system what starting needed and running does not (malloc_trim(3); a C library without it keeps it)."""
     gc.collect()

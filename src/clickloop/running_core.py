@@ -63,13 +63,16 @@ def read_core_address(folder: Path) -> CoreAddress:
         raise NotRunningError(f"{path} cannot be read ({error}): restart the server.") from None
 
 
-def ask_core(folder: Path, method: str, path: str, body: bytes | None = None) -> Answer:
-    """Asks the API of the running server. Raises NotRunningError when nobody answers."""
+def ask_core(folder: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> Answer:
+    """Asks the API of the running server. Raises NotRunningError when nobody answers.
+
+    ``key``: the same request with the same key again does nothing and gets the same answer; empty: none.
+    """
     core = read_core_address(folder)
-    answer = _ask(folder, core, method, path, body)
+    answer = _ask(folder, core, method, path, body, key=key)
     # A core that is starting again takes requests before it has written its new token.
     if answer.status == UNAUTHORIZED and (fresh := read_core_address(folder)) != core:
-        return _ask(folder, fresh, method, path, body)
+        return _ask(folder, fresh, method, path, body, key=key)
     return answer
 
 
@@ -100,9 +103,16 @@ def fetch_from_core(folder: Path, path: str, into: BinaryIO) -> Answer:
 
 
 def _ask(
-    folder: Path, core: CoreAddress, method: str, path: str, body: bytes | None, into: BinaryIO | None = None
+    folder: Path,
+    core: CoreAddress,
+    method: str,
+    path: str,
+    body: bytes | None,
+    into: BinaryIO | None = None,
+    key: str = "",
 ) -> Answer:
     headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
+    headers |= {"Idempotency-Key": key} if key else {}
     request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
     opener = build_opener(ProxyHandler({}))
     try:
@@ -120,5 +130,15 @@ def _ask(
 
 def _not_running(folder: Path, core: CoreAddress, error: Exception) -> NotRunningError:
     return NotRunningError(
-        f"The server of {folder} does not answer at {core.url} ({error}): start it with: clickloop serve --data {folder}"
+        f"The server of {folder} does not answer at {core.url} ({_why(error)}): start it with: clickloop serve --data {folder}"
     )
+
+
+def _why(error: Exception) -> str:
+    """What went wrong, in the words of the operating system where it was its doing."""
+    cause = error.reason if isinstance(error, URLError) else error
+    if isinstance(cause, TimeoutError):
+        return "it took too long"
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror[0].lower() + cause.strerror[1:]
+    return "it closed the connection" if isinstance(cause, http.client.HTTPException) else str(cause)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 – of trackers that live for a test
+PASSWORD = "correct horse battery staple"
 OWNER = "Anna"
 WIDE, NARROW = (1440, 900), (390, 844)
 
@@ -34,10 +34,14 @@ class Troubles:
         self.found: list[str] = []
         self.asked: list[str] = []
         """Every address that was asked for."""
-        context.on("dialog", lambda dialog: (self.found.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        context.on("dialog", self._dialog)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.found.append(f"error: {error.error}"))
         context.on("request", lambda request: self.asked.append(request.url))
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _console(self, message: ConsoleMessage) -> None:
         # Chromium also tells each answer of 4xx and 5xx; a page that a test means to be refused is none.

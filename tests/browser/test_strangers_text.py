@@ -57,7 +57,10 @@ def receiver() -> Iterator[str]:
 def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
     """One of everything for each text of the corpus, with that text wherever somebody can write."""
     for number, text in enumerate(CORPUS):
-        rows = [{"parameter": "external_id", "placeholder": "${SUBID}", "name": text}, {"parameter": "zone", "name": text}]
+        rows = [
+            {"parameter": "external_id", "placeholder": "${SUBID}", "name": text},
+            {"parameter": "zone", "name": text},
+        ]
         url = f"{receiver}/{'fail' if number % 2 else 'good'}?id={{externalid}}&z={{zone}}&w={{conversion}}"
         source = tracker.made("traffic-sources", {"name": f"{text} {number}", "parameters": rows, "postback_url": url})
         network = tracker.made("networks", {"name": f"{text} {number}", "postback_parameters": {text: text}})
@@ -68,13 +71,15 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         made = tracker.made("campaigns", campaign)
         key = made["key"]
         word = quote(text.encode())
-        headers = {"User-Agent": ascii(text), "Referer": f"https://x.example/{ascii(text)}", "Accept-Language": "a;<b>"}
+        headers = {"User-Agent": ascii(text), "Referer": f"https://x.example/{text!a}", "Accept-Language": "a;<b>"}
         click_id = tracker.click(key, f"external_id={word}&zone={word}&cost={word}", headers)
         said = f"cid={click_id}&payout={word}&status={word}&txid={word}&param1={word}&{word}={word}&currency={word}"
         assert tracker.notify(said).status == 200
         tracker.notify(f"cid={word}&payout=1")
     postbacks = len(CORPUS)
-    eventually(lambda: len(tracker.all_of("postbacks")) >= postbacks and not tracker.all_of("postbacks", state="waiting"), 30)
+    eventually(
+        lambda: len(tracker.all_of("postbacks")) >= postbacks and not tracker.all_of("postbacks", state="waiting"), 30
+    )
 
 
 def test_nothing_that_strangers_write_runs_on_any_page(
@@ -115,7 +120,9 @@ def test_nothing_runs_that_is_typed_into_an_editor(owner: Page, window: tuple[Pa
 def assert_harmless(page: Page, where: str) -> None:
     """That a page holds no element that only a stranger's text could have put there."""
     assert page.title().endswith("Clickloop"), where
-    strange = "iframe, base, link[href*=evil], meta[http-equiv=refresh], img[onerror], [onload], [onfocus], [ontoggle], math"
+    strange = (
+        "iframe, base, link[href*=evil], meta[http-equiv=refresh], img[onerror], [onload], [onfocus], [ontoggle], math"
+    )
     assert page.locator(strange).count() == 0, where
     assert page.locator("a[href^='javascript:' i]").count() == 0, where
     assert page.locator("script:not([src^='/panel/static/'])").count() == 0, where

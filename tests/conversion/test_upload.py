@@ -85,7 +85,13 @@ def test_the_form_shows_in_the_first_line_that_is_not_empty(text: str, form: For
 
 UNUSABLE: dict[FileFault, list[bytes]] = {
     FileFault.EMPTY: [b"", b"\n\r\n ", b" " * 70_000],
-    FileFault.NOT_TEXT: [b"PK\x03\x04xl/workbook.xml", b"\x1f\x8b\x08\x00", b"%PDF-1.7", b"\xd0\xcf\x11\xe0\xa1"],
+    FileFault.NOT_TEXT: [
+        b"PK\x03\x04xl/workbook.xml",
+        b"\x1f\x8b\x08\x00",
+        b"%PDF-1.7",
+        b"\x7fELF\2\1\1" + bytes(9) + b"\3\0>\0\1\0\0\0",
+        b"\xd0\xcf\x11\xe0\xa1",
+    ],
     FileFault.ENCODING: ["cid,payout\n".encode("utf-16-le"), "cid\n".encode("utf-16-be")],
     FileFault.NO_HEADER: [b"name,payout\nx,5\n", b'{"cid":"x"}\n', b"cid=x&payout=5\n", b"hello world\n", b"a\tb"],
     FileFault.HEADER_UNREADABLE: [

@@ -34,6 +34,16 @@ def test_a_shell_reads_back_exactly_the_bytes_of_a_copied_command(body: bytes, v
         assert f"X-It's: {value}" in words
 
 
+def test_a_mask_stays_readable() -> None:
+    request = Request(method=Method.POST, url="https://s.example/bot•••/x", body_kind=BodyKind.TEXT, body="é•••\n")
+    assert curl_command(request).splitlines() == [
+        "curl --globoff \\",
+        "  --request POST \\",
+        "  --data-raw $'\\xc3\\xa9•••\\n' \\",
+        "  'https://s.example/bot•••/x'",
+    ]
+
+
 def test_curl_sends_what_the_command_says() -> None:
     got: list[tuple[str, bytes, str | None]] = []
 

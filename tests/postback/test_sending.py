@@ -361,6 +361,20 @@ def test_a_guard_may_refuse_every_address_before_a_socket_is_opened(answering: A
     assert receiver.requests == []
 
 
+def test_the_detail_of_an_error_does_not_say_the_trouble_again() -> None:
+    async def run(url: str) -> Outcome:
+        async with Sender(5, NEARBY) as sender:
+            return await sender.send(Request(url=url), 1)
+
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        assert asyncio.run(run(f"http://127.0.0.1:{port}/")).error == f"127.0.0.1:{port}: Connection refused."
+    unknown = asyncio.run(run("https://nobody.invalid/"))
+    assert unknown.trouble is Trouble.DNS
+    assert unknown.error.startswith("nobody.invalid: ")
+
+
 def test_an_unforeseen_client_error_counts_as_broken() -> None:
     assert trouble_of(ValueError("?")) is Trouble.BROKEN
 

@@ -72,11 +72,13 @@ def test_what_is_saved_as_it_was_shown_stays_as_it_was() -> None:
 
 
 def test_a_part_that_was_changed_around_a_mask_is_found() -> None:
-    given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://api.example/other/•••", secrets=("•••", "•••"))
+    given = msgspec.structs.replace(
+        masked_request(TEMPLATE), url="https://api.example/other/•••", secrets=("•••", "•••")
+    )
     assert masks_in(unmasked_template(given, TEMPLATE)) == ("request.url", "request.secrets")
 
 
 def test_secrets_are_not_sent_to_a_host_that_was_put_in_by_somebody_who_does_not_see_them() -> None:
     given = msgspec.structs.replace(masked_request(TEMPLATE), url="https://other.example/send?to={externalid}")
     assert "request.body" in masks_in(unmasked_template(given, TEMPLATE))
-    assert any(field.startswith("request.headers.") for field in masks_in(unmasked_template(given, TEMPLATE)))
+    assert any(field.startswith("request.headers[") for field in masks_in(unmasked_template(given, TEMPLATE)))

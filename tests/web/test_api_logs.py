@@ -233,3 +233,13 @@ def test_a_skipped_postback_shows_its_reason_condition_by_condition(instance: "I
 @pytest.mark.parametrize("noun", ["notices", "conversions", "postbacks"])
 def test_a_record_of_an_unknown_id_is_a_404(instance: "Instance", noun: str) -> None:
     assert instance.api.get(f"/api/v1/{noun}/{'0' * 26}").status_code == 404
+
+
+@pytest.mark.parametrize("noun", ["postbacks", "notices", "clicks"])
+def test_a_filter_of_no_known_value_is_named_as_in_the_address_with_what_is_known(
+    instance: "Instance", noun: str
+) -> None:
+    name = {"postbacks": "state", "notices": "outcome", "clicks": "screening"}[noun]
+    answer = instance.api.get(f"/api/v1/{noun}?{name}=nope")
+    assert instance.faults(answer) == {name: "not_allowed"}
+    assert "; one of " in answer.json()["errors"][0]["message"]

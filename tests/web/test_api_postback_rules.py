@@ -95,9 +95,9 @@ FAULTS: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"request": {"url": URL, "body": "x", "body_kind": "text"}}, {"request.body": "body_with_get"}),
     (
         {"request": {"url": URL, "headers": [{"name": "Host", "value": "x"}]}},
-        {"request.headers.0.name": "header_forbidden"},
+        {"request.headers[0].name": "header_forbidden"},
     ),
-    ({"conditions": {"statuses": ["nobody"]}}, {"conditions.statuses.0": "status_unknown"}),
+    ({"conditions": {"statuses": ["nobody"]}}, {"conditions.statuses[0]": "status_unknown"}),
     ({"conditions": {"trigger": "never"}}, {"conditions.trigger": "not_allowed"}),
     ({"conditions": {"every_nth": 0}}, {"conditions.every_nth": "every_nth_out_of_range"}),
     ({"conditions": {"delay_seconds": -1}}, {"conditions.delay_seconds": "delay_out_of_range"}),

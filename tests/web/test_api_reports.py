@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.report.query import Measure
+from clickloop.tracking.settle import settle_facts
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -21,6 +22,7 @@ def fill(instance: "Instance") -> None:
     click_id = instance.visit(cost_micros=1_000_000, cost_currency="USD", country="FR")
     instance.made("conversions", {"click_id": click_id, "payout": "10"})
     instance.made("conversions", {"click_id": click_id, "txid": "2", "payout": "4", "status": "hold"})
+    settle_facts(instance.ledger, instance.facts)
 
 
 def test_a_report_tells_each_rows_figures_and_the_ratios_of_the_totals(instance: "Instance") -> None:
@@ -62,7 +64,8 @@ def test_rows_are_filtered_ordered_and_paged(instance: "Instance") -> None:
 def test_days_make_a_series_in_the_zone_asked_for(instance: "Instance") -> None:
     fill(instance)
     told = instance.got("reports?period=7d&group_by=day&group_by=hour&zone=Asia/Tokyo")
-    assert [[key["value"] for key in row["keys"]] for row in told["rows"]] == [["2026-03-01", "2026-03-01T20:00+09:00"]]
+    values = [[key["value"] for key in row["keys"]] for row in told["rows"]]
+    assert values == [["2026-03-01", f"2026-03-01T{hour}:00+09:00"] for hour in (20, 21)]
     assert told["since"] == "2026-02-22T15:00:00.000Z"
 
 
@@ -121,6 +124,7 @@ def test_the_file_has_numbers_as_numbers_and_no_formulas(instance: "Instance") -
 def test_rates_convert_and_without_one_money_stands_apart(instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
+    settle_facts(instance.ledger, instance.facts)
     totals = instance.got("reports?period=today")["totals"]
     assert (totals["revenue"]["amount"], totals["not_converted"][0]["revenue"]) == (
         "0",

@@ -114,6 +114,16 @@ def test_what_was_previewed_is_what_is_registered(instance: "Instance") -> None:
     assert (foreseen["counts"], foreseen["reasons"]) == (done["counts"], done["reasons"])
 
 
+def test_lines_about_which_something_is_odd_are_counted(instance: "Instance") -> None:
+    instance.set_up()
+    clicks = [instance.visit() for _ in range(3)]
+    content = f"{clicks[0]}:2026-11-23:sale\n{clicks[1]}:5:wurst\n{clicks[2]}:5:sale\n{clicks[2]}:x:wurst\n"
+    for query in ("?preview=1", ""):
+        done = taken(instance, content, query)
+        assert done["flagged"] == 3
+        assert done["flags"] == {"payout_unreadable": 2, "unknown_status": 2}
+
+
 def test_the_same_file_again_comes_to_repeats_and_owes_nothing(instance: "Instance") -> None:
     instance.set_up()
     content = "".join(f"{instance.visit()}:5\n" for _ in range(3))
@@ -158,6 +168,18 @@ def test_a_line_that_waited_is_told_as_it_stands_now(instance: "Instance") -> No
     counted = instance.got(f"conversions/uploads/{done['upload_id']}")
     assert (counted["counts"]["waiting"], counted["counts"]["refused"]) == (0, 1)
     assert counted["reasons"] == {"unknown_click": 1}
+
+
+def test_what_is_odd_about_a_line_that_waited_is_counted_when_its_click_has_come(instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.click_ids.new(instance.now)
+    done = taken(instance, f"{click_id}:5:wurst\n")
+    instance.visit(click_id=click_id)
+    instance.now += 660_001
+    look_again(instance.context.desk(), instance.now)
+    tidy_uploads(instance.ledger, instance.context.uploads, instance.now, 3_600_000)
+    counted = instance.got(f"conversions/uploads/{done['upload_id']}")
+    assert (counted["counts"]["waiting"], counted["flagged"], counted["flags"]) == (0, 1, {"unknown_status": 1})
 
 
 def test_a_result_is_gone_after_its_time(instance: "Instance") -> None:

@@ -97,7 +97,9 @@ def started_with(settings: Settings) -> InstanceSettings:
         click_keep_days=settings.click_keep_days,
         ip_storage=IpStorage(settings.ip_storage),
     )
-    for fault in instance_faults(given):
+    # Without a public URL the listen address stands for it, whose port may be left to the system.
+    checked = msgspec.structs.replace(given, public_url=settings.public_url.rstrip("/") or None)
+    for fault in instance_faults(checked):
         raise SettingError(f"{fault.field.partition('[')[0]}: {fault.message}")
     return given.over(InstanceSettings(public_url=""))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, Data, ask
+from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop
 
 if TYPE_CHECKING:
     from clickloop.asking_again import Ask
@@ -22,10 +22,15 @@ def resend(
     source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
     campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
     rule: Annotated[int | None, typer.Option(min=1, help="Only of this postback rule.")] = None,
+    click: Annotated[str, typer.Option("--click", help="Only of this click.")] = "",
     since: Since = "",
     until: Until = "",
     anew: Annotated[bool, typer.Option("--anew", help="Build the request from today's rule.")] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    key: Annotated[
+        str, typer.Option("--key", help="A text of your own: the same command with the same key again sends nothing more.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it, when all is done.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Send a postback, or all that match, again: with the request as it was, or anew. {postback_id} stays the original's."""
@@ -33,13 +38,20 @@ def resend(
 
     from clickloop import asking_again
 
-    if postback_id:
-        typer.echo(asking_again.resend_one(_asker(data), quote(postback_id, safe=""), anew=anew))
-        return
-    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule}
-    wanted = {"state": state, "reason": reason, "status": status, "since": since, "until": until}
-    for line in asking_again.resend_many(_asker(data), {**wanted, **owners}, anew=anew, preview=preview):
-        typer.echo(line)
+    asker, one = _asker(data, key), quote(postback_id, safe="")
+    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule, "click_id": click}
+    wanted = {"state": state, "reason": reason, "status": status, "since": since, "until": until, **owners}
+    if one and (preview or any(wanted.values())):
+        raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
+    if not (key.isascii() and key.isprintable()):
+        raise stop("The key may hold printable ASCII only.", REFUSED)
+    if as_json:
+        typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview))
+    elif one:
+        typer.echo(asking_again.resend_one(asker, one, anew=anew))
+    else:
+        for line in asking_again.resend_many(asker, wanted, anew=anew, preview=preview):
+            typer.echo(line)
 
 
 def rerun(
@@ -68,6 +80,6 @@ def rerun(
         typer.echo(line)
 
 
-def _asker(data: Path) -> "Ask":
-    """Asks the running server of a data folder."""
-    return lambda method, path, body: ask(data, method, path, body).body
+def _asker(data: Path, key: str = "") -> "Ask":
+    """Asks the running server of a data folder. With a ``key`` a request that is sent once more does nothing a second time."""
+    return lambda method, path, body: ask(data, method, path, body, key if method == "POST" else "").body

@@ -63,12 +63,16 @@ def import_conversions(
     ] = False,
     result: Annotated[Path | None, typer.Option(help="Save what became of each line there, as CSV.")] = None,
     lines: Annotated[int, typer.Option(min=0, max=500, help="How many lines of a preview to show.")] = 20,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with 1 for lines about which something is odd too.")
+    ] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Register the conversions of a file, each line as a network's postback would; those registered before come to repeats.
 
     A table with a header (comma, semicolon or tab; columns are named like a postback's parameters), or a conversion a line:
-    clickid, clickid:payout:status, clickid:payout=5:cnv_status=Hold. Ends with 1 when a line is refused or unreadable.
+    clickid, clickid:payout:status, clickid:payout=5:cnv_status=Hold. Ends with 1 when a line is refused or unreadable, with --strict
+    also when something is odd about a line, such as a payout that is no number.
     """
     from rich.console import Console
 
@@ -76,7 +80,7 @@ def import_conversions(
     from clickloop.running_core import NotRunningError
 
     wanted = importing.Wanted(
-        data=data.resolve(), preview=preview, postbacks=not no_postbacks, result=result, first_lines=lines
+        data=data.resolve(), preview=preview, postbacks=not no_postbacks, result=result, first_lines=lines, strict=strict
     )
     try:
         source, name, octets = importing.open_source(file)
@@ -84,7 +88,9 @@ def import_conversions(
             is_good = importing.import_conversions(source, name, octets, wanted, Console(markup=False, highlight=False))
     except importing.ImportRefusedError as refusal:
         raise stop(str(refusal), REFUSED) from None
-    except (NotRunningError, OSError) as error:
+    except NotRunningError as error:
         raise stop(str(error), UNUSABLE) from None
+    except OSError as error:
+        raise stop(f"{error.filename or file} cannot be used: {error.strerror or error}.", UNUSABLE) from None
     if not is_good:
         raise typer.Exit(REFUSED)

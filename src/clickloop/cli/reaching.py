@@ -20,14 +20,14 @@ Data = Annotated[Path, typer.Option("--data", envvar="CLICKLOOP_DATA", help="The
 DEFAULT_DATA = Path("./data")
 
 
-def ask(data: Path, method: str, path: str, body: bytes | None = None) -> "Answer":
-    """The good answer of the running server; otherwise says why and exits."""
+def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "Answer":
+    """The good answer of the running server; otherwise says why and exits. ``key``: a key of idempotency, empty: none."""
     import msgspec
 
     from clickloop.running_core import NotRunningError, ask_core
 
     try:
-        answer = ask_core(data.resolve(), method, path, body)
+        answer = ask_core(data.resolve(), method, path, body, key)
     except NotRunningError as error:
         raise stop(str(error), UNUSABLE) from None
     if answer.status < 300:

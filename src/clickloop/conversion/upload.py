@@ -170,8 +170,11 @@ def detect(head: bytes) -> Layout | Unusable:
     """
     if head.startswith(_NO_TEXT):
         return Unusable(FileFault.NOT_TEXT)
-    if head.count(b"\0", 0, 4096) * 5 > len(head[:4096]):
-        return Unusable(FileFault.ENCODING)
+    beginning = head[:4096]
+    if (zeros := beginning.count(0)) * 5 > len(beginning):
+        # Of UTF-16 that is mostly ASCII every other octet is zero, the first of each two or the second.
+        beside = min(beginning[::2].count(0), beginning[1::2].count(0))
+        return Unusable(FileFault.ENCODING if beside * 10 < zeros else FileFault.NOT_TEXT)
     separators: tuple[bytes, ...] = _SEPARATORS
     begins_at = 0
     for line in physical_lines([head]):

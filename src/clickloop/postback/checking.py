@@ -128,7 +128,7 @@ def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tup
         found.append(FaultFound("request.headers", RuleFault.TOO_MANY_HEADERS))
     seen: set[str] = set()
     for at, header in enumerate(request.headers[:MAX_HEADERS]):
-        found += _check_header(header, f"request.headers.{at}", seen)
+        found += _check_header(header, f"request.headers[{at}]", seen)
     fault = _body_fault(request)
     if fault is not None:
         found.append(FaultFound("request.body", fault))
@@ -220,7 +220,7 @@ def _check_success(success: Success) -> list[FaultFound]:
 def _check_conditions(rule: Rule, statuses: Collection[str]) -> list[FaultFound]:
     conditions = rule.conditions
     found = [
-        FaultFound(f"conditions.statuses.{at}", RuleFault.STATUS_UNKNOWN, key[:100])
+        FaultFound(f"conditions.statuses[{at}]", RuleFault.STATUS_UNKNOWN, key[:100])
         for at, key in enumerate(conditions.statuses)
         if key not in statuses
     ]

@@ -6,12 +6,14 @@ import shlex
 from clickloop.octets import octets_of
 from clickloop.postback.rule import Method, Request
 
-_PLAIN = re.compile(rb"[\x20-\x7e]*")
+_BULLET = "•"
+"""Masks are made of it: it stays as it is, so that people see that something is masked."""
+_PLAIN = re.compile(rb"(?:[\x20-\x7e]|\xe2\x80\xa2)*")
 _ESCAPES = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 
 
 def curl_command(request: Request) -> str:
-    """The command, one option a line. Texts with bytes beyond printable ASCII stand in ``$'…'``, as bash, ksh and zsh read it.
+    """The command, one option a line. Texts with bytes beyond printable ASCII and the mask stand in ``$'…'``, as bash, ksh and zsh read it.
 
     A NUL cannot be written in a shell's argument: the text would end there.
     """
@@ -31,6 +33,8 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(octets: bytes) -> str:
-    return "".join(
-        _ESCAPES.get(octet) or (chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}") for octet in octets
+    parts = octets.split(_BULLET.encode())
+    return _BULLET.join(
+        "".join(_ESCAPES.get(octet) or (chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}") for octet in part)
+        for part in parts
     )

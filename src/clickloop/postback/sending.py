@@ -5,7 +5,10 @@ It takes nothing from the environment, keeps no cookies, unpacks nothing and rea
 """
 
 import asyncio
+import errno
+import os
 import re
+import socket
 import ssl
 import time
 from collections.abc import Callable
@@ -116,8 +119,7 @@ class Sender:
         except TimeoutError:
             return seen.outcome(Trouble.TIMEOUT, f"no whole answer within {self._deadline_seconds} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = _refusal_in(error)
-            return seen.outcome(trouble_of(error), str(refused or error) or type(error).__name__)
+            return seen.outcome(trouble_of(error), detail_of(error))
 
     async def _exchange(self, hop: Hop, attempt: int, seen: "_Seen") -> str | None:
         """One request and its answer, noted in ``seen``. The Location of a redirect; None when the answer was read."""
@@ -227,6 +229,20 @@ def trouble_of(error: Exception) -> Trouble:
     if isinstance(error, aiohttp.ClientConnectorError):
         return Trouble.CONNECT
     return Trouble.BROKEN
+
+
+def detail_of(error: Exception) -> str:
+    """What an exception of the client says beyond the sentence of its trouble."""
+    refused = _refusal_in(error)
+    if refused is None and isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            is_unknown = cause.errno == socket.EAI_NONAME
+            return f"{error.host}: {'there is no such name' if is_unknown else 'no name server could tell'}."
+        known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
+        why = os.strerror(cause.errno or 0) if known else cause.strerror or str(cause)
+        return f"{error.host}:{error.port}: {why.rstrip('.')}."
+    return str(refused or error) or type(error).__name__
 
 
 def _refusal_in(error: Exception) -> AddressRefusedError | None:

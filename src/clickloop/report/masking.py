@@ -92,7 +92,7 @@ def _host(url: str) -> str:
 def masks_in(template: RequestTemplate) -> tuple[str, ...]:
     """The fields in which a mask stands where a secret should."""
     found = [f"request.{name}" for name in ("url", "body") if MASK in getattr(template, name)]
-    found += [f"request.headers.{at}.value" for at, header in enumerate(template.headers) if MASK in header.value]
+    found += [f"request.headers[{at}].value" for at, header in enumerate(template.headers) if MASK in header.value]
     if MASK in template.secrets:
         found.append("request.secrets")
     return tuple(found)

@@ -17,6 +17,8 @@ from clickloop.report.check.evidence import (
     Clicks,
     Evidence,
 )
+from clickloop.report.check.finding import Finding, worst_first
+from clickloop.report.check.static import static_findings
 from clickloop.store.ledger.campaigns import campaigns_after
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.evidence import (
@@ -66,6 +68,13 @@ def check_all(
             chain = chain_of(chain, campaign_id)
         evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
     return check_chain(chain, evidence)
+
+
+def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
+    """What is wrong by the set-up alone, the worst first: quick, for a page that tells of more."""
+    with ledger.read() as tx:
+        chain = _whole(tx, standing)
+    return worst_first(static_findings(chain))
 
 
 def chain_of(chain: Chain, campaign_id: int) -> Chain:

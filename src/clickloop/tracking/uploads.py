@@ -17,6 +17,7 @@ from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import StoredNotice
 from clickloop.store.ledger.uploads import (
+    CountedOutcome,
     Upload,
     UploadState,
     Verdict,
@@ -199,7 +200,7 @@ class UploadWork:
         self._files.begin_verdicts(upload.upload_id)
         layout = layout_of(self._files, upload)
         return msgspec.structs.replace(
-            upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}
+            upload, octets_read=0, next_line=layout.first_line, lines=0, counts={}, reasons={}, flagged=0, flags={}
         )
 
     def _findings(self, upload: Upload, reading: _Reading, batch: list[Line | BadLine]) -> list[Finding]:
@@ -222,11 +223,13 @@ class UploadWork:
 
     def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
         """The upload with a batch counted in; finished when there was no whole one."""
-        counts, reasons = dict(upload.counts), dict(upload.reasons)
+        counts, reasons, flags = dict(upload.counts), dict(upload.reasons), dict(upload.flags)
         for finding in findings:
             counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
             if finding.reason:
                 reasons[finding.reason] = reasons.get(finding.reason, 0) + 1
+            for flag in finding.flags:
+                flags[flag] = flags.get(flag, 0) + 1
         is_finished = len(batch) < BATCH
         return msgspec.structs.replace(
             upload,
@@ -236,6 +239,8 @@ class UploadWork:
             lines=upload.lines + len(batch),
             counts=counts,
             reasons=reasons,
+            flagged=upload.flagged + sum(bool(finding.flags) for finding in findings),
+            flags=flags,
             finished_at=self._clock() if is_finished else None,
         )
 
@@ -271,17 +276,21 @@ def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) 
                 update_counts(tx, _recounted(upload, [*outcomes_between(tx, first, last)]))
 
 
-def _recounted(upload: Upload, outcomes: list[tuple[str, str | None, int]]) -> Upload:
+def _recounted(upload: Upload, outcomes: list[CountedOutcome]) -> Upload:
     """The upload with the counts of its notices as they stand; what made no notice stays."""
     refusals = {reason.value for reason in RefusalReason}
     counts = {Verdict.UNREADABLE: found} if (found := upload.counts.get(Verdict.UNREADABLE)) else {}
     reasons = {reason: count for reason, count in upload.reasons.items() if reason not in refusals}
-    for outcome, reason, count in outcomes:
-        verdict = Verdict(outcome)
+    flags: dict[str, int] = {}
+    for found_now in outcomes:
+        verdict, count = Verdict(found_now.outcome), found_now.count
         counts[verdict] = counts.get(verdict, 0) + count
-        if reason:
-            reasons[reason] = reasons.get(reason, 0) + count
-    return msgspec.structs.replace(upload, counts=counts, reasons=reasons)
+        if found_now.reason:
+            reasons[found_now.reason] = reasons.get(found_now.reason, 0) + count
+        for flag in found_now.flags:
+            flags[flag] = flags.get(flag, 0) + count
+    flagged = sum(found_now.count for found_now in outcomes if found_now.flags)
+    return msgspec.structs.replace(upload, counts=counts, reasons=reasons, flagged=flagged, flags=flags)
 
 
 def layout_of(files: UploadFiles, upload: Upload) -> Layout:

@@ -28,9 +28,7 @@ class Panel:
 
     def __init__(self, instance: "Instance") -> None:
         self.instance = instance
-        self.client: TestClient[Any] = TestClient(
-            create_site(instance.context), raise_server_exceptions=False
-        )
+        self.client: TestClient[Any] = TestClient(create_site(instance.context), raise_server_exceptions=False)
         self.client.follow_redirects = False
         self.secret = ""
         self.become(Role.OWNER)
@@ -40,7 +38,7 @@ class Panel:
         now = self.instance.now
         self.secret = f"session-of-{role}-{now}"
         with self.instance.ledger.write() as tx:
-            user = save_user(tx, User(name=f"{role} {now}", role=role, password_hash="unused"), now)  # noqa: S106
+            user = save_user(tx, User(name=f"{role} {now}", role=role, password_hash="unused"), now)
             insert_session(tx, self.secret, user.id, now, now + 86_400_000, "127.0.0.1", "tests")
         self.client.cookies.set(COOKIE, self.secret)
 

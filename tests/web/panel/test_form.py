@@ -81,7 +81,9 @@ def test_rows_of_names_and_values_are_pairs() -> None:
 
 @pytest.mark.parametrize(("amount", "meant"), [("", None), ("0.05", {"amount": "0.05", "currency": "EUR"})])
 def test_an_amount_that_is_left_empty_is_none(amount: str, meant: object) -> None:
-    form = Form([("name", "C"), ("source_id", "1"), ("cost.amount", amount), ("cost.currency", "EUR" if amount else "")])
+    form = Form(
+        [("name", "C"), ("source_id", "1"), ("cost.amount", amount), ("cost.currency", "EUR" if amount else "")]
+    )
     assert msgspec.to_builtins(form.read(CampaignCreation).cost) == meant
 
 
@@ -99,7 +101,18 @@ def test_faults_are_found_by_the_name_of_the_field() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "[0]", "[0].x", "a.b.c.d.e.f", "parameters[999999999999].parameter", "parameters.parameter", "name[0]", "name.x", "..", "a[x]"],
+    [
+        "",
+        "[0]",
+        "[0].x",
+        "a.b.c.d.e.f",
+        "parameters[999999999999].parameter",
+        "parameters.parameter",
+        "name[0]",
+        "name.x",
+        "..",
+        "a[x]",
+    ],
 )
 def test_no_name_of_a_field_breaks_the_reading(name: str) -> None:
     form = Form([("name", "Source"), (name, "x"), (name, "y")])

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from clickloop.alarms import COUNTED_SECONDS, AlarmCount, Alarms
 from clickloop.campaign.user import Role
-from clickloop.postback.breaker import Breaker, Pause
-from clickloop.store.ledger.lanes import find_lane, keep_pause
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lane import Standing
+from clickloop.store.ledger.lanes import keep_standing
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.health import read_health
 
@@ -26,7 +25,7 @@ LANE = "source.example:443"
 def pause_lane(instance: "Instance") -> Pause:
     pause = Pause(opened_at=instance.now - 5_000, probe_at=instance.now + 60_000, why="7 of 10 attempts failed.")
     with instance.ledger.write() as tx:
-        keep_pause(tx, LANE, pause)
+        keep_standing(tx, LANE, Standing(pause=pause))
     return pause
 
 
@@ -41,20 +40,20 @@ def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -
 def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
     pause_lane(panel.instance)
     panel.done(f"/panel/health/receivers/{LANE}/probe")
-    with panel.instance.ledger.read() as tx:
-        kept = find_lane(tx, LANE)
-    assert kept is not None
-    assert kept.pause is not None
-    assert kept.pause.probe_at == panel.instance.now
+    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
+    assert "It is tried within five seconds." in panel.words(panel.get(f"/panel/health/receivers/{LANE}"))
 
 
-def test_a_breaker_takes_over_an_earlier_probe_of_the_same_pause(instance: "Instance") -> None:
-    pause = pause_lane(instance)
-    breaker = Breaker()
-    breaker.restore(msgspec.structs.replace(pause, probe_at=instance.now + 20_000), 100.0, instance.now)
-    assert not breaker.bring_forward(msgspec.structs.replace(pause, opened_at=1, probe_at=instance.now), 100.0, instance.now)
-    assert breaker.bring_forward(msgspec.structs.replace(pause, probe_at=instance.now), 100.0, instance.now)
-    assert breaker.probe_in(100.0) <= 0
+def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
+    pause_lane(panel.instance)
+    panel.done(f"/panel/health/receivers/{LANE}/resume")
+    assert panel.instance.got(f"receivers/{LANE}")["asked"] == "resume"
+
+
+def test_a_receiver_that_asked_us_to_wait_says_until_when(panel: "Panel") -> None:
+    with panel.instance.ledger.write() as tx:
+        keep_standing(tx, LANE, Standing(held_until=panel.instance.now + 60_000))
+    assert "until 2026-03-01 12:01:00" in panel.words(panel.get(f"/panel/health/receivers/{LANE}"))
 
 
 def test_how_hard_a_receiver_may_be_asked_is_saved(panel: "Panel") -> None:

@@ -100,7 +100,7 @@ def test_a_file_that_is_too_large_is_refused_with_the_most_that_is_taken(panel: 
 
 
 def test_a_file_without_the_forms_word_is_not_taken(panel: "Panel") -> None:
-    parts = [("file", ("a.csv", b"x:1\n", "text/csv"))]
+    parts: list[tuple[str, Any]] = [("file", ("a.csv", b"x:1\n", "text/csv"))]
     assert panel.client.post("/panel/uploads", files=parts).status_code == 403
     late = [*parts, ("csrf", (None, csrf_of(panel.secret)))]
     assert panel.client.post("/panel/uploads", files=late).status_code == 403

@@ -120,7 +120,9 @@ def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
         severity = _severity_of_part(empty, unreplaced, clicks.recent)
         yield Finding(severity, Code.EXTERNAL_ID_EMPTY, place, sentence + together, remedy)
     if unreplaced:
-        sentence = f"{_share(unreplaced, clicks.recent)} brought a macro that the source had not replaced as external_id."
+        sentence = (
+            f"{_share(unreplaced, clicks.recent)} brought a macro that the source had not replaced as external_id."
+        )
         remedy = "Check the placeholder's spelling against the source's help; test clicks of the source's own preview do this too."
         severity = _severity_of_part(unreplaced, empty, clicks.recent)
         yield Finding(severity, Code.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
@@ -145,7 +147,7 @@ def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
     place = network_place(network) if network else Place(kind=Kind.INSTANCE, field="notices")
     times = "One notice was" if refused.count == 1 else f"{refused.count} notices were"
     sentence = (
-        f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {iso_text(refused.last_at)}. "
+        f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {_minute(refused.last_at)}. "
         f"{refused.reason.sentence}"
     )
     return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, _REMEDIES[refused.reason])
@@ -176,7 +178,7 @@ def _words(words: Mapping[str, int]) -> Finding:
         Code.WORDS_NOT_MAPPED,
         Place(kind=Kind.STATUS, field="words"),
         f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
-        "Give each word to the status that it means (add_words keeps the words that it has), then run the notices again.",
+        "Give each word to the status that it means, then run the notices again.",
     )
 
 
@@ -212,3 +214,8 @@ def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
             f"{seen.failed} of {ended} postbacks of {RECENT_DAYS} days were given up.{why}",
             "Look at the answers in Conversions - Out, correct the rule, then send them again.",
         )
+
+
+def _minute(at: int) -> str:
+    """A moment within a sentence: ``2026-03-01 12:00 UTC``."""
+    return f"{iso_text(at)[:16].replace('T', ' ')} UTC"

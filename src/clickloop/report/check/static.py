@@ -66,13 +66,13 @@ def _reach(chain: Chain) -> Iterator[Finding]:
             Code.LINK_NOT_PUBLIC,
             Place(kind=Kind.INSTANCE, field="public_url"),
             f"Campaign links and postback URLs begin with {chain.base_url}, which only this machine or network can reach.",
-            "Set CLICKLOOP_PUBLIC_URL to the address under which the world reaches the tracker, and restart.",
+            "Set the public URL, under which the world reaches the tracker, in the settings.",
         )
 
 
 def _rows(source: TrafficSource) -> Iterator[Finding]:
-    for row in source.parameters:
-        place = source_place(source, f"parameters.{row.parameter}.placeholder")
+    for at, row in enumerate(source.parameters):
+        place = source_place(source, f"parameters[{at}].placeholder")
         if row.number == EXTERNAL_ID_ROW and not row.placeholder:
             yield _no_placeholder(source, place)
         elif row.tracked and row.placeholder:
@@ -183,7 +183,7 @@ def _campaign(campaign: Campaign, routes: Routes, chain: Chain) -> Iterator[Find
             "Neither the campaign nor the instance has a fallback address: a visitor without an offer ends nowhere."
         )
         yield Finding(
-            _NOTE, Code.NO_FALLBACK, campaign_place(campaign, "fallback_url"), sentence, "Set a fallback_url."
+            _NOTE, Code.NO_FALLBACK, campaign_place(campaign, "fallback_url"), sentence, "Set a fallback address, here or for the whole instance."
         )
     for left in route.left_out:
         offer = chain.offers.get(left.offer_id)

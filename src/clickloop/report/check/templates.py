@@ -22,7 +22,7 @@ def templates_of(request: RequestTemplate) -> Iterator[tuple[str, str, Place]]:
     """Every template of a request with its field and the place that it goes to."""
     yield "request.url", request.url, Place.URL
     for position, header in enumerate(request.headers):
-        yield f"request.headers.{position}.value", header.value, Place.HEADER
+        yield f"request.headers[{position}].value", header.value, Place.HEADER
     if request.body_kind is not BodyKind.NONE:
         yield "request.body", request.body, _PLACES[request.body_kind]
 

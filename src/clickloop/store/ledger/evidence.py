@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, and_, func, select
 from clickloop.conversion.notice import RefusalReason
 from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.postbacks import ENDED_BADLY
 from clickloop.store.ledger.tables import attempts, conversions, notices, postbacks
 
 _IN_ORDER_OF_IDS = 0
@@ -89,6 +90,13 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
         .limit(1)
     )
     return tx.scalar(query) or ""
+
+
+def given_up_since(tx: Connection, since: int) -> int:
+    """How many of the postbacks that were owed since then were given up."""
+    table = postbacks.c
+    query = select(func.count()).where(ENDED_BADLY, table.state == "failed", table.postback_id >= id_from(since))
+    return tx.scalar(query) or 0
 
 
 def refused_since(tx: Connection, since: int, campaign_id: int | None) -> list[RefusedNotices]:

@@ -193,13 +193,13 @@ def _is_shown_as(state: str) -> ColumnElement[bool]:
     if state == "sending":
         return and_(_UNFINISHED, postbacks.c.state == state)
     if state in ("failed", "cancelled"):
-        return and_(_ENDED_BADLY, postbacks.c.state == state)
+        return and_(ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
 
 
 # The conditions of partial indexes, word for word: SQLite uses one only for a query that repeats its condition.
 _UNFINISHED = postbacks.c.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
-_ENDED_BADLY = postbacks.c.state.in_((literal_column("'failed'"), literal_column("'cancelled'")))
+ENDED_BADLY = postbacks.c.state.in_((literal_column("'failed'"), literal_column("'cancelled'")))
 
 
 _LOG = (

@@ -12,7 +12,7 @@ from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.tables import notices, uploads
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_reasons = msgspec.json.Decoder(dict[str, int])
+_numbers = msgspec.json.Decoder(dict[str, int])
 
 
 class UploadState(enum.StrEnum):
@@ -77,6 +77,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[Verdict, int] = {}
     reasons: dict[str, int] = {}
     """Why lines were refused or unreadable: values of ``RefusalReason`` and ``LineFault``."""
+    flagged: int = 0
+    """Lines about which something was odd, whatever became of them."""
+    flags: dict[str, int] = {}
+    """What was odd: values of ``NoticeFlag``. A line may have several."""
     created_at: int
     """When the file had arrived. Its conversions count as reported then."""
     finished_at: int | None = None
@@ -137,27 +141,47 @@ def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upl
 def update_counts(tx: Connection, upload: Upload) -> None:
     """Writes an upload's counts anew."""
     statement = update(uploads).where(uploads.c.upload_id == upload.upload_id)
-    tx.execute(statement.values(counts=_encode(upload.counts), reasons=_encode(upload.reasons)))
+    tx.execute(statement.values(**_counted(upload)))
 
 
-def outcomes_between(tx: Connection, first_id: str, last_id: str) -> list[tuple[Outcome, str | None, int]]:
-    """How many notices of a range of ids, both included, have come to what, with the reasons of refusals."""
+class CountedOutcome(msgspec.Struct, frozen=True):
+    """So many notices have come to the same, with the same reason and the same flags."""
+
+    outcome: Outcome
+    reason: str | None
+    flags: tuple[str, ...]
+    count: int
+
+
+def outcomes_between(tx: Connection, first_id: str, last_id: str) -> list[CountedOutcome]:
+    """What the notices of a range of ids, both included, have come to."""
     table = notices.c
-    query = select(table.outcome, table.reason, func.count()).where(table.notice_id.between(first_id, last_id))
-    rows = tx.execute(query.group_by(table.outcome, table.reason))
-    return [(Outcome(outcome), reason, count) for outcome, reason, count in rows]
+    query = select(table.outcome, table.reason, table.flags, func.count())
+    rows = tx.execute(
+        query.where(table.notice_id.between(first_id, last_id)).group_by(table.outcome, table.reason, table.flags)
+    )
+    return [
+        CountedOutcome(Outcome(outcome), reason, tuple(filter(None, flags.split(","))), count)
+        for outcome, reason, flags, count in rows
+    ]
 
 
 def _values(upload: Upload) -> dict[str, Any]:
-    return msgspec.structs.asdict(upload) | {
-        "format": upload.format.value,
-        "state": upload.state.value,
+    own = {"format": upload.format.value, "state": upload.state.value}
+    return msgspec.structs.asdict(upload) | own | _counted(upload)
+
+
+def _counted(upload: Upload) -> dict[str, Any]:
+    return {
         "counts": _encode(upload.counts),
         "reasons": _encode(upload.reasons),
+        "flagged": upload.flagged,
+        "flags": _encode(upload.flags),
     }
 
 
 def _of_row(row: Row[Any]) -> Upload:
     values = dict(row._mapping)  # noqa: SLF001 – SQLAlchemy's documented name
-    values |= {"counts": _counts.decode(row.counts), "reasons": _reasons.decode(row.reasons)}
+    values |= {"counts": _counts.decode(row.counts), "reasons": _numbers.decode(row.reasons)}
+    values["flags"] = _numbers.decode(row.flags)
     return Upload(**values | {"format": Format(row.format), "state": UploadState(row.state)})

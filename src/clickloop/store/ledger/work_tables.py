@@ -69,6 +69,8 @@ uploads = Table(
     Column("lines", BigInteger, nullable=False),  # taken, without empty ones
     Column("counts", LargeBinary, nullable=False),  # {store.ledger.uploads.Verdict: lines} as JSON
     Column("reasons", LargeBinary, nullable=False),  # {why refused or unreadable: lines} as JSON
+    Column("flagged", BigInteger, nullable=False),  # lines about which something was odd
+    Column("flags", LargeBinary, nullable=False),  # {conversion.notice.NoticeFlag: lines} as JSON
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("error", String(500)),

@@ -27,15 +27,19 @@ def check_setup(
 
 def checked(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
     """What the check finds, of everything or of one campaign. Raises HTTPException 404."""
-    standing = Standing(
+    result = check_all(context.ledger, context.facts, standing_of(context), context.clock(), campaign_id)
+    if result is None:
+        raise not_found(f"live campaign {campaign_id}")
+    return told_check(result)
+
+
+def standing_of(context: ApiContext) -> Standing:
+    """Where the tracker stands, as the check asks."""
+    return Standing(
         base_url=context.base_url,
         fallback_url=context.fallback_url,
         own_hosts=tuple(context.guard.policy.own_hosts),
     )
-    result = check_all(context.ledger, context.facts, standing, context.clock(), campaign_id)
-    if result is None:
-        raise not_found(f"live campaign {campaign_id}")
-    return told_check(result)
 
 
 router = Router(

@@ -9,9 +9,10 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.postback.lane import LANE_CONNECTIONS, KeptLane, LaneTerms
+from clickloop.postback.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
 from clickloop.postback.target import TargetFault, target_of
 from clickloop.store.ledger.lanes import (
+    ask_of_lane,
     find_lane,
     kept_lanes,
     set_lane_terms,
@@ -19,7 +20,7 @@ from clickloop.store.ledger.lanes import (
     waiting_lanes,
 )
 from clickloop.web.api.body import StrictBody, given_or
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
@@ -61,6 +62,8 @@ class ReceiverView(msgspec.Struct, kw_only=True):
     paused_at: Moment | None
     next_probe_at: Annotated[Moment | None, Meta(description="When it is tried again with one postback.")]
     failed_probes: int
+    held_until: Annotated[Moment | None, Meta(description="It asked us to wait until then (Retry-After).")]
+    asked: Annotated[Asked | None, Meta(description="What somebody wants of it and is not done yet.")]
     waiting: Annotated[int, Meta(description="Postbacks that wait for it, due or not.")]
     connections: Connections
     per_minute: PerMinute
@@ -103,12 +106,24 @@ def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[Rec
 def probe_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
     """Tries a paused receiver again within five seconds, with one postback; if that is answered all that waits is sent.
 
-    Nothing changes for one that is not paused.
+    Nothing changes for one that is neither paused nor asked us to wait.
     """
+    return _ask(context, receiver, Asked.PROBE)
+
+
+def resume_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
+    """Asks a paused receiver as before, within five seconds, without trying it first. One that goes on failing is paused again.
+
+    Nothing changes for one that is neither paused nor asked us to wait.
+    """
+    return _ask(context, receiver, Asked.RESUME)
+
+
+def _ask(context: ApiContext, receiver: str, asked: Asked) -> ReceiverView:
     lane = _lane(receiver)
     with context.ledger.write() as tx:
         was = _view_of(tx, lane)
-        if probe_lane(tx, lane, context.clock()):
+        if ask_of_lane(tx, lane, asked):
             note_change(tx, context, NOUN, lane, was, _view_of(tx, lane))
         return _view_of(tx, lane)
 
@@ -135,6 +150,8 @@ def _view(kept: KeptLane, waiting: int) -> ReceiverView:
         paused_at=optional_moment_text(pause.opened_at if pause else None),
         next_probe_at=optional_moment_text(pause.probe_at if pause else None),
         failed_probes=pause.probes if pause else 0,
+        held_until=optional_moment_text(kept.held_until),
+        asked=kept.asked,
         waiting=waiting,
         connections=kept.terms.connections,
         per_minute=kept.terms.per_minute,
@@ -148,6 +165,9 @@ router = Router(
         get("/{receiver:str}", sync_to_thread=True, summary="Read a receiver")(read_receiver),
         post("/{receiver:str}/probe", status_code=200, sync_to_thread=True, summary="Try a paused receiver now")(
             probe_receiver
+        ),
+        post("/{receiver:str}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused receiver")(
+            resume_receiver
         ),
         patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")(
             change_receiver

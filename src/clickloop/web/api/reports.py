@@ -16,7 +16,7 @@ from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
 
-CSV_TYPE = "text/csv; charset=utf-8"
+CSV_TYPE = "text/csv"
 
 
 class OtherMoneyView(msgspec.Struct, kw_only=True):

@@ -59,6 +59,16 @@ class UploadView(msgspec.Struct, kw_only=True):
     reasons: Annotated[
         dict[str, int], Meta(description="Why lines were refused or unreadable.", examples=[{"forged_click_id": 9}])
     ]
+    flagged: Annotated[
+        int, Meta(description="Lines about which something was odd, whatever became of them: look at them first.")
+    ]
+    flags: Annotated[
+        dict[str, int],
+        Meta(
+            description="What was odd, as in Conversions - In, and of how many lines.",
+            examples=[{"payout_unreadable": 3}],
+        ),
+    ]
     created_at: Annotated[
         Moment, Meta(description="When the file had arrived; its conversions count as reported then.")
     ]
@@ -150,9 +160,7 @@ async def upload_conversions(
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.upload_id}"})
 
 
-async def take_upload(
-    context: ApiContext, pieces: AsyncIterator[bytes], wish: Callable[[], UploadWish]
-) -> UploadView:
+async def take_upload(context: ApiContext, pieces: AsyncIterator[bytes], wish: Callable[[], UploadWish]) -> UploadView:
     """Takes a file to disk as it comes, and enters it. ``wish`` is asked at its end.
 
     Raises InvalidInputError for what is no such file, UploadTooLargeError, NoRoomError.
@@ -276,6 +284,8 @@ def _view(context: ApiContext, upload: Upload) -> UploadView:
         lines=upload.lines,
         counts={verdict.value: upload.counts.get(verdict, 0) for verdict in Verdict},
         reasons=upload.reasons,
+        flagged=upload.flagged,
+        flags=upload.flags,
         created_at=moment_text(upload.created_at),
         finished_at=optional_moment_text(upload.finished_at),
         error=upload.error,

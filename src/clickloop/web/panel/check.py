@@ -36,13 +36,23 @@ def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answ
         campaigns=live_campaigns(context),
         campaign_id=campaign_id,
         editor=editor_of,
+        name=name_of,
     )
 
 
+def name_of(place: ToldPlace) -> str:
+    """What the place is called."""
+    if place.kind is Kind.INSTANCE:
+        return "Conversions - In" if place.field == "notices" else "Settings"
+    return place.name or ("Statuses" if place.kind is Kind.STATUS else str(place.id))
+
+
 def editor_of(place: ToldPlace) -> str:
-    """Where in the panel a place is edited."""
+    """Where in the panel a place is mended."""
     if place.kind is Kind.STATUS:
         return "/panel/statuses"
+    if place.kind is Kind.INSTANCE and place.field == "notices":
+        return "/panel/notices?outcome=refused"
     if place.kind is Kind.INSTANCE or not place.id:
         return "/panel/settings"
     field = f"#{place.field}" if place.field else ""

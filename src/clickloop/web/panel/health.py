@@ -61,6 +61,12 @@ def probe_receiver(visit: Visit, context: Context, receiver: receivers.ReceiverP
     return visit.go(f"{PATH}/receivers/{view.receiver}", Said.PROBED)
 
 
+def resume_receiver(visit: Visit, context: Context, receiver: receivers.ReceiverPath) -> Answer:
+    """Asks a paused receiver as before."""
+    view = receivers.resume_receiver(context, receiver)
+    return visit.go(f"{PATH}/receivers/{view.receiver}", Said.RESUMED)
+
+
 def _show_receiver(
     visit: VisitFacts,
     context: ApiContext,
@@ -70,9 +76,7 @@ def _show_receiver(
 ) -> Answer:
     view = receivers.read_receiver(context, receiver)
     asked = values or {"connections": view.connections, "per_minute": view.per_minute}
-    return page(
-        visit, "receiver.html", 422 if faults else 200, faults, view=view, v=asked, usual=LANE_CONNECTIONS
-    )
+    return page(visit, "receiver.html", 422 if faults else 200, faults, view=view, v=asked, usual=LANE_CONNECTIONS)
 
 
 routes = [
@@ -81,4 +85,5 @@ routes = [
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),
     post("/health/receivers/{receiver:str}", sync_to_thread=True)(change_receiver),
     post("/health/receivers/{receiver:str}/probe", sync_to_thread=True)(probe_receiver),
+    post("/health/receivers/{receiver:str}/resume", sync_to_thread=True)(resume_receiver),
 ]

@@ -282,9 +282,7 @@ _PRESET_FIELDS = {
 
 def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
     """What the preset would change of the form, part by part."""
-    parts = differing(
-        Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items()
-    )
+    parts = differing(Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items())
     return parts + differing_rows("Macro for our {}", _macros(mine), _macros(fresh))
 
 

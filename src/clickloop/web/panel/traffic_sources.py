@@ -38,6 +38,8 @@ COST_MODELS = (
     (CostModel.CPA, "CPA – per conversion"),
 )
 
+_BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
+
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 Words = Annotated[str, QueryParameter(max_length=200)]
@@ -138,6 +140,7 @@ def _editor(
     blank_rows: int = 0,
 ) -> Answer:
     tree = {**_empty_tree(), **tree}
+    tree["parameters"] = [{**_BLANK_ROW, **row} for row in tree["parameters"] if isinstance(row, dict)]
     rows = rows_of_form(Form(_pairs_of_rows(tree["parameters"])))
     url = str(tree["postback_url"])
     preset = source_presets().get(str(tree.get("preset") or (view.preset if view else "")))

@@ -23,6 +23,7 @@ from clickloop.web.api.test_clicks import example_parameters
 from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.logs import flag_sentence
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -109,6 +110,7 @@ def _show(
         result=result,
         params=PARAMS,
         events=EVENTS,
+        flag_sentence=flag_sentence,
         soon=moment_text(context.clock() + SECOND_MS),
     )
 

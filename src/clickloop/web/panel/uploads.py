@@ -18,6 +18,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.logs import flag_sentence
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.streamed_form import STREAMED, StreamedForm
@@ -105,15 +106,11 @@ def _wish(form: StreamedForm) -> UploadWish:
     )
 
 
-def _show_list(
-    visit: VisitFacts, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()
-) -> Answer:
+def _show_list(visit: VisitFacts, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> Answer:
     faults = tuple(fault if fault.field else msgspec.structs.replace(fault, field="file") for fault in faults)
     found = api.list_uploads(context, ROWS, cursor)
     is_busy = any(view.state in UNDER_WAY for view in found.items)
-    return page(
-        visit, "uploads.html", 422 if faults else 200, faults, found=found, cursor=cursor, is_busy=is_busy
-    )
+    return page(visit, "uploads.html", 422 if faults else 200, faults, found=found, cursor=cursor, is_busy=is_busy)
 
 
 def _show(visit: VisitFacts, context: ApiContext, upload_id: str, faults: tuple[Fault, ...] = ()) -> Answer:
@@ -131,6 +128,7 @@ def _show(visit: VisitFacts, context: ApiContext, upload_id: str, faults: tuple[
         view=view,
         lines=lines,
         is_kept=is_kept,
+        flag_sentence=flag_sentence,
         is_busy=view.state in UNDER_WAY,
     )
 

@@ -615,6 +615,8 @@ def _create_uploads() -> None:
         sa.Column("lines", sa.BigInteger(), nullable=False),
         sa.Column("counts", sa.LargeBinary(), nullable=False),
         sa.Column("reasons", sa.LargeBinary(), nullable=False),
+        sa.Column("flagged", sa.BigInteger(), nullable=False),
+        sa.Column("flags", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.String(length=500), nullable=True),

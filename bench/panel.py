@@ -1,0 +1,221 @@
+"""The panel's pages and the API's lists with ten million clicks, 100,000 conversions and 300,000 postbacks behind them.
+
+Each page is fetched over HTTP on one kept connection, so that the time is the server's. The data is made by ``bench.big_data`` and
+kept for a day in the folder that ``CLICKLOOP_BIG_DATA`` names, or below the temporary one.
+"""
+
+import contextlib
+import http.client
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from bench.big_clicks import Clicks
+from bench.big_data import Plan, make
+from bench.machine import percentile
+from bench.product import Serving
+from clickloop.campaign.user import Role, User
+from clickloop.clock import DAY_MS, wall_clock
+from clickloop.running_core import ask_core, read_core_address
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.sessions import insert_session
+from clickloop.store.ledger.users import save_user
+from clickloop.web.panel.entry import COOKIE
+
+ROUNDS = 30
+WARM_UP = 2
+KEPT_SECONDS = 24 * 3600
+AIM_MS = 50.0
+FOLDER_VARIABLE = "CLICKLOOP_BIG_DATA"
+
+PANEL = (
+    *("", "?period=7d", "?period=30d&measure=profit"),
+    *(
+        "reports",
+        "reports?period=today&group_by=hour",
+        "reports?group_by=country",
+        "reports?group_by=day&group_by=campaign",
+    ),
+    *("reports?group_by=os_version", "reports?group_by=v1&filter=campaign:1", "reports?period=90d"),
+    *(
+        "campaigns",
+        "campaigns/1",
+        "offers",
+        "offers/1",
+        "networks",
+        "networks/1",
+        "traffic-sources",
+        "traffic-sources/1",
+    ),
+    *("postback-rules", "postback-rules/1", "clicks", "clicks?campaign_id=80", "clicks/{click}"),
+    *("conversions", "conversions?status_key=other", "conversions?campaign_id=80", "conversions/{conversion}"),
+    *("notices", "notices?outcome=refused", "notices?reason=wrong_token", "notices/{notice}"),
+    *(
+        "postbacks",
+        "postbacks?state=failed",
+        "postbacks?state=paused",
+        "postbacks?campaign_id=80",
+        "postbacks/{postback}",
+    ),
+    *("trace?q={click}", "trace?q={external}", "try", "try/test", "check", "uploads", "health"),
+    *("statuses", "settings", "users", "tokens", "changes", "rates", "profile"),
+)
+API = (
+    *(
+        "reports",
+        "reports?group_by=campaign",
+        "reports?group_by=country&period=30d",
+        "reports?group_by=campaign&period=90d",
+    ),
+    *("clicks", "clicks?campaign_id=80", "clicks/{click}", "clicks/{click}/trace", "clicks?external_id={external}"),
+    *(
+        "conversions",
+        "conversions?status=other",
+        "conversions?network_id=8",
+        "conversions?flagged=true",
+        "conversions/{conversion}",
+    ),
+    *(
+        "notices",
+        "notices?outcome=waiting",
+        "notices?reason=test_only",
+        "notices?status_word=trial-2",
+        "notices/{notice}",
+    ),
+    *(
+        "postbacks",
+        "postbacks?state=failed",
+        "postbacks?state=sending",
+        "postbacks?reason=not_sampled",
+        "postbacks/{postback}",
+    ),
+    *("campaigns", "offers", "networks", "traffic-sources", "postback-rules", "statuses", "receivers", "rates"),
+    *("check", "check?campaign_id=1", "health"),
+)
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """A page's times in milliseconds, and what it answered."""
+
+    path: str
+    status: int
+    p50_ms: float
+    p95_ms: float
+    kilobytes: float
+
+
+def main() -> list[str]:
+    """Result lines in Markdown."""
+    folder = _big_data()
+    secret = _session(folder)
+    serving = Serving(folder, edges=1)
+    try:
+        ids = _ids(folder)
+        panel = [_measure(folder, f"/panel{_path(path)}", ids, secret) for path in PANEL]
+        api = [_measure(folder, f"/api/v1/{path}", ids, "") for path in API]
+    finally:
+        serving.stop()
+    return [*_table("page", panel), "", *_table("API", api), "", _summary([*panel, *api])]
+
+
+def _path(path: str) -> str:
+    return path if path.startswith("?") or not path else f"/{path}"
+
+
+def _big_data() -> Path:
+    """The data folder; made anew when there is none that is young enough for its last days to be days of now."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(named) if named else Path(tempfile.gettempdir()) / "clickloop-big-data"
+    ledger = folder / "ledger.sqlite"
+    if named or (ledger.exists() and time.time() - ledger.stat().st_mtime < KEPT_SECONDS):
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    make(folder, Plan(Clicks(10_000_000, 90, wall_clock(), 1), 100_000))
+    return folder
+
+
+def _session(folder: Path) -> str:
+    """Signs an owner in who is made for it; answers the secret of his cookie."""
+    now_ms, secret = wall_clock(), secrets.token_urlsafe(32)
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with contextlib.closing(ledger), ledger.write() as tx:
+        user = save_user(tx, User(name=f"bench {now_ms}", role=Role.OWNER, password_hash="none"), now_ms)
+        insert_session(tx, secret, user.id, now_ms, now_ms + DAY_MS, "127.0.0.1", "bench")
+    return secret
+
+
+def _ids(folder: Path) -> dict[str, str]:
+    """A record of each log, for the pages that show one."""
+    postback = _first(folder, "postbacks?state=delivered&limit=1")
+    click = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/clicks/{postback['click_id']}").body)
+    return {
+        "click": str(postback["click_id"]),
+        "external": quote(str(click["external_id"]), safe=""),
+        "conversion": str(postback["conversion_id"]),
+        "postback": str(postback["postback_id"]),
+        "notice": str(_first(folder, "notices?limit=1")["notice_id"]),
+    }
+
+
+def _first(folder: Path, path: str) -> dict[str, object]:
+    found: dict[str, object] = msgspec.json.decode(ask_core(folder, "GET", f"/api/v1/{path}").body)["items"][0]
+    return found
+
+
+def _measure(folder: Path, path: str, ids: dict[str, str], session: str) -> Measured:
+    core = read_core_address(folder)
+    headers = {"Cookie": f"{COOKIE}={session}"} if session else {"Authorization": f"Bearer {core.token}"}
+    address = path.format(**ids)
+    spent: list[float] = []
+    status = size = 0
+    with _connected(urlsplit(core.url).netloc) as connection:
+        for round_ in range(ROUNDS + WARM_UP):
+            began = time.perf_counter()
+            connection.request("GET", address, headers=headers)
+            answer = connection.getresponse()
+            size, status = len(answer.read()), answer.status
+            if round_ >= WARM_UP:
+                spent.append((time.perf_counter() - began) * 1000)
+    return Measured(path, status, percentile(spent, 50), percentile(spent, 95), size / 1000)
+
+
+@contextlib.contextmanager
+def _connected(netloc: str) -> Iterator[http.client.HTTPConnection]:
+    connection = http.client.HTTPConnection(netloc, timeout=60)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def _table(head: str, measured: list[Measured]) -> list[str]:
+    lines = [f"| {head} | p50 ms | p95 ms | kB |", "| --- | --- | --- | --- |"]
+    for one in measured:
+        if one.status == 200:
+            path = one.path.replace("|", "\\|")
+            lines.append(f"| `{path}` | {one.p50_ms:.1f} | {_marked(one.p95_ms)} | {one.kilobytes:.0f} |")
+    return lines
+
+
+def _marked(p95_ms: float) -> str:
+    return f"{p95_ms:.1f}" if p95_ms <= AIM_MS else f"**{p95_ms:.1f}**"
+
+
+def _summary(measured: list[Measured]) -> str:
+    good = [one for one in measured if one.status == 200]
+    within = sum(one.p95_ms <= AIM_MS for one in good)
+    told = f"{within} of {len(good)} answer within {AIM_MS:.0f} ms in 95 of 100 requests."
+    others = [f"`{one.path}` answered {one.status}" for one in measured if one.status != 200]
+    return told + (f" Not measured: {', '.join(others)}." if others else "")
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(main()) + "\n")

@@ -1,0 +1,308 @@
+"""The dashboard: today or a period against the one before, the best campaigns, the loop's health; for a newcomer, the way in."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import QueryParameter
+from markupsafe import Markup
+
+from clickloop.clock import DAY_MS
+from clickloop.conversion.notice import RefusalReason
+from clickloop.octets import readable
+from clickloop.report.asked import AskedReport, Bounds, bounds_of
+from clickloop.report.check.evidence import RefusedNotices
+from clickloop.report.check.finding import Severity
+from clickloop.report.check.told import ToldPlace
+from clickloop.report.export import MONEY, SHARES, TITLES, figure
+from clickloop.report.metrics import change, metrics_of
+from clickloop.report.period import Preset
+from clickloop.report.query import Dimension, Measure, ReportQuery
+from clickloop.report.series import filled, moments_of, unit_of
+from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.ledger.evidence import given_up_since, refused_since
+from clickloop.store.ledger.names import Named, newest_names
+from clickloop.store.ledger.statuses import unmapped_words
+from clickloop.tracking.checking import check_as_set_up
+from clickloop.tracking.reporting import MadeReport, make_report
+from clickloop.web.api.check import standing_of
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.panel.chart import Chart, Series, draw
+from clickloop.web.panel.check import editor_of
+from clickloop.web.panel.figures import change_text, figure_text, short_text
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.reports import PERIODS
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
+TOP = 6
+TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
+FINDINGS = 5
+WORDS = 5
+_MOST_POINTS = 5_000
+
+AskedPeriod = Annotated[Preset, QueryParameter()]
+AskedMeasure = Annotated[Measure, QueryParameter()]
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """A figure of the period, and how it stands against the period before."""
+
+    measure: Measure
+    title: str
+    text: str
+    unit: str
+    before: str
+    change: str
+    tone: str
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A step of a newcomer's way."""
+
+    title: str
+    sentence: str
+    address: str
+    done: bool
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Something about the loop's health, where to look, and what to do."""
+
+    tone: str
+    sentence: str
+    remedy: str
+    address: str
+
+
+class TopRow(msgspec.Struct, frozen=True):
+    """A campaign among the best."""
+
+    number: int
+    name: str
+    cells: tuple[str, ...]
+    tones: tuple[str, ...]
+
+
+def show(
+    visit: Visit, context: Context, period: AskedPeriod = Preset.TODAY, measure: AskedMeasure = Measure.CLICKS
+) -> Answer:
+    """The dashboard."""
+    steps = _steps(context)
+    if not all(step.done for step in steps[:4]):
+        return page(visit, "dashboard.html", steps=steps, started=False)
+    now_ms = context.clock()
+    bounds = bounds_of(AskedReport(period=period, zone=visit.zone.key), now_ms, visit.zone.key)
+    now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
+    earlier = Bounds(bounds.days.before, bounds.zone, None)
+    until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
+    before = _over_time(context, bounds, earlier.from_at, until_at)
+    top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
+    return page(
+        visit,
+        "dashboard.html",
+        started=True,
+        steps=[] if steps[-1].done else steps,
+        periods=PERIODS,
+        period=period,
+        measure=measure,
+        measures=[(one, TITLES[one]) for one in Measure],
+        tiles=[_tile(one, now, before) for one in TILES],
+        chart=_chart(measure, now, before, bounds, earlier, now_ms),
+        top_titles=[TITLES[one] for one in TOP_MEASURES],
+        top=_top_rows(top),
+        campaigns=top.group_count,
+        told=_health(context, visit, now_ms),
+        currency=context.currency,
+        not_converted=now.totals.sums.not_converted,
+    )
+
+
+def _report(
+    context: ApiContext, bounds: Bounds, group_by: tuple[Dimension, ...], sort: Measure | None, limit: int
+) -> MadeReport:
+    query = ReportQuery(
+        from_at=bounds.from_at,
+        until_at=bounds.until_at,
+        zone=bounds.zone.key,
+        currency=context.currency,
+        group_by=group_by,
+        sort=sort,
+        descending=sort is not None,
+        limit=limit,
+    )
+    return make_report(context.ledger, context.facts, query)
+
+
+def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int) -> MadeReport:
+    """The figures of a period by hour or day, as the shown period is told."""
+    query = ReportQuery(
+        from_at=from_at,
+        until_at=until_at,
+        zone=bounds.zone.key,
+        currency=context.currency,
+        group_by=(unit_of(bounds),),
+        sort=None,
+        descending=False,
+        limit=_MOST_POINTS,
+    )
+    return make_report(context.ledger, context.facts, query)
+
+
+def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
+    value = figure(measure, now.totals.sums, now.totals.metrics)
+    earlier = figure(measure, before.totals.sums, before.totals.metrics)
+    grown = None if measure in SHARES else change(value or 0, earlier or 0)
+    return Tile(
+        measure=measure,
+        title=TITLES[measure],
+        text=figure_text(measure, value),
+        unit=now.query.currency if measure in MONEY else "",
+        before=figure_text(measure, earlier),
+        change=change_text(grown),
+        tone="" if not grown or measure is Measure.COST else "up" if grown > 0 else "down",
+    )
+
+
+def _chart(
+    measure: Measure, now: MadeReport, before: MadeReport, bounds: Bounds, earlier: Bounds, now_ms: int
+) -> Markup:
+    moments, old_moments = moments_of(bounds), moments_of(earlier)
+    values = filled(moments, _values(measure, now), now_ms)
+    old = filled(old_moments, _values(measure, before), now_ms)[: len(moments)]
+    old += (None,) * (len(moments) - len(old))
+    by_hour = unit_of(bounds) is Dimension.HOUR
+    local = [datetime.fromtimestamp(moment / 1000, bounds.zone) for moment in moments]
+    title = TITLES[measure]
+    return draw(
+        Chart(
+            title=f"{title} by {'hour' if by_hour else 'day'}",
+            points=tuple(f"{at:%H:%M}" if by_hour else f"{at:%b} {at.day}" for at in local),
+            point_names=tuple(f"{at:%Y-%m-%d %H:%M}" if by_hour else f"{at:%Y-%m-%d %a}" for at in local),
+            series=(Series(title, values), Series("Period before", old, faint=True)),
+            shown=lambda value: figure_text(measure, value),
+            tick=lambda value: short_text(measure, value),
+            unit=10_000 if measure in SHARES else 1_000_000 if measure in MONEY else 1,
+            whole=measure not in MONEY and measure not in SHARES,
+        )
+    )
+
+
+def _values(measure: Measure, made: MadeReport) -> dict[int, int | None]:
+    return {int(row.headings[0].key): figure(measure, row.sums, row.metrics) for row in made.rows}
+
+
+def _top_rows(made: MadeReport) -> list[TopRow]:
+    rows = []
+    for row in made.rows:
+        metrics = metrics_of(row.sums)
+        figures = [(one, figure(one, row.sums, metrics)) for one in TOP_MEASURES]
+        heading = row.headings[0]
+        cells = tuple(figure_text(one, value) for one, value in figures)
+        tones = tuple(_tone(one, value) for one, value in figures)
+        rows.append(TopRow(int(heading.key), heading.name, cells, tones))
+    return rows
+
+
+def _tone(measure: Measure, value: int | None) -> str:
+    if measure not in (Measure.PROFIT, Measure.ROI) or not value:
+        return ""
+    return "up" if value > 0 else "down"
+
+
+def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
+    """What an owner has to look at, the worst first."""
+    told = [
+        Told("bad", alarm, "Health shows what it is about.", "/panel/health") for alarm in context.core_health().alarms
+    ]
+    findings = [
+        one for one in check_as_set_up(context.ledger, standing_of(context)) if one.severity is not Severity.NOTE
+    ]
+    told += [
+        Told(
+            "bad" if one.severity is Severity.ERROR else "warn",
+            f"{readable(one.place.name)}: {readable(one.sentence)}" if one.place.name else readable(one.sentence),
+            readable(one.remedy),
+            editor_of(ToldPlace(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
+        )
+        for one in findings[:FINDINGS]
+    ]
+    if len(findings) > FINDINGS:
+        told.append(Told("", f"{len(findings) - FINDINGS} more findings.", "Check lists them all.", "/panel/check"))
+    since = now_ms - DAY_MS
+    with context.ledger.read() as tx:
+        given_up = given_up_since(tx, since)
+        refused = refused_since(tx, since, None)
+        words = unmapped_words(tx, WORDS)
+    return [*told, *_from_logs(given_up, _by_reason(refused), [word.word for word in words])]
+
+
+def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
+    found: dict[RefusalReason, int] = {}
+    for one in refused:
+        found[one.reason] = found.get(one.reason, 0) + one.count
+    return found
+
+
+def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str]) -> list[Told]:
+    told = []
+    if given_up:
+        sentence = f"{given_up:,} postbacks of the last 24 hours were given up."
+        remedy = "See what the receivers answered, put it right, and resend."
+        told.append(Told("bad", sentence, remedy, "/panel/postbacks?state=failed"))
+    for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
+        sentence = f"{count:,} notices of the last 24 hours were refused: {reason.value}."
+        told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}"))
+    if words:
+        listed = ", ".join(readable(word) for word in words)
+        remedy = "Give each to a status, then run its notices again: until then they count as pending."
+        told.append(Told("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses"))
+    return told
+
+
+def _steps(context: ApiContext) -> list[Step]:
+    """A newcomer's way, and how far he is."""
+    with context.ledger.read() as tx:
+        has = {named: bool(newest_names(tx, named, 1)) for named in Named}
+    try_it = "/panel/try/test" if has[Named.CAMPAIGN] else "/panel/try"
+    return [
+        Step(
+            "Add a traffic source",
+            "Where you buy clicks. A preset fills in its parameters and its postback URL.",
+            "/panel/traffic-sources/presets",
+            has[Named.SOURCE],
+        ),
+        Step(
+            "Add a network",
+            "Who your offers come from. You get the postback URL to paste there.",
+            "/panel/networks/presets",
+            has[Named.NETWORK],
+        ),
+        Step(
+            "Add an offer",
+            "What visitors are sent to, with our click id in its URL.",
+            "/panel/offers/new",
+            has[Named.OFFER],
+        ),
+        Step(
+            "Make a campaign",
+            "It joins the three. Its link goes into the traffic source.",
+            "/panel/campaigns/new",
+            has[Named.CAMPAIGN],
+        ),
+        Step(
+            "Test the loop",
+            "A test click and a test conversion show the whole way to the source and back, kept out of reports.",
+            try_it,
+            _has_clicks(context),
+        ),
+    ]
+
+
+def _has_clicks(context: ApiContext) -> bool:
+    return bool(context.facts.clicks_page(ClicksQuery(), 1))
+
+
+routes = [get("/", sync_to_thread=True)(show)]

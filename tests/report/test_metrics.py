@@ -1,0 +1,94 @@
+"""Ratios come from sums, and texts of figures are exact."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
+from clickloop.report.metrics import change, metrics_of, quotient, share
+from clickloop.report.query import Dimension, Measure, OtherMoney, Sums
+from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate
+
+SUMS = Sums(
+    clicks=300,
+    confirmed=2,
+    pending=1,
+    rejected=3,
+    cost_micros=10_000_000,
+    revenue_micros=7_000_000,
+    pending_micros=9,
+    by_status={"sale": 2},
+)
+
+
+def test_every_ratio_is_that_of_the_sums() -> None:
+    metrics = metrics_of(SUMS)
+    assert (metrics.conversions, metrics.profit_micros) == (3, -3_000_000)
+    assert (metrics.cr, metrics.approval_rate, metrics.roi) == (10_000, 333_333, -300_000)
+    assert (metrics.epc_micros, metrics.cpc_micros, metrics.average_payout_micros) == (23_333, 33_333, 3_500_000)
+
+
+def test_nothing_is_divided_by_nothing() -> None:
+    metrics = metrics_of(Sums())
+    ratios = (metrics.cr, metrics.approval_rate, metrics.roi, metrics.epc_micros, metrics.cpc_micros)
+    assert (*ratios, metrics.average_payout_micros) == (None,) * 6
+
+
+@given(st.integers(-(10**30), 10**30), st.integers(1, 10**24))
+def test_a_quotient_is_off_by_half_at_most(dividend: int, divisor: int) -> None:
+    found = quotient(dividend, divisor)
+    assert found is not None
+    assert abs(2 * (dividend - found * divisor)) <= divisor
+
+
+def test_shares_and_changes() -> None:
+    assert (share(1, 8), share(1, 0), share(-1, 8)) == (125_000, None, -125_000)
+    assert (change(15, 10), change(5, -10), change(5, 0), change(0, 10)) == (500_000, 1_500_000, None, -1_000_000)
+    assert percent_text(12_345) == "1.2345"
+
+
+def test_the_table_has_a_column_for_each_measure_and_status() -> None:
+    row = CsvRow(("=cmd()",), SUMS, metrics_of(SUMS))
+    head, line = csv_lines((Dimension.V3,), tuple(Measure), {"sale": "Sale", "hold": "Hold"}, "USD", iter([row]))
+    cells = dict(zip(head.decode().strip().split(","), line.decode().strip().split(","), strict=False))
+    assert head.startswith(b"V3,Clicks,")
+    assert line.startswith(b"'=cmd(),300,")
+    assert b"-3," in line
+    assert cells["Clicks"] == "300"
+
+
+def test_what_is_not_converted_is_told_by_currency() -> None:
+    apart = (
+        OtherMoney(currency="", cost_micros=5),
+        OtherMoney(currency="EUR", revenue_micros=1_500_000, pending_micros=1),
+    )
+    assert not_converted_text(Sums(not_converted=apart)) == (
+        "unknown currency: cost 0.000005; EUR: revenue 1.5, pending 0.000001"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("1", 10**12),
+        ("1.0823", 1_082_300_000_000),
+        ("0.000000000001", 1),
+        ("999999.999999999999", 10**18 - 1),
+        (" 2 ", 2 * 10**12),
+    ],
+)
+def test_a_rate_is_exact(text: str, rate: int) -> None:
+    assert read_rate(text) == rate
+    assert rate_text(rate) == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.0", "-1", "1,5", "1e3", "NaN", "1234567", "1.0000000000001", "١", "1.", ".5"]
+)
+def test_what_is_no_rate_is_none(text: str) -> None:
+    assert read_rate(text) is None
+
+
+def test_days_are_counted_from_1970() -> None:
+    assert (read_day("1970-01-02"), day_text(1), read_day("2026-03-01")) == (1, "1970-01-02", 20_513)
+    assert [read_day(text) for text in ("2026-02-30", "1969-12-31", "2026-3-1", "20260301", "٢٠٢٦-٠٣-٠١")] == [None] * 5

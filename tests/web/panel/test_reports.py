@@ -1,0 +1,179 @@
+"""The pages of reports, rates and the dashboard."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.campaign.user import Role
+from clickloop.tracking.settle import settle_facts
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+
+def fill(instance: "Instance") -> None:
+    """A set-up, clicks of two hours and days, conversions."""
+    instance.set_up()
+    for hours in (0, 1, 1, 30):
+        instance.visit(at=instance.now - hours * 3_600_000, cost_micros=250_000, cost_currency="USD", country="DE")
+    click_id = instance.visit(country="FR", v1="<script>alert(1)</script>")
+    instance.made("conversions", {"click_id": click_id, "payout": "1234.5"})
+    settle_facts(instance.ledger, instance.facts)
+
+
+def test_a_newcomer_is_led_step_by_step(instance: "Instance", panel: "Panel") -> None:
+    first = panel.get("/panel")
+    assert "Welcome to Clickloop" in first
+    assert re.findall(r'class="button main" href="([^"]+)"', first) == ["/panel/traffic-sources/presets"]
+    instance.made("traffic-sources", {"name": "Source"})
+    second = panel.get("/panel")
+    assert re.findall(r'class="button main" href="([^"]+)"', second) == ["/panel/networks/presets"]
+    assert second.count("(done)") == 1
+
+
+def test_after_the_set_up_the_last_step_is_a_test_until_a_click_came(instance: "Instance", panel: "Panel") -> None:
+    instance.set_up()
+    assert "Test the loop" in panel.get("/panel")
+    instance.visit()
+    assert "Test the loop" not in panel.get("/panel")
+
+
+def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    words = panel.words(panel.get("/panel"))
+    assert "Clicks 4 +300 % before: 1" in words
+    assert "Revenue 1,234.50 USD before: 0.00" in words
+    assert "Campaign 4 1 1,234.50 0.75" in words
+    assert "12:00" in words
+
+
+def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    html = panel.get("/panel?period=7d&measure=revenue")
+    assert 'aria-label="Revenue by day"' in html
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
+    panel.get("/panel?period=century", 422)
+
+
+def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
+    instance.made("conversions", {"click_id": instance.visit(), "txid": "2", "status": "zzz"})
+    assert instance.api.post("/api/v1/conversions", json={"click_id": "x"}).status_code == 422
+    html = panel.get("/panel")
+    words = panel.words(html)
+    assert "no postback" in words.lower()
+    assert "Networks send words that no status has: zzz." in words
+    assert "1 notices of the last 24 hours were refused: malformed_click_id." in words
+    assert 'href="/panel/notices?reason=malformed_click_id"' in html
+
+
+def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    words = panel.words(
+        panel.get("/panel/reports?group_by=country&sort=-clicks&column=clicks&column=cost&column=revenue")
+    )
+    assert "Germany 4 0.00 1.00" in words
+    assert "France 1 1,234.50 0.00" in words
+    assert "Total of 2 5 1,234.50 1.00" in words
+
+
+def test_heads_sort_both_ways_and_say_how_it_is_sorted(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    html = panel.get("/panel/reports?group_by=country&sort=-cost")
+    assert '<th scope="col" class="number" aria-sort="descending"><a href="?group_by=country&amp;sort=cost">' in html
+    assert '<a href="?group_by=country&amp;sort=-clicks">' in html
+    assert '<a href="?group_by=country&amp;sort=key">' in html
+
+
+def test_a_filter_that_was_entered_gets_a_lasting_address_and_can_be_taken_away(
+    instance: "Instance", panel: "Panel"
+) -> None:
+    fill(instance)
+    answer = panel.client.get("/panel/reports?group_by=device&filter_by=country&filter_value=DE")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/panel/reports?group_by=device&filter=country%3ADE",
+    )
+    html = panel.get(answer.headers["location"])
+    assert "Country: Germany" in panel.words(html)
+    assert 'href="/panel/reports?group_by=device"' in html
+
+
+def test_days_lead_to_their_hours_and_campaigns_to_their_days(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    by_day = panel.get("/panel/reports?group_by=day")
+    assert "from=2026-03-01&amp;to=2026-03-01&amp;group_by=hour" in by_day
+    assert "group_by=day&amp;filter=campaign%3A1" in panel.get("/panel/reports")
+
+
+def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    html = panel.get("/panel/reports?group_by=v1&filter=v1:%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("group_by=nonsense", "none that there is"),
+        ("period=century", "none that there is"),
+        ("filter=nonsense", "such as country:DE"),
+        ("filter=campaign:x", "A number is expected"),
+        ("from=x", "such as 2026-03-01"),
+        ("from=2026-03-02&to=2026-03-01", "before the first"),
+        ("sort=nonsense", "is expected"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_with_the_form_still_there(panel: "Panel", query: str, told: str) -> None:
+    html = panel.get(f"/panel/reports?{query}", 422)
+    assert told in panel.words(html)
+    assert 'name="group_by"' in html
+
+
+def test_the_file_is_the_report(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    html = panel.get("/panel/reports?group_by=country")
+    (address,) = re.findall(r'href="(\?[^"]*format=csv)"', html)
+    text = panel.get("/panel/reports" + address.replace("&amp;", "&"))
+    assert text.splitlines()[0].startswith("Country,Clicks,")
+    assert text.splitlines()[-1].startswith("Total,5,")
+
+
+def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Instance", panel: "Panel") -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
+    settle_facts(instance.ledger, instance.facts)
+    assert "Not converted: EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
+    assert "Money in EUR is in no figure here" in panel.words(panel.get("/panel"))
+    assert panel.done("/panel/rates", {"lines": "eur 2026-02-01 1.1\n\nGBP;2026-02-01;1.3", "source": "ECB"}) == (
+        "/panel/rates?said=saved"
+    )
+    assert "EUR 2026-02-01 1.1 ECB" in panel.words(panel.get("/panel/rates"))
+    words = panel.words(panel.get("/panel/reports"))
+    assert "Not converted" not in words
+    assert "11.00" in words
+    panel.done("/panel/rates/EUR/2026-02-01/remove")
+    assert "Not converted" in panel.words(panel.get("/panel/reports"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [("EUR 1.1", "Line 1: a currency, a day and a rate"), ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the")],
+)
+def test_a_line_that_is_no_rate_is_named_and_stays_in_the_form(panel: "Panel", lines: str, told: str) -> None:
+    answer = panel.post("/panel/rates", {"lines": lines})
+    assert answer.status_code == 422
+    assert told in panel.words(answer.text)
+    assert lines in answer.text
+
+
+def test_a_viewer_sees_reports_and_rates_and_changes_none(instance: "Instance", panel: "Panel") -> None:
+    fill(instance)
+    panel.become(Role.VIEWER)
+    for path in ("/panel", "/panel/reports", "/panel/rates"):
+        panel.get(path)
+    assert panel.post("/panel/rates", {"lines": "EUR 2026-02-01 1.1"}).status_code == 403

@@ -1,0 +1,170 @@
+"""Traffic sources in the panel: presets, rows, sliders, the postback URL and what is told about it."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.campaign.user import Role
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+NEW = "/panel/traffic-sources/new"
+FIXED = [
+    ("parameters[0].number", "-1"),
+    ("parameters[0].parameter", "external_id"),
+    ("parameters[0].placeholder", "${SUBID}"),
+    ("parameters[0].tracked", "on"),
+    ("parameters[1].number", "0"),
+    ("parameters[1].parameter", "cost"),
+    ("parameters[1].placeholder", "{bid}"),
+    ("parameters[1].tracked", ""),
+    ("parameters[1].tracked", "on"),
+]
+FORM = [("name", "Pops"), ("preset", ""), ("cost_model", "cpc"), ("cost_currency", "EUR"), *FIXED]
+URL = "https://source.example/postback?id={externalid}&pay={payout}"
+
+
+def row(at: int, parameter: str, *, tracked: bool = True, number: str = "") -> list[tuple[str, str]]:
+    """The fields of a further row."""
+    path = f"parameters[{at}]"
+    placeholder = f"{{{parameter}}}" if parameter else ""
+    fields = [(f"{path}.number", number), (f"{path}.parameter", parameter), (f"{path}.placeholder", placeholder)]
+    return [*fields, (f"{path}.tracked", ""), *([(f"{path}.tracked", "on")] if tracked else [])]
+
+
+def test_an_empty_list_leads_to_the_presets(panel: "Panel") -> None:
+    assert 'href="/panel/traffic-sources/presets"' in panel.get("/panel/traffic-sources")
+
+
+def test_presets_are_found_by_name_and_say_where_they_are_from(panel: "Panel") -> None:
+    html = panel.get("/panel/traffic-sources/presets?q=clickadu")
+    assert 'href="/panel/traffic-sources/new?preset=clickadu"' in html
+    assert "Taboola" not in html
+    assert 'rel="noreferrer noopener"' in html
+
+
+def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instance: "Instance") -> None:
+    html = panel.get(f"{NEW}?preset=clickadu")
+    assert 'value="${SUBID}"' in html
+    assert instance.got("traffic-sources")["items"] == []
+
+
+def test_a_source_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
+    fields = [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), *row(4, ""), ("postback_url", URL)]
+    assert panel.done(NEW, fields) == "/panel/traffic-sources/1?said=created"
+    made = instance.got("traffic-sources/1")
+    rows = [(one["number"], one["parameter"], one["placeholder"], one["tracked"]) for one in made["parameters"]]
+    assert rows == [
+        (-1, "external_id", "${SUBID}", True),
+        (0, "cost", "{bid}", True),
+        (1, "zone", "{zone}", True),
+        (2, "site", "{site}", False),
+    ]
+    assert (made["name"], made["cost_currency"], made["postback_url"]) == ("Pops", "EUR", URL)
+
+
+def test_a_removed_row_leaves_the_numbers_of_the_others(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, [*FORM, *row(2, "zone"), *row(3, "site")])
+    panel.done("/panel/traffic-sources/1", [*FORM, *row(3, "site", number="2"), *row(7, "ad")])
+    rows = instance.got("traffic-sources/1")["parameters"]
+    assert [(one["number"], one["parameter"]) for one in rows[2:]] == [(2, "site"), (3, "ad")]
+
+
+def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(panel: "Panel", instance: "Instance") -> None:
+    fields = [*FORM, *row(2, "zone"), *row(3, "ZONE"), ("postback_url", "ftp://source.example/{payout}")]
+    answer = panel.post(NEW, fields)
+    assert answer.status_code == 422
+    words = panel.words(answer.text)
+    assert "stands in two rows" in words
+    assert "ftp://source.example/{payout}" in words
+    assert 'value="Pops"' in answer.text
+    assert instance.got("traffic-sources")["items"] == []
+
+
+def test_a_row_is_added_without_a_script(panel: "Panel") -> None:
+    answer = panel.post(NEW, [*FORM, *row(2, "zone"), ("add_row", "1")])
+    assert answer.status_code == 200
+    assert 'name="parameters[3].parameter"' in answer.text
+
+
+def test_loading_a_preset_over_changes_shows_the_difference_first(panel: "Panel") -> None:
+    answer = panel.post(NEW, [*FORM, ("postback_url", URL), ("load", "clickadu"), ("load_preset", "1")])
+    words = panel.words(answer.text)
+    assert "Keep mine" in words
+    assert URL in words
+    fields = [*FORM, ("postback_url", URL), ("load", "clickadu")]
+    assert URL in panel.post(NEW, [*fields, ("back_to_form", "1")]).text.replace("&amp;", "&")
+    taken = panel.post(NEW, [*fields, ("take_preset", "1")]).text
+    assert "sconvtrk.com" in taken
+    assert 'value="Pops"' in taken
+
+
+def test_archiving_is_undone_by_restoring(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, FORM)
+    assert panel.done("/panel/traffic-sources/1/archive").startswith("/panel/traffic-sources?said=archived")
+    assert "Pops" in panel.get("/panel/traffic-sources?archived=true")
+    panel.done("/panel/traffic-sources/1/restore")
+    assert instance.got("traffic-sources/1")["archived_at"] is None
+
+
+def test_a_source_that_a_campaign_needs_is_not_archived_and_says_so(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    answer = panel.post("/panel/traffic-sources/1/archive")
+    assert answer.status_code == 422
+    assert "Campaign" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (URL, '<mark class="known"'),
+        ("https://source.example/?id={externlid}", "{externalid}"),
+        ("https://source.example/?pay={payout}", "does not carry {externalid}"),
+        ("https://source.example/?id={externalid}&s=${SUBID}", "macro of another system"),
+        ("https://source.example/?id={externalid}&z={site}", '<mark class="off"'),
+        ("https://source.example/?id={externalid}&z={zone}", "&amp;z="),
+    ],
+)
+def test_the_url_is_told_as_one_types(panel: "Panel", url: str, told: str) -> None:
+    fields = [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("postback_url", url), ("field", "postback_url")]
+    answer = panel.post("/panel/macro-preview/source", fields)
+    assert answer.status_code == 200
+    assert told in answer.text
+
+
+def test_the_preview_shows_what_it_is_given_as_text(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&x=<script>alert(1)</script>"
+    answer = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])
+    assert "<script" not in answer.text
+
+
+def test_macros_in_use_are_lit(panel: "Panel") -> None:
+    html = panel.post(NEW, [*FORM, *row(2, "zone"), ("postback_url", URL + "&z={zone}"), ("add_row", "1")]).text
+    lit = [chip for chip in html.split("<button")[1:] if 'aria-pressed="true"' in chip]
+    used = {chip.split('data-macro="')[1].split('"')[0] for chip in lit}
+    assert used == {"{externalid}", "{payout}", "{zone}", "{token1}"}
+
+
+def test_the_link_of_its_campaigns_is_shown(panel: "Panel") -> None:
+    html = panel.post(NEW, [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("add_row", "1")]).text
+    link = "https://go.example.com/c/KEY?external_id=${SUBID}&amp;cost={bid}&amp;zone={zone}<"
+    assert link in html
+
+
+def test_a_viewer_looks_and_changes_nothing(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    panel.become(Role.VIEWER)
+    html = panel.get("/panel/traffic-sources/1")
+    assert ">Save</button>" not in html.replace('aria-hidden="true">Save', "")
+    assert panel.post("/panel/traffic-sources/1", FORM).status_code == 403
+    assert instance.got("traffic-sources/1")["name"] == "Source"
+
+
+@pytest.mark.parametrize(
+    "name", ["parameters", "parameters[0]", "parameters[0].x.y", "postback_url.x", "name.a", "load.x"]
+)
+def test_a_form_that_no_page_of_ours_sends_is_refused_without_breaking(panel: "Panel", name: str) -> None:
+    assert panel.post(NEW, [("name", "Pops"), (name, "x"), ("add_row", "1")]).status_code < 500
+    assert panel.post(NEW, [("name", "Pops"), (name, "x")]).status_code < 500
