@@ -63,6 +63,13 @@ BENCHES = (
         "",
     ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
+    Bench(
+        "panel",
+        "The panel",
+        "server time of each page with 10 million clicks, 100,000 conversions, 300,000 postbacks",
+        "p95 ≤ 50 ms",
+        most_seconds=900,
+    ),
     Bench("memory", "Memory", "resident memory of `clickloop serve`, idle", "≤ 300 MB in all", "≤ 200 MB"),
     Bench(
         "storm",

@@ -1,4 +1,4 @@
-"""``clickloop resend`` and ``clickloop rerun``: what they ask and what they say."""
+"""``clickloop resend``, ``cancel`` and ``rerun``: what they ask and what they say."""
 
 import json
 from collections.abc import Iterator
@@ -119,3 +119,40 @@ def test_a_preview_of_a_rerun_tells_each_change(tmp_path: Path, core: Core) -> N
         "m: none -> Sale, 5 USD",
         "1 postback would be owed.",
     ]
+
+
+CANCELLED = {"cancel_id": "j2", "matched": 4, "done": 4, "made": 3, "finished": True}
+
+
+def test_one_postback_is_forced_past_a_newer_change(tmp_path: Path, core: Core) -> None:
+    core.answer = {"postback_id": "b", "original_id": "a", "receiver": "r.example:443"}
+    assert run(tmp_path, "resend", "b", "--force")[0] == 0
+    assert core.asked[0][3] == {"request": "as_it_was", "force": True}
+    assert run(tmp_path, "resend", "--state", "failed", "--force")[0] == 1
+
+
+def test_one_postback_is_cancelled(tmp_path: Path, core: Core) -> None:
+    core.answer = {"postback_id": "b", "state": "cancelled"}
+    assert run(tmp_path, "cancel", "b/x")[:2] == (0, "b is cancelled.\n")
+    assert core.asked[0][:2] == ("POST", "/api/v1/postbacks/b%2Fx/cancel")
+
+
+def test_many_postbacks_are_cancelled_by_what_narrows_them(tmp_path: Path, core: Core) -> None:
+    core.answer = CANCELLED
+    status, out, _ = run(tmp_path, "cancel", "--rule", "5", "--state", "paused")
+    assert (status, out) == (0, "4 of 4 looked at, 3 cancelled.\n")
+    assert core.asked[0][1] == "/api/v1/postbacks/cancel"
+    assert core.asked[0][3] == {"rule_id": 5, "state": "paused", "preview": False}
+
+
+def test_a_preview_of_a_cancel_counts(tmp_path: Path, core: Core) -> None:
+    core.answer = CANCELLED | {"cancel_id": None, "finished": False}
+    assert run(tmp_path, "cancel", "--source", "1", "--preview")[1] == "4 waiting postbacks match.\n"
+
+
+def test_a_cancel_that_nothing_matches_and_one_that_was_stopped_say_so(tmp_path: Path, core: Core) -> None:
+    core.answer = CANCELLED | {"matched": 0, "done": 0, "made": 0}
+    assert run(tmp_path, "cancel", "--rule", "9")[1] == "Nothing that waits matches: nothing is cancelled.\n"
+    core.answer = CANCELLED | {"stopped": True}
+    assert run(tmp_path, "cancel", "--rule", "9")[1].endswith("Somebody stopped it: the rest is left as it is.\n")
+    assert run(tmp_path, "cancel", "b", "--rule", "9")[0] == 1

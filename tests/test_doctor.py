@@ -108,7 +108,7 @@ def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
     assert any(
-        "1 changes of conversions, decided 1 times = 0 delivered + 1 waiting" in sentence for sentence in sentences
+        "1 change of a conversion, decided 1 time = 0 delivered + 1 waiting" in sentence for sentence in sentences
     )
 
 
@@ -154,6 +154,11 @@ def with_large_outbox(folder: Path) -> None:
     harmed(folder, f"{statement} SELECT x'00' FROM n")
 
 
+def with_delivery_of_nothing(folder: Path) -> None:
+    with_postback(folder)
+    harmed(folder, "UPDATE postbacks SET state = 'delivered', next_attempt_at = NULL, finished_at = 1")
+
+
 def with_timeless_postback(folder: Path) -> None:
     with_postback(folder)
     harmed(folder, "UPDATE postbacks SET next_attempt_at = NULL")
@@ -175,6 +180,7 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
     "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", Verdict.FAULT)),
     "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", Verdict.FAULT)),
     "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", Verdict.FAULT)),
+    "a delivery of nothing": (with_delivery_of_nothing, ("audit", Verdict.FAULT)),
     "a postback without a moment": (with_timeless_postback, ("postbacks", Verdict.FAULT)),
     "a notice that is stuck": (with_waiting_notice, ("notices", Verdict.WARNING)),
     "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
@@ -191,19 +197,40 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
     assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
 
 
-def test_a_late_postback_is_told_unless_its_rule_or_receiver_is_paused(folder: Path) -> None:
+def about_postbacks(folder: Path) -> list[str]:
+    """What is told of postbacks that is not well, an hour later."""
+    found = examine(folder, NOW + HOUR_MS)
+    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
+
+
+def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
     with_postback(folder)
-    later = NOW + HOUR_MS
-    assert unwell(folder, later) == [("postbacks", Verdict.WARNING)]
+    assert about_postbacks(folder) == ["1 postback should have left more than ten minutes ago."]
     ledger = Ledger.open(folder / "ledger.sqlite")
     with ledger.write() as tx:
         tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
-    assert unwell(folder, later) == []
+    assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback waits."]
     with ledger.write() as tx:
-        tx.execute(update(lanes).values(opened_at=None, probe_at=None))
-        tx.execute(update(postback_rules).values(paused_at=NOW))
+        tx.execute(update(lanes).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
+    assert about_postbacks(folder) == []
+    with ledger.write() as tx:
+        tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
     ledger.close()
-    assert unwell(folder, later) == []
+    (told,) = about_postbacks(folder)
+    assert told.startswith("Rule 1 ")
+    assert told.endswith(" is paused and archived: 1 postback waits.")
+
+
+def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
+    with_delivery_of_nothing(folder)
+    remedies = [finding.remedy for finding in examine(folder, NOW)]
+    assert f"See it with: clickloop trace {'k' * 26}" in remedies
+
+
+def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
+    with_alarm(folder)
+    sentences = [finding.sentence for finding in examine(folder, NOW)]
+    assert "When the server last ran, it told: so" in sentences
 
 
 def test_the_command_ends_with_1_for_a_fault_and_with_0_for_a_warning(folder: Path) -> None:

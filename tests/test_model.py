@@ -60,7 +60,7 @@ class Model:
         if before is None:
             first = all(click != key[0] for click, _ in self.conversions)
             self.conversions[key] = after | {"payout": payout or 0, "version": 1, "first": first}
-            return self.decide(key, "new")
+            return self.decide(key, None, "new")
         after["payout"] = before["payout"] if payout is None else payout
         if not word:  # what a notice does not say stays
             after |= {"status": before["status"], "word": before["word"]}
@@ -69,24 +69,40 @@ class Model:
         changed = [name for name in ("status", "payout", "word") if after[name] != before[name]]
         if changed:
             self.conversions[key] = before | after | {"version": before["version"] + 1}
-            self.decide(key, {"status": "status", "payout": "payout", "word": "details"}[changed[0]])
+            self.decide(key, before, {"status": "status", "payout": "payout", "word": "details"}[changed[0]])
         return None
 
-    def decide(self, key: Key, kind: str) -> None:
+    def decide(self, key: Key, before: dict[str, Any] | None, kind: str) -> None:
         conversion = self.conversions[key]
         for number, found in self.rules.items():
             earlier = [row["reason"] for at, row in self.rows.items() if (at[0], at[2], at[3]) == (key, number, 0)]
-            reason = self.reason(conversion, kind, found, earlier)
+            reason = self.reason(conversion, before, kind, found, earlier)
             if reason is None and found["every"] > 1 and None not in earlier:
                 found["counted"] += 1
                 reason = None if found["counted"] % found["every"] == 1 else "not_sampled"
             state = "waiting" if reason is None else "skipped"
             self.rows[key, conversion["version"], number, 0] = new_row(state, reason)
 
-    def reason(self, conversion: dict[str, Any], kind: str, found: dict[str, Any], earlier: list[Any]) -> str | None:
+    def reason(
+        self,
+        conversion: dict[str, Any],
+        before: dict[str, Any] | None,
+        kind: str,
+        found: dict[str, Any],
+        earlier: list[Any],
+    ) -> str | None:
         selected = found["statuses"] or ("sale", "hold", "other")
-        late = {"status_not_selected", "below_minimum"}
-        fits_late = kind != "details" and late & set(earlier) and set(earlier) <= late | {"duplicate"}
+        late, undecided = {"status_not_selected", "below_minimum"}, {"rule_off", "duplicate"}
+        fits_late = (
+            before is not None
+            and kind != "details"
+            and set(earlier) <= late | undecided
+            and (
+                (late & set(earlier) and "rule_off" not in earlier)
+                or before["status"] not in selected
+                or (found["minimum"] is not None and before["payout"] < found["minimum"])
+            )
+        )
         if not found["active"]:
             return "rule_off"
         if conversion["status"] not in selected:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
-from clickloop.click.click import Click, Flag
+from clickloop.click.click import Click, Flag, Screening
 from clickloop.click.routing import Routes
+from clickloop.click.test_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
@@ -253,6 +254,28 @@ def test_a_visitor_with_our_cookie_is_not_unique() -> None:
     take_click(edge, arriving(b"", cookie=b"a=1; clickloop=01hf7yat006mdtyf97qtmke4kp; b=2"), b"Ab12Cd")
     record_clicks(edge)
     assert not recorded(clicks).unique
+
+
+def test_a_link_with_a_good_mark_makes_a_test_click_that_keeps_nothing_of_the_mark() -> None:
+    edge, clicks, _ = an_edge()
+    mark = new_mark(edge.click_ids, "Ab12Cd", NOW)
+    take_click(edge, arriving(f"external_id=a&{TEST_PARAMETER}={mark}".encode()), b"Ab12Cd")
+    record_clicks(edge)
+    click = recorded(clicks)
+    assert click.screening == Screening.TEST
+    assert mark not in clicks.lines[0].decode()
+
+
+def test_a_forged_or_old_mark_makes_a_click_that_counts() -> None:
+    for mark in (
+        "1",
+        new_mark(ClickIds(b"x" * 32), "Ab12Cd", NOW),
+        new_mark(ClickIds(b"k" * 32), "Ab12Cd", NOW - 3_600_000),
+    ):
+        edge, clicks, _ = an_edge()
+        take_click(edge, arriving(f"{TEST_PARAMETER}={mark}".encode()), b"Ab12Cd")
+        record_clicks(edge)
+        assert recorded(clicks).screening == ""
 
 
 def test_a_notice_is_journaled_as_it_came_with_a_first_verdict() -> None:

@@ -8,10 +8,11 @@ import asyncio
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 
 from clickloop.demo.playing import played
@@ -53,6 +54,7 @@ def _look(base: str, link: str, only: str) -> int:
             outside = page.url.removeprefix(base)
             become_owner(page, link)
             cookies = page.context.cookies()
+            _furnish(page)
             paths = [path for path in every_page(page) if re.search(only, path)]
             faults += troubles.found
         for name, size, scheme in LOOKS:
@@ -68,12 +70,53 @@ def _look(base: str, link: str, only: str) -> int:
                     height = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
                     clip = {"x": 0, "y": 0, "width": size[0], "height": max(size[1], height)}
                     page.screenshot(path=FOLDER / name / f"{_file_name(path)}.png", full_page=True, clip=clip)  # type: ignore[arg-type]
+                for shown in _by_hand(page):
+                    if re.search(only, shown):
+                        page.screenshot(path=FOLDER / name / f"{shown}.png", full_page=True)
                 faults += troubles.found
         browser.close()
     for fault in faults:
         sys.stderr.write(f"{fault}\n")
     sys.stdout.write(f"{len(paths) + 1} pages × {len(LOOKS)} in {FOLDER}/\n")
     return 1 if faults else 0
+
+
+def _furnish(page: Page) -> None:
+    """Does what the demo does not, so that no page is empty: a preview, an upload, a test click with a test conversion."""
+    page.goto("/panel/try?campaign_id=1")
+    page.get_by_role("button", name="Make a test click").click()
+    link = page.get_by_role("link", name="Open the test link").get_attribute("href")
+    assert link is not None
+    page.context.request.get(link, max_redirects=0)
+    page.get_by_role("link", name="Convert it").first.click()
+    click_id = page.url.rpartition("/")[2]
+    page.get_by_role("button", name="Convert by hand").click()
+    lines = f"{click_id}:12.50:sale\n{click_id}:3:hold:\n01kaqj6z8m4x2c9v7b5n3t1w0y:7\nno click id:1\n"
+    for button in ("Register at once", "Preview"):
+        page.goto("/panel/uploads")
+        page.get_by_label("Lines").fill(lines)
+        page.get_by_role("button", name=button).click()
+        page.get_by_role("link", name="Download the result").wait_for()
+
+
+def _by_hand(page: Page) -> Iterator[str]:
+    """Pages that only a form leads to, by name; each is there while it is looked at."""
+    page.goto("/panel/try?campaign_id=1")
+    page.get_by_role("button", name="Try without sending").click()
+    yield "try_result"
+    page.get_by_role("button", name="Make a test click").click()
+    yield "try_test_link"
+    page.goto("/panel/traffic-sources/1")
+    page.get_by_label("Preset").select_option("propellerads")
+    page.get_by_role("button", name="Load").click()
+    yield "traffic-source_difference"
+    page.goto("/panel/traffic-sources/new")
+    page.get_by_label("Name", exact=True).fill(" ")
+    page.get_by_label("Currency of its costs").fill("XYZ")
+    page.get_by_role("button", name="Save").last.click()
+    yield "traffic-source_faults"
+    page.goto("/panel/nothing-is-here")
+    yield "problem"
 
 
 def _file_name(path: str) -> str:

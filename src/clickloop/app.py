@@ -42,7 +42,15 @@ from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.store.upload_files import UploadFiles
-from clickloop.tracking.auditing import audit_alarms, audit_step, paused_alarms
+from clickloop.tracking.auditing import (
+    audit_alarms,
+    audit_rows_step,
+    audit_step,
+    paused_alarms,
+    refused_alarms,
+    refused_rules,
+    rows_alarms,
+)
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.health import CoreHealth, WorkerHealth, core_health
@@ -247,7 +255,13 @@ def workers_of(core: Core) -> list[Worker]:
             log(
                 "self-audit: postbacks do not add up", first=msgspec.to_builtins(mismatches[0]), changes=len(mismatches)
             )
+        lacking = audit_rows_step(core.ledger)
+        if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
+            log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
         core.alarms.tell("paused", paused_alarms(core.ledger))
+        refused = refused_rules(core.ledger, core.guard)
+        if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
+            log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
         return False
 
     def keep_house() -> bool:
@@ -303,6 +317,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
         await loop.run_in_executor(None, worker.join, 10.0)
     core.delivery.stop()
     await asyncio.wait({delivering, serving}, timeout=core.settings.attempt_seconds + 2)
+    gc.unfreeze()  # else what the libraries hold in circles would stand in the log as leaked when the interpreter ends
     log("core ended")
 
 
@@ -336,6 +351,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         local_token=local_token,
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,
+        on_receivers_asked=core.delivery.follow,
         core_health=core.health,
         count_alarms=AlarmCount(core.folder),
     )

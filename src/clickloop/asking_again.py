@@ -1,4 +1,4 @@
-"""``clickloop resend`` and ``clickloop rerun``: what they ask of the running server, and what they say of its answers."""
+"""``clickloop resend``, ``cancel`` and ``rerun``: what they ask of the running server, and what they say of its answers."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     resend_id: str | None = None
     rerun_id: str | None = None
+    cancel_id: str | None = None
     matched: int
     matched_by_state: dict[str, int] = {}
     done: int
@@ -25,11 +26,12 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     owed: int = 0
     left_out: dict[str, int] = {}
     finished: bool
+    stopped: bool = False
 
     @property
     def job_id(self) -> str | None:
         """Its id; None: it was a preview."""
-        return self.resend_id or self.rerun_id
+        return self.resend_id or self.rerun_id or self.cancel_id
 
 
 class _Repeat(msgspec.Struct, frozen=True):
@@ -38,9 +40,9 @@ class _Repeat(msgspec.Struct, frozen=True):
     receiver: str
 
 
-def resend_one(ask: Ask, postback_id: str, *, anew: bool) -> str:
-    """Sends one postback again; what to say of it."""
-    body = msgspec.json.encode({"request": _mode(anew)})
+def resend_one(ask: Ask, postback_id: str, *, anew: bool, force: bool = False) -> str:
+    """Sends one postback again; what to say of it. ``force``: also when a newer change was sent since."""
+    body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
     made = msgspec.json.decode(ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body), type=_Repeat)
     return f"{made.original_id} is sent again to {made.receiver}, as {made.postback_id}."
 
@@ -62,12 +64,15 @@ def resend_many(ask: Ask, wanted: Mapping[str, object], *, anew: bool, preview: 
     if not now.matched:
         yield "Nothing matches: nothing is sent again."
     yield from _left_out(now)
+    yield from _stopped(now)
 
 
-def resend_as_json(ask: Ask, postback_id: str, wanted: Mapping[str, object], *, anew: bool, preview: bool) -> str:
+def resend_as_json(
+    ask: Ask, postback_id: str, wanted: Mapping[str, object], *, anew: bool, preview: bool, force: bool = False
+) -> str:
     """Sends one postback again, or all that match, and waits for the end; the API's last answer."""
     if postback_id:
-        body = msgspec.json.encode({"request": _mode(anew)})
+        body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
         return ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
     asked = {name: value for name, value in wanted.items() if value not in (None, "")}
     asked |= {"request": _mode(anew), "preview": preview}
@@ -78,6 +83,28 @@ def resend_as_json(ask: Ask, postback_id: str, wanted: Mapping[str, object], *, 
         answer = ask("GET", f"{_RESENDS}/{told.job_id}", None)
         told = _progress(answer)
     return answer.decode()
+
+
+def cancel_one(ask: Ask, postback_id: str) -> str:
+    """Cancels one postback that waits; what to say of it."""
+    postback = msgspec.json.decode(ask("POST", f"/api/v1/postbacks/{postback_id}/cancel", None))
+    return f"{postback['postback_id']} is {postback['state']}."
+
+
+def cancel_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
+    """Cancels all that wait and match; what to say meanwhile."""
+    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
+    told = _progress(ask("POST", "/api/v1/postbacks/cancel", msgspec.json.encode(body)))
+    if told.job_id is None:
+        yield f"{counted(told.matched, 'waiting postback matches', 'waiting postbacks match')}."
+        return
+    now = told
+    for now in _followed(ask, f"/api/v1/postbacks/cancels/{told.job_id}", told):
+        if now.matched:
+            yield f"{now.done} of {now.matched} looked at, {now.made} cancelled."
+    if not now.matched:
+        yield "Nothing that waits matches: nothing is cancelled."
+    yield from _stopped(now)
 
 
 def rerun_one(ask: Ask, notice_id: str) -> str:
@@ -121,6 +148,11 @@ def _followed(ask: Ask, path: str, told: Progress) -> Iterator[Progress]:
 def _left_out(told: Progress) -> Iterator[str]:
     for why, count in sorted(told.left_out.items()):
         yield f"{count} left out: {why}."
+
+
+def _stopped(told: Progress) -> Iterator[str]:
+    if told.stopped:
+        yield "Somebody stopped it: the rest is left as it is."
 
 
 def _standing(conversion: dict[str, dict[str, str]] | None) -> str:

@@ -9,7 +9,7 @@ import os
 import platform
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
@@ -20,12 +20,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from clickloop import __version__
 from clickloop.alarms import read_alarms
 from clickloop.clock import MINUTE_MS
+from clickloop.counted import counted
 from clickloop.running_core import NotRunningError, ask_core
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.segment import CLOSED_SUFFIX, DAMAGED_SUFFIX, Segment, damages_of, quick_count, salvage
-from clickloop.store.ledger.audit import STATES, conversions_without_history, postbacks_without_change
+from clickloop.store.ledger.audit import STATES
+from clickloop.store.ledger.audit_rows import clicks_of_rows, count_lacking, some_lacking
+from clickloop.store.ledger.holding import rules_that_hold
+from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.tables import fact_outbox, lanes, notices, postback_rules, postbacks
@@ -37,6 +41,7 @@ LATE_MS = 10 * MINUTE_MS
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
+_LOST = "Rows are lost or were changed by hand: restore the ledger from a backup, or tell the makers of Clickloop what these lines say."
 
 
 class Verdict(enum.StrEnum):
@@ -65,7 +70,7 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
         findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore the ledger from a backup."))
     else:
         try:
-            for look in (_integrity, _audit, _unfinished, _waiting_notices, _outbox):
+            for look in (_integrity, _audit, _unfinished, _held, _waiting_notices, _outbox):
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
@@ -104,9 +109,8 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     for stream in ("clicks", "notices"):
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
-        sentence = (
-            f"{lag.segments} segments of {stream} are not settled, {lag.octets} bytes, the oldest {seconds:.0f} s old."
-        )
+        segments, octets = counted(lag.segments, "segment"), counted(lag.octets, "byte")
+        sentence = f"{segments} of {stream} not settled, {octets}, the oldest {seconds:.0f} s old."
         if lag.segments and seconds > LAG_SECONDS:
             remedy = "Start the server, or see in its log why it does not settle."
             yield Finding("journal", Verdict.WARNING, sentence, remedy)
@@ -122,7 +126,8 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
     if kept:
         sentence = (
-            f"{kept} damaged segments were settled without what could not be read; the originals are kept in settled."
+            f"{counted(kept, 'damaged segment was', 'damaged segments were')} settled without what could not be read; each original "
+            "is kept in settled."
         )
         yield Finding(
             "journal", Verdict.WARNING, sentence, "Look at the disk; delete the originals when they are dealt with."
@@ -162,23 +167,33 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
 def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     audited = audit_everything(ledger)
     parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STATES)
-    sentence = f"{audited.changes} changes of conversions, decided {audited.decisions} times = {parts}."
+    changes = counted(audited.changes, "change of a conversion", "changes of conversions")
+    sentence = f"{changes}, decided {counted(audited.decisions, 'time')} = {parts}."
     if audited.mismatches:
-        sentence = f"{len(audited.mismatches)} of {audited.changes} changes do not add up."
+        lost = len(audited.mismatches)
+        sentence = f"{lost} of {changes} {'does' if lost == 1 else 'do'} not add up."
     verdict = Verdict.FAULT if audited.mismatches else Verdict.WELL
-    remedy = "Report it with these lines." if audited.mismatches else ""
-    yield Finding("audit", verdict, sentence, remedy)
-    for mismatch in audited.mismatches[:SHOWN]:
-        told = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
-        yield Finding("audit", Verdict.FAULT, told, "See it with: clickloop trace CLICK_ID")
+    yield Finding("audit", verdict, sentence, _LOST if audited.mismatches else "")
     with ledger.read() as tx:
-        lost = (
-            (conversions_without_history(tx), "conversions do not have as many changes as their version says"),
-            (postbacks_without_change(tx), "postbacks are for a change that is not there"),
-        )
-    for count, what in lost:
+        shown = audited.mismatches[:SHOWN]
+        counts = count_lacking(tx)
+        lacking = some_lacking(tx, SHOWN) if any(counts.values()) else []
+        ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in lacking]
+        clicks = clicks_of_rows(tx, ids)
+    for mismatch in shown:
+        told = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
+        yield Finding("audit", Verdict.FAULT, told, _see(clicks, mismatch.conversion_id))
+    for lack, count in counts.items():
         if count:
-            yield Finding("audit", Verdict.FAULT, f"{count} {what}.", "Report it with these lines.")
+            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", _LOST)
+    for found in lacking:
+        yield Finding("audit", Verdict.FAULT, f"{found.row_id}: {found.lack.sentence}", _see(clicks, found.row_id))
+
+
+def _see(clicks: Mapping[str, str], row_id: str) -> str:
+    """How to see the story of a conversion or postback."""
+    click_id = clicks.get(row_id)
+    return f"See it with: clickloop trace {click_id}" if click_id else "Nothing tells which click it was of."
 
 
 def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
@@ -194,6 +209,7 @@ def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
         .join(postback_rules, postback_rules.c.id == table.rule_id, isouter=True)
         .join(lanes, lanes.c.lane == table.lane, isouter=True)
         .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
+        .where(func.coalesce(lanes.c.held_until, 0) <= now_ms)
         .where(
             (table.state == "waiting") & (table.next_attempt_at < now_ms - LATE_MS)
             | (table.state == "sending") & (table.lease_until < now_ms - LATE_MS)
@@ -203,14 +219,40 @@ def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
         without, overdue = tx.scalar(timeless) or 0, tx.scalar(late) or 0
         unfinished = tx.scalar(select(func.count()).where(table.state.in_(("waiting", "sending")))) or 0
     if without:
-        yield Finding("postbacks", Verdict.FAULT, f"{without} unfinished postbacks have no moment.", "Report it.")
+        have = counted(without, "unfinished postback has", "unfinished postbacks have")
+        yield Finding("postbacks", Verdict.FAULT, f"{have} no moment.", _LOST)
     if overdue:
-        sentence = f"{overdue} postbacks should have left more than ten minutes ago."
+        sentence = f"{counted(overdue, 'postback')} should have left more than ten minutes ago."
         yield Finding(
             "postbacks", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not deliver."
         )
     if not without and not overdue:
-        yield Finding("postbacks", Verdict.WELL, f"{unfinished} are unfinished, each with its moment, none is late.")
+        yield Finding(
+            "postbacks",
+            Verdict.WELL,
+            f"{counted(unfinished, 'is', 'are')} unfinished, each with its moment, none is late.",
+        )
+
+
+def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    """What waits for a paused rule, archived ones too, or for a paused receiver."""
+    with ledger.read() as tx:
+        rules = rules_that_hold(tx)
+        receivers = [lane.lane for lane in kept_lanes(tx) if lane.pause is not None]
+        waiting = waiting_counts(tx, receivers)
+    for rule in rules:
+        archived = " and archived" if rule.archived else ""
+        sentence = f"Rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}."
+        remedy = f"Correct it if its URL is wrong and resume it, or: clickloop cancel --rule {rule.rule_id}."
+        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+    for receiver in receivers:
+        sentence = f"The receiver {receiver} is paused: {_wait(waiting.get(receiver, 0))}."
+        remedy = f"It is probed again and again; when it is repaired: POST /api/v1/receivers/{receiver}/probe."
+        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+
+
+def _wait(count: int) -> str:
+    return counted(count, "postback waits", "postbacks wait")
 
 
 def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
@@ -219,7 +261,7 @@ def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
         waiting = tx.scalar(query) or 0
         stuck = tx.scalar(query.where(notices.c.look_again_at < now_ms - LATE_MS)) or 0
     if stuck:
-        sentence = f"{stuck} notices should have been looked at again more than ten minutes ago."
+        sentence = f"{counted(stuck, 'notice')} should have been looked at again more than ten minutes ago."
         yield Finding(
             "notices", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not settle."
         )
@@ -230,7 +272,7 @@ def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
 def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
         owed = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
-    sentence = f"The ledger owes the facts {owed} rows."
+    sentence = f"The ledger owes the facts {counted(owed, 'row')}."
     if owed > MOST_OUTBOX:
         yield Finding(
             "facts", Verdict.WARNING, sentence, "Start the server, or see in its log why the facts do not take them."
@@ -269,5 +311,17 @@ def _asked_facts(folder: Path) -> Finding:
 
 
 def _alarms(folder: Path) -> Iterator[Finding]:
-    for alarm in read_alarms(folder):
+    alarms = read_alarms(folder)
+    if not alarms:
+        return
+    try:
+        ask_core(folder, "GET", "/api/v1/clicks?limit=1")
+    except NotRunningError:
+        for alarm in alarms:
+            told = f"When the server last ran, it told: {alarm}"
+            yield Finding(
+                "alarm", Verdict.WARNING, told, "Start it: it looks again, and the alarm goes if its cause has."
+            )
+        return
+    for alarm in alarms:
         yield Finding("alarm", Verdict.WARNING, f"The server tells: {alarm}", "It goes when its cause does.")

@@ -76,10 +76,22 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         said = f"cid={click_id}&payout={word}&status={word}&txid={word}&param1={word}&{word}={word}&currency={word}"
         assert tracker.notify(said).status == 200
         tracker.notify(f"cid={word}&payout=1")
-    postbacks = len(CORPUS)
-    eventually(
-        lambda: len(tracker.all_of("postbacks")) >= postbacks and not tracker.all_of("postbacks", state="waiting"), 30
-    )
+        rule = {
+            "name": text,
+            "request": {"method": "POST", "url": f"{receiver}/own", "body_kind": "text", "body": text},
+        }
+        tracker.made("postback-rules", rule | {"campaign_id": made["id"]})
+        tracker.made(
+            "statuses", {"key": f"s{number}", "name": text, "words": [f"{text} {number}"], "counts_as": "pending"}
+        )
+        tracker.made("users", {"name": f"{number} {text}", "role": "viewer"})
+        tracker.made("tokens", {"name": text, "role": "viewer"})
+
+    def is_tried() -> bool:
+        tried = [one for one in tracker.all_of("postbacks") if one["attempts"] or one["state"] == "skipped"]
+        return len(tried) >= len(CORPUS)
+
+    eventually(is_tried, 30)
 
 
 def test_nothing_that_strangers_write_runs_on_any_page(

@@ -233,6 +233,8 @@ def test_sigterm_under_load_answers_or_leaves_untouched_and_ends_in_time(tmp_pat
         began = time.monotonic()
         assert tracker.stop() == 0
         assert time.monotonic() - began < 30
+        ended = [line for line in tracker.log_text().splitlines() if not line.startswith("{")]
+        assert not [line for line in ended if "leaked" in line]
         for client in clients:
             client.end()
         for connection in idle:

@@ -96,8 +96,8 @@ CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
     (RuleFault.SECRETS_UNFIT, "request.secrets", request(secrets=("abc",))),
     (RuleFault.SECRETS_UNFIT, "request.secrets", request(secrets=("secret",) * 21)),
     (RuleFault.SUCCESS_TOO_LONG, "success.must_contain", {"success": Success(must_contain="x" * 1001)}),
-    (RuleFault.SCHEDULE_TOO_LONG, "schedule", {"schedule": Schedule(waits_seconds=(1,) * 30)}),
-    (RuleFault.SCHEDULE_OUT_OF_RANGE, "schedule", {"schedule": Schedule(waits_seconds=(0,))}),
+    (RuleFault.SCHEDULE_TOO_LONG, "waits_seconds", {"schedule": Schedule(waits_seconds=(1,) * 30)}),
+    (RuleFault.SCHEDULE_OUT_OF_RANGE, "waits_seconds", {"schedule": Schedule(waits_seconds=(0,))}),
 ]
 
 
@@ -167,3 +167,5 @@ def test_a_rule_comes_back_from_its_row_as_it_was() -> None:
     }
 
     assert rule_of_row(row) == saved
+    assert rule_of_row(row | {"schedule": []}).schedule.attempts == 1
+    assert rule_of_row(row | {"schedule": None}).schedule == Schedule()

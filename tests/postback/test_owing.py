@@ -119,12 +119,71 @@ def test_a_conversion_held_back_by_its_notice_is_not_sent_at_a_later_change(
     assert reason_of(decide(later, rule(), skipped=skipped)) is SkipReason.DUPLICATE
 
 
-def test_a_rule_made_after_a_conversion_is_not_sent_at_its_later_changes(
+SALES = Conditions(statuses=("sale",))
+
+
+def trigger_of(decision: Owed | Skipped) -> tuple[bool, str]:
+    """What was found of the trigger."""
+    (found,) = [finding for finding in decision.findings if finding.condition is SkipReason.DUPLICATE]
+    return found.met, found.detail
+
+
+def test_a_rule_made_after_a_conversion_is_sent_when_a_change_brings_it_into_the_rules_statuses(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+
+    assert reason_of(decide(approved, rule(conditions=SALES))) is None
+
+
+def test_a_rule_made_after_a_conversion_fitted_is_not_sent_at_its_later_changes_and_the_record_says_so(
     change: Any, rule: Any, conversion: Any
 ) -> None:
     later = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=2, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
 
-    assert reason_of(decide(later, rule())) is SkipReason.DUPLICATE
+    assert trigger_of(decide(later, rule())) == (False, "the conversion was hold already when this rule was made")
+    assert trigger_of(decide(paid_more, rule(conditions=SALES))) == (
+        False,
+        "the conversion was sale already when this rule was made",
+    )
+
+
+OFF = frozenset({SkipReason.RULE_OFF})
+
+
+def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it_fitted_before(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=3, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
+
+    assert reason_of(decide(approved, rule(conditions=SALES), skipped=OFF)) is None
+    assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=OFF)) == (
+        False,
+        "the conversion was sale already when this rule was switched on",
+    )
+
+
+def test_a_rule_that_was_off_is_sent_when_a_payout_first_reaches_its_minimum(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    dear = rule(conditions=Conditions(minimum_payout_micros=10_000_000))
+    paid_more = change(conversion(version=2), before=conversion(payout=Money(1, "USD")))
+
+    assert reason_of(decide(paid_more, dear, skipped=OFF)) is None
+
+
+def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_does_not_trigger(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    skipped = frozenset({SkipReason.DISABLED_BY_NOTICE, SkipReason.RULE_OFF})
+
+    assert trigger_of(decide(approved, rule(conditions=SALES), skipped=skipped)) == (
+        False,
+        "a status change, and skipped before: disabled_by_notice",
+    )
 
 
 def test_a_later_conversion_of_a_click_is_skipped_as_not_unique(change: Any, rule: Any, conversion: Any) -> None:

@@ -18,6 +18,7 @@ from clickloop.report.check.evidence import (
     RuleEvidence,
 )
 from clickloop.report.check.finding import Code, Finding, Kind, Severity
+from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.check.told import check_text, told_check
 from tests.report.chains import (
@@ -42,6 +43,18 @@ from tests.report.chains import (
 
 E, W, N = Severity.ERROR, Severity.WARNING, Severity.NOTE
 GOOD_URL = RULE.request.url
+
+
+def held(**given: Any) -> Evidence:
+    """What works, but for what is held up."""
+    return changed(WELL, held=Held(**given), looked_at=NOW)
+
+
+def slow(**given: Any) -> Evidence:
+    """What works, but for a receiver."""
+    return held(receivers=(SlowReceiver(receiver="r.example:443", waiting=2, **given),))
+
+
 CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
     (
         Code.NO_EXTERNAL_ID_PLACEHOLDER,
@@ -256,6 +269,17 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
         "",
         changed(WELL, rules=(RuleEvidence(rule_id=1, delivered=80, failed=20),)),
     ),
+    (Code.ADDRESS_REFUSED, E, Kind.POSTBACK_RULE, "request.url", held(address_refused={1: 2})),
+    (
+        Code.ARCHIVED_RULE_HOLDS,
+        E,
+        Kind.POSTBACK_RULE,
+        "",
+        held(archived=(ArchivedRule(rule_id=9, name="R", waiting=1),)),
+    ),
+    (Code.RECEIVER_PAUSED, E, Kind.RECEIVER, "", slow(paused_at=NOW, why="9 of 10 failed.", next_probe_at=NOW)),
+    (Code.RECEIVER_ASKED_TO_WAIT, N, Kind.RECEIVER, "", slow(held_until=NOW + 1)),
+    (Code.BACKLOG, W, Kind.RECEIVER, "", slow(due=1, due_since=NOW - 16 * 60_000)),
 ]
 
 
@@ -341,6 +365,11 @@ def test_every_reason_for_refusing_notices_has_a_remedy(reason: RefusalReason) -
 )
 def test_every_macro_of_the_presets_looks_like_one(placeholder: str) -> None:
     assert placeholder == "" or looks_like_a_macro(placeholder)
+
+
+@pytest.mark.parametrize("given", [{}, {"held_until": NOW}, {"due": 1, "due_since": NOW - 14 * 60_000}])
+def test_a_receiver_that_is_asked_and_answers_in_time_is_nothing_to_tell(given: dict[str, Any]) -> None:
+    assert checked(slow(**given)).findings == ()
 
 
 def test_the_worst_stands_first_and_nothing_twice() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
 from clickloop.report.metrics import change, metrics_of, quotient, share
 from clickloop.report.query import Dimension, Measure, OtherMoney, Sums
-from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate
+from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
 
 SUMS = Sums(
     clicks=300,
@@ -92,3 +92,13 @@ def test_what_is_no_rate_is_none(text: str) -> None:
 def test_days_are_counted_from_1970() -> None:
     assert (read_day("1970-01-02"), day_text(1), read_day("2026-03-01")) == (1, "1970-01-02", 20_513)
     assert [read_day(text) for text in ("2026-02-30", "1969-12-31", "2026-3-1", "20260301", "٢٠٢٦-٠٣-٠١")] == [None] * 5
+
+
+def test_rates_are_read_line_by_line_however_they_are_parted() -> None:
+    text = "currency,day,rate\n\neur,2026-02-01,1.1\nGBP;2026-02-01;1.3\nPLN\t2026-02-01  0.25\n"
+    assert read_rate_lines(text) == [
+        ("EUR", "2026-02-01", "1.1"),
+        ("GBP", "2026-02-01", "1.3"),
+        ("PLN", "2026-02-01", "0.25"),
+    ]
+    assert read_rate_lines("EUR 2026-02-01 1\nEUR 1.1") == 2

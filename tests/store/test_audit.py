@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from clickloop.alarms import FILE_NAME, Alarms, read_alarms
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
+from clickloop.postback.address_guard import STRICT
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.audit import (
@@ -19,15 +20,23 @@ from clickloop.store.ledger.audit import (
     REMEMBERED,
     STATES,
     AuditedChange,
-    conversions_without_history,
     judge,
-    postbacks_without_change,
     read_memory,
 )
+from clickloop.store.ledger.audit_rows import Lack, count_lacking, some_lacking
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules, postbacks
-from clickloop.tracking.auditing import audit_alarms, audit_everything, audit_step, paused_alarms
+from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, lanes, postback_rules, postbacks
+from clickloop.tracking.auditing import (
+    audit_alarms,
+    audit_everything,
+    audit_rows_step,
+    audit_step,
+    paused_alarms,
+    refused_alarms,
+    refused_rules,
+    rows_alarms,
+)
 from clickloop.tracking.notices import Desk, convert
 
 NOW = 1_772_366_400_000
@@ -155,15 +164,58 @@ def test_a_step_looks_at_a_bounded_number(tracker: Tracker) -> None:
         assert read_memory(tx).looked_to == BATCH
 
 
-def test_a_conversion_without_its_history_and_a_postback_without_its_change_are_counted(tracker: Tracker) -> None:
+LOST: dict[Lack, Callable[[], list[Any]]] = {
+    Lack.HISTORY: lambda: [update(conversions).values(version=2)],
+    Lack.CHANGE: lambda: [update(postbacks).values(version=7)],
+    Lack.DELIVERED_ATTEMPT: lambda: [
+        update(postbacks).values(state="delivered", next_attempt_at=None, finished_at=NOW)
+    ],
+}
+
+
+@pytest.mark.parametrize("lack", Lack)
+def test_a_row_that_lacks_something_is_found_and_stays_told_until_it_does_not(tracker: Tracker, lack: Lack) -> None:
     tracker.add_rule()
     tracker.convert()
+    assert audit_rows_step(tracker.ledger) == ()
+    for statement in LOST[lack]():
+        tracker.harm(statement)
+    for _ in range(2):
+        assert [found.lack for found in audit_rows_step(tracker.ledger)] == [lack]
     with tracker.ledger.read() as tx:
-        assert (conversions_without_history(tx), postbacks_without_change(tx)) == (0, 0)
-    tracker.harm(update(conversions).values(version=2))
-    tracker.harm(update(postbacks).values(version=7))
+        assert {kind for kind, count in count_lacking(tx).items() if count} == {lack}
+        assert [found.lack for found in some_lacking(tx, 5)] == [lack]
+    (alarm,) = rows_alarms(audit_rows_step(tracker.ledger))
+    assert lack.sentence in alarm
+    assert "1 row does" in alarm
+    tracker.harm(update(conversions).values(version=1))
+    tracker.harm(update(postbacks).values(version=1, state="waiting", next_attempt_at=NOW, finished_at=None))
+    assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+
+
+def test_a_delivered_attempt_is_what_a_delivered_postback_needs(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    for statement in LOST[Lack.DELIVERED_ATTEMPT]():
+        tracker.harm(statement)
     with tracker.ledger.read() as tx:
-        assert (conversions_without_history(tx), postbacks_without_change(tx)) == (1, 1)
+        postback_id = tx.scalar(select(postbacks.c.postback_id))
+    attempt = {"postback_id": postback_id, "number": 1, "started_at": NOW, "finished_at": NOW}
+    tracker.harm(insert(attempts).values(**attempt, result="failed"))
+    assert [found.lack for found in audit_rows_step(tracker.ledger)] == [Lack.DELIVERED_ATTEMPT]
+    tracker.harm(insert(attempts).values(**attempt | {"number": 2}, result="delivered"))
+    assert audit_rows_step(tracker.ledger) == ()
+
+
+def test_old_rows_are_looked_at_in_their_turn_and_each_step_at_a_bounded_number(tracker: Tracker) -> None:
+    tracker.add_rule()
+    for _ in range(1_200):
+        tracker.convert()
+    tracker.harm(text("UPDATE conversions SET version = 2 WHERE rowid = 600"))
+    tracker.harm(text("DELETE FROM conversion_changes WHERE id = 601"))
+    found = [len(audit_rows_step(tracker.ledger)) for _ in range(4)]
+    assert found[0] == 0
+    assert found[2:] == [3, 3]
 
 
 def test_a_mismatch_is_an_alarm_without_ids(tracker: Tracker) -> None:
@@ -172,7 +224,7 @@ def test_a_mismatch_is_an_alarm_without_ids(tracker: Tracker) -> None:
     assert audit_alarms(audit_step(tracker.ledger)) == ()
     tracker.harm(delete(postbacks))
     (alarm,) = audit_alarms(audit_step(tracker.ledger))
-    assert "1 changes" in alarm
+    assert "1 change of a conversion does not add up" in alarm
     assert "clickloop doctor" in alarm
 
 
@@ -182,9 +234,20 @@ def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
     tracker.harm(update(postback_rules).values(paused_at=NOW))
     tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     assert paused_alarms(tracker.ledger) == (
-        "1 receivers paused: what they are owed waits",
-        "1 postback rules paused: what they are owed waits",
+        "receiver r.example:443 is paused: 0 postbacks wait",
+        "postback rule 1 'R' is paused: 0 postbacks wait",
     )
+
+
+def test_a_live_rule_to_a_refused_address_is_an_alarm(tracker: Tracker) -> None:
+    tracker.add_rule()
+    with tracker.ledger.write() as tx:
+        for active in (True, False):
+            request = RequestTemplate(url="http://127.0.0.1:9000/?id={externalid}")
+            insert_rule(tx, Rule(rule_id=0, name="Here", request=request, active=active), NOW)
+    (refused,) = refused_rules(tracker.ledger, STRICT)
+    assert (refused.rule_id, "loopback" in refused.sentence) == (2, True)
+    assert "'Here' sends nothing" in refused_alarms([refused])[0]
 
 
 def test_alarms_of_all_sources_are_read_and_go_with_their_cause(tmp_path: Path) -> None:

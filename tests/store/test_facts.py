@@ -266,6 +266,23 @@ def test_totals_of_a_period_leave_out_its_end(store: Store) -> None:
     assert [totals.clicks for totals in store.facts.totals(NOON, NOON + 10)] == [1]
 
 
+def test_old_clicks_are_deleted_a_day_at_a_time_and_what_they_earned_stays(store: Store) -> None:
+    days = [a_click(NOON + number * DAY_MS) for number in range(4)]
+    store.load(*days)
+    store.facts.load_facts([(1, msgspec.json.encode(a_fact(days[0], revenue_micros=30)))])
+    before_at = NOON + 2 * DAY_MS
+    assert [store.facts.delete_clicks(before_at) for _ in range(3)] == [1, 1, 0]
+    store.reopen()
+    assert store.facts.clicks_page(ClicksQuery(), 10) == [days[3], days[2]]
+    assert store.facts.find_clicks([days[0].click_id]) == {}
+    (totals,) = [totals for totals in store.facts.totals() if totals.currency == "USD"]
+    assert totals.revenue_micros == 30
+
+
+def test_nothing_is_deleted_from_empty_facts(store: Store) -> None:
+    assert store.facts.delete_clicks(NOON) == 0
+
+
 def test_conversion_facts_are_no_clicks(store: Store) -> None:
     click = a_click()
     store.facts.load_facts([(1, msgspec.json.encode(a_fact(click)))])

@@ -1,9 +1,11 @@
 """The logs of notices and conversions, and the user's statuses, as the ledger answers for them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, event
 
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Conversion
@@ -13,6 +15,8 @@ from clickloop.money import Money
 from clickloop.record_id import base32_tail, base32_time
 from clickloop.store.ledger.conversions import (
     ConversionFilter,
+    clicks_of_conversions,
+    clicks_with_conversions,
     conversions_before,
     conversions_of_click,
     find_conversion,
@@ -27,6 +31,7 @@ from clickloop.store.ledger.notices import (
     insert_notices,
     notices_before,
     notices_of_click,
+    waiting_notices_of_clicks,
 )
 from clickloop.store.ledger.period import Period
 from clickloop.store.ledger.statuses import (
@@ -192,3 +197,25 @@ def test_a_word_can_be_taken_from_one_status_and_given_to_another(ledger: Ledger
         free_words(tx, ["LEAD"])
         insert_words(tx, "sale", ["lead"])
         assert status_table(tx).of_word("Lead") == SALE
+
+
+def plans(ledger: Ledger, ask: Callable[[Connection], object]) -> str:
+    """How the database goes about what ``ask`` asks it, one step a line."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, values: Any, _x: object, _many: bool) -> None:
+        asked.append((statement, values))
+
+    with ledger.read() as tx:
+        event.listen(ledger.engine, "before_cursor_execute", note)
+        ask(tx)
+        event.remove(ledger.engine, "before_cursor_execute", note)
+        found = [tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all() for text, values in asked]
+    return "\n".join(str(row[-1]) for plan in found for row in plan)
+
+
+def test_of_a_click_with_thousands_of_conversions_only_the_first_and_what_waits_are_read(ledger: Ledger) -> None:
+    ids = ["c" * 26]
+    assert "ix_conversions_first_of_click (click_id=?)" in plans(ledger, lambda tx: clicks_of_conversions(tx, ids))
+    assert "ix_conversions_first_of_click (click_id=?)" in plans(ledger, lambda tx: clicks_with_conversions(tx, ids))
+    assert "ix_notices_waiting_click (click_id=?)" in plans(ledger, lambda tx: waiting_notices_of_clicks(tx, ids))

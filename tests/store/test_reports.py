@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -37,7 +38,7 @@ class Counted:
         self._segments = count(1)
         self._outbox = count(1)
 
-    def visit(self, times: int = 1, at: int = NOON, **fields: object) -> Click:
+    def visit(self, times: int = 1, at: int = NOON, **fields: Any) -> Click:
         """So many clicks that are alike; the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
         clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
@@ -67,10 +68,10 @@ class Counted:
         row = msgspec.convert(msgspec.to_builtins(fact | fields), ConversionFact)
         self.facts.load_facts([(next(self._outbox), msgspec.json.encode(row))])
 
-    def report(self, *group_by: Dimension, rates: tuple[Rate, ...] = (), **asked: object) -> Report:
+    def report(self, *group_by: Dimension, rates: tuple[Rate, ...] = (), **asked: Any) -> Report:
         """The report of the last days around noon, in UTC, unless something else is asked."""
-        usual = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
-        return self.facts.report(ReportQuery(group_by=group_by, **usual | asked), rates)  # type: ignore[arg-type]
+        usual: dict[str, Any] = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
+        return self.facts.report(ReportQuery(group_by=group_by, **usual | asked), rates)
 
 
 @pytest.fixture(params=list(OPENERS))
@@ -126,7 +127,7 @@ def test_what_was_taken_back_counts_no_more(counted: Counted) -> None:
     assert sums.by_status == {"hold": 0}
 
 
-_VALUES: dict[Dimension, tuple[dict[str, object], int | str]] = {
+_VALUES: dict[Dimension, tuple[dict[str, Any], int | str]] = {
     D.CAMPAIGN: ({"campaign_id": 7}, 7),
     D.SOURCE: ({"source_id": 7}, 7),
     D.OFFER: ({"offer_id": 7}, 7),
@@ -248,7 +249,7 @@ def test_the_hour_that_comes_twice_stands_twice_and_its_day_has_25(counted: Coun
     midnight = int(datetime(2026, 10, 25, tzinfo=berlin).timestamp()) * 1000
     for hour in range(25):
         counted.visit(at=midnight + hour * HOUR_MS)
-    period = {"from_at": midnight, "until_at": midnight + 25 * HOUR_MS, "zone": "Europe/Berlin"}
+    period: dict[str, Any] = {"from_at": midnight, "until_at": midnight + 25 * HOUR_MS, "zone": "Europe/Berlin"}
     hours = counted.report(D.HOUR, sort=None, descending=False, **period)
     assert keys(hours) == [(midnight + hour * HOUR_MS,) for hour in range(25)]
     assert keys(counted.report(D.DAY, **period)) == [(midnight,)]
@@ -264,7 +265,7 @@ def test_every_zone_puts_each_moment_into_its_local_hour_and_day(zone: str, tmp_
     moments = [NOON + place * 7_919_000 * 37 for place in range(60)]
     for moment in moments:
         counted.visit(at=moment)
-    wide = {"from_at": moments[0], "until_at": moments[-1] + 1, "zone": zone, "limit": 1000}
+    wide: dict[str, Any] = {"from_at": moments[0], "until_at": moments[-1] + 1, "zone": zone, "limit": 1000}
     found = keys(counted.report(D.DAY, D.HOUR_OF_DAY, sort=None, descending=False, **wide))
     local = [datetime.fromtimestamp(moment / 1000, UTC).astimezone(ZoneInfo(zone)) for moment in moments]
     days = [int(datetime(at.year, at.month, at.day, tzinfo=ZoneInfo(zone)).timestamp()) * 1000 for at in local]
@@ -312,7 +313,7 @@ def test_the_largest_sums_do_not_overflow(counted: Counted) -> None:
     assert counted.report(rates=(Rate("EUR", 0, 999_999 * E12),)).totals.revenue_micros == 4 * micros * 999_999
 
 
-_clicks = st.builds(
+_clicks: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     v1=st.sampled_from(["", "a", "b"]),
     country=st.sampled_from(["", "DE"]),
@@ -328,7 +329,7 @@ _clicks = st.builds(
 )
 @given(st.lists(st.tuples(_clicks, st.integers(-5, 5), st.sampled_from(["sale", "hold", "rejected"])), max_size=8))
 def test_the_totals_are_the_sums_of_the_groups_however_they_are_made(
-    tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[dict[str, object], int, str]]
+    tmp_path_factory: pytest.TempPathFactory, happened: list[tuple[dict[str, Any], int, str]]
 ) -> None:
     counted = Counted(tmp_path_factory.mktemp("facts"), OPENERS["duckdb"])
     for fields, micros, status in happened:

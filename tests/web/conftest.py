@@ -43,6 +43,7 @@ class Instance:
         self.click_ids = ClickIds(b"k" * 32)
         self.setup_changes = 0
         self.owed = 0
+        self.asked = 0
         self.segments = 0
         with self.ledger.write() as tx:
             insert_token(tx, "tests", SECRET, NOW)
@@ -59,6 +60,7 @@ class Instance:
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,
+            on_receivers_asked=self._receivers_asked,
         )
         self.api: TestClient[Any] = TestClient(create_api(self.context), raise_server_exceptions=False)
 
@@ -117,6 +119,9 @@ class Instance:
 
     def _setup_changed(self) -> None:
         self.setup_changes += 1
+
+    def _receivers_asked(self) -> None:
+        self.asked += 1
 
     def _postbacks_owed(self) -> None:
         self.owed += 1

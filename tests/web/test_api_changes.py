@@ -7,6 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from clickloop.campaign.user import Role
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lane import Standing
+from clickloop.store.ledger.lanes import keep_standing
 from clickloop.store.ledger.tables import postback_rules
 from clickloop.tracking.uploads import UploadWork
 from clickloop.web.access import SignedIn, sign_in
@@ -117,6 +120,33 @@ def waiting_postback(instance: "Instance") -> tuple[str, Any]:
     return f"postbacks/{converted(instance)['postback_id']}/cancel", None
 
 
+def waiting_postbacks(instance: "Instance") -> tuple[str, Any]:
+    converted(instance)
+    return "postbacks/cancel", {"source_id": 1}
+
+
+def running_resend(instance: "Instance") -> tuple[str, Any]:
+    path, body = ended_postbacks(instance)
+    job = instance.api.post(f"/api/v1/{path}", json=body).json()
+    return f"postbacks/resends/{job['resend_id']}/stop", None
+
+
+def running_cancel(instance: "Instance") -> tuple[str, Any]:
+    path, body = waiting_postbacks(instance)
+    job = instance.api.post(f"/api/v1/{path}", json=body).json()
+    return f"postbacks/cancels/{job['cancel_id']}/stop", None
+
+
+def paused_receiver(path: str) -> Case:
+    def case(instance: "Instance") -> tuple[str, Any]:
+        pause = Pause(opened_at=instance.now, probe_at=instance.now + 30_000, probes=1, why="9 of 10 failed.")
+        with instance.ledger.write() as tx:
+            keep_standing(tx, "source.example:443", Standing(pause=pause))
+        return path, None
+
+    return case
+
+
 def a_user(path: str, body: Any = None) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         ben = instance.user(Role.WORKER, "ben")
@@ -129,7 +159,7 @@ def own(path: str, body: Any = None) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         ben = instance.user(Role.OWNER, "ben")
         assert isinstance(sign_in(instance.context.access, "ben", PASSWORD, Browser(address="192.0.2.1")), SignedIn)
-        instance.api.headers |= instance.token_of(Role.OWNER, ben.id)
+        instance.api.headers.update(instance.token_of(Role.OWNER, ben.id))
         sessions = instance.got("profile/sessions")["items"]
         return path.format(session=sessions[0]["id"]), body
 
@@ -204,6 +234,19 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/postbacks/{postback_id}/resend"): (ended_postback, "resent", "postbacks"),
     ("POST", "/api/v1/postbacks/resend"): (ended_postbacks, "resent", "postbacks/resends"),
     ("POST", "/api/v1/postbacks/{postback_id}/cancel"): (waiting_postback, "cancelled", "postbacks"),
+    ("POST", "/api/v1/postbacks/cancel"): (waiting_postbacks, "cancelled", "postbacks/cancels"),
+    ("POST", "/api/v1/postbacks/resends/{resend_id}/stop"): (running_resend, "changed", "postbacks/resends"),
+    ("POST", "/api/v1/postbacks/cancels/{cancel_id}/stop"): (running_cancel, "changed", "postbacks/cancels"),
+    ("POST", "/api/v1/receivers/{receiver}/probe"): (
+        paused_receiver("receivers/source.example:443/probe"),
+        "probed",
+        "receivers",
+    ),
+    ("POST", "/api/v1/receivers/{receiver}/resume"): (
+        paused_receiver("receivers/source.example:443/resume"),
+        "resumed",
+        "receivers",
+    ),
     ("PATCH", "/api/v1/receivers/{receiver}"): (
         plain("receivers/source.example:443", {"per_minute": 60}),
         "changed",
@@ -236,11 +279,7 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
 
 def test_every_changing_door_stands_here(instance: "Instance") -> None:
     changing = {(method, path) for method, path, _ in doors(instance) if method not in READING}
-    assert changing - WITHOUT_EFFECT - LEAVES_NONE - PROBE == CASES.keys()
-
-
-PROBE = {("POST", "/api/v1/receivers/{receiver}/probe")}
-"""Needs a paused receiver: its own test stands with receivers."""
+    assert changing - WITHOUT_EFFECT - LEAVES_NONE == CASES.keys()
 
 
 @pytest.mark.parametrize("door", CASES, ids=" ".join)
@@ -269,11 +308,9 @@ def test_a_changed_record_is_told_as_it_was_and_as_it_is(instance: "Instance", d
     line = instance.got("changes?limit=1")["items"][0]
     assert line["before"] is not None
     assert line["before"] != line["after"]
-    answer.pop("warnings", None)
-    assert (
-        line["after"].items()
-        >= {name: answer[name] for name in ("id", "name", "archived_at") if name in answer}.items()
-    )
+    if "id" in answer:
+        told = {name: answer[name] for name in ("id", "name", "archived_at") if name in answer}
+        assert line["after"].items() >= told.items()
 
 
 def test_what_programs_report_stands_in_conversions_in_alone(instance: "Instance") -> None:

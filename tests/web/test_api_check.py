@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import update
 
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lane import Standing
+from clickloop.store.ledger.holding import pause_rule
+from clickloop.store.ledger.lanes import keep_standing
+from clickloop.store.ledger.resends import cancel_waiting
 from clickloop.store.ledger.tables import postback_rules, postbacks
+from clickloop.tracking.auditing import paused_alarms
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -162,3 +168,38 @@ def test_a_check_changes_nothing(instance: "Instance") -> None:
     before = (instance.setup_changes, instance.owed)
     instance.got("check")
     assert (instance.setup_changes, instance.owed) == before
+
+
+def test_what_holds_postbacks_up_is_told(instance: "Instance") -> None:
+    set_up_well(instance)
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "5"})
+    instance.now += 16 * 60_000
+    assert codes(instance.got("check")) == {"backlog"}
+    with instance.ledger.write() as tx:
+        keep_standing(tx, "source.example:443", Standing(pause=Pause(opened_at=1, probe_at=2, why="9 of 10 failed.")))
+    assert codes(instance.got("check")) == {"receiver_paused"}
+    assert codes(instance.got("check?campaign_id=1")) == {"receiver_paused"}
+    with instance.ledger.write() as tx:
+        keep_standing(tx, "source.example:443", Standing())
+        tx.execute(
+            update(postbacks).values(state="skipped", reason="address_refused", next_attempt_at=None, finished_at=1)
+        )
+    told = instance.got("check")
+    assert codes(told) == {"address_refused"}
+    assert "--rule 1 --reason address_refused --anew" in told["findings"][0]["remedy"]
+
+
+def test_an_archived_rule_goes_on_being_told_of_while_it_holds_postbacks(instance: "Instance") -> None:
+    set_up_well(instance)
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "5"})
+    with instance.ledger.write() as tx:
+        pause_rule(tx, 1, instance.now)
+    instance.api.delete("/api/v1/postback-rules/1")
+    assert "archived_rule_holds" in codes(instance.got("check"))
+    (alarm,) = paused_alarms(instance.ledger)
+    assert alarm.startswith("postback rule 1 ")
+    assert alarm.endswith("is paused and archived: 1 postback waits")
+    with instance.ledger.write() as tx:
+        cancel_waiting(tx, instance.got("postbacks")["items"][0]["postback_id"], instance.now)
+    assert "archived_rule_holds" not in codes(instance.got("check"))
+    assert paused_alarms(instance.ledger) == ()

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +12,7 @@ from litestar.testing import TestClient
 
 from clickloop.click.click import Click
 from clickloop.report.check.evidence import Clicks
+from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.web.api.application import create_api
 
@@ -198,6 +199,9 @@ class BrokenFacts:
         raise self.error
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+        raise self.error
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
         raise self.error
 
 

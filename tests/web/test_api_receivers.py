@@ -121,3 +121,39 @@ def test_receivers_are_listed_page_by_page(owing: Any) -> None:
     names = [receiver["receiver"] for page in (first, second) for receiver in page["items"]]
     assert names == ["receiver0.example:80", "receiver1.example:80", "receiver2.example:80", "source.example:443"]
     assert second["next_cursor"] is None
+
+
+def test_a_receiver_that_nobody_knows_is_not_found_but_its_limits_can_be_set(owing: Any) -> None:
+    path = "/api/v1/receivers/nobody.example:1"
+    assert owing.api.get(path).status_code == 404
+    assert owing.api.patch(path, json={"per_minute": 60}).status_code == 200
+    assert owing.api.get(path).status_code == 200
+
+
+def test_a_receiver_that_a_rule_sends_to_is_known_though_nothing_waits_for_it(instance: Any) -> None:
+    instance.set_up()
+    assert instance.got("receivers/source.example:443")["state"] == "open"
+
+
+def test_a_receiver_that_asked_us_to_wait_says_until_when(owing: Any) -> None:
+    with owing.ledger.write() as tx:
+        keep_standing(tx, "source.example:443", Standing(held_until=1_772_366_460_000))
+    assert owing.got("receivers/source.example:443")["held_until"] == "2026-03-01T12:01:00.000Z"
+
+
+@pytest.mark.parametrize("wish", ["probe", "resume"])
+def test_what_somebody_wants_of_a_paused_receiver_is_kept_told_and_noted(owing: Any, wish: str) -> None:
+    pause_receiver(owing, "source.example:443")
+
+    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{wish}")
+
+    assert (answer.status_code, answer.json()["asked"]) == (200, wish)
+    assert owing.asked == 1
+    newest = owing.got("changes")["items"][0]
+    assert (newest["noun"], newest["record_id"]) == ("receivers", "source.example:443")
+
+
+@pytest.mark.parametrize("wish", ["probe", "resume"])
+def test_of_a_receiver_that_is_asked_anyway_nothing_is_wanted(owing: Any, wish: str) -> None:
+    answer = owing.api.post(f"/api/v1/receivers/source.example:443/{wish}")
+    assert (answer.status_code, answer.json()["asked"]) == (200, None)

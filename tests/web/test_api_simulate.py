@@ -267,7 +267,9 @@ def test_the_page_of_text_says_flags_as_sentences_and_every_condition(instance: 
     text = instance.api.post("/api/v1/simulate?format=text", json=body).text
     assert "No status claims its word" in text
     assert "(payout_not_a_number)" in text
-    assert all(f"met      {reason}" in text for reason in SkipReason)
+    assert all(f"met      {reason.met_sentence}" in text for reason in SkipReason)
+    text = instance.api.post("/api/v1/simulate?format=text", json={"campaign_id": 1, "parameters": {}}).text
+    assert f"not met  {SkipReason.NO_EXTERNAL_ID.sentence} (no_external_id)" in text
 
 
 def test_a_skipped_rule_shows_what_it_would_have_sent(instance: "Instance") -> None:

@@ -19,6 +19,7 @@ from clickloop.campaign.catalog import (
     CatalogShare,
     write_catalog,
 )
+from clickloop.campaign.instance import InstanceSettings, IpStorage
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.config import Settings
@@ -63,7 +64,9 @@ class EdgeProcess:
         self.process = subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
         listening.close()
 
-    def publish(self, own_hosts: tuple[str, ...] = (), **changes: Any) -> None:
+    def publish(
+        self, own_hosts: tuple[str, ...] = (), instance: InstanceSettings | None = None, **changes: Any
+    ) -> None:
         """Publishes the campaigns: active, paused, paused with a fallback, without offers, and one that leads to itself."""
         variants: dict[str, dict[str, Any]] = {
             "aB3xY9": {},
@@ -79,7 +82,7 @@ class EdgeProcess:
             CatalogOffer(1, "Offer", OFFER, 5, "Network"),
             CatalogOffer(2, "Ourselves", "https://go.example/c/aB3xY9", 5, "Network"),
         )
-        write_catalog(self.folder, Catalog(campaigns, offers, own_hosts))
+        write_catalog(self.folder, Catalog(campaigns, offers, own_hosts, instance))
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
         """One request on a connection of its own."""
@@ -395,3 +398,38 @@ def test_health_tells_lag_and_room(edge: EdgeProcess) -> None:
     assert told["campaigns"] == 5
     assert told["free_disk_bytes"] > 0
     assert told["journal_lag_segments"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("storage", "kept"), [(IpStorage.FULL, "127.0.0.1"), (IpStorage.SHORTENED, "127.0.0.0"), (IpStorage.NONE, "")]
+)
+def test_of_a_visitors_address_the_journal_gets_what_is_to_be_kept(
+    settable: EdgeProcess, storage: IpStorage, kept: str
+) -> None:
+    settable.publish(instance=InstanceSettings(public_url="http://go.example", ip_storage=storage))
+    eventually(lambda: settable.visit().ip == kept)
+    settable.ask("GET", "/pixel.gif?payout=1")
+    assert settable.notices()[-1].ip == kept
+    settable.ask("GET", "/postback?payout=1")
+    assert settable.notices()[-1].ip == "127.0.0.1"  # a network's server is no visitor
+
+
+def test_what_is_saved_of_the_instance_holds_without_a_restart(settable: EdgeProcess) -> None:
+    def place() -> str | None:
+        return settable.ask("GET", "/c/paused").headers.get("location")
+
+    settable.publish()
+    eventually(lambda: place() == "https://started.example/")
+    instance = InstanceSettings(public_url="https://go.example", fallback_url="https://saved.example/", currency="EUR")
+    settable.publish(instance=instance)
+    eventually(lambda: place() == "https://saved.example/")
+    answer = settable.ask("GET", "/c/aB3xY9?cost=3")
+    assert "Secure" in answer.headers["set-cookie"]
+    assert settable.click(_cookie_of(answer)).cost_currency == "EUR"
+
+
+@pytest.fixture(scope="module")
+def settable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
+    """An edge whose instance's settings change; it was started with a fallback address."""
+    folder = tmp_path_factory.mktemp("settable") / "data"
+    yield from _started(EdgeProcess(folder, fallback_url="https://started.example/"))

@@ -4,6 +4,7 @@ import typer
 
 from clickloop.cli import again, conversions, explaining, running
 from clickloop.cli.conversions import import_app
+from clickloop.cli.rates import import_rates
 from clickloop.cli.tokens import token_app
 from clickloop.cli.users import user_app
 
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.add_typer(token_app, name="token")
 app.add_typer(user_app, name="user")
+import_app.command("rates")(import_rates)
 app.add_typer(import_app, name="import")
 for command in (
     running.serve,
@@ -23,6 +25,7 @@ for command in (
     explaining.trace,
     explaining.simulate,
     again.resend,
+    again.cancel,
     again.rerun,
     explaining.doctor,
     explaining.check,

@@ -1,4 +1,4 @@
-"""The commands that do something again: resend and rerun."""
+"""The commands that do something with what was decided before: resend, cancel and rerun."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +16,9 @@ Until = Annotated[str, typer.Option(help="Before this moment.")]
 
 def resend(
     postback_id: Annotated[str, typer.Argument(help="One postback; left out: all that match the options.")] = "",
-    state: Annotated[str, typer.Option(help="delivered, failed, skipped or cancelled.")] = "",
+    state: Annotated[
+        str, typer.Option(help="delivered, failed, skipped or cancelled; with --anew also waiting or paused.")
+    ] = "",
     reason: Annotated[str, typer.Option(help="Only skipped for this reason.")] = "",
     status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
     source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
@@ -25,10 +27,16 @@ def resend(
     click: Annotated[str, typer.Option("--click", help="Only of this click.")] = "",
     since: Since = "",
     until: Until = "",
-    anew: Annotated[bool, typer.Option("--anew", help="Build the request from today's rule.")] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Build the request from today's rule; what waits is replaced.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="One postback also when a newer change of its conversion was sent since.")
+    ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
     key: Annotated[
-        str, typer.Option("--key", help="A text of your own: the same command with the same key again sends nothing more.")
+        str,
+        typer.Option("--key", help="A text of your own: the same command with the same key again sends nothing more."),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="As the API tells it, when all is done.")] = False,
     data: Data = DEFAULT_DATA,
@@ -43,15 +51,50 @@ def resend(
     wanted = {"state": state, "reason": reason, "status": status, "since": since, "until": until, **owners}
     if one and (preview or any(wanted.values())):
         raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
+    if force and not one:
+        raise stop(
+            "--force is for one postback: of many, an older change is left out when a newer one was sent.", REFUSED
+        )
     if not (key.isascii() and key.isprintable()):
         raise stop("The key may hold printable ASCII only.", REFUSED)
     if as_json:
-        typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview))
+        typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview, force=force))
     elif one:
-        typer.echo(asking_again.resend_one(asker, one, anew=anew))
+        typer.echo(asking_again.resend_one(asker, one, anew=anew, force=force))
     else:
         for line in asking_again.resend_many(asker, wanted, anew=anew, preview=preview):
             typer.echo(line)
+
+
+def cancel(
+    postback_id: Annotated[
+        str, typer.Argument(help="One postback; left out: all that wait and match the options.")
+    ] = "",
+    state: Annotated[str, typer.Option(help="waiting, or paused by its rule or receiver; left out: both.")] = "",
+    status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
+    source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
+    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
+    rule: Annotated[int | None, typer.Option(min=1, help="Only of this postback rule.")] = None,
+    click: Annotated[str, typer.Option("--click", help="Only of this click.")] = "",
+    since: Since = "",
+    until: Until = "",
+    preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Take a postback that waits, or all that match, out of delivery. They can be sent again later: clickloop resend."""
+    from urllib.parse import quote
+
+    from clickloop import asking_again
+
+    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule, "click_id": click}
+    wanted = {"state": state, "status": status, "since": since, "until": until, **owners}
+    if postback_id and (preview or any(wanted.values())):
+        raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
+    if postback_id:
+        typer.echo(asking_again.cancel_one(_asker(data), quote(postback_id, safe="")))
+        return
+    for line in asking_again.cancel_many(_asker(data), wanted, preview=preview):
+        typer.echo(line)
 
 
 def rerun(

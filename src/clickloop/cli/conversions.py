@@ -80,7 +80,12 @@ def import_conversions(
     from clickloop.running_core import NotRunningError
 
     wanted = importing.Wanted(
-        data=data.resolve(), preview=preview, postbacks=not no_postbacks, result=result, first_lines=lines, strict=strict
+        data=data.resolve(),
+        preview=preview,
+        postbacks=not no_postbacks,
+        result=result,
+        first_lines=lines,
+        strict=strict,
     )
     try:
         source, name, octets = importing.open_source(file)

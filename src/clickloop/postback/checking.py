@@ -115,9 +115,9 @@ def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRI
     found = [*_check_owner(rule), *check_request(rule.request, guard), *_check_conditions(rule, statuses)]
     found += _check_success(rule.success)
     if rule.schedule.attempts > MAX_ATTEMPTS:
-        found.append(FaultFound("schedule", RuleFault.SCHEDULE_TOO_LONG))
+        found.append(FaultFound("waits_seconds", RuleFault.SCHEDULE_TOO_LONG))
     if any(not 1 <= wait <= MAX_WAIT_SECONDS for wait in rule.schedule.waits_seconds):
-        found.append(FaultFound("schedule", RuleFault.SCHEDULE_OUT_OF_RANGE))
+        found.append(FaultFound("waits_seconds", RuleFault.SCHEDULE_OUT_OF_RANGE))
     return tuple(found)
 
 

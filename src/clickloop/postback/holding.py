@@ -16,7 +16,8 @@ class Hold(enum.StrEnum):
 
 
 _SENTENCES = {
-    Hold.RULE_PAUSED: "Its rule is paused, because the receiver answered 410 Gone: correct the rule, then resume it.",
+    Hold.RULE_PAUSED: "Its rule is paused, because the receiver answered 410 Gone: correct the rule's URL if it is wrong, then resume "
+    "the rule; what it holds is then built anew, and one is let through first.",
     Hold.RECEIVER_PAUSED: "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
 }
 

@@ -10,8 +10,8 @@ from functools import lru_cache
 import msgspec
 
 from clickloop.clock import SECOND_MS
-from clickloop.conversion.conversion import Change, ChangeKind
-from clickloop.conversion.status import CountsAs
+from clickloop.conversion.conversion import Change, ChangeKind, Conversion
+from clickloop.conversion.status import CountsAs, Status
 from clickloop.macro import unreplaced_macro
 from clickloop.money import amount_text
 from clickloop.postback.rule import Request, Rule, Trigger
@@ -48,7 +48,7 @@ _SENTENCES = {
     SkipReason.DISABLED_BY_NOTICE: "The notice asked that no postback be sent (disable_postback=1).",
     SkipReason.PROBABILISTIC: "The conversion was matched to its click by likelihood, not by a click id.",
     SkipReason.STATUS_NOT_SELECTED: "The rule is not sent for this status.",
-    SkipReason.DUPLICATE: "The rule has already been decided for this conversion, and this change does not trigger it again.",
+    SkipReason.DUPLICATE: "This change of the conversion is not one that the rule is sent for: it was sent before, or fitted before.",
     SkipReason.NOT_UNIQUE: "The rule is sent only for the first conversion of a click, and this is a later one.",
     SkipReason.BELOW_MINIMUM: "The payout is below the rule's minimum.",
     SkipReason.NO_EXTERNAL_ID: "The click came without the source's click id, which the request needs.",
@@ -72,6 +72,8 @@ _MET_SENTENCES = {
 }
 
 _MAY_FIT_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})
+_UNDECIDED = frozenset({SkipReason.RULE_OFF, SkipReason.DUPLICATE})
+"""For these nothing of the conversion itself was decided."""
 
 
 class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -189,20 +191,23 @@ def _rule_on(rule: Rule, earlier: Earlier) -> Finding:
 
 def _status_selected(change: Change, rule: Rule) -> Finding:
     status = change.after.status
-    selected = rule.conditions.statuses
-    if selected:
-        if status.key in selected:
-            return _SELECTED
-        return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} is not among {', '.join(selected)}")
-    if status.counts_as is not CountsAs.REJECTED:
+    if _selects(rule, status):
         return _SELECTED
-    return Finding(SkipReason.STATUS_NOT_SELECTED, False, f"{status.key} counts as rejected")
+    selected = rule.conditions.statuses
+    why = f"{status.key} is not among {', '.join(selected)}" if selected else f"{status.key} counts as rejected"
+    return Finding(SkipReason.STATUS_NOT_SELECTED, False, why)
+
+
+def _selects(rule: Rule, status: Status) -> bool:
+    selected = rule.conditions.statuses
+    return status.key in selected if selected else status.counts_as is not CountsAs.REJECTED
 
 
 def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     """Whether the change is one that the rule is sent for.
 
-    A conversion that at first did not fit the statuses or the minimum is new to the rule when a later change makes it fit.
+    A conversion that did not fit the statuses or the minimum is new to the rule when a later change makes it fit: when it was
+    skipped for that, and also when the rule did not exist or was off at the time.
     """
     if change.before is None:
         return _TRIGGERED
@@ -211,10 +216,25 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
         return _TRIGGERED
     if earlier.owed:
         return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and already owed for this conversion")
-    may_fit_now = earlier.skipped & _MAY_FIT_LATER and earlier.skipped <= _MAY_FIT_LATER | {SkipReason.DUPLICATE}
-    if kind is ChangeKind.DETAILS or not may_fit_now:
-        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and decided when the conversion was new")
+    if kind is ChangeKind.DETAILS:
+        return Finding(SkipReason.DUPLICATE, False, "neither the status nor the payout was changed")
+    decided = sorted(earlier.skipped - _MAY_FIT_LATER - _UNDECIDED)
+    if decided:
+        return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and skipped before: {', '.join(decided)}")
+    was_off = SkipReason.RULE_OFF in earlier.skipped
+    if not was_off and earlier.skipped & _MAY_FIT_LATER:
+        return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
+    if _fits(change.before, rule):
+        since = "switched on" if was_off else "made"
+        why = f"the conversion was {change.before.status.key} already when this rule was {since}"
+        return Finding(SkipReason.DUPLICATE, False, why)
     return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
+
+
+def _fits(conversion: Conversion, rule: Rule) -> bool:
+    """Whether a conversion fits what a later change may bring it into: the statuses and the minimum."""
+    minimum = rule.conditions.minimum_payout_micros
+    return _selects(rule, conversion.status) and (minimum is None or conversion.payout.micros >= minimum)
 
 
 @lru_cache(256)

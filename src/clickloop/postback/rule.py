@@ -69,7 +69,7 @@ class Trigger(enum.StrEnum):
     """Which changes of a conversion a rule is sent for."""
 
     NEW = "new"
-    """Once per conversion: when it is new, or when it first fits the rule's statuses and minimum."""
+    """Once per conversion: when it is new, or when a change brings it into the rule's statuses and minimum for the first time."""
     STATUS = "status"
     """When it is new and at every change of its status."""
 

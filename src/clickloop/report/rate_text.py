@@ -2,6 +2,7 @@
 
 import re
 from datetime import date
+from typing import NamedTuple
 
 MOST_WHOLE_DIGITS = 6
 MOST_FRACTION_DIGITS = 12
@@ -9,6 +10,7 @@ E12 = 10**12
 
 _RATE = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,12}))?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_SEPARATORS = re.compile(r"[\s;,]+")
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -25,6 +27,30 @@ def rate_text(rate_e12: int) -> str:
     """A rate as the shortest decimal."""
     whole, rest = divmod(rate_e12, E12)
     return f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
+
+
+class RateLine(NamedTuple):
+    """A line of a list of rates: a currency, a day, and a rate, as they stand there."""
+
+    currency: str
+    day: str
+    rate: str
+
+
+def read_rate_lines(text: str) -> list[RateLine] | int:
+    """The rates of a list, one a line, parted by spaces, commas, semicolons or tabs; or the number of the first line that is none.
+
+    A head (``currency,day,rate``) and empty lines are passed over.
+    """
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = [part for part in _SEPARATORS.split(line.strip()) if part]
+        if not parts or [part.lower() for part in parts] == ["currency", "day", "rate"]:
+            continue
+        if len(parts) != 3:
+            return number
+        found.append(RateLine(parts[0].upper(), parts[1], parts[2]))
+    return found
 
 
 def read_day(text: str) -> int | None:

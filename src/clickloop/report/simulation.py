@@ -14,7 +14,7 @@ from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request, Rule
 from clickloop.report.macro_origin import MacroValue
 from clickloop.report.masking import masked_request
-from clickloop.report.trace_text import finding_lines, one_line
+from clickloop.report.trace_text import every_finding_line, one_line
 
 
 class Destination(enum.StrEnum):
@@ -159,7 +159,7 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
         lines = [f"{name} would be sent."]
     if simulated.paused:
         lines.append("  The rule is paused since its receiver said 410 Gone: what it owes waits.")
-    lines += [f"  {line}" for line in finding_lines(simulated.findings, every=True)]
+    lines += [f"  {line}" for line in every_finding_line(simulated.findings)]
     request = masked_request(simulated.request)
     lines.append(f"  {request.method} {one_line(request.url, 2000)}")
     lines += [f"  {header.name}: {one_line(readable(header.value))}" for header in request.headers]

@@ -26,15 +26,27 @@ def trace_text(trace: Trace) -> str:
     return "\n".join(lines) + "\n"
 
 
-def finding_lines(findings: Sequence[Finding], *, every: bool = False) -> list[str]:
-    """A decision condition by condition: what is not met, what was compared; the rest as a number, unless ``every`` one is wanted."""
+def every_finding_line(findings: Sequence[Finding]) -> list[str]:
+    """A decision condition by condition, each as a sentence."""
+    lines = []
+    for finding in findings:
+        detail = f" {one_line(finding.detail)}." if finding.detail else ""
+        if finding.met:
+            lines.append(f"met      {finding.condition.met_sentence}{detail}")
+        else:
+            lines.append(f"not met  {finding.condition.sentence}{detail} ({finding.condition})")
+    return lines
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """A decision in short: what is not met, what was compared; the rest as a number."""
     lines = []
     silent = 0
     for finding in findings:
         detail = f": {one_line(finding.detail)}" if finding.detail else ""
         if not finding.met:
             lines.append(f"not met  {finding.condition}{detail}")
-        elif detail or every:
+        elif detail:
             lines.append(f"met      {finding.condition}{detail}")
         else:
             silent += 1

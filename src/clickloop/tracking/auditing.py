@@ -1,7 +1,13 @@
 """Auditing in the background: what is new since the last step, a slice of what is old, and what did not add up before."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
+from clickloop.counted import counted
+from clickloop.postback.address_guard import AddressGuard, RefusedAddress
+from clickloop.postback.values import ready_request
 from clickloop.store.ledger.audit import (
     BATCH,
     OVERLAP,
@@ -16,10 +22,26 @@ from clickloop.store.ledger.audit import (
     read_memory,
     write_memory,
 )
+from clickloop.store.ledger.audit_rows import (
+    Lack,
+    Lacking,
+    RowsMemory,
+    conversions_from,
+    conversions_of_ids,
+    newest_conversions,
+    newest_postbacks,
+    postbacks_from,
+    postbacks_of_ids,
+    read_rows_memory,
+    write_rows_memory,
+)
 from clickloop.store.ledger.holding import rules_that_hold
-from clickloop.store.ledger.lanes import kept_lanes
+from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_rules import kept_rules_after
 
+MOST_RULES = 10_000
+"""So many rules are judged."""
 SLICE = 500
 """So many old changes are looked at again by each step, round and round, so that later damage is found too."""
 
@@ -46,6 +68,38 @@ def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
     return mismatches
 
 
+def audit_rows_step(ledger: Ledger) -> tuple[Lacking, ...]:
+    """One bounded step over conversions and postbacks: the newest, a slice of all in turn, and those that lacked something before.
+
+    Answers all rows that are known to lack something now.
+    """
+    with ledger.read() as tx:
+        memory = read_rows_memory(tx)
+        conversion_slice = conversions_from(tx, memory.conversions_to, SLICE)
+        postback_slice = postbacks_from(tx, memory.postbacks_to, SLICE)
+        looks = (
+            newest_conversions(tx, SLICE),
+            conversion_slice,
+            conversions_of_ids(tx, memory.conversions),
+            newest_postbacks(tx, SLICE),
+            postback_slice,
+            postbacks_of_ids(tx, memory.postbacks),
+        )
+    lacking = tuple(dict.fromkeys(found for look in looks for found in look.lacking))
+    conversion_ids = [found.row_id for found in lacking if found.lack is Lack.HISTORY]
+    postback_ids = dict.fromkeys(found.row_id for found in lacking if found.lack is not Lack.HISTORY)
+    after = RowsMemory(
+        conversion_slice.next_after,
+        postback_slice.next_after,
+        tuple(sorted(conversion_ids)[:REMEMBERED]),
+        tuple(sorted(postback_ids)[:REMEMBERED]),
+    )
+    if after != memory:
+        with ledger.write() as tx:
+            write_rows_memory(tx, after)
+    return lacking
+
+
 def audit_everything(ledger: Ledger) -> Audited:
     """Every change from the first on, a batch at a time. Takes about 20 seconds for a million."""
     total = Audited()
@@ -62,15 +116,63 @@ def audit_alarms(mismatches: Sequence[Mismatch]) -> tuple[str, ...]:
     if not mismatches:
         return ()
     count = f"{REMEMBERED} or more" if len(mismatches) >= REMEMBERED else str(len(mismatches))
-    return (f"self-audit: the postbacks of {count} changes of conversions do not add up; run clickloop doctor",)
+    changes = "1 change of a conversion does" if count == "1" else f"{count} changes of conversions do"
+    return (f"self-audit: the postbacks of {changes} not add up; run clickloop doctor",)
+
+
+def rows_alarms(lacking: Sequence[Lacking]) -> tuple[str, ...]:
+    """What /health tells of rows that lack something, which anybody may read: no ids."""
+    by_lack = Counter(found.lack for found in lacking)
+    return tuple(
+        f"self-audit: {_rows(count)}; run clickloop doctor. {lack.sentence}" for lack, count in sorted(by_lack.items())
+    )
+
+
+def _rows(count: int) -> str:
+    if count >= REMEMBERED:
+        return f"{REMEMBERED} rows or more do not add up"
+    return "1 row does not add up" if count == 1 else f"{count} rows do not add up"
 
 
 def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
-    """What /health tells of rules and receivers that are paused: each by its name."""
+    """What /health tells of receivers and rules that are paused: which they are, and how much waits for each."""
     with ledger.read() as tx:
         receivers = [lane.lane for lane in kept_lanes(tx) if lane.pause is not None]
+        waiting = waiting_counts(tx, receivers)
         rules = rules_that_hold(tx)
-    return (
-        *(f"the receiver {receiver} is paused: what it is owed waits" for receiver in receivers),
-        *(f"the postback rule {rule.name!r} ({rule.rule_id}) is paused: {rule.waiting} postbacks wait" for rule in rules),
+    told = [f"receiver {receiver} is paused: {_wait(waiting.get(receiver, 0))}" for receiver in receivers]
+    for rule in rules:
+        archived = " and archived" if rule.archived else ""
+        told.append(f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}")
+    return tuple(told)
+
+
+class RefusedRule(msgspec.Struct, frozen=True):
+    """A live rule to whose receiver nothing may be sent, and why: its postbacks are all skipped (``address_refused``)."""
+
+    rule_id: int
+    name: str
+    sentence: str
+
+
+def refused_rules(ledger: Ledger, guard: AddressGuard) -> tuple[RefusedRule, ...]:
+    """The rules that are switched on and whose address the guard refuses as it stands; names are not resolved."""
+    with ledger.read() as tx:
+        rules = [kept.rule for kept in kept_rules_after(tx, 0, MOST_RULES) if kept.rule.active]
+    judged = ((rule, guard.judge_target(ready_request(rule.request, ()).target)) for rule in rules)
+    return tuple(
+        RefusedRule(rule.rule_id, rule.name, judgement.sentence)
+        for rule, judgement in judged
+        if isinstance(judgement, RefusedAddress)
     )
+
+
+def refused_alarms(refused: Sequence[RefusedRule]) -> tuple[str, ...]:
+    """What /health tells of them."""
+    return tuple(
+        f"postback rule {rule.rule_id} {rule.name!r} sends nothing: its address is refused" for rule in refused
+    )
+
+
+def _wait(count: int) -> str:
+    return counted(count, "postback waits", "postbacks wait")

@@ -1,6 +1,7 @@
 """Working off the jobs over many records that the user asked for, a batch at a time; they survive a restart."""
 
 from clickloop.store.ledger.bulk_jobs import KEPT_MS, JobKind, forget_answers, next_job
+from clickloop.tracking.cancelling import work_off_cancels
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.rerunning import work_off_reruns
 from clickloop.tracking.resending import work_off_resends
@@ -19,6 +20,8 @@ def work_off_next(desk: Desk, now_ms: int) -> bool:
         current = next_job(tx)  # as it stands now that nobody else can write
         if current is not None and current.kind is JobKind.RESEND:
             work_off_resends(tx, desk, current, now_ms)
+        elif current is not None and current.kind is JobKind.CANCEL:
+            work_off_cancels(tx, current, now_ms)
     return True
 
 

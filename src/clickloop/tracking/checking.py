@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.clock import DAY_MS
+from clickloop.postback.lane import KeptLane
 from clickloop.report.check.chain import Chain, CheckedRule
 from clickloop.report.check.check import CheckResult, check_chain
 from clickloop.report.check.evidence import (
@@ -18,16 +19,21 @@ from clickloop.report.check.evidence import (
     Evidence,
 )
 from clickloop.report.check.finding import Finding, worst_first
+from clickloop.report.check.held import REFUSED_DAYS as HELD_DAYS
+from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.static import static_findings
 from clickloop.store.ledger.campaigns import campaigns_after
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.evidence import (
+    address_refused_since,
     conversions_since,
     delivered_since,
     refused_since,
     rules_since,
     statuses_since,
 )
+from clickloop.store.ledger.holding import rules_that_hold
+from clickloop.store.ledger.lanes import kept_lanes, waiting_in_lanes
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.networks import networks_after
 from clickloop.store.ledger.offers import offers_after
@@ -137,4 +143,37 @@ def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, c
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
         words={found.word: found.conversions for found in unmapped_words(tx, _MOST_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
+        held=_held(tx, now_ms, campaign_id),
+        looked_at=now_ms,
+    )
+
+
+def _held(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
+    """What holds postbacks up; of one campaign only the receivers that something of it waits for."""
+    kept = {lane.lane: lane for lane in kept_lanes(tx)}
+    waiting = {seen.lane: seen for seen in waiting_in_lanes(tx, now_ms, campaign_id)}
+    paused = {name for name, lane in kept.items() if lane.pause is not None} if campaign_id is None else set()
+    receivers = []
+    for name in sorted(waiting.keys() | paused):
+        lane, seen = kept.get(name) or KeptLane(lane=name), waiting.get(name)
+        receivers.append(
+            SlowReceiver(
+                receiver=name,
+                waiting=seen.waiting if seen else 0,
+                paused_at=lane.pause.opened_at if lane.pause else None,
+                why=lane.pause.why if lane.pause else "",
+                next_probe_at=lane.pause.probe_at if lane.pause else None,
+                held_until=lane.held_until,
+                due=seen.due if seen else 0,
+                due_since=seen.due_since if seen else None,
+            )
+        )
+    return Held(
+        receivers=tuple(receivers),
+        archived=tuple(
+            ArchivedRule(rule_id=rule.rule_id, name=rule.name, waiting=rule.waiting)
+            for rule in rules_that_hold(tx)
+            if rule.archived and campaign_id is None
+        ),
+        address_refused=address_refused_since(tx, now_ms - HELD_DAYS * DAY_MS, campaign_id),
     )

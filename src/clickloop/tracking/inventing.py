@@ -7,7 +7,14 @@ import msgspec
 
 from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.catalog import Catalog, CatalogOffer
-from clickloop.campaign.traffic_source import COST, COST_ROW, EXTERNAL_ID, EXTERNAL_ID_ROW, RESERVED_NAMES, TrafficSource
+from clickloop.campaign.traffic_source import (
+    COST,
+    COST_ROW,
+    EXTERNAL_ID,
+    EXTERNAL_ID_ROW,
+    RESERVED_NAMES,
+    TrafficSource,
+)
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE

@@ -51,10 +51,10 @@ class MadeReport(msgspec.Struct, frozen=True, kw_only=True):
     """The names of the statuses by key, in their order."""
 
 
-def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery) -> MadeReport:
-    """The report, each status counted by itself."""
+def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each_status: bool = True) -> MadeReport:
+    """The report; with ``each_status`` the conversions of each are counted by themselves too."""
     with ledger.read() as tx:
-        statuses = status_names(tx)
+        statuses = status_names(tx) if each_status else {}
         rates = rates_into(tx, query.currency)
     query = msgspec.structs.replace(query, statuses=tuple(statuses))
     report = facts.report(query, rates)

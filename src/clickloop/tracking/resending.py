@@ -1,7 +1,8 @@
 """Sending again: one postback or all that match a filter, with the request as it was or built anew from today's rule.
 
 A resend is a row of its own behind the original, in its order; its request goes on naming the original's ``{postback_id}``, and
-its attempts are counted on from the original's, so that a receiver can tell that it is the same.
+its attempts are counted on from the original's, so that a receiver can tell that it is the same. What still waits can be asked
+for anew: the row that waits is cancelled in the transaction that makes the new one, which takes its place.
 """
 
 import enum
@@ -17,6 +18,7 @@ from clickloop.postback.rule import Request, Rule
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
 from clickloop.store.ledger.conversions import changes_of_conversions
+from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.notices import notices_of_ids
 from clickloop.store.ledger.postbacks import Decided, NewPostback, decided_before, insert_postbacks
 from clickloop.store.ledger.resends import (
@@ -26,7 +28,9 @@ from clickloop.store.ledger.resends import (
     attempts_made,
     count_sent,
     find_sent,
+    newest_on_the_way,
     newest_postback,
+    replace_all,
     sent_after,
 )
 from clickloop.store.ledger.rules import LiveRule, count_shares, rules_of_ids
@@ -56,6 +60,7 @@ class NotResent(enum.StrEnum):
     UNDER_WAY = "under_way"
     NOTHING_WAS_SENT = "nothing_was_sent"
     STILL_SKIPPED = "still_skipped"
+    SUPERSEDED = "superseded"
     RECORD_GONE = "record_gone"
 
     @property
@@ -65,9 +70,11 @@ class NotResent(enum.StrEnum):
 
 
 _SENTENCES = {
-    NotResent.UNDER_WAY: "It is still waiting or being sent: let it end, or cancel it, before it is asked for again.",
+    NotResent.UNDER_WAY: "It is still waiting or being sent: let it end, cancel it, or ask for what waits anew to replace it.",
     NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
     NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
+    NotResent.SUPERSEDED: "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
+    "one for the last: ask for the newest, or force it.",
     NotResent.RECORD_GONE: "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
 }
 
@@ -94,34 +101,54 @@ class Asked(msgspec.Struct, frozen=True):
 
     wanted: ResendFilter
     mode: Mode
+    resumes_rule: int | None = None
+    """The paused rule that goes on when the job has ended. Then each keeps its moment, also one that was tried."""
 
 
 class _Around(msgspec.Struct, frozen=True):
     """What it takes to ask for some postbacks again."""
 
     attempts: dict[tuple[str, int, int], int]
+    newest: dict[tuple[str, int], int]
+    """By conversion and rule: the newest version that is on its way or delivered."""
     changes: dict[tuple[str, int], Change]
     rules: dict[int, LiveRule]
     surroundings: Surroundings | None
     earlier: dict[tuple[str, int], list[Decided]]
 
 
-def resend_one(tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int) -> NewPostback | Refusal | None:
-    """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id."""
+class _How(msgspec.Struct, frozen=True):
+    """How some are asked for again. ``keeps_moments``: one that was tried and replaced leaves when it would have been tried again."""
+
+    mode: Mode
+    force: bool = False
+    bulk_job_id: str | None = None
+    keeps_moments: bool = False
+
+
+def resend_one(
+    tx: Connection, desk: Desk, postback_id: str, mode: Mode, now_ms: int, *, force: bool = False
+) -> NewPostback | Refusal | None:
+    """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id.
+
+    ``force``: also when a newer change was sent since.
+    """
     sent = find_sent(tx, postback_id)
     if sent is None:
         return None
-    (made,) = _resend(tx, desk, [sent], mode, now_ms, None)
+    (made,) = _resend(tx, desk, [sent], _How(mode, force), now_ms)
     return made
 
 
-def start_resends(tx: Connection, desk: Desk, wanted: ResendFilter, mode: Mode, now_ms: int) -> BulkJob:
-    """Writes down a job over all that match now; ``work_off_resends`` does it."""
+def start_resends(
+    tx: Connection, desk: Desk, wanted: ResendFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
+) -> BulkJob:
+    """Writes down a job over all that match now; ``work_off_resends`` does it. At its end ``resumes_rule`` goes on, if one is given."""
     last_id = newest_postback(tx)
     job = BulkJob(
         bulk_job_id=desk.new_id(),
         kind=JobKind.RESEND,
-        asked=_encode(Asked(wanted, mode)),
+        asked=_encode(Asked(wanted, mode, resumes_rule)),
         last_id=last_id,
         matched=sum(count_sent(tx, wanted).values()),
         created_at=now_ms,
@@ -134,7 +161,8 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
     """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
     asked = msgspec.json.decode(job.asked, type=Asked)
     batch = sent_after(tx, asked.wanted, job.done_id, job.last_id, BATCH)
-    made = _resend(tx, desk, batch, asked.mode, now_ms, job.bulk_job_id)
+    how = _How(asked.mode, False, job.bulk_job_id, asked.resumes_rule is not None)
+    made = _resend(tx, desk, batch, how, now_ms)
     left_out = dict(job.left_out)
     for refusal in made:
         if isinstance(refusal, Refusal):
@@ -148,24 +176,27 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
         finished_at=now_ms if len(batch) < BATCH else None,
     )
     update_job(tx, job)
+    if job.is_finished and asked.resumes_rule is not None:
+        resume_rule(tx, asked.resumes_rule, now_ms)
     return job
 
 
-def _resend(
-    tx: Connection, desk: Desk, batch: Sequence[Sent], mode: Mode, now_ms: int, bulk_job_id: str | None
-) -> list[NewPostback | Refusal]:
-    """What becomes of each; those that are made are written."""
-    around = _read_around(tx, batch, anew=mode is Mode.ANEW)
+def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms: int) -> list[NewPostback | Refusal]:
+    """What becomes of each; those that are made are written, and what they replace is cancelled."""
+    around = _read_around(tx, batch, anew=how.mode is Mode.ANEW)
     made: list[NewPostback | Refusal] = []
+    replaced: list[str] = []
     counted: dict[int, int] = {}
     for sent in batch:
-        decision = _decision(sent, mode, around, desk, counted, now_ms)
+        decision = _decision(sent, how, around, desk, counted, now_ms)
         if isinstance(decision, Refusal):
             made.append(decision)
             continue
         request = msgspec.structs.replace(
             decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
+        if sent.state == "waiting":
+            replaced.append(sent.postback_id)
         made.append(
             NewPostback(
                 postback_id=desk.new_id(),
@@ -174,26 +205,37 @@ def _resend(
                 rule_id=sent.rule_id,
                 resend=sent.resend + 1,
                 original_id=sent.original_id,
-                bulk_job_id=bulk_job_id,
+                bulk_job_id=how.bulk_job_id,
                 click_id=sent.click_id,
                 campaign_id=sent.campaign_id,
                 source_id=sent.source_id,
                 trigger="resend",
-                decision=Owed(request, now_ms, decision.findings),
-                lane=sent.lane if mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule),
+                decision=Owed(request, _moment(sent, how, now_ms), decision.findings),
+                lane=sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule),
             )
         )
+    replace_all(tx, replaced, now_ms)
     insert_postbacks(tx, [postback for postback in made if isinstance(postback, NewPostback)], now_ms)
     count_shares(tx, counted)
     return made
 
 
+def _moment(sent: Sent, how: _How, now_ms: int) -> int:
+    """When it leaves: at once, or what takes the place of one that waits when that one would have, unless it had been tried."""
+    if sent.next_attempt_at is None or (sent.attempts and not how.keeps_moments):
+        return now_ms
+    return sent.next_attempt_at if sent.held_from is None else sent.held_from
+
+
 def _decision(
-    sent: Sent, mode: Mode, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
+    sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
     if sent.state not in FINAL_STATES:
-        return Refusal(NotResent.UNDER_WAY)
-    if mode is Mode.AS_IT_WAS:
+        if sent.state != "waiting" or how.mode is Mode.AS_IT_WAS:
+            return Refusal(NotResent.UNDER_WAY)
+    elif not how.force and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version:
+        return Refusal(NotResent.SUPERSEDED)
+    if how.mode is Mode.AS_IT_WAS:
         if sent.request is None:
             return Refusal(NotResent.NOTHING_WAS_SENT)
         try:
@@ -243,10 +285,11 @@ def _decided_again(
 
 
 def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Around:
-    attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
-    if not anew or not batch:
-        return _Around(attempts, {}, {}, None, {})
     conversion_ids = sorted({sent.conversion_id for sent in batch})
+    attempts = attempts_made(tx, {(sent.conversion_id, sent.version, sent.rule_id) for sent in batch})
+    newest = newest_on_the_way(tx, conversion_ids)
+    if not anew or not batch:
+        return _Around(attempts, newest, {}, {}, None, {})
     wanted = {(sent.conversion_id, sent.version) for sent in batch}
     recorded = [
         change
@@ -269,7 +312,7 @@ def _read_around(tx: Connection, batch: Sequence[Sent], *, anew: bool) -> _Aroun
     earlier: dict[tuple[str, int], list[Decided]] = {}
     for decided in decided_before(tx, conversion_ids):
         earlier.setdefault((decided.conversion_id, decided.rule_id), []).append(decided)
-    return _Around(attempts, changes, rules, surroundings, earlier)
+    return _Around(attempts, newest, changes, rules, surroundings, earlier)
 
 
 def _lane(rule: Rule) -> str:

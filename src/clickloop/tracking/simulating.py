@@ -27,7 +27,16 @@ from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
-from clickloop.tracking.inventing import NOBODYS_KEY, InventedClick, Place, Setting, draw_for, not_taken, redirect_of, visit
+from clickloop.tracking.inventing import (
+    NOBODYS_KEY,
+    InventedClick,
+    Place,
+    Setting,
+    draw_for,
+    not_taken,
+    redirect_of,
+    visit,
+)
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.registering import foresee, read, terms_for
 

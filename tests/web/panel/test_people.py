@@ -91,7 +91,7 @@ def test_a_difference_names_nested_fields_and_leaves_out_what_is_the_same() -> N
     after = {"id": 1, "updated_at": "2", "rows": [{"a": 1}, {"a": 3}], "words": ["x"], "on": False, "new": None}
     assert differences(before, after) == (
         FieldDifference("rows[2].a", "2", "3"),
-        FieldDifference("words", "x, y", "x"),
+        FieldDifference("words", "y", ""),
         FieldDifference("on", "yes", "no"),
         FieldDifference("gone", "g", ""),
     )

@@ -44,8 +44,8 @@ def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instan
     fill(instance)
     words = panel.words(panel.get("/panel"))
     assert "Clicks 4 +300 % before: 1" in words
-    assert "Revenue 1,234.50 USD before: 0.00" in words
-    assert "Campaign 4 1 1,234.50 0.75" in words
+    assert "Revenue, USD 1,234.50 before: 0.00" in words
+    assert "Campaign 4 1 1,234.50 1,233.75" in words
     assert "12:00" in words
 
 
@@ -66,7 +66,7 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     words = panel.words(html)
     assert "no postback" in words.lower()
     assert "Networks send words that no status has: zzz." in words
-    assert "1 notices of the last 24 hours were refused: malformed_click_id." in words
+    assert "1 notices of the last 24 hours were refused: malformed click id." in words
     assert 'href="/panel/notices?reason=malformed_click_id"' in html
 
 

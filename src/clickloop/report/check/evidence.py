@@ -8,9 +8,11 @@ from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.network import Network
 from clickloop.clock import iso_text
 from clickloop.conversion.notice import RefusalReason
+from clickloop.counted import counted
 from clickloop.octets import readable
 from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
 from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
+from clickloop.report.check.held import Held, held_findings
 
 RECENT_CLICKS = 1_000
 """So many clicks of each campaign are looked at."""
@@ -73,6 +75,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Words that no status claims, and how many conversions came with each."""
     statuses: Mapping[str, int] = {}
     """By status, how many conversions stand under it."""
+    held: Held = Held()
+    looked_at: int = 0
+    """The moment of looking."""
 
 
 def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
@@ -87,6 +92,7 @@ def evidence_findings(chain: Chain, evidence: Evidence) -> list[Finding]:
         found.append(_words(evidence.words))
     found += _statuses(chain, evidence)
     found += _rules(chain, evidence)
+    found += held_findings(chain, evidence.held, evidence.looked_at)
     return found
 
 
@@ -102,7 +108,7 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
     yield from _external_ids(clicks, place)
     if not seen.conversions:
         many = clicks.recent >= FEW_CLICKS
-        sentence = f"{clicks.recent} recent clicks and no conversion within {RECENT_DAYS} days."
+        sentence = f"{counted(clicks.recent, 'recent click')} and no conversion within {RECENT_DAYS} days."
         remedy = "See whether the network reports to our postback URL: Conversions - In lists all that came, refused ones too."
         yield Finding(Severity.WARNING if many else Severity.NOTE, Code.NO_CONVERSIONS, place, sentence, remedy)
 
@@ -135,7 +141,8 @@ def _severity_of_part(part: int, other: int, whole: int) -> Severity:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part} of the {whole} most recent clicks ({100 * part / whole:.1f} %)"
+    clicks = "the one recent click" if whole == 1 else f"the {whole} most recent clicks"
+    return f"{part} of {clicks} ({100 * part / whole:.1f} %)"
 
 
 def _severity(part: int, whole: int) -> Severity:
@@ -211,7 +218,7 @@ def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
             _severity(seen.failed, ended) if seen.delivered else Severity.ERROR,
             Code.NOT_DELIVERED,
             rule_place(rule),
-            f"{seen.failed} of {ended} postbacks of {RECENT_DAYS} days were given up.{why}",
+            f"{seen.failed} of {counted(ended, 'postback')} of {RECENT_DAYS} days {'was' if seen.failed == 1 else 'were'} given up.{why}",
             "Look at the answers in Conversions - Out, correct the rule, then send them again.",
         )
 

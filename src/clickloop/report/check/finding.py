@@ -24,6 +24,7 @@ class Kind(enum.StrEnum):
     NETWORK = "network"
     POSTBACK_RULE = "postback_rule"
     STATUS = "status"
+    RECEIVER = "receiver"
 
 
 class Code(enum.StrEnum):
@@ -80,6 +81,11 @@ class Code(enum.StrEnum):
     WORDS_NOT_MAPPED = "words_not_mapped"
     STATUS_NEVER_CAME = "status_never_came"
     NOT_DELIVERED = "not_delivered"
+    ADDRESS_REFUSED = "address_refused"
+    RECEIVER_PAUSED = "receiver_paused"
+    RECEIVER_ASKED_TO_WAIT = "receiver_asked_to_wait"
+    BACKLOG = "backlog"
+    ARCHIVED_RULE_HOLDS = "archived_rule_holds"
 
     @property
     def meaning(self) -> str:
@@ -133,6 +139,11 @@ _MEANINGS = {
     Code.WORDS_NOT_MAPPED: "Networks send words for statuses that no status claims.",
     Code.STATUS_NEVER_CAME: "A rule waits for statuses, and no conversion lately had one of them.",
     Code.NOT_DELIVERED: "Postbacks were given up lately.",
+    Code.ADDRESS_REFUSED: "Postbacks were skipped lately, because nothing may be sent to their address.",
+    Code.RECEIVER_PAUSED: "A receiver is paused, because it failed again and again.",
+    Code.RECEIVER_ASKED_TO_WAIT: "A receiver asked us to wait.",
+    Code.BACKLOG: "Postbacks should have left a while ago.",
+    Code.ARCHIVED_RULE_HOLDS: "An archived rule is paused and goes on holding postbacks.",
 }
 
 

@@ -183,7 +183,11 @@ def _campaign(campaign: Campaign, routes: Routes, chain: Chain) -> Iterator[Find
             "Neither the campaign nor the instance has a fallback address: a visitor without an offer ends nowhere."
         )
         yield Finding(
-            _NOTE, Code.NO_FALLBACK, campaign_place(campaign, "fallback_url"), sentence, "Set a fallback address, here or for the whole instance."
+            _NOTE,
+            Code.NO_FALLBACK,
+            campaign_place(campaign, "fallback_url"),
+            sentence,
+            "Set a fallback address, here or for the whole instance.",
         )
     for left in route.left_out:
         offer = chain.offers.get(left.offer_id)
@@ -290,7 +294,10 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
         )
     if checked.paused:
         sentence = "The receiver said 410 Gone, so the rule is paused: what it owes waits."
-        remedy = "Correct its URL, or ask the receiver; then resume the rule."
+        remedy = (
+            "Correct its URL if it is wrong, or ask the receiver; then resume the rule. What it holds is built anew when the URL was "
+            "corrected; one is let through first, and the others follow unless that is answered 410 again."
+        )
         yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
 

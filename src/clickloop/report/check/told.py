@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import iso_text
+from clickloop.counted import counted
 from clickloop.octets import readable
 from clickloop.report.check.check import CheckedCampaign, CheckResult
 from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
@@ -125,6 +126,6 @@ def _seen(campaign: ToldCampaign) -> str:
     if not campaign.recent_clicks:
         return f"no clicks; {last}"
     return (
-        f"{campaign.recent_clicks} recent clicks, {campaign.without_external_id} without external id, "
+        f"{counted(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external id, "
         f"{campaign.unreplaced_external_id} with an unreplaced macro; {last}"
     )

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, case, func, select
 
 from clickloop.store.ledger.settings import read_setting, write_setting
-from clickloop.store.ledger.tables import conversion_changes, conversions, postbacks
+from clickloop.store.ledger.tables import conversion_changes, postbacks
 
 STATES = ("delivered", "waiting", "sending", "failed", "cancelled", "skipped")
 BATCH = 5_000
@@ -110,23 +110,6 @@ def changes_numbered(tx: Connection, numbers: Collection[int]) -> list[AuditedCh
 def newest_change(tx: Connection) -> int:
     """The number of the newest change; 0 when there is none."""
     return tx.scalar(select(func.max(conversion_changes.c.id))) or 0
-
-
-def conversions_without_history(tx: Connection) -> int:
-    """How many conversions do not have as many changes as their version says. Looks at every one."""
-    changes = (
-        select(func.count()).where(conversion_changes.c.conversion_id == conversions.c.conversion_id).scalar_subquery()
-    )
-    return tx.scalar(select(func.count()).select_from(conversions).where(conversions.c.version != changes)) or 0
-
-
-def postbacks_without_change(tx: Connection) -> int:
-    """How many postbacks are for a change that is not there. Looks at every one."""
-    change = select(conversion_changes.c.id).where(
-        conversion_changes.c.conversion_id == postbacks.c.conversion_id,
-        conversion_changes.c.version == postbacks.c.version,
-    )
-    return tx.scalar(select(func.count()).select_from(postbacks).where(~change.exists())) or 0
 
 
 def read_memory(tx: Connection) -> AuditMemory:

@@ -23,6 +23,7 @@ class JobKind(enum.StrEnum):
 
     RESEND = "resend"
     RERUN = "rerun"
+    CANCEL = "cancel"
 
 
 class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,11 +39,14 @@ class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
     """How many records matched when it was asked for."""
     done: int = 0
     made: int = 0
-    """Postbacks made, or notices that came to something new."""
+    """Postbacks made or cancelled, or notices that came to something new."""
     left_out: dict[str, int] = {}
     """How many were left alone, by why."""
     created_at: int
     finished_at: int | None = None
+    """When it ended or was stopped."""
+    stopped: bool = False
+    """Somebody stopped it: what is left is not done."""
 
     @property
     def is_finished(self) -> bool:
@@ -66,8 +70,17 @@ def insert_job(tx: Connection, job: BulkJob) -> None:
 
 
 def update_job(tx: Connection, job: BulkJob) -> None:
-    """Rewrites how far a job is."""
-    tx.execute(update(bulk_jobs).where(bulk_jobs.c.bulk_job_id == job.bulk_job_id).values(**_columns(job)))
+    """Rewrites how far a job is; one that was stopped meanwhile stays as it is."""
+    running = update(bulk_jobs).where(bulk_jobs.c.bulk_job_id == job.bulk_job_id, bulk_jobs.c.state == "running")
+    tx.execute(running.values(**_columns(job)))
+
+
+def stop_job(tx: Connection, bulk_job_id: str, kind: JobKind, now_ms: int) -> bool:
+    """Ends a job where it is; what it has done stays. False: it is not running (any more)."""
+    running = update(bulk_jobs).where(
+        bulk_jobs.c.bulk_job_id == bulk_job_id, bulk_jobs.c.kind == kind.value, bulk_jobs.c.state == "running"
+    )
+    return tx.execute(running.values(state="stopped", finished_at=now_ms)).rowcount > 0
 
 
 def find_job(tx: Connection, bulk_job_id: str, kind: JobKind) -> BulkJob | None:
@@ -118,7 +131,7 @@ def _columns(job: BulkJob) -> dict[str, object]:
     return {
         "kind": job.kind.value,
         "asked": job.asked,
-        "state": "finished" if job.is_finished else "running",
+        "state": "stopped" if job.stopped else "finished" if job.is_finished else "running",
         "last_id": job.last_id,
         "done_id": job.done_id,
         "matched": job.matched,
@@ -131,5 +144,6 @@ def _columns(job: BulkJob) -> dict[str, object]:
 
 
 def _job(row: RowMapping) -> BulkJob:
-    fields = {name: row[name] for name in BulkJob.__struct_fields__}
-    return BulkJob(**fields | {"kind": JobKind(row["kind"]), "left_out": _left_out.decode(row["left_out"])})
+    fields = {name: row[name] for name in BulkJob.__struct_fields__ if name != "stopped"}
+    read = {"kind": JobKind(row["kind"]), "left_out": _left_out.decode(row["left_out"])}
+    return BulkJob(**fields | read, stopped=row["state"] == "stopped")

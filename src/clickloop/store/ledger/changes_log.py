@@ -28,6 +28,7 @@ class Action(enum.StrEnum):
     RESTORED = "restored"
     REMOVED = "removed"
     RESUMED = "resumed"
+    PROBED = "probed"
     CANCELLED = "cancelled"
     RESENT = "resent"
     RERUN = "rerun"

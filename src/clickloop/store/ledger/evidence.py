@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from clickloop.conversion.notice import RefusalReason
+from clickloop.postback.owing import SkipReason
 from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
 from clickloop.store.ledger.period import Period, id_from
 from clickloop.store.ledger.postbacks import ENDED_BADLY
@@ -73,6 +74,17 @@ def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[Rul
         )
         for rule_id, found in sorted(counts.items())
     ]
+
+
+def address_refused_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, int]:
+    """By rule, how many postbacks were skipped because nothing may be sent to their address."""
+    table = postbacks.c
+    query = (
+        select(table.rule_id, func.count())
+        .where(table.postback_id >= _first_id(since), table.reason == SkipReason.ADDRESS_REFUSED.value)
+        .group_by(table.rule_id)
+    )
+    return {int(rule_id): int(count) for rule_id, count in tx.execute(_of(query, table.campaign_id, campaign_id))}
 
 
 def last_error_of(tx: Connection, rule_id: int, since: int) -> str:

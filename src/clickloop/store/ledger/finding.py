@@ -1,7 +1,6 @@
-"""Conditions that lists of the set-up share: archived or live, a part of the name, a tag; and names by number."""
+"""Conditions that lists of the set-up share: archived or live, a part of the name, a tag."""
 
 import json
-from collections.abc import Collection
 
 from sqlalchemy import Column, ColumnElement, Connection, Table, Text, cast, select
 
@@ -27,16 +26,3 @@ def tags_in_use(tx: Connection, table: Table) -> list[str]:
     texts = tx.scalars(select(cast(table.c.tags, Text)).where(in_state(table, archived=False)).distinct())
     found = {tag for text in texts for tag in json.loads(text)}
     return sorted(found, key=str.casefold)
-
-
-def live_names(tx: Connection, table: Table, limit: int) -> dict[int, str]:
-    """At most ``limit`` live records of the table, name by number, sorted by name."""
-    query = select(table.c.id, table.c.name).where(in_state(table, archived=False)).order_by(table.c.name, table.c.id)
-    return {row.id: row.name for row in tx.execute(query.limit(limit))}
-
-
-def names_of(tx: Connection, table: Table, numbers: Collection[int]) -> dict[int, str]:
-    """The names of records by number, archived ones too; those that are not there are absent."""
-    if not numbers:
-        return {}
-    return {row.id: row.name for row in tx.execute(select(table.c.id, table.c.name).where(table.c.id.in_(numbers)))}

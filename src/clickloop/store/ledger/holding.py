@@ -62,6 +62,12 @@ def pause_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
     return paused.rowcount > 0
 
 
+def is_paused(tx: Connection, rule_id: int) -> bool:
+    """Whether a rule is paused."""
+    paused = select(postback_rules.c.id).where(postback_rules.c.id == rule_id, postback_rules.c.paused_at.is_not(None))
+    return tx.scalar(paused) is not None
+
+
 def resume_rule(tx: Connection, rule_id: int, now_ms: int) -> bool:
     """Lets the first postback that is due leave, and all others when it is answered with anything but 410. False: it was not paused.
 
@@ -132,7 +138,7 @@ def waits_from_before(tx: Connection, rule_id: int) -> bool:
     """Whether a postback waits that was built before the rule's request was changed."""
     changed_at = select(postback_rules.c.request_changed_at).where(postback_rules.c.id == rule_id).scalar_subquery()
     waiting = select(postbacks.c.postback_id).where(
-        _IS_WAITING, postbacks.c.rule_id == rule_id, postbacks.c.created_at < changed_at
+        _IS_WAITING, postbacks.c.rule_id == rule_id, postbacks.c.created_at <= changed_at
     )
     return tx.scalar(waiting.limit(1)) is not None
 

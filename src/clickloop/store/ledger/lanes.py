@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Select, case, delete, func, insert, literal_column, or_, select, update
 
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Asked, KeptLane, LaneTerms, Standing
@@ -57,6 +57,26 @@ def waiting_counts(tx: Connection, names: Collection[str]) -> dict[str, int]:
         .group_by(postbacks.c.lane)
     )
     return {row.lane: row.waiting for row in rows}
+
+
+class SeenLane(msgspec.Struct, frozen=True):
+    """What waits in a lane, how much of it is due, and since when the first of it is; None: nothing is."""
+
+    lane: str
+    waiting: int
+    due: int
+    due_since: int | None
+
+
+def waiting_in_lanes(tx: Connection, now_ms: int, campaign_id: int | None = None) -> list[SeenLane]:
+    """By lane, what waits in it, of one campaign or of all. It looks at everything that waits."""
+    first = func.min(postbacks.c.next_attempt_at)
+    due = func.sum(case((postbacks.c.next_attempt_at <= now_ms, 1), else_=0))
+    query = select(postbacks.c.lane, func.count(), due, first).where(IS_WAITING).group_by(postbacks.c.lane)
+    if campaign_id is not None:
+        query = query.where(postbacks.c.campaign_id == campaign_id)
+    rows = tx.execute(query.order_by(postbacks.c.lane))
+    return [SeenLane(lane, waiting, due, at if due else None) for lane, waiting, due, at in rows]
 
 
 def set_lane_terms(tx: Connection, lane: str, terms: LaneTerms) -> None:

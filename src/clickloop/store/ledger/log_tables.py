@@ -82,6 +82,12 @@ Index(
     sqlite_where=text("outcome = 'waiting'"),
     postgresql_where=text("outcome = 'waiting'"),
 )
+Index(
+    "ix_notices_waiting_click",
+    notices.c.click_id,
+    sqlite_where=text("outcome = 'waiting'"),
+    postgresql_where=text("outcome = 'waiting'"),
+)
 
 conversions = Table(
     "conversions",
@@ -119,6 +125,12 @@ conversions = Table(
     CheckConstraint("version >= 1", name="version_from_one"),
 )
 Index("ix_conversions_txid", conversions.c.txid)
+Index(  # a click may have thousands of conversions
+    "ix_conversions_first_of_click",
+    conversions.c.click_id,
+    sqlite_where=text("first_of_click = 1"),
+    postgresql_where=text("first_of_click"),
+)
 Index("ix_conversions_campaign_id", conversions.c.campaign_id, conversions.c.conversion_id)
 Index("ix_conversions_source_id", conversions.c.source_id, conversions.c.conversion_id)
 Index("ix_conversions_offer_id", conversions.c.offer_id, conversions.c.conversion_id)

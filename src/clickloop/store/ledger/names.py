@@ -33,6 +33,13 @@ def names_of(tx: Connection, kind: Named, numbers: Collection[int]) -> dict[int,
     return {row.id: row.name for row in tx.execute(select(table.c.id, table.c.name).where(table.c.id.in_(numbers)))}
 
 
+def live_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
+    """By number: the names of records that are not archived, at most ``limit``, sorted by name."""
+    table = _TABLES[kind]
+    query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
+    return {row.id: row.name for row in tx.execute(query.limit(limit))}
+
+
 def newest_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
     """By number: the names of the newest records, live or not, at most ``limit``, sorted by name."""
     table = _TABLES[kind]

@@ -1,16 +1,22 @@
 """What asking for postbacks again needs of Conversions - Out, and cancelling. One statement per function; ``tx`` is an open transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, update
 
 from clickloop.postback.owing import SkipReason
+from clickloop.store.ledger.holding import wake_followers
+from clickloop.store.ledger.lanes import IS_WAITING
 from clickloop.store.ledger.period import Period, id_from
-from clickloop.store.ledger.tables import conversions, postbacks
+from clickloop.store.ledger.tables import conversions, lanes, postback_rules, postbacks
 
 FINAL_STATES = ("delivered", "failed", "skipped", "cancelled")
+WAITING_STATES = ("waiting", "paused")
+"""As they are shown: paused is what waits and is held back by its rule or receiver."""
+ON_THE_WAY = ("waiting", "sending", "delivered")
+"""What an older change must not be sent behind."""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +37,19 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     findings: bytes
     request: bytes | None
     lane: str
+    attempts: int
+    next_attempt_at: int | None
+    held_from: int | None
+    """When it was due, where something holds it back."""
 
 
 class ResendFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks are asked for again; None: any. Of each change and rule its last row counts, and only when it is final."""
+    """Which postbacks are asked for again, or cancelled; None: any. Of each change and rule its last row counts."""
 
     state: str | None = None
-    """One of ``FINAL_STATES``."""
+    """One of ``FINAL_STATES`` or ``WAITING_STATES``; None: any final one."""
+    waiting: bool = False
+    """Instead all that wait, held back or not."""
     reason: SkipReason | None = None
     status: str | None = None
     """The key of the status that the conversion has now."""
@@ -88,7 +100,28 @@ def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str
 def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
     """How many match, by state."""
     query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted).group_by(postbacks.c.state)
-    return {row.state: row.matched for row in tx.execute(query)}
+    return {wanted.state or row.state: row.matched for row in tx.execute(query)}
+
+
+def count_superseded(tx: Connection, wanted: ResendFilter) -> int:
+    """How many of those that match are of an older change than one of the same conversion and rule that is on its way."""
+    newer = (
+        select(_later.c.postback_id)
+        .where(_later.c.conversion_id == postbacks.c.conversion_id, _later.c.rule_id == postbacks.c.rule_id)
+        .where(_later.c.version > postbacks.c.version, _later.c.state.in_(ON_THE_WAY))
+    )
+    return tx.scalar(_matching(select(func.count()), wanted).where(newer.exists())) or 0
+
+
+def newest_on_the_way(tx: Connection, conversion_ids: Collection[str]) -> dict[tuple[str, int], int]:
+    """By conversion and rule: the newest version that is owed, being sent or delivered."""
+    key = (postbacks.c.conversion_id, postbacks.c.rule_id)
+    query = (
+        select(*key, func.max(postbacks.c.version))
+        .where(postbacks.c.conversion_id.in_(conversion_ids), postbacks.c.state.in_(ON_THE_WAY))
+        .group_by(*key)
+    )
+    return {(conversion_id, rule_id): version for conversion_id, rule_id, version in tx.execute(query)}
 
 
 def newest_postback(tx: Connection) -> str:
@@ -106,12 +139,21 @@ def attempts_made(tx: Connection, originals: Collection[tuple[str, int, int]]) -
 
 def cancel_waiting(tx: Connection, postback_id: str, now_ms: int) -> bool:
     """Cancels a postback that waits; False: it does not wait (any more)."""
-    cancelled = tx.execute(
-        update(postbacks)
-        .where(postbacks.c.postback_id == postback_id, postbacks.c.state == "waiting")
-        .values(state="cancelled", next_attempt_at=None, finished_at=now_ms)
-    )
-    return cancelled.rowcount > 0
+    return cancel_all(tx, [postback_id], now_ms) > 0
+
+
+def cancel_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
+    """Cancels those that wait, and lets what stands behind them go on; answers how many that were."""
+    cancelled = replace_all(tx, postback_ids, now_ms)
+    wake_followers(tx, postback_ids)
+    return cancelled
+
+
+def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
+    """Cancels those that wait, for others that take their places in this transaction; answers how many that were."""
+    waiting = update(postbacks).where(postbacks.c.postback_id.in_(postback_ids), IS_WAITING)
+    ended = {"state": "cancelled", "next_attempt_at": None, "held_from": None, "finished_at": now_ms}
+    return tx.execute(waiting.values(**ended)).rowcount
 
 
 def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
@@ -126,8 +168,14 @@ def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
         )
         .exists()
     )
-    query = query.where(is_last, table.state.in_(FINAL_STATES))
-    for name in ("state", "reason", "campaign_id", "source_id", "rule_id", "click_id", "conversion_id"):
+    if wanted.waiting:
+        query = query.where(IS_WAITING)
+    elif wanted.state in WAITING_STATES:
+        query = query.where(IS_WAITING, _IS_HELD if wanted.state == "paused" else ~_IS_HELD)
+    else:
+        states = FINAL_STATES if wanted.state is None else (wanted.state,)
+        query = query.where(is_last, table.state.in_(states))
+    for name in ("reason", "campaign_id", "source_id", "rule_id", "click_id", "conversion_id"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(table[name] == value)
@@ -143,6 +191,14 @@ def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
             table.postback_id < id_from(wanted.period.latest_id_at), table.created_at < wanted.period.until
         )
     return query
+
+
+_IS_HELD = or_(
+    select(postback_rules.c.id)
+    .where(postback_rules.c.id == postbacks.c.rule_id, postback_rules.c.paused_at.is_not(None))
+    .exists(),
+    select(lanes.c.lane).where(lanes.c.lane == postbacks.c.lane, lanes.c.opened_at.is_not(None)).exists(),
+)
 
 
 def _sent(row: Any) -> Sent:

@@ -16,6 +16,7 @@ from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api import (
     campaigns,
+    cancels,
     changes,
     check,
     clicks,
@@ -35,6 +36,7 @@ from clickloop.web.api import (
     reports,
     reruns,
     resends,
+    rule_resuming,
     settings,
     simulate,
     statuses,
@@ -63,6 +65,7 @@ _NOUNS = (
     networks,
     offers,
     campaigns,
+    cancels,
     statuses,
     postback_rules,
     clicks,
@@ -72,6 +75,7 @@ _NOUNS = (
     uploads,
     postbacks,
     resends,
+    rule_resuming,
     reruns,
     receivers,
     presets,

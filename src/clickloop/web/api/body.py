@@ -22,14 +22,19 @@ class StrictBody(AbstractDTO[Any]):
     """Makes Litestar read the parameter ``data`` of a door with ``read_body``."""
 
     def decode_bytes(self, value: bytes) -> Any:
-        """The body as the Struct that the door asks for."""
+        """The body as the Struct that the door asks for; no body is None where the door does without."""
+        field = self.asgi_connection.route_handler.parsed_data_field
+        kind = field.annotation
+        if field.is_optional:
+            if not value:
+                return None
+            kind = next(one for one in typing.get_args(kind) if one is not types.NoneType)
         content_type = (
             self.asgi_connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         )
         if content_type != "application/json" and not content_type.endswith("+json"):
             raise HTTPException(status_code=415, detail=f"The body is {content_type!r}; application/json is expected.")
-        field = self.asgi_connection.route_handler.parsed_data_field
-        return read_body(value, field.annotation)
+        return read_body(value, kind)
 
     @classmethod
     def create_for_field_definition(

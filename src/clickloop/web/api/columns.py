@@ -31,6 +31,7 @@ class Kind(enum.StrEnum):
     SOURCE = "source"
     OFFER = "offer"
     NETWORK = "network"
+    RULE = "rule"
     CLICK = "click"
     CONVERSION = "conversion"
     NOTICE = "notice"
@@ -51,7 +52,7 @@ class Column(msgspec.Struct, frozen=True):
 Names = dict[Named, dict[int, str]]
 """By kind of record and number: its name."""
 
-NAMED = {kind: Named(kind.value) for kind in (Kind.CAMPAIGN, Kind.SOURCE, Kind.OFFER, Kind.NETWORK)}
+NAMED = {kind: Named(kind.value) for kind in (Kind.CAMPAIGN, Kind.SOURCE, Kind.OFFER, Kind.NETWORK, Kind.RULE)}
 
 
 def names_for(tx: Connection, columns: Iterable[Column], rows: Iterable[object], known: Names | None = None) -> Names:
@@ -212,8 +213,8 @@ POSTBACK_COLUMNS = (
     _column("postback_id", "Postback", Kind.POSTBACK, shown=True),
     Column("state", "State", Kind.STATE, attrgetter("state"), True),
     Column("reason_text", "Reason", Kind.TEXT, lambda row: row.reason_text or row.paused_text, True),
-    _column("rule_name", "Rule", Kind.TEXT, shown=True),
-    _column("trigger", "Trigger", Kind.TEXT, shown=True),
+    _column("rule", "Rule", Kind.RULE, "rule_id", shown=True),
+    _column("trigger", "Trigger", Kind.TEXT),
     _column("conversion_id", "Conversion", Kind.CONVERSION, shown=True),
     _column("click_id", "Click", Kind.CLICK),
     _column("campaign", "Campaign", Kind.CAMPAIGN, "campaign_id", shown=True),
@@ -227,7 +228,7 @@ POSTBACK_COLUMNS = (
     ),
     _column("last_status_code", "Answer", Kind.COUNT, shown=True),
     Column("last_answer", "What it said", Kind.CODE, lambda row: row.last_error or row.last_answer, True),
-    _column("last_duration_ms", "Took, ms", Kind.COUNT, shown=True),
+    _column("last_duration_ms", "Took, ms", Kind.COUNT),
     _column("attempts", "Attempts", Kind.COUNT, shown=True),
     _column("next_attempt_at", "Next attempt", Kind.MOMENT, shown=True),
     _column("receiver", "Receiver", Kind.CODE),

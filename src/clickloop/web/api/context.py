@@ -95,6 +95,8 @@ class ApiContext:
     """Called after a change of the set-up is committed, from a worker thread."""
     on_postbacks_owed: Callable[[], None] = _nothing
     """Called after a transaction that may owe postbacks is committed, from a worker thread."""
+    on_receivers_asked: Callable[[], None] = _nothing
+    """Called after somebody wanted something of a receiver, from a worker thread."""
 
     def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
         """The same for one request of somebody."""

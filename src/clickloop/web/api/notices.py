@@ -74,6 +74,9 @@ class NoticeStoryView(NoticeView, kw_only=True):
 OfOutcome = Annotated[Outcome | None, QueryParameter(description="Only with this outcome.")]
 OfReason = Annotated[RefusalReason | None, QueryParameter(description="Only refused for this reason.")]
 OfConversion = Annotated[str | None, QueryParameter(max_length=26, description="Only of this conversion.")]
+OfWord = Annotated[
+    str | None, QueryParameter(max_length=200, description="Only with this status as it was sent, in any case.")
+]
 Flagged = Annotated[bool | None, QueryParameter(description="Only odd ones, or only those that are not.")]
 
 
@@ -88,6 +91,7 @@ def list_notices(
     campaign_id: OfNumber = None,
     network_id: OfNumber = None,
     flagged: Flagged = None,
+    status_word: OfWord = None,
     since: Since = "",
     until: Until = "",
 ) -> Page[NoticeView]:
@@ -100,6 +104,7 @@ def list_notices(
         network_id=network_id,
         conversion_id=conversion_id,
         flagged=flagged,
+        status_word=status_word,
         period=period_of(since, until),
     )
     before = read_cursor(NOUN, cursor) or None
@@ -118,11 +123,12 @@ def export_notices(
     campaign_id: OfNumber = None,
     network_id: OfNumber = None,
     flagged: Flagged = None,
+    status_word: OfWord = None,
     since: Since = "",
     until: Until = "",
 ) -> Stream:
     """Notices as CSV, the newest first."""
-    filters = (outcome, reason, click_id, conversion_id, campaign_id, network_id, flagged, since, until)
+    filters = (outcome, reason, click_id, conversion_id, campaign_id, network_id, flagged, status_word, since, until)
     return exported(
         context,
         NOUN,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Response
@@ -29,6 +29,7 @@ Key = Annotated[
         description="A text of your own. The same request with the same key again, within 48 hours, does nothing and gets the same answer.",
     ),
 ]
+T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,6 +68,11 @@ def once(
             detail="This Idempotency-Key came with another request before: use a new key for a new request.",
         )
     return _response(kept.status, kept.answer, {REPEATED: "true"})
+
+
+def view_in(answer: Response[Any], kind: type[T]) -> T:
+    """The view that an answer of ``once`` holds, for those who want it as it was before it was written."""
+    return msgspec.json.decode(answer.content, type=kind)
 
 
 def _response(status: int, octets: bytes, headers: dict[str, str] | None = None) -> Response[Any]:

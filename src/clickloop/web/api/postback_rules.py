@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import TrafficSource
+from clickloop.counted import counted
 from clickloop.macro import Place, check
 from clickloop.postback.checking import check_rule
 from clickloop.postback.rule import (
@@ -21,7 +22,7 @@ from clickloop.postback.rule import (
 )
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
-from clickloop.store.ledger.changes_log import Action
+from clickloop.store.ledger.holding import count_waiting
 from clickloop.store.ledger.postback_rules import (
     KeptRule,
     find_kept_rule,
@@ -30,7 +31,6 @@ from clickloop.store.ledger.postback_rules import (
     kept_rules_after,
     update_rule,
 )
-from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
@@ -72,7 +72,8 @@ Active = Annotated[bool, Meta(description="false: its postbacks are skipped.")]
 Waits = Annotated[
     list[int],
     Meta(
-        description="Seconds before each attempt after the first, each ±20 %; left out: 13 attempts over 75 hours.",
+        description="Seconds before each attempt after the first, each ±20 %; none: one attempt alone; null or left out: 13 attempts "
+        "over 75 hours.",
         examples=[[5, 30, 120]],
     ),
 ]
@@ -87,7 +88,7 @@ class RuleUpdate(msgspec.Struct, kw_only=True):
     request: RequestBody | UnsetType = UNSET
     conditions: ConditionsBody | UnsetType = UNSET
     success: SuccessBody | UnsetType = UNSET
-    waits_seconds: Waits | UnsetType = UNSET
+    waits_seconds: Waits | UnsetType | None = UNSET
 
 
 class RuleCreation(RuleUpdate, kw_only=True):
@@ -128,6 +129,12 @@ class RuleView(msgspec.Struct, kw_only=True):
         Moment | None,
         Meta(description="Since when what it owes is held back, because a receiver answered 410 Gone; resume it."),
     ]
+    resuming_since: Annotated[
+        Moment | None,
+        Meta(
+            description="It was resumed: one is let through first, and the others follow unless that is answered 410 again."
+        ),
+    ]
 
 
 OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
@@ -141,7 +148,7 @@ def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
     rule = _changed(_blank(data), data)
     with context.ledger.write() as tx:
         _check(context, tx, rule)
-        view = _view(tx, _kept(tx, insert_rule(tx, rule, context.clock())))
+        view = rule_view(tx, kept_rule(tx, insert_rule(tx, rule, context.clock())))
         note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
@@ -170,38 +177,42 @@ def list_rules(
             of_instance=of_instance,
             words=words,
         )
-        shown_views = {kept.rule.rule_id: _view(tx, kept) for kept in found}
+        shown_views = {kept.rule.rule_id: rule_view(tx, kept) for kept in found}
     return page_of(found, limit, NOUN, lambda kept: kept.rule.rule_id, lambda kept: shown_views[kept.rule.rule_id])
 
 
 def read_rule(context: Context, number: Id) -> RuleView:
     """One rule, archived or not."""
     with context.ledger.read() as tx:
-        return _view(tx, _kept(tx, number))
+        return rule_view(tx, kept_rule(tx, number))
 
 
 def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
     with context.ledger.write() as tx:
-        kept = _kept(tx, number)
+        kept = kept_rule(tx, number)
         rule = _changed(kept.rule, data)
         _check(context, tx, rule)
         update_rule(tx, rule, context.clock(), kept.archived_at)
-        view = _view(tx, _kept(tx, number))
-        note_change(tx, context, NOUN, number, _view(tx, kept), view)
+        view = rule_view(tx, kept_rule(tx, number))
+        note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
     context.on_setup_changed()
     return view
 
 
 def remove_rule(context: Context, number: Id) -> RuleView:
-    """Takes a rule out of use; what it owes already is still sent."""
+    """Takes a rule out of use; what it owes already is still sent. A paused rule goes on holding what it owes: a warning counts it."""
     with context.ledger.write() as tx:
-        kept = _kept(tx, number)
+        kept = kept_rule(tx, number)
         if kept.archived_at is None:
             now_ms = context.clock()
             update_rule(tx, kept.rule, now_ms, now_ms)
-        view = _view(tx, _kept(tx, number))
-        note_change(tx, context, NOUN, number, _view(tx, kept), view)
+        view = rule_view(tx, kept_rule(tx, number))
+        note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
+        if kept.paused_at is not None and (waiting := count_waiting(tx, number)):
+            told = f"The rule is paused since a receiver said 410 Gone, and goes on holding {counted(waiting, 'postback')}."
+            remedy = f"Resume it, and they leave; or cancel them: POST /api/v1/postbacks/cancel with rule_id {number}."
+            view.warnings.append(Advice("", "holds_postbacks", told, remedy))
     context.on_setup_changed()
     return view
 
@@ -209,12 +220,12 @@ def remove_rule(context: Context, number: Id) -> RuleView:
 def restore_rule(context: Context, number: Id) -> RuleView:
     """Takes an archived rule into use again."""
     with context.ledger.write() as tx:
-        kept = _kept(tx, number)
+        kept = kept_rule(tx, number)
         if kept.archived_at is not None:
             _check(context, tx, kept.rule)
             update_rule(tx, kept.rule, context.clock(), None)
-        view = _view(tx, _kept(tx, number))
-        note_change(tx, context, NOUN, number, _view(tx, kept), view)
+        view = rule_view(tx, kept_rule(tx, number))
+        note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
     context.on_setup_changed()
     return view
 
@@ -222,24 +233,12 @@ def restore_rule(context: Context, number: Id) -> RuleView:
 def clone_rule(context: Context, number: Id) -> RuleView:
     """Makes a rule like this one, with its secrets and its owner; it is off, so that nobody is told twice unawares."""
     with context.ledger.write() as tx:
-        rule = _kept(tx, number).rule
+        rule = kept_rule(tx, number).rule
         copy = replace(rule, name=copied_name(rule.name), active=False)
-        view = _view(tx, _kept(tx, insert_rule(tx, copy, context.clock())))
+        view = rule_view(tx, kept_rule(tx, insert_rule(tx, copy, context.clock())))
         note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
-
-
-def resume_paused_rule(context: Context, number: Id) -> RuleView:
-    """Lets what a paused rule owes leave at once, each with its request as it was. A rule that is not paused stays as it is."""
-    with context.ledger.write() as tx:
-        kept = _kept(tx, number)
-        resumed = resume_rule(tx, number, context.clock())
-        if resumed:
-            note_change(tx, context, NOUN, number, _view(tx, kept), _view(tx, _kept(tx, number)), Action.RESUMED)
-    context.on_postbacks_owed()
-    with context.ledger.read() as tx:
-        return _view(tx, _kept(tx, number))
 
 
 def _blank(data: RuleCreation) -> Rule:
@@ -271,7 +270,8 @@ def _changed(rule: Rule, data: RuleUpdate) -> Rule:
     if data.success is not UNSET:
         changes["success"] = changed_success(rule.success, data.success)
     if data.waits_seconds is not UNSET:
-        changes["schedule"] = Schedule(waits_seconds=tuple(data.waits_seconds)) if data.waits_seconds else Schedule()
+        waits = data.waits_seconds
+        changes["schedule"] = Schedule() if waits is None else Schedule(waits_seconds=tuple(waits))
     return replace(rule, name=given_or(data.name, rule.name), active=given_or(data.active, rule.active), **changes)
 
 
@@ -291,14 +291,16 @@ def _check(context: ApiContext, tx: Connection, rule: Rule) -> None:
         raise InvalidInputError(tuple(faults))
 
 
-def _kept(tx: Connection, number: int) -> KeptRule:
+def kept_rule(tx: Connection, number: int) -> KeptRule:
+    """The rule of that number, archived or not. Raises HTTPException 404."""
     kept = find_kept_rule(tx, number)
     if kept is None:
         raise not_found(f"postback rule {number}")
     return kept
 
 
-def _view(tx: Connection, kept: KeptRule) -> RuleView:
+def rule_view(tx: Connection, kept: KeptRule) -> RuleView:
+    """A rule as the API shows it."""
     rule = kept.rule
     return RuleView(
         id=rule.rule_id,
@@ -316,6 +318,7 @@ def _view(tx: Connection, kept: KeptRule) -> RuleView:
         archived_at=optional_moment_text(kept.archived_at),
         is_source_postback=_is_first_of_source(tx, rule),
         paused_at=optional_moment_text(kept.paused_at),
+        resuming_since=optional_moment_text(kept.probing_at),
     )
 
 
@@ -346,7 +349,7 @@ def _warnings(request: RequestTemplate, source: TrafficSource | None) -> list[Ad
     return found
 
 
-_FIELDS = {"schedule": "waits_seconds", "conditions.minimum_payout_micros": "conditions.minimum_payout"}
+_FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """A rule's parts by the names that they have here."""
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
@@ -364,9 +367,6 @@ router = Router(
             restore_rule
         ),
         post("/{number:int}/clone", sync_to_thread=True, summary="Clone a postback rule")(clone_rule),
-        post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")(
-            resume_paused_rule
-        ),
     ],
     tags=["Postback rules"],
 )

@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from clickloop.postback.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
 from clickloop.postback.target import TargetFault, target_of
+from clickloop.postback.values import ready_request
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.lanes import (
     ask_of_lane,
     find_lane,
@@ -19,10 +21,11 @@ from clickloop.store.ledger.lanes import (
     waiting_counts,
     waiting_lanes,
 )
+from clickloop.store.ledger.postback_rules import kept_rules_after
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, optional_moment_text
 
@@ -82,13 +85,24 @@ def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> 
 
 
 def read_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
-    """One receiver, also one that nothing was ever sent to."""
+    """One receiver: one that a rule sends to, that something waits for, that is paused, or that something was set for."""
+    lane = _lane(receiver)
+    with context.ledger.read() as tx:
+        view = _view_of(tx, lane)
+        known = view.waiting or find_lane(tx, lane) or lane in lanes_of_rules(tx)
+    if not known:
+        raise not_found(f"receiver {lane}: no rule sends there, and nothing waits for it or was set for it")
+    return view
+
+
+def receiver_to_set(context: ApiContext, receiver: str) -> ReceiverView:
+    """A receiver as it would be set up, also one that nobody has named so far."""
     with context.ledger.read() as tx:
         return _view_of(tx, _lane(receiver))
 
 
 def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[ReceiverUpdate]) -> ReceiverView:
-    """Sets how hard a receiver may be asked. Delivery follows within five seconds."""
+    """Sets how hard a receiver may be asked, also one that nothing was ever sent to. Delivery follows at once."""
     lane = _lane(receiver)
     with context.ledger.write() as tx:
         was = _view_of(tx, lane)
@@ -100,21 +114,22 @@ def change_receiver(context: Context, receiver: ReceiverPath, data: JSONBody[Rec
         set_lane_terms(tx, lane, terms)
         view = _view_of(tx, lane)
         note_change(tx, context, NOUN, lane, was, view)
-        return view
+    context.on_receivers_asked()
+    return view
 
 
 def probe_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
-    """Tries a paused receiver again within five seconds, with one postback; if that is answered all that waits is sent.
+    """Tries a paused receiver at once, with the next postback that is due; when that is answered the others follow.
 
-    Nothing changes for one that is neither paused nor asked us to wait.
+    One that asked us to wait is asked as before. Nothing changes for any other.
     """
     return _ask(context, receiver, Asked.PROBE)
 
 
 def resume_receiver(context: Context, receiver: ReceiverPath) -> ReceiverView:
-    """Asks a paused receiver as before, within five seconds, without trying it first. One that goes on failing is paused again.
+    """Asks a receiver that is paused, or asked us to wait, as before, without trying it first. One that goes on failing is paused again.
 
-    Nothing changes for one that is neither paused nor asked us to wait.
+    Nothing changes for any other.
     """
     return _ask(context, receiver, Asked.RESUME)
 
@@ -124,8 +139,11 @@ def _ask(context: ApiContext, receiver: str, asked: Asked) -> ReceiverView:
     with context.ledger.write() as tx:
         was = _view_of(tx, lane)
         if ask_of_lane(tx, lane, asked):
-            note_change(tx, context, NOUN, lane, was, _view_of(tx, lane))
-        return _view_of(tx, lane)
+            action = Action.PROBED if asked is Asked.PROBE else Action.RESUMED
+            note_change(tx, context, NOUN, lane, was, _view_of(tx, lane), action)
+        view = _view_of(tx, lane)
+    context.on_receivers_asked()
+    return view
 
 
 def _lane(receiver: str) -> str:
@@ -135,6 +153,12 @@ def _lane(receiver: str) -> str:
     if isinstance(target, TargetFault) or target.lane != text:
         raise not_found(f"receiver {receiver[:100]!r}: host and port are expected, such as source.example:443")
     return target.lane
+
+
+def lanes_of_rules(tx: Connection) -> set[str]:
+    """The lanes that rules send to, archived ones too."""
+    kept = [*kept_rules_after(tx, 0, LARGEST_ID), *kept_rules_after(tx, 0, LARGEST_ID, archived=True)]
+    return {ready_request(one.rule.request).lane for one in kept}
 
 
 def _view_of(tx: Connection, lane: str) -> ReceiverView:

@@ -1,6 +1,5 @@
 """What can be done with postbacks: send one or many again, cancel one, copy one as a curl command."""
 
-import enum
 from typing import Annotated
 
 import msgspec
@@ -10,63 +9,51 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.postback.curl import curl_command
 from clickloop.postback.owing import SkipReason
 from clickloop.report.masking import masked_request
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
-from clickloop.store.ledger.resends import ResendFilter, cancel_waiting, count_sent
+from clickloop.store.ledger.resends import cancel_waiting, count_sent, count_superseded
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_words import period_of, refuse_unknown_status
+from clickloop.web.api.log_words import refuse_unknown_status
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.postback_choice import AskedState, PostbackChoice, filter_of
 from clickloop.web.api.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
-from clickloop.web.api.problem import AnyRequest, invalid, not_found
+from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
 Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
-Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
-
-
-class FinalState(enum.StrEnum):
-    """The states in which a postback can be asked for again."""
-
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
 
 
 class OneResend(msgspec.Struct, kw_only=True):
     """How to send a postback again."""
 
     request: Request = Mode.AS_IT_WAS
+    force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
 
 
-class BulkResend(msgspec.Struct, kw_only=True):
+class BulkResend(PostbackChoice, kw_only=True):
     """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
 
     request: Request = Mode.AS_IT_WAS
     preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
-    state: Annotated[FinalState | None, Meta(description="Only in this state.")] = None
+    state: Annotated[
+        AskedState | None,
+        Meta(
+            description="Only in this state; left out: any final one. What waits or is paused can only be asked for anew: it is "
+            "replaced."
+        ),
+    ] = None
     reason: Annotated[
         SkipReason | None, Meta(description="Only skipped for this reason; they can only be sent anew.")
     ] = None
-    status: Annotated[str, Meta(description="Only of conversions that have this status now.", max_length=32)] | None = (
-        None
-    )
-    source_id: Number | None = None
-    campaign_id: Number | None = None
-    rule_id: Number | None = None
-    click_id: Annotated[str, Meta(max_length=26)] | None = None
-    conversion_id: Annotated[str, Meta(max_length=26)] | None = None
-    since: Annotated[str, Meta(description="Owed or skipped from this moment on, ISO 8601.", max_length=40)] = ""
-    until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 
 
 class BulkResendView(msgspec.Struct, kw_only=True):
@@ -75,13 +62,18 @@ class BulkResendView(msgspec.Struct, kw_only=True):
     resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
     request: Request
     matched: Annotated[
-        int, Meta(description="Changes and rules whose last row matched. Unfinished ones are not among them.")
+        int,
+        Meta(
+            description="Changes and rules whose last row matched. Unfinished ones are not among them unless asked for by state."
+        ),
     ]
     matched_by_state: Annotated[dict[str, int], Meta(description="The same by state; empty once the job runs.")]
     done: Annotated[int, Meta(description="How many the job has looked at.")]
     made: Annotated[int, Meta(description="How many are sent again.")]
     left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
-    finished: bool
+    finished: Annotated[bool, Meta(description="Nothing more will be done.")]
+    stopped: Annotated[bool, Meta(description="Somebody stopped it.")] = False
+    resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
     created_at: Moment | None
     finished_at: Moment | None
 
@@ -92,16 +84,17 @@ def resend_postback(
     """Makes a new row behind the last one for the same change and rule, and sends it at once.
 
     The receiver can tell that it is a repeat: `{postback_id}` stays that of the original, and the header X-Clickloop-Attempt
-    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why. 409: it is
-    still waiting or being sent.
+    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why. One that waits can
+    only be asked for anew: it is cancelled, and the new one takes its place. 409: it is being sent, or waits and is asked for as
+    it was; or a newer change of the conversion was sent since, which `force` overrides.
     """
 
     def do(tx: Connection) -> Done:
-        made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock())
+        made = resend_one(tx, context.desk(), postback_id.lower(), data.request, context.clock(), force=data.force)
         if made is None:
             raise not_found("postback of that id")
         if isinstance(made, Refusal):
-            if made.why is NotResent.UNDER_WAY:
+            if made.why in (NotResent.UNDER_WAY, NotResent.SUPERSEDED):
                 raise HTTPException(status_code=409, detail=made.sentence)
             raise InvalidInputError((Fault("request", made.why, made.sentence),))
         found = find_postback(tx, made.postback_id)
@@ -119,17 +112,22 @@ def resend_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkResend], key: Key = ""
 ) -> Response[BulkResendView]:
     """Starts a job that sends again all that match now. Of each change and rule the last row counts, so one that was resent and
-    delivered does not match `failed`. `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
+    delivered does not match `failed`. An older change is left out when a newer one of its conversion and rule was sent since.
+    `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
-    wanted = _wanted(data)
+    wanted = filter_of(data, data.state.value if data.state else None, data.reason)
+    if data.request is Mode.AS_IT_WAS and data.state in (AskedState.WAITING, AskedState.PAUSED):
+        sentence = "What waits is sent as it is without being asked for: ask for it anew, which replaces it."
+        raise InvalidInputError((Fault("request", NotResent.UNDER_WAY, sentence),))
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
-            return Response(_preview(data.request, count_sent(tx, wanted)), status_code=200)
+            superseded = count_superseded(tx, wanted)
+            return Response(_preview(data.request, count_sent(tx, wanted), superseded), status_code=200)
 
     def do(tx: Connection) -> Done:
-        view = _view(start_resends(tx, context.desk(), wanted, data.request, context.clock()), data.request)
+        view = view_of_job(start_resends(tx, context.desk(), wanted, data.request, context.clock()))
         asked = msgspec.to_builtins(data) | {"matched": view.matched}
         note_change(tx, context, _JOBS, view.resend_id, after=asked, action=Action.RESENT)
         return Done(202, view)
@@ -142,16 +140,23 @@ def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pa
     before = read_cursor(_JOBS, cursor) or None
     with context.ledger.read() as tx:
         found = jobs_before(tx, JobKind.RESEND, before, limit + 1)
-    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, lambda job: _view(job, mode_of(job)))
+    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, view_of_job)
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """A job that sends postbacks again."""
     with context.ledger.read() as tx:
-        job = find_job(tx, resend_id.lower(), JobKind.RESEND)
-    if job is None:
-        raise not_found("resend of that id")
-    return _view(job, mode_of(job))
+        return view_of_job(_job(tx, resend_id))
+
+
+def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
+    """Ends a job where it is. What it has made is sent; a rule that was to be resumed stays paused. One that has ended stays as it is."""
+    with context.ledger.write() as tx:
+        before = view_of_job(_job(tx, resend_id))
+        stop_job(tx, resend_id.lower(), JobKind.RESEND, context.clock())
+        view = view_of_job(_job(tx, resend_id))
+        note_change(tx, context, _JOBS, view.resend_id, before, view)
+    return view
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
@@ -164,7 +169,7 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
             note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
-    if not cancelled and found.state != FinalState.CANCELLED:
+    if not cancelled and found.state != AskedState.CANCELLED:
         remedy = (
             "try again when this attempt has ended" if found.state == "sending" else "there is nothing left to cancel"
         )
@@ -187,35 +192,36 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
     return curl_command(found.request if secrets else masked_request(found.request))
 
 
-def mode_of(job: BulkJob) -> Mode:
-    """The mode that a job was asked for in."""
-    return msgspec.json.decode(job.asked, type=Asked).mode
-
-
-def _wanted(data: BulkResend) -> ResendFilter:
-    wanted = ResendFilter(
-        state=data.state.value if data.state else None,
-        reason=data.reason,
-        status=data.status,
-        campaign_id=data.campaign_id,
-        source_id=data.source_id,
-        rule_id=data.rule_id,
-        click_id=data.click_id.strip().lower() if data.click_id else None,
-        conversion_id=data.conversion_id,
-        period=period_of(data.since, data.until),
+def view_of_job(job: BulkJob) -> BulkResendView:
+    """A job as the API shows it."""
+    asked = msgspec.json.decode(job.asked, type=Asked)
+    return BulkResendView(
+        resend_id=job.bulk_job_id,
+        request=asked.mode,
+        matched=job.matched,
+        matched_by_state={},
+        done=job.done,
+        made=job.made,
+        left_out=job.left_out,
+        finished=job.is_finished,
+        stopped=job.stopped,
+        resumes_rule=asked.resumes_rule,
+        created_at=moment_text(job.created_at),
+        finished_at=optional_moment_text(job.finished_at),
     )
-    if wanted == ResendFilter():
-        sentence = "Nothing narrows it down: give at least a state, a reason, a status, an owner, a click, a conversion or a period."
-        raise invalid("", FaultCode.REQUIRED, sentence)
-    return wanted
 
 
-def _preview(mode: Mode, by_state: dict[str, int]) -> BulkResendView:
-    left_out = (
-        {NotResent.NOTHING_WAS_SENT.value: by_state["skipped"]}
-        if mode is Mode.AS_IT_WAS and "skipped" in by_state
-        else {}
-    )
+def _job(tx: Connection, resend_id: str) -> BulkJob:
+    job = find_job(tx, resend_id.lower(), JobKind.RESEND)
+    if job is None:
+        raise not_found("resend of that id")
+    return job
+
+
+def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResendView:
+    left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
+    if mode is Mode.AS_IT_WAS and "skipped" in by_state:
+        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state["skipped"]
     return BulkResendView(
         resend_id=None,
         request=mode,
@@ -227,21 +233,6 @@ def _preview(mode: Mode, by_state: dict[str, int]) -> BulkResendView:
         finished=False,
         created_at=None,
         finished_at=None,
-    )
-
-
-def _view(job: BulkJob, mode: Mode) -> BulkResendView:
-    return BulkResendView(
-        resend_id=job.bulk_job_id,
-        request=mode,
-        matched=job.matched,
-        matched_by_state={},
-        done=job.done,
-        made=job.made,
-        left_out=job.left_out,
-        finished=job.is_finished,
-        created_at=moment_text(job.created_at),
-        finished_at=optional_moment_text(job.finished_at),
     )
 
 
@@ -268,6 +259,9 @@ router = Router(
         )(resend_postbacks),
         get("/resends", sync_to_thread=True, summary="List resends")(list_resends),
         get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
+        post("/resends/{resend_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a resend")(
+            stop_resend
+        ),
         post("/{postback_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Cancel a postback")(
             cancel_postback
         ),

@@ -286,9 +286,7 @@ def simulation_view(simulation: Simulation) -> SimulationView:
     told = simulation.told
     return SimulationView(
         invented=simulation.invented,
-        not_taken=[
-            NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken
-        ],
+        not_taken=[NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken],
         redirect=_redirect_view(simulation.redirect),
         click=click_view(simulation.click),
         outcome=told.outcome,

@@ -98,10 +98,13 @@ class ChangedStatusView(StatusView, kw_only=True):
 
 
 class UnmappedWordView(msgspec.Struct, kw_only=True):
-    """A word that networks sent and no status claims."""
+    """A word that networks sent when no status claimed it."""
 
     word: str
     conversions: Annotated[int, Meta(description="How many conversions stand under it as other.")]
+    mapped_to: Annotated[
+        Key | None, Meta(description="The status that it was given to since: run its notices again. null: none.")
+    ]
 
 
 class StatusList(msgspec.Struct, kw_only=True):
@@ -119,10 +122,16 @@ def list_statuses(context: Context) -> StatusList:
     with context.ledger.read() as tx:
         rows = status_rows(tx)
         words = unmapped_words(tx, 100)
+    holders = {word: row.status.key for row in rows for word in row.words}
     return StatusList(
         items=[_view(row) for row in rows],
         next_cursor=None,
-        unmapped_words=[UnmappedWordView(word=shown(word.word), conversions=word.conversions) for word in words],
+        unmapped_words=[
+            UnmappedWordView(
+                word=shown(word.word), conversions=word.conversions, mapped_to=holders.get(word_key(word.word))
+            )
+            for word in words
+        ],
     )
 
 

@@ -1,5 +1,6 @@
 """The log of changes: who changed what and when, each change as a readable difference."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -20,8 +21,13 @@ from clickloop.web.panel.visit import Visit
 ROWS_A_PAGE = 50
 MOST_FIELDS = 200
 _MOST_USERS = 1000
-_UNTOLD = frozenset({"updated_at"})
-"""Fields that change with every change."""
+_UNTOLD = {
+    "": frozenset({"updated_at"}),
+    "networks": frozenset({"postback_url", "pixel_code"}),
+    "campaigns": frozenset({"link"}),
+    "settings": frozenset({"saved"}),
+}
+"""Fields that change with every change, and by noun those that follow from others."""
 
 NOUNS = {
     "campaigns": "Campaigns",
@@ -108,7 +114,7 @@ def show_list(
     return page(
         visit,
         "changes.html",
-        lines=[told(line) for line in found.items],
+        lines=[told(line, dict(users)) for line in found.items],
         next_cursor=found.next_cursor,
         cursor=cursor,
         noun=noun or "",
@@ -121,27 +127,37 @@ def show_list(
     )
 
 
-def told(line: api.LogLineView) -> ToldLine:
-    """A line for people."""
+def told(line: api.LogLineView, users: Mapping[int, str]) -> ToldLine:
+    """A line for people. ``users``: their names by number."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
     place = _PAGES.get(line.noun, "").format(line.record_id)
-    return ToldLine(line, name, place, differences(line.before, line.after))
+    if line.noun == "users" and not name and line.record_id.isdecimal():
+        name = users.get(int(line.record_id), "")
+    return ToldLine(line, name, place, differences(line.before, line.after, line.noun))
 
 
-def differences(before: dict[str, Any] | None, after: dict[str, Any] | None) -> tuple[FieldDifference, ...]:
-    """Every field that differs, nested ones by their path; of a new record every field that holds something."""
+def differences(
+    before: dict[str, Any] | None, after: dict[str, Any] | None, noun: str = ""
+) -> tuple[FieldDifference, ...]:
+    """Every field that differs, nested ones by their path; of a new record every field that holds something.
+
+    Of a list of words, only those that went and those that came.
+    """
     was, is_now = _flat(before or {}), _flat(after or {})
-    found = [
-        FieldDifference(path, was.get(path, ""), is_now.get(path, ""))
-        for path in dict.fromkeys([*was, *is_now])
-        if was.get(path, "") != is_now.get(path, "") and path not in _UNTOLD
-    ]
+    untold = _UNTOLD[""] | _UNTOLD.get(noun, frozenset())
+    found = []
+    for path in dict.fromkeys([*was, *is_now]):
+        old, new = was.get(path, ()), is_now.get(path, ())
+        if old != new and path not in untold:
+            went, came = [word for word in old if word not in new], [word for word in new if word not in old]
+            told = (went, came) if went or came else (old, new)
+            found.append(FieldDifference(path, *(", ".join(words) for words in told)))
     return tuple(found[:MOST_FIELDS])
 
 
-def _flat(value: Any, path: str = "") -> dict[str, str]:
+def _flat(value: Any, path: str = "") -> dict[str, tuple[str, ...]]:
     if isinstance(value, dict):
-        found: dict[str, str] = {}
+        found: dict[str, tuple[str, ...]] = {}
         for name, item in value.items():
             found |= _flat(item, f"{path}.{name}" if path else str(name))
         return found
@@ -151,8 +167,8 @@ def _flat(value: Any, path: str = "") -> dict[str, str]:
             found |= _flat(item, f"{path}[{position + 1}]")
         return found
     if isinstance(value, list):
-        return {path: ", ".join(_text(item) for item in value)}
-    return {path: _text(value)}
+        return {path: tuple(_text(item) for item in value)}
+    return {path: (_text(value),)} if _text(value) else {path: ()}
 
 
 def _text(value: Any) -> str:

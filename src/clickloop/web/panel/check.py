@@ -53,6 +53,8 @@ def editor_of(place: ToldPlace) -> str:
         return "/panel/statuses"
     if place.kind is Kind.INSTANCE and place.field == "notices":
         return "/panel/notices?outcome=refused"
+    if place.kind is Kind.RECEIVER:
+        return f"/panel/health/receivers/{place.name}"
     if place.kind is Kind.INSTANCE or not place.id:
         return "/panel/settings"
     field = f"#{place.field}" if place.field else ""

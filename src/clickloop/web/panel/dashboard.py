@@ -17,7 +17,7 @@ from clickloop.report.check.evidence import RefusedNotices
 from clickloop.report.check.finding import Severity
 from clickloop.report.check.told import ToldPlace
 from clickloop.report.export import MONEY, SHARES, TITLES, figure
-from clickloop.report.metrics import change, metrics_of
+from clickloop.report.metrics import change, metrics_of, quotient
 from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, Measure, ReportQuery
 from clickloop.report.series import filled, moments_of, unit_of
@@ -38,7 +38,7 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 
 TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
 TOP = 6
-TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
+TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
 FINDINGS = 5
 WORDS = 5
 _MOST_POINTS = 5_000
@@ -53,7 +53,6 @@ class Tile(msgspec.Struct, frozen=True):
     measure: Measure
     title: str
     text: str
-    unit: str
     before: str
     change: str
     tone: str
@@ -90,21 +89,23 @@ def show(
     visit: Visit, context: Context, period: AskedPeriod = Preset.TODAY, measure: AskedMeasure = Measure.CLICKS
 ) -> Answer:
     """The dashboard."""
-    steps = _steps(context)
-    if not all(step.done for step in steps[:4]):
-        return page(visit, "dashboard.html", steps=steps, started=False)
+    with context.ledger.read() as tx:
+        has = frozenset(named for named in Named if newest_names(tx, named, 1))
+    if not has.issuperset(_NEEDED):
+        return page(visit, "dashboard.html", steps=_steps(has), started=False)
     now_ms = context.clock()
     bounds = bounds_of(AskedReport(period=period, zone=visit.zone.key), now_ms, visit.zone.key)
     now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
     earlier = Bounds(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
     before = _over_time(context, bounds, earlier.from_at, until_at)
+    tested = bool(now.totals.sums.clicks_recorded or before.totals.sums.clicks_recorded) or _has_clicks(context)
     top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
     return page(
         visit,
         "dashboard.html",
         started=True,
-        steps=[] if steps[-1].done else steps,
+        steps=[] if tested else _steps(has),
         periods=PERIODS,
         period=period,
         measure=measure,
@@ -133,7 +134,7 @@ def _report(
         descending=sort is not None,
         limit=limit,
     )
-    return make_report(context.ledger, context.facts, query)
+    return make_report(context.ledger, context.facts, query, each_status=False)
 
 
 def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int) -> MadeReport:
@@ -148,21 +149,21 @@ def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int)
         descending=False,
         limit=_MOST_POINTS,
     )
-    return make_report(context.ledger, context.facts, query)
+    return make_report(context.ledger, context.facts, query, each_status=False)
 
 
 def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
     value = figure(measure, now.totals.sums, now.totals.metrics)
     earlier = figure(measure, before.totals.sums, before.totals.metrics)
     grown = None if measure in SHARES else change(value or 0, earlier or 0)
+    percent = quotient(grown or 0, 10_000)
     return Tile(
         measure=measure,
-        title=TITLES[measure],
+        title=f"{TITLES[measure]}, {now.query.currency}" if measure in MONEY else TITLES[measure],
         text=figure_text(measure, value),
-        unit=now.query.currency if measure in MONEY else "",
         before=figure_text(measure, earlier),
         change=change_text(grown),
-        tone="" if not grown or measure is Measure.COST else "up" if grown > 0 else "down",
+        tone="" if not percent or measure is Measure.COST else "up" if percent > 0 else "down",
     )
 
 
@@ -236,7 +237,11 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
         given_up = given_up_since(tx, since)
         refused = refused_since(tx, since, None)
         words = unmapped_words(tx, WORDS)
-    return [*told, *_from_logs(given_up, _by_reason(refused), [word.word for word in words])]
+    told += _from_logs(given_up, _by_reason(refused), [word.word for word in words])
+    return sorted(told, key=lambda one: _TONES.index(one.tone))
+
+
+_TONES = ("bad", "warn", "")
 
 
 def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
@@ -253,7 +258,7 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
         remedy = "See what the receivers answered, put it right, and resend."
         told.append(Told("bad", sentence, remedy, "/panel/postbacks?state=failed"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
-        sentence = f"{count:,} notices of the last 24 hours were refused: {reason.value}."
+        sentence = f"{count:,} notices of the last 24 hours were refused: {reason.value.replace('_', ' ')}."
         told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
@@ -262,43 +267,43 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
     return told
 
 
-def _steps(context: ApiContext) -> list[Step]:
+def _steps(has: frozenset[Named]) -> list[Step]:
     """A newcomer's way, and how far he is."""
-    with context.ledger.read() as tx:
-        has = {named: bool(newest_names(tx, named, 1)) for named in Named}
-    try_it = "/panel/try/test" if has[Named.CAMPAIGN] else "/panel/try"
     return [
         Step(
             "Add a traffic source",
             "Where you buy clicks. A preset fills in its parameters and its postback URL.",
             "/panel/traffic-sources/presets",
-            has[Named.SOURCE],
+            Named.SOURCE in has,
         ),
         Step(
             "Add a network",
             "Who your offers come from. You get the postback URL to paste there.",
             "/panel/networks/presets",
-            has[Named.NETWORK],
+            Named.NETWORK in has,
         ),
         Step(
             "Add an offer",
             "What visitors are sent to, with our click id in its URL.",
             "/panel/offers/new",
-            has[Named.OFFER],
+            Named.OFFER in has,
         ),
         Step(
             "Make a campaign",
             "It joins the three. Its link goes into the traffic source.",
             "/panel/campaigns/new",
-            has[Named.CAMPAIGN],
+            Named.CAMPAIGN in has,
         ),
         Step(
             "Test the loop",
             "A test click and a test conversion show the whole way to the source and back, kept out of reports.",
-            try_it,
-            _has_clicks(context),
+            "/panel/try/test",
+            done=False,
         ),
     ]
+
+
+_NEEDED = frozenset({Named.SOURCE, Named.NETWORK, Named.OFFER, Named.CAMPAIGN})
 
 
 def _has_clicks(context: ApiContext) -> bool:

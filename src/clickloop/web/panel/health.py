@@ -43,7 +43,7 @@ def show_receiver(visit: Visit, context: Context, receiver: receivers.ReceiverPa
 
 def open_receiver(visit: Visit, context: Context, receiver: AskedReceiver) -> Answer:
     """The way to a receiver that was named."""
-    return visit.go(f"{PATH}/receivers/{receivers.read_receiver(context, receiver).receiver}")
+    return visit.go(f"{PATH}/receivers/{receivers.receiver_to_set(context, receiver).receiver}")
 
 
 def change_receiver(visit: Visit, context: Context, receiver: receivers.ReceiverPath, form: _FormParameter) -> Answer:
@@ -74,7 +74,7 @@ def _show_receiver(
     faults: tuple[Fault, ...] = (),
     values: dict[str, Any] | None = None,
 ) -> Answer:
-    view = receivers.read_receiver(context, receiver)
+    view = receivers.receiver_to_set(context, receiver)
     asked = values or {"connections": view.connections, "per_minute": view.per_minute}
     return page(visit, "receiver.html", 422 if faults else 200, faults, view=view, v=asked, usual=LANE_CONNECTIONS)
 

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clickloop.campaign.fault import FaultCode
-from clickloop.click.click import Flag
+from clickloop.campaign.fault import FaultCode, InvalidInputError
+from clickloop.click.click import Flag, Screening
 from clickloop.conversion.notice import NoticeFlag
 from clickloop.report.period import Preset, days_of
 from clickloop.store.ledger.names import Named, names_of, newest_names
@@ -48,20 +48,23 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     value: str
     options: Sequence[tuple[str, str]] | None = None
     kind: str = "text"
-    list: bool = False
 
 
 class Asked:
-    """What the address of a log asks for. Everything is optional; what cannot be read raises InvalidInputError."""
+    """What the address of a log, or a form with the same fields, asks for. Everything is optional; what cannot be read raises
+    InvalidInputError."""
 
-    def __init__(self, request: AnyRequest, zone: ZoneInfo, now_ms: int) -> None:
-        self._parameters = request.query_params
+    def __init__(
+        self, request: AnyRequest, zone: ZoneInfo, now_ms: int, pairs: Sequence[tuple[str, str]] | None = None
+    ) -> None:
+        given = request.query_params.multi_items() if pairs is None else pairs
+        self._parameters = [(name, str(value)) for name, value in given]
         self._zone = zone
         self._now_ms = now_ms
 
     def text(self, name: str, most: int = 1_024) -> str:
         """A text, without space around it."""
-        found = str(self._parameters.get(name, "")).strip()
+        found = next((value.strip() for given, value in self._parameters if given == name), "")
         if len(found) > most:
             raise invalid(name, FaultCode.TOO_LONG, f"It has {len(found)} characters, at most {most} are looked for.")
         return found
@@ -99,12 +102,15 @@ class Asked:
 
     def local(self, name: str) -> str:
         """A moment of the address as a field for local time takes it."""
-        moment = self._moment(name)
+        try:
+            moment = self._moment(name)
+        except InvalidInputError:
+            return self.text(name)  # its fault is told beside it
         return datetime.fromisoformat(moment).astimezone(self._zone).strftime(_LOCAL) if moment else ""
 
     def columns(self) -> list[str] | None:
         """The keys of the columns that are asked for; None: none are."""
-        given = [key for text in self._parameters.getall("columns", []) for key in str(text).split(",")]
+        given = [key for name, text in self._parameters if name == "columns" for key in text.split(",")]
         return [key for key in given if _KEY.fullmatch(key)] or None
 
     def _moment(self, name: str) -> str:
@@ -124,9 +130,9 @@ def utc_text(name: str, text: str, zone: ZoneInfo) -> str:
 
 def tidied(request: AnyRequest) -> Answer | None:
     """The way to the same page without empty parameters, which a form leaves in the address; None: there are none."""
-    pairs = request.query_params.multi_items()
+    pairs = list(request.query_params.multi_items())
     kept = [(name, value) for name, value in pairs if value != ""]
-    if len(kept) == len(list(pairs)):
+    if len(kept) == len(pairs):
         return None
     return redirect(f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path)
 
@@ -186,6 +192,11 @@ def flag_sentence(flag: str) -> str:
         if flag in {known.value for known in kind}:
             return kind(flag).sentence
     return in_words(flag)
+
+
+def screening_sentence(word: str) -> str:
+    """Why a click is not counted."""
+    return Screening(word).sentence if word in {known.value for known in Screening} else in_words(word)
 
 
 def log_page(

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
+from clickloop.store.ledger.names import Named
 from clickloop.web.api import offers as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
@@ -18,7 +19,7 @@ from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, sight
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
-from clickloop.web.panel.setup_choices import NETWORKS, OFFERS, choices, names, number_of, tags_in_use, tags_of
+from clickloop.web.panel.setup_choices import choices, names, number_of, tags_of, tags_to_choose
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/offers"
@@ -51,9 +52,9 @@ def show_list(
         network_id=number,
         q=words,
         tag=tag,
-        tags=tags_in_use(context, OFFERS),
-        networks=choices(context, NETWORKS, [number]),
-        network_names=names(context, NETWORKS, [one.network_id for one in found.items]),
+        tags=tags_to_choose(context, Named.OFFER),
+        networks=choices(context, Named.NETWORK, [number]),
+        network_names=names(context, Named.NETWORK, [one.network_id for one in found.items]),
     )
 
 
@@ -146,8 +147,8 @@ def _editor(
         view=view,
         told_filled=told,
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
-        networks=choices(context, NETWORKS, [network_id]),
-        tags=tags_in_use(context, OFFERS),
+        networks=choices(context, Named.NETWORK, [network_id]),
+        tags=tags_to_choose(context, Named.OFFER),
         sight=sight(url, Rows(), at_click=True),
         groups=offered(Rows(), at_click=True),
         has_click_id=_has_click_id(url),
@@ -173,10 +174,14 @@ def _tree(view: api.OfferView) -> dict[str, Any]:
 
 
 def _given(form: Form) -> dict[str, Any]:
-    """What the form says in other words than the API: the kind of payout, its currency, the tags."""
+    """What the form says in other words than the API: the kind of payout, the tags; and the address without line ends."""
     amount = form.text("payout.amount")
     fixed = form.text("payout_kind") == "fixed"
-    return {"payout": {"amount": amount} if fixed else None, "tags": tags_of(form.text("tags"))}
+    return {
+        "url": form.text("url"),
+        "payout": {"amount": amount} if fixed else None,
+        "tags": tags_of(form.text("tags")),
+    }
 
 
 def _has_click_id(url: str) -> bool:
@@ -184,7 +189,7 @@ def _has_click_id(url: str) -> bool:
 
 
 def _live(context: ApiContext, network_id: int | None) -> dict[int, str]:
-    return names(context, NETWORKS, [network_id])
+    return names(context, Named.NETWORK, [network_id])
 
 
 routes = [

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.report.rate_text import read_rate_lines
 from clickloop.web.api import rates as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor
@@ -18,7 +19,6 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/rates"
 ROWS = 100
-_SEPARATORS = re.compile(r"[\s;,]+")
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 Currency = Annotated[str, PathParameter(max_length=3)]
@@ -49,16 +49,11 @@ def remove(visit: Visit, context: Context, currency: Currency, day: Day) -> Answ
 
 def _read(text: str, source: str) -> list[api.RateBody]:
     """A rate of each line that is not empty. Raises InvalidInputError."""
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        parts = _SEPARATORS.split(line.strip())
-        if parts == [""]:
-            continue
-        if len(parts) != 3:
-            sentence = f"Line {number}: a currency, a day and a rate are expected, such as EUR 2026-03-01 1.0823."
-            raise InvalidInputError((Fault("lines", FaultCode.WRONG_TYPE, sentence),))
-        found.append(api.RateBody(currency=parts[0].upper(), day=parts[1], rate=parts[2], source=source))
-    return found
+    found = read_rate_lines(text)
+    if isinstance(found, int):
+        sentence = f"Line {found}: a currency, a day and a rate are expected, such as EUR 2026-03-01 1.0823."
+        raise InvalidInputError((Fault("lines", FaultCode.WRONG_TYPE, sentence),))
+    return [api.RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in found]
 
 
 def _told(fault: Fault) -> str:

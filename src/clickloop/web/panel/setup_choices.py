@@ -2,40 +2,41 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import Table
-
 from clickloop.octets import readable
-from clickloop.store.ledger import finding
-from clickloop.store.ledger.tables import campaigns, networks, offers, traffic_sources
+from clickloop.store.ledger import names as ledger_names
+from clickloop.store.ledger.finding import tags_in_use
+from clickloop.store.ledger.names import Named
+from clickloop.store.ledger.tables import campaigns, offers
 from clickloop.web.api.context import ApiContext
 
 MOST_CHOICES = 500
 """Beyond so many records a field takes the number instead of a choice."""
 
-SOURCES, NETWORKS, OFFERS, CAMPAIGNS = traffic_sources, networks, offers, campaigns
+_TAGGED = {Named.OFFER: offers, Named.CAMPAIGN: campaigns}
 
 Choices = list[tuple[int, str]]
 """Number and name, by name."""
 
 
-def choices(context: ApiContext, table: Table, also: Collection[int | None] = ()) -> Choices:
+def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ()) -> Choices:
     """Live records to choose from, and those that are chosen ``also``, live or not."""
     with context.ledger.read() as tx:
-        found = finding.live_names(tx, table, MOST_CHOICES)
-        found |= finding.names_of(tx, table, {number for number in also if number and number not in found})
+        found = ledger_names.live_names(tx, kind, MOST_CHOICES)
+        missing = {number for number in also if number and number not in found}
+        found |= ledger_names.names_of(tx, kind, missing)
     return sorted(_shown(found).items(), key=lambda item: item[1].casefold())
 
 
-def names(context: ApiContext, table: Table, numbers: Collection[int | None]) -> dict[int, str]:
+def names(context: ApiContext, kind: Named, numbers: Collection[int | None]) -> dict[int, str]:
     """The names of records by number."""
     with context.ledger.read() as tx:
-        return _shown(finding.names_of(tx, table, {number for number in numbers if number}))
+        return _shown(ledger_names.names_of(tx, kind, {number for number in numbers if number}))
 
 
-def tags_in_use(context: ApiContext, table: Table) -> list[str]:
-    """Every tag of live records."""
+def tags_to_choose(context: ApiContext, kind: Named) -> list[str]:
+    """Every tag of live offers or campaigns."""
     with context.ledger.read() as tx:
-        return [readable(tag) for tag in finding.tags_in_use(tx, table)]
+        return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]
 
 
 def tags_of(line: object) -> list[str]:

@@ -113,7 +113,7 @@ def _list(
         422 if faults else 200,
         faults,
         found=found,
-        always=ALWAYS,
+        names={one.key: one.name for one in found.items},
         mapped=mapped if meaning else "",
         meaning=meaning,
         job=job,

@@ -11,7 +11,7 @@ from clickloop.web.api.clicks import canonical_click_id, find_trace, trace_view
 from clickloop.web.api.columns import CLICK_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.finding import FoundList, Matched, find_stories
-from clickloop.web.panel.logs import flag_sentence
+from clickloop.web.panel.logs import flag_sentence, screening_sentence
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import Visit, VisitFacts, redirect
 
@@ -67,6 +67,7 @@ def story_page(
         places=_PLACES,
         detail_places=_DETAIL_PLACES,
         flag_sentence=flag_sentence,
+        screening_sentence=screening_sentence,
         columns=CLICK_COLUMNS,
         busy=any(words in event.sentence for event in view.events for words in _UNDER_WAY),
         older=found.looked_back_to if found else None,

@@ -544,6 +544,15 @@ def _create_log_indexes() -> None:
             op.create_index(f"ix_{table}_{column}", table, [column, f"{table[:-1]}_id"], unique=False)
     word = sa.text("lower(trim(status_word))")
     op.create_index("ix_notices_status_word", "notices", [word, "notice_id"], unique=False)
+    _create_partial("ix_notices_waiting_click", "notices", ["click_id"], "outcome = 'waiting'")
+    op.create_index(
+        "ix_conversions_first_of_click",
+        "conversions",
+        ["click_id"],
+        unique=False,
+        sqlite_where=sa.text("first_of_click = 1"),
+        postgresql_where=sa.text("first_of_click"),
+    )
     _create_partial("ix_notices_waiting_newest", "notices", ["notice_id"], "outcome = 'waiting'")
     _create_partial("ix_notices_reason", "notices", ["reason", "notice_id"], "reason IS NOT NULL")
     _create_partial("ix_notices_flagged", "notices", ["notice_id"], "flags <> ''")

@@ -1,0 +1,39 @@
+"""The command that brings exchange rates in."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+
+AT_ONCE = 10_000
+
+
+def import_rates(
+    file: Annotated[str, typer.Argument(help="The file; - for standard input.")],
+    source: Annotated[str, typer.Option(help="Where the rates are from, such as ECB.")] = "",
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Set exchange rates: each line a currency, a day and what one unit was worth in the instance's currency (EUR,2026-03-01,1.0823).
+
+    A rate stands in the place of the one of the same currency and day. Nothing is fetched from anywhere.
+    """
+    import msgspec
+
+    from clickloop.report.rate_text import read_rate_lines
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise stop(f"{file} cannot be read: {error}", UNUSABLE) from None
+    lines = read_rate_lines(text)
+    if isinstance(lines, int):
+        raise stop(f"Line {lines}: a currency, a day and a rate are expected, such as EUR,2026-03-01,1.0823.", REFUSED)
+    saved = 0
+    for start in range(0, len(lines), AT_ONCE):
+        rates = [{**line._asdict(), "source": source} for line in lines[start : start + AT_ONCE]]
+        answer = ask(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
+        saved += msgspec.json.decode(answer.body)["saved"]
+    typer.echo(f"{saved} rates are set.")

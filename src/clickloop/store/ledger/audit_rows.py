@@ -1,0 +1,169 @@
+"""The self-audit of single rows: a conversion has its whole history, a postback its change, a delivered one its delivered attempt.
+
+Bounded reads by id, so that a running server can go round and round. Only reads, but for its own memory. ``tx`` is an open transaction.
+"""
+
+import enum
+from collections.abc import Collection
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+
+from clickloop.store.ledger.settings import read_setting, write_setting
+from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, postbacks
+
+REMEMBERED = 100
+"""So many rows of each kind that do not add up are kept and looked at again, until they do."""
+
+_SETTING = "audit_rows"
+
+
+class Lack(enum.StrEnum):
+    """What a row lacks. The closed list; each has a sentence for people."""
+
+    HISTORY = "history"
+    CHANGE = "change"
+    DELIVERED_ATTEMPT = "delivered_attempt"
+
+    @property
+    def sentence(self) -> str:
+        """What is found, for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Lack.HISTORY: "A conversion does not have as many changes as its version says.",
+    Lack.CHANGE: "A postback is for a change that is not there.",
+    Lack.DELIVERED_ATTEMPT: "A postback counts as delivered, and no attempt of it was.",
+}
+
+
+class Lacking(msgspec.Struct, frozen=True):
+    """A conversion or postback that lacks something. ``row_id``: its conversion_id or postback_id."""
+
+    lack: Lack
+    row_id: str
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """What a look at some rows found. ``next_after``: behind which id the next look goes on; empty: these were the last, begin anew."""
+
+    next_after: str
+    lacking: tuple[Lacking, ...]
+
+
+class RowsMemory(msgspec.Struct, frozen=True):
+    """Up to where the rows were looked at in this round, and which lacked something when they were last looked at."""
+
+    conversions_to: str = ""
+    postbacks_to: str = ""
+    conversions: tuple[str, ...] = ()
+    postbacks: tuple[str, ...] = ()
+
+
+def conversions_from(tx: Connection, after_id: str, limit: int) -> Looked:
+    """Looks at the conversions behind an id, in the order of ids."""
+    query = _HISTORY.where(conversions.c.conversion_id > after_id).order_by(conversions.c.conversion_id)
+    return _conversions(tx, query.limit(limit), limit)
+
+
+def newest_conversions(tx: Connection, limit: int) -> Looked:
+    """Looks at the newest conversions."""
+    return _conversions(tx, _HISTORY.order_by(conversions.c.conversion_id.desc()).limit(limit))
+
+
+def conversions_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
+    """Looks at these conversions."""
+    return _conversions(tx, _HISTORY.where(conversions.c.conversion_id.in_(ids))) if ids else Looked("", ())
+
+
+def postbacks_from(tx: Connection, after_id: str, limit: int) -> Looked:
+    """Looks at the postbacks behind an id, in the order of ids."""
+    query = _ENDING.where(postbacks.c.postback_id > after_id).order_by(postbacks.c.postback_id)
+    return _postbacks(tx, query.limit(limit), limit)
+
+
+def newest_postbacks(tx: Connection, limit: int) -> Looked:
+    """Looks at the newest postbacks."""
+    return _postbacks(tx, _ENDING.order_by(postbacks.c.postback_id.desc()).limit(limit))
+
+
+def postbacks_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
+    """Looks at these postbacks."""
+    return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else Looked("", ())
+
+
+def count_lacking(tx: Connection) -> dict[Lack, int]:
+    """How many rows lack what. Looks at every one."""
+    history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
+    change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
+    attempt = select(func.count()).select_from(postbacks).where(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT)
+    counted = {Lack.HISTORY: history, Lack.CHANGE: change, Lack.DELIVERED_ATTEMPT: attempt}
+    return {lack: tx.scalar(query) or 0 for lack, query in counted.items()}
+
+
+def some_lacking(tx: Connection, limit: int) -> list[Lacking]:
+    """At most ``limit`` rows of each kind that lack something. Looks at every one until then."""
+    history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit))
+    lost = or_(~_HAS_CHANGE, and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT))
+    return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit)).lacking]
+
+
+def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
+    """The click_id of each conversion and each postback with one of these ids."""
+    found: dict[str, str] = {}
+    for key, table in ((conversions.c.conversion_id, conversions.c), (postbacks.c.postback_id, postbacks.c)):
+        found |= {
+            row.id: row.click_id for row in tx.execute(select(key.label("id"), table.click_id).where(key.in_(ids)))
+        }
+    return found
+
+
+def read_rows_memory(tx: Connection) -> RowsMemory:
+    """How far the audit of rows is."""
+    return read_setting(tx, _SETTING, RowsMemory) or RowsMemory()
+
+
+def write_rows_memory(tx: Connection, memory: RowsMemory) -> None:
+    """Keeps how far the audit of rows is."""
+    write_setting(tx, _SETTING, memory)
+
+
+_CHANGES = (
+    select(func.count()).where(conversion_changes.c.conversion_id == conversions.c.conversion_id).scalar_subquery()
+)
+_HISTORY: Select[tuple[str, bool]] = select(
+    conversions.c.conversion_id, (conversions.c.version != _CHANGES).label("lacks_history")
+)
+_HAS_CHANGE: ColumnElement[bool] = (
+    select(conversion_changes.c.id)
+    .where(
+        conversion_changes.c.conversion_id == postbacks.c.conversion_id,
+        conversion_changes.c.version == postbacks.c.version,
+    )
+    .exists()
+)
+_IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == "delivered"
+_HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
+    select(attempts.c.number)
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "delivered")
+    .exists()
+)
+_ENDING: Select[tuple[str, bool, bool]] = select(
+    postbacks.c.postback_id,
+    (~_HAS_CHANGE).label("lacks_change"),
+    and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT).label("lacks_attempt"),
+)
+
+
+def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0) -> Looked:
+    rows = tx.execute(query).all()
+    lacking = tuple(Lacking(Lack.HISTORY, row.conversion_id) for row in rows if row.lacks_history)
+    return Looked(rows[-1].conversion_id if limit and len(rows) == limit else "", lacking)
+
+
+def _postbacks(tx: Connection, query: Select[tuple[str, bool, bool]], limit: int = 0) -> Looked:
+    rows = tx.execute(query).all()
+    lacking = [Lacking(Lack.CHANGE, row.postback_id) for row in rows if row.lacks_change]
+    lacking += [Lacking(Lack.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
+    return Looked(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(lacking))

@@ -1,0 +1,308 @@
+"""Campaigns: the list with today's figures, and the editor with offers and weights, and all that is to be copied out of it."""
+
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.report.metrics import metrics_of
+from clickloop.report.period import Preset, days_of
+from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
+from clickloop.store.ledger.names import Named
+from clickloop.tracking.reporting import make_report
+from clickloop.web.api import campaigns as api
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
+from clickloop.web.api.postback_rules import list_rules
+from clickloop.web.api.traffic_sources import SourceView, read_source
+from clickloop.web.panel.figures import figure_text, signed
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/campaigns"
+ROWS_A_PAGE = 100
+USUAL_WEIGHT = 100
+MOST_RULES = 100
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+FilterNumber = Annotated[str, QueryParameter(max_length=10)]
+"""Empty, as a filter's form sends it: of all."""
+ActiveWord = Annotated[str, QueryParameter(max_length=5)]
+NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What came of a campaign today, as it is read."""
+
+    clicks: str
+    conversions: str
+    revenue: str
+    cost: str
+    profit: str
+    tone: str
+    """``up`` or ``down``: the profit; empty: neither."""
+    apart: str
+    """Currencies that no rate is known for: their money is not in the figures."""
+
+
+def show_list(
+    visit: Visit,
+    context: Context,
+    cursor: Cursor = "",
+    archived: Archived = False,
+    source_id: FilterNumber = "",
+    offer_id: FilterNumber = "",
+    active: ActiveWord = "",
+    words: Words = "",
+    tag: Tag = "",
+) -> Answer:
+    """Every campaign."""
+    of_source, of_offer = number_of(source_id), number_of(offer_id)
+    is_active = {"true": True, "false": False}.get(active)
+    found = api.list_campaigns(context, ROWS_A_PAGE, cursor, archived, of_source, of_offer, is_active, words, tag)
+    return page(
+        visit,
+        "campaigns.html",
+        found=found,
+        archived=archived,
+        cursor=cursor,
+        source_id=of_source,
+        offer_id=of_offer,
+        active=active,
+        q=words,
+        tag=tag,
+        tags=tags_to_choose(context, Named.CAMPAIGN),
+        sources=choices(context, Named.SOURCE, [of_source]),
+        source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
+        offer_names=names(
+            context, Named.OFFER, {share.offer_id for one in found.items for share in one.offers} | {of_offer}
+        ),
+        figures=_figures(context, visit, [one.id for one in found.items]),
+        no_figures=_figures_of(Sums()),
+        currency=context.currency,
+    )
+
+
+def show_new(visit: Visit, context: Context, source_id: NewOf = None) -> Answer:
+    """The editor of a campaign that is not there yet; of a source, if one is named."""
+    return _editor(visit, context, {**_EMPTY, "source_id": source_id or ""}, None, blank_rows=1)
+
+
+def show(visit: Visit, context: Context, number: Id) -> Answer:
+    """The editor of a campaign, and what is to be copied out of it."""
+    view = api.read_campaign(context, number)
+    return _editor(visit, context, msgspec.to_builtins(view), view)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the campaign."""
+    if form.has("add_row"):
+        return _editor(visit, context, form.tree, None, blank_rows=1)
+    try:
+        view = api.create_campaign(context, form.read(api.CampaignCreation, **_given(form)))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, None, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+    """Saves the campaign."""
+    view = api.read_campaign(context, number)
+    if form.has("add_row"):
+        return _editor(visit, context, form.tree, view, blank_rows=1)
+    try:
+        api.change_campaign(context, number, form.read(api.CampaignUpdate, **_given(form)))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def clone(visit: Visit, context: Context, number: Id) -> Answer:
+    """Makes a campaign like this one and shows it."""
+    try:
+        copy = api.clone_campaign(context, number, api.CampaignCloning())
+    except InvalidInputError as error:
+        return _refused(visit, context, number, error)
+    return visit.go(f"{PATH}/{copy.id}", Said.COPIED)
+
+
+def pause(visit: Visit, context: Context, number: Id) -> Answer:
+    """Sends its visitors to the fallback address from now on."""
+    return _activate(visit, context, number, active=False)
+
+
+def resume(visit: Visit, context: Context, number: Id) -> Answer:
+    """Sends its visitors to its offers again."""
+    return _activate(visit, context, number, active=True)
+
+
+def archive(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the campaign out of use."""
+    api.remove_campaign(context, number)
+    return visit.go(PATH, Said.ARCHIVED)
+
+
+def restore(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the campaign into use again."""
+    try:
+        api.restore_campaign(context, number)
+    except InvalidInputError as error:
+        return _refused(visit, context, number, error)
+    return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def _activate(visit: VisitFacts, context: ApiContext, number: int, *, active: bool) -> Answer:
+    try:
+        api.change_campaign(context, number, api.CampaignUpdate(active=active))
+    except InvalidInputError as error:
+        return _refused(visit, context, number, error)
+    return visit.go(f"{PATH}/{number}", Said.RESUMED if active else Said.PAUSED)
+
+
+def _refused(visit: VisitFacts, context: ApiContext, number: int, error: InvalidInputError) -> Answer:
+    view = api.read_campaign(context, number)
+    return _editor(visit, context, msgspec.to_builtins(view), view, error.faults)
+
+
+def _editor(
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.CampaignView | None,
+    faults: tuple[Fault, ...] = (),
+    blank_rows: int = 0,
+) -> Answer:
+    tree = {**_EMPTY, **tree}
+    shares = _shares(tree["offers"])
+    source_id = number_of(tree["source_id"])
+    sources = choices(context, Named.SOURCE, [source_id])
+    return page(
+        visit,
+        "campaign.html",
+        422 if faults else 200,
+        faults,
+        v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
+        shares=shares,
+        whole=sum(_weight(share) for share in shares),
+        view=view,
+        blank_rows=blank_rows,
+        sources=sources,
+        source=_source(context, source_id, dict(sources)),
+        offers=choices(context, Named.OFFER, [number_of(share["offer_id"]) for share in shares]),
+        most_choices=MOST_CHOICES,
+        usual_weight=USUAL_WEIGHT,
+        domains=(urlsplit(context.base_url).netloc, *context.instance.domains),
+        fallback_url=context.fallback_url,
+        tags=tags_to_choose(context, Named.CAMPAIGN),
+        codes=api.read_codes(context, view.id) if view else None,
+        rules=list_rules(context, MOST_RULES, campaign_id=view.id).items if view else [],
+        figures=_figures(context, visit, [view.id]).get(view.id) if view else None,
+        currency=context.currency,
+    )
+
+
+_EMPTY: dict[str, Any] = {
+    "name": "",
+    "source_id": "",
+    "domain": "",
+    "fallback_url": "",
+    "cost": None,
+    "source_rules_off": False,
+    "offers": [],
+    "tags": [],
+    "notes": "",
+}
+
+
+def _given(form: Form) -> dict[str, Any]:
+    """What the form says in other words than the API: all its rows, the tags, lines as they are kept."""
+    return {
+        "offers": [
+            {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
+            for share in _shares(form.tree.get("offers"))
+        ],
+        "tags": tags_of(form.text("tags")),
+        "notes": form.text("notes").replace("\r\n", "\n"),
+    }
+
+
+def _shares(given: Any) -> list[dict[str, Any]]:
+    """The rows of offers in which one is chosen, from the API or from a form."""
+    rows = given if isinstance(given, list) else []
+    return [
+        {"offer_id": row.get("offer_id", ""), "weight": row.get("weight", USUAL_WEIGHT)}
+        for row in rows
+        if isinstance(row, dict) and row.get("offer_id")
+    ]
+
+
+def _number(text: Any) -> Any:
+    """A weight as a number; one that is left empty is the usual one, and what is none stays, so that its fault is named."""
+    word = str(text).strip()
+    if not word:
+        return USUAL_WEIGHT
+    return int(word) if word.lstrip("-").isdecimal() and len(word) <= 9 else text
+
+
+def _weight(share: dict[str, Any]) -> int:
+    weight = _number(share["weight"])
+    return weight if isinstance(weight, int) and weight > 0 else 0
+
+
+def _source(context: ApiContext, source_id: int | None, known: dict[int, str]) -> SourceView | None:
+    return read_source(context, source_id) if source_id is not None and source_id in known else None
+
+
+def _figures(context: ApiContext, visit: VisitFacts, numbers: list[int]) -> dict[int, Figures]:
+    """What came of these campaigns today, in the time zone of who looks; those of which nothing came are absent."""
+    if not numbers:
+        return {}
+    today = days_of(Preset.TODAY, context.clock(), visit.zone)
+    query = ReportQuery(
+        from_at=today.from_at(visit.zone),
+        until_at=today.until_at(visit.zone),
+        zone=visit.zone.key,
+        currency=context.currency,
+        group_by=(Dimension.CAMPAIGN,),
+        filters=(Filter(Dimension.CAMPAIGN, tuple(str(number) for number in numbers)),),
+        sort=None,
+        descending=False,
+        limit=len(numbers),
+    )
+    made = make_report(context.ledger, context.facts, query, each_status=False)
+    return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
+
+
+def _figures_of(sums: Sums) -> Figures:
+    metrics = metrics_of(sums)
+    profit = metrics.profit_micros
+    return Figures(
+        clicks=signed(sums.clicks),
+        conversions=signed(metrics.conversions),
+        revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
+        cost=figure_text(Measure.COST, sums.cost_micros),
+        profit=figure_text(Measure.PROFIT, profit),
+        tone="up" if profit > 0 else "down" if profit < 0 else "",
+        apart=", ".join(other.currency or "?" for other in sums.not_converted),
+    )
+
+
+routes = [
+    get("/campaigns", sync_to_thread=True)(show_list),
+    get("/campaigns/new", sync_to_thread=True)(show_new),
+    post("/campaigns/new", sync_to_thread=True)(create),
+    get("/campaigns/{number:int}", sync_to_thread=True)(show),
+    post("/campaigns/{number:int}", sync_to_thread=True)(change),
+    post("/campaigns/{number:int}/clone", sync_to_thread=True)(clone),
+    post("/campaigns/{number:int}/pause", sync_to_thread=True)(pause),
+    post("/campaigns/{number:int}/resume", sync_to_thread=True)(resume),
+    post("/campaigns/{number:int}/archive", sync_to_thread=True)(archive),
+    post("/campaigns/{number:int}/restore", sync_to_thread=True)(restore),
+]

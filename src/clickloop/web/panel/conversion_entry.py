@@ -1,0 +1,133 @@
+"""A conversion added by hand: every field of a report, and what would come of it before it is saved."""
+
+from typing import Any
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.money import CURRENCIES
+from clickloop.store.ledger.statuses import status_rows
+from clickloop.web.api import conversions as api
+from clickloop.web.api import simulate
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.logs import Asked, flag_sentence, utc_text
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/conversions"
+ROWS = 3
+"""Empty rows for params and events at first; a button adds one."""
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+_EMPTY = {
+    "click_id": "",
+    "payout": "",
+    "currency": "",
+    "status": "",
+    "txid": "",
+    "at": "",
+    "conversion_id": "",
+    "disable_postback": "",
+    "params": [],
+    "events": [],
+}
+
+
+class Verdict:
+    """What would come of it: a dry run, or why there is none."""
+
+    def __init__(self, simulation: simulate.SimulationView | None, sentence: str = "") -> None:
+        self.simulation = simulation
+        self.sentence = sentence
+
+
+def show_new(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """The empty form, for a click if the address names one."""
+    asked = Asked(request, visit.zone, context.clock())
+    return _form(visit, context, {"click_id": asked.text("click_id", 100)})
+
+
+def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+    """Registers it, or shows what would come of it."""
+    if form.has("add_row"):
+        return _form(visit, context, form.tree, blank_rows=ROWS + 1)
+    try:
+        report = _report(visit, form)
+        if form.has("preview"):
+            return _form(visit, context, form.tree, verdict=_verdict(context, report))
+        reported = api.report_conversion(context, request, report).content
+    except InvalidInputError as error:
+        return _form(visit, context, form.tree, error.faults)
+    if reported.conversion is None:
+        return visit.go(f"/panel/notices/{reported.notice.notice_id}", Said.CONVERTED)
+    return visit.go(f"{PATH}/{reported.conversion.conversion_id}", Said.CONVERTED)
+
+
+def _report(visit: VisitFacts, form: Form) -> api.ConversionReport:
+    """What the form says, the moment by the user's own clock."""
+    at = form.text("at")
+    kept = Form((name, value) for name, value in form.pairs if name not in ("preview", "save", "add_row"))
+    moment = utc_text("at", at, visit.zone) if at and not at.isdecimal() else at
+    report = kept.read(api.ConversionReport, at=moment, by_hand=True)
+    api.given_of(report)
+    return report
+
+
+def _verdict(context: ApiContext, report: api.ConversionReport) -> Verdict:
+    """The dry run of the report; for a click that is not here, that it would wait."""
+    said = simulate.ConversionBody(
+        payout=report.payout,
+        currency=report.currency,
+        status=report.status,
+        txid=report.txid,
+        at=report.at,
+        conversion_id=report.conversion_id,
+        params=report.params,
+        events=report.events,
+        disable_postback=report.disable_postback,
+    )
+    body = simulate.SimulationBody(click_id=report.click_id, conversion=said)
+    try:
+        return Verdict(simulate.simulation_view(simulate.dry_run(context, body)))
+    except HTTPException as error:
+        return Verdict(None, f"{error.detail} It would wait ten minutes for it, and then be refused.")
+
+
+def _form(
+    visit: VisitFacts,
+    context: ApiContext,
+    written: dict[str, Any],
+    faults: tuple[Fault, ...] = (),
+    verdict: Verdict | None = None,
+    blank_rows: int = ROWS,
+) -> Answer:
+    with context.ledger.read() as tx:
+        statuses = status_rows(tx)
+    return page(
+        visit,
+        "conversion_entry.html",
+        422 if faults else 200,
+        faults,
+        v={**_EMPTY, **written},
+        verdict=verdict,
+        blank_rows=blank_rows,
+        params=PARAMS,
+        events=EVENTS,
+        statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
+        currencies=sorted(CURRENCIES),
+        currency=context.currency,
+        flag_sentence=flag_sentence,
+    )
+
+
+routes = [
+    get("/conversions/new", sync_to_thread=True)(show_new),
+    post("/conversions/new", sync_to_thread=True, status_code=200)(create),
+]

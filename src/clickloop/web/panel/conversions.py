@@ -1,0 +1,185 @@
+"""Conversions: the log of what clicks earned, and one conversion with its history, notices and postbacks, to be changed by hand."""
+
+from typing import Any
+
+import msgspec
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.money import CURRENCIES
+from clickloop.store.ledger.names import Named
+from clickloop.store.ledger.statuses import status_rows
+from clickloop.web.api import conversions as api
+from clickloop.web.api.columns import CONVERSION_COLUMNS, Column, Kind, names_for
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exports import AT_ONCE, exported
+from clickloop.web.api.log_words import ConversionView
+from clickloop.web.api.notices import list_notices
+from clickloop.web.api.paging import Page, RecordIdPath
+from clickloop.web.api.postbacks import list_postbacks
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.logs import (
+    ROWS_A_PAGE,
+    Asked,
+    Filter,
+    choices,
+    chosen,
+    flag_sentence,
+    log_page,
+    of_flags,
+    of_named,
+    of_period,
+    tidied,
+)
+from clickloop.web.panel.page import Answer, amount, page
+from clickloop.web.panel.postbacks import of_statuses
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/conversions"
+RECORDS = 100
+"""So many notices and postbacks of a conversion stand on its page; the rest in their logs."""
+_OF_EVERY_CHANGE = frozenset({"updated_at", "version"})
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of a conversion that a change changed; ``before`` empty: it was not there."""
+
+    name: str
+    before: str
+    after: str
+
+
+def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """Conversions, the newest first."""
+    if tidy := tidied(request):
+        return tidy
+    asked = Asked(request, visit.zone, context.clock())
+    names = choices(context, (Named.CAMPAIGN, Named.SOURCE, Named.OFFER, Named.NETWORK), asked)
+    with context.ledger.read() as tx:
+        statuses = status_rows(tx)
+    return log_page(
+        visit,
+        request,
+        context,
+        noun="conversions",
+        columns=CONVERSION_COLUMNS,
+        asked=asked,
+        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        names=names,
+        filters=[
+            of_statuses(statuses, asked),
+            of_named(Named.CAMPAIGN, "Campaign", names, asked),
+            of_named(Named.SOURCE, "Source", names, asked),
+            of_named(Named.OFFER, "Offer", names, asked),
+            of_named(Named.NETWORK, "Network", names, asked),
+            of_flags(asked),
+            Filter(name="txid", label="Transaction id", value=asked.text("txid")),
+            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
+            *of_period(asked),
+        ],
+    )
+
+
+def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """What the log shows, all of it, as CSV."""
+    asked = Asked(request, visit.zone, context.clock())
+    columns = chosen(request, "conversions", CONVERSION_COLUMNS, asked)
+    return exported(context, "conversions", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
+
+
+def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
+    """A conversion with everything around it."""
+    return _show(visit, context, conversion_id, {})
+
+
+def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _FormParameter) -> Answer:
+    """Changes status or payout by hand."""
+    try:
+        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection))
+    except InvalidInputError as error:
+        return _show(visit, context, conversion_id, form.tree, error.faults)
+    return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
+
+
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    conversion_id: str,
+    written: dict[str, Any],
+    faults: tuple[Fault, ...] = (),
+) -> Answer:
+    story = api.read_conversion(context, conversion_id)
+    one = story.conversion
+    with context.ledger.read() as tx:
+        names = names_for(tx, CONVERSION_COLUMNS, [one])
+        statuses = status_rows(tx)
+    return page(
+        visit,
+        "conversion.html",
+        422 if faults else 200,
+        faults,
+        one=one,
+        history=[(entry, _parts(entry)) for entry in reversed(story.history)],
+        notices=list_notices(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
+        postbacks=list_postbacks(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
+        names=names,
+        statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
+        currencies=sorted(CURRENCIES),
+        v={"status": "", "payout": "", "currency": "", "disable_postback": "", **written},
+        flag_sentence=flag_sentence,
+    )
+
+
+def _parts(entry: api.ChangeView) -> list[Part]:
+    """What a change changed, part by part; of a new conversion its status and payout."""
+    if entry.before is None:
+        first = [column for column in CONVERSION_COLUMNS if column.key in ("status", "payout")]
+        return [Part(column.title, "", _text(column, entry.after)) for column in first]
+    parts = [
+        Part(column.title, _text(column, entry.before), _text(column, entry.after))
+        for column in CONVERSION_COLUMNS
+        if column.key not in _OF_EVERY_CHANGE
+    ]
+    return [part for part in parts if part.before != part.after]
+
+
+def _text(column: Column, view: ConversionView) -> str:
+    value = column.value(view)
+    if column.kind is Kind.MONEY:
+        return f"{amount(value.amount)} {value.currency}".strip()
+    if column.kind is Kind.FLAGS:
+        return ", ".join(flag.replace("_", " ") for flag in value)
+    return str(value)
+
+
+def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[ConversionView]:
+    since, until = asked.period()
+    return api.list_conversions(
+        context,
+        limit,
+        cursor,
+        click_id=asked.text("click_id") or None,
+        txid=asked.text("txid") or None,
+        status=asked.text("status") or None,
+        campaign_id=asked.number("campaign_id"),
+        source_id=asked.number("source_id"),
+        offer_id=asked.number("offer_id"),
+        network_id=asked.number("network_id"),
+        flagged=asked.yes("flagged"),
+        since=since,
+        until=until,
+    )
+
+
+routes = [
+    get("/conversions", sync_to_thread=True)(show_list),
+    get("/conversions/export", sync_to_thread=True)(export),
+    get("/conversions/{conversion_id:str}", sync_to_thread=True)(show),
+    post("/conversions/{conversion_id:str}", sync_to_thread=True)(change),
+]

@@ -1,0 +1,385 @@
+"""Postbacks as they are set up: the list, and the editor of a rule with its request, conditions, success and schedule."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.macro import Place
+from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
+from clickloop.preset.rule_preset import RulePreset, rule_presets
+from clickloop.store.ledger.names import Named
+from clickloop.web.api import postback_rules as api
+from clickloop.web.api.campaigns import list_campaigns, read_campaign
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Words
+from clickloop.web.api.problem import not_found
+from clickloop.web.api.rule_resuming import resume_paused_rule
+from clickloop.web.api.statuses import list_statuses
+from clickloop.web.panel.durations import (
+    UnreadableDurationError,
+    duration_text,
+    read_duration,
+    read_durations,
+    times_of,
+)
+from clickloop.web.panel.entry import NEEDS
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.macro_fields import Rows, offered, rows_of_source, sight
+from clickloop.web.panel.page import Answer, fragment, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import choices, names, number_of
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/postback-rules"
+ROWS_A_PAGE = 100
+
+METHODS = tuple((method.value, method.value) for method in Method)
+BODY_KINDS = (
+    (BodyKind.NONE.value, "none"),
+    (BodyKind.FORM.value, "form"),
+    (BodyKind.JSON.value, "JSON"),
+    (BodyKind.TEXT.value, "text"),
+)
+TRIGGERS = (
+    (Trigger.NEW.value, "Once for each conversion"),
+    (Trigger.STATUS.value, "When it is new, and at every change of its status"),
+)
+_PLACES = {"form": Place.FORM, "json": Place.JSON}
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+FilterNumber = Annotated[str, QueryParameter(max_length=10)]
+"""Empty, as a filter's form sends it: of all."""
+OfWord = Annotated[
+    str, QueryParameter(name="of", max_length=10, description="instance: only those of the whole instance.")
+]
+NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
+
+
+def show_list(
+    visit: Visit,
+    context: Context,
+    cursor: Cursor = "",
+    archived: Archived = False,
+    source_id: FilterNumber = "",
+    campaign_id: FilterNumber = "",
+    of: OfWord = "",
+    words: Words = "",
+) -> Answer:
+    """Every rule, or those of a source, of a campaign, or of the whole instance."""
+    of_source, of_campaign = number_of(source_id), number_of(campaign_id)
+    found = api.list_rules(context, ROWS_A_PAGE, cursor, archived, of_source, of_campaign, of == "instance", words)
+    return page(
+        visit,
+        "postback_rules.html",
+        found=found,
+        archived=archived,
+        cursor=cursor,
+        source_id=of_source,
+        campaign_id=of_campaign,
+        of=of,
+        q=words,
+        conditions={one.id: _told_conditions(one) for one in found.items},
+        sources=choices(context, Named.SOURCE, [of_source]),
+        campaigns=choices(context, Named.CAMPAIGN, [of_campaign]),
+        source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
+        campaign_names=names(context, Named.CAMPAIGN, {one.campaign_id for one in found.items}),
+    )
+
+
+def choose_preset(visit: Visit, source_id: NewOf = None, campaign_id: NewOf = None) -> Answer:
+    """Messengers and the like to begin with."""
+    owner = f"&source_id={source_id}" if source_id else f"&campaign_id={campaign_id}" if campaign_id else ""
+    return page(visit, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
+
+
+def show_new(
+    visit: Visit, context: Context, preset: PresetKey = "", source_id: NewOf = None, campaign_id: NewOf = None
+) -> Answer:
+    """The editor of a rule that is not there yet, or the words that a preset asks for."""
+    owner = {"source_id": source_id or "", "campaign_id": campaign_id or ""}
+    if preset:
+        chosen = _preset(preset)
+        words = {fill.name: fill.default or "" for fill in chosen.fill}
+        return _fill_in(visit, context, chosen, {"name": chosen.name, **owner, "fill": words})
+    return _editor(visit, context, {**_EMPTY, **owner}, None)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Creates the rule, from a preset or as the form says."""
+    if form.text("preset"):
+        return _create_from_preset(visit, context, form)
+    if form.has("add_header"):
+        return _editor(visit, context, form.tree, None, blank_headers=1)
+    try:
+        given, more = _given(form)
+        view = api.create_rule(context, given.read(api.RuleCreation, **more))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, None, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def show(visit: Visit, context: Context, number: Id) -> Answer:
+    """The editor of a rule."""
+    view = api.read_rule(context, number)
+    return _editor(visit, context, _tree(view), view)
+
+
+def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+    """Saves the rule."""
+    view = api.read_rule(context, number)
+    if form.has("add_header"):
+        return _editor(visit, context, form.tree, view, blank_headers=1)
+    try:
+        given, more = _given(form)
+        api.change_rule(context, number, given.read(api.RuleUpdate, **more))
+    except InvalidInputError as error:
+        return _editor(visit, context, form.tree, view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def clone(visit: Visit, context: Context, number: Id) -> Answer:
+    """Makes a rule like this one, which is off, and shows it."""
+    return visit.go(f"{PATH}/{api.clone_rule(context, number).id}", Said.COPIED)
+
+
+def resume(visit: Visit, context: Context, number: Id) -> Answer:
+    """Lets a rule go on that a receiver's 410 has paused."""
+    resume_paused_rule(context, number)
+    return visit.go(f"{PATH}/{number}", Said.RESUMED)
+
+
+def archive(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the rule out of use."""
+    api.remove_rule(context, number)
+    return visit.go(PATH, Said.ARCHIVED)
+
+
+def restore(visit: Visit, context: Context, number: Id) -> Answer:
+    """Takes the rule into use again."""
+    try:
+        api.restore_rule(context, number)
+    except InvalidInputError as error:
+        view = api.read_rule(context, number)
+        return _editor(visit, context, _tree(view), view, error.faults)
+    return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def preview_times(form: _FormParameter) -> Response[str]:
+    """When attempts are made by the schedule as it is typed: a part of the page, for the script that shows it."""
+    told = fragment("postback_rule_times.html", times=_times(form.text("waits_seconds")))
+    return Response(told, media_type="text/html")
+
+
+def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> Answer:
+    given = form.tree.get("fill")
+    fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
+    try:
+        body = form.read(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
+        view = api.create_rule(context, body)
+    except InvalidInputError as error:
+        return _fill_in(visit, context, _preset(form.text("preset")), form.tree, error.faults)
+    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+
+
+def _fill_in(
+    visit: VisitFacts, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[Fault, ...] = ()
+) -> Answer:
+    """The words that a preset asks for."""
+    fill = tree.get("fill")
+    return page(
+        visit,
+        "postback_rule_fill.html",
+        422 if faults else 200,
+        faults,
+        preset=preset,
+        v={**tree, "fill": fill if isinstance(fill, dict) else {}},
+        **_owners(context, tree),
+    )
+
+
+def _editor(
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.RuleView | None,
+    faults: tuple[Fault, ...] = (),
+    blank_headers: int = 0,
+) -> Answer:
+    tree = {
+        name: {**usual, **tree.get(name, {})} if isinstance(usual, dict) else tree.get(name, usual)
+        for name, usual in _EMPTY.items()
+    }
+    request, conditions = tree["request"], tree["conditions"]
+    request["headers"] = [
+        {"name": str(header.get("name", "")), "value": str(header.get("value", ""))} for header in request["headers"]
+    ] + [{"name": "", "value": ""}] * blank_headers
+    rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
+    body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
+    return page(
+        visit,
+        "postback_rule.html",
+        422 if faults else 200,
+        faults,
+        v=tree,
+        view=view,
+        chosen_statuses=_texts(conditions["statuses"]),
+        statuses=list_statuses(context).items,
+        methods=METHODS,
+        body_kinds=BODY_KINDS,
+        triggers=TRIGGERS,
+        url_sight=sight(str(request["url"]), rows),
+        header_sights=[sight(header["value"], rows, Place.HEADER) for header in request["headers"]],
+        body_sight=sight(str(request["body"]), rows, body_place),
+        groups=offered(rows),
+        times=_times(tree["waits_seconds"]),
+        usual_waits=_line(Schedule().waits_seconds),
+        try_campaign_id=_campaign_to_try(context, view),
+        told=_told_conditions(view) if view else [],
+        **_owners(context, tree),
+    )
+
+
+def _owners(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
+    """The sources and campaigns that a rule may belong to."""
+    return {
+        "sources": choices(context, Named.SOURCE, [number_of(tree.get("source_id"))]),
+        "campaigns": choices(context, Named.CAMPAIGN, [number_of(tree.get("campaign_id"))]),
+    }
+
+
+_EMPTY: dict[str, Any] = {
+    "name": "",
+    "source_id": "",
+    "campaign_id": "",
+    "active": True,
+    "request": {"method": "GET", "url": "", "headers": [], "body_kind": "none", "body": "", "secrets": []},
+    "conditions": {
+        "statuses": [],
+        "trigger": "new",
+        "only_first": False,
+        "minimum_payout": "",
+        "every_nth": 1,
+        "delay_seconds": "0s",
+        "payout_percent": 100,
+    },
+    "success": {"must_contain": "", "must_not_contain": "", "must_match": "", "must_not_match": ""},
+    "waits_seconds": "",
+}
+
+
+def _tree(view: api.RuleView) -> dict[str, Any]:
+    """A rule as its form shows it."""
+    tree: dict[str, Any] = msgspec.to_builtins(view)
+    tree["conditions"]["delay_seconds"] = duration_text(view.conditions.delay_seconds)
+    usual = tuple(view.waits_seconds) == Schedule().waits_seconds
+    tree["waits_seconds"] = "" if usual else _line(view.waits_seconds) or _ONCE
+    return {name: tree[name] for name in _EMPTY}
+
+
+_ONCE = "once"
+"""Stands for a schedule of one attempt alone."""
+
+
+def _given(form: Form) -> tuple[Form, dict[str, Any]]:
+    """The form with durations as seconds and lines as they are kept, and the schedule. Raises InvalidInputError."""
+    faults: list[Fault] = []
+    pairs: list[tuple[str, str]] = []
+    more: dict[str, Any] = {}
+    for name, value in form.pairs:
+        try:
+            if name == "waits_seconds":
+                line = value.strip().lower()
+                more[name] = [] if line == _ONCE else read_durations(line) or None
+            elif name == "conditions.delay_seconds":
+                pairs.append((name, str(read_duration(value or "0"))))
+            elif name == "request.body":
+                pairs.append((name, value.replace("\r\n", "\n")))
+            elif name == "request.url" or name.startswith("request.headers["):
+                pairs.append((name, value.strip()))
+            else:
+                pairs.append((name, value))
+        except UnreadableDurationError as error:
+            faults.append(Fault(name, FaultCode.WRONG_TYPE, str(error)))
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    return Form(pairs), more
+
+
+def _line(waits: tuple[int, ...] | list[int]) -> str:
+    return " ".join(duration_text(seconds) for seconds in waits)
+
+
+def _times(line: object) -> list[str]:
+    """When attempts are made by the schedule as it stands in the form; none where it cannot be read."""
+    word = str(line).strip().lower()
+    try:
+        waits = [] if word == _ONCE else read_durations(word) or list(Schedule().waits_seconds)
+    except UnreadableDurationError:
+        return []
+    return ["at once", *(f"+{time}" for time in times_of(waits))]
+
+
+def _texts(given: Any) -> list[str]:
+    """Several values of one name, which are a text where there was one alone."""
+    return [str(value) for value in given] if isinstance(given, list) else [given] if given else []
+
+
+def _preset(key: str) -> RulePreset:
+    preset = rule_presets().get(key)
+    if preset is None:
+        raise not_found("preset of that key")
+    return preset
+
+
+def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> Rows:
+    """The rows of the source that the rule belongs to, or of its campaign's."""
+    if source_id is None and campaign_id is not None and names(context, Named.CAMPAIGN, [campaign_id]):
+        source_id = read_campaign(context, campaign_id).source_id
+    return rows_of_source(context, source_id or 0)
+
+
+def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | None:
+    """A campaign whose conversions the rule is decided for."""
+    if view is None or view.campaign_id is not None:
+        return view.campaign_id if view else None
+    found = list_campaigns(context, 1, source_id=view.source_id).items
+    return found[0].id if found else None
+
+
+def _told_conditions(view: api.RuleView) -> list[str]:
+    """When the rule is sent, in a few words."""
+    conditions = view.conditions
+    told = [", ".join(conditions.statuses) or "all but rejected"]
+    if conditions.trigger is Trigger.STATUS:
+        told.append("every change of status")
+    if conditions.only_first:
+        told.append("first of a click")
+    if conditions.minimum_payout is not None:
+        told.append(f"from {conditions.minimum_payout}")
+    if conditions.every_nth > 1:
+        told.append(f"1 of {conditions.every_nth}")
+    if conditions.delay_seconds:
+        told.append(f"after {duration_text(conditions.delay_seconds)}")
+    if conditions.payout_percent != 100:
+        told.append(f"{conditions.payout_percent} % of the payout")
+    return told
+
+
+routes = [
+    get("/postback-rules", sync_to_thread=True)(show_list),
+    get("/postback-rules/presets", sync_to_thread=True)(choose_preset),
+    get("/postback-rules/new", sync_to_thread=True)(show_new),
+    post("/postback-rules/new", sync_to_thread=True)(create),
+    post("/postback-rules/times", sync_to_thread=False, status_code=200, opt={NEEDS: None})(preview_times),
+    get("/postback-rules/{number:int}", sync_to_thread=True)(show),
+    post("/postback-rules/{number:int}", sync_to_thread=True)(change),
+    post("/postback-rules/{number:int}/clone", sync_to_thread=True)(clone),
+    post("/postback-rules/{number:int}/resume", sync_to_thread=True)(resume),
+    post("/postback-rules/{number:int}/archive", sync_to_thread=True)(archive),
+    post("/postback-rules/{number:int}/restore", sync_to_thread=True)(restore),
+]

@@ -1,0 +1,208 @@
+"""Conversions - Out: everything that was sent, or not sent and why; one postback with its decision and attempts, and what can be done."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import SkipValidation
+
+from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.user import Right
+from clickloop.conversion.status import StatusWords
+from clickloop.postback.owing import SkipReason
+from clickloop.store.ledger.names import Named
+from clickloop.store.ledger.statuses import status_rows
+from clickloop.tracking.resending import Mode
+from clickloop.web.api import postbacks as api
+from clickloop.web.api import resends
+from clickloop.web.api.columns import POSTBACK_COLUMNS, names_for
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exports import AT_ONCE, exported
+from clickloop.web.api.once import view_in
+from clickloop.web.api.paging import Page, RecordIdPath
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.entry import NEEDS
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.logs import (
+    ROWS_A_PAGE,
+    Asked,
+    Filter,
+    choices,
+    chosen,
+    log_page,
+    of_named,
+    of_period,
+    of_words,
+    tidied,
+)
+from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import Said
+from clickloop.web.panel.visit import Visit, VisitFacts
+
+PATH = "/panel/postbacks"
+UNDER_WAY = (api.State.WAITING, api.State.SENDING, api.State.PAUSED)
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+
+
+def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """Postbacks, the newest first."""
+    if tidy := tidied(request):
+        return tidy
+    asked = Asked(request, visit.zone, context.clock())
+    names = choices(context, (Named.CAMPAIGN, Named.SOURCE, Named.RULE), asked)
+    with context.ledger.read() as tx:
+        statuses = status_rows(tx)
+    return log_page(
+        visit,
+        request,
+        context,
+        noun="postbacks",
+        columns=POSTBACK_COLUMNS,
+        asked=asked,
+        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        names=names,
+        filters=[
+            of_words("state", "State", api.State, asked),
+            of_words("reason", "Reason", SkipReason, asked),
+            of_named(Named.CAMPAIGN, "Campaign", names, asked),
+            of_named(Named.SOURCE, "Source", names, asked),
+            of_named(Named.RULE, "Rule", names, asked),
+            of_statuses(statuses, asked),
+            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
+            *of_period(asked),
+        ],
+    )
+
+
+def of_statuses(statuses: list[StatusWords], asked: Asked) -> Filter:
+    """A filter by what the conversion is now."""
+    options = [(row.status.key, row.status.name) for row in statuses]
+    return Filter(name="status", label="Status", value=asked.text("status"), options=options)
+
+
+def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """What the log shows, all of it, as CSV."""
+    asked = Asked(request, visit.zone, context.clock())
+    columns = chosen(request, "postbacks", POSTBACK_COLUMNS, asked)
+    return exported(context, "postbacks", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
+
+
+def show(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """A postback, secrets masked."""
+    return _show(visit, context, postback_id)
+
+
+def show_secrets(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The same page once with its secrets; the log of changes tells who looked."""
+    return _show(visit, context, postback_id, secrets=True)
+
+
+def resend(
+    visit: Visit, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: _FormParameter
+) -> Answer:
+    """Sends it again, as it was or built anew."""
+    mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
+    try:
+        answer = resends.resend_postback(
+            context, request, postback_id, resends.OneResend(request=mode), form.text("key")
+        )
+    except InvalidInputError as error:
+        return _show(visit, context, postback_id, error.faults)
+    except HTTPException as error:
+        return _refused(visit, context, postback_id, error)
+    made = view_in(answer, api.PostbackView)
+    return visit.go(f"{PATH}/{made.postback_id}", Said.RESENT)
+
+
+def cancel(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """Takes it out of delivery."""
+    try:
+        view = resends.cancel_postback(context, postback_id)
+    except HTTPException as error:
+        return _refused(visit, context, postback_id, error)
+    return visit.go(f"{PATH}/{view.postback_id}", Said.CANCELLED)
+
+
+def show_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The request as a command to copy, secrets masked."""
+    return _curl(visit, context, postback_id, secrets=False)
+
+
+def show_whole_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The same with its secrets; the log of changes tells who looked."""
+    return _curl(visit, context, postback_id, secrets=True)
+
+
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    postback_id: str,
+    faults: tuple[Fault, ...] = (),
+    status: int = 422,
+    *,
+    secrets: bool = False,
+) -> Answer:
+    story = api.read_postback(context, postback_id, secrets)
+    with context.ledger.read() as tx:
+        names = names_for(tx, POSTBACK_COLUMNS, [story.postback])
+    return page(
+        visit,
+        "postback.html",
+        status if faults else 200,
+        faults,
+        one=story.postback,
+        story=story,
+        names=names,
+        secrets=secrets,
+        under_way=story.postback.state in UNDER_WAY,
+        key=context.record_ids(),
+    )
+
+
+def _refused(visit: VisitFacts, context: ApiContext, postback_id: str, error: HTTPException) -> Answer:
+    """The page with what stood against it."""
+    if error.status_code != 409:
+        raise error
+    return _show(visit, context, postback_id, (Fault("", "conflict", error.detail),), 409)
+
+
+def _curl(visit: VisitFacts, context: ApiContext, postback_id: str, *, secrets: bool) -> Answer:
+    command = resends.copy_as_curl(context, postback_id, secrets)
+    masked = command if not secrets else resends.copy_as_curl(context, postback_id)
+    hides = not secrets and "•••" in masked
+    return page(visit, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
+
+
+def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[api.PostbackView]:
+    since, until = asked.period()
+    return api.list_postbacks(
+        context,
+        limit,
+        cursor,
+        in_state=asked.word("state", api.State),
+        reason=asked.word("reason", SkipReason),
+        click_id=asked.text("click_id") or None,
+        conversion_id=asked.text("conversion_id") or None,
+        campaign_id=asked.number("campaign_id"),
+        source_id=asked.number("source_id"),
+        rule_id=asked.number("rule_id"),
+        status=asked.text("status") or None,
+        since=since,
+        until=until,
+    )
+
+
+routes = [
+    get("/postbacks", sync_to_thread=True)(show_list),
+    get("/postbacks/export", sync_to_thread=True)(export),
+    get("/postbacks/{postback_id:str}", sync_to_thread=True)(show),
+    post("/postbacks/{postback_id:str}", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
+        show_secrets
+    ),
+    post("/postbacks/{postback_id:str}/resend", sync_to_thread=True)(resend),
+    post("/postbacks/{postback_id:str}/cancel", sync_to_thread=True)(cancel),
+    get("/postbacks/{postback_id:str}/curl", sync_to_thread=True)(show_curl),
+    post("/postbacks/{postback_id:str}/curl", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
+        show_whole_curl
+    ),
+]

@@ -1,0 +1,131 @@
+"""The log of clicks in the panel: filters, columns, export, and one click with its story."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.click.click import Flag, Screening
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+COOKIE = "clickloop_columns_clicks"
+
+
+def test_a_click_stands_in_the_log_under_the_names_of_its_set_up(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit(country="BR")
+    html = panel.get("/panel/clicks")
+    assert f'href="/panel/clicks/{click_id}"' in html
+    assert '<a href="/panel/campaigns/1">Campaign</a>' in html
+    assert "BR" in html
+
+
+def test_an_empty_log_says_what_to_do_next(panel: "Panel") -> None:
+    assert "Open a campaign's link" in panel.words(panel.get("/panel/clicks"))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("campaign_id=2", [1]),
+        ("source_id=2", [1]),
+        ("screening=preview_bot", [2]),
+        ("screening=counted", [0, 1]),
+        ("external_id=only-one", [0]),
+        ("since=2026-03-01T11:59&until=2026-03-01T12:00", [0, 1, 2]),
+        ("period=yesterday", []),
+    ],
+)
+def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance", query: str, found: list[int]) -> None:
+    ids = [
+        instance.visit(external_id="only-one"),
+        instance.visit(campaign_id=2, source_id=2),
+        instance.visit(screening="preview_bot"),
+    ]
+    html = panel.get(f"/panel/clicks?{query}")
+    assert [number for number, click_id in enumerate(ids) if click_id in html] == found
+
+
+def test_a_moment_is_read_by_the_clock_of_the_user(panel: "Panel", instance: "Instance") -> None:
+    click_id = instance.visit()
+    with instance.ledger.write() as tx:
+        tx.exec_driver_sql("UPDATE users SET time_zone = 'America/New_York'")
+    assert click_id in panel.get("/panel/clicks?since=2026-03-01T06:58&until=2026-03-01T07:00")
+    assert click_id not in panel.get("/panel/clicks?since=2026-03-01T07:01")
+
+
+def test_empty_parameters_leave_the_address(panel: "Panel") -> None:
+    answer = panel.client.get("/panel/clicks?campaign_id=&source_id=3&external_id=")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/panel/clicks?source_id=3")
+
+
+@pytest.mark.parametrize("query", ["campaign_id=x", "since=yesterday", "screening=odd", "period=ever", "cursor=abc"])
+def test_what_cannot_be_read_in_the_address_is_named(panel: "Panel", query: str) -> None:
+    assert query.partition("=")[0] in panel.get(f"/panel/clicks?{query}", 422)
+
+
+def test_chosen_columns_are_shown_and_remembered(panel: "Panel", instance: "Instance") -> None:
+    instance.visit(useragent="Weird/9", country="BR")
+    html = panel.get("/panel/clicks?columns=at&columns=useragent&columns=nonsense")
+    assert "Weird/9" in html
+    assert panel.client.cookies[COOKIE] == "at.useragent"
+    assert "Weird/9" in panel.get("/panel/clicks")
+    assert ">BR<" not in panel.get("/panel/clicks")
+
+
+def test_the_columns_stay_when_the_filter_changes(panel: "Panel", instance: "Instance") -> None:
+    instance.visit()
+    html = panel.get("/panel/clicks?columns=at&columns=v1&source_id=1")
+    assert '<input type="hidden" name="columns" value="v1">' in html
+    assert '<input type="hidden" name="source_id" value="1">' in html
+
+
+def test_older_clicks_are_reached_by_the_cursor(panel: "Panel", instance: "Instance") -> None:
+    ids = [instance.visit(at=instance.now - number) for number in range(52)]
+    html = panel.get("/panel/clicks")
+    assert 'rel="next"' in html
+    (path,) = {part.partition('"')[0] for part in html.split('rel="next" href="')[1:]}
+    older = panel.get(path.replace("&amp;", "&"))
+    assert sum(click_id in html for click_id in ids) == 50
+    assert sum(click_id in older for click_id in ids) == 2
+
+
+def test_the_export_streams_what_the_filter_shows_with_formulas_made_harmless(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    instance.visit(external_id="=HYPERLINK(1)", cost_micros=1_500_000, cost_currency="USD")
+    instance.visit(campaign_id=2)
+    answer = panel.client.get("/panel/clicks/export?campaign_id=1&columns=external_id&columns=cost&columns=campaign")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert 'filename="clickloop-clicks.csv"' in answer.headers["content-disposition"]
+    head, row = answer.text.split("\r\n")[:2]
+    assert head == "campaign_id,campaign,external_id,cost,cost_currency"
+    assert row == "1,Campaign,'=HYPERLINK(1),1.5,USD"
+
+
+def test_a_clicks_page_tells_its_facts_and_what_was_odd(panel: "Panel", instance: "Instance") -> None:
+    click_id = instance.visit(external_id="", flags="cost_unreadable", screening="prefetch", v3="zone")
+    words = panel.words(panel.get(f"/panel/clicks/{click_id.upper()}"))
+    for told in (Flag.COST_UNREADABLE.sentence, Screening.PREFETCH.sentence, "sent no click id", "V3 zone"):
+        assert told in words
+
+
+def test_texts_of_strangers_are_shown_as_text(panel: "Panel", instance: "Instance") -> None:
+    attack = '"><script>alert(1)</script>'
+    click_id = instance.visit(external_id=attack, useragent=attack, referrer=attack, v1=attack, target=attack)
+    query = "&".join(f"columns={name}" for name in ("external_id", "useragent", "referrer", "v1", "target"))
+    for path in (f"/panel/clicks?{query}", f"/panel/clicks/{click_id}", f"/panel/trace?q={attack}"):
+        assert "<script>alert" not in panel.get(path)
+
+
+def test_a_click_that_is_not_there_is_a_404(panel: "Panel", instance: "Instance") -> None:
+    panel.get(f"/panel/clicks/{'0' * 26}", 404)
+    panel.get(f"/panel/clicks/{instance.click_ids.new(instance.now)}", 404)
+
+
+@pytest.mark.parametrize("word", [*Flag, *Screening])
+def test_every_flag_and_screening_has_a_sentence(word: Flag | Screening) -> None:
+    assert word.sentence.endswith(".")

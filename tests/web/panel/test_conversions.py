@@ -1,0 +1,176 @@
+"""Conversions in the panel: the log, one with its history, changing it and adding one by hand."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clickloop.campaign.user import Role
+from clickloop.conversion.notice import NoticeFlag
+from clickloop.store.ledger.tables import changes_log
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+
+def converted(instance: "Instance", **fields: Any) -> str:
+    """The id of a new conversion."""
+    body = {"click_id": instance.visit(), "payout": "12.5"} | fields
+    answer = instance.api.post("/api/v1/conversions", json=body)
+    assert answer.status_code in (200, 201), answer.text
+    return str(answer.json()["conversion"]["conversion_id"])
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("status=hold", [1]),
+        ("campaign_id=1", [0, 1]),
+        ("offer_id=2", []),
+        ("txid=T-1", [0]),
+        ("flagged=true", [1]),
+        ("flagged=false", [0]),
+        ("since=2026-03-01T12:00&network_id=1", [0, 1]),
+        ("until=2026-03-01T12:00", []),
+    ],
+)
+def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance", query: str, found: list[int]) -> None:
+    instance.set_up()
+    ids = [converted(instance, txid="T-1"), converted(instance, status="hold", txid="{txid}")]
+    html = panel.get(f"/panel/conversions?{query}")
+    assert [number for number, one in enumerate(ids) if one in html] == found
+
+
+def test_the_export_holds_every_column_that_is_shown(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    converted(instance, txid="@SUM(1)")
+    head, row = panel.client.get("/panel/conversions/export?columns=txid&columns=payout&columns=offer").text.split(
+        "\r\n"
+    )[:2]
+    assert (head, row) == ("payout,payout_currency,txid,offer_id,offer", "12.5,USD,'@SUM(1),1,Offer")
+
+
+def test_a_conversions_page_tells_its_facts_history_notices_and_postbacks(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    number = converted(instance, txid="T-1", params={"param1": "blue"}, status="topup")
+    html = panel.get(f"/panel/conversions/{number}")
+    words = panel.words(html)
+    for told in ("T-1", "param1 blue", NoticeFlag.UNKNOWN_STATUS.sentence, "Map the word", "Registered", "Offer"):
+        assert told in words
+    for noun in ("notices", "postbacks"):
+        one = instance.got(noun)["items"][0]
+        assert f"/panel/{noun}/{one[noun.removesuffix('s') + '_id']}" in html
+
+
+def test_a_change_by_hand_stands_in_history_notices_postbacks_and_the_log_of_changes(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    number = converted(instance, txid="T-1")
+    instance.now += 1000
+    path = panel.done(f"/panel/conversions/{number}", {"status": "hold", "payout": "20", "currency": ""})
+    assert path == f"/panel/conversions/{number}?said=saved"
+    words = panel.words(panel.get(path))
+    assert "Status: Sale → Hold" in words
+    assert "Payout: 12.50 USD → 20.00 USD" in words
+    assert instance.got("notices")["items"][0]["door"] == "hand"
+    assert instance.owed == 2
+    with instance.ledger.read() as tx:
+        actions = [(row.action, row.noun) for row in tx.execute(changes_log.select())]
+    assert actions[-1] == ("converted", "conversions")
+
+
+def test_a_change_to_nothing_is_refused_beside_the_form(panel: "Panel", instance: "Instance") -> None:
+    number = converted(instance)
+    for fields, told in (
+        ({"status": "", "payout": ""}, "Nothing would change"),
+        ({"payout": "many"}, "not a decimal"),
+        ({"status": "nonsense"}, "no status of that key or word"),
+        ({"status": "hold", "currency": "EUR"}, "A currency alone changes nothing"),
+    ):
+        answer = panel.post(f"/panel/conversions/{number}", fields)
+        assert answer.status_code == 422
+        assert told in panel.words(answer.text)
+
+
+def test_a_viewer_changes_nothing_and_sees_no_form(panel: "Panel", instance: "Instance") -> None:
+    number = converted(instance)
+    panel.become(Role.VIEWER)
+    assert "Change by hand" not in panel.get(f"/panel/conversions/{number}")
+    assert panel.post(f"/panel/conversions/{number}", {"status": "hold"}).status_code == 403
+    assert panel.post("/panel/conversions/new", {"click_id": "x", "save": "1"}).status_code == 403
+
+
+def test_the_form_begins_with_the_click_of_the_address(panel: "Panel") -> None:
+    assert 'value="01abc"' in panel.get("/panel/conversions/new?click_id=01abc")
+
+
+def test_a_preview_tells_what_would_come_of_it_and_stores_nothing(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    fields = {"click_id": instance.visit(), "payout": "7", "txid": "T-9", "preview": "1"}
+    answer = panel.post("/panel/conversions/new", fields)
+    words = panel.words(answer.text)
+    assert answer.status_code == 200
+    assert "It would register a new conversion" in words
+    assert "https://source.example/postback?id=w9Xk2-7fA&payout=7" in words
+    assert 'value="T-9"' in answer.text
+    assert instance.got("notices")["items"] == []
+
+
+def test_a_preview_for_a_click_that_is_not_here_says_that_it_would_wait(panel: "Panel", instance: "Instance") -> None:
+    fields = {"click_id": instance.click_ids.new(instance.now), "preview": "1"}
+    assert "wait ten minutes" in panel.words(panel.post("/panel/conversions/new", fields).text)
+
+
+def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    fields = {
+        "click_id": instance.visit(),
+        "payout": "7.25",
+        "currency": "EUR",
+        "status": "hold",
+        "txid": "T-9",
+        "at": "2026-03-01T10:30",
+        "conversion_id": "N-1",
+        "disable_postback": "on",
+        "params[0].name": "param2",
+        "params[0].value": "red",
+        "events[0].name": "event1",
+        "events[0].value": "3",
+        "save": "1",
+    }
+    path = panel.done("/panel/conversions/new", fields)
+    one = instance.got("conversions")["items"][0]
+    assert path == f"/panel/conversions/{one['conversion_id']}?said=converted"
+    assert (one["payout"], one["status"]["key"]) == ({"amount": "7.25", "currency": "EUR"}, "hold")
+    assert (one["converted_at"], one["params"]) == ("2026-03-01T10:30:00.000Z", {"param2": "red"})
+    assert one["events"] == {"event1": "3"}
+    assert instance.got("postbacks")["items"][0]["reason"] == "disabled_by_notice"
+
+
+def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel", instance: "Instance") -> None:
+    for fields, told in (
+        ({"click_id": "abc"}, "does not have the form of one of ours"),
+        ({"click_id": instance.visit(), "payout": "NaN"}, "not a decimal"),
+        ({"click_id": instance.visit(), "at": "soon"}, "A date is expected"),
+    ):
+        answer = panel.post("/panel/conversions/new", fields | {"save": "1"})
+        assert answer.status_code == 422
+        assert told in panel.words(answer.text)
+
+
+def test_a_conversion_for_a_click_on_its_way_leads_to_its_notice(panel: "Panel", instance: "Instance") -> None:
+    path = panel.done("/panel/conversions/new", {"click_id": instance.click_ids.new(instance.now), "save": "1"})
+    assert path.startswith("/panel/notices/")
+    assert "waits for its click" in panel.words(panel.get(path))
+
+
+def test_a_button_adds_rows_without_a_script(panel: "Panel") -> None:
+    html = panel.post("/panel/conversions/new", {"click_id": "x", "add_row": "1"}).text
+    assert 'name="params[3].name"' in html
+    assert 'value="x"' in html
+
+
+@pytest.mark.parametrize("flag", NoticeFlag)
+def test_every_flag_of_a_notice_has_a_sentence(flag: NoticeFlag) -> None:
+    assert flag.sentence.endswith(".")

@@ -1,0 +1,131 @@
+"""Offers in the panel: the network's template in the address, the payout, tags, filters."""
+
+from typing import TYPE_CHECKING
+
+from clickloop.campaign.user import Role
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+NEW = "/panel/offers/new"
+URL = "https://network.example/click?offer=1&sub1={clickid}"
+
+
+def form(**fields: str) -> list[tuple[str, str]]:
+    """The fields of an offer's form."""
+    usual = {
+        "name": "Gift card",
+        "network_id": "",
+        "url": URL,
+        "payout_kind": "automatic",
+        "payout.amount": "",
+        "currency": "",
+        "tags": "",
+    }
+    return list((usual | fields).items())
+
+
+def with_network(instance: "Instance") -> None:
+    """A network with number 1 that takes the click id in ``sub1``."""
+    instance.made("networks", {"name": "Network", "offer_url_template": "{url}&sub1={clickid}"})
+
+
+def test_an_empty_list_leads_to_the_networks_first(panel: "Panel", instance: "Instance") -> None:
+    assert 'href="/panel/networks/presets"' in panel.get("/panel/offers")
+    with_network(instance)
+    assert 'class="button main" href="/panel/offers/new"' in panel.get("/panel/offers")
+
+
+def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    fields = form(network_id="1", payout_kind="fixed", currency="EUR", tags=" us, Mobile ,us") + [
+        ("payout.amount", "12,5")
+    ]
+    assert panel.done(NEW, fields) == "/panel/offers/1?said=created"
+    made = instance.got("offers/1")
+    assert (made["network_id"], made["url"], made["tags"]) == (1, URL, ["us", "Mobile"])
+    assert made["payout"] == {"amount": "12.5", "currency": "EUR"}
+
+
+def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: "Instance") -> None:
+    instance.made("offers", {"name": "O", "url": URL, "payout": {"amount": "5"}})
+    panel.done("/panel/offers/1", form() + [("payout.amount", "5")])
+    assert instance.got("offers/1")["payout"] is None
+
+
+def test_the_network_puts_in_what_it_needs(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    link = "https://network.example/click?offer=7"
+    html = panel.post(NEW, [*form(network_id="1", url=link), ("fill_in", "1")]).text
+    assert "https://network.example/click?offer=7&amp;sub1={clickid}</textarea>" in html
+    assert instance.got("offers")["items"] == []
+
+
+def test_an_address_without_our_click_id_is_shown_once_more_before_it_is_saved(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    with_network(instance)
+    fields = form(network_id="1", url="https://network.example/click?offer=7")
+    answer = panel.post(NEW, fields)
+    assert answer.status_code == 200
+    assert "Not saved yet" in answer.text
+    assert instance.got("offers")["items"] == []
+    assert panel.done(NEW, [*fields, ("seen", "1")]) == "/panel/offers/1?said=created"
+
+
+def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
+    panel.done(NEW, form(url="https://network.example/click?offer=7"))
+    assert "does not carry" in panel.words(panel.get("/panel/offers/1"))
+
+
+def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
+    panel.done(NEW, form(url=URL + "&x={nosuch}"))
+    html = panel.get("/panel/offers/1")
+    assert 'data-macro="{clickid}"' in html
+    assert 'data-macro="{payout}"' not in html
+    assert '<mark class="unknown"' in html
+
+
+def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
+    answer = panel.post(NEW, form(name="", url="ftp://x/{clickid}", payout_kind="fixed", currency="XXQ"))
+    assert answer.status_code == 422
+    for path in ("name", "url"):
+        assert f'id="fault-{path}"' in answer.text
+    again = panel.post(NEW, form(payout_kind="fixed") + [("payout.amount", "much")])
+    assert 'id="fault-payout.amount"' in again.text
+
+
+def test_the_list_is_filtered_by_network_name_and_tag(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    instance.made("offers", {"name": "Alpha", "url": URL, "network_id": 1, "tags": ["Größe"]})
+    instance.made("offers", {"name": "Beta", "url": URL, "tags": ["us"]})
+    for query in ("network_id=1&q=&tag=", "q=ALPH", "tag=Größe"):
+        html = panel.get(f"/panel/offers?{query}")
+        assert "/panel/offers/1" in html
+        assert '"/panel/offers/2"' not in html
+
+
+def test_an_offer_is_archived_and_restored(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    assert panel.post("/panel/offers/1/archive").status_code == 422
+    instance.made("offers", {"name": "Unused", "url": URL})
+    assert panel.done("/panel/offers/2/archive") == "/panel/offers?said=archived"
+    assert panel.done("/panel/offers/2/restore") == "/panel/offers/2?said=restored"
+
+
+def test_an_offer_is_not_restored_into_an_archived_network(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    instance.made("offers", {"name": "O", "url": URL, "network_id": 1})
+    panel.done("/panel/offers/1/archive")
+    panel.done("/panel/networks/1/archive")
+    answer = panel.post("/panel/offers/1/restore")
+    assert answer.status_code == 422
+    assert "is archived" in answer.text
+
+
+def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
+    instance.made("offers", {"name": "O", "url": URL})
+    panel.become(Role.VIEWER)
+    assert 'class="main">Save' not in panel.get("/panel/offers/1")
+    assert panel.post("/panel/offers/1", form()).status_code == 403

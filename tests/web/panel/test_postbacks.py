@@ -1,0 +1,246 @@
+"""Conversions - Out in the panel: the log, one postback, resending, cancelling, secrets and curl."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from clickloop.campaign.user import Role
+from clickloop.store.ledger.tables import attempts, changes_log, postbacks
+from clickloop.tracking.bulk import work_off_next
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+SECRET_URL = "https://api.telegram.org/bot123456:AAbbCCddEEffGG/sendMessage?api_key=hush&text={payout}"
+
+
+def owed(instance: "Instance", **click: Any) -> str:
+    """The id of the postback of a new conversion."""
+    click_id = instance.visit(**click)
+    answer = instance.api.post("/api/v1/conversions", json={"click_id": click_id, "payout": "12.5"})
+    assert answer.status_code == 201, answer.text
+    return str(instance.got(f"postbacks?click_id={click_id}")["items"][0]["postback_id"])
+
+
+def ended(instance: "Instance", postback_id: str, state: str = "failed", answer: bytes = b"no <b>") -> str:
+    """Lets a postback end after an attempt."""
+    now = instance.now
+    with instance.ledger.write() as tx:
+        tx.execute(
+            update(postbacks)
+            .where(postbacks.c.postback_id == postback_id)
+            .values(state=state, next_attempt_at=None, finished_at=now, attempts=1)
+        )
+        tx.execute(
+            insert(attempts).values(
+                postback_id=postback_id,
+                number=1,
+                started_at=now,
+                finished_at=now + 120,
+                result=state,
+                status_code=503,
+                answer=answer,
+                error="it said 503",
+                duration_ms=120,
+            )
+        )
+    return postback_id
+
+
+def logged(instance: "Instance") -> list[str]:
+    """What the log of changes tells, without what was set up."""
+    with instance.ledger.read() as tx:
+        actions = tx.scalars(select(changes_log.c.action).where(changes_log.c.noun.startswith("postbacks")))
+        return list(actions)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("state=failed", [0]),
+        ("state=skipped", [1]),
+        ("state=paused", []),
+        ("reason=no_external_id", [1]),
+        ("campaign_id=1&source_id=1&rule_id=1", [0, 1]),
+        ("rule_id=2", []),
+        ("status=sale", [0, 1]),
+        ("status=hold", []),
+        ("until=2026-03-01", []),
+    ],
+)
+def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance", query: str, found: list[int]) -> None:
+    instance.set_up()
+    ids = [ended(instance, owed(instance)), owed(instance, external_id="")]
+    html = panel.get(f"/panel/postbacks?{query}")
+    assert [number for number, one in enumerate(ids) if f"/{one}" in html] == found
+
+
+def test_a_postbacks_page_tells_decision_request_and_attempts(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    html = panel.get(f"/panel/postbacks/{one}")
+    words = panel.words(html)
+    for told in (
+        "Given up",
+        "https://source.example/postback?id=w9Xk2-7fA&payout=12.5",
+        "conditions",
+        "it said 503",
+        "no <b>",
+        "120 ms",
+        "Traffic source postback",
+    ):
+        assert told in words
+    assert "<b>" not in html
+
+
+def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    one = owed(instance)
+    html = panel.get(f"/panel/postbacks/{one}")
+    assert "Next attempt" in html
+    assert f'data-refresh="/panel/postbacks/{one}"' in html
+    assert "Resend as it was" not in html
+
+
+def test_a_skipped_postback_tells_which_condition_was_not_met(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    html = panel.get(f"/panel/postbacks/{owed(instance, external_id='')}")
+    assert "The click came without the source's click id" in panel.words(html)
+    assert "Resend as it was" not in html
+    assert "Resend, built anew" in html
+
+
+@pytest.mark.parametrize("mode", ["as_it_was", "anew"])
+def test_a_postback_is_sent_again_once_however_often_the_form_is_sent(
+    panel: "Panel", instance: "Instance", mode: str
+) -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    fields = {"request": mode, "key": "k1"}
+    path = panel.done(f"/panel/postbacks/{one}/resend", fields)
+    assert panel.done(f"/panel/postbacks/{one}/resend", fields) == path
+    words = panel.words(panel.get(path))
+    assert "It is sent again" in words
+    assert f"number 1 of {one}" in words
+    assert len(instance.got("postbacks")["items"]) == 2
+
+
+def test_what_stands_against_a_resend_is_told_on_the_page(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    skipped = panel.post(f"/panel/postbacks/{owed(instance, external_id='')}/resend", {"request": "anew"})
+    assert skipped.status_code == 422
+    assert "it would be skipped again" in panel.words(skipped.text)
+    waiting = panel.post(f"/panel/postbacks/{owed(instance)}/resend", {"request": "as_it_was"})
+    assert waiting.status_code == 409
+    assert "still waiting or being sent" in panel.words(waiting.text)
+
+
+def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = owed(instance)
+    path = panel.done(f"/panel/postbacks/{one}/cancel")
+    assert "Cancelled: it will not be sent." in panel.words(panel.get(path))
+    assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
+
+
+def test_a_delivered_postback_is_not_cancelled(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance), "delivered")
+    answer = panel.post(f"/panel/postbacks/{one}/cancel")
+    assert answer.status_code == 409
+    assert "only what waits can be cancelled" in panel.words(answer.text)
+
+
+def test_secrets_are_shown_once_to_who_may_see_them_and_the_log_of_changes_tells(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    instance.made("postback-rules", {"name": "Telegram", "request": {"url": SECRET_URL}})
+    one = ended(instance, owed(instance), answer=b'{"token":"hush"}')
+    for page in (
+        f"/panel/postbacks/{one}",
+        f"/panel/postbacks/{one}/curl",
+        "/panel/postbacks",
+        "/panel/postbacks/export",
+    ):
+        assert "hush" not in panel.client.get(page).text
+    assert logged(instance) == []
+
+    shown = panel.post(f"/panel/postbacks/{one}")
+    command = panel.post(f"/panel/postbacks/{one}/curl")
+
+    assert (shown.status_code, command.status_code) == (200, 200)
+    assert "api_key=hush" in shown.text
+    assert "AAbbCCddEEffGG" in command.text
+    assert logged(instance) == ["secrets_shown", "secrets_shown"]
+
+
+def test_a_worker_sees_no_secrets(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("postback-rules", {"name": "Telegram", "request": {"url": SECRET_URL}})
+    one = owed(instance)
+    panel.become(Role.WORKER)
+    assert "Show secrets" not in panel.get(f"/panel/postbacks/{one}")
+    assert "your role may not see them" in panel.words(panel.get(f"/panel/postbacks/{one}/curl"))
+    for page in (f"/panel/postbacks/{one}", f"/panel/postbacks/{one}/curl"):
+        answer = panel.post(page)
+        assert answer.status_code == 403
+        assert "hush" not in answer.text
+    assert panel.client.get(f"/panel/postbacks/{one}?secrets=true").text.count("hush") == 0
+
+
+def test_a_viewer_sees_no_buttons(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    panel.become(Role.VIEWER)
+    assert "Resend" not in panel.get(f"/panel/postbacks/{one}")
+    assert panel.post(f"/panel/postbacks/{one}/resend", {"request": "anew"}).status_code == 403
+    assert panel.post("/panel/postbacks/resend", {"state": "failed"}).status_code == 403
+
+
+def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    for state in ("failed", "failed", "delivered"):
+        ended(instance, owed(instance), state)
+    owed(instance, external_id="")
+    assert '<option value="failed" selected>' in panel.get("/panel/postbacks/resend?state=failed")
+
+    words = panel.words(panel.post("/panel/postbacks/resend", {"campaign_id": "1", "state": ""}).text)
+
+    assert "4 postbacks match" in words
+    assert "1 will be left out. It was skipped" in words
+    assert "Resend all 3" in words
+    assert len(instance.got("postbacks")["items"]) == 4
+
+
+def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    for _ in range(3):
+        ended(instance, owed(instance))
+    skipped = owed(instance, external_id="")
+    fields = {"campaign_id": "1", "request": "anew", "start": "1", "key": "k1"}
+    path = panel.done("/panel/postbacks/resend", fields)
+    assert panel.done("/panel/postbacks/resend", fields) == path
+    html = panel.get(path)
+    assert f'data-refresh="{path}"' in html
+    assert '<noscript><meta http-equiv="refresh"' in html
+
+    while work_off_next(instance.context.desk(), instance.now):
+        pass
+
+    words = panel.words(panel.get(path))
+    assert "finished" in words
+    assert "by today's rule it would be skipped again. The click came without" in words
+    assert len(instance.got("postbacks")["items"]) == 7
+    assert skipped
+    assert path in panel.get("/panel/postbacks/resend")
+
+
+def test_resending_everything_is_refused(panel: "Panel") -> None:
+    answer = panel.post("/panel/postbacks/resend", {"state": ""})
+    assert answer.status_code == 422
+    assert "Nothing narrows it down" in panel.words(answer.text)

@@ -1,0 +1,93 @@
+"""Trace in the panel: whatever id is pasted leads to the story."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clickloop.clock import DAY_MS
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+
+def converted(instance: "Instance", click_id: str, **fields: Any) -> Any:
+    answer = instance.api.post("/api/v1/conversions", json={"click_id": click_id, "payout": "12.5"} | fields)
+    return answer.json()
+
+
+@pytest.mark.parametrize("by", ["click id", "external id", "txid", "conversion", "notice", "postback"])
+def test_every_id_of_a_story_leads_to_it(panel: "Panel", instance: "Instance", by: str) -> None:
+    instance.set_up()
+    click_id = instance.visit(external_id="Ext-9")
+    made = converted(instance, click_id, txid="T-77")
+    ids = {
+        "click id": f" {click_id.upper()} ",
+        "external id": "Ext-9",
+        "txid": "T-77",
+        "conversion": made["conversion"]["conversion_id"],
+        "notice": made["notice"]["notice_id"],
+        "postback": instance.got("postbacks")["items"][0]["postback_id"],
+    }
+    answer = panel.client.get("/panel/trace", params={"q": ids[by]})
+    words = panel.words(answer.text)
+    assert f"Click {click_id}" in words
+    for told in (
+        "A visitor followed the campaign link.",
+        "A notice came in over the API",
+        "A conversion was registered: Sale, 12.5 USD.",
+        "was owed and waits to be sent.",
+    ):
+        assert told in words
+
+
+def test_several_clicks_with_one_external_id_are_to_be_chosen_from(panel: "Panel", instance: "Instance") -> None:
+    ids = [instance.visit(external_id="twice"), instance.visit(external_id="twice")]
+    html = panel.get("/panel/trace?q=twice")
+    assert all(f'href="/panel/trace?q={click_id}"' in html for click_id in ids)
+
+
+def test_old_clicks_with_an_external_id_are_found_when_no_new_one_has_it(panel: "Panel", instance: "Instance") -> None:
+    old = instance.visit(external_id="again", at=instance.now - 30 * DAY_MS)
+    assert f"Click {old}" in panel.words(panel.get("/panel/trace?q=again"))
+    new = instance.visit(external_id="again")
+    assert f"Click {new}" in panel.words(panel.get("/panel/trace?q=again"))
+    everything = panel.get("/panel/trace?q=again&all=true")
+    assert old in everything
+    assert new in everything
+
+
+def test_a_refused_notice_without_a_click_leads_to_its_own_page(panel: "Panel", instance: "Instance") -> None:
+    instance.api.post("/api/v1/conversions", json={"click_id": "abc"})
+    notice_id = instance.got("notices")["items"][0]["notice_id"]
+    answer = panel.client.get(f"/panel/trace?q={notice_id}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/panel/notices/{notice_id}")
+
+
+@pytest.mark.parametrize(
+    ("pasted", "told"),
+    [
+        ("0" * 26, "form of one of our ids, but is none"),
+        ("{clickid}", "a macro that somebody did not replace"),
+        ("nothing", "no id of ours"),
+    ],
+)
+def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", pasted: str, told: str) -> None:
+    assert told in panel.words(panel.get(f"/panel/trace?q={pasted}"))
+
+
+def test_a_genuine_id_of_which_nothing_has_come_is_told_so(panel: "Panel", instance: "Instance") -> None:
+    click_id = instance.click_ids.new(instance.now)
+    assert "nor anything else of it has arrived" in panel.words(panel.get(f"/panel/trace?q={click_id}"))
+
+
+def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "Instance") -> None:
+    click_id = instance.click_ids.new(instance.now)
+    converted(instance, click_id)
+    html = panel.get(f"/panel/trace?q={click_id}")
+    assert "waits for its click to arrive" in html
+    assert f'data-refresh="/panel/clicks/{click_id}"' in html
+
+
+def test_an_empty_trace_is_a_form(panel: "Panel") -> None:
+    assert "Paste any id of it." in panel.words(panel.get("/panel/trace"))
