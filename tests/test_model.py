@@ -21,124 +21,25 @@ from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
 from clickloop.postback.ending import ended_of
 from clickloop.postback.retry import Outcome
-from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Schedule, Trigger
+from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import ConversionFilter, conversions_before
+from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import facts_after
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
+from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.resends import cancel_waiting
 from clickloop.store.ledger.tables import postback_rules, postbacks
 from clickloop.tracking.auditing import audit_everything
 from clickloop.tracking.notices import Desk, convert
 from clickloop.tracking.resending import Mode, Refusal, resend_one
+from tests.plain_model import COUNTS, FINAL, SCHEDULE, STATUSES, Key, Model, new_row
 
 START = 1_772_366_400_000
 LEASE_MS = 60_000
-SCHEDULE = Schedule(waits_seconds=(10, 20, 40))
-STATUSES = {"": "sale", "approved": "sale", "lead": "hold", "trash": "rejected", "gibberish": "other"}
-COUNTS = {"sale": "revenue", "hold": "pending", "rejected": "rejected", "other": "pending"}
-FINAL = ("delivered", "failed", "cancelled", "skipped")
-
-Key = tuple[str, str]
-"""Click and txid."""
-
-
-class Model:
-    """What should be, in dictionaries."""
-
-    def __init__(self) -> None:
-        self.conversions: dict[Key, dict[str, Any]] = {}
-        self.rules: dict[int, dict[str, Any]] = {}
-        self.rows: dict[tuple[Key, int, int, int], dict[str, Any]] = {}  # conversion, version, rule, resend
-
-    def notice(self, key: Key, word: str, payout: int | None) -> None:
-        before = self.conversions.get(key)
-        after = {"status": STATUSES[word], "word": word, "payout": payout}
-        if before is None:
-            first = all(click != key[0] for click, _ in self.conversions)
-            self.conversions[key] = after | {"payout": payout or 0, "version": 1, "first": first}
-            return self.decide(key, None, "new")
-        after["payout"] = before["payout"] if payout is None else payout
-        if not word:  # what a notice does not say stays
-            after |= {"status": before["status"], "word": before["word"]}
-        if not word:  # a repeat that names no status keeps the one there is
-            after |= {"status": before["status"], "word": before["word"]}
-        changed = [name for name in ("status", "payout", "word") if after[name] != before[name]]
-        if changed:
-            self.conversions[key] = before | after | {"version": before["version"] + 1}
-            self.decide(key, before, {"status": "status", "payout": "payout", "word": "details"}[changed[0]])
-        return None
-
-    def decide(self, key: Key, before: dict[str, Any] | None, kind: str) -> None:
-        conversion = self.conversions[key]
-        for number, found in self.rules.items():
-            earlier = [row["reason"] for at, row in self.rows.items() if (at[0], at[2], at[3]) == (key, number, 0)]
-            reason = self.reason(conversion, before, kind, found, earlier)
-            if reason is None and found["every"] > 1 and None not in earlier:
-                found["counted"] += 1
-                reason = None if found["counted"] % found["every"] == 1 else "not_sampled"
-            state = "waiting" if reason is None else "skipped"
-            self.rows[key, conversion["version"], number, 0] = new_row(state, reason)
-
-    def reason(
-        self,
-        conversion: dict[str, Any],
-        before: dict[str, Any] | None,
-        kind: str,
-        found: dict[str, Any],
-        earlier: list[Any],
-    ) -> str | None:
-        selected = found["statuses"] or ("sale", "hold", "other")
-        late, undecided = {"status_not_selected", "below_minimum"}, {"rule_off", "duplicate"}
-        fits_late = (
-            before is not None
-            and kind != "details"
-            and set(earlier) <= late | undecided
-            and (
-                (late & set(earlier) and "rule_off" not in earlier)
-                or before["status"] not in selected
-                or (found["minimum"] is not None and before["payout"] < found["minimum"])
-            )
-        )
-        if not found["active"]:
-            return "rule_off"
-        if conversion["status"] not in selected:
-            return "status_not_selected"
-        if not (kind == "new" or (kind == "status" and found["every_status"]) or fits_late):
-            return "duplicate"
-        if found["only_first"] and not conversion["first"]:
-            return "not_unique"
-        if found["minimum"] is not None and conversion["payout"] < found["minimum"]:
-            return "below_minimum"
-        return "not_sampled" if found["every"] > 1 and "not_sampled" in earlier else None
-
-    def ready(self, at: tuple[Key, int, int, int]) -> bool:
-        """Waiting, and nothing earlier of its conversion and rule unfinished."""
-        return self.rows[at]["state"] == "waiting" and not any(
-            other[0] == at[0] and other[2] == at[2] and (other[1], other[3]) < (at[1], at[3])
-            for other, row in self.rows.items()
-            if row["state"] not in FINAL
-        )
-
-    def attempt(self, at: tuple[Key, int, int, int], code: int | None) -> None:
-        """An attempt was answered with this code; None: we were killed before its outcome was written."""
-        row = self.rows[at]
-        row["attempts"] += 1
-        row["lost"] += code is None
-        row["rejections"] += code == 404
-        if code == 200:
-            row["state"] = "delivered"
-        elif code is not None and (row["attempts"] - row["lost"] >= SCHEDULE.attempts or row["rejections"] == 3):
-            row["state"] = "failed"
-
-
-def new_row(state: str, reason: str | None) -> dict[str, Any]:
-    return {"state": state, "reason": reason, "attempts": 0, "lost": 0, "rejections": 0}
-
-
 RULES: dict[str, Any] = {
     "statuses": st.sampled_from([(), ("sale",), ("rejected", "sale")]),
     "every_status": st.booleans(),
@@ -146,7 +47,17 @@ RULES: dict[str, Any] = {
     "minimum": st.sampled_from([None, None, 5]),
     "every": st.sampled_from([1, 2]),
     "answers": st.sampled_from(
-        [(200,), (404,), (500,), (None, 429, 200), (404, 500, 404, 200), (None, None, 404, 404, 200), (500, None, 500)]
+        [
+            (200,),
+            (404,),
+            (500,),
+            (410, 200),
+            (500, None, 410),
+            (None, 429, 200),
+            (404, 500, 404, 200),
+            (None, None, 404, 404, 200),
+            (500, None, 500),
+        ]
     ),
 }
 """What a rule may be, and what its receiver answers to one attempt after another, the last for ever; None: we are killed."""
@@ -228,6 +139,7 @@ class Tracker(RuleBasedStateMachine):
             "minimum": minimum,
             "every": every,
             "active": True,
+            "paused": False,
             "counted": 0,
             "answers": answers,
         }
@@ -249,17 +161,21 @@ class Tracker(RuleBasedStateMachine):
         claimed = self.store.claim(self.now, most, LEASE_MS)
         where = self.whereabouts()
         ended = []
+        assert all(self.model.ready(where[job.postback_id]) for job in claimed.jobs), "claimed out of its turn"
+        probed = [job.rule_id for job in claimed.jobs if job.probes_rule]
+        assert all(sum(job.rule_id == number for job in claimed.jobs) == 1 for number in probed), (
+            "more than one let through"
+        )
         for job in claimed.jobs:
             at = where[job.postback_id]
-            assert self.model.ready(at), "claimed out of its turn"
             answers = self.model.rules[at[2]]["answers"]
             code = answers[min(self.model.rows[at]["attempts"], len(answers) - 1)]
             self.model.attempt(at, code)
             if code is None:
                 continue
             ended.append(ended_of(job, Outcome(status_code=code), self.now, lambda: 0.5))
-        if ended:
-            self.store.record(ended)
+        if ended and self.store.record(ended).resumed:
+            self.store.wake_held()
         if len(ended) < len(claimed.jobs):  # killed: what was under way is found again when its lease has ended
             self.now += LEASE_MS
             assert self.store.rescue(self.now) == len(claimed.jobs) - len(ended)
@@ -275,16 +191,39 @@ class Tracker(RuleBasedStateMachine):
             self.model.rows[at]["state"] = "cancelled"
 
     @precondition(lambda self: self.model.rows)
-    @rule(choice=st.integers(0, 999))
-    def one_is_sent_again(self, choice: int) -> None:
+    @rule(choice=st.integers(0, 999), force=st.booleans())
+    def one_is_sent_again(self, choice: int, force: bool) -> None:
         postback_id, at = self.one_of(choice)
         last = max(other for other in self.model.rows if other[:3] == at[:3])
         with self.ledger.write() as tx:
-            made = resend_one(tx, self.desk, postback_id, Mode.AS_IT_WAS, self.now)
+            made = resend_one(tx, self.desk, postback_id, Mode.AS_IT_WAS, self.now, force=force)
         sendable = self.model.rows[last]["state"] in ("delivered", "failed", "cancelled")
-        assert isinstance(made, Refusal) != sendable
-        if sendable:
+        overtaken = any(
+            (other[0], other[2]) == (at[0], at[2]) and other[1] > at[1] and row["state"] in ("waiting", "delivered")
+            for other, row in self.model.rows.items()
+        )
+        assert isinstance(made, Refusal) != (sendable and (force or not overtaken))
+        if not isinstance(made, Refusal):
             self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
+
+    @precondition(lambda self: self.model.rows)
+    @rule(choice=st.integers(0, 999))
+    def one_that_waits_is_replaced(self, choice: int) -> None:
+        postback_id, at = self.one_of(choice)
+        last = max(other for other in self.model.rows if other[:3] == at[:3])
+        if self.model.rows[last]["state"] != "waiting":
+            return
+        with self.ledger.write() as tx:
+            assert isinstance(resend_one(tx, self.desk, postback_id, Mode.ANEW, self.now), NewPostback)
+        self.model.rows[last]["state"] = "cancelled"
+        self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
+
+    @rule(choice=st.integers(0, 3))
+    def a_paused_rule_is_resumed(self, choice: int) -> None:
+        number = list(self.model.rules)[choice % len(self.model.rules)]
+        with self.ledger.write() as tx:
+            assert resume_rule(tx, number, self.now) == self.model.rules[number]["paused"]
+        self.model.rules[number]["paused"] = False
 
     @invariant()
     def both_say_the_same(self) -> None:
@@ -317,6 +256,8 @@ class Tracker(RuleBasedStateMachine):
             if all(row["state"] in FINAL for row in self.model.rows.values()):
                 break
             self.now += 500_000
+            for choice in range(len(self.model.rules)):
+                self.a_paused_rule_is_resumed(choice)
             self.what_is_due_is_sent(50)
         self.both_say_the_same()
         assert all(row["state"] in FINAL for row in self.model.rows.values())

@@ -23,9 +23,10 @@ def tracker(tmp_path: Path) -> Iterator[Tracker]:
 
 def link(tracker: Tracker) -> str:
     """The key of the newest link that was printed."""
-    return re.findall(
+    found: list[str] = re.findall(
         rf"^  http://127\.0\.0\.1:{tracker.api_port}/panel/welcome\?key=([\w-]+)$", tracker.log_text(), re.MULTILINE
-    )[-1]
+    )
+    return found[-1]
 
 
 def panel(tracker: Tracker, method: str, path: str, fields: dict[str, str] | None = None, cookie: str = "") -> Answer:

@@ -121,7 +121,8 @@ def test_over_https_behind_a_proxy_that_is_trusted_the_cookie_is_for_https_alone
     site = create_site(context)
 
     async def behind_a_proxy(scope: Any, receive: Any, send: Any) -> None:
-        await site({**scope, "client": ("198.51.100.1", 1)}, receive, send)
+        scope["client"] = ("198.51.100.1", 1)
+        await site(scope, receive, send)
 
     told = {
         "x-forwarded-proto": "https",

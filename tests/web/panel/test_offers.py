@@ -39,8 +39,9 @@ def test_an_empty_list_leads_to_the_networks_first(panel: "Panel", instance: "In
 
 def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
     with_network(instance)
-    fields = form(network_id="1", payout_kind="fixed", currency="EUR", tags=" us, Mobile ,us") + [
-        ("payout.amount", "12,5")
+    fields = [
+        *form(network_id="1", payout_kind="fixed", currency="EUR", tags=" us, Mobile ,us"),
+        ("payout.amount", "12,5"),
     ]
     assert panel.done(NEW, fields) == "/panel/offers/1?said=created"
     made = instance.got("offers/1")
@@ -50,7 +51,7 @@ def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance")
 
 def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: "Instance") -> None:
     instance.made("offers", {"name": "O", "url": URL, "payout": {"amount": "5"}})
-    panel.done("/panel/offers/1", form() + [("payout.amount", "5")])
+    panel.done("/panel/offers/1", [*form(), ("payout.amount", "5")])
     assert instance.got("offers/1")["payout"] is None
 
 
@@ -92,7 +93,7 @@ def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
     assert answer.status_code == 422
     for path in ("name", "url"):
         assert f'id="fault-{path}"' in answer.text
-    again = panel.post(NEW, form(payout_kind="fixed") + [("payout.amount", "much")])
+    again = panel.post(NEW, [*form(payout_kind="fixed"), ("payout.amount", "much")])
     assert 'id="fault-payout.amount"' in again.text
 
 
