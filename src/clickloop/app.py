@@ -27,6 +27,7 @@ from clickloop.log import Sparingly, log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
+from clickloop.postback.looking_up import LookingUp
 from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
@@ -346,6 +347,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         started=core.started,
         proxies=proxy_networks(core.settings.trusted_proxies),
         guard=core.guard,
+        refused_now=LookingUp(core.guard).refused_now,
         uploads=core.uploads,
         upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,

@@ -14,7 +14,9 @@ PASSWORD = "correct horse battery staple"
 OWNER = "Anna"
 WIDE, NARROW = (1440, 900), (390, 844)
 
-_RECORD = re.compile(r"/(?:\d+|[0-9a-hjkmnp-tv-z]{26}|[^/]+:\d+)(?=/|$)")
+_RECORD = re.compile(r"/(?:\d+|[0-9a-hjkmnp-tv-z]{26}|[^/]+:\d+)(?=/|$)|(?<=/statuses)/(?!new$)[^/]+")
+_CHOOSING = ("/new", "/try", "/try/test", "/check", "/trace")
+"""Ends of addresses whose page depends on what is chosen in the query; elsewhere that only filters a list."""
 _CHOICES = ("preset", "campaign_id", "source_id", "network_id", "offer_id", "click_id", "conversion_id", "q")
 """Parameters of links that make another page of the same address."""
 _NOT_PAGES = ("/result", "/export", ".csv", "/static/", "/sign-out")
@@ -118,5 +120,5 @@ def every_page(page: Page, start: str = "/panel", most: int = 120) -> Iterator[s
 def shape_of(path: str) -> str:
     """What pages of different records have in common: the path without ids, and which kind of choice its query holds."""
     place, _, query = path.partition("?")
-    chosen = sorted(name for name in _CHOICES if f"&{name}=" in f"&{query}")
+    chosen = [name for name in _CHOICES if f"&{name}=" in f"&{query}"] if place.endswith(_CHOOSING) else []
     return _RECORD.sub("/N", place) + ("?" + "&".join(chosen) if chosen else "")

@@ -5,8 +5,9 @@ import random
 import pytest
 
 from clickloop.campaign.campaign import Campaign, OfferShare, campaign_faults, campaign_link, new_key
-from clickloop.campaign.network import Network, network_faults, pixel_code, postback_url
+from clickloop.campaign.network import Network, network_faults, offer_url, pixel_code, postback_url
 from clickloop.campaign.offer import Offer, offer_faults
+from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
 from clickloop.campaign.web_address import address_faults
 
@@ -157,3 +158,33 @@ def test_the_pixel_code_is_safe_html_without_the_click_id() -> None:
 def test_a_network_that_cannot_be_is_refused(change: dict[str, object], field: str) -> None:
     network = Network(**{"name": "N"} | change)  # type: ignore[arg-type]
     assert [fault.field for fault in network_faults(network)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("template", "link", "url"),
+    [
+        ("{url}&s={clickid}", "https://n.example/c?o=1", "https://n.example/c?o=1&s={clickid}"),
+        ("{url}&s={clickid}", "https://n.example/c", "https://n.example/c?s={clickid}"),
+        ("{url}?s={clickid}", "https://n.example/c?o=1", "https://n.example/c?o=1&s={clickid}"),
+        ("{url}&s={clickid}", "https://n.example/c?s=", "https://n.example/c?s={clickid}"),
+        ("{url}&s={clickid}", "https://n.example/c?s=mine", "https://n.example/c?s=mine"),
+        ("{url}&s={clickid}&t={v1}", "https://n.example/#top", "https://n.example/?s={clickid}&t={v1}#top"),
+        ("{url}/{clickid}", "https://n.example/c", "https://n.example/c/{clickid}"),
+        ("https://n.example/?s={clickid}", "https://n.example/c", "https://n.example/c"),
+        ("https://n.example/?s={clickid}", "", "https://n.example/?s={clickid}"),
+        ("{url}&s={clickid}", "", ""),
+        ("", "https://n.example/c", "https://n.example/c"),
+    ],
+)
+def test_a_networks_template_adds_to_the_link_of_an_offer(template: str, link: str, url: str) -> None:
+    assert offer_url(template, link) == url
+
+
+@pytest.mark.parametrize("template", ["https://n.example/?to={url}", "{url}{url}", "{url} x"])
+def test_a_template_with_the_link_elsewhere_is_refused(template: str) -> None:
+    faults = network_faults(Network(name="N", offer_url_template=template))
+    assert [fault.field for fault in faults] == ["offer_url_template"]
+
+
+def test_tags_are_kept_trimmed_and_once_in_any_case() -> None:
+    assert clean_tags([" US ", "us", "", "Mobile", "us "]) == ("US", "Mobile")

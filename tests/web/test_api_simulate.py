@@ -1,5 +1,6 @@
 """The dry run over the API: what it tells is what production does, and it leaves nothing behind."""
 
+import dataclasses
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from litestar.testing import TestClient
 from sqlalchemy import select
 
 from clickloop.postback.owing import SkipReason
 from clickloop.store.ledger.tables import metadata
+from clickloop.web.api.application import create_api
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -392,3 +395,12 @@ def test_the_folder_of_the_tests_is_what_is_compared(instance: "Instance") -> No
     instance.made("conversions", {"click_id": instance.visit()})
     assert everything(instance) != before
     assert Path(instance.folder / "facts.duckdb").exists()
+
+
+def test_a_receiver_whose_name_leads_to_a_refused_address_today_is_told(instance: "Instance") -> None:
+    instance.set_up()
+    context = dataclasses.replace(instance.context, refused_now=lambda target: f"{target.host} is refused.")
+    with TestClient(create_api(context)) as api:
+        api.headers.update(instance.api.headers)
+        answer = api.post("/api/v1/simulate?format=text", json={"campaign_id": 1})
+    assert "It cannot be sent like this: source.example is refused." in answer.text

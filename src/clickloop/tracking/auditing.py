@@ -68,20 +68,21 @@ def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
     return mismatches
 
 
-def audit_rows_step(ledger: Ledger) -> tuple[Lacking, ...]:
-    """One bounded step over conversions and postbacks: the newest, a slice of all in turn, and those that lacked something before.
+def audit_rows_step(ledger: Ledger, at_once: int = SLICE) -> tuple[Lacking, ...]:
+    """One bounded step over conversions and postbacks: the newest ``at_once``, as many of all in turn, and those that lacked
+    something before.
 
     Answers all rows that are known to lack something now.
     """
     with ledger.read() as tx:
         memory = read_rows_memory(tx)
-        conversion_slice = conversions_from(tx, memory.conversions_to, SLICE)
-        postback_slice = postbacks_from(tx, memory.postbacks_to, SLICE)
+        conversion_slice = conversions_from(tx, memory.conversions_to, at_once)
+        postback_slice = postbacks_from(tx, memory.postbacks_to, at_once)
         looks = (
-            newest_conversions(tx, SLICE),
+            newest_conversions(tx, at_once),
             conversion_slice,
             conversions_of_ids(tx, memory.conversions),
-            newest_postbacks(tx, SLICE),
+            newest_postbacks(tx, at_once),
             postback_slice,
             postbacks_of_ids(tx, memory.postbacks),
         )

@@ -13,6 +13,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.postback.address_guard import STRICT, AddressGuard
+from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.report.fact import facts_of_change
 from clickloop.store.ledger.conversions import clicks_of_conversions, conversions_of_ids
 from clickloop.store.ledger.ledger import Ledger
@@ -55,6 +56,8 @@ class Desk(msgspec.Struct, frozen=True):
     """Of the instance."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
+    refused_now: RefusedNow = not_looked_up
+    """For dry runs: why nothing could be sent to where a name leads now."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from clickloop.conversion.attribution import named_currency
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, Notice, notice_of_turn, read_notice
+from clickloop.postback.looking_up import RefusedNow
 from clickloop.postback.owing import Owed
 from clickloop.postback.sending import first_hop
 from clickloop.postback.values import ready_request
@@ -155,13 +156,20 @@ def _rules(
     terms = terms_of(tx, [live.rule.rule_id for live in around.rules])
     texts = ChangeTexts(change, around)
     return tuple(
-        _rule(postback, around, texts, known, now_ms, paused=terms[postback.rule_id].paused)
+        _rule(postback, around, texts, known, now_ms, desk.refused_now, paused=terms[postback.rule_id].paused)
         for postback in made.postbacks
     )
 
 
 def _rule(
-    postback: NewPostback, around: Surroundings, texts: ChangeTexts, known: Around, now_ms: int, *, paused: bool
+    postback: NewPostback,
+    around: Surroundings,
+    texts: ChangeTexts,
+    known: Around,
+    now_ms: int,
+    refused_now: RefusedNow,
+    *,
+    paused: bool,
 ) -> SimulatedRule:
     """One decision with the request that it makes, or would make if the rule were not skipped."""
     rule = next(live.rule for live in around.rules if live.rule.rule_id == postback.rule_id)
@@ -179,7 +187,7 @@ def _rule(
         findings=decision.findings,
         not_before=decision.not_before if isinstance(decision, Owed) else None,
         request=request,
-        unsendable=hop if isinstance(hop, str) else "",
+        unsendable=hop if isinstance(hop, str) else refused_now(hop.target),
         macros=origins_of(
             ready.names,
             shown,

@@ -89,9 +89,9 @@ def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
 
 
 def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
-    answer = panel.post(NEW, form(name="", url="ftp://x/{clickid}", payout_kind="fixed", currency="XXQ"))
+    answer = panel.post(NEW, form(name="", url="ftp://x/{clickid}", currency="XXQ"))
     assert answer.status_code == 422
-    for path in ("name", "url"):
+    for path in ("name", "url", "currency"):
         assert f'id="fault-{path}"' in answer.text
     again = panel.post(NEW, [*form(payout_kind="fixed"), ("payout.amount", "much")])
     assert 'id="fault-payout.amount"' in again.text

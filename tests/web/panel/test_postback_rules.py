@@ -160,7 +160,14 @@ def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
     bad = {"request.url": "https://{ip}/", "conditions.every_nth": "0", "conditions.minimum_payout": "much"}
     answer = panel.post(NEW, form(**bad))
     assert 'id="fault-conditions.minimum_payout"' in answer.text
-    again = panel.post(NEW, [*form(**(bad | {"conditions.minimum_payout": ""})), ("request.headers[0].name", "Host")])
+    again = panel.post(
+        NEW,
+        [
+            *form(**(bad | {"conditions.minimum_payout": ""})),
+            ("request.headers[0].name", "Host"),
+            ("request.headers[0].value", "x"),
+        ],
+    )
     for path in ("request.url", "conditions.every_nth", "request.headers[0].name"):
         assert f'id="fault-{path}"' in again.text, path
 

@@ -14,6 +14,7 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
 from clickloop.postback.address_guard import STRICT, AddressGuard
+from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
@@ -81,6 +82,8 @@ class ApiContext:
     """Whose word is taken for where a browser comes from."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
+    refused_now: RefusedNow = not_looked_up
+    """For dry runs: why nothing could be sent to where a name leads now."""
     uploads: UploadFiles
     """Where uploaded files stand."""
     upload_keep_hours: int = 72
@@ -129,7 +132,9 @@ class ApiContext:
 
     def desk(self) -> Desk:
         """What taking in notices needs."""
-        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.currency, self.guard)
+        return Desk(
+            self.ledger, self.facts, self.click_ids, self.record_ids, self.currency, self.guard, self.refused_now
+        )
 
 
 Context = NamedDependency[SkipValidation[ApiContext]]

@@ -4,8 +4,8 @@ import re
 from itertools import accumulate
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_ONE = re.compile(r"(?:\d{1,9}[dhms])+")
-_PIECE = re.compile(r"(\d{1,9})([dhms])")
+_ONE = re.compile(r"(?:[0-9]{1,9}[dhms])+")
+_PIECE = re.compile(r"([0-9]{1,9})([dhms])")
 
 
 class UnreadableDurationError(ValueError):
