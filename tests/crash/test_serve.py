@@ -185,6 +185,7 @@ def test_kill_9_of_any_process_under_load_loses_nothing_that_was_answered(
         assert len(notices) > 200
 
         tracker.wait_until_ready()
+        eventually(lambda: notices.keys() <= {txid_of(one) for one in tracker.all_of("notices")}, 25, tracker.log_text)
         eventually(lambda: not unfinished(tracker), 25, tracker.log_text)
         stored = {txid_of(notice): notice for notice in tracker.all_of("notices")}
         assert len(stored) == len(tracker.all_of("notices")), "a notice is there twice"

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.store.ledger.postback_rules import find_kept_rule
+
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
@@ -78,8 +80,6 @@ def test_a_cloned_rule_is_off_and_keeps_its_secrets(instance: "Instance") -> Non
     assert (copy["name"], copy["active"]) == ("R (copy)", False)
     assert copy["request"]["headers"] == [{"name": "Authorization", "value": "•••"}]
     with instance.ledger.read() as tx:
-        from clickloop.store.ledger.postback_rules import find_kept_rule
-
         kept = find_kept_rule(tx, copy["id"])
     assert kept is not None
     assert kept.rule.request.headers[0].value == "Bearer abcdef"

@@ -33,3 +33,7 @@ def test_every_duration_is_written_as_it_is_read(seconds: int) -> None:
 
 def test_a_line_of_durations_gives_the_times_of_attempts() -> None:
     assert times_of(read_durations("5s, 30s  2m")) == ["5s", "35s", "2m35s"]
+
+
+def test_times_leave_out_what_is_too_small_to_matter() -> None:
+    assert times_of([86_400 * 3 + 3_600 * 3 + 125]) == ["3d3h"]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.campaign.user import Role
+from clickloop.preset.preset import network_presets
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -86,8 +87,6 @@ def test_what_to_copy_is_shown_before_it_is_saved(panel: "Panel", instance: "Ins
 
 
 def test_a_network_without_macro_for_the_status_has_a_url_for_each(panel: "Panel") -> None:
-    from clickloop.preset.preset import network_presets
-
     preset = next(one for one in network_presets().values() if one.statuses_by_url)
     words = panel.words(panel.get(f"{NEW}?preset={preset.key}"))
     assert all(f"&status={word}" in words for word in preset.statuses_by_url)

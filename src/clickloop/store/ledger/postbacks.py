@@ -144,8 +144,7 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
         if value is not None:
             query = query.where(table[name] == value)
     if wanted.status is not None:
-        of_status = conversions.c.conversion_id == table.conversion_id, conversions.c.status_key == wanted.status
-        query = query.where(select(conversions.c.conversion_id).where(*of_status).exists())
+        query = query.where(_is_of_status(tx, wanted.status))
     if before_id is not None:
         query = query.where(table.postback_id < before_id)
     if wanted.period.since is not None:
@@ -181,6 +180,17 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
         fields = {name: row[name] for name in Attempt.__struct_fields__}
         found.setdefault(row["postback_id"], []).append(Attempt(**fields))
     return {postback_id: tuple(made) for postback_id, made in found.items()}
+
+
+def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
+    """Whether the conversion of a row has that status now. Of a rare status the conversions are looked up first: else a list would
+    look through everything for a few rows."""
+    table = conversions.c
+    few = list(tx.scalars(select(table.conversion_id).where(table.status_key == status).limit(AT_ONCE + 1)))
+    if len(few) <= AT_ONCE:
+        return postbacks.c.conversion_id.in_(few)
+    of_row = table.conversion_id == postbacks.c.conversion_id, table.status_key == status
+    return select(table.conversion_id).where(*of_row).exists()
 
 
 def _is_shown_as(state: str) -> ColumnElement[bool]:

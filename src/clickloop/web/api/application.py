@@ -1,6 +1,7 @@
 """The API as one Litestar application: every noun under /api/v1, the description beside it."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 from litestar import Litestar, Response, Router, get
@@ -9,7 +10,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Message, Scope
+from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
@@ -115,12 +116,7 @@ def create_api(
     before_send: Sequence[BeforeMessageSendHookHandler] = (),
 ) -> Litestar:
     """The API on these stores, and what else is served ``beside`` it. Nothing is opened or closed here."""
-    version = Router(
-        "/api/v1",
-        route_handlers=[noun.router for noun in _NOUNS],
-        guards=[token_guard(context), refuse_unknown_parameters],
-        dependencies={"context": Provide(context_of, sync_to_thread=False)},
-    )
+    version = _version([token_guard(context), refuse_unknown_parameters])
     app = _Api(
         [version, _describe, *beside],
         openapi_config=None,
@@ -138,9 +134,24 @@ def create_api(
         logging_config=None,
         debug=False,
     )
-    described = _Api([version], openapi_config=openapi_config(), logging_config=None)
-    app.state.description = msgspec.json.encode(openapi_document(described))
+    app.state.description = _description()
     return app
+
+
+def _version(guards: Sequence[Guard]) -> Router:
+    return Router(
+        "/api/v1",
+        route_handlers=[noun.router for noun in _NOUNS],
+        guards=guards,
+        dependencies={"context": Provide(context_of, sync_to_thread=False)},
+    )
+
+
+@cache
+def _description() -> bytes:
+    """The description of every door, which depends on nothing that an API is made with. Making it takes half a second."""
+    described = _Api([_version([])], openapi_config=openapi_config(), logging_config=None)
+    return msgspec.json.encode(openapi_document(described))
 
 
 @get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")

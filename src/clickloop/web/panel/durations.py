@@ -15,15 +15,15 @@ class UnreadableDurationError(ValueError):
         super().__init__(f"{word[:40]!r} is no duration: write a number and s, m, h or d, such as 30s, 10m or 2h.")
 
 
-def duration_text(seconds: int) -> str:
-    """The shortest way to write it: ``0s``, ``90s`` is ``1m30s``, ``86400`` is ``1d``."""
+def duration_text(seconds: int, most_units: int = len(_UNITS)) -> str:
+    """The shortest way to write it: ``0s``, ``90s`` is ``1m30s``, ``86400`` is ``1d``; ``most_units``: the largest ones alone."""
     pieces = []
     left = seconds
     for unit, size in _UNITS.items():
         number, left = divmod(left, size)
         if number:
             pieces.append(f"{number}{unit}")
-    return "".join(pieces) or "0s"
+    return "".join(pieces[:most_units]) or "0s"
 
 
 def read_duration(word: str) -> int:
@@ -42,5 +42,5 @@ def read_durations(line: str) -> list[int]:
 
 
 def times_of(waits_seconds: list[int]) -> list[str]:
-    """When each attempt is made after the first, counted from it, without the chance in it."""
-    return [duration_text(seconds) for seconds in accumulate(waits_seconds)]
+    """When each attempt is made after the first, counted from it, without the chance in it and what is too small beside it to matter."""
+    return [duration_text(seconds, 2) for seconds in accumulate(waits_seconds)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated
+from urllib.parse import quote
 
 import msgspec
 from litestar import Response, post
@@ -12,6 +13,7 @@ from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
 from clickloop.postback.target import escaped_url
+from clickloop.report.masking import MASK
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.context import ApiContext, Context
@@ -84,7 +86,7 @@ def sight(
         done = braces.end
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
-    example = readable(escaped_url(filled) if place is Place.URL else filled)
+    example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
     return Sight(tuple(piece for piece in pieces if piece.text), findings, tuple(used), example if text else "")
 
 
