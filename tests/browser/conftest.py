@@ -10,7 +10,7 @@ from tests.browser.looking import Troubles, become_owner, looking, start_chromiu
 from tests.journey.running import Tracker, running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = start_chromium(playwright)
