@@ -13,6 +13,7 @@ from clickloop.counted import counted
         (2, ("postback",), "2 postbacks"),
         (1, ("notice matches", "notices match"), "1 notice matches"),
         (3, ("notice matches", "notices match"), "3 notices match"),
+        (12_345, ("postback",), "12,345 postbacks"),
     ],
 )
 def test_a_count_stands_with_the_right_noun(count: int, nouns: tuple[str, ...], text: str) -> None:

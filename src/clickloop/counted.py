@@ -3,4 +3,4 @@
 
 def counted(count: int, one: str, many: str = "") -> str:
     """A count with its noun; ``many`` where adding an s to ``one`` is not enough."""
-    return f"{count} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -66,7 +66,7 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     words = panel.words(html)
     assert "no postback" in words.lower()
     assert "Networks send words that no status has: zzz." in words
-    assert "1 notices of the last 24 hours were refused: malformed click id." in words
+    assert "Refused in the last 24 hours, malformed click id: 1 notice." in words
     assert 'href="/panel/notices?reason=malformed_click_id"' in html
 
 

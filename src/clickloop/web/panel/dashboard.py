@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from clickloop.clock import DAY_MS
 from clickloop.conversion.notice import RefusalReason
+from clickloop.counted import counted
 from clickloop.octets import readable
 from clickloop.report.asked import AskedReport, Bounds, bounds_of
 from clickloop.report.check.evidence import RefusedNotices
@@ -231,7 +232,7 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
         for one in findings[:FINDINGS]
     ]
     if len(findings) > FINDINGS:
-        told.append(Told("", f"{len(findings) - FINDINGS} more findings.", "Check lists them all.", "/panel/check"))
+        told.append(Told("", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"))
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
         given_up = given_up_since(tx, since)
@@ -254,11 +255,11 @@ def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
 def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str]) -> list[Told]:
     told = []
     if given_up:
-        sentence = f"{given_up:,} postbacks of the last 24 hours were given up."
+        sentence = f"Given up in the last 24 hours: {counted(given_up, 'postback')}."
         remedy = "See what the receivers answered, put it right, and resend."
         told.append(Told("bad", sentence, remedy, "/panel/postbacks?state=failed"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
-        sentence = f"{count:,} notices of the last 24 hours were refused: {reason.value.replace('_', ' ')}."
+        sentence = f"Refused in the last 24 hours, {reason.value.replace('_', ' ')}: {counted(count, 'notice')}."
         told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
