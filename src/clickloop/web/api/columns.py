@@ -121,6 +121,11 @@ def _part(of: str, key: str) -> Callable[[Any], str]:
     return lambda row: getattr(row, of).get(key, "")
 
 
+def _why(row: Any) -> str:
+    """Why a postback was not sent, or is held."""
+    return row.reason_text or row.paused_text or ""
+
+
 CLICK_COLUMNS = (
     _column("at", "Time", Kind.MOMENT, shown=True),
     _column("click_id", "Click", Kind.CLICK, shown=True),
@@ -212,13 +217,12 @@ POSTBACK_COLUMNS = (
     _column("created_at", "Time", Kind.MOMENT, shown=True),
     _column("postback_id", "Postback", Kind.POSTBACK, shown=True),
     Column("state", "State", Kind.STATE, attrgetter("state"), True),
-    Column("reason_text", "Reason", Kind.TEXT, lambda row: row.reason_text or row.paused_text, True),
+    _column("last_status_code", "Answer", Kind.COUNT, shown=True),
+    _column("attempts", "Attempts", Kind.COUNT, shown=True),
+    Column("why", "Why, or what it said", Kind.TEXT, lambda row: _why(row) or row.last_error or row.last_answer, True),
     _column("rule", "Rule", Kind.RULE, "rule_id", shown=True),
-    _column("trigger", "Trigger", Kind.TEXT),
+    _column("source", "Source", Kind.SOURCE, "source_id", shown=True),
     _column("conversion_id", "Conversion", Kind.CONVERSION, shown=True),
-    _column("click_id", "Click", Kind.CLICK),
-    _column("campaign", "Campaign", Kind.CAMPAIGN, "campaign_id", shown=True),
-    _column("source", "Source", Kind.SOURCE, "source_id"),
     Column(
         "request",
         "Request",
@@ -226,11 +230,13 @@ POSTBACK_COLUMNS = (
         lambda row: f"{row.request.method} {row.request.url}" if row.request else "",
         True,
     ),
-    _column("last_status_code", "Answer", Kind.COUNT, shown=True),
-    Column("last_answer", "What it said", Kind.CODE, lambda row: row.last_error or row.last_answer, True),
-    _column("last_duration_ms", "Took, ms", Kind.COUNT),
-    _column("attempts", "Attempts", Kind.COUNT, shown=True),
     _column("next_attempt_at", "Next attempt", Kind.MOMENT, shown=True),
+    _column("campaign", "Campaign", Kind.CAMPAIGN, "campaign_id", shown=True),
+    _column("click_id", "Click", Kind.CLICK),
+    _column("trigger", "Trigger", Kind.TEXT),
+    Column("reason_text", "Reason", Kind.TEXT, _why),
+    Column("last_answer", "What it said", Kind.CODE, lambda row: row.last_error or row.last_answer),
+    _column("last_duration_ms", "Took, ms", Kind.COUNT),
     _column("receiver", "Receiver", Kind.CODE),
     _column("reason", "Reason code", Kind.CODE),
     _column("resend", "Resend", Kind.COUNT),
