@@ -311,7 +311,7 @@ def test_every_code_has_a_meaning_and_a_case(code: Code) -> None:
     assert code in {case[0] for case in CASES}
 
 
-@pytest.mark.parametrize("code", set(FindingCode) - {FindingCode.EXTERNAL_ID_MISSING})
+@pytest.mark.parametrize("code", sorted(set(FindingCode) - {FindingCode.EXTERNAL_ID_MISSING}))
 def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: FindingCode) -> None:
     assert Code(code.value)
 
