@@ -69,7 +69,7 @@ def addresses_reference() -> str:
     names = ", ".join(f"`*{ending}`" for ending in LOCAL_ENDINGS)
     lines += [
         "",
-        f"Names: `localhost`, `*.localhost` and those of metadata services; unless any address is allowed, also {names}.",
+        f"Names: those of metadata services; `localhost` as 127.0.0.1 is judged; unless any address is allowed, also {names}.",
         "",
     ]
     lines += ["| Port | Service |", "| --- | --- |"]

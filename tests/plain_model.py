@@ -31,8 +31,6 @@ class Model:
         after["payout"] = before["payout"] if payout is None else payout
         if not word:  # what a notice does not say stays
             after |= {"status": before["status"], "word": before["word"]}
-        if not word:  # a repeat that names no status keeps the one there is
-            after |= {"status": before["status"], "word": before["word"]}
         changed = [name for name in ("status", "payout", "word") if after[name] != before[name]]
         if changed:
             self.conversions[key] = before | after | {"version": before["version"] + 1}

@@ -254,14 +254,14 @@ def test_parsing_takes_time_in_proportion_to_the_text(unit: str) -> None:
     def seconds(times: int) -> float:
         text = unit * times
         best = 1e9
-        for _ in range(3):
+        for _ in range(5):
             started = thread_time()
             parse(text)
             best = min(best, thread_time() - started)
         return best
 
     # A quadratic parser would need 64 times as long for 8 times the text.
-    assert seconds(16_000) < 24 * seconds(2_000) + 0.005
+    assert seconds(16_000) < 40 * seconds(2_000) + 0.005
 
 
 def test_a_template_cannot_be_changed() -> None:

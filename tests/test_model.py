@@ -197,13 +197,16 @@ class Tracker(RuleBasedStateMachine):
         last = max(other for other in self.model.rows if other[:3] == at[:3])
         with self.ledger.write() as tx:
             made = resend_one(tx, self.desk, postback_id, Mode.AS_IT_WAS, self.now, force=force)
-        sendable = self.model.rows[last]["state"] in ("delivered", "failed", "cancelled")
+        waits = self.model.rows[last]["state"] == "waiting"
+        sendable = waits or self.model.rows[last]["state"] in ("delivered", "failed", "cancelled")
         overtaken = any(
             (other[0], other[2]) == (at[0], at[2]) and other[1] > at[1] and row["state"] in ("waiting", "delivered")
             for other, row in self.model.rows.items()
         )
-        assert isinstance(made, Refusal) != (sendable and (force or not overtaken))
+        assert isinstance(made, Refusal) != (sendable and (waits or force or not overtaken))
         if not isinstance(made, Refusal):
+            if waits:
+                self.model.rows[last]["state"] = "cancelled"
             self.model.rows[*last[:3], last[3] + 1] = new_row("waiting", None)
 
     @precondition(lambda self: self.model.rows)

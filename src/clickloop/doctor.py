@@ -235,18 +235,17 @@ def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
 
 
 def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
-    """What waits for a paused rule, archived ones too, or for a paused receiver."""
+    """What waits for a paused rule, archived ones too, or for a paused receiver. One that nothing waits for holds nothing."""
     with ledger.read() as tx:
         rules = rules_that_hold(tx)
-        receivers = [lane.lane for lane in kept_lanes(tx) if lane.pause is not None]
-        waiting = waiting_counts(tx, receivers)
+        waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         sentence = f"Rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}."
         remedy = f"Correct it if its URL is wrong and resume it, or: clickloop cancel --rule {rule.rule_id}."
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
-    for receiver in receivers:
-        sentence = f"The receiver {receiver} is paused: {_wait(waiting.get(receiver, 0))}."
+    for receiver, count in sorted(waiting.items()):
+        sentence = f"The receiver {receiver} is paused: {_wait(count)}."
         remedy = f"It is probed again and again; when it is repaired: POST /api/v1/receivers/{receiver}/probe."
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
 

@@ -110,7 +110,7 @@ def test_a_rerun_of_notices_goes_on_after_kills_of_the_core_and_owes_each_postba
 
         assert hits >= 1, "the job was over before anything was killed"
         job = tracker.got(f"notices/reruns/{rerun_id}")
-        assert (job["matched"], job["done"]) == (CONVERSIONS, CONVERSIONS)
+        assert (job["matched"], job["done"], job["made"]) == (CONVERSIONS, CONVERSIONS, CONVERSIONS)
         eventually(lambda: nothing_unfinished(tracker), 30, tracker.log_text)
         conversions = tracker.all_of("conversions")
         assert len(conversions) == CONVERSIONS

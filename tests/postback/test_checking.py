@@ -34,6 +34,7 @@ def posted(kind: BodyKind, body: str) -> dict[str, Any]:
 CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
     (RuleFault.NAME_MISSING, "name", {"name": "  "}),
     (RuleFault.NAME_TOO_LONG, "name", {"name": "n" * 201}),
+    (RuleFault.NAME_CHARACTER, "name", {"name": "a\0b"}),
     (RuleFault.TWO_OWNERS, "campaign_id", {"source_id": 1, "campaign_id": 2}),
     (RuleFault.URL_MISSING, "request.url", request(url="")),
     (RuleFault.URL_TOO_LONG, "request.url", request(url="https://a.example/" + "x" * 9000)),

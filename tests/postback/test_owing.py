@@ -142,10 +142,10 @@ def test_a_rule_made_after_a_conversion_fitted_is_not_sent_at_its_later_changes_
     later = change(conversion(version=2), before=conversion(status=HOLD))
     paid_more = change(conversion(version=2, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
 
-    assert trigger_of(decide(later, rule())) == (False, "the conversion was hold already when this rule was made")
+    assert trigger_of(decide(later, rule())) == (False, "it fitted before, as hold, before this rule was made")
     assert trigger_of(decide(paid_more, rule(conditions=SALES))) == (
         False,
-        "the conversion was sale already when this rule was made",
+        "it fitted before, as sale, before this rule was made",
     )
 
 
@@ -161,7 +161,7 @@ def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it
     assert reason_of(decide(approved, rule(conditions=SALES), skipped=OFF)) is None
     assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=OFF)) == (
         False,
-        "the conversion was sale already when this rule was switched on",
+        "it fitted before, as sale, before this rule was switched on",
     )
 
 
@@ -178,11 +178,28 @@ def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_
     change: Any, rule: Any, conversion: Any
 ) -> None:
     approved = change(conversion(version=2), before=conversion(status=HOLD))
-    skipped = frozenset({SkipReason.DISABLED_BY_NOTICE, SkipReason.RULE_OFF})
+    skipped = frozenset({SkipReason.NOT_UNIQUE, SkipReason.RULE_OFF})
 
     assert trigger_of(decide(approved, rule(conditions=SALES), skipped=skipped)) == (
         False,
-        "a status change, and skipped before: disabled_by_notice",
+        "a status change, and skipped before: not_unique",
+    )
+
+
+SILENT = frozenset({SkipReason.DISABLED_BY_NOTICE})
+
+
+def test_a_conversion_first_told_in_silence_is_sent_when_it_first_fits_and_not_when_it_fitted_before(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=3, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
+    late = SILENT | {SkipReason.STATUS_NOT_SELECTED}
+
+    assert reason_of(decide(approved, rule(conditions=SALES), skipped=SILENT)) is None
+    assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=late)) == (
+        False,
+        "it fitted before, as sale, when a notice asked that nothing be sent",
     )
 
 

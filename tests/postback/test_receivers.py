@@ -56,7 +56,7 @@ def wait_of(row: Postback, attempt: Attempt) -> int:
         (lambda: "-30", FIRST_WAIT_MS),
         (lambda: "", FIRST_WAIT_MS),
         (lambda: "172800", DAY_MS),
-        (lambda: "9" * 60, FIRST_WAIT_MS),
+        (lambda: "9" * 60, DAY_MS),
         (lambda: formatdate(wall_clock() / 1000 + 10**7, usegmt=True), DAY_MS),
     ],
     ids=["seconds", "a date", "a past date", "garbage", "negative", "empty", "over a day", "60 digits", "a far date"],

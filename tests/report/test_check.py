@@ -388,7 +388,7 @@ def test_the_page_of_text_counts_and_shows_nothing_that_moves_a_cursor() -> None
     assert "1 error, 0 warnings, 0 notes." in text
     assert "\x1b" not in text
     assert "[no_live_offers]" in text
-    assert "1000 recent clicks" in text
+    assert "1,000 recent clicks" in text
 
 
 def test_a_place_is_named_with_kind_number_name_and_field() -> None:

@@ -189,8 +189,8 @@ def test_a_skipped_postback_tells_what_was_not_met_and_what_was_compared() -> No
         Finding(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
     )
     text = trace_text(story(postback=Postback(state="skipped", reason=SkipReason.BELOW_MINIMUM, findings=findings)))
-    assert "not met  below_minimum: 1 of at least 5" in text
-    assert "met      not_sampled: number 1 of every 2" in text
+    assert f"not met  {SkipReason.BELOW_MINIMUM.sentence} 1 of at least 5. (below_minimum)" in text
+    assert f"met      {SkipReason.NOT_SAMPLED.met_sentence} number 1 of every 2." in text
     assert "met      1 of 3 conditions" in text
 
 

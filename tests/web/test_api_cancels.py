@@ -12,6 +12,7 @@ from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.tables import bulk_jobs, postbacks
 from clickloop.tracking.bulk import work_off_next
 from clickloop.tracking.resending import BATCH
+from clickloop.web.api.wire import moment_text
 from tests.web.ending import converted, ended, work_off
 from tests.web.test_api_resends import bulk, resent, rows, stored_request
 
@@ -110,8 +111,16 @@ def test_what_is_paused_is_told_from_what_is_not(instance: "Instance") -> None:
     assert counts == [0, 1]
 
 
-def test_what_waits_cannot_be_asked_for_in_bulk_as_it_was(instance: "Instance") -> None:
-    assert instance.faults(bulk(instance, state="waiting")) == {"request": "under_way"}
+def test_what_waits_leaves_at_once_when_it_is_asked_for_by_its_state(instance: "Instance") -> None:
+    instance.set_up()
+    converted(instance)
+    later = instance.now + 86_400_000
+    with instance.ledger.write() as tx:
+        tx.execute(update(postbacks).values(next_attempt_at=later, attempts=1))
+    bulk(instance, state="waiting")
+    work_off(instance)
+    states = sorted((row["state"], row["next_attempt_at"]) for row in rows(instance))
+    assert states == [("cancelled", None), ("waiting", moment_text(instance.now))]
 
 
 def test_what_is_being_sent_is_left_alone(instance: "Instance") -> None:

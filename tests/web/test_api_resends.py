@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import select, update
 
 from clickloop.postback.rule import Request
+from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.tables import bulk_jobs, kept_answers, postbacks
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.resending import BATCH, NotResent
+from clickloop.web.api.wire import moment_text
 from tests.web.ending import converted, ended, work_off
 
 if TYPE_CHECKING:
@@ -83,9 +85,65 @@ def test_a_resend_of_a_resend_goes_on_naming_the_original_and_counting_its_attem
 
 def test_a_postback_under_way_is_not_sent_again(instance: "Instance") -> None:
     instance.set_up()
-    answer = resent(instance, converted(instance)["postback_id"])
+    made = converted(instance)
+    LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
+    answer = resent(instance, made["postback_id"])
     assert answer.status_code == 409
     assert answer.json()["detail"] == NotResent.UNDER_WAY.sentence
+
+
+def test_a_postback_that_waits_is_sent_at_once_as_it_was(instance: "Instance") -> None:
+    instance.set_up()
+    waiting = converted(instance)
+    later = instance.now + 86_400_000
+    with instance.ledger.write() as tx:
+        tx.execute(update(postbacks).values(next_attempt_at=later, attempts=1))
+    made = resent(instance, waiting["postback_id"]).json()
+    assert made["request"] == waiting["request"]
+    assert made["next_attempt_at"] == moment_text(instance.now)
+    assert instance.got(f"postbacks/{waiting['postback_id']}")["postback"]["state"] == "cancelled"
+
+
+def share(instance: "Instance") -> list[str]:
+    """The states and reasons of the last rows, in the order of their conversions, of a rule for every second conversion."""
+    latest: dict[str, str] = {}
+    for row in sorted(rows(instance), key=lambda one: str(one["postback_id"])):
+        latest[row["conversion_id"]] = row["reason"] or row["state"]
+    return [latest[conversion_id] for conversion_id in sorted(latest)]
+
+
+def test_a_share_is_counted_on_over_what_is_sent_anew_and_what_it_leaves_out_stays_out(instance: "Instance") -> None:
+    instance.set_up()
+    dear = {"conditions": {"minimum_payout": "100", "every_nth": 2}}
+    instance.api.patch("/api/v1/postback-rules/1", json=dear)
+    for _ in range(4):
+        converted(instance)
+    instance.api.patch("/api/v1/postback-rules/1", json={"conditions": {"minimum_payout": "1"}})
+    for _ in range(2):
+        started = bulk(instance, reason="below_minimum", request="anew").json()
+        work_off(instance)
+    assert share(instance) == ["waiting", "not_sampled", "waiting", "not_sampled"]
+    job = instance.got(f"postbacks/resends/{started['resend_id']}")
+    assert (job["matched"], job["made"]) == (0, 0)
+
+
+def test_what_was_told_in_silence_is_released_when_it_is_asked_for_by_that_reason_or_forced(
+    instance: "Instance",
+) -> None:
+    instance.set_up()
+    for _ in range(3):
+        instance.made("conversions", {"click_id": instance.visit(), "payout": "5", "disable_postback": True})
+    held = [row["postback_id"] for row in rows(instance)]
+    refused = resent(instance, held[0], "anew")
+    assert "disable_postback=1" in refused.json()["errors"][0]["message"]
+    body = {"request": "anew", "force": True}
+    assert instance.api.post(f"/api/v1/postbacks/{held[0]}/resend", json=body).status_code == 201
+    for asked in ({"state": "skipped"}, {"reason": "disabled_by_notice"}):
+        before = [row["state"] for row in rows(instance)].count("waiting")
+        bulk(instance, request="anew", **asked)
+        work_off(instance)
+        after = [row["state"] for row in rows(instance)].count("waiting")
+        assert after - before == (2 if "reason" in asked else 0)
 
 
 def test_a_skipped_postback_has_no_request_as_it_was(instance: "Instance") -> None:

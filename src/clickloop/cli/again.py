@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 Since = Annotated[str, typer.Option(help="From this moment on, ISO 8601.")]
 Until = Annotated[str, typer.Option(help="Before this moment.")]
+Key = Annotated[
+    str, typer.Option("--key", help="A text of your own: the same command with the same key again does nothing more.")
+]
 
 
 def resend(
     postback_id: Annotated[str, typer.Argument(help="One postback; left out: all that match the options.")] = "",
     state: Annotated[
-        str, typer.Option(help="delivered, failed, skipped or cancelled; with --anew also waiting or paused.")
+        str,
+        typer.Option(help="delivered, failed, skipped or cancelled; waiting or paused: what waits leaves at once."),
     ] = "",
     reason: Annotated[str, typer.Option(help="Only skipped for this reason.")] = "",
     status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
@@ -31,13 +35,13 @@ def resend(
         bool, typer.Option("--anew", help="Build the request from today's rule; what waits is replaced.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="One postback also when a newer change of its conversion was sent since.")
+        bool,
+        typer.Option(
+            "--force", help="One postback also when a newer change was sent since, or its notice asked for silence."
+        ),
     ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
-    key: Annotated[
-        str,
-        typer.Option("--key", help="A text of your own: the same command with the same key again sends nothing more."),
-    ] = "",
+    key: Key = "",
     as_json: Annotated[bool, typer.Option("--json", help="As the API tells it, when all is done.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
@@ -55,8 +59,6 @@ def resend(
         raise stop(
             "--force is for one postback: of many, an older change is left out when a newer one was sent.", REFUSED
         )
-    if not (key.isascii() and key.isprintable()):
-        raise stop("The key may hold printable ASCII only.", REFUSED)
     if as_json:
         typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview, force=force))
     elif one:
@@ -79,6 +81,7 @@ def cancel(
     since: Since = "",
     until: Until = "",
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    key: Key = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Take a postback that waits, or all that match, out of delivery. They can be sent again later: clickloop resend."""
@@ -93,7 +96,7 @@ def cancel(
     if postback_id:
         typer.echo(asking_again.cancel_one(_asker(data), quote(postback_id, safe="")))
         return
-    for line in asking_again.cancel_many(_asker(data), wanted, preview=preview):
+    for line in asking_again.cancel_many(_asker(data, key), wanted, preview=preview):
         typer.echo(line)
 
 
@@ -107,6 +110,7 @@ def rerun(
     since: Since = "",
     until: Until = "",
     preview: Annotated[bool, typer.Option("--preview", help="Only tell what would change.")] = False,
+    key: Key = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Read a stored notice, or all that match, again by today's settings: after a status word was mapped, say."""
@@ -119,10 +123,12 @@ def rerun(
         return
     wanted = {"outcome": outcome, "reason": reason, "status_word": status_word, "since": since, "until": until}
     owners = {"network_id": network, "campaign_id": campaign}
-    for line in asking_again.rerun_many(_asker(data), {**wanted, **owners}, preview=preview):
+    for line in asking_again.rerun_many(_asker(data, key), {**wanted, **owners}, preview=preview):
         typer.echo(line)
 
 
 def _asker(data: Path, key: str = "") -> "Ask":
     """Asks the running server of a data folder. With a ``key`` a request that is sent once more does nothing a second time."""
+    if not (key.isascii() and key.isprintable()):
+        raise stop("The key may hold printable ASCII only.", REFUSED)
     return lambda method, path, body: ask(data, method, path, body, key if method == "POST" else "").body

@@ -43,6 +43,7 @@ class RuleFault(enum.Enum):
 
     NAME_MISSING = "The rule has no name."
     NAME_TOO_LONG = f"The name is longer than {MAX_NAME} characters."
+    NAME_CHARACTER = "The name holds a control character or half a character; one line of text is expected."
     TWO_OWNERS = "The rule belongs to a source and to a campaign: choose one, or neither for the whole instance."
     URL_MISSING = "The URL is missing."
     URL_TOO_LONG = TargetFault.TOO_LONG.value
@@ -105,6 +106,7 @@ _URL_FAULTS = {fault: RuleFault[f"URL_{fault.name}"] for fault in TargetFault}
 _REFUSAL_FAULTS = {Refusal.OWN: RuleFault.URL_OWN_HOST, Refusal.SERVICE_PORT: RuleFault.URL_PORT_REFUSED}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRICT) -> tuple[FaultFound, ...]:
@@ -144,6 +146,8 @@ def _check_owner(rule: Rule) -> list[FaultFound]:
         found.append(FaultFound("name", RuleFault.NAME_MISSING))
     if len(rule.name) > MAX_NAME:
         found.append(FaultFound("name", RuleFault.NAME_TOO_LONG))
+    if _IN_NAMES.search(rule.name):
+        found.append(FaultFound("name", RuleFault.NAME_CHARACTER))
     if rule.source_id is not None and rule.campaign_id is not None:
         found.append(FaultFound("campaign_id", RuleFault.TWO_OWNERS))
     return found

@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from clickloop.octets import octets_of
+from clickloop.octets import octets_of, readable
 from clickloop.postback.rule import Method, Request
 
 _BULLET = "•"
@@ -15,12 +15,12 @@ _ESCAPES = {ord("\\"): "\\\\", ord("'"): "\\'", ord("\n"): "\\n", ord("\r"): "\\
 def curl_command(request: Request) -> str:
     """The command, one option a line. Texts with bytes beyond printable ASCII and the mask stand in ``$'…'``, as bash, ksh and zsh read it.
 
-    A NUL cannot be written in a shell's argument: the text would end there.
+    A header's value is text, as ``sending`` sends it. A NUL cannot be written in a shell's argument: the text would end there.
     """
     parts = ["curl --globoff"]
     if request.method is not Method.GET:
         parts.append(f"--request {request.method.value}")
-    parts += [f"--header {_quoted(f'{header.name}: {header.value}')}" for header in request.headers]
+    parts += [f"--header {_quoted(f'{header.name}: {readable(header.value)}')}" for header in request.headers]
     if request.body:
         parts.append(f"--data-raw {_quoted(request.body)}")
     parts.append(_quoted(request.url))

@@ -241,7 +241,7 @@ class Delivery:
                 outcome = Outcome(trouble=Trouble.BROKEN, error=text)
             self._end(start, outcome)
         self._some_ended.set()
-        if len(self._ended) >= self._limits.batch:
+        if 2 * len(self._ended) >= self._limits.unwritten:
             self._batch_full.set()
         self._let_leave()
 

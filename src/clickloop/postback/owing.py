@@ -4,7 +4,7 @@ Each condition gives a finding. All are looked at, so that a dry run shows them 
 """
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import lru_cache
 
 import msgspec
@@ -72,7 +72,9 @@ _MET_SENTENCES = {
 }
 
 _MAY_FIT_LATER = frozenset({SkipReason.STATUS_NOT_SELECTED, SkipReason.BELOW_MINIMUM})
-_UNDECIDED = frozenset({SkipReason.RULE_OFF, SkipReason.DUPLICATE})
+_MASKING = frozenset({SkipReason.RULE_OFF, SkipReason.DISABLED_BY_NOTICE})
+"""These are looked at before the statuses and the minimum, so that skipping for them does not tell whether the conversion fitted."""
+_UNDECIDED = _MASKING | {SkipReason.DUPLICATE}
 """For these nothing of the conversion itself was decided."""
 
 
@@ -207,7 +209,7 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     """Whether the change is one that the rule is sent for.
 
     A conversion that did not fit the statuses or the minimum is new to the rule when a later change makes it fit: when it was
-    skipped for that, and also when the rule did not exist or was off at the time.
+    skipped for that, and also when the rule did not exist or was off at the time, or a notice asked for silence.
     """
     if change.before is None:
         return _TRIGGERED
@@ -221,14 +223,21 @@ def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     decided = sorted(earlier.skipped - _MAY_FIT_LATER - _UNDECIDED)
     if decided:
         return Finding(SkipReason.DUPLICATE, False, f"a {kind} change, and skipped before: {', '.join(decided)}")
-    was_off = SkipReason.RULE_OFF in earlier.skipped
-    if not was_off and earlier.skipped & _MAY_FIT_LATER:
+    masked = earlier.skipped & _MASKING
+    if not masked and earlier.skipped & _MAY_FIT_LATER:
         return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
     if _fits(change.before, rule):
-        since = "switched on" if was_off else "made"
-        why = f"the conversion was {change.before.status.key} already when this rule was {since}"
-        return Finding(SkipReason.DUPLICATE, False, why)
+        return Finding(
+            SkipReason.DUPLICATE, False, f"it fitted before, as {change.before.status.key}, {_passed(masked)}"
+        )
     return Finding(SkipReason.DUPLICATE, True, "the first change that may fit")
+
+
+def _passed(masked: Set[SkipReason]) -> str:
+    """Why nothing was sent when the conversion fitted."""
+    if SkipReason.DISABLED_BY_NOTICE in masked:
+        return "when a notice asked that nothing be sent"
+    return "before this rule was switched on" if masked else "before this rule was made"
 
 
 def _fits(conversion: Conversion, rule: Rule) -> bool:

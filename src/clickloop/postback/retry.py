@@ -175,14 +175,21 @@ def asked_wait_ms(outcome: Outcome, now_ms: int) -> int:
     return retry_after_ms(outcome.retry_after, now_ms) if outcome.status_code in (429, 503) else 0
 
 
-_SECONDS = re.compile(r"[0-9]{1,18}")
+_SECONDS = re.compile(r"0*([0-9]*)")
+_MOST_DIGITS = 18
+"""A number with more digits is longer than a day."""
 
 
 def retry_after_ms(text: str, now_ms: int) -> int:
     """How long a Retry-After asks us to wait: whole seconds or an HTTP date, at most 24 hours; 0 for anything else."""
     text = text.strip()
-    if _SECONDS.fullmatch(text):
-        return min(int(text) * SECOND_MS, LONGEST_RETRY_AFTER_MS)
+    if text and (seconds := _SECONDS.fullmatch(text)):
+        digits = seconds[1]
+        return (
+            LONGEST_RETRY_AFTER_MS
+            if len(digits) > _MOST_DIGITS
+            else min(int(digits or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
+        )
     try:
         moment_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
     except (ValueError, TypeError, OverflowError):

@@ -156,7 +156,8 @@ def _rule_lines(simulated: SimulatedRule) -> list[str]:
     if simulated.reason is not None:
         lines = [f"{name} is skipped ({simulated.reason}). {simulated.reason.sentence}"]
     else:
-        lines = [f"{name} would be sent."]
+        delay = rule.conditions.delay_seconds
+        lines = [f"{name} would be sent{f', {delay} s after the conversion' if delay else ''}."]
     if simulated.paused:
         lines.append("  The rule is paused since its receiver said 410 Gone: what it owes waits.")
     lines += [f"  {line}" for line in every_finding_line(simulated.findings)]

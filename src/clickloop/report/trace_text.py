@@ -19,7 +19,8 @@ def trace_text(trace: Trace) -> str:
     if trace.click is None:
         lines.append("The id is genuine, but its click has not arrived.")
     for event in trace.events:
-        lines.append(f"{iso_text(event.at)}  {event.kind:<10}  {one_line(event.sentence)}")
+        of = f" Postback {event.id}." if event.kind is EventKind.ATTEMPT else ""
+        lines.append(f"{iso_text(event.at)}  {event.kind:<10}  {one_line(event.sentence)}{of}")
         lines += [f"{_INDENT}{detail.name}: {one_line(detail.value)}" for detail in event.details]
         if event.kind is EventKind.POSTBACK:
             lines += [f"{_INDENT}{line}" for line in finding_lines(event.findings)]
@@ -28,14 +29,7 @@ def trace_text(trace: Trace) -> str:
 
 def every_finding_line(findings: Sequence[Finding]) -> list[str]:
     """A decision condition by condition, each as a sentence."""
-    lines = []
-    for finding in findings:
-        detail = f" {one_line(finding.detail)}." if finding.detail else ""
-        if finding.met:
-            lines.append(f"met      {finding.condition.met_sentence}{detail}")
-        else:
-            lines.append(f"not met  {finding.condition.sentence}{detail} ({finding.condition})")
-    return lines
+    return [_finding_line(finding) for finding in findings]
 
 
 def finding_lines(findings: Sequence[Finding]) -> list[str]:
@@ -43,18 +37,22 @@ def finding_lines(findings: Sequence[Finding]) -> list[str]:
     lines = []
     silent = 0
     for finding in findings:
-        detail = f": {one_line(finding.detail)}" if finding.detail else ""
-        if not finding.met:
-            lines.append(f"not met  {finding.condition}{detail}")
-        elif detail:
-            lines.append(f"met      {finding.condition}{detail}")
-        else:
+        if finding.met and not finding.detail:
             silent += 1
+        else:
+            lines.append(_finding_line(finding))
     if silent:
         lines.append(
             f"met      {silent} of {len(findings)} conditions" if lines else f"met      all {silent} conditions"
         )
     return lines
+
+
+def _finding_line(finding: Finding) -> str:
+    detail = f" {one_line(finding.detail)}." if finding.detail else ""
+    if finding.met:
+        return f"met      {finding.condition.met_sentence}{detail}"
+    return f"not met  {finding.condition.sentence}{detail} ({finding.condition})"
 
 
 def one_line(text: str, most: int = MOST_CHARACTERS) -> str:

@@ -136,12 +136,14 @@ def _rows(count: int) -> str:
 
 
 def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
-    """What /health tells of receivers and rules that are paused: which they are, and how much waits for each."""
+    """What /health tells of receivers and rules that are paused: which they are, and how much waits for each.
+
+    A receiver that nothing waits for is no alarm: it is tried with the next postback that is owed to it.
+    """
     with ledger.read() as tx:
-        receivers = [lane.lane for lane in kept_lanes(tx) if lane.pause is not None]
-        waiting = waiting_counts(tx, receivers)
+        waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
         rules = rules_that_hold(tx)
-    told = [f"receiver {receiver} is paused: {_wait(waiting.get(receiver, 0))}" for receiver in receivers]
+    told = [f"receiver {receiver} is paused: {_wait(count)}" for receiver, count in sorted(waiting.items())]
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         told.append(f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}")

@@ -118,13 +118,17 @@ def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None
     return _take_again(desk, [notice.raw.notice_id for notice in waiting], now_ms, _still_waiting)
 
 
-def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:
+Tally = Callable[[Connection, Sequence[StoredNotice], Sequence[NoticeResult]], None]
+"""Writes down, in the transaction that reads notices again, what became of them: as they stood, and their results."""
+
+
+def rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int, tally: Tally | None = None) -> list[NoticeResult]:
     """Reads stored notices again by today's settings; answers those that are there.
 
     Run twice, the second time changes nothing but the count of runs. A notice that has registered a conversion keeps it; one
-    that was refused may now register one.
+    that was refused may now register one. ``tally`` is called in each transaction, of at most ``BATCH`` notices.
     """
-    return _take_again(desk, notice_ids, now_ms, _once_more)
+    return _take_again(desk, notice_ids, now_ms, _once_more, tally)
 
 
 class Trial(msgspec.Struct, frozen=True):
@@ -185,6 +189,7 @@ def _take_again(
     notice_ids: Sequence[str],
     now_ms: int,
     reading_of: Callable[[Desk, StoredNotice], Reading | None],
+    tally: Tally | None = None,
 ) -> list[NoticeResult]:
     """Registers stored notices again, each as it stands when the transaction begins."""
     results: list[NoticeResult] = []
@@ -201,7 +206,10 @@ def _take_again(
                 reading for reading in _overtaken(desk, tx, list(clicks)) if reading.raw.notice_id not in batch
             ]
             registered = _register(desk, tx, [*readings, *overtaken], clicks, now_ms)
-            results += _results(tx, [notice.raw for notice in stored], {}, registered)
+            came_to = _results(tx, [notice.raw for notice in stored], {}, registered)
+            if tally is not None:
+                tally(tx, stored, came_to)
+            results += came_to
     return results
 
 

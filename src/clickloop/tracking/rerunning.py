@@ -1,5 +1,7 @@
 """Running stored notices again after a mapping was corrected: all that match a filter, with a preview of what would change."""
 
+from collections.abc import Sequence
+
 import msgspec
 from sqlalchemy import Connection
 
@@ -11,9 +13,8 @@ from clickloop.store.ledger.notices import (
     count_notices,
     newest_notice,
     notice_ids_after,
-    notices_of_ids,
 )
-from clickloop.tracking.notices import BATCH, Desk, rerun, try_rerun
+from clickloop.tracking.notices import BATCH, Desk, NoticeResult, rerun, try_rerun
 
 _encode = msgspec.json.Encoder().encode
 
@@ -60,30 +61,29 @@ def start_reruns(tx: Connection, desk: Desk, wanted: NoticeFilter, now_ms: int) 
 
 
 def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
-    """Does the next batch of a job, then writes down how far it is.
-
-    After a crash between the two the batch is run once more, which changes nothing: see ``notices.rerun``.
-    """
+    """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor counts any twice."""
     wanted = msgspec.json.decode(job.asked, type=NoticeFilter)
     with desk.ledger.read() as tx:
         notice_ids = notice_ids_after(tx, wanted, job.done_id, job.last_id, BATCH)
-        before = _standing(tx, notice_ids)
-    results = rerun(desk, notice_ids, now_ms)
-    came_to = sum(
-        before.get(result.notice.raw.notice_id) != (result.notice.outcome, result.notice.version) for result in results
-    )
-    job = msgspec.structs.replace(
+    after = msgspec.structs.replace(
         job,
         done_id=notice_ids[-1] if notice_ids else job.done_id,
         done=job.done + len(notice_ids),
-        made=job.made + came_to,
         finished_at=now_ms if len(notice_ids) < BATCH else None,
     )
-    with desk.ledger.write() as tx:
-        update_job(tx, job)
-    return job
 
+    def tally(tx: Connection, before: Sequence[StoredNotice], results: Sequence[NoticeResult]) -> None:
+        nonlocal after
+        stood = {notice.raw.notice_id: (notice.outcome, notice.version) for notice in before}
+        came_to = sum(
+            stood[result.notice.raw.notice_id] != (result.notice.outcome, result.notice.version) for result in results
+        )
+        after = msgspec.structs.replace(after, made=job.made + came_to)
+        update_job(tx, after)
 
-def _standing(tx: Connection, notice_ids: list[str]) -> dict[str, tuple[object, int | None]]:
-    """By notice, its outcome and the version of the conversion that it made."""
-    return {notice.raw.notice_id: (notice.outcome, notice.version) for notice in notices_of_ids(tx, notice_ids)}
+    if notice_ids:
+        rerun(desk, notice_ids, now_ms, tally)
+    else:
+        with desk.ledger.write() as tx:
+            update_job(tx, after)
+    return after

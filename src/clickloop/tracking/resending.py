@@ -2,7 +2,7 @@
 
 A resend is a row of its own behind the original, in its order; its request goes on naming the original's ``{postback_id}``, and
 its attempts are counted on from the original's, so that a receiver can tell that it is the same. What still waits can be asked
-for anew: the row that waits is cancelled in the transaction that makes the new one, which takes its place.
+for too: the row that waits is cancelled in the transaction that makes the new one, which takes its place.
 """
 
 import enum
@@ -70,7 +70,7 @@ class NotResent(enum.StrEnum):
 
 
 _SENTENCES = {
-    NotResent.UNDER_WAY: "It is still waiting or being sent: let it end, cancel it, or ask for what waits anew to replace it.",
+    NotResent.UNDER_WAY: "It is being sent at this moment: let the attempt end.",
     NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
     NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
     NotResent.SUPERSEDED: "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
@@ -80,10 +80,14 @@ _SENTENCES = {
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A postback that was not asked for again. ``skipped``: by which condition, where it is still skipped."""
+    """A postback that was not asked for again. ``skipped``: by which condition, where it is still skipped.
+
+    ``left_out``: the rule's share was counted for it and left it out; that is written down, so that it stays left out.
+    """
 
     why: NotResent
     skipped: SkipReason | None = None
+    left_out: Skipped | None = None
 
     @property
     def sentence(self) -> str:
@@ -118,10 +122,15 @@ class _Around(msgspec.Struct, frozen=True):
 
 
 class _How(msgspec.Struct, frozen=True):
-    """How some are asked for again. ``keeps_moments``: one that was tried and replaced leaves when it would have been tried again."""
+    """How some are asked for again.
+
+    ``releases``: also those whose notice asked that no postback be sent. ``keeps_moments``: one that was tried and replaced
+    leaves when it would have been tried again.
+    """
 
     mode: Mode
     force: bool = False
+    releases: bool = False
     bulk_job_id: str | None = None
     keeps_moments: bool = False
 
@@ -131,12 +140,12 @@ def resend_one(
 ) -> NewPostback | Refusal | None:
     """Asks for a postback again; given an older row of a change and rule, for the last one. None: there is none of that id.
 
-    ``force``: also when a newer change was sent since.
+    ``force``: also when a newer change was sent since, or its notice asked that no postback be sent.
     """
     sent = find_sent(tx, postback_id)
     if sent is None:
         return None
-    (made,) = _resend(tx, desk, [sent], _How(mode, force), now_ms)
+    (made,) = _resend(tx, desk, [sent], _How(mode, force, releases=force), now_ms)
     return made
 
 
@@ -161,7 +170,12 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
     """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
     asked = msgspec.json.decode(job.asked, type=Asked)
     batch = sent_after(tx, asked.wanted, job.done_id, job.last_id, BATCH)
-    how = _How(asked.mode, False, job.bulk_job_id, asked.resumes_rule is not None)
+    how = _How(
+        asked.mode,
+        releases=asked.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
+        bulk_job_id=job.bulk_job_id,
+        keeps_moments=asked.resumes_rule is not None,
+    )
     made = _resend(tx, desk, batch, how, now_ms)
     left_out = dict(job.left_out)
     for refusal in made:
@@ -185,39 +199,48 @@ def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms
     """What becomes of each; those that are made are written, and what they replace is cancelled."""
     around = _read_around(tx, batch, anew=how.mode is Mode.ANEW)
     made: list[NewPostback | Refusal] = []
+    rows: list[NewPostback] = []
     replaced: list[str] = []
     counted: dict[int, int] = {}
     for sent in batch:
         decision = _decision(sent, how, around, desk, counted, now_ms)
         if isinstance(decision, Refusal):
             made.append(decision)
+            if decision.left_out is not None:
+                rows.append(_row(sent, how, decision.left_out, desk.new_id()))
             continue
         request = msgspec.structs.replace(
             decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
         if sent.state == "waiting":
             replaced.append(sent.postback_id)
-        made.append(
-            NewPostback(
-                postback_id=desk.new_id(),
-                conversion_id=sent.conversion_id,
-                version=sent.version,
-                rule_id=sent.rule_id,
-                resend=sent.resend + 1,
-                original_id=sent.original_id,
-                bulk_job_id=how.bulk_job_id,
-                click_id=sent.click_id,
-                campaign_id=sent.campaign_id,
-                source_id=sent.source_id,
-                trigger="resend",
-                decision=Owed(request, _moment(sent, how, now_ms), decision.findings),
-                lane=sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule),
-            )
-        )
+        owed = Owed(request, _moment(sent, how, now_ms), decision.findings)
+        lane = sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule)
+        rows.append(_row(sent, how, owed, desk.new_id(), lane))
+        made.append(rows[-1])
     replace_all(tx, replaced, now_ms)
-    insert_postbacks(tx, [postback for postback in made if isinstance(postback, NewPostback)], now_ms)
+    insert_postbacks(tx, rows, now_ms)
     count_shares(tx, counted)
     return made
+
+
+def _row(sent: Sent, how: _How, decision: Owed | Skipped, postback_id: str, lane: str = "") -> NewPostback:
+    """The row behind the one that is asked for again."""
+    return NewPostback(
+        postback_id=postback_id,
+        conversion_id=sent.conversion_id,
+        version=sent.version,
+        rule_id=sent.rule_id,
+        resend=sent.resend + 1,
+        original_id=sent.original_id,
+        bulk_job_id=how.bulk_job_id,
+        click_id=sent.click_id,
+        campaign_id=sent.campaign_id,
+        source_id=sent.source_id,
+        trigger="resend",
+        decision=decision,
+        lane=lane,
+    )
 
 
 def _moment(sent: Sent, how: _How, now_ms: int) -> int:
@@ -231,7 +254,7 @@ def _decision(
     sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
     if sent.state not in FINAL_STATES:
-        if sent.state != "waiting" or how.mode is Mode.AS_IT_WAS:
+        if sent.state != "waiting":
             return Refusal(NotResent.UNDER_WAY)
     elif not how.force and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version:
         return Refusal(NotResent.SUPERSEDED)
@@ -251,6 +274,8 @@ def _decision(
         ready = ready_request(live.rule.request, around.surroundings.rows.get(sent.source_id, ()))
         request = ready.resolve(texts.of(live.rule, sent.original_id, ready), now_ms, None)
         return Owed(request, now_ms, _read_findings(sent.findings))
+    if how.releases:
+        change = msgspec.structs.replace(change, disable_postback=False)
     return _decided_again(sent, live, change, around, desk, counted, now_ms)
 
 
@@ -277,10 +302,10 @@ def _decided_again(
     here = RuleHere.of(live.rule, sent.source_id, around.surroundings, desk.guard)
     texts = ChangeTexts(change, around.surroundings)
     decided = decide_rule(texts, here, earlier, now_ms, sent.original_id).decision
-    if isinstance(decided, Skipped):
-        return Refusal(NotResent.STILL_SKIPPED, decided.reason)
     if decided.counted:
         counted[sent.rule_id] = counted.get(sent.rule_id, 0) + 1
+    if isinstance(decided, Skipped):
+        return Refusal(NotResent.STILL_SKIPPED, decided.reason, decided if decided.counted else None)
     return decided
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from clickloop.campaign.user import Role
+from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.tables import attempts, changes_log, postbacks
 from clickloop.tracking.bulk import work_off_next
 
@@ -134,9 +135,20 @@ def test_what_stands_against_a_resend_is_told_on_the_page(panel: "Panel", instan
     skipped = panel.post(f"/panel/postbacks/{owed(instance, external_id='')}/resend", {"request": "anew"})
     assert skipped.status_code == 422
     assert "it would be skipped again" in panel.words(skipped.text)
-    waiting = panel.post(f"/panel/postbacks/{owed(instance)}/resend", {"request": "as_it_was"})
-    assert waiting.status_code == 409
-    assert "still waiting or being sent" in panel.words(waiting.text)
+    one = owed(instance)
+    LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
+    sending = panel.post(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"})
+    assert sending.status_code == 409
+    assert "being sent at this moment" in panel.words(sending.text)
+
+
+def test_a_postback_that_waits_can_be_sent_now(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = owed(instance)
+    assert "Send now as it was" in panel.words(panel.get(f"/panel/postbacks/{one}"))
+    path = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"})
+    assert path.split("?")[0] != f"/panel/postbacks/{one}"
+    assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
 
 
 def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance: "Instance") -> None:

@@ -73,7 +73,15 @@ def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
 
 def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
     place = Place(kind=Kind.RECEIVER, name=seen.receiver)
-    if seen.paused_at is not None:
+    if seen.paused_at is not None and not seen.waiting:
+        yield Finding(
+            Severity.NOTE,
+            Code.RECEIVER_PAUSED,
+            place,
+            f"The receiver is paused since {iso_text(seen.paused_at)}: {seen.why} Nothing waits for it.",
+            f"The next postback that is owed to it tries it. When it is repaired: POST /api/v1/receivers/{seen.receiver}/resume.",
+        )
+    elif seen.paused_at is not None:
         probe = f" Else it is tried again at {iso_text(seen.next_probe_at)}." if seen.next_probe_at is not None else ""
         yield Finding(
             Severity.ERROR,

@@ -24,7 +24,7 @@ class WaitingState(enum.StrEnum):
 
 
 class AskedState(enum.StrEnum):
-    """The states in which a postback can be asked for again; what waits or is paused only anew, which replaces it."""
+    """The states in which a postback can be asked for again; what waits or is paused is replaced."""
 
     DELIVERED = "delivered"
     FAILED = "failed"

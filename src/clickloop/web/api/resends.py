@@ -84,9 +84,9 @@ def resend_postback(
     """Makes a new row behind the last one for the same change and rule, and sends it at once.
 
     The receiver can tell that it is a repeat: `{postback_id}` stays that of the original, and the header X-Clickloop-Attempt
-    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why. One that waits can
-    only be asked for anew: it is cancelled, and the new one takes its place. 409: it is being sent, or waits and is asked for as
-    it was; or a newer change of the conversion was sent since, which `force` overrides.
+    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why; `force` releases one
+    whose notice asked that no postback be sent. One that waits is cancelled, and the new one takes its place and leaves at once.
+    409: it is being sent, or a newer change of the conversion was sent since, which `force` overrides.
     """
 
     def do(tx: Connection) -> Done:
@@ -113,12 +113,11 @@ def resend_postbacks(
 ) -> Response[BulkResendView]:
     """Starts a job that sends again all that match now. Of each change and rule the last row counts, so one that was resent and
     delivered does not match `failed`. An older change is left out when a newer one of its conversion and rule was sent since.
+    What waits is taken only when it is asked for by state; it then leaves at once. Those whose notice asked that no postback be
+    sent are released only when they are asked for by that reason.
     `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
     wanted = filter_of(data, data.state.value if data.state else None, data.reason)
-    if data.request is Mode.AS_IT_WAS and data.state in (AskedState.WAITING, AskedState.PAUSED):
-        sentence = "What waits is sent as it is without being asked for: ask for it anew, which replaces it."
-        raise InvalidInputError((Fault("request", NotResent.UNDER_WAY, sentence),))
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
     if data.preview:

@@ -232,7 +232,9 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
         for one in findings[:FINDINGS]
     ]
     if len(findings) > FINDINGS:
-        told.append(Told("", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"))
+        told.append(
+            Told("", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check")
+        )
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
         given_up = given_up_since(tx, since)
