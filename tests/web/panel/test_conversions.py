@@ -174,3 +174,11 @@ def test_a_button_adds_rows_without_a_script(panel: "Panel") -> None:
 @pytest.mark.parametrize("flag", NoticeFlag)
 def test_every_flag_of_a_notice_has_a_sentence(flag: NoticeFlag) -> None:
     assert flag.sentence.endswith(".")
+
+
+def test_a_test_conversion_is_marked_in_the_log(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    converted(instance)
+    assert "It is of a test click" not in panel.get("/panel/conversions")
+    instance.made("conversions", {"click_id": instance.visit(screening="test"), "payout": "1"})
+    assert 'title="It is of a test click: no report counts it."' in panel.get("/panel/conversions")

@@ -134,3 +134,24 @@ def test_somebody_who_may_only_look_uploads_nothing(panel: "Panel") -> None:
     panel.become(Role.VIEWER)
     assert sent(panel, lines="x:1").status_code == 403
     assert "Register at once" not in panel.get("/panel/uploads")
+
+
+def test_the_lines_of_one_verdict_are_found_however_many_others_come_before(panel: "Panel") -> None:
+    panel.instance.set_up()
+    click_id = panel.instance.visit()
+    good = "\r\n".join(f"{click_id}:{number}:sale" for number in range(1, 150))
+    place = sent(panel, lines=f"{good}\r\nno click id:5", preview="1").headers["location"]
+    work_off(panel)
+    assert "150 refused" not in panel.words(panel.get(place))
+    words = panel.words(panel.get(f"{place}?verdict=refused"))
+    assert "Lines that are refused" in words
+    assert "150 refused" in words
+
+
+def test_a_preview_in_which_nothing_would_be_registered_says_so(panel: "Panel") -> None:
+    panel.instance.set_up()
+    place = sent(panel, lines="01kaqj6z8m4x2c9v7b5n3t1w0y:5", preview="1").headers["location"]
+    work_off(panel)
+    words = panel.words(panel.get(place))
+    assert "Nothing in it would be registered" in words
+    assert "Register these conversions" not in words

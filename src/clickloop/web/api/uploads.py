@@ -128,6 +128,11 @@ def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Pr
 
 UploadName = Annotated[str, QueryParameter(max_length=200, description="What to call it, such as the file's name.")]
 IsPreview = Annotated[bool, QueryParameter(description="1: only tell what each line would do; nothing is registered.")]
+MOST_LOOKED_AT = 200_000
+"""Among so many of the first lines those of a verdict are looked for."""
+OfVerdict = Annotated[
+    Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MOST_LOOKED_AT:,}.")
+]
 WithPostbacks = Annotated[bool, QueryParameter(description="0: hold back the postbacks that its conversions owe.")]
 
 
@@ -215,11 +220,14 @@ def read_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
     return _view(context, _upload(context, upload_id))
 
 
-def read_upload_lines(context: Context, upload_id: RecordIdPath, limit: Limit = 50) -> UploadLinesView:
-    """The first lines that are taken, each with its verdict; all of them are in the result."""
+def read_upload_lines(
+    context: Context, upload_id: RecordIdPath, limit: Limit = 50, verdict: OfVerdict = None
+) -> UploadLinesView:
+    """The first lines that are taken, each with its verdict, or the first with this one; all of them are in the result."""
     upload = _upload(context, upload_id)
-    results = line_results(context.ledger, context.uploads, upload)
-    return UploadLinesView(items=[_line_view(result) for result in islice(results, limit)])
+    results = islice(line_results(context.ledger, context.uploads, upload), MOST_LOOKED_AT)
+    found = (result for result in results if verdict is None or result.finding.verdict is verdict)
+    return UploadLinesView(items=[_line_view(result) for result in islice(found, limit)])
 
 
 def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:

@@ -188,6 +188,8 @@ def in_words(word: str) -> str:
 
 def flag_sentence(flag: str) -> str:
     """What a flag of a click, notice or conversion means; the flag itself if it is none of ours."""
+    if flag == "test":
+        return "It is of a test click: no report counts it."
     for kind in (NoticeFlag, Flag):
         if flag in {known.value for known in kind}:
             return kind(flag).sentence

@@ -61,6 +61,7 @@ NAVIGATION = (
         (
             Entry("/panel/health", "Health"),
             Entry("/panel/statuses", "Statuses"),
+            Entry("/panel/rates", "Exchange rates"),
             Entry("/panel/settings", "Settings", Right.ADMINISTER),
             Entry("/panel/users", "Users", Right.ADMINISTER),
             Entry("/panel/tokens", "API tokens", Right.ADMINISTER),

@@ -38,8 +38,8 @@ PERIODS = {
     Preset.LAST_MONTH: "Last month",
 }
 USUAL_MEASURES = (
-    *(Measure.CLICKS, Measure.UNIQUE_CLICKS, Measure.CONVERSIONS, Measure.CR, Measure.PENDING, Measure.REJECTED),
-    *(Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI, Measure.EPC, Measure.CPC),
+    *(Measure.CLICKS, Measure.CONVERSIONS, Measure.CR, Measure.REVENUE, Measure.COST, Measure.PROFIT),
+    *(Measure.ROI, Measure.EPC, Measure.CPC),
 )
 GROUPS = (
     ("Set-up", (Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.DOMAIN)),

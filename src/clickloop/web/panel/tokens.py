@@ -64,7 +64,7 @@ def _page(
         cursor=cursor,
         made=made,
         name=name,
-        role=role or context.actor.role.value,
+        role=role or Role.WORKER.value,
         roles=[(one.value, f"{one.value} – {one.sentence}") for one in Role if context.actor.role.reaches(one)],
         may_revoke=context.actor.role.reaches,
         names=names,

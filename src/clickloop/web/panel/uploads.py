@@ -10,7 +10,7 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.store.ledger.uploads import UploadState
+from clickloop.store.ledger.uploads import UploadState, Verdict
 from clickloop.store.upload_files import NoRoomError, UploadTooLargeError
 from clickloop.tracking.uploads import UploadWish
 from clickloop.web.api import uploads as api
@@ -29,6 +29,8 @@ ROWS = 50
 LINES = 100
 UNDER_WAY = (UploadState.WAITING, UploadState.RUNNING)
 _NAME_CHARACTERS = 200
+_REGISTERING = (Verdict.NEW, Verdict.CHANGED, Verdict.WAITING)
+"""What comes to something when it is registered."""
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
@@ -51,9 +53,9 @@ async def receive(visit: Visit, context: Context, request: AnyRequest) -> Answer
     return visit.go(f"{PATH}/{view.upload_id}")
 
 
-def show(visit: Visit, context: Context, upload_id: RecordIdPath) -> Answer:
-    """An upload: how far it is, and its first lines with their verdicts."""
-    return _show(visit, context, upload_id)
+def show(visit: Visit, context: Context, upload_id: RecordIdPath, verdict: api.OfVerdict = None) -> Answer:
+    """An upload: how far it is, and its first lines with their verdicts, or the first of one verdict."""
+    return _show(visit, context, upload_id, verdict=verdict)
 
 
 def download(context: Context, upload_id: RecordIdPath) -> Response[str] | Stream:
@@ -113,10 +115,16 @@ def _show_list(visit: VisitFacts, context: ApiContext, cursor: str = "", faults:
     return page(visit, "uploads.html", 422 if faults else 200, faults, found=found, cursor=cursor, is_busy=is_busy)
 
 
-def _show(visit: VisitFacts, context: ApiContext, upload_id: str, faults: tuple[Fault, ...] = ()) -> Answer:
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    upload_id: str,
+    faults: tuple[Fault, ...] = (),
+    verdict: Verdict | None = None,
+) -> Answer:
     view = api.read_upload(context, upload_id)
     try:
-        lines = api.read_upload_lines(context, upload_id, LINES).items
+        lines = api.read_upload_lines(context, upload_id, LINES, verdict).items
         is_kept = True
     except FileNotFoundError:
         lines, is_kept = [], False
@@ -128,6 +136,8 @@ def _show(visit: VisitFacts, context: ApiContext, upload_id: str, faults: tuple[
         view=view,
         lines=lines,
         is_kept=is_kept,
+        verdict=verdict,
+        would_register=any(view.counts[verdict] for verdict in _REGISTERING),
         flag_sentence=flag_sentence,
         is_busy=view.state in UNDER_WAY,
     )

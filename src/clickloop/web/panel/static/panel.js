@@ -101,4 +101,10 @@ for (const table of document.querySelectorAll("table[data-shares]")) {
   document.addEventListener("click", () => setTimeout(tell, 0));
 }
 
+// Filters are folded away where they would push the first row of a list off a small screen.
+const small = window.matchMedia("(max-width: 34rem)");
+const fold = () => { for (const part of document.querySelectorAll("details.fold")) part.open = !small.matches; };
+small.addEventListener("change", fold);
+fold();
+
 startMacroFields();
