@@ -134,6 +134,34 @@ def test_the_url_is_told_as_one_types(panel: "Panel", url: str, told: str) -> No
     assert told in answer.text
 
 
+def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&a={token1}&b={token2}"
+    html = panel.post(
+        "/panel/macro-preview/source", [*FORM, *row(2, "zone"), ("postback_url", url), ("field", "postback_url")]
+    ).text
+    assert '<mark class="known" title="Row V1 of the traffic source.">{token1}' in html
+    assert '<mark class="off" title="The source has no such row: it is empty.">{token2}' in html
+    words = panel.words(html)
+    assert "{token2} is the row V2, which the traffic source does not have" in words
+    assert "&a=4711&b= " in words
+
+
+def test_a_new_row_gets_the_number_in_the_preview_that_saving_gives_it(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&a={token3}"
+    fields = [*FORM, *row(2, "site", number="2"), *row(3, "ad"), ("postback_url", url), ("field", "postback_url")]
+    assert '<mark class="known" title="Row V3' in panel.post("/panel/macro-preview/source", fields).text
+
+
+def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Panel", instance: "Instance") -> None:
+    url = "https://source.example/?id={externalid}&a={token1}&b={zone}"
+    panel.done(NEW, [*FORM, *row(2, "zone"), ("postback_url", url)])
+    assert instance.got("traffic-sources/1")["warnings"] == []
+    panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
+    found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
+    assert found == {"row_missing", "unknown_macro"}
+    assert "{token1} is the row V1, which the traffic source does not have" in panel.get("/panel/traffic-sources/1")
+
+
 def test_the_preview_shows_what_it_is_given_as_text(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&x=<script>alert(1)</script>"
     answer = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])

@@ -233,9 +233,18 @@ def rows_off(source: TrafficSource) -> set[str]:
     return {_ROW_MACROS[row.number] for row in source.parameters if not row.tracked}
 
 
+def rows_missing(source: TrafficSource) -> set[str]:
+    """The macros of V1 … V30 for which a source has no row."""
+    return set(_ROW_MACROS.values()) - {_ROW_MACROS[row.number] for row in source.parameters}
+
+
 def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     url = postback_url_of(rule)
-    findings = check(url, row_macros(source), wants_external_id=True, off=rows_off(source)) if url else ()
+    findings = (
+        check(url, row_macros(source), wants_external_id=True, off=rows_off(source), missing=rows_missing(source))
+        if url
+        else ()
+    )
     return SourceView(
         id=source.id,
         name=shown(source.name),
