@@ -77,7 +77,7 @@ def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> No
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
     panel.done("/panel/campaigns/1", fields)
     assert instance.got("campaigns/1")["offers"] == []
-    assert "No offer has a weight" in panel.get("/panel/campaigns/1")
+    assert "No visitor of the campaign can be sent to an offer" in panel.get("/panel/campaigns/1")
 
 
 def test_adding_a_row_keeps_what_is_written_and_saves_nothing(panel: "Panel", instance: "Instance") -> None:
@@ -189,3 +189,38 @@ def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     html = panel.get("/panel/campaigns/1")
     assert ">Clone<" not in html
     assert panel.post("/panel/campaigns/1/pause").status_code == 403
+
+
+def test_a_campaigns_page_says_what_is_wrong_with_its_chain_and_where(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": [{"parameter": "external_id"}]})
+    place = panel.done(NEW, form())
+    html = panel.get(place)
+    assert "The row external_id has no placeholder" in html
+    assert 'href="/panel/traffic-sources/1#parameters[0].placeholder"' in html
+    assert 'href="/panel/check?campaign_id=2"' in html
+
+
+def test_a_campaigns_page_finds_what_check_finds_of_its_set_up(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    second_offer(instance)
+    instance.made("networks", {"name": "Other"})
+    instance.made("traffic-sources", {"name": "Other"})
+    instance.made("campaigns", {"name": "Other", "source_id": 2, "offers": [{"offer_id": 2}]})
+    broken = "https://receiver.example/?id={externalid}&z={token2}&x={unknwn}"
+    for owner in ({}, {"source_id": 1}, {"campaign_id": 1}, {"campaign_id": 2}):
+        instance.made("postback-rules", {"name": "Rule", "request": {"url": broken}, **owner})
+    instance.api.patch("/api/v1/offers/1", json={"url": "https://network.example/?sub1={sub1}"})
+    html = panel.get("/panel/campaigns/1")
+    by_what_came = {"no_clicks"}
+    found = [one for one in instance.got("check?campaign_id=1")["findings"] if one["code"] not in by_what_came]
+    told = [one for one in found if one["severity"] != "note"]
+    assert len(told) > 5
+    assert [one["sentence"] in panel.words(html) for one in told[:5]] == [True] * 5
+    assert f"{len(told) - 5} more in Check" in html
+
+
+def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token"})
+    assert 'role="note"' not in panel.get("/panel/campaigns/1")

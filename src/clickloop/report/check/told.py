@@ -64,7 +64,7 @@ def told_check(result: CheckResult) -> ToldCheck:
         errors=result.count(Severity.ERROR),
         warnings=result.count(Severity.WARNING),
         notes=result.count(Severity.NOTE),
-        findings=tuple(_told_finding(finding) for finding in result.findings),
+        findings=tuple(told_finding(finding) for finding in result.findings),
         campaigns=tuple(_told_campaign(campaign) for campaign in result.campaigns),
     )
 
@@ -81,7 +81,8 @@ def check_text(told: ToldCheck) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told_finding(finding: Finding) -> ToldFinding:
+def told_finding(finding: Finding) -> ToldFinding:
+    """A finding as it is told."""
     place = finding.place
     return ToldFinding(
         severity=finding.severity,

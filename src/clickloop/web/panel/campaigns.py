@@ -9,16 +9,20 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.report.check.finding import Code, Severity
+from clickloop.report.check.told import ToldFinding
 from clickloop.report.metrics import metrics_of
 from clickloop.report.period import Preset, days_of
 from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
 from clickloop.store.ledger.names import Named
 from clickloop.tracking.reporting import make_report
 from clickloop.web.api import campaigns as api
+from clickloop.web.api.check import checked_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.postback_rules import list_rules
 from clickloop.web.api.traffic_sources import SourceView, read_source
+from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.figures import figure_text, signed
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
@@ -30,6 +34,8 @@ PATH = "/panel/campaigns"
 ROWS_A_PAGE = 100
 USUAL_WEIGHT = 100
 MOST_RULES = 100
+FINDINGS = 5
+"""So many findings of the check stand at the top."""
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 FilterNumber = Annotated[str, QueryParameter(max_length=10)]
@@ -180,6 +186,7 @@ def _editor(
     blank_rows: int = 0,
 ) -> Answer:
     tree = {**_EMPTY, **tree}
+    found = _findings(context, view) if view and not faults else []
     shares = _shares(tree["offers"])
     source_id = number_of(tree["source_id"])
     sources = choices(context, Named.SOURCE, [source_id])
@@ -192,6 +199,11 @@ def _editor(
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
+        findings=found[:FINDINGS],
+        more_findings=len(found[FINDINGS:]),
+        warnings_beside=[] if any(one.code is Code.NO_LIVE_OFFERS for one in found) else view.warnings if view else [],
+        editor=editor_of,
+        name=name_of,
         blank_rows=blank_rows,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
@@ -206,6 +218,13 @@ def _editor(
         figures=_figures(context, visit, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )
+
+
+def _findings(context: ApiContext, view: api.CampaignView) -> list[ToldFinding]:
+    """What the check finds wrong with the chain of a live campaign as it is set up."""
+    if view.archived_at:
+        return []
+    return [one for one in checked_as_set_up(context, view.id) if one.severity is not Severity.NOTE]
 
 
 _EMPTY: dict[str, Any] = {
