@@ -49,6 +49,13 @@ def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance")
     assert made["payout"] == {"amount": "12.5", "currency": "EUR"}
 
 
+def test_a_new_offer_is_of_the_only_network_there_is(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    assert '<option value="1" selected>' in panel.get("/panel/offers/new")
+    instance.made("networks", {"name": "Second"})
+    assert " selected>" not in panel.get("/panel/offers/new").split("</select>")[0]
+
+
 def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: "Instance") -> None:
     instance.made("offers", {"name": "O", "url": URL, "payout": {"amount": "5"}})
     panel.done("/panel/offers/1", [*form(), ("payout.amount", "5")])

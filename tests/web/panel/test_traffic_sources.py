@@ -51,6 +51,16 @@ def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instan
     assert instance.got("traffic-sources")["items"] == []
 
 
+def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
+    told = panel.words(panel.get("/panel/traffic-sources/presets?q=propellerads"))
+    assert "your account there shows it" in told
+    assert "document by others" in told
+    words = panel.words(panel.get(f"{NEW}?preset=propellerads"))
+    assert words.count("Copy the postback URL from the advertiser panel") == 1
+    assert "Your account there shows the postback URL" in words
+    assert "by API only, no postback" in panel.words(panel.get("/panel/traffic-sources/presets?q=tiktok"))
+
+
 def test_a_source_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), *row(4, ""), ("postback_url", URL)]
     assert panel.done(NEW, fields) == "/panel/traffic-sources/1?said=created"

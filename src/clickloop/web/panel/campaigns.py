@@ -25,6 +25,7 @@ from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.figures import figure_text, signed
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
@@ -199,6 +200,7 @@ def _editor(
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
+        next_step=next_step(context, visit, view.id if view else None),
         findings=found[:FINDINGS],
         more_findings=len(found[FINDINGS:]),
         warnings_beside=[] if any(one.code is Code.NO_LIVE_OFFERS for one in found) else view.warnings if view else [],

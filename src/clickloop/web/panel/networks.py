@@ -21,6 +21,7 @@ from clickloop.web.api.statuses import list_statuses
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
 from clickloop.web.panel.said import Said
@@ -186,6 +187,7 @@ def _editor(
         codes=_codes(context, tree),
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
+        next_step=next_step(context, visit),
     )
 
 

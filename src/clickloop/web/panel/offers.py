@@ -17,9 +17,10 @@ from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, sight
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
-from clickloop.web.panel.setup_choices import choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/offers"
@@ -59,7 +60,9 @@ def show_list(
 
 
 def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) -> Answer:
-    """The editor of an offer that is not there yet; of a network, if one is named."""
+    """The editor of an offer that is not there yet; of the network that is named, else of the only one there is."""
+    if network_id is None:
+        network_id = only(choices(context, Named.NETWORK))
     return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
 
 
@@ -154,6 +157,7 @@ def _editor(
         has_click_id=_has_click_id(url),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
+        next_step=next_step(context, visit),
     )
 
 

@@ -18,6 +18,7 @@ from clickloop.web.api.paging import Archived, Cursor, Id
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.preset_difference import (
     Difference,
@@ -160,6 +161,7 @@ def _editor(
         link=_link_form(context, tree["parameters"]),
         last_row=LAST_ROW,
         currency=context.currency,
+        next_step=next_step(context, visit),
     )
 
 
