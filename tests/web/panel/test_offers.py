@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from clickloop.campaign.user import Role
 
 if TYPE_CHECKING:
@@ -85,6 +87,29 @@ def test_an_address_without_our_click_id_is_shown_once_more_before_it_is_saved(
 def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
     panel.done(NEW, form(url="https://network.example/click?offer=7"))
     assert "does not carry" in panel.words(panel.get("/panel/offers/1"))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://network.example/click?offer=7", "The address does not carry {clickid}"),
+        ("https://network.example/click?offer=7", "Add {clickid} in sub1."),
+        ("javascript:alert({clickid})", "does not begin with http:// or https://"),
+        ("https://user:pw@network.example/?s={clickid}", "leave them out"),
+        ("https://{clickid}.example/", "stands in the scheme, user, host or port"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_told_as_one_types(
+    panel: "Panel", instance: "Instance", url: str, told: str
+) -> None:
+    instance.made("networks", {"name": "Network", "click_id_parameter": "sub1"})
+    html = panel.post("/panel/macro-preview/offer", [*form(network_id="1", url=url), ("field", "url")]).text
+    assert told in panel.words(html)
+
+
+def test_an_address_that_is_right_has_nothing_told_of_it(panel: "Panel") -> None:
+    html = panel.post("/panel/macro-preview/offer", [*form(url=URL), ("field", "url")]).text
+    assert '<ul class="findings">' not in html
 
 
 def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:

@@ -172,6 +172,33 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     assert "{token1} is the row V1, which the traffic source does not have" in panel.get("/panel/traffic-sources/1")
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://source.example/?id={externalid}", "The URL does not begin with"),
+        ("http://127.0.0.1/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("http://192.168.1.5/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("https://go.example.com/postback?id={externalid}", "The URL leads to this tracker itself."),
+    ],
+)
+def test_a_url_that_saving_would_refuse_is_told_as_one_types(panel: "Panel", url: str, told: str) -> None:
+    for of, field in (("source", "postback_url"), ("rule", "request.url")):
+        html = panel.post(f"/panel/macro-preview/{of}", [*FORM, (field, url), ("field", field)]).text
+        assert told in panel.words(html)
+        assert '<li class="fault">' in html
+
+
+def test_a_masked_url_is_not_refused_as_one_types(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&key=•••"
+    html = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")]).text
+    assert '<li class="fault">' not in html
+
+
+def test_a_url_that_was_pasted_with_a_line_end_is_saved(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, [*FORM, ("postback_url", f" {URL}\r\n")])
+    assert instance.got("traffic-sources/1")["postback_url"] == URL
+
+
 def test_the_preview_shows_what_it_is_given_as_text(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&x=<script>alert(1)</script>"
     answer = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])

@@ -15,13 +15,15 @@ from clickloop.octets import readable
 from clickloop.postback.target import escaped_url
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import fragment
-from clickloop.web.panel.remarks import ROW_MACROS, Remark, source_remarks
+from clickloop.web.panel.remarks import ROW_MACROS, Remark, offer_remarks, postback_remarks, source_remarks
+from clickloop.web.panel.setup_choices import number_of
 
 MOST_CHARACTERS = 20_000
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
@@ -73,9 +75,16 @@ class Rows(msgspec.Struct, frozen=True):
 
 
 def sight(
-    text: str, rows: Rows, place: Place = Place.URL, *, source_url: bool = False, at_click: bool = False
+    text: str,
+    rows: Rows,
+    place: Place = Place.URL,
+    *,
+    source_url: bool = False,
+    at_click: bool = False,
+    remarks: tuple[Remark, ...] = (),
 ) -> Sight:
-    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion."""
+    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion;
+    ``remarks``: what else is to be said of it."""
     wants_external_id = source_url and bool(text.strip())
     findings = check(
         text,
@@ -104,7 +113,8 @@ def sight(
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
-    remarks = () if rows.spellings else source_remarks(text)
+    if not rows.spellings:
+        remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
     return Sight(shown, findings, tuple(used), example if text else "", remarks)
 
@@ -180,8 +190,31 @@ def preview(
     elif name == "request.body":
         place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
-    seen = sight(text, rows, place, source_url=of == "source", at_click=of == "offer")
+    seen = sight(
+        text,
+        rows,
+        place,
+        source_url=of == "source",
+        at_click=of == "offer",
+        remarks=_remarks(context, form, of, text) if place is Place.URL else (),
+    )
     return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
+
+
+def _remarks(context: ApiContext, form: Form, of: str, url: str) -> tuple[Remark, ...]:
+    """What is to be said of the address of an offer or a postback."""
+    if of != "offer":
+        return postback_remarks(url, context.guard)
+    return offer_remarks(url, click_id_parameter_of(context, number_of(form.text("network_id"))))
+
+
+def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
+    """The parameter of a network's links that takes our click id; empty where it is not known."""
+    if network_id is None:
+        return ""
+    with context.ledger.read() as tx:
+        network = find_network(tx, network_id)
+    return network.click_id_parameter if network else ""
 
 
 def _rows_of_owner(context: ApiContext, form: Form) -> Rows:

@@ -27,6 +27,7 @@ from clickloop.web.panel.preset_difference import (
     differing,
     differing_rows,
 )
+from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -75,7 +76,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_source(context, form.read(api.SourceCreation))
+        view = api.create_source(context, form.read(api.SourceCreation, **_given(form)))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -88,7 +89,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        api.change_source(context, number, form.read(api.SourceUpdate))
+        api.change_source(context, number, form.read(api.SourceUpdate, **_given(form)))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -108,6 +109,11 @@ def restore(visit: Visit, context: Context, number: Id) -> Answer:
     """Takes the source into use again."""
     api.restore_source(context, number)
     return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def _given(form: Form) -> dict[str, Any]:
+    """What the form says in other words than the API: the URL without line ends, if it is there."""
+    return {"postback_url": form.text("postback_url")} if form.has("postback_url") else {}
 
 
 def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
@@ -156,7 +162,7 @@ def _editor(
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
         blank_rows=blank_rows,
-        sight=sight(url, rows, source_url=True),
+        sight=sight(url, rows, source_url=True, remarks=() if faults else postback_remarks(url, context.guard)),
         groups=offered(rows),
         link=_link_form(context, tree["parameters"]),
         last_row=LAST_ROW,
