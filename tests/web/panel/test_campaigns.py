@@ -62,6 +62,24 @@ def test_a_campaign_is_made_as_the_form_says(panel: "Panel", instance: "Instance
     )
 
 
+def test_a_cost_of_a_thousand_clicks_is_chosen(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    panel.done("/panel/campaigns/1", form(cost_model="per_thousand", **{"cost.amount": "1.5"}))
+    made = instance.got("campaigns/1")
+    assert (made["cost_model"], made["cost"]["amount"]) == ("per_thousand", "1.5")
+    assert '<option value="per_thousand" selected>' in panel.get("/panel/campaigns/1")
+    panel.done("/panel/campaigns/1", form(cost_model="link", **{"cost.amount": "1.5"}))
+    assert instance.got("campaigns/1")["cost"] is None
+
+
+def test_a_fixed_cost_without_an_amount_is_told_of(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    answer = panel.post("/panel/campaigns/1", form(cost_model="per_click"))
+    assert answer.status_code == 422
+    assert "A fixed cost needs an amount" in answer.text
+    assert panel.post("/panel/campaigns/1", form(cost_model="nonsense")).status_code == 422
+
+
 def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     second_offer(instance)

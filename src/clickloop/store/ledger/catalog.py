@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
+from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.store.ledger.tables import (
     campaign_offers,
@@ -14,6 +15,13 @@ from clickloop.store.ledger.tables import (
     source_parameters,
     traffic_sources,
 )
+
+_CLICK_COST = case(
+    (campaigns.c.cost_model == ClickCost.NONE, 0),
+    (campaigns.c.cost_model == ClickCost.PER_THOUSAND, (campaigns.c.cost_micros + 500) // 1000),
+    else_=campaigns.c.cost_micros,
+)
+"""``Campaign.click_cost_micros`` as SQL."""
 
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
@@ -54,7 +62,7 @@ def _campaigns(
             campaigns.c.active,
             campaigns.c.domain,
             campaigns.c.fallback_url,
-            campaigns.c.cost_micros,
+            _CLICK_COST.label("cost_micros"),
             traffic_sources.c.cost_currency,
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)

@@ -8,6 +8,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.report.check.finding import Code, Severity
 from clickloop.report.check.told import ToldFinding
@@ -37,6 +38,13 @@ USUAL_WEIGHT = 100
 MOST_RULES = 100
 FINDINGS = 5
 """So many findings of the check stand at the top."""
+
+COST_MODELS = (
+    (ClickCost.LINK.value, "As the link’s cost parameter says"),
+    (ClickCost.PER_CLICK.value, "Fixed, per click"),
+    (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
+    (ClickCost.NONE.value, "None"),
+)
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 FilterNumber = Annotated[str, QueryParameter(max_length=10)]
@@ -207,6 +215,7 @@ def _editor(
         editor=editor_of,
         name=name_of,
         blank_rows=blank_rows,
+        cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
         offers=choices(context, Named.OFFER, [number_of(share["offer_id"]) for share in shares]),
@@ -234,6 +243,7 @@ _EMPTY: dict[str, Any] = {
     "source_id": "",
     "domain": "",
     "fallback_url": "",
+    "cost_model": ClickCost.LINK.value,
     "cost": None,
     "source_rules_off": False,
     "offers": [],
@@ -244,7 +254,9 @@ _EMPTY: dict[str, Any] = {
 
 def _given(form: Form) -> dict[str, Any]:
     """What the form says in other words than the API: all its rows, the tags, lines as they are kept."""
+    takes_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
+        **({"cost": None} if takes_no_amount else {}),
         "offers": [
             {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
             for share in _shares(form.tree.get("offers"))
