@@ -120,6 +120,31 @@ def test_somebody_who_sees_no_secrets_sees_a_mask_and_keeps_the_token(panel: "Pa
     assert instance.got("networks/1")["token"] == "t0ken-of-theirs"
 
 
+def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
+    pages = ("/panel/networks/1", "/panel/campaigns/1")
+    assert [panel.get(path).count('data-copy="p') for path in pages] == [2, 2]
+    panel.become(Role.WORKER)
+    for path in pages:
+        html = panel.get(path)
+        assert 'data-copy="p' not in html
+        assert html.count("The token is hidden from your role; ask an admin for this address.") == 2
+
+
+def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    told = "holds its token: whoever sees the page can read it"
+    pages = ("/panel/networks/1", "/panel/campaigns/1")
+    assert [told in panel.get(path) for path in pages] == [False, False]
+    assert instance.got("campaigns/1/codes")["networks"][0]["warnings"] == []
+    instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
+    assert [told in panel.get(path) for path in pages] == [True, True]
+    (warning,) = instance.got("campaigns/1/codes")["networks"][0]["warnings"]
+    assert (warning["field"], warning["code"]) == ("pixel_code", "token_in_page")
+    assert told in panel.post("/panel/networks/preview", [("token", "just-typed"), *macros("{s1}")]).text
+
+
 def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
     answer = panel.post(NEW, [*fields, *macros("{s1}")])

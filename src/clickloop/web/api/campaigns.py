@@ -23,7 +23,7 @@ from clickloop.store.ledger.setup import archive_campaign, free_key, save_campai
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.networks import masked_network, readable_code
+from clickloop.web.api.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import (
     LARGEST_ID,
@@ -160,6 +160,7 @@ class NetworkCodes(msgspec.Struct, kw_only=True):
     name: str
     postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
     pixel_code: Annotated[str, Meta(description="HTML, on the campaign's own domain, where the visitor's cookie is.")]
+    warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
 
 
 class CampaignCodes(msgspec.Struct, kw_only=True):
@@ -285,6 +286,7 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
                 name=shown(network.name),
                 postback_url=readable_code(postback_url(context.base_url, shown_network)),
                 pixel_code=readable_code(pixel),
+                warnings=pixel_warnings(network),
             )
         )
     return CampaignCodes(link=view.link, networks=codes)

@@ -264,6 +264,7 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
         "pixel_code": api.readable_code(pixel_code(context.base_url, network)),
         "offer_url": offer_url(str(tree["offer_url_template"]).strip(), EXAMPLE_LINK),
         "offer_link": EXAMPLE_LINK,
+        "warnings": api.pixel_warnings(network),
         "has_click_id": "cid" in parameters,
     }
 
