@@ -180,6 +180,20 @@ def test_loading_a_preset_over_own_changes_shows_the_difference_first(panel: "Pa
     assert 'value="{pay}"' in kept
 
 
+def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    for word in ("Approved", "approved ", "", "gizmo"):
+        instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": word})
+    html = panel.get("/panel/networks/1")
+    words = panel.words(html)
+    assert "approved ×2 → Sale" in words
+    assert "no word ×1 → Sale" in words
+    assert "gizmo ×1 → not mapped" in words
+    assert 'href="/panel/statuses" title="No status claims this word' in html
+    instance.made("networks", {"name": "Silent"})
+    assert "Words that it sent lately" not in panel.get("/panel/networks/2")
+
+
 def test_the_words_of_a_preset_are_told_with_our_statuses(panel: "Panel") -> None:
     words = panel.words(panel.get(f"{NEW}?preset=affise"))
     assert "Its words for statuses" in words
