@@ -237,7 +237,10 @@ def test_a_rule_that_410_has_paused_is_resumed(panel: "Panel", instance: "Instan
     instance.set_up()
     with instance.ledger.write() as tx:
         tx.execute(postback_rules.update().values(paused_at=instance.now))
-    assert "answered 410 Gone" in panel.get("/panel/postback-rules/1")
+    html = panel.get("/panel/postback-rules/1")
+    assert "answered 410 Gone" in html
+    assert "resuming does not send it again" in html
+    assert 'href="/panel/postbacks?rule_id=1&amp;state=failed"' in html
     assert "paused by 410" in panel.get("/panel/postback-rules")
     assert panel.done("/panel/postback-rules/1/resume") == "/panel/postback-rules/1?said=resumed"
 

@@ -293,10 +293,11 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
             "Switch it on if it is needed.",
         )
     if checked.paused:
-        sentence = "The receiver said 410 Gone, so the rule is paused: what it owes waits."
+        sentence = "The receiver said 410 Gone, so the rule is paused: what it owes since then waits."
         remedy = (
             "Correct its URL if it is wrong, or ask the receiver; then resume the rule. What it holds is built anew when the URL was "
-            "corrected; one is let through first, and the others follow unless that is answered 410 again."
+            "corrected; one is let through first, and the others follow unless that is answered 410 again. The postback that was answered "
+            "410 has failed: resend it in Conversions - Out."
         )
         yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
