@@ -38,6 +38,24 @@ def test_an_empty_list_leads_to_the_presets(panel: "Panel") -> None:
     assert 'href="/panel/traffic-sources/presets"' in panel.get("/panel/traffic-sources")
 
 
+def test_the_list_is_searched_by_name_and_leads_to_each_sources_campaigns(panel: "Panel", instance: "Instance") -> None:
+    for name in ("Clickadu", "PropellerAds"):
+        instance.made("traffic-sources", {"name": name})
+    html = panel.get("/panel/traffic-sources?q=PROPELLER")
+    assert 'href="/panel/campaigns?source_id=2"' in html
+    assert "Clickadu" not in html
+    assert "is called “nobody”" in panel.get("/panel/traffic-sources?q=nobody")
+    assert [one["name"] for one in instance.got("traffic-sources?q=click")["items"]] == ["Clickadu"]
+
+
+def test_the_list_shows_what_came_of_each_source_today(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(cost_micros=250_000, cost_currency="USD")
+    instance.visit(cost_micros=500_000, cost_currency="USD")
+    row = panel.get("/panel/traffic-sources").split("<tbody>")[1]
+    assert panel.words(row).split("campaigns")[0].endswith("2 0 0.75 ")
+
+
 def test_presets_are_found_by_name_and_say_where_they_are_from(panel: "Panel") -> None:
     html = panel.get("/panel/traffic-sources/presets?q=clickadu")
     assert 'href="/panel/traffic-sources/new?preset=clickadu"' in html

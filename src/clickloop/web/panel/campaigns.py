@@ -12,11 +12,8 @@ from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.report.check.finding import Code, Severity
 from clickloop.report.check.told import ToldFinding
-from clickloop.report.metrics import metrics_of
-from clickloop.report.period import Preset, days_of
-from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
+from clickloop.report.query import Dimension
 from clickloop.store.ledger.names import Named
-from clickloop.tracking.reporting import make_report
 from clickloop.web.api import campaigns as api
 from clickloop.web.api.check import checked_as_set_up
 from clickloop.web.api.context import ApiContext, Context
@@ -24,12 +21,12 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Word
 from clickloop.web.api.postback_rules import list_rules
 from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.panel.check import editor_of, name_of
-from clickloop.web.panel.figures import figure_text, signed
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/campaigns"
@@ -51,20 +48,6 @@ FilterNumber = Annotated[str, QueryParameter(max_length=10)]
 """Empty, as a filter's form sends it: of all."""
 ActiveWord = Annotated[str, QueryParameter(max_length=5)]
 NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """What came of a campaign today, as it is read."""
-
-    clicks: str
-    conversions: str
-    revenue: str
-    cost: str
-    profit: str
-    tone: str
-    """``up`` or ``down``: the profit; empty: neither."""
-    apart: str
-    """Currencies that no rate is known for: their money is not in the figures."""
 
 
 def show_list(
@@ -99,8 +82,8 @@ def show_list(
         offer_names=names(
             context, Named.OFFER, {share.offer_id for one in found.items for share in one.offers} | {of_offer}
         ),
-        figures=_figures(context, visit, [one.id for one in found.items]),
-        no_figures=_figures_of(Sums()),
+        figures=figures_today(context, visit, Dimension.CAMPAIGN, [one.id for one in found.items]),
+        no_figures=NO_FIGURES,
         currency=context.currency,
     )
 
@@ -226,7 +209,7 @@ def _editor(
         tags=tags_to_choose(context, Named.CAMPAIGN),
         codes=api.read_codes(context, view.id) if view else None,
         rules=list_rules(context, MOST_RULES, campaign_id=view.id).items if view else [],
-        figures=_figures(context, visit, [view.id]).get(view.id) if view else None,
+        figures=figures_today(context, visit, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )
 
@@ -291,40 +274,6 @@ def _weight(share: dict[str, Any]) -> int:
 
 def _source(context: ApiContext, source_id: int | None, known: dict[int, str]) -> SourceView | None:
     return read_source(context, source_id) if source_id is not None and source_id in known else None
-
-
-def _figures(context: ApiContext, visit: VisitFacts, numbers: list[int]) -> dict[int, Figures]:
-    """What came of these campaigns today, in the time zone of who looks; those of which nothing came are absent."""
-    if not numbers:
-        return {}
-    today = days_of(Preset.TODAY, context.clock(), visit.zone)
-    query = ReportQuery(
-        from_at=today.from_at(visit.zone),
-        until_at=today.until_at(visit.zone),
-        zone=visit.zone.key,
-        currency=context.currency,
-        group_by=(Dimension.CAMPAIGN,),
-        filters=(Filter(Dimension.CAMPAIGN, tuple(str(number) for number in numbers)),),
-        sort=None,
-        descending=False,
-        limit=len(numbers),
-    )
-    made = make_report(context.ledger, context.facts, query, each_status=False)
-    return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
-
-
-def _figures_of(sums: Sums) -> Figures:
-    metrics = metrics_of(sums)
-    profit = metrics.profit_micros
-    return Figures(
-        clicks=signed(sums.clicks),
-        conversions=signed(metrics.conversions),
-        revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
-        cost=figure_text(Measure.COST, sums.cost_micros),
-        profit=figure_text(Measure.PROFIT, profit),
-        tone="up" if profit > 0 else "down" if profit < 0 else "",
-        apart=", ".join(other.currency or "?" for other in sums.not_converted),
-    )
 
 
 routes = [

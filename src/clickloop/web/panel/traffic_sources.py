@@ -12,9 +12,10 @@ from clickloop.campaign.campaign import Campaign, campaign_link
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.traffic_source import LAST_ROW, CostModel, SourceParameter, TrafficSource
 from clickloop.preset.preset import SourcePreset, find_sources, source_presets
+from clickloop.report.query import Dimension
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id
+from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
@@ -29,6 +30,7 @@ from clickloop.web.panel.preset_difference import (
 )
 from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/traffic-sources"
@@ -44,18 +46,30 @@ _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "t
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
-Words = Annotated[str, QueryParameter(max_length=200)]
 
 
-def show_list(visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False) -> Answer:
-    """Every traffic source."""
-    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived)
-    return page(visit, "traffic_sources.html", found=found, archived=archived, cursor=cursor, names=_preset_names())
+def show_list(
+    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> Answer:
+    """Every traffic source, with today's figures."""
+    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived, words)
+    return page(
+        visit,
+        "traffic_sources.html",
+        found=found,
+        archived=archived,
+        cursor=cursor,
+        q=words,
+        names=_preset_names(),
+        figures=figures_today(context, visit, Dimension.SOURCE, [one.id for one in found.items]),
+        no_figures=NO_FIGURES,
+        currency=context.currency,
+    )
 
 
-def choose_preset(visit: Visit, q: Words = "") -> Answer:
+def choose_preset(visit: Visit, words: Words = "") -> Answer:
     """Presets to begin a new source with."""
-    return page(visit, "traffic_source_presets.html", found=find_sources(q), q=q)
+    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words)
 
 
 def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
