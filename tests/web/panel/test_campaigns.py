@@ -80,6 +80,15 @@ def test_a_fixed_cost_without_an_amount_is_told_of(panel: "Panel", instance: "In
     assert panel.post("/panel/campaigns/1", form(cost_model="nonsense")).status_code == 422
 
 
+def test_what_a_visitor_gets_who_cannot_be_sent_on_is_said_the_same_everywhere(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    assert [
+        "a plain 404 page" in panel.words(panel.get(path)) for path in ("/panel/campaigns/1", "/panel/settings")
+    ] == [True, True]
+
+
 def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     second_offer(instance)

@@ -120,6 +120,12 @@ def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
     assert '<mark class="unknown"' in html
 
 
+def test_the_examples_of_filters_fit_an_address_of_an_offer(panel: "Panel") -> None:
+    html = panel.get(NEW)
+    assert "{country|lower}" in html
+    assert "{payout|round:2}" not in html
+
+
 def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
     answer = panel.post(NEW, form(name="", url="ftp://x/{clickid}", currency="XXQ"))
     assert answer.status_code == 422

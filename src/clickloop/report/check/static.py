@@ -179,9 +179,7 @@ def _campaign(campaign: Campaign, routes: Routes, chain: Chain) -> Iterator[Find
             "Give it an offer with a weight above 0.",
         )
     if route.fallback is None:
-        sentence = (
-            "Neither the campaign nor the instance has a fallback address: a visitor without an offer ends nowhere."
-        )
+        sentence = "Neither the campaign nor the instance has a fallback address: a visitor without an offer gets a plain 404 page."
         yield Finding(
             _NOTE,
             Code.NO_FALLBACK,
@@ -230,7 +228,9 @@ def _offer(chain: Chain, offer: Offer) -> Iterator[Finding]:
             Code.CLICK_ID_NOT_IN_OFFER,
             place,
             "The offer's address does not carry {clickid}, so the network cannot tell us which click converted.",
-            f"Add {wanted or 'the parameter that the network returns in its postback'}={{clickid}} to the address.",
+            f"Add {wanted}={{clickid}} to the address."
+            if wanted
+            else "Add {clickid} to the address, in the parameter that the network returns in its postback.",
         )
     elif wanted and not _carries_click_id(offer.url, wanted):
         yield Finding(
