@@ -31,6 +31,7 @@ class ToldFinding(msgspec.Struct, frozen=True, kw_only=True):
     place: ToldPlace
     sentence: str
     remedy: str
+    moments: Annotated[tuple[str, ...], Meta(description="Those in sentence and remedy, exactly. ISO 8601, UTC.")] = ()
 
 
 class ToldCampaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +91,7 @@ def told_finding(finding: Finding) -> ToldFinding:
         place=ToldPlace(kind=place.kind, id=place.id, name=readable(place.name), field=readable(place.field)),
         sentence=readable(finding.sentence),
         remedy=readable(finding.remedy),
+        moments=tuple(iso_text(moment) for moment in finding.moments),
     )
 
 
