@@ -148,6 +148,13 @@ def test_a_macro_whose_row_is_off_is_found() -> None:
     assert [(finding.code, finding.text) for finding in findings] == [(FindingCode.ROW_OFF, "{t2}")]
 
 
+def test_a_macro_whose_row_the_source_does_not_have_is_found() -> None:
+    findings = check("https://x.example/?z={zoneid}&b={v7}", ROWS, missing={"token7"})
+
+    assert [(finding.code, finding.text) for finding in findings] == [(FindingCode.ROW_MISSING, "{v7}")]
+    assert "V7" in findings[0].sentence
+
+
 def test_a_json_body_is_not_taken_for_macros() -> None:
     assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', place=Place.JSON) == ()
 
@@ -157,7 +164,9 @@ def test_a_json_body_is_not_taken_for_macros() -> None:
 )
 def test_no_text_breaks_the_check(text: str) -> None:
     for place in Place:
-        for finding in check(text, ROWS, place, wants_external_id=True, at_click=True, off={"token1"}):
+        for finding in check(
+            text, ROWS, place, wants_external_id=True, at_click=True, off={"token1"}, missing={"token2"}
+        ):
             assert 0 <= finding.position <= len(text)
             assert finding.sentence.endswith(".")
             assert finding.remedy[-1] in ".?"

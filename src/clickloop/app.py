@@ -71,6 +71,7 @@ WAITING_LOOK_SECONDS = 0.05
 UPLOAD_LOOK_SECONDS = 0.2
 BULK_LOOK_SECONDS = 0.5
 AUDIT_SECONDS = 10.0
+PAUSED_LOOK_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 30.0
 _STORE_WAIT_SECONDS = 20.0
 _FAILED_PAUSE_SECONDS = 1.0
@@ -259,10 +260,13 @@ def workers_of(core: Core) -> list[Worker]:
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
-        core.alarms.tell("paused", paused_alarms(core.ledger))
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
+        return False
+
+    def tell_what_is_paused() -> bool:
+        core.alarms.tell("paused", paused_alarms(core.ledger))
         return False
 
     def keep_house() -> bool:
@@ -281,6 +285,7 @@ def workers_of(core: Core) -> list[Worker]:
         Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", do_the_bulk_jobs, BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", audit, AUDIT_SECONDS),
+        Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
     ]
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from clickloop.campaign.campaign import Campaign, OfferShare, campaign_faults, campaign_link, new_key
+from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare, campaign_faults, campaign_link, new_key
 from clickloop.campaign.network import Network, network_faults, offer_url, pixel_code, postback_url
 from clickloop.campaign.offer import Offer, offer_faults
 from clickloop.campaign.tags import clean_tags
@@ -59,6 +59,9 @@ def test_a_key_is_drawn_letter_by_letter() -> None:
         ({"domain": "go.example.com/x"}, "domain"),
         ({"fallback_url": "go.example.com"}, "fallback_url"),
         ({"cost_micros": -1}, "cost"),
+        ({"cost_micros": 5}, "cost"),
+        ({"cost_model": ClickCost.NONE, "cost_micros": 5}, "cost"),
+        ({"cost_model": ClickCost.PER_THOUSAND}, "cost"),
         ({"offers": (OfferShare(1), OfferShare(1))}, "offers[1].offer_id"),
         ({"offers": (OfferShare(1, -1),)}, "offers[0].weight"),
         ({"offers": (OfferShare(1, 10**9),)}, "offers[0].weight"),
@@ -68,6 +71,25 @@ def test_a_campaign_that_cannot_be_is_refused(change: dict[str, object], field: 
     fields: dict[str, object] = {"key": "aB3xY9", "name": "C", "source_id": 1}
     campaign = Campaign(**fields | change)  # type: ignore[arg-type]
     assert [fault.field for fault in campaign_faults(campaign)] == [field]
+
+
+@pytest.mark.parametrize(
+    ("model", "cost_micros", "of_a_click"),
+    [
+        (ClickCost.LINK, None, None),
+        (ClickCost.NONE, None, 0),
+        (ClickCost.PER_CLICK, 20_000, 20_000),
+        (ClickCost.PER_THOUSAND, 1_500_000, 1_500),
+        (ClickCost.PER_THOUSAND, 1_499, 1),
+        (ClickCost.PER_THOUSAND, 1_500, 2),
+        (ClickCost.PER_THOUSAND, 499, 0),
+        (ClickCost.PER_THOUSAND, 0, 0),
+    ],
+)
+def test_a_click_costs_what_the_model_says(model: ClickCost, cost_micros: int | None, of_a_click: int | None) -> None:
+    campaign = Campaign(key="aB3xY9", name="C", source_id=1, cost_model=model, cost_micros=cost_micros)
+    assert campaign_faults(campaign) == []
+    assert campaign.click_cost_micros == of_a_click
 
 
 @pytest.mark.parametrize(

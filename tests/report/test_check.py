@@ -17,7 +17,7 @@ from clickloop.report.check.evidence import (
     RefusedNotices,
     RuleEvidence,
 )
-from clickloop.report.check.finding import Code, Finding, Kind, Severity
+from clickloop.report.check.finding import Code, Finding, Kind, Severity, moment_words
 from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.check.told import check_text, told_check
@@ -394,3 +394,10 @@ def test_the_page_of_text_counts_and_shows_nothing_that_moves_a_cursor() -> None
 def test_a_place_is_named_with_kind_number_name_and_field() -> None:
     finding = found({"network": changed(NETWORK, token="")}, Code.NETWORK_OPEN)
     assert finding.place.text == "network 2 'Everflow', token"
+
+
+def test_the_moments_of_a_finding_stand_in_its_words() -> None:
+    (finding,) = checked(slow(paused_at=NOW, next_probe_at=NOW + 60_000)).findings
+    assert finding.moments == (NOW, NOW + 60_000)
+    assert moment_words(NOW) in finding.sentence
+    assert moment_words(NOW + 60_000) in finding.remedy

@@ -234,7 +234,7 @@ def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
     tracker.harm(update(postback_rules).values(paused_at=NOW))
     tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     assert paused_alarms(tracker.ledger) == (  # a receiver that nothing waits for is none
-        "postback rule 1 'R' is paused: 0 postbacks wait",
+        "postback rule 1 'R' is paused: its receiver answered 410 Gone, 0 postbacks wait",
     )
 
 

@@ -1,5 +1,6 @@
 """The campaign: which visitors of which source go to which offers; its key and its link to copy."""
 
+import enum
 import re
 import string
 from collections.abc import Callable
@@ -30,6 +31,24 @@ class OfferShare(msgspec.Struct, frozen=True):
     weight: int = 100
 
 
+class ClickCost(enum.StrEnum):
+    """How a campaign's clicks are priced."""
+
+    LINK = "link"
+    """As the parameter ``cost`` of each click says."""
+    PER_CLICK = "per_click"
+    """A fixed amount for each click."""
+    PER_THOUSAND = "per_thousand"
+    """A fixed amount for a thousand clicks."""
+    NONE = "none"
+    """Nothing, whatever the link says."""
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it takes an amount."""
+        return self in (ClickCost.PER_CLICK, ClickCost.PER_THOUSAND)
+
+
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign. ``key`` is what its link carries: six letters and digits, case-sensitive."""
 
@@ -42,8 +61,9 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     active: bool = True
     fallback_url: str = ""
     """Where visitors go when it is paused or has no offer left; empty: that of the instance."""
+    cost_model: ClickCost = ClickCost.LINK
     cost_micros: int | None = None
-    """A fixed cost per click in the currency of the source; None: as the link's ``cost`` says."""
+    """The fixed cost of a click, or of a thousand, in the currency of the source; None exactly where the model takes none."""
     source_rules_off: bool = False
     tags: tuple[str, ...] = ()
     notes: str = ""
@@ -52,6 +72,18 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
+
+    @property
+    def click_cost_micros(self) -> int | None:
+        """What one click costs; None: as its link says. A thousandth is rounded half up to whole micros: it is never negative."""
+        match self.cost_model:
+            case ClickCost.NONE:
+                return 0
+            case ClickCost.PER_CLICK:
+                return self.cost_micros
+            case ClickCost.PER_THOUSAND:
+                return None if self.cost_micros is None else (self.cost_micros + 500) // 1000
+        return None
 
 
 def new_key(choose: Callable[[str], str]) -> str:
@@ -79,6 +111,14 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
                 "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is zero or more, with at most 12 digits before the point."
             )
         )
+    elif campaign.cost_model.is_fixed and campaign.cost_micros is None:
+        sentence = "A fixed cost needs an amount: give one, or choose another cost model."
+        faults.append(Fault("cost", FaultCode.REQUIRED, sentence))
+    elif not campaign.cost_model.is_fixed and campaign.cost_micros is not None:
+        sentence = (
+            f"The cost model {campaign.cost_model} takes no amount: leave it out, or choose per_click or per_thousand."
+        )
+        faults.append(Fault("cost", FaultCode.NOT_ALLOWED, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
     if len(campaign.offers) > 200:
         faults.append(Fault("offers", FaultCode.TOO_MANY, "A campaign has at most 200 offers."))

@@ -44,7 +44,7 @@ class CatalogShare(msgspec.Struct, frozen=True):
 
 
 class CatalogCampaign(msgspec.Struct, frozen=True):
-    """A campaign with its source. ``cost_micros`` None: the cost is what the link says."""
+    """A campaign with its source. ``cost_micros``: of one click, whatever the model; None: the cost is what the link says."""
 
     id: int
     key: str

@@ -49,7 +49,7 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = "USD"
     """Of what names none."""
     fallback_url: str = ""
-    """Where visitors go whom a campaign has nowhere to send; empty: nowhere."""
+    """Where visitors go whom a campaign has nowhere to send; empty: they get a plain 404 page."""
     time_zone: str = "UTC"
     """By name, such as Europe/Berlin: in which days begin, for users who have set none."""
     click_keep_days: int = 0

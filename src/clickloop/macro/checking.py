@@ -32,6 +32,7 @@ class FindingCode(enum.StrEnum):
     ENCODED_BRACES = "encoded_braces"
     NO_VALUE_YET = "no_value_yet"
     ROW_OFF = "row_off"
+    ROW_MISSING = "row_missing"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -68,12 +69,13 @@ def check(
     wants_external_id: bool = False,
     at_click: bool = False,
     off: Collection[str] = (),
+    missing: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """All findings, in order of position. Never raises; no findings: nothing to say.
 
     ``rows`` as for ``parse``; ``wants_external_id``: for the URL of a traffic source's postback; ``at_click``: for an
     offer or landing URL, which is filled in before there is a conversion; ``off``: canonical names of the rows whose
-    slider is off. Stops looking at macros after 100 findings.
+    slider is off; ``missing``: of those that the source does not have. Stops looking at macros after 100 findings.
     """
     findings: list[Finding] = []
     authority_end = _authority_end(text) if place is Place.URL else 0
@@ -90,6 +92,8 @@ def check(
             findings.append(_no_value_yet(braces, whole))
         if braces.name in off:
             findings.append(_row_off(braces, whole))
+        if braces.name in missing:
+            findings.append(_row_missing(braces, whole))
         if text[braces.start - 1 : braces.start] == "$" and place in (Place.URL, Place.FORM):
             findings.append(_dollar(braces, whole))
     findings += _other_styles(text, place)
@@ -196,6 +200,17 @@ def _row_off(braces: Braces, whole: str) -> Finding:
         whole,
         f"{whole} is a parameter whose tracking is off, so it is always empty.",
         "Switch the parameter's slider on, or remove the macro.",
+    )
+
+
+def _row_missing(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.ROW_MISSING,
+        Severity.WARNING,
+        braces.start,
+        whole,
+        f"{whole} is the row V{braces.name.removeprefix('token')}, which the traffic source does not have, so it is always empty.",
+        "Add the row to the source, or remove the macro.",
     )
 
 

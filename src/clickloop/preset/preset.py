@@ -25,6 +25,18 @@ class Confidence(enum.StrEnum):
     THIRD_PARTY_LIST = "third_party_list"
     """A list without explanations; check before use."""
 
+    @property
+    def words(self) -> str:
+        """The same for people, of the document itself."""
+        return _CONFIDENCE_WORDS[self]
+
+
+_CONFIDENCE_WORDS = {
+    Confidence.OFFICIAL: "official document",
+    Confidence.THIRD_PARTY_DOCS: "document by others",
+    Confidence.THIRD_PARTY_LIST: "list by others, check before use",
+}
+
 
 class WayBack(enum.StrEnum):
     """How a source takes conversions."""
@@ -37,6 +49,35 @@ class WayBack(enum.StrEnum):
     """Not by a plain postback URL, but by the source's own API."""
     UNKNOWN = "unknown"
     """The documents read do not say."""
+
+    @property
+    def words(self) -> str:
+        """The same for people, where a postback URL would stand."""
+        return _WAY_WORDS[self]
+
+    @property
+    def sentence(self) -> str:
+        """Where to find the postback URL, or what there is instead of one; empty: the preset has it."""
+        return _WAY_SENTENCES[self]
+
+
+_WAY_WORDS = {
+    WayBack.POSTBACK: "a postback URL",
+    WayBack.IN_ACCOUNT: "your account there shows it",
+    WayBack.API: "takes conversions by API only, no postback",
+    WayBack.UNKNOWN: "not documented",
+}
+_WAY_SENTENCES = {
+    WayBack.POSTBACK: "",
+    WayBack.IN_ACCOUNT: (
+        "Your account there shows the postback URL: copy it from there, and put {externalid} where it takes its own click id."
+    ),
+    WayBack.API: "It takes conversions by its own API only: there is no postback URL to copy.",
+    WayBack.UNKNOWN: (
+        "Its documents do not say how it takes conversions: look for a postback or S2S URL in your account there, "
+        "or ask its support."
+    ),
+}
 
 
 class PresetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

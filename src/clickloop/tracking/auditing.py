@@ -138,7 +138,8 @@ def _rows(count: int) -> str:
 def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
     """What /health tells of receivers and rules that are paused: which they are, and how much waits for each.
 
-    A receiver that nothing waits for is no alarm: it is tried with the next postback that is owed to it.
+    A receiver that nothing waits for is no alarm: it is tried with the next postback that is owed to it. A rule is one as soon as it
+    is paused: what was answered 410 has failed already.
     """
     with ledger.read() as tx:
         waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
@@ -146,7 +147,9 @@ def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
     told = [f"receiver {receiver} is paused: {_wait(count)}" for receiver, count in sorted(waiting.items())]
     for rule in rules:
         archived = " and archived" if rule.archived else ""
-        told.append(f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}")
+        told.append(
+            f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone, {_wait(rule.waiting)}"
+        )
     return tuple(told)
 
 

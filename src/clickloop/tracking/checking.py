@@ -22,8 +22,8 @@ from clickloop.report.check.finding import Finding, worst_first
 from clickloop.report.check.held import REFUSED_DAYS as HELD_DAYS
 from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.static import static_findings
-from clickloop.store.ledger.campaigns import campaigns_after
-from clickloop.store.ledger.catalog import read_catalog
+from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
+from clickloop.store.ledger.catalog import read_catalog, read_catalog_of
 from clickloop.store.ledger.evidence import (
     address_refused_since,
     conversions_since,
@@ -35,12 +35,12 @@ from clickloop.store.ledger.evidence import (
 from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_in_lanes
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.networks import networks_after
-from clickloop.store.ledger.offers import offers_after
+from clickloop.store.ledger.networks import networks_after, networks_of_offers
+from clickloop.store.ledger.offers import live_offers, offers_after
 from clickloop.store.ledger.postback_rules import first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.statuses import status_rows, unmapped_words
-from clickloop.store.ledger.traffic_sources import sources_after
+from clickloop.store.ledger.traffic_sources import find_source, sources_after
 
 _ALL = 1_000_000
 _MOST_WORDS = 20
@@ -67,11 +67,9 @@ def check_all(
 ) -> CheckResult | None:
     """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
     with ledger.read() as tx:
-        chain = _whole(tx, standing)
-        if campaign_id is not None:
-            if all(campaign.id != campaign_id for campaign in chain.campaigns):
-                return None
-            chain = chain_of(chain, campaign_id)
+        chain = _whole(tx, standing) if campaign_id is None else _of_campaign(tx, standing, campaign_id)
+        if chain is None:
+            return None
         evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
     return check_chain(chain, evidence)
 
@@ -83,24 +81,44 @@ def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
     return worst_first(static_findings(chain))
 
 
-def chain_of(chain: Chain, campaign_id: int) -> Chain:
-    """The part of a chain that one of its campaigns needs."""
-    campaign = next(campaign for campaign in chain.campaigns if campaign.id == campaign_id)
-    wanted = {share.offer_id for share in campaign.offers}
-    offers = {number: offer for number, offer in chain.offers.items() if number in wanted}
-    networks = {offer.network_id for offer in offers.values()}
-    return msgspec.structs.replace(
-        chain,
+def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
+    """The same of what one live campaign needs, however many others there are."""
+    with ledger.read() as tx:
+        chain = _of_campaign(tx, standing, campaign_id)
+    return worst_first(static_findings(chain)) if chain else ()
+
+
+def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
+    """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
+    campaign = find_campaign(tx, campaign_id)
+    if campaign is None or campaign.archived_at is not None:
+        return None
+    source = find_source(tx, campaign.source_id)
+    offers = live_offers(tx, [share.offer_id for share in campaign.offers])
+    rules = [
+        kept.rule
+        for kept in (
+            *kept_rules_after(tx, 0, _ALL, of_instance=True),
+            *kept_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
+            *kept_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
+        )
+    ]
+    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    first = first_rules_of_sources(tx, [campaign.source_id])
+    networks = networks_of_offers(tx, [offer.id for offer in offers])
+    return Chain(
         campaigns=(campaign,),
-        sources={number: source for number, source in chain.sources.items() if number == campaign.source_id},
-        networks={number: network for number, network in chain.networks.items() if number in networks},
-        offers=offers,
+        sources={source.id: source} if source and source.archived_at is None else {},
+        networks={network.id: network for network in networks if network.archived_at is None},
+        offers={offer.id: offer for offer in offers},
         rules=tuple(
-            checked
-            for checked in chain.rules
-            if checked.rule.source_id in (None, campaign.source_id) and checked.rule.campaign_id in (None, campaign_id)
+            CheckedRule(rule, terms[rule.rule_id].paused) for rule in sorted(rules, key=lambda rule: rule.rule_id)
         ),
-        first_rules={number: rule for number, rule in chain.first_rules.items() if number == campaign.source_id},
+        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        statuses=tuple(status_rows(tx)),
+        catalog=read_catalog_of(tx, standing.own_hosts, campaign_id),
+        fallback_url=standing.fallback_url,
+        base_url=standing.base_url,
     )
 
 

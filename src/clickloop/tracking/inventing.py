@@ -238,7 +238,7 @@ def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redire
         {name: values.get(name) or (str(click.at // 1000) if name == "now" else "") for name in template.names},
         Around(
             rows={row.number: row for row in setting.source.parameters},
-            fixed_cost=campaign.cost_micros is not None,
+            fixed_cost=campaign.click_cost_micros is not None,
         ),
     )
     return Redirect(

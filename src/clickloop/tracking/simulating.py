@@ -145,7 +145,7 @@ def _rules(
     click = change.after.click
     source = find_source(tx, click.source_id)
     campaign = find_campaign(tx, click.campaign_id)
-    fixed_cost = campaign is not None and campaign.cost_micros is not None
+    fixed_cost = campaign is not None and campaign.click_cost_micros is not None
     known = Around(
         rows={row.number: row for row in source.parameters} if source else {},
         fixed_cost=fixed_cost,

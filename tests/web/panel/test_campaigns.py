@@ -62,6 +62,33 @@ def test_a_campaign_is_made_as_the_form_says(panel: "Panel", instance: "Instance
     )
 
 
+def test_a_cost_of_a_thousand_clicks_is_chosen(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    panel.done("/panel/campaigns/1", form(cost_model="per_thousand", **{"cost.amount": "1.5"}))
+    made = instance.got("campaigns/1")
+    assert (made["cost_model"], made["cost"]["amount"]) == ("per_thousand", "1.5")
+    assert '<option value="per_thousand" selected>' in panel.get("/panel/campaigns/1")
+    panel.done("/panel/campaigns/1", form(cost_model="link", **{"cost.amount": "1.5"}))
+    assert instance.got("campaigns/1")["cost"] is None
+
+
+def test_a_fixed_cost_without_an_amount_is_told_of(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    answer = panel.post("/panel/campaigns/1", form(cost_model="per_click"))
+    assert answer.status_code == 422
+    assert "A fixed cost needs an amount" in answer.text
+    assert panel.post("/panel/campaigns/1", form(cost_model="nonsense")).status_code == 422
+
+
+def test_what_a_visitor_gets_who_cannot_be_sent_on_is_said_the_same_everywhere(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    assert [
+        "a plain 404 page" in panel.words(panel.get(path)) for path in ("/panel/campaigns/1", "/panel/settings")
+    ] == [True, True]
+
+
 def test_each_offer_shows_its_share(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     second_offer(instance)
@@ -77,7 +104,7 @@ def test_all_offers_can_be_taken_out(panel: "Panel", instance: "Instance") -> No
     fields = [(name, value) for name, value in form() if not name.startswith("offers")]
     panel.done("/panel/campaigns/1", fields)
     assert instance.got("campaigns/1")["offers"] == []
-    assert "No offer has a weight" in panel.get("/panel/campaigns/1")
+    assert "No visitor of the campaign can be sent to an offer" in panel.get("/panel/campaigns/1")
 
 
 def test_adding_a_row_keeps_what_is_written_and_saves_nothing(panel: "Panel", instance: "Instance") -> None:
@@ -189,3 +216,38 @@ def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     html = panel.get("/panel/campaigns/1")
     assert ">Clone<" not in html
     assert panel.post("/panel/campaigns/1/pause").status_code == 403
+
+
+def test_a_campaigns_page_says_what_is_wrong_with_its_chain_and_where(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/traffic-sources/1", json={"parameters": [{"parameter": "external_id"}]})
+    place = panel.done(NEW, form())
+    html = panel.get(place)
+    assert "The row external_id has no placeholder" in html
+    assert 'href="/panel/traffic-sources/1#parameters[0].placeholder"' in html
+    assert 'href="/panel/check?campaign_id=2"' in html
+
+
+def test_a_campaigns_page_finds_what_check_finds_of_its_set_up(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    second_offer(instance)
+    instance.made("networks", {"name": "Other"})
+    instance.made("traffic-sources", {"name": "Other"})
+    instance.made("campaigns", {"name": "Other", "source_id": 2, "offers": [{"offer_id": 2}]})
+    broken = "https://receiver.example/?id={externalid}&z={token2}&x={unknwn}"
+    for owner in ({}, {"source_id": 1}, {"campaign_id": 1}, {"campaign_id": 2}):
+        instance.made("postback-rules", {"name": "Rule", "request": {"url": broken}, **owner})
+    instance.api.patch("/api/v1/offers/1", json={"url": "https://network.example/?sub1={sub1}"})
+    html = panel.get("/panel/campaigns/1")
+    by_what_came = {"no_clicks"}
+    found = [one for one in instance.got("check?campaign_id=1")["findings"] if one["code"] not in by_what_came]
+    told = [one for one in found if one["severity"] != "note"]
+    assert len(told) > 5
+    assert [one["sentence"] in panel.words(html) for one in told[:5]] == [True] * 5
+    assert f"{len(told) - 5} more in Check" in html
+
+
+def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token"})
+    assert "Check</a> looks at what came lately" not in panel.get("/panel/campaigns/1")

@@ -1,6 +1,13 @@
 """The findings of the check as a page."""
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from clickloop.postback.breaker import Pause
+from clickloop.postback.lane import Standing
+from clickloop.store.ledger.lanes import keep_standing
+from clickloop.web.panel.check import in_zone
+from tests.web.conftest import NOW
 
 if TYPE_CHECKING:
     from tests.web.panel.conftest import Panel
@@ -30,3 +37,23 @@ def test_recent_clicks_without_an_external_id_are_counted(panel: "Panel") -> Non
 
 def test_an_empty_instance_leads_to_the_first_campaign(panel: "Panel") -> None:
     assert "/panel/campaigns/new" in panel.get("/panel/check")
+
+
+def test_the_moments_of_a_finding_are_shown_in_the_readers_zone_and_all_else_as_text() -> None:
+    at = "2026-11-28T00:57:00.000Z"
+    shown = in_zone(
+        "<b> refused, the last at 2026-11-28 00:57 UTC. Once at 2026-11-27 00:00 UTC.", [at], ZoneInfo("Asia/Tokyo")
+    )
+    assert "&lt;b&gt; refused, the last at <time" in shown
+    assert shown.endswith(">2026-11-28 09:57</time>. Once at 2026-11-27 00:00 UTC.")
+
+
+def test_a_paused_receiver_is_told_of_with_its_moments(panel: "Panel") -> None:
+    panel.instance.set_up()
+    standing = Standing(pause=Pause(opened_at=NOW, probe_at=NOW + 60_000, probes=1, why="It failed."))
+    with panel.instance.ledger.write() as tx:
+        keep_standing(tx, "r.example:443", standing)
+    (finding,) = [one for one in panel.instance.got("check")["findings"] if one["code"] == "receiver_paused"]
+    assert finding["moments"] == ["2026-03-01T12:00:00.000Z"]
+    assert "paused since 2026-03-01 12:00 UTC" in finding["sentence"]
+    assert "The receiver is paused since <time" in panel.get("/panel/check")

@@ -120,6 +120,31 @@ def test_somebody_who_sees_no_secrets_sees_a_mask_and_keeps_the_token(panel: "Pa
     assert instance.got("networks/1")["token"] == "t0ken-of-theirs"
 
 
+def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
+    pages = ("/panel/networks/1", "/panel/campaigns/1")
+    assert [panel.get(path).count('data-copy="p') for path in pages] == [2, 2]
+    panel.become(Role.WORKER)
+    for path in pages:
+        html = panel.get(path)
+        assert 'data-copy="p' not in html
+        assert html.count("The token is hidden from your role; ask an admin for this address.") == 2
+
+
+def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    told = "holds its token: whoever sees the page can read it"
+    pages = ("/panel/networks/1", "/panel/campaigns/1")
+    assert [told in panel.get(path) for path in pages] == [False, False]
+    assert instance.got("campaigns/1/codes")["networks"][0]["warnings"] == []
+    instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
+    assert [told in panel.get(path) for path in pages] == [True, True]
+    (warning,) = instance.got("campaigns/1/codes")["networks"][0]["warnings"]
+    assert (warning["field"], warning["code"]) == ("pixel_code", "token_in_page")
+    assert told in panel.post("/panel/networks/preview", [("token", "just-typed"), *macros("{s1}")]).text
+
+
 def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
     answer = panel.post(NEW, [*fields, *macros("{s1}")])
@@ -153,6 +178,20 @@ def test_loading_a_preset_over_own_changes_shows_the_difference_first(panel: "Pa
     assert 'value="Offers Inc"' in taken
     kept = panel.post(NEW, [*fields, ("back_to_form", "1")]).text
     assert 'value="{pay}"' in kept
+
+
+def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    for word in ("Approved", "approved ", "", "gizmo"):
+        instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": word})
+    html = panel.get("/panel/networks/1")
+    words = panel.words(html)
+    assert "approved ×2 → Sale" in words
+    assert "no word ×1 → Sale" in words
+    assert "gizmo ×1 → not mapped" in words
+    assert 'href="/panel/statuses" title="No status claims this word' in html
+    instance.made("networks", {"name": "Silent"})
+    assert "Words that it sent lately" not in panel.get("/panel/networks/2")
 
 
 def test_the_words_of_a_preset_are_told_with_our_statuses(panel: "Panel") -> None:

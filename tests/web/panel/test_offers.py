@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from clickloop.campaign.user import Role
 
 if TYPE_CHECKING:
@@ -49,6 +51,13 @@ def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance")
     assert made["payout"] == {"amount": "12.5", "currency": "EUR"}
 
 
+def test_a_new_offer_is_of_the_only_network_there_is(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    assert '<option value="1" selected>' in panel.get("/panel/offers/new")
+    instance.made("networks", {"name": "Second"})
+    assert " selected>" not in panel.get("/panel/offers/new").split("</select>")[0]
+
+
 def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: "Instance") -> None:
     instance.made("offers", {"name": "O", "url": URL, "payout": {"amount": "5"}})
     panel.done("/panel/offers/1", [*form(), ("payout.amount", "5")])
@@ -80,12 +89,41 @@ def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
     assert "does not carry" in panel.words(panel.get("/panel/offers/1"))
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://network.example/click?offer=7", "The address does not carry {clickid}"),
+        ("https://network.example/click?offer=7", "Add {clickid} in sub1."),
+        ("javascript:alert({clickid})", "does not begin with http:// or https://"),
+        ("https://user:pw@network.example/?s={clickid}", "leave them out"),
+        ("https://{clickid}.example/", "stands in the scheme, user, host or port"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_told_as_one_types(
+    panel: "Panel", instance: "Instance", url: str, told: str
+) -> None:
+    instance.made("networks", {"name": "Network", "click_id_parameter": "sub1"})
+    html = panel.post("/panel/macro-preview/offer", [*form(network_id="1", url=url), ("field", "url")]).text
+    assert told in panel.words(html)
+
+
+def test_an_address_that_is_right_has_nothing_told_of_it(panel: "Panel") -> None:
+    html = panel.post("/panel/macro-preview/offer", [*form(url=URL), ("field", "url")]).text
+    assert '<ul class="findings">' not in html
+
+
 def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
     panel.done(NEW, form(url=URL + "&x={nosuch}"))
     html = panel.get("/panel/offers/1")
     assert 'data-macro="{clickid}"' in html
     assert 'data-macro="{payout}"' not in html
     assert '<mark class="unknown"' in html
+
+
+def test_the_examples_of_filters_fit_an_address_of_an_offer(panel: "Panel") -> None:
+    html = panel.get(NEW)
+    assert "{country|lower}" in html
+    assert "{payout|round:2}" not in html
 
 
 def test_faults_stand_beside_their_fields(panel: "Panel") -> None:

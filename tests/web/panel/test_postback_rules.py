@@ -214,6 +214,19 @@ def test_rows_of_the_source_are_macros_of_its_rules(panel: "Panel", instance: "I
     assert 'data-macro="{zone}"' not in panel.get(NEW)
 
 
+def test_a_row_that_the_source_does_not_have_is_told_of(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    made = instance.made("postback-rules", {"name": "Own", "campaign_id": 1, "request": {"url": f"{URL}&z={{token2}}"}})
+    assert [one["code"] for one in made["warnings"]] == ["row_missing"]
+    assert "{token2} is the row V2, which the traffic source does not have" in panel.get("/panel/postback-rules/2")
+
+
+def test_a_row_in_a_rule_of_the_whole_instance_depends_on_the_source(panel: "Panel", instance: "Instance") -> None:
+    made = instance.made("postback-rules", {"name": "All", "request": {"url": f"{URL}&z={{token2}}"}})
+    assert made["warnings"] == []
+    assert "What {token2} brings depends on the traffic source of each click" in panel.get("/panel/postback-rules/1")
+
+
 def test_a_duplicate_is_off_and_shown_at_once(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     assert panel.done("/panel/postback-rules/1/clone") == "/panel/postback-rules/2?said=copied"
@@ -224,7 +237,10 @@ def test_a_rule_that_410_has_paused_is_resumed(panel: "Panel", instance: "Instan
     instance.set_up()
     with instance.ledger.write() as tx:
         tx.execute(postback_rules.update().values(paused_at=instance.now))
-    assert "answered 410 Gone" in panel.get("/panel/postback-rules/1")
+    html = panel.get("/panel/postback-rules/1")
+    assert "answered 410 Gone" in html
+    assert "resuming does not send it again" in html
+    assert 'href="/panel/postbacks?rule_id=1&amp;state=failed"' in html
     assert "paused by 410" in panel.get("/panel/postback-rules")
     assert panel.done("/panel/postback-rules/1/resume") == "/panel/postback-rules/1?said=resumed"
 

@@ -38,6 +38,24 @@ def test_an_empty_list_leads_to_the_presets(panel: "Panel") -> None:
     assert 'href="/panel/traffic-sources/presets"' in panel.get("/panel/traffic-sources")
 
 
+def test_the_list_is_searched_by_name_and_leads_to_each_sources_campaigns(panel: "Panel", instance: "Instance") -> None:
+    for name in ("Clickadu", "PropellerAds"):
+        instance.made("traffic-sources", {"name": name})
+    html = panel.get("/panel/traffic-sources?q=PROPELLER")
+    assert 'href="/panel/campaigns?source_id=2"' in html
+    assert "Clickadu" not in html
+    assert "is called “nobody”" in panel.get("/panel/traffic-sources?q=nobody")
+    assert [one["name"] for one in instance.got("traffic-sources?q=click")["items"]] == ["Clickadu"]
+
+
+def test_the_list_shows_what_came_of_each_source_today(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.visit(cost_micros=250_000, cost_currency="USD")
+    instance.visit(cost_micros=500_000, cost_currency="USD")
+    row = panel.get("/panel/traffic-sources").split("<tbody>")[1]
+    assert panel.words(row).split("campaigns")[0].endswith("2 0 0.75 ")
+
+
 def test_presets_are_found_by_name_and_say_where_they_are_from(panel: "Panel") -> None:
     html = panel.get("/panel/traffic-sources/presets?q=clickadu")
     assert 'href="/panel/traffic-sources/new?preset=clickadu"' in html
@@ -49,6 +67,16 @@ def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instan
     html = panel.get(f"{NEW}?preset=clickadu")
     assert 'value="${SUBID}"' in html
     assert instance.got("traffic-sources")["items"] == []
+
+
+def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
+    told = panel.words(panel.get("/panel/traffic-sources/presets?q=propellerads"))
+    assert "your account there shows it" in told
+    assert "document by others" in told
+    words = panel.words(panel.get(f"{NEW}?preset=propellerads"))
+    assert words.count("Copy the postback URL from the advertiser panel") == 1
+    assert "Your account there shows the postback URL" in words
+    assert "by API only, no postback" in panel.words(panel.get("/panel/traffic-sources/presets?q=tiktok"))
 
 
 def test_a_source_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
@@ -132,6 +160,61 @@ def test_the_url_is_told_as_one_types(panel: "Panel", url: str, told: str) -> No
     answer = panel.post("/panel/macro-preview/source", fields)
     assert answer.status_code == 200
     assert told in answer.text
+
+
+def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&a={token1}&b={token2}"
+    html = panel.post(
+        "/panel/macro-preview/source", [*FORM, *row(2, "zone"), ("postback_url", url), ("field", "postback_url")]
+    ).text
+    assert '<mark class="known" title="Row V1 of the traffic source.">{token1}' in html
+    assert '<mark class="off" title="The source has no such row: it is empty.">{token2}' in html
+    words = panel.words(html)
+    assert "{token2} is the row V2, which the traffic source does not have" in words
+    assert "&a=4711&b= " in words
+
+
+def test_a_new_row_gets_the_number_in_the_preview_that_saving_gives_it(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&a={token3}"
+    fields = [*FORM, *row(2, "site", number="2"), *row(3, "ad"), ("postback_url", url), ("field", "postback_url")]
+    assert '<mark class="known" title="Row V3' in panel.post("/panel/macro-preview/source", fields).text
+
+
+def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Panel", instance: "Instance") -> None:
+    url = "https://source.example/?id={externalid}&a={token1}&b={zone}"
+    panel.done(NEW, [*FORM, *row(2, "zone"), ("postback_url", url)])
+    assert instance.got("traffic-sources/1")["warnings"] == []
+    panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
+    found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
+    assert found == {"row_missing", "unknown_macro"}
+    assert "{token1} is the row V1, which the traffic source does not have" in panel.get("/panel/traffic-sources/1")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("ftp://source.example/?id={externalid}", "The URL does not begin with"),
+        ("http://127.0.0.1/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("http://192.168.1.5/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("https://go.example.com/postback?id={externalid}", "The URL leads to this tracker itself."),
+    ],
+)
+def test_a_url_that_saving_would_refuse_is_told_as_one_types(panel: "Panel", url: str, told: str) -> None:
+    for of, field in (("source", "postback_url"), ("rule", "request.url")):
+        html = panel.post(f"/panel/macro-preview/{of}", [*FORM, (field, url), ("field", field)]).text
+        assert told in panel.words(html)
+        assert '<li class="fault">' in html
+
+
+def test_a_masked_url_is_not_refused_as_one_types(panel: "Panel") -> None:
+    url = "https://source.example/?id={externalid}&key=•••"
+    html = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")]).text
+    assert '<li class="fault">' not in html
+
+
+def test_a_url_that_was_pasted_with_a_line_end_is_saved(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, [*FORM, ("postback_url", f" {URL}\r\n")])
+    assert instance.got("traffic-sources/1")["postback_url"] == URL
 
 
 def test_the_preview_shows_what_it_is_given_as_text(panel: "Panel") -> None:

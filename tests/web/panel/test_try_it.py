@@ -125,6 +125,18 @@ def test_a_test_conversion_can_keep_its_postbacks_back(panel: "Panel") -> None:
     assert postback["reason"] == "disabled_by_notice"
 
 
+def test_a_notice_whose_token_is_hidden_is_not_offered(panel: "Panel") -> None:
+    instance = panel.instance
+    instance.set_up()
+    instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
+    click_id = instance.visit(screening=Screening.TEST)
+    assert "token=t0ken-of-theirs" in panel.get(f"/panel/try/test/{click_id}")
+    panel.become(Role.WORKER)
+    html = panel.get(f"/panel/try/test/{click_id}")
+    assert "The token is hidden from your role" in html
+    assert 'id="notice-url"' not in html
+
+
 def test_a_click_that_is_no_test_is_not_converted_here(panel: "Panel") -> None:
     panel.instance.set_up()
     click_id = panel.instance.visit()

@@ -6,12 +6,11 @@ import msgspec
 
 from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.network import Network
-from clickloop.clock import iso_text
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
 from clickloop.octets import readable
 from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
+from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity, moment_words
 from clickloop.report.check.held import Held, held_findings
 
 RECENT_CLICKS = 1_000
@@ -154,10 +153,11 @@ def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
     place = network_place(network) if network else Place(kind=Kind.INSTANCE, field="notices")
     times = "One notice was" if refused.count == 1 else f"{refused.count} notices were"
     sentence = (
-        f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {_minute(refused.last_at)}. "
+        f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {moment_words(refused.last_at)}. "
         f"{refused.reason.sentence}"
     )
-    return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, _REMEDIES[refused.reason])
+    remedy = _REMEDIES[refused.reason]
+    return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, remedy, (refused.last_at,))
 
 
 _PASTE = "Copy the network's postback URL from here anew, and look at what Conversions - In shows of the query."
@@ -221,8 +221,3 @@ def _rules(chain: Chain, evidence: Evidence) -> Iterator[Finding]:
             f"{seen.failed} of {counted(ended, 'postback')} of {RECENT_DAYS} days {'was' if seen.failed == 1 else 'were'} given up.{why}",
             "Look at the answers in Conversions - Out, correct the rule, then send them again.",
         )
-
-
-def _minute(at: int) -> str:
-    """A moment within a sentence: ``2026-03-01 12:00 UTC``."""
-    return f"{iso_text(at)[:16].replace('T', ' ')} UTC"

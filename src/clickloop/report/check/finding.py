@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from clickloop.clock import iso_text
+
 
 class Severity(enum.StrEnum):
     """How bad a finding is. An error: the chain is broken there. A warning: it probably is. A note: worth knowing."""
@@ -172,6 +174,14 @@ class Finding(msgspec.Struct, frozen=True):
     place: Place
     sentence: str
     remedy: str
+    moments: tuple[int, ...] = ()
+    """Those that stand in sentence and remedy as ``moment_words``, so that a page can show them in its reader's zone."""
+
+
+def moment_words(moment: int | str) -> str:
+    """A moment (Unix milliseconds, or its ISO text) within a sentence: ``2026-03-01 12:00 UTC``."""
+    iso = moment if isinstance(moment, str) else iso_text(moment)
+    return f"{iso[:16].replace('T', ' ')} UTC"
 
 
 def worst_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

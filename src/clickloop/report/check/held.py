@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clickloop.clock import MINUTE_MS, iso_text
+from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
 from clickloop.report.check.chain import Chain, rule_place
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
+from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity, moment_words
 
 BACKLOG_MINUTES = 15
 """What has been due for so long should have left."""
@@ -78,25 +78,29 @@ def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
             Severity.NOTE,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver is paused since {iso_text(seen.paused_at)}: {seen.why} Nothing waits for it.",
+            f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} Nothing waits for it.",
             f"The next postback that is owed to it tries it. When it is repaired: POST /api/v1/receivers/{seen.receiver}/resume.",
+            (seen.paused_at,),
         )
     elif seen.paused_at is not None:
-        probe = f" Else it is tried again at {iso_text(seen.next_probe_at)}." if seen.next_probe_at is not None else ""
+        next_at = seen.next_probe_at
+        probe = f" Else it is tried again at {moment_words(next_at)}." if next_at is not None else ""
         yield Finding(
             Severity.ERROR,
             Code.RECEIVER_PAUSED,
             place,
-            f"The receiver is paused since {iso_text(seen.paused_at)}: {seen.why} {_wait(seen.waiting)}",
+            f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} {_wait(seen.waiting)}",
             f"See its answers in Conversions - Out. When it is repaired: POST /api/v1/receivers/{seen.receiver}/probe.{probe}",
+            (seen.paused_at, *(() if next_at is None else (next_at,))),
         )
     elif seen.held_until is not None and seen.held_until > now_ms:
         yield Finding(
             Severity.NOTE,
             Code.RECEIVER_ASKED_TO_WAIT,
             place,
-            f"The receiver asked us to wait until {iso_text(seen.held_until)} (Retry-After). {_wait(seen.waiting)}",
+            f"The receiver asked us to wait until {moment_words(seen.held_until)} (Retry-After). {_wait(seen.waiting)}",
             "Lower its rate (per_minute) if it goes on asking.",
+            (seen.held_until,),
         )
     elif seen.due_since is not None and now_ms - seen.due_since > BACKLOG_MINUTES * MINUTE_MS:
         minutes = (now_ms - seen.due_since) // MINUTE_MS

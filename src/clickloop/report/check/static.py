@@ -179,9 +179,7 @@ def _campaign(campaign: Campaign, routes: Routes, chain: Chain) -> Iterator[Find
             "Give it an offer with a weight above 0.",
         )
     if route.fallback is None:
-        sentence = (
-            "Neither the campaign nor the instance has a fallback address: a visitor without an offer ends nowhere."
-        )
+        sentence = "Neither the campaign nor the instance has a fallback address: a visitor without an offer gets a plain 404 page."
         yield Finding(
             _NOTE,
             Code.NO_FALLBACK,
@@ -230,7 +228,9 @@ def _offer(chain: Chain, offer: Offer) -> Iterator[Finding]:
             Code.CLICK_ID_NOT_IN_OFFER,
             place,
             "The offer's address does not carry {clickid}, so the network cannot tell us which click converted.",
-            f"Add {wanted or 'the parameter that the network returns in its postback'}={{clickid}} to the address.",
+            f"Add {wanted}={{clickid}} to the address."
+            if wanted
+            else "Add {clickid} to the address, in the parameter that the network returns in its postback.",
         )
     elif wanted and not _carries_click_id(offer.url, wanted):
         yield Finding(
@@ -293,10 +293,11 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
             "Switch it on if it is needed.",
         )
     if checked.paused:
-        sentence = "The receiver said 410 Gone, so the rule is paused: what it owes waits."
+        sentence = "The receiver said 410 Gone, so the rule is paused: what it owes since then waits."
         remedy = (
             "Correct its URL if it is wrong, or ask the receiver; then resume the rule. What it holds is built anew when the URL was "
-            "corrected; one is let through first, and the others follow unless that is answered 410 again."
+            "corrected; one is let through first, and the others follow unless that is answered 410 again. The postback that was answered "
+            "410 has failed: resend it in Conversions - Out."
         )
         yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
 

@@ -31,6 +31,7 @@ class ToldFinding(msgspec.Struct, frozen=True, kw_only=True):
     place: ToldPlace
     sentence: str
     remedy: str
+    moments: Annotated[tuple[str, ...], Meta(description="Those in sentence and remedy, exactly. ISO 8601, UTC.")] = ()
 
 
 class ToldCampaign(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +65,7 @@ def told_check(result: CheckResult) -> ToldCheck:
         errors=result.count(Severity.ERROR),
         warnings=result.count(Severity.WARNING),
         notes=result.count(Severity.NOTE),
-        findings=tuple(_told_finding(finding) for finding in result.findings),
+        findings=tuple(told_finding(finding) for finding in result.findings),
         campaigns=tuple(_told_campaign(campaign) for campaign in result.campaigns),
     )
 
@@ -81,7 +82,8 @@ def check_text(told: ToldCheck) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told_finding(finding: Finding) -> ToldFinding:
+def told_finding(finding: Finding) -> ToldFinding:
+    """A finding as it is told."""
     place = finding.place
     return ToldFinding(
         severity=finding.severity,
@@ -89,6 +91,7 @@ def _told_finding(finding: Finding) -> ToldFinding:
         place=ToldPlace(kind=place.kind, id=place.id, name=readable(place.name), field=readable(place.field)),
         sentence=readable(finding.sentence),
         remedy=readable(finding.remedy),
+        moments=tuple(iso_text(moment) for moment in finding.moments),
     )
 
 

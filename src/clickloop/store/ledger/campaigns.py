@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
 
-from clickloop.campaign.campaign import Campaign, OfferShare
+from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare
 from clickloop.store.ledger.finding import in_state, named_like, tagged
 from clickloop.store.ledger.tables import campaign_offers, campaigns
 
@@ -121,6 +121,7 @@ def _columns(campaign: Campaign) -> dict[str, Any]:
         "domain": campaign.domain,
         "active": campaign.active,
         "fallback_url": campaign.fallback_url,
+        "cost_model": campaign.cost_model.value,
         "cost_micros": campaign.cost_micros,
         "source_rules_off": campaign.source_rules_off,
         "tags": list(campaign.tags),
@@ -138,6 +139,7 @@ def _campaign(row: RowMapping, shares: tuple[OfferShare, ...]) -> Campaign:
         domain=row["domain"],
         active=row["active"],
         fallback_url=row["fallback_url"],
+        cost_model=ClickCost(row["cost_model"]),
         cost_micros=row["cost_micros"],
         source_rules_off=row["source_rules_off"],
         tags=tuple(row["tags"]),

@@ -1,9 +1,11 @@
 """The catalog as it follows from the ledger's set-up."""
 
 from collections import defaultdict
+from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, select
 
+from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.store.ledger.tables import (
     campaign_offers,
@@ -13,6 +15,13 @@ from clickloop.store.ledger.tables import (
     source_parameters,
     traffic_sources,
 )
+
+_CLICK_COST = case(
+    (campaigns.c.cost_model == ClickCost.NONE, 0),
+    (campaigns.c.cost_model == ClickCost.PER_THOUSAND, (campaigns.c.cost_micros + 500) // 1000),
+    else_=campaigns.c.cost_micros,
+)
+"""``Campaign.click_cost_micros`` as SQL."""
 
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
@@ -26,10 +35,24 @@ def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
     )
 
 
+def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_id: int) -> Catalog:
+    """What of it one live campaign needs, without looking at the others."""
+    shares = _shares(tx, campaign_id)
+    source_id = tx.scalar(select(campaigns.c.source_id).where(campaigns.c.id == campaign_id))
+    return Catalog(
+        campaigns=tuple(_campaigns(tx, _rows(tx, source_id), shares, campaign_id)),
+        offers=tuple(_offers(tx, [share.offer_id for share in shares[campaign_id]])),
+        own_hosts=own_hosts,
+    )
+
+
 def _campaigns(
-    tx: Connection, rows: dict[int, list[CatalogRow]], shares: dict[int, list[CatalogShare]]
+    tx: Connection,
+    rows: dict[int, list[CatalogRow]],
+    shares: dict[int, list[CatalogShare]],
+    campaign_id: int | None = None,
 ) -> list[CatalogCampaign]:
-    found = tx.execute(
+    query = (
         select(
             campaigns.c.id,
             campaigns.c.key,
@@ -39,41 +62,50 @@ def _campaigns(
             campaigns.c.active,
             campaigns.c.domain,
             campaigns.c.fallback_url,
-            campaigns.c.cost_micros,
+            _CLICK_COST.label("cost_micros"),
             traffic_sources.c.cost_currency,
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
         .where(campaigns.c.archived_at.is_(None))
     )
+    if campaign_id is not None:
+        query = query.where(campaigns.c.id == campaign_id)
     return [
         CatalogCampaign(**row, rows=tuple(rows[row["source_id"]]), shares=tuple(shares[row["id"]]))
-        for row in found.mappings()
+        for row in tx.execute(query).mappings()
     ]
 
 
-def _offers(tx: Connection) -> list[CatalogOffer]:
-    found = tx.execute(
+def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+    query = (
         select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
+    if offer_ids is not None:
+        query = query.where(offers.c.id.in_(offer_ids))
+    found = tx.execute(query)
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 
 
-def _rows(tx: Connection) -> dict[int, list[CatalogRow]]:
-    found = tx.execute(select(source_parameters).order_by(source_parameters.c.source_id, source_parameters.c.number))
+def _rows(tx: Connection, source_id: int | None = None) -> dict[int, list[CatalogRow]]:
+    query = select(source_parameters).order_by(source_parameters.c.source_id, source_parameters.c.number)
+    if source_id is not None:
+        query = query.where(source_parameters.c.source_id == source_id)
+    found = tx.execute(query)
     rows: dict[int, list[CatalogRow]] = defaultdict(list)
     for row in found:
         rows[row.source_id].append(CatalogRow(row.number, row.parameter, row.tracked))
     return rows
 
 
-def _shares(tx: Connection) -> dict[int, list[CatalogShare]]:
-    found = tx.execute(
-        select(campaign_offers.c.campaign_id, campaign_offers.c.offer_id, campaign_offers.c.weight).order_by(
-            campaign_offers.c.campaign_id, campaign_offers.c.position
-        )
+def _shares(tx: Connection, campaign_id: int | None = None) -> dict[int, list[CatalogShare]]:
+    query = select(campaign_offers.c.campaign_id, campaign_offers.c.offer_id, campaign_offers.c.weight).order_by(
+        campaign_offers.c.campaign_id, campaign_offers.c.position
     )
+    if campaign_id is not None:
+        query = query.where(campaign_offers.c.campaign_id == campaign_id)
+    found = tx.execute(query)
     shares: dict[int, list[CatalogShare]] = defaultdict(list)
     for row in found:
         shares[row.campaign_id].append(CatalogShare(row.offer_id, row.weight))

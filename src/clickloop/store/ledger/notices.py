@@ -55,6 +55,13 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     """When it was run again the last time."""
 
 
+class SentWord(msgspec.Struct, frozen=True):
+    """A status word in the form of ``word_key`` (empty: none was sent), and how many notices brought it."""
+
+    word: str
+    notices: int
+
+
 class NoticeFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which notices to list; what is None does not restrict."""
 
@@ -217,3 +224,17 @@ def _of_row(row: Row[Any]) -> StoredNotice:
         runs=row.runs,
         run_at=row.run_at,
     )
+
+
+def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:
+    """The status words of a network's ``newest`` notices, whatever came of them, the most frequent first."""
+    lately = (
+        select(func.lower(func.trim(notices.c.status_word)).label("word"))
+        .where(notices.c.network_id == network_id)
+        .order_by(notices.c.notice_id.desc())
+        .limit(newest)
+        .subquery()
+    )
+    count = func.count()
+    rows = tx.execute(select(lately.c.word, count).group_by(lately.c.word).order_by(count.desc(), lately.c.word))
+    return [SentWord(word, number) for word, number in rows]

@@ -1,5 +1,6 @@
 """Offers in the ledger: one statement per function; ``tx`` is an open transaction."""
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, and_, insert, select, update
@@ -24,6 +25,12 @@ def find_offer(tx: Connection, offer_id: int) -> Offer | None:
     """The offer of that number, archived or not."""
     row = tx.execute(select(offers).where(offers.c.id == offer_id)).mappings().one_or_none()
     return None if row is None else _offer(row)
+
+
+def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
+    """Those of the given numbers that are offers and not archived, ascending."""
+    query = select(offers).where(and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False)))
+    return [_offer(row) for row in tx.execute(query.order_by(offers.c.id)).mappings()]
 
 
 def live_offer_ids(tx: Connection, offer_ids: list[int]) -> set[int]:

@@ -97,13 +97,18 @@ campaigns = Table(
     Column("domain", String(253), nullable=False, server_default=""),
     Column("active", Boolean, nullable=False),
     Column("fallback_url", Text, nullable=False, server_default=""),
-    Column("cost_micros", BigInteger),  # a fixed cost per click; NULL: as the link's cost parameter says
+    Column("cost_model", String(16), nullable=False, server_default="link"),
+    Column("cost_micros", BigInteger),  # the fixed cost of a click or of a thousand
     Column("source_rules_off", Boolean, nullable=False),
     Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
     Column("notes", Text, nullable=False, server_default=""),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
+    CheckConstraint(
+        "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"
+    ),
 )
 
 campaign_offers = Table(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
 
 from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
+from clickloop.store.ledger.finding import in_state, named_like
 from clickloop.store.ledger.tables import source_parameters, traffic_sources
 
 
@@ -77,19 +78,16 @@ def find_source_named(tx: Connection, name: str) -> int | None:
     return tx.execute(select(traffic_sources.c.id).where(traffic_sources.c.name == name)).scalar()
 
 
-def sources_after(tx: Connection, after_id: int, limit: int, *, archived: bool = False) -> list[TrafficSource]:
-    """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones."""
-    state = traffic_sources.c.archived_at.is_not(None) if archived else traffic_sources.c.archived_at.is_(None)
-    rows = (
-        tx.execute(
-            select(traffic_sources)
-            .where(and_(traffic_sources.c.id > after_id, state))
-            .order_by(traffic_sources.c.id)
-            .limit(limit)
-        )
-        .mappings()
-        .all()
+def sources_after(
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
+) -> list[TrafficSource]:
+    """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones; ``words``: in their name."""
+    query = select(traffic_sources).where(
+        and_(traffic_sources.c.id > after_id, in_state(traffic_sources, archived=archived))
     )
+    if words:
+        query = query.where(named_like(traffic_sources, words))
+    rows = tx.execute(query.order_by(traffic_sources.c.id).limit(limit)).mappings().all()
     parameters = parameters_of(tx, [row["id"] for row in rows])
     return [_source(row, parameters[row["id"]]) for row in rows]
 

@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.campaign import Campaign, OfferShare, base_of, campaign_link
+from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare, base_of, campaign_link
 from clickloop.campaign.network import pixel_code, postback_url
 from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import TrafficSource
@@ -23,7 +23,7 @@ from clickloop.store.ledger.setup import archive_campaign, free_key, save_campai
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.networks import masked_network, readable_code
+from clickloop.web.api.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import (
     LARGEST_ID,
@@ -66,7 +66,17 @@ FallbackUrl = Annotated[
 ]
 Cost = Annotated[
     MoneyText | None,
-    Meta(description="A fixed cost per click in the currency of the source; null: as the link's cost parameter says."),
+    Meta(
+        description="The fixed cost of a click, or of a thousand by cost_model, in the currency of the source; null: none is fixed. "
+        "Given without cost_model: of a click; null without cost_model: as the link's cost parameter says."
+    ),
+]
+Pricing = Annotated[
+    ClickCost,
+    Meta(
+        description="How clicks are priced. link: as the link's cost parameter says; per_click and per_thousand: fixed, as cost says, "
+        "of a thousand each click a thousandth, rounded half up to a millionth; none: nothing."
+    ),
 ]
 SourceRulesOff = Annotated[bool, Meta(description="true: the postbacks of its source are not sent for this campaign.")]
 
@@ -92,6 +102,7 @@ class CampaignUpdate(msgspec.Struct, kw_only=True):
     domain: Domain | UnsetType = UNSET
     active: Active | UnsetType = UNSET
     fallback_url: FallbackUrl | UnsetType = UNSET
+    cost_model: Pricing | UnsetType = UNSET
     cost: Cost | UnsetType = UNSET
     source_rules_off: SourceRulesOff | UnsetType = UNSET
     offers: Offers | UnsetType = UNSET
@@ -117,6 +128,7 @@ class CampaignView(msgspec.Struct, kw_only=True):
     domain: Domain
     active: Active
     fallback_url: FallbackUrl
+    cost_model: Pricing
     cost: Cost
     source_rules_off: SourceRulesOff
     offers: Offers
@@ -148,6 +160,7 @@ class NetworkCodes(msgspec.Struct, kw_only=True):
     name: str
     postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
     pixel_code: Annotated[str, Meta(description="HTML, on the campaign's own domain, where the visitor's cookie is.")]
+    warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
 
 
 class CampaignCodes(msgspec.Struct, kw_only=True):
@@ -273,17 +286,14 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
                 name=shown(network.name),
                 postback_url=readable_code(postback_url(context.base_url, shown_network)),
                 pixel_code=readable_code(pixel),
+                warnings=pixel_warnings(network),
             )
         )
     return CampaignCodes(link=view.link, networks=codes)
 
 
 def _changed(campaign: Campaign, data: CampaignUpdate) -> Campaign:
-    cost_micros = campaign.cost_micros
-    if data.cost is None:
-        cost_micros = None
-    elif data.cost is not UNSET:
-        cost_micros = read_money("cost", data.cost).micros
+    cost_model, cost_micros = _cost(campaign, data)
     shares = campaign.offers
     if data.offers is not UNSET:
         shares = tuple(OfferShare(share.offer_id, share.weight) for share in data.offers)
@@ -294,12 +304,23 @@ def _changed(campaign: Campaign, data: CampaignUpdate) -> Campaign:
         domain=given_or(data.domain, campaign.domain),
         active=given_or(data.active, campaign.active),
         fallback_url=given_or(data.fallback_url, campaign.fallback_url),
+        cost_model=cost_model,
         cost_micros=cost_micros,
         source_rules_off=given_or(data.source_rules_off, campaign.source_rules_off),
         offers=shares,
         tags=campaign.tags if data.tags is UNSET else clean_tags(data.tags),
         notes=given_or(data.notes, campaign.notes),
     )
+
+
+def _cost(campaign: Campaign, data: CampaignUpdate) -> tuple[ClickCost, int | None]:
+    """The model and the amount; an amount is of a click unless the model is given too. Raises InvalidInputError."""
+    if data.cost is UNSET:
+        model = given_or(data.cost_model, campaign.cost_model)
+        return model, campaign.cost_micros if model.is_fixed else None
+    if data.cost is None:
+        return given_or(data.cost_model, ClickCost.LINK), None
+    return given_or(data.cost_model, ClickCost.PER_CLICK), read_money("cost", data.cost).micros
 
 
 def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -> list[CampaignView]:
@@ -322,6 +343,7 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> Cam
         domain=campaign.domain,
         active=campaign.active,
         fallback_url=shown(campaign.fallback_url),
+        cost_model=campaign.cost_model,
         cost=None if campaign.cost_micros is None else money_text(campaign.cost_micros, currency),
         source_rules_off=campaign.source_rules_off,
         offers=[ShareBody(offer_id=share.offer_id, weight=share.weight) for share in campaign.offers],

@@ -5,8 +5,8 @@ from typing import Annotated
 from litestar import Response, Router, get
 from litestar.params import QueryParameter
 
-from clickloop.report.check.told import ToldCheck, check_text, told_check
-from clickloop.tracking.checking import Standing, check_all
+from clickloop.report.check.told import ToldCheck, ToldFinding, check_text, told_check, told_finding
+from clickloop.tracking.checking import Standing, check_all, check_campaign_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, not_found
@@ -31,6 +31,12 @@ def checked(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
     if result is None:
         raise not_found(f"live campaign {campaign_id}")
     return told_check(result)
+
+
+def checked_as_set_up(context: ApiContext, campaign_id: int) -> list[ToldFinding]:
+    """What the check finds of a live campaign by the set-up alone, the worst first: quick however much has come."""
+    found = check_campaign_as_set_up(context.ledger, standing_of(context), campaign_id)
+    return [told_finding(finding) for finding in found]
 
 
 def standing_of(context: ApiContext) -> Standing:

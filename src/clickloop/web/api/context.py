@@ -122,7 +122,7 @@ class ApiContext:
 
     @property
     def fallback_url(self) -> str:
-        """Where visitors go whom a campaign has nowhere to send; empty: nowhere."""
+        """Where visitors go whom a campaign has nowhere to send; empty: they get a plain 404 page."""
         return self.instance.fallback_url
 
     @property

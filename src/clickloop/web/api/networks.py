@@ -244,6 +244,17 @@ def _view(context: ApiContext, network: Network, *, secrets: bool = False) -> Ne
     )
 
 
+def pixel_warnings(network: Network) -> list[Advice]:
+    """What to know before the pixel code of a network is pasted into a page."""
+    if not network.token:
+        return []
+    sentence = (
+        f"The pixel code of {shown(network.name) or 'this network'} holds its token: whoever sees the page can read it."
+    )
+    remedy = "Prefer the postback URL (S2S) for this network: with the token anybody can report conversions of click ids that he knows."
+    return [Advice("pixel_code", "token_in_page", sentence, remedy)]
+
+
 def masked_network(context: ApiContext, network: Network) -> Network:
     """The network, its token masked for those who may not see it."""
     return replace(network, token=MASK) if network.token and not context.shows_secrets else network

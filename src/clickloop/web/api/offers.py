@@ -218,11 +218,16 @@ def _view(offer: Offer, network: Network | None) -> OfferView:
 def _warnings(offer: Offer, network: Network | None) -> list[Advice]:
     # Names of source rows are not known here: an offer serves campaigns of any source.
     found = warnings_of("url", check(offer.url, at_click=True))
-    if "clickid" not in parse(offer.url).names:
-        parameter = network.click_id_parameter if network and network.click_id_parameter else "its sub id parameter"
-        sentence = "The address does not carry {clickid}: the network could not tell us which click converted."
-        found.append(Advice("url", "click_id_missing", sentence, f"Add {{clickid}} in {parameter}."))
-    return found
+    missing = click_id_missing(offer.url, network.click_id_parameter if network else "")
+    return [*found, missing] if missing else found
+
+
+def click_id_missing(url: str, parameter: str) -> Advice | None:
+    """What to say of an address without our click id; ``parameter``: that of its network, empty where it is not known."""
+    if "clickid" in parse(url).names:
+        return None
+    sentence = "The address does not carry {clickid}: the network could not tell us which click converted."
+    return Advice("url", "click_id_missing", sentence, f"Add {{clickid}} in {parameter or 'its sub id parameter'}.")
 
 
 def _offer(tx: Connection, number: int) -> Offer:

@@ -12,14 +12,10 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.counted import counted
-from clickloop.macro import Place, check
+from clickloop.macro import check
 from clickloop.postback.checking import check_rule
-from clickloop.postback.rule import (
-    BodyKind,
-    RequestTemplate,
-    Rule,
-    Schedule,
-)
+from clickloop.postback.rule import RequestTemplate, Rule, Schedule
+from clickloop.report.check.templates import templates_of
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.holding import count_waiting
@@ -51,7 +47,7 @@ from clickloop.web.api.rule_parts import (
     conditions_view,
     request_template_view,
 )
-from clickloop.web.api.traffic_sources import row_macros, rows_off
+from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
 from clickloop.web.api.wire import (
     MASKED,
     Advice,
@@ -338,20 +334,18 @@ def _source_of(tx: Connection, rule: Rule) -> TrafficSource | None:
 
 
 def _warnings(request: RequestTemplate, source: TrafficSource | None) -> list[Advice]:
+    """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
     rows = row_macros(source) if source else {}
     off = rows_off(source) if source else set()
-    found = warnings_of("request.url", check(request.url, rows, off=off)) if request.url else []
-    for position, header in enumerate(request.headers):
-        findings = check(header.value, rows, Place.HEADER, off=off)
-        found += warnings_of(f"request.headers[{position}].value", findings)
-    if request.body_kind is not BodyKind.NONE:
-        found += warnings_of("request.body", check(request.body, rows, _PLACES[request.body_kind], off=off))
+    missing = rows_missing(source) if source else set()
+    found = []
+    for field, text, place in templates_of(request):
+        found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
     return found
 
 
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """A rule's parts by the names that they have here."""
-_PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 
 router = Router(
     f"/{NOUN}",

@@ -31,7 +31,9 @@ Domains = Annotated[
     Meta(description="Further hosts that reach it, for links of campaigns.", examples=[["clk.example.net"]]),
 ]
 Currency = Annotated[str, Meta(description="Of what names none (ISO 4217).", examples=["USD"])]
-FallbackUrl = Annotated[str, Meta(description="Where visitors go whom a campaign has nowhere to send; empty: nowhere.")]
+FallbackUrl = Annotated[
+    str, Meta(description="Where visitors go whom a campaign has nowhere to send; empty: a plain 404 page.")
+]
 Zone = Annotated[str, Meta(description="In which days begin, for users who have set none.", examples=["Europe/Berlin"])]
 KeepDays = Annotated[
     int,

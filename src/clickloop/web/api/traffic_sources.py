@@ -29,7 +29,7 @@ from clickloop.store.ledger.traffic_sources import find_source, sources_after
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
@@ -153,12 +153,12 @@ def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceVie
 
 
 def list_sources(
-    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> Page[SourceView]:
     """Traffic sources in the order in which they were made."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        found = sources_after(tx, after, limit + 1, archived=archived)
+        found = sources_after(tx, after, limit + 1, archived=archived, words=words)
         shown_views = {view.id: view for view in views(tx, found)}
     return page_of(found, limit, NOUN, lambda source: source.id, lambda source: shown_views[source.id])
 
@@ -233,9 +233,18 @@ def rows_off(source: TrafficSource) -> set[str]:
     return {_ROW_MACROS[row.number] for row in source.parameters if not row.tracked}
 
 
+def rows_missing(source: TrafficSource) -> set[str]:
+    """The macros of V1 … V30 for which a source has no row."""
+    return set(_ROW_MACROS.values()) - {_ROW_MACROS[row.number] for row in source.parameters}
+
+
 def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     url = postback_url_of(rule)
-    findings = check(url, row_macros(source), wants_external_id=True, off=rows_off(source)) if url else ()
+    findings = (
+        check(url, row_macros(source), wants_external_id=True, off=rows_off(source), missing=rows_missing(source))
+        if url
+        else ()
+    )
     return SourceView(
         id=source.id,
         name=shown(source.name),

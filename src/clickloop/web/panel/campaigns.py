@@ -8,48 +8,46 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.report.metrics import metrics_of
-from clickloop.report.period import Preset, days_of
-from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
+from clickloop.report.check.finding import Code, Severity
+from clickloop.report.check.told import ToldFinding
+from clickloop.report.query import Dimension
 from clickloop.store.ledger.names import Named
-from clickloop.tracking.reporting import make_report
 from clickloop.web.api import campaigns as api
+from clickloop.web.api.check import checked_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.postback_rules import list_rules
 from clickloop.web.api.traffic_sources import SourceView, read_source
-from clickloop.web.panel.figures import figure_text, signed
+from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/campaigns"
 ROWS_A_PAGE = 100
 USUAL_WEIGHT = 100
 MOST_RULES = 100
+FINDINGS = 5
+"""So many findings of the check stand at the top."""
+
+COST_MODELS = (
+    (ClickCost.LINK.value, "As the link’s cost parameter says"),
+    (ClickCost.PER_CLICK.value, "Fixed, per click"),
+    (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
+    (ClickCost.NONE.value, "None"),
+)
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 FilterNumber = Annotated[str, QueryParameter(max_length=10)]
 """Empty, as a filter's form sends it: of all."""
 ActiveWord = Annotated[str, QueryParameter(max_length=5)]
 NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
-
-
-class Figures(msgspec.Struct, frozen=True):
-    """What came of a campaign today, as it is read."""
-
-    clicks: str
-    conversions: str
-    revenue: str
-    cost: str
-    profit: str
-    tone: str
-    """``up`` or ``down``: the profit; empty: neither."""
-    apart: str
-    """Currencies that no rate is known for: their money is not in the figures."""
 
 
 def show_list(
@@ -84,8 +82,8 @@ def show_list(
         offer_names=names(
             context, Named.OFFER, {share.offer_id for one in found.items for share in one.offers} | {of_offer}
         ),
-        figures=_figures(context, visit, [one.id for one in found.items]),
-        no_figures=_figures_of(Sums()),
+        figures=figures_today(context, visit, Dimension.CAMPAIGN, [one.id for one in found.items]),
+        no_figures=NO_FIGURES,
         currency=context.currency,
     )
 
@@ -180,6 +178,7 @@ def _editor(
     blank_rows: int = 0,
 ) -> Answer:
     tree = {**_EMPTY, **tree}
+    found = _findings(context, view) if view and not faults else []
     shares = _shares(tree["offers"])
     source_id = number_of(tree["source_id"])
     sources = choices(context, Named.SOURCE, [source_id])
@@ -192,7 +191,14 @@ def _editor(
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
+        next_step=next_step(context, visit, view.id if view else None),
+        findings=found[:FINDINGS],
+        more_findings=len(found[FINDINGS:]),
+        warnings_beside=[] if any(one.code is Code.NO_LIVE_OFFERS for one in found) else view.warnings if view else [],
+        editor=editor_of,
+        name=name_of,
         blank_rows=blank_rows,
+        cost_models=COST_MODELS,
         sources=sources,
         source=_source(context, source_id, dict(sources)),
         offers=choices(context, Named.OFFER, [number_of(share["offer_id"]) for share in shares]),
@@ -203,9 +209,16 @@ def _editor(
         tags=tags_to_choose(context, Named.CAMPAIGN),
         codes=api.read_codes(context, view.id) if view else None,
         rules=list_rules(context, MOST_RULES, campaign_id=view.id).items if view else [],
-        figures=_figures(context, visit, [view.id]).get(view.id) if view else None,
+        figures=figures_today(context, visit, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )
+
+
+def _findings(context: ApiContext, view: api.CampaignView) -> list[ToldFinding]:
+    """What the check finds wrong with the chain of a live campaign as it is set up."""
+    if view.archived_at:
+        return []
+    return [one for one in checked_as_set_up(context, view.id) if one.severity is not Severity.NOTE]
 
 
 _EMPTY: dict[str, Any] = {
@@ -213,6 +226,7 @@ _EMPTY: dict[str, Any] = {
     "source_id": "",
     "domain": "",
     "fallback_url": "",
+    "cost_model": ClickCost.LINK.value,
     "cost": None,
     "source_rules_off": False,
     "offers": [],
@@ -223,7 +237,9 @@ _EMPTY: dict[str, Any] = {
 
 def _given(form: Form) -> dict[str, Any]:
     """What the form says in other words than the API: all its rows, the tags, lines as they are kept."""
+    takes_no_amount = form.text("cost_model") in (ClickCost.LINK, ClickCost.NONE)
     return {
+        **({"cost": None} if takes_no_amount else {}),
         "offers": [
             {"offer_id": number_of(share["offer_id"]) or share["offer_id"], "weight": _number(share["weight"])}
             for share in _shares(form.tree.get("offers"))
@@ -258,40 +274,6 @@ def _weight(share: dict[str, Any]) -> int:
 
 def _source(context: ApiContext, source_id: int | None, known: dict[int, str]) -> SourceView | None:
     return read_source(context, source_id) if source_id is not None and source_id in known else None
-
-
-def _figures(context: ApiContext, visit: VisitFacts, numbers: list[int]) -> dict[int, Figures]:
-    """What came of these campaigns today, in the time zone of who looks; those of which nothing came are absent."""
-    if not numbers:
-        return {}
-    today = days_of(Preset.TODAY, context.clock(), visit.zone)
-    query = ReportQuery(
-        from_at=today.from_at(visit.zone),
-        until_at=today.until_at(visit.zone),
-        zone=visit.zone.key,
-        currency=context.currency,
-        group_by=(Dimension.CAMPAIGN,),
-        filters=(Filter(Dimension.CAMPAIGN, tuple(str(number) for number in numbers)),),
-        sort=None,
-        descending=False,
-        limit=len(numbers),
-    )
-    made = make_report(context.ledger, context.facts, query, each_status=False)
-    return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
-
-
-def _figures_of(sums: Sums) -> Figures:
-    metrics = metrics_of(sums)
-    profit = metrics.profit_micros
-    return Figures(
-        clicks=signed(sums.clicks),
-        conversions=signed(metrics.conversions),
-        revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
-        cost=figure_text(Measure.COST, sums.cost_micros),
-        profit=figure_text(Measure.PROFIT, profit),
-        tone="up" if profit > 0 else "down" if profit < 0 else "",
-        apart=", ".join(other.currency or "?" for other in sums.not_converted),
-    )
 
 
 routes = [

@@ -1,16 +1,19 @@
 """Check: what keeps conversions from being told to their sources, each with its place and its remedy."""
 
+from collections.abc import Iterable
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from litestar import get
 from litestar.params import QueryParameter
+from markupsafe import Markup, escape
 
-from clickloop.report.check.finding import Kind
+from clickloop.report.check.finding import Kind, moment_words
 from clickloop.report.check.told import ToldPlace
 from clickloop.web.api.check import checked
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import LARGEST_ID
-from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.page import Answer, page, when
 from clickloop.web.panel.try_it import live_campaigns
 from clickloop.web.panel.visit import Visit
 
@@ -37,7 +40,16 @@ def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answ
         campaign_id=campaign_id,
         editor=editor_of,
         name=name_of,
+        in_zone=lambda text, moments: in_zone(text, moments, visit.zone),
     )
+
+
+def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
+    """A sentence of a finding with its moments (ISO texts) as they are read in that zone."""
+    shown = escape(text)
+    for moment in moments:
+        shown = shown.replace(moment_words(moment), when(moment, zone, seconds=False))
+    return shown
 
 
 def name_of(place: ToldPlace) -> str:

@@ -22,9 +22,7 @@ from clickloop.report.metrics import change, metrics_of, quotient
 from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, Measure, ReportQuery
 from clickloop.report.series import filled, moments_of, unit_of
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.evidence import given_up_since, refused_since
-from clickloop.store.ledger.names import Named, newest_names
 from clickloop.store.ledger.statuses import unmapped_words
 from clickloop.tracking.checking import check_as_set_up
 from clickloop.tracking.reporting import MadeReport, make_report
@@ -33,6 +31,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.panel.chart import Chart, Series, draw
 from clickloop.web.panel.check import editor_of
 from clickloop.web.panel.figures import change_text, figure_text, short_text
+from clickloop.web.panel.newcomer import NEEDED, has_clicks, steps_of, what_there_is
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.reports import PERIODS
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -59,15 +58,6 @@ class Tile(msgspec.Struct, frozen=True):
     tone: str
 
 
-class Step(msgspec.Struct, frozen=True):
-    """A step of a newcomer's way."""
-
-    title: str
-    sentence: str
-    address: str
-    done: bool
-
-
 class Told(msgspec.Struct, frozen=True):
     """Something about the loop's health, where to look, and what to do."""
 
@@ -90,23 +80,22 @@ def show(
     visit: Visit, context: Context, period: AskedPeriod = Preset.TODAY, measure: AskedMeasure = Measure.CLICKS
 ) -> Answer:
     """The dashboard."""
-    with context.ledger.read() as tx:
-        has = frozenset(named for named in Named if newest_names(tx, named, 1))
-    if not has.issuperset(_NEEDED):
-        return page(visit, "dashboard.html", steps=_steps(has), started=False)
+    has = what_there_is(context)
+    if not has >= NEEDED:
+        return page(visit, "dashboard.html", steps=steps_of(has), started=False)
     now_ms = context.clock()
     bounds = bounds_of(AskedReport(period=period, zone=visit.zone.key), now_ms, visit.zone.key)
     now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
     earlier = Bounds(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
     before = _over_time(context, bounds, earlier.from_at, until_at)
-    tested = bool(now.totals.sums.clicks_recorded or before.totals.sums.clicks_recorded) or _has_clicks(context)
+    tested = bool(now.totals.sums.clicks_recorded or before.totals.sums.clicks_recorded) or has_clicks(context)
     top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
     return page(
         visit,
         "dashboard.html",
         started=True,
-        steps=[] if tested else _steps(has),
+        steps=[] if tested else steps_of(has),
         periods=PERIODS,
         period=period,
         measure=measure,
@@ -268,49 +257,6 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
         remedy = "Give each to a status, then run its notices again: until then they count as pending."
         told.append(Told("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses"))
     return told
-
-
-def _steps(has: frozenset[Named]) -> list[Step]:
-    """A newcomer's way, and how far he is."""
-    return [
-        Step(
-            "Add a traffic source",
-            "Where you buy clicks. A preset fills in its parameters and its postback URL.",
-            "/panel/traffic-sources/presets",
-            Named.SOURCE in has,
-        ),
-        Step(
-            "Add a network",
-            "Who your offers come from. You get the postback URL to paste there.",
-            "/panel/networks/presets",
-            Named.NETWORK in has,
-        ),
-        Step(
-            "Add an offer",
-            "What visitors are sent to, with our click id in its URL.",
-            "/panel/offers/new",
-            Named.OFFER in has,
-        ),
-        Step(
-            "Make a campaign",
-            "It joins the three. Its link goes into the traffic source.",
-            "/panel/campaigns/new",
-            Named.CAMPAIGN in has,
-        ),
-        Step(
-            "Test the loop",
-            "A test click and a test conversion show the whole way to the source and back, kept out of reports.",
-            "/panel/try/test",
-            done=False,
-        ),
-    ]
-
-
-_NEEDED = frozenset({Named.SOURCE, Named.NETWORK, Named.OFFER, Named.CAMPAIGN})
-
-
-def _has_clicks(context: ApiContext) -> bool:
-    return bool(context.facts.clicks_page(ClicksQuery(), 1))
 
 
 routes = [get("/", sync_to_thread=True)(show)]

@@ -15,12 +15,15 @@ from clickloop.octets import readable
 from clickloop.postback.target import escaped_url
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.traffic_sources import row_macros, rows_off
+from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import fragment
+from clickloop.web.panel.remarks import ROW_MACROS, Remark, offer_remarks, postback_remarks, source_remarks
+from clickloop.web.panel.setup_choices import number_of
 
 MOST_CHARACTERS = 20_000
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
@@ -29,7 +32,7 @@ _SINGLE_TOKENS = 3
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A part of the template. ``kind``: ``known``, ``unknown``, ``off``, or empty for plain text."""
+    """A part of the template. ``kind``: ``known``, ``unknown``, ``off`` (always empty), or empty for plain text."""
 
     text: str
     kind: str = ""
@@ -43,6 +46,7 @@ class Sight(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
     used: tuple[str, ...]
     example: str
+    remarks: tuple[Remark, ...] = ()
 
 
 class MacroGroup(msgspec.Struct, frozen=True):
@@ -59,16 +63,38 @@ class Rows(msgspec.Struct, frozen=True):
     spellings: Mapping[str, str] = {}
     """Lower-case parameter name to the canonical macro."""
     off: frozenset[str] = frozenset()
+    missing: frozenset[str] = frozenset()
+    """Macros of V1 … V30 for which the source has no row; none where no source is known."""
     names: Mapping[str, str] = {}
     """Canonical macro to the row's parameter."""
 
+    @property
+    def empty(self) -> frozenset[str]:
+        """The macros that are always empty."""
+        return self.off | self.missing
+
 
 def sight(
-    text: str, rows: Rows, place: Place = Place.URL, *, source_url: bool = False, at_click: bool = False
+    text: str,
+    rows: Rows,
+    place: Place = Place.URL,
+    *,
+    source_url: bool = False,
+    at_click: bool = False,
+    remarks: tuple[Remark, ...] = (),
 ) -> Sight:
-    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion."""
+    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion;
+    ``remarks``: what else is to be said of it."""
     wants_external_id = source_url and bool(text.strip())
-    findings = check(text, rows.spellings, place, wants_external_id=wants_external_id, at_click=at_click, off=rows.off)
+    findings = check(
+        text,
+        rows.spellings,
+        place,
+        wants_external_id=wants_external_id,
+        at_click=at_click,
+        off=rows.off,
+        missing=rows.missing,
+    )
     pieces: list[Piece] = []
     used: dict[str, None] = {}
     done = 0
@@ -76,8 +102,8 @@ def sight(
         pieces.append(Piece(text[done : braces.start]))
         whole = text[braces.start : braces.end]
         if braces.fault is None:
-            off = braces.name in rows.off
-            pieces.append(Piece(whole, "off" if off else "known", _title(braces.name, off=off)))
+            kind = "off" if braces.name in rows.empty else "known"
+            pieces.append(Piece(whole, kind, _title(braces.name, rows)))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
         elif braces.fault is Fault.OTHER_STYLE:
             pieces.append(Piece(whole, "unknown", "A macro of another system: nobody here replaces it."))
@@ -87,7 +113,10 @@ def sight(
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
-    return Sight(tuple(piece for piece in pieces if piece.text), findings, tuple(used), example if text else "")
+    if not rows.spellings:
+        remarks += source_remarks(text)
+    shown = tuple(piece for piece in pieces if piece.text)
+    return Sight(shown, findings, tuple(used), example if text else "", remarks)
 
 
 def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
@@ -118,18 +147,20 @@ def rows_of_source(context: ApiContext, source_id: int) -> Rows:
     return Rows(
         spellings,
         frozenset(rows_off(source)),
+        frozenset(rows_missing(source)),
         {spellings[row.parameter.lower()]: row.parameter for row in source.parameters},
     )
 
 
 def rows_of_form(form: Form) -> Rows:
-    """The rows as they stand in the form of a source, saved or not. Rows without a number get the free ones in order."""
+    """The rows as they stand in the form of a source, saved or not. Rows without a number get those that saving would give."""
     spellings = {"external_id": "externalid", "cost": "cost"}
     names = {"externalid": "external_id", "cost": "cost"}
     off: set[str] = set()
     rows = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
     taken = {str(row.get("number", "")) for row in rows}
-    free = (number for number in range(1, 31) if str(number) not in taken)
+    highest = max((int(number) for number in taken if number.isdecimal() and len(number) < 3), default=0)
+    free = iter([*range(highest + 1, 31), *(number for number in range(1, highest) if str(number) not in taken)])
     for row in rows:
         parameter = str(row.get("parameter", "")).strip()
         if not parameter:
@@ -142,7 +173,7 @@ def rows_of_form(form: Form) -> Rows:
         names[macro] = parameter
         if not row.get("tracked"):
             off.add(macro)
-    return Rows(spellings, frozenset(off), names)
+    return Rows(spellings, frozenset(off), ROW_MACROS - set(spellings.values()), names)
 
 
 def preview(
@@ -159,8 +190,31 @@ def preview(
     elif name == "request.body":
         place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
-    seen = sight(text, rows, place, source_url=of == "source", at_click=of == "offer")
+    seen = sight(
+        text,
+        rows,
+        place,
+        source_url=of == "source",
+        at_click=of == "offer",
+        remarks=_remarks(context, form, of, text) if place is Place.URL else (),
+    )
     return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
+
+
+def _remarks(context: ApiContext, form: Form, of: str, url: str) -> tuple[Remark, ...]:
+    """What is to be said of the address of an offer or a postback."""
+    if of != "offer":
+        return postback_remarks(url, context.guard)
+    return offer_remarks(url, click_id_parameter_of(context, number_of(form.text("network_id"))))
+
+
+def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
+    """The parameter of a network's links that takes our click id; empty where it is not known."""
+    if network_id is None:
+        return ""
+    with context.ledger.read() as tx:
+        network = find_network(tx, network_id)
+    return network.click_id_parameter if network else ""
 
 
 def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
@@ -178,12 +232,14 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
 
 def _examples(rows: Rows) -> dict[str, str]:
     examples = {macro.name: macro.example for macro in KNOWN}
-    return {name: "" if name in rows.off else value for name, value in examples.items()}
+    return {name: "" if name in rows.empty else value for name, value in examples.items()}
 
 
-def _title(name: str, *, off: bool) -> str:
-    if off:
+def _title(name: str, rows: Rows) -> str:
+    if name in rows.off:
         return "The slider of this row is off: it is empty."
+    if name in rows.missing:
+        return "The source has no such row: it is empty."
     return next((macro.sentence for macro in KNOWN if macro.name == name), "")
 
 

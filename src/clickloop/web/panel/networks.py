@@ -13,7 +13,10 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
 from clickloop.conversion.status import word_key
 from clickloop.money import CURRENCIES
+from clickloop.octets import readable
 from clickloop.preset.preset import NetworkPreset, find_networks, network_presets
+from clickloop.store.ledger.notices import words_of_network
+from clickloop.store.ledger.statuses import status_table
 from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
@@ -21,6 +24,7 @@ from clickloop.web.api.statuses import list_statuses
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
 from clickloop.web.panel.said import Said
@@ -28,6 +32,8 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/networks"
 ROWS_A_PAGE = 100
+NEWEST_NOTICES = 1_000
+MOST_WORDS = 30
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
@@ -55,6 +61,14 @@ class StatusWord(msgspec.Struct, frozen=True):
     word: str
     meant: str
     mapped: str
+
+
+class SentWord(msgspec.Struct, frozen=True):
+    """A word that a network sent lately (empty: none), in how many notices, and the name of our status for it (empty: none)."""
+
+    word: str
+    notices: int
+    status: str
 
 
 def show_list(
@@ -180,12 +194,15 @@ def _editor(
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
         words=_status_words(context, preset),
+        sent_words=_sent_words(context, view.id) if view else [],
+        newest_notices=NEWEST_NOTICES,
         our_parameters=OUR_PARAMETERS,
         further_parameters=FURTHER_PARAMETERS,
         blank_rows=blank_rows,
         codes=_codes(context, tree),
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
+        next_step=next_step(context, visit),
     )
 
 
@@ -262,6 +279,7 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
         "pixel_code": api.readable_code(pixel_code(context.base_url, network)),
         "offer_url": offer_url(str(tree["offer_url_template"]).strip(), EXAMPLE_LINK),
         "offer_link": EXAMPLE_LINK,
+        "warnings": api.pixel_warnings(network),
         "has_click_id": "cid" in parameters,
     }
 
@@ -272,6 +290,15 @@ def _status_words(context: ApiContext, preset: NetworkPreset | None) -> list[Sta
         return []
     claimed = {word: status.key for status in list_statuses(context).items for word in (*status.words, status.key)}
     return [StatusWord(word, meant, claimed.get(word_key(word), "")) for word, meant in preset.status_words.items()]
+
+
+def _sent_words(context: ApiContext, network_id: int) -> list[SentWord]:
+    """The words of the network's newest notices, and what each is here."""
+    with context.ledger.read() as tx:
+        found = words_of_network(tx, network_id, NEWEST_NOTICES)
+        table = status_table(tx)
+    meant = [(one, table.of_word(one.word)) for one in found[:MOST_WORDS]]
+    return [SentWord(readable(one.word), one.notices, readable(status.name) if status else "") for one, status in meant]
 
 
 _PRESET_FIELDS = {

@@ -16,10 +16,12 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.macro_fields import Rows, offered, sight
+from clickloop.web.panel.macro_fields import Rows, click_id_parameter_of, offered, sight
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.remarks import offer_remarks
 from clickloop.web.panel.said import Said
-from clickloop.web.panel.setup_choices import choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/offers"
@@ -59,7 +61,9 @@ def show_list(
 
 
 def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) -> Answer:
-    """The editor of an offer that is not there yet; of a network, if one is named."""
+    """The editor of an offer that is not there yet; of the network that is named, else of the only one there is."""
+    if network_id is None:
+        network_id = only(choices(context, Named.NETWORK))
     return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
 
 
@@ -137,6 +141,7 @@ def _editor(
     told: str = "",
 ) -> Answer:
     network_id = number_of(tree["network_id"])
+    parameter = click_id_parameter_of(context, network_id)
     url = str(tree["url"])
     return page(
         visit,
@@ -149,11 +154,11 @@ def _editor(
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),
         tags=tags_to_choose(context, Named.OFFER),
-        sight=sight(url, Rows(), at_click=True),
+        sight=sight(url, Rows(), at_click=True, remarks=() if faults else offer_remarks(url, parameter)),
         groups=offered(Rows(), at_click=True),
-        has_click_id=_has_click_id(url),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
+        next_step=next_step(context, visit),
     )
 
 

@@ -30,6 +30,7 @@ from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, rows_of_source, sight
 from clickloop.web.panel.page import Answer, fragment, page
+from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -219,6 +220,7 @@ def _editor(
         {"name": str(header.get("name", "")), "value": str(header.get("value", ""))} for header in request["headers"]
     ] + [{"name": "", "value": ""}] * blank_headers
     rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
+    url = str(request["url"])
     body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
     return page(
         visit,
@@ -232,7 +234,7 @@ def _editor(
         methods=METHODS,
         body_kinds=BODY_KINDS,
         triggers=TRIGGERS,
-        url_sight=sight(str(request["url"]), rows),
+        url_sight=sight(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
         header_sights=[sight(header["value"], rows, Place.HEADER) for header in request["headers"]],
         body_sight=sight(str(request["body"]), rows, body_place),
         groups=offered(rows),

@@ -27,6 +27,11 @@ def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ())
     return sorted(_shown(found).items(), key=lambda item: item[1].casefold())
 
 
+def only(found: Choices) -> int | None:
+    """The number of the only one that there is; None where there are several or none."""
+    return found[0][0] if len(found) == 1 else None
+
+
 def names(context: ApiContext, kind: Named, numbers: Collection[int | None]) -> dict[int, str]:
     """The names of records by number."""
     with context.ledger.read() as tx:

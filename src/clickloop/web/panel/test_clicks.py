@@ -20,8 +20,10 @@ from clickloop.web.api.paging import LARGEST_ID, ClickIdPath
 from clickloop.web.api.postbacks import list_postbacks
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.newcomer import first_undone
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import only
 from clickloop.web.panel.try_it import live_campaigns
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -36,7 +38,9 @@ WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
 
 
 def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchUntil = 0) -> Answer:
-    """The test clicks of the last day, of one campaign or of all."""
+    """The test clicks of the last day, of one campaign or of all; the only campaign there is needs no choosing."""
+    if campaign_id is None:
+        campaign_id = only(live_campaigns(context))
     return _show(visit, context, campaign_id, watch)
 
 
@@ -90,6 +94,7 @@ def _show(
         faults,
         found=api.list_test_clicks(context, ROWS, "", campaign_id),
         campaigns=campaigns,
+        first=None if campaigns else first_undone(context),
         names=dict(campaigns),
         campaign_id=campaign_id,
         link=link,

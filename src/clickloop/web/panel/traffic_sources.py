@@ -12,12 +12,14 @@ from clickloop.campaign.campaign import Campaign, campaign_link
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.traffic_source import LAST_ROW, CostModel, SourceParameter, TrafficSource
 from clickloop.preset.preset import SourcePreset, find_sources, source_presets
+from clickloop.report.query import Dimension
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id
+from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
+from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.preset_difference import (
     Difference,
@@ -26,7 +28,9 @@ from clickloop.web.panel.preset_difference import (
     differing,
     differing_rows,
 )
+from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/traffic-sources"
@@ -42,18 +46,30 @@ _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "t
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
-Words = Annotated[str, QueryParameter(max_length=200)]
 
 
-def show_list(visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False) -> Answer:
-    """Every traffic source."""
-    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived)
-    return page(visit, "traffic_sources.html", found=found, archived=archived, cursor=cursor, names=_preset_names())
+def show_list(
+    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> Answer:
+    """Every traffic source, with today's figures."""
+    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived, words)
+    return page(
+        visit,
+        "traffic_sources.html",
+        found=found,
+        archived=archived,
+        cursor=cursor,
+        q=words,
+        names=_preset_names(),
+        figures=figures_today(context, visit, Dimension.SOURCE, [one.id for one in found.items]),
+        no_figures=NO_FIGURES,
+        currency=context.currency,
+    )
 
 
-def choose_preset(visit: Visit, q: Words = "") -> Answer:
+def choose_preset(visit: Visit, words: Words = "") -> Answer:
     """Presets to begin a new source with."""
-    return page(visit, "traffic_source_presets.html", found=find_sources(q), q=q)
+    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words)
 
 
 def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
@@ -74,7 +90,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_source(context, form.read(api.SourceCreation))
+        view = api.create_source(context, form.read(api.SourceCreation, **_given(form)))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -87,7 +103,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        api.change_source(context, number, form.read(api.SourceUpdate))
+        api.change_source(context, number, form.read(api.SourceUpdate, **_given(form)))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -107,6 +123,11 @@ def restore(visit: Visit, context: Context, number: Id) -> Answer:
     """Takes the source into use again."""
     api.restore_source(context, number)
     return visit.go(f"{PATH}/{number}", Said.RESTORED)
+
+
+def _given(form: Form) -> dict[str, Any]:
+    """What the form says in other words than the API: the URL without line ends, if it is there."""
+    return {"postback_url": form.text("postback_url")} if form.has("postback_url") else {}
 
 
 def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
@@ -155,11 +176,12 @@ def _editor(
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
         blank_rows=blank_rows,
-        sight=sight(url, rows, source_url=True),
+        sight=sight(url, rows, source_url=True, remarks=() if faults else postback_remarks(url, context.guard)),
         groups=offered(rows),
         link=_link_form(context, tree["parameters"]),
         last_row=LAST_ROW,
         currency=context.currency,
+        next_step=next_step(context, visit),
     )
 
 

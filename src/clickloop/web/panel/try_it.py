@@ -24,7 +24,9 @@ from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.logs import flag_sentence
+from clickloop.web.panel.newcomer import first_undone
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.setup_choices import only
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/try"
@@ -62,7 +64,9 @@ def show(
     click_id: OfRecord = "",
     conversion_id: OfRecord = "",
 ) -> Answer:
-    """What to try, and once that is chosen the form for it."""
+    """What to try, and once that is chosen the form for it; the only campaign there is needs no choosing."""
+    if not (campaign_id or click_id.strip() or conversion_id.strip()):
+        campaign_id = only(live_campaigns(context))
     tried = _tried(context, campaign_id, click_id.strip(), conversion_id.strip())
     return _show(visit, context, tried, _usual(tried, request))
 
@@ -97,6 +101,7 @@ def _show(
     faults: tuple[Fault, ...] = (),
     result: api.SimulationView | None = None,
 ) -> Answer:
+    campaigns = live_campaigns(context)
     is_chosen = bool(tried.campaign or tried.click_id or tried.conversion_id)
     return page(
         visit,
@@ -105,7 +110,8 @@ def _show(
         faults,
         tried=tried if is_chosen else None,
         v=values,
-        campaigns=live_campaigns(context),
+        campaigns=campaigns,
+        first=None if campaigns else first_undone(context),
         statuses=_statuses(context),
         result=result,
         params=PARAMS,

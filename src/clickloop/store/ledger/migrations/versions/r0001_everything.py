@@ -211,6 +211,7 @@ def _create_setup() -> None:
         sa.Column("domain", sa.String(length=253), server_default="", nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("fallback_url", sa.Text(), server_default="", nullable=False),
+        sa.Column("cost_model", sa.String(length=16), server_default="link", nullable=False),
         sa.Column("cost_micros", sa.BigInteger(), nullable=True),
         sa.Column("source_rules_off", sa.Boolean(), nullable=False),
         sa.Column("tags", sa.JSON(), server_default="[]", nullable=False),
@@ -218,6 +219,13 @@ def _create_setup() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name=op.f("ck_campaigns_cost_model_known")
+        ),
+        sa.CheckConstraint(
+            "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))",
+            name=op.f("ck_campaigns_cost_where_fixed"),
+        ),
         sa.ForeignKeyConstraint(
             ["source_id"], ["traffic_sources.id"], name=op.f("fk_campaigns_source_id_traffic_sources")
         ),

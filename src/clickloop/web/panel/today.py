@@ -1,0 +1,65 @@
+"""What came of campaigns or sources today, for lists that show it beside each."""
+
+import msgspec
+
+from clickloop.report.metrics import metrics_of
+from clickloop.report.period import Preset, days_of
+from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
+from clickloop.tracking.reporting import make_report
+from clickloop.web.api.context import ApiContext
+from clickloop.web.panel.figures import figure_text, signed
+from clickloop.web.panel.visit import VisitFacts
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What came of something today, as it is read."""
+
+    clicks: str
+    conversions: str
+    revenue: str
+    cost: str
+    profit: str
+    tone: str
+    """``up`` or ``down``: the profit; empty: neither."""
+    apart: str
+    """Currencies that no rate is known for: their money is not in the figures."""
+
+
+def figures_today(
+    context: ApiContext, visit: VisitFacts, dimension: Dimension, numbers: list[int]
+) -> dict[int, Figures]:
+    """What came of these records today, in the time zone of who looks; those of which nothing came are absent."""
+    if not numbers:
+        return {}
+    today = days_of(Preset.TODAY, context.clock(), visit.zone)
+    query = ReportQuery(
+        from_at=today.from_at(visit.zone),
+        until_at=today.until_at(visit.zone),
+        zone=visit.zone.key,
+        currency=context.currency,
+        group_by=(dimension,),
+        filters=(Filter(dimension, tuple(str(number) for number in numbers)),),
+        sort=None,
+        descending=False,
+        limit=len(numbers),
+    )
+    made = make_report(context.ledger, context.facts, query, each_status=False)
+    return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
+
+
+def _figures_of(sums: Sums) -> Figures:
+    metrics = metrics_of(sums)
+    profit = metrics.profit_micros
+    return Figures(
+        clicks=signed(sums.clicks),
+        conversions=signed(metrics.conversions),
+        revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
+        cost=figure_text(Measure.COST, sums.cost_micros),
+        profit=figure_text(Measure.PROFIT, profit),
+        tone="up" if profit > 0 else "down" if profit < 0 else "",
+        apart=", ".join(other.currency or "?" for other in sums.not_converted),
+    )
+
+
+NO_FIGURES = _figures_of(Sums())
+"""Of what nothing came of."""
