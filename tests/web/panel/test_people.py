@@ -7,7 +7,7 @@ import pytest
 
 from clickloop.campaign.user import Role
 from clickloop.tracking.bulk import work_off_next
-from clickloop.web.panel.changes import FieldDifference, differences
+from clickloop.web.panel.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from clickloop.web.api.postback_rules import list_rules
 from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.panel.figures import figure_text, signed
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
@@ -118,7 +119,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("add_row"):
         return _editor(visit, context, form.tree, view, blank_rows=1)
     try:
-        api.change_campaign(context, number, form.read(api.CampaignUpdate, **_given(form)))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, form, edited, api.CampaignUpdate, api.change_campaign, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -192,6 +194,7 @@ def _editor(
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
+        mark=seen_mark(context, tree, view, _EMPTY),
         blank_rows=blank_rows,
         sources=sources,
         source=_source(context, source_id, dict(sources)),

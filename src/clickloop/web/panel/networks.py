@@ -21,6 +21,7 @@ from clickloop.web.api.statuses import list_statuses
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
 from clickloop.web.panel.said import Said
@@ -45,6 +46,7 @@ FURTHER_PARAMETERS = (
     *(f"event{number}" for number in range(1, 31)),
 )
 
+_FIELDS = api.NetworkUpdate.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
@@ -102,8 +104,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        given = form.read(api.NetworkUpdate, postback_parameters=_parameters(form))
-        api.change_network(context, number, given)
+        edited = Edited(api.NOUN, number, view, _FIELDS)
+        save_over(context, form, edited, api.NetworkUpdate, api.change_network, postback_parameters=_parameters(form))
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -177,6 +179,7 @@ def _editor(
         tuple(_placed(fault, places) for fault in faults),
         v=tree,
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
         words=_status_words(context, preset),
@@ -203,6 +206,7 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
         "refuse_duplicates": False,
         "test_only": False,
         "click_lifetime_days": 90,
+        SEEN_FIELD: "",
     }
     tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
     rows = _rows(tree["postback_parameters"])

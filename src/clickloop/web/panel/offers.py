@@ -17,6 +17,7 @@ from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, sight
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of, tags_of, tags_to_choose
@@ -88,7 +89,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("fill_in"):
         return _filled(visit, context, form, view)
     try:
-        api.change_offer(context, number, form.read(api.OfferUpdate, **_given(form)))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, form, edited, api.OfferUpdate, api.change_offer, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.tree}, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -145,6 +147,7 @@ def _editor(
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
         view=view,
+        mark=seen_mark(context, tree, view, _EMPTY),
         told_filled=told,
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),

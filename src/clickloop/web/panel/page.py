@@ -16,6 +16,7 @@ from clickloop.campaign.fault import Fault
 from clickloop.web.api.wire import MoneyText
 from clickloop.web.panel.form import CSRF_FIELD, by_path
 from clickloop.web.panel.navigation import NAVIGATION, Entry
+from clickloop.web.panel.overwriting import overwriting_in, seen_field
 from clickloop.web.panel.visit import VisitFacts
 
 STATIC = "/panel/static"
@@ -31,9 +32,14 @@ Answer = Response[Any]
 def page(
     visit: VisitFacts | None, template: str, status: int = 200, faults: tuple[Fault, ...] = (), **values: Any
 ) -> Answer:
-    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form."""
-    text = _ENVIRONMENT.get_template(template).render(visit=visit, faults=by_path(faults), **values)
-    return Response(text, status_code=status, media_type="text/html")
+    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form.
+
+    The status is 409 where one of them is that somebody else saved over what the form showed.
+    """
+    overwriting = overwriting_in(faults)
+    template_values = {**values, "visit": visit, "faults": by_path(faults), "overwriting": overwriting}
+    text = _ENVIRONMENT.get_template(template).render(template_values)
+    return Response(text, status_code=409 if overwriting else status, media_type="text/html")
 
 
 def fragment(template: str, **values: Any) -> str:
@@ -134,4 +140,4 @@ _ENVIRONMENT.filters |= {
     "without": _without,
     "with_value": _with_value,
 }
-_ENVIRONMENT.globals |= {"static": _static, "csrf": _csrf_field, "NAVIGATION": NAVIGATION}
+_ENVIRONMENT.globals |= {"static": _static, "csrf": _csrf_field, "seen_field": seen_field, "NAVIGATION": NAVIGATION}

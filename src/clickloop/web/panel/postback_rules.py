@@ -29,6 +29,7 @@ from clickloop.web.panel.durations import (
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, rows_of_source, sight
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of
@@ -136,7 +137,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return _editor(visit, context, form.tree, view, blank_headers=1)
     try:
         given, more = _given(form)
-        api.change_rule(context, number, given.read(api.RuleUpdate, **more))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -210,6 +212,7 @@ def _editor(
     faults: tuple[Fault, ...] = (),
     blank_headers: int = 0,
 ) -> Answer:
+    mark = seen_mark(context, tree, view, _EMPTY)
     tree = {
         name: {**usual, **tree.get(name, {})} if isinstance(usual, dict) else tree.get(name, usual)
         for name, usual in _EMPTY.items()
@@ -227,6 +230,7 @@ def _editor(
         faults,
         v=tree,
         view=view,
+        mark=mark,
         chosen_statuses=_texts(conditions["statuses"]),
         statuses=list_statuses(context).items,
         methods=METHODS,
@@ -294,7 +298,7 @@ def _given(form: Form) -> tuple[Form, dict[str, Any]]:
         try:
             if name == "waits_seconds":
                 line = value.strip().lower()
-                more[name] = [] if line == _ONCE else read_durations(line) or None
+                more[name] = [] if line == _ONCE else read_durations(line) or list(Schedule().waits_seconds)
             elif name == "conditions.delay_seconds":
                 pairs.append((name, str(read_duration(value or "0"))))
             elif name == "request.body":

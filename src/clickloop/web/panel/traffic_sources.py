@@ -18,6 +18,7 @@ from clickloop.web.api.paging import Archived, Cursor, Id
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.preset_difference import (
     Difference,
@@ -38,6 +39,7 @@ COST_MODELS = (
     (CostModel.CPA, "CPA – per conversion"),
 )
 
+_FIELDS = api.SourceUpdate.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -87,7 +89,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        api.change_source(context, number, form.read(api.SourceUpdate))
+        edited = Edited(api.NOUN, number, view, _FIELDS)
+        save_over(context, form, edited, api.SourceUpdate, api.change_source)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -151,6 +154,7 @@ def _editor(
         faults,
         v=tree,
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
