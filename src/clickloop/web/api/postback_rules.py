@@ -33,7 +33,7 @@ from clickloop.store.ledger.postback_rules import (
 )
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
@@ -51,6 +51,7 @@ from clickloop.web.api.rule_parts import (
     conditions_view,
     request_template_view,
 )
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.traffic_sources import row_macros, rows_off
 from clickloop.web.api.wire import (
     MASKED,
@@ -356,11 +357,13 @@ _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")(create_rule),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")(
+            tells_all(create_rule)
+        ),
         get("/", sync_to_thread=True, summary="List postback rules")(list_rules),
         get("/{number:int}", sync_to_thread=True, summary="Read a postback rule")(read_rule),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")(
-            change_rule
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")(
+            tells_all(change_rule)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a postback rule")(remove_rule),
         post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a postback rule")(

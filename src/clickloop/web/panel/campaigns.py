@@ -18,6 +18,7 @@ from clickloop.web.api import campaigns as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.postback_rules import list_rules
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.panel.figures import figure_text, signed
 from clickloop.web.panel.form import Form
@@ -107,7 +108,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.has("add_row"):
         return _editor(visit, context, form.tree, None, blank_rows=1)
     try:
-        view = api.create_campaign(context, form.read(api.CampaignCreation, **_given(form)))
+        view = save_read(context, form.read_partly(api.CampaignCreation, **_given(form)), api.create_campaign)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)

@@ -18,6 +18,7 @@ from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.statuses import list_statuses
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
@@ -91,7 +92,9 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_network(context, form.read(api.NetworkCreation, postback_parameters=_parameters(form)))
+        given, parameters = _given(form)
+        read = given.read_partly(api.NetworkCreation, postback_parameters=parameters)
+        view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -105,7 +108,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return answer
     try:
         edited = Edited(api.NOUN, number, view, _FIELDS)
-        save_over(context, form, edited, api.NetworkUpdate, api.change_network, postback_parameters=_parameters(form))
+        given, parameters = _given(form)
+        save_over(context, given, edited, api.NetworkUpdate, api.change_network, postback_parameters=parameters)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -226,8 +230,8 @@ def _rows(given: Any) -> list[dict[str, str]]:
     ]
 
 
-def _parameters(form: Form) -> dict[str, str]:
-    """The rows in which a macro stands. Raises InvalidInputError where two are for the same parameter, or one is for none."""
+def _given(form: Form) -> tuple[Form, dict[str, str]]:
+    """The form, and the rows in which a macro stands; it names those where two are for the same parameter, or one is for none."""
     found: dict[str, str] = {}
     faults = []
     for row in _rows(form.tree.get("postback_parameters")):
@@ -240,9 +244,7 @@ def _parameters(form: Form) -> dict[str, str]:
             sentence = f"{row['name'][:100]!r} stands in two rows."
             faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
         found[row["name"]] = row["value"]
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    return found
+    return Form(form.pairs, faults), found
 
 
 def _placed(fault: Fault, places: dict[str, int]) -> Fault:

@@ -15,6 +15,7 @@ from clickloop.web.api import offers as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, sight
 from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
@@ -77,7 +78,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if not form.text("seen") and not _has_click_id(form.text("url")) and _filled_url(context, form) != form.text("url"):
         return _filled(visit, context, form, None)
     try:
-        view = api.create_offer(context, form.read(api.OfferCreation, **_given(form)))
+        view = save_read(context, form.read_partly(api.OfferCreation, **_given(form)), api.create_offer)
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.tree}, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)

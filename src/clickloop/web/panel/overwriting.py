@@ -10,6 +10,7 @@ from markupsafe import Markup
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.changes_log import Action, ChangesFilter, changes_before
 from clickloop.web.api.context import ApiContext
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.record_difference import FieldDifference, differences
 
@@ -68,11 +69,11 @@ def save_over(
 ) -> R:
     """What the door answers that saves what the form says. Raises InvalidInputError, also where that would undo unseen what
     somebody saved. ``more`` is put over the form, ``door`` is the one of the API that changes the record."""
-    given = form.read(kind, **more)
-    found = find_overwriting(context, form, edited, given)
+    read = form.read_partly(kind, **more)
+    found = None if read.faults else find_overwriting(context, form, edited, read.value)
     if found is not None:
         raise InvalidInputError((found,))
-    return door(context, edited.record_id, given)
+    return save_read(context, read, lambda on, given: door(on, edited.record_id, given))
 
 
 def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: object) -> Overwriting | None:

@@ -19,6 +19,7 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Words
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rule_resuming import resume_paused_rule
 from clickloop.web.api.statuses import list_statuses
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.durations import (
     UnreadableDurationError,
     duration_text,
@@ -118,7 +119,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
         return _editor(visit, context, form.tree, None, blank_headers=1)
     try:
         given, more = _given(form)
-        view = api.create_rule(context, given.read(api.RuleCreation, **more))
+        view = save_read(context, given.read_partly(api.RuleCreation, **more), api.create_rule)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -181,8 +182,8 @@ def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> A
     given = form.tree.get("fill")
     fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
     try:
-        body = form.read(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
-        view = api.create_rule(context, body)
+        body = form.read_partly(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
+        view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
         return _fill_in(visit, context, _preset(form.text("preset")), form.tree, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -290,7 +291,7 @@ _ONCE = "once"
 
 
 def _given(form: Form) -> tuple[Form, dict[str, Any]]:
-    """The form with durations as seconds and lines as they are kept, and the schedule. Raises InvalidInputError."""
+    """The form with durations as seconds and lines as they are kept, and the schedule; it names the durations that cannot be read."""
     faults: list[Fault] = []
     pairs: list[tuple[str, str]] = []
     more: dict[str, Any] = {}
@@ -309,9 +310,7 @@ def _given(form: Form) -> tuple[Form, dict[str, Any]]:
                 pairs.append((name, value))
         except UnreadableDurationError as error:
             faults.append(Fault(name, FaultCode.WRONG_TYPE, str(error)))
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    return Form(pairs), more
+    return Form(pairs, faults), more
 
 
 def _line(waits: tuple[int, ...] | list[int]) -> str:

@@ -14,6 +14,7 @@ from clickloop.web.api import reruns
 from clickloop.web.api import statuses as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import KeyPath
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
@@ -53,7 +54,7 @@ def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the status."""
     try:
-        api.create_status(context, form.read(api.StatusCreation))
+        save_read(context, form.read_partly(api.StatusCreation), api.create_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(PATH, Said.CREATED)

@@ -15,6 +15,7 @@ from clickloop.preset.preset import SourcePreset, find_sources, source_presets
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
@@ -76,7 +77,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_source(context, form.read(api.SourceCreation))
+        view = save_read(context, form.read_partly(api.SourceCreation), api.create_source)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)

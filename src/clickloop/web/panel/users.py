@@ -14,6 +14,7 @@ from clickloop.web.api import users as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
@@ -49,7 +50,7 @@ def show(visit: Visit, context: Context, number: Id) -> Answer:
 def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Creates the user and shows the link for him, this once."""
     try:
-        view = api.create_user(context, form.read(api.UserCreation))
+        view = save_read(context, form.read_partly(api.UserCreation), api.create_user)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return _link(visit, context, request, view, view.link)
