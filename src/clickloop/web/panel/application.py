@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from clickloop.campaign.fault import InvalidInputError
+from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import log
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
@@ -148,7 +148,11 @@ def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
 
 def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
     """For what no form shows beside its fields, such as a cursor that was tampered with."""
-    return _told(request, 422, " ".join(f"{fault.field}: {fault.message}" for fault in error.faults))
+    return _told(request, 422, " ".join(_sentence(fault) for fault in error.faults))
+
+
+def _sentence(fault: Fault) -> str:
+    return f"{fault.field}: {fault.message}" if fault.field else fault.message
 
 
 def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:

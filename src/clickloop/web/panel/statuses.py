@@ -76,7 +76,7 @@ def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
-        faults = error.faults
+        faults = tuple(Fault("", fault.code, fault.message) for fault in error.faults)
     except HTTPException as error:
         if error.status_code != 409:
             raise
