@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from litestar import Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -94,6 +95,8 @@ _POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 
+_NOTHING = "Nothing is here."
+
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -113,7 +116,7 @@ def create_panel(context: ApiContext) -> Router:
 
     return Router(
         "/panel",
-        route_handlers=[route for pages in _PAGES for route in pages.routes],
+        route_handlers=[_read_later(route) for pages in _PAGES for route in pages.routes],
         guards=[panel_guard(context)],
         dependencies={
             "context": Provide(context_of, sync_to_thread=False),
@@ -132,6 +135,19 @@ def create_panel(context: ApiContext) -> Router:
         },
         include_in_schema=False,
     )
+
+
+def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
+    """The page, its numbers in the address matched as any text: what is none is refused by the page, in its frame, not by the routing."""
+    route.paths = {path.replace(":int}", ":str}") for path in route.paths}
+    return route
+
+
+def answer_outside(request: AnyRequest, error: HTTPException) -> Answer:
+    """For an address below the panel's that leads to no page, or not by this method. It is not known who asks."""
+    sentence = _NOTHING if error.status_code in (404, 405) else error.detail
+    title = HTTPStatus(error.status_code).phrase
+    return page(None, "problem_outside.html", error.status_code, title=title, sentence=sentence)
 
 
 def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
@@ -157,12 +173,14 @@ def _sentence(fault: Fault) -> str:
 
 def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
     found = error.extra if isinstance(error.extra, list) else []
+    if any(fault.get("key") in request.path_params for fault in found):
+        return _told(request, 404, _NOTHING)
     sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in found]
     return _told(request, 422, " ".join(["A part of the address cannot be read.", *sentences]))
 
 
 def _refused(request: AnyRequest, error: HTTPException) -> Answer:
-    sentence = "Nothing is here." if error.detail == "Not Found" else error.detail
+    sentence = _NOTHING if error.detail == "Not Found" else error.detail
     return _told(request, error.status_code, sentence)
 
 
