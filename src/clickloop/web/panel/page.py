@@ -13,6 +13,7 @@ from litestar import Response
 from markupsafe import Markup
 
 from clickloop.campaign.fault import Fault
+from clickloop.campaign.user import Right
 from clickloop.web.api.wire import MoneyText
 from clickloop.web.panel.form import CSRF_FIELD, by_path
 from clickloop.web.panel.navigation import NAVIGATION, Entry
@@ -24,6 +25,8 @@ _FOLDER = Path(str(files(__package__)))
 STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "static").iterdir()) if path.is_file()}
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
 """Of the static files: they are cached for ever under it."""
+
+_LOOK = "You may look at this, not change it."
 
 Answer = Response[Any]
 """What a page's function answers: a page, or the way to another one."""
@@ -103,6 +106,20 @@ def _csrf_field(visit: VisitFacts) -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
 
 
+def _locked(visit: VisitFacts) -> Markup:
+    """What the content of a form begins with that not everybody may send: for who may not, all of it is switched off."""
+    return (
+        Markup("")
+        if visit.may(Right.WORK)
+        else Markup('<p class="notice">{}</p><fieldset class="whole" disabled>').format(_LOOK)
+    )
+
+
+def _unlocked(visit: VisitFacts) -> Markup:
+    """What it ends with."""
+    return Markup("") if visit.may(Right.WORK) else Markup("</fieldset>")
+
+
 def _static(name: str) -> str:
     if name not in STATIC_FILES:
         raise KeyError(f"there is no static file {name}")
@@ -140,4 +157,11 @@ _ENVIRONMENT.filters |= {
     "without": _without,
     "with_value": _with_value,
 }
-_ENVIRONMENT.globals |= {"static": _static, "csrf": _csrf_field, "seen_field": seen_field, "NAVIGATION": NAVIGATION}
+_ENVIRONMENT.globals |= {
+    "static": _static,
+    "csrf": _csrf_field,
+    "seen_field": seen_field,
+    "locked": _locked,
+    "unlocked": _unlocked,
+    "NAVIGATION": NAVIGATION,
+}
