@@ -259,9 +259,7 @@ def _warnings(network: Network) -> list[Advice]:
     found = []
     if not network.postback_parameters.get("cid"):
         sentence = "The postback URL does not carry our click id: the network's conversions could not be matched."
-        remedy = (
-            "Set postback_parameters.cid to the network's macro for the sub id that takes our click id, such as {sub1}."
-        )
+        remedy = "Give our parameter cid the network's macro for the sub id that takes our click id, such as {sub1}."
         found.append(Advice("postback_parameters.cid", "click_id_missing", sentence, remedy))
     elif not looks_like_a_macro(network.postback_parameters["cid"]):
         text = shown(network.postback_parameters["cid"])

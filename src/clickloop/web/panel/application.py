@@ -51,6 +51,7 @@ from clickloop.web.panel import (
     welcome,
 )
 from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
+from clickloop.web.panel.field_names import field_name
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
@@ -168,7 +169,7 @@ def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
 
 
 def _sentence(fault: Fault) -> str:
-    return f"{fault.field}: {fault.message}" if fault.field else fault.message
+    return f"{field_name(fault.field)}: {fault.message}" if fault.field else fault.message
 
 
 def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from clickloop.campaign.fault import Fault
 from clickloop.campaign.user import Right
 from clickloop.web.api.wire import MoneyText
+from clickloop.web.panel.field_names import field_name
 from clickloop.web.panel.form import CSRF_FIELD, by_path
 from clickloop.web.panel.navigation import NAVIGATION, Entry
 from clickloop.web.panel.overwriting import overwriting_in, seen_field
@@ -156,6 +157,7 @@ _ENVIRONMENT.filters |= {
     "permitted_to": _permitted,
     "without": _without,
     "with_value": _with_value,
+    "field_name": field_name,
 }
 _ENVIRONMENT.globals |= {
     "static": _static,
