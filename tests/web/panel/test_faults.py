@@ -33,3 +33,9 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
 def test_faulty_fields_are_counted_without_what_concerns_none(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     assert "2 fields are at fault" in panel.words(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text)
+
+
+@pytest.mark.parametrize("path", ["traffic-sources/1", "networks/1", "campaigns/1"])
+def test_without_scripts_it_is_said_how_a_row_is_removed(panel: "Panel", instance: "Instance", path: str) -> None:
+    instance.set_up()
+    assert '<noscript><span class="dim">To remove' in panel.get(f"/panel/{path}")
