@@ -22,6 +22,7 @@ from clickloop.postback.rule import (
 )
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.holding import count_waiting
 from clickloop.store.ledger.postback_rules import (
     KeptRule,
@@ -196,7 +197,8 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
         _check(context, tx, rule)
         update_rule(tx, rule, context.clock(), kept.archived_at)
         view = rule_view(tx, kept_rule(tx, number))
-        note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
+        # A secret that became another one is a change too, though both views hide it.
+        note_change(tx, context, NOUN, number, rule_view(tx, kept), view, Action.CHANGED if rule != kept.rule else None)
     context.on_setup_changed()
     return view
 

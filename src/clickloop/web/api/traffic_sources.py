@@ -23,6 +23,7 @@ from clickloop.preset.preset import source_presets
 from clickloop.report.check.finding import Kind, Place
 from clickloop.report.check.static import placeholder_findings
 from clickloop.report.masking import MASK, masked_text
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
@@ -187,9 +188,11 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
             parameters=rows,
         )
         url = None if data.postback_url is UNSET else _unmasked(tx, number, data.postback_url)
+        # A secret that became another one is a change too, though both views hide it.
+        is_other = url not in (None, postback_url_of(first_rules_of_sources(tx, [number]).get(number)))
         source = save_source(tx, source, url, context.clock(), context.guard, faults)
         view = views(tx, [source])[0]
-        note_change(tx, context, NOUN, number, was, view)
+        note_change(tx, context, NOUN, number, was, view, Action.CHANGED if is_other else None)
     context.on_setup_changed()
     return view
 
