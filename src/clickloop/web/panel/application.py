@@ -52,6 +52,7 @@ from clickloop.web.panel import (
 )
 from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
 from clickloop.web.panel.field_names import field_name
+from clickloop.web.panel.kept_form import SignedOut
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
@@ -126,6 +127,7 @@ def create_panel(context: ApiContext) -> Router:
         },
         exception_handlers={
             SignInNeeded: _to_sign_in,
+            SignedOut: _signed_out,
             InvalidInputError: _invalid,
             ValidationException: _unreadable,
             HTTPException: _refused,
@@ -153,6 +155,10 @@ def answer_outside(request: AnyRequest, error: HTTPException) -> Answer:
 
 def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
     return Redirect(f"{SIGN_IN}?{urlencode({'next': needed.path})}", status_code=303)
+
+
+def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> Answer:
+    return sign_in.signed_out_page(signed_out.kept)
 
 
 def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
