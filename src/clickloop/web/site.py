@@ -1,18 +1,30 @@
 """The core's web site: the API and the panel as one application."""
 
-from litestar import Litestar, get
+from typing import Any
+
+from litestar import Litestar, Response, get
+from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from litestar.types import Message, Scope
 
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.application import SECURITY_HEADERS, create_panel
-from clickloop.web.panel.visit import HOME
+from clickloop.web.api.problem import answer_http
+from clickloop.web.panel.application import SECURITY_HEADERS, answer_outside, create_panel
+from clickloop.web.panel.visit import HOME, AnyRequest
 
 
 def create_site(context: ApiContext) -> Litestar:
     """Everything that the core serves on these stores. Nothing is opened or closed here."""
-    return create_api(context, beside=[create_panel(context), _to_panel], before_send=[_secure_panel])
+    return create_api(
+        context, beside=[create_panel(context), _to_panel], before_send=[_secure_panel], answer_refused=_answer_refused
+    )
+
+
+def _answer_refused(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """A page for people who look at the panel, problem details for programs."""
+    is_panel = request.scope["path"].startswith(f"{HOME}/")
+    return answer_outside(request, error) if is_panel else answer_http(request, error)
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)

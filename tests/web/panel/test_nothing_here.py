@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.web.panel.conftest import Panel
 
@@ -17,3 +19,42 @@ def test_a_stranger_is_led_to_the_door_whatever_he_asks_for(panel: "Panel") -> N
     answer = panel.client.get("/panel/no/such/page")
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/panel/sign-in")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "campaigns/abc",
+        "campaigns/0",
+        "campaigns/-1",
+        "campaigns/99999999999999999999",
+        "offers/1.5",
+        "networks/x",
+        "traffic-sources/x",
+        "postback-rules/x",
+        "users/x",
+        "changes/x",
+    ],
+)
+def test_a_number_that_is_none_leads_to_the_same_page(panel: "Panel", path: str) -> None:
+    words = panel.words(panel.get(f"/panel/{path}", status=404))
+    assert "Nothing is here." in words
+    assert "Dashboard" in words
+    assert "int" not in words.split()
+
+
+@pytest.mark.parametrize("path", ["campaigns/1/no/such", "campaigns/abc/archive", "offers/1/x", "static/x"])
+def test_no_address_of_the_panel_answers_in_json(panel: "Panel", path: str) -> None:
+    answer = panel.client.get(f"/panel/{path}")
+    assert answer.status_code in (404, 405)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Nothing is here." in panel.words(answer.text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_form_sent_to_a_number_that_is_none_leads_there_too(panel: "Panel") -> None:
+    assert "Nothing is here." in panel.words(panel.post("/panel/campaigns/abc/archive").text)
+
+
+def test_the_api_goes_on_answering_in_json(panel: "Panel") -> None:
+    assert panel.client.get("/api/v1/no-such").headers["content-type"] == "application/problem+json"

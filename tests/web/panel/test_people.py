@@ -7,7 +7,7 @@ import pytest
 
 from clickloop.campaign.user import Role
 from clickloop.tracking.bulk import work_off_next
-from clickloop.web.panel.changes import FieldDifference, differences
+from clickloop.web.panel.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:
@@ -90,12 +90,61 @@ def test_a_difference_names_nested_fields_and_leaves_out_what_is_the_same() -> N
     before = {"id": 1, "updated_at": "1", "rows": [{"a": 1}, {"a": 2}], "words": ["x", "y"], "on": True, "gone": "g"}
     after = {"id": 1, "updated_at": "2", "rows": [{"a": 1}, {"a": 3}], "words": ["x"], "on": False, "new": None}
     assert differences(before, after) == (
-        FieldDifference("rows[2].a", "2", "3"),
+        FieldDifference("rows[row 2].a", "2", "3"),
         FieldDifference("words", "y", ""),
         FieldDifference("on", "yes", "no"),
         FieldDifference("gone", "g", ""),
     )
     assert differences(None, {"id": 1, "empty": ""}) == (FieldDifference("id", "", "1"),)
+
+
+def test_rows_are_compared_by_what_they_are_of() -> None:
+    zone = {"number": 1, "parameter": "zone", "placeholder": "{zone}", "tracked": True}
+    site = {"number": 2, "parameter": "site", "placeholder": "{site}", "tracked": True}
+    cost = {"number": 0, "parameter": "cost", "placeholder": "", "tracked": True}
+    gone = FieldDifference("parameters[V1]", "parameter zone, placeholder {zone}, tracked yes", "")
+    assert differences({"parameters": [cost, zone, site]}, {"parameters": [cost, site]}) == (gone,)
+    changed = FieldDifference("parameters[cost].placeholder", "", "{bid}")
+    assert differences({"parameters": [cost]}, {"parameters": [{**cost, "placeholder": "{bid}"}]}) == (changed,)
+    one, other = {"offer_id": 1, "weight": 100}, {"offer_id": 2, "weight": 50}
+    lighter = FieldDifference("offers[offer 2].weight", "50", "7")
+    assert differences({"offers": [one, other]}, {"offers": [{**other, "weight": 7}, one]}) == (lighter,)
+
+
+def test_rows_that_are_of_the_same_are_compared_by_their_place() -> None:
+    twice = [{"name": "X-A", "value": "1"}, {"name": "X-A", "value": "2"}]
+    other = [{"name": "X-A", "value": "1"}, {"name": "X-A", "value": "3"}]
+    assert differences({"headers": twice}, {"headers": other}) == (FieldDifference("headers[row 2].value", "2", "3"),)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("offers/1", {"name": "Offer"}),
+        ("networks/1", {"name": "Network"}),
+        ("campaigns/1", {"name": "Campaign"}),
+        ("traffic-sources/1", {"name": "Source"}),
+        ("postback-rules/1", {"active": True}),
+        ("statuses/sale", {"counts_as": "confirmed"}),
+        ("settings", {}),
+    ],
+)
+def test_a_save_that_changes_nothing_is_no_line_in_the_log(
+    instance: "Instance", path: str, body: dict[str, str]
+) -> None:
+    instance.set_up()
+    lines = len(instance.got("changes")["items"])
+    instance.now += 1000
+    assert instance.api.patch(f"/api/v1/{path}", json=body).status_code == 200
+    assert len(instance.got("changes")["items"]) == lines
+
+
+def test_a_secret_that_became_another_one_is_a_line_though_it_is_not_shown(instance: "Instance") -> None:
+    rule = {"name": "R", "request": {"url": "https://a.example/?key=first", "secrets": ["first"]}}
+    number = instance.made("postback-rules", rule)["id"]
+    changed = {"request": {"url": "https://a.example/?key=second", "secrets": ["second"]}}
+    assert instance.api.patch(f"/api/v1/postback-rules/{number}", json=changed).status_code == 200
+    assert instance.got("changes")["items"][0]["action"] == "changed"
 
 
 def settings_form(**changes: str) -> dict[str, str]:

@@ -25,6 +25,10 @@ class LedgerError(Exception):
     """The ledger cannot be opened or used as asked; the message says what was found, expected, and what to do."""
 
 
+class TrialEnded(Exception):  # noqa: N818 – no error: the end of a trial
+    """What was tried is rolled back, and would have been saved."""
+
+
 class Ledger:
     """An open ledger. Threads may share it; within a process one transaction writes at a time.
 
@@ -117,6 +121,21 @@ class Ledger:
                 )
             config.attributes["connection"] = tx
             command.upgrade(config, HEAD)
+
+
+class TrialLedger(Ledger):
+    """The same ledger for finding out what would be wrong with a change: nothing that is written through it is ever saved."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__(ledger.engine)
+        self._ledger = ledger
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is rolled back on a clean exit too, which raises ``TrialEnded``."""
+        with self._ledger.write() as tx:
+            yield tx
+            raise TrialEnded
 
 
 def _revision(tx: Connection) -> str | None:

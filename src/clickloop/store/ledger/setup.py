@@ -4,7 +4,7 @@ Each ``save_…`` writes a new record (``id`` 0) or rewrites an old one, and ans
 with every fault it finds, having written nothing. Each ``archive_…`` refuses while something live needs the record.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 from sqlalchemy import Connection
@@ -21,10 +21,16 @@ from clickloop.store.ledger import campaigns, networks, offers, postback_rules, 
 
 
 def save_source(
-    tx: Connection, source: TrafficSource, postback_url: str | None, now_ms: int, guard: AddressGuard = STRICT
+    tx: Connection,
+    source: TrafficSource,
+    postback_url: str | None,
+    now_ms: int,
+    guard: AddressGuard = STRICT,
+    found: Sequence[Fault] = (),
 ) -> TrafficSource:
-    """Saves a source with its rows and its postback URL (None: left as it is; empty: taken away)."""
-    faults = source_faults(source)
+    """Saves a source with its rows and its postback URL (None: left as it is; empty: taken away). ``found``: faults of what was
+    given for it, to be told with the others."""
+    faults = [*found, *source_faults(source)]
     faults += _name_faults("traffic source", source.id, traffic_sources.find_source_named(tx, source.name))
     if postback_url:
         faults += request_faults(RequestTemplate(url=postback_url), guard, "postback_url")

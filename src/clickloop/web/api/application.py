@@ -1,7 +1,8 @@
 """The API as one Litestar application: every noun under /api/v1, the description beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
@@ -51,6 +52,7 @@ from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
 from clickloop.web.api.entry import context_of, refuse_unknown_parameters, token_guard
 from clickloop.web.api.problem import (
+    AnyRequest,
     answer_breakage,
     answer_conflict,
     answer_http,
@@ -114,8 +116,12 @@ def create_api(
     context: ApiContext,
     beside: Sequence[ControllerRouterHandler] = (),
     before_send: Sequence[BeforeMessageSendHookHandler] = (),
+    answer_refused: Callable[[AnyRequest, HTTPException], Response[Any]] = answer_http,
 ) -> Litestar:
-    """The API on these stores, and what else is served ``beside`` it. Nothing is opened or closed here."""
+    """The API on these stores, and what else is served ``beside`` it. ``answer_refused``: for addresses that lead nowhere, too.
+
+    Nothing is opened or closed here.
+    """
     version = _version([token_guard(context), refuse_unknown_parameters])
     app = _Api(
         [version, _describe, *beside],
@@ -123,7 +129,7 @@ def create_api(
         exception_handlers={
             InvalidInputError: answer_invalid,
             ValidationException: answer_validation,
-            HTTPException: answer_http,
+            HTTPException: answer_refused,
             IntegrityError: answer_conflict,
             OperationalError: answer_store_away,
             FactsError: answer_store_away,

@@ -4,7 +4,7 @@ import enum
 import json
 import types
 import typing
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from litestar.dto import AbstractDTO
@@ -16,6 +16,23 @@ from litestar.typing import FieldDefinition
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 
 T = TypeVar("T")
+
+
+class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
+    """What a body or a form holds. Where there are faults, ``value`` is for checking the rest and never for saving: what is at fault
+    is left out of it, or stood for by something empty; None where that cannot be."""
+
+    value: T
+    faults: tuple[Fault, ...] = ()
+
+
+@typing.runtime_checkable
+class SelfChecking(typing.Protocol):
+    """A Struct of a body that knows more of its fields than their types: that a text is an amount."""
+
+    def own_faults(self) -> list[Fault]:
+        """The faults of its fields, by their names."""
+        ...
 
 
 class StrictBody(AbstractDTO[Any]):
@@ -34,7 +51,11 @@ class StrictBody(AbstractDTO[Any]):
         )
         if content_type != "application/json" and not content_type.endswith("+json"):
             raise HTTPException(status_code=415, detail=f"The body is {content_type!r}; application/json is expected.")
-        return read_body(value, kind)
+        return self.read(value, kind)
+
+    def read(self, body: bytes, kind: type[Any]) -> Any:
+        """What the door is given. Raises HTTPException 400 and InvalidInputError."""
+        return read_body(body, kind)
 
     @classmethod
     def create_for_field_definition(
@@ -66,6 +87,15 @@ class StrictBody(AbstractDTO[Any]):
         return False
 
 
+class CheckedBody(StrictBody):
+    """The same for a door that ``tells_all``: it is given what could be read and the faults, to add those of its checks."""
+
+    def read(self, body: bytes, kind: type[Any]) -> Any:
+        """The Struct, or PartlyRead where fields are at fault. Raises HTTPException 400 and InvalidInputError."""
+        read = read_partly(body, kind)
+        return read if read.faults else read.value
+
+
 def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
     """A field of a body, or what holds when it was left out."""
     return otherwise if given is msgspec.UNSET else given
@@ -73,6 +103,15 @@ def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
 
 def read_body(body: bytes, kind: type[T]) -> T:
     """The Struct that a JSON body holds. Raises HTTPException 400 for what is no JSON, InvalidInputError for faulty fields."""
+    read = read_partly(body, kind)
+    if read.faults:
+        raise InvalidInputError(read.faults)
+    return read.value
+
+
+def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
+    """What a JSON body holds, and each faulty field. Raises HTTPException 400 for what is no JSON, InvalidInputError for a key that
+    stands twice."""
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -81,10 +120,7 @@ def read_body(body: bytes, kind: type[T]) -> T:
     if repeated := _repeated_keys(body):
         sentence = "The body has the key more than once: which of its values is meant cannot be told."
         raise InvalidInputError(tuple(Fault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
-    value, faults = read_given(given, kind)
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    return typing.cast("T", value)
+    return read_given(given, kind)
 
 
 def _repeated_keys(body: bytes) -> list[str]:
@@ -102,32 +138,71 @@ def _repeated_keys(body: bytes) -> list[str]:
     return list(repeated)
 
 
-def read_given(given: Any, kind: type[Any]) -> tuple[Any, list[Fault]]:
-    """The Struct that nested builtins hold, or None and each fault."""
-    return _read_struct(given, kind, "")
+def read_given(given: Any, kind: type[T]) -> PartlyRead[T]:
+    """The Struct that nested builtins hold, as far as it can be read, and each fault."""
+    value, faults = _read_struct(given, kind, "")
+    return PartlyRead(value, tuple(faults))
 
 
 def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
+    """The Struct, without what is at fault; None where nothing can stand for a field that must be there."""
     if not isinstance(given, dict):
         return None, [Fault(path, FaultCode.WRONG_TYPE, f"A JSON object is expected, not {_kind_of(given)}.")]
     faults: list[Fault] = []
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for name, value in given.items():
-        place = f"{path}.{name[:100]}" if path else name[:100]
+        place = _below(path, name[:100])
         field = fields.get(name)
         if field is None:
             faults.append(
                 Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field; known are {', '.join(fields)}.")
             )
             continue
-        values[field.name], found = _read_value(value, field.type, place)
+        read, found = _read_value(value, field.type, place)
         faults += found
+        if read is not None or not found:
+            values[field.name] = read
     for field in fields.values():
         if field.required and field.encode_name not in given:
-            place = f"{path}.{field.encode_name}" if path else field.encode_name
-            faults.append(Fault(place, FaultCode.REQUIRED, "The field is missing."))
-    return (None if faults else kind(**values)), faults
+            faults.append(Fault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
+        if field.required and field.name not in values:
+            values[field.name] = _stand_in(field.type)
+            if values[field.name] is None:
+                return None, faults
+    return _self_checked(kind, values, faults, path)
+
+
+def _self_checked(kind: type[Any], values: dict[str, Any], faults: list[Fault], path: str) -> tuple[Any, list[Fault]]:
+    """The Struct without the fields in which it finds faults itself; None where one of them must be there."""
+    value = kind(**values)
+    if not isinstance(value, SelfChecking):
+        return value, faults
+    known = {fault.field for fault in faults}
+    found = {fault.field: fault for fault in value.own_faults()}
+    faults = faults + [
+        msgspec.structs.replace(fault, field=_below(path, name))
+        for name, fault in found.items()
+        if _below(path, name) not in known
+    ]
+    required = {field.name for field in msgspec.structs.fields(kind) if field.required}
+    if found.keys() & required:
+        return None, faults
+    return kind(**{name: read for name, read in values.items() if name not in found}), faults
+
+
+def _below(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _stand_in(kind: Any) -> Any:
+    """What stands for a field that cannot be read while the others are checked; it is never saved. None: nothing can."""
+    for option in options_of(kind):
+        if isinstance(option, type) and issubclass(option, enum.Enum):
+            return next(iter(option))
+        if option in (str, int, list, dict):
+            return option()
+    return None
 
 
 def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
@@ -140,7 +215,9 @@ def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
             read = [_read_struct(item, inner[0], f"{path}[{position}]") for position, item in enumerate(value)]
             items = [item for item, _ in read]
             faults = [fault for _, found in read for fault in found]
-            return (None, faults) if faults else _converted(items, kind, path)
+            if faults:
+                return (None if None in items else items), faults
+            return _converted(items, kind, path)
     return _converted(value, kind, path)
 
 

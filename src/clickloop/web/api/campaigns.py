@@ -21,7 +21,7 @@ from clickloop.store.ledger.networks import networks_of_offers
 from clickloop.store.ledger.postback_rules import insert_rule, kept_rules_after
 from clickloop.store.ledger.setup import archive_campaign, free_key, save_campaign
 from clickloop.store.ledger.traffic_sources import find_source
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.noting import note_change
@@ -38,6 +38,7 @@ from clickloop.web.api.paging import (
     read_number_cursor,
 )
 from clickloop.web.api.problem import not_found
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import (
     Advice,
     Moment,
@@ -374,11 +375,13 @@ def _campaign(tx: Connection, number: int) -> Campaign:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")(create_campaign),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a campaign")(
+            tells_all(create_campaign)
+        ),
         get("/", sync_to_thread=True, summary="List campaigns")(list_campaigns),
         get("/{number:int}", sync_to_thread=True, summary="Read a campaign")(read_campaign),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")(
-            change_campaign
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a campaign")(
+            tells_all(change_campaign)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a campaign")(remove_campaign),
         post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a campaign")(

@@ -17,12 +17,13 @@ from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.networks import find_network, networks_after
 from clickloop.store.ledger.setup import archive_network, save_network
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.rights import RIGHT
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown
 from clickloop.web.from_preset import network_of_preset
 
@@ -269,9 +270,7 @@ def _warnings(network: Network) -> list[Advice]:
     found = []
     if not network.postback_parameters.get("cid"):
         sentence = "The postback URL does not carry our click id: the network's conversions could not be matched."
-        remedy = (
-            "Set postback_parameters.cid to the network's macro for the sub id that takes our click id, such as {sub1}."
-        )
+        remedy = "Give our parameter cid the network's macro for the sub id that takes our click id, such as {sub1}."
         found.append(Advice("postback_parameters.cid", "click_id_missing", sentence, remedy))
     elif not looks_like_a_macro(network.postback_parameters["cid"]):
         text = shown(network.postback_parameters["cid"])
@@ -295,11 +294,13 @@ def _network(tx: Connection, number: int) -> Network:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a network")(create_network),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a network")(
+            tells_all(create_network)
+        ),
         get("/", sync_to_thread=True, summary="List networks")(list_networks),
         get("/{number:int}", sync_to_thread=True, summary="Read a network")(read_network),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a network")(
-            change_network
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a network")(
+            tells_all(change_network)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a network")(remove_network),
         post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a network")(

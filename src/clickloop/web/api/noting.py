@@ -1,9 +1,12 @@
 """The log of changes, as the doors write it: one line for each change, in the transaction of the change where it has one."""
 
+import msgspec
 from sqlalchemy import Connection
 
 from clickloop.store.ledger.changes_log import Action, insert_change
 from clickloop.web.api.context import ApiContext
+
+_OF_SAVING = frozenset({"updated_at", "warnings"})
 
 
 def note_change(
@@ -17,10 +20,10 @@ def note_change(
 ) -> None:
     """Writes the line. ``before`` and ``after`` are views of the record, masked here; what was done follows from them if not given.
 
-    Nothing is written where both are the same and no action is given: nothing was changed.
+    Nothing is written where both are the same and no action is given: nothing was changed. That it was saved once more is no change.
     """
     if action is None:
-        if before is not None and before == after:
+        if before is not None and _told(before) == _told(after):
             return
         action = _action(before, after)
     insert_change(
@@ -33,6 +36,12 @@ def note_change(
         before=before,
         after=after,
     )
+
+
+def _told(view: object) -> object:
+    """What a line would tell of a view."""
+    told = msgspec.to_builtins(view)
+    return {name: value for name, value in told.items() if name not in _OF_SAVING} if isinstance(told, dict) else told
 
 
 def _action(before: object, after: object) -> Action:

@@ -17,7 +17,7 @@ from clickloop.macro import check, parse
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.offers import find_offer, offers_after
 from clickloop.store.ledger.setup import archive_offer, save_offer
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import (
@@ -33,6 +33,7 @@ from clickloop.web.api.paging import (
     read_number_cursor,
 )
 from clickloop.web.api.problem import not_found
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import (
     Advice,
     Moment,
@@ -240,11 +241,13 @@ def _offer(tx: Connection, number: int) -> Offer:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create an offer")(create_offer),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create an offer")(
+            tells_all(create_offer)
+        ),
         get("/", sync_to_thread=True, summary="List offers")(list_offers),
         get("/{number:int}", sync_to_thread=True, summary="Read an offer")(read_offer),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change an offer")(
-            change_offer
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change an offer")(
+            tells_all(change_offer)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive an offer")(remove_offer),
         post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore an offer")(restore_offer),

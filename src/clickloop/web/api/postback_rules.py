@@ -18,6 +18,7 @@ from clickloop.postback.rule import RequestTemplate, Rule, Schedule
 from clickloop.report.check.templates import templates_of
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.holding import count_waiting
 from clickloop.store.ledger.postback_rules import (
     KeptRule,
@@ -29,7 +30,7 @@ from clickloop.store.ledger.postback_rules import (
 )
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
@@ -47,6 +48,7 @@ from clickloop.web.api.rule_parts import (
     conditions_view,
     request_template_view,
 )
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
 from clickloop.web.api.wire import (
     MASKED,
@@ -191,7 +193,8 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
         _check(context, tx, rule)
         update_rule(tx, rule, context.clock(), kept.archived_at)
         view = rule_view(tx, kept_rule(tx, number))
-        note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
+        # A secret that became another one is a change too, though both views hide it.
+        note_change(tx, context, NOUN, number, rule_view(tx, kept), view, Action.CHANGED if rule != kept.rule else None)
     context.on_setup_changed()
     return view
 
@@ -350,11 +353,13 @@ _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")(create_rule),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a postback rule")(
+            tells_all(create_rule)
+        ),
         get("/", sync_to_thread=True, summary="List postback rules")(list_rules),
         get("/{number:int}", sync_to_thread=True, summary="Read a postback rule")(read_rule),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")(
-            change_rule
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a postback rule")(
+            tells_all(change_rule)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a postback rule")(remove_rule),
         post("/{number:int}/restore", status_code=200, sync_to_thread=True, summary="Restore a postback rule")(

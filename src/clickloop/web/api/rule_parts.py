@@ -6,12 +6,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from clickloop.campaign.fault import FaultCode
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.money import AmountFault, amount_text, read_amount
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Success, Trigger
 from clickloop.report.masking import masked_request, unmasked_template
 from clickloop.web.api.body import given_or
-from clickloop.web.api.problem import invalid
 from clickloop.web.api.wire import shown
 
 Url = Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]
@@ -78,6 +77,16 @@ class ConditionsBody(msgspec.Struct, kw_only=True):
     delay_seconds: int | UnsetType = UNSET
     payout_percent: Percent | UnsetType = UNSET
 
+    def own_faults(self) -> list[Fault]:
+        """A minimum that is no amount."""
+        if self.minimum_payout is UNSET or self.minimum_payout is None:
+            return []
+        amount = read_amount(self.minimum_payout)
+        if not isinstance(amount, AmountFault) and not amount.currency:
+            return []
+        sentence = "A decimal without a currency is expected, with at most 12 digits before and 6 after the point."
+        return [Fault("minimum_payout", FaultCode.NOT_AN_AMOUNT, sentence)]
+
 
 class ConditionsView(msgspec.Struct, kw_only=True):
     """When it is sent."""
@@ -131,7 +140,7 @@ def changed_conditions(before: Conditions, given: ConditionsBody) -> Conditions:
         statuses=before.statuses if given.statuses is UNSET else tuple(given.statuses),
         trigger=given_or(given.trigger, before.trigger),
         only_first=given_or(given.only_first, before.only_first),
-        minimum_payout_micros=_minimum(before.minimum_payout_micros, given.minimum_payout),
+        minimum_payout_micros=_minimum(before.minimum_payout_micros, given),
         every_nth=given_or(given.every_nth, before.every_nth),
         delay_seconds=given_or(given.delay_seconds, before.delay_seconds),
         payout_percent=given_or(given.payout_percent, before.payout_percent),
@@ -171,13 +180,13 @@ def conditions_view(conditions: Conditions) -> ConditionsView:
     )
 
 
-def _minimum(before: int | None, given: str | UnsetType | None) -> int | None:
-    if given is UNSET:
+def _minimum(before: int | None, given: ConditionsBody) -> int | None:
+    if given.minimum_payout is UNSET:
         return before
-    if given is None:
+    if given.minimum_payout is None:
         return None
-    amount = read_amount(given)
-    if isinstance(amount, AmountFault) or amount.currency:
-        sentence = "A decimal without a currency is expected, with at most 12 digits before and 6 after the point."
-        raise invalid("conditions.minimum_payout", FaultCode.NOT_AN_AMOUNT, sentence)
+    amount = read_amount(given.minimum_payout)
+    if faults := given.own_faults():
+        raise InvalidInputError(tuple(replace(fault, field=f"conditions.{fault.field}") for fault in faults))
+    assert not isinstance(amount, AmountFault), "an amount without a fault"
     return amount.micros

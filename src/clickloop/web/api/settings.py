@@ -10,10 +10,11 @@ from msgspec import UNSET, Meta, UnsetType
 from clickloop.campaign.instance import MOST_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
 from clickloop.campaign.user import Right
 from clickloop.store.ledger.settings import read_instance, write_instance
-from clickloop.web.api.body import StrictBody
+from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import shown
 
 NOUN = "settings"
@@ -134,12 +135,12 @@ router = Router(
         get("/", sync_to_thread=False, summary="Read the settings")(read_settings),
         patch(
             "/",
-            dto=StrictBody,
+            dto=CheckedBody,
             return_dto=None,
             sync_to_thread=True,
             opt={RIGHT: Right.ADMINISTER},
             summary="Change settings",
-        )(change_settings),
+        )(tells_all(change_settings)),
     ],
     tags=["Settings"],
 )

@@ -24,11 +24,12 @@ from clickloop.store.ledger.statuses import (
     unmapped_words,
     update_status,
 )
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
@@ -273,9 +274,11 @@ router = Router(
     route_handlers=[
         get("/", sync_to_thread=True, summary="List statuses")(list_statuses),
         get("/{key:str}", sync_to_thread=True, summary="Read a status")(read_status),
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a status")(create_status),
-        patch("/{key:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a status")(
-            change_status
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a status")(
+            tells_all(create_status)
+        ),
+        patch("/{key:str}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a status")(
+            tells_all(change_status)
         ),
         delete("/{key:str}", status_code=200, sync_to_thread=True, summary="Remove a status")(remove_status),
     ],

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.campaign.fault import Fault, FaultCode
 from clickloop.campaign.traffic_source import (
     CostModel,
     RowWish,
@@ -23,14 +23,16 @@ from clickloop.preset.preset import source_presets
 from clickloop.report.check.finding import Kind, Place
 from clickloop.report.check.static import placeholder_findings
 from clickloop.report.masking import MASK, masked_text
+from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 
@@ -136,16 +138,17 @@ def create_source(context: Context, data: JSONBody[SourceCreation]) -> SourceVie
     """Creates a traffic source, from a preset or from what is given."""
     preset = source_preset_of(data.preset) if data.preset else None
     preset_rows = rows_of_preset(preset) if preset else []
+    rows, faults = _rows(preset_rows if data.parameters is UNSET else _wishes(data.parameters))
     source = TrafficSource(
         name=data.name,
         preset=data.preset,
         cost_model=given_or(data.cost_model, CostModel.CPC),
         cost_currency=given_or(data.cost_currency, ""),
-        parameters=_rows(preset_rows if data.parameters is UNSET else _wishes(data.parameters)),
+        parameters=rows,
     )
     url = given_or(data.postback_url, preset.postback_url if preset else "")
     with context.ledger.write() as tx:
-        source = save_source(tx, source, url, context.clock(), context.guard)
+        source = save_source(tx, source, url, context.clock(), context.guard, faults)
         view = views(tx, [source])[0]
         note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
@@ -174,19 +177,22 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
     with context.ledger.write() as tx:
         before = _source(tx, number)
         was = views(tx, [before])[0]
+        rows, faults = before.parameters, tuple[Fault, ...]()
+        if data.parameters is not UNSET:
+            rows, faults = _rows(_wishes(data.parameters), before.parameters, before.used_numbers)
         source = replace(
             before,
             name=given_or(data.name, before.name),
             cost_model=given_or(data.cost_model, before.cost_model),
             cost_currency=given_or(data.cost_currency, before.cost_currency),
-            parameters=before.parameters
-            if data.parameters is UNSET
-            else _rows(_wishes(data.parameters), before.parameters, before.used_numbers),
+            parameters=rows,
         )
         url = None if data.postback_url is UNSET else _unmasked(tx, number, data.postback_url)
-        source = save_source(tx, source, url, context.clock(), context.guard)
+        # A secret that became another one is a change too, though both views hide it.
+        is_other = url not in (None, postback_url_of(first_rules_of_sources(tx, [number]).get(number)))
+        source = save_source(tx, source, url, context.clock(), context.guard, faults)
         view = views(tx, [source])[0]
-        note_change(tx, context, NOUN, number, was, view)
+        note_change(tx, context, NOUN, number, was, view, Action.CHANGED if is_other else None)
     context.on_setup_changed()
     return view
 
@@ -304,12 +310,11 @@ def _preset_warnings(source: TrafficSource, url: str) -> list[Advice]:
 
 def _rows(
     wishes: Sequence[RowWish], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
-) -> tuple[SourceParameter, ...]:
+) -> tuple[tuple[SourceParameter, ...], tuple[Fault, ...]]:
+    """The rows, or those of before and the faults of those that cannot be."""
     rows = numbered_rows(wishes, before, used_numbers)
     faults = tuple(row for row in rows if isinstance(row, Fault))
-    if faults:
-        raise InvalidInputError(faults)
-    return tuple(row for row in rows if isinstance(row, SourceParameter))
+    return (tuple(before) if faults else tuple(row for row in rows if isinstance(row, SourceParameter))), faults
 
 
 def _wishes(bodies: Sequence[ParameterBody]) -> list[RowWish]:
@@ -326,14 +331,14 @@ def _source(tx: Connection, number: int) -> TrafficSource:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")(
-            create_source
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a traffic source")(
+            tells_all(create_source)
         ),
         get("/", sync_to_thread=True, summary="List traffic sources")(list_sources),
         get("/{number:int}", sync_to_thread=True, summary="Read a traffic source")(read_source),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source")(
-            change_source
-        ),
+        patch(
+            "/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a traffic source"
+        )(tells_all(change_source)),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Archive a traffic source")(
             remove_source
         ),

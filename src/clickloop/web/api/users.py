@@ -17,12 +17,13 @@ from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.sessions import delete_links_of_user, delete_sessions_of_user
 from clickloop.store.ledger.users import find_user, save_user, users_after
 from clickloop.web.access import LINK_MS, link_path, make_link
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
+from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "users"
@@ -216,11 +217,13 @@ def _user(tx: Connection, number: int) -> User:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a user")(create_user),
+        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a user")(
+            tells_all(create_user)
+        ),
         get("/", sync_to_thread=True, summary="List users")(list_users),
         get("/{number:int}", sync_to_thread=True, summary="Read a user")(read_user),
-        patch("/{number:int}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a user")(
-            change_user
+        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a user")(
+            tells_all(change_user)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Disable a user")(remove_user),
         post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Make a link to set a password")(

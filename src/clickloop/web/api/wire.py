@@ -4,13 +4,13 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
-from clickloop.campaign.fault import FaultCode
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.clock import iso_text
 from clickloop.macro import Finding
 from clickloop.money import AmountFault, Money, amount_text, currency_of, read_amount
 from clickloop.octets import readable
-from clickloop.web.api.problem import invalid
 
 MASKED = (
     "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
@@ -27,6 +27,18 @@ class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, Meta(description="Decimal with at most 12 digits before and 6 after the point.", examples=["12.5"])
     ]
     currency: Annotated[str, Meta(description="ISO 4217; empty: that of the instance.", examples=["USD"])] = ""
+
+    def own_faults(self) -> list[Fault]:
+        """What is no amount, and what is no currency."""
+        faults = []
+        amount = read_amount(self.amount)
+        if isinstance(amount, AmountFault):
+            sentence = f"{self.amount[:40]!r} is not a decimal with at most 12 digits before and 6 after the point."
+            faults.append(Fault("amount", FaultCode.NOT_AN_AMOUNT, sentence))
+        if self.currency and currency_of(self.currency) is None:
+            sentence = f"{self.currency[:10]!r} is not a currency of ISO 4217."
+            faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, sentence))
+        return faults
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -45,15 +57,11 @@ def money_text(micros: int, currency: str) -> MoneyText:
 
 def read_money(field: str, money: MoneyText) -> Money:
     """Money from JSON. Raises InvalidInputError."""
+    faults = [replace(fault, field=f"{field}.{fault.field}") for fault in money.own_faults()]
     amount = read_amount(money.amount)
-    if isinstance(amount, AmountFault):
-        sentence = f"{money.amount[:40]!r} is not a decimal with at most 12 digits before and 6 after the point."
-        raise invalid(f"{field}.amount", FaultCode.NOT_AN_AMOUNT, sentence)
-    currency = money.currency or amount.currency
-    if currency and currency_of(currency) is None:
-        sentence = f"{currency[:10]!r} is not a currency of ISO 4217."
-        raise invalid(f"{field}.currency", FaultCode.NOT_A_CURRENCY, sentence)
-    return Money(amount.micros, currency_of(currency) or "")
+    if faults or isinstance(amount, AmountFault):
+        raise InvalidInputError(tuple(faults))
+    return Money(amount.micros, currency_of(money.currency or amount.currency) or "")
 
 
 def moment_text(moment_ms: int) -> str:

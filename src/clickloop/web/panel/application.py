@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from litestar import Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from clickloop.campaign.fault import InvalidInputError
+from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import log
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
@@ -50,6 +51,8 @@ from clickloop.web.panel import (
     welcome,
 )
 from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guard, visit_of
+from clickloop.web.panel.field_names import field_name
+from clickloop.web.panel.kept_form import SignedOut
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
@@ -94,6 +97,8 @@ _POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 
+_NOTHING = "Nothing is here."
+
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -113,7 +118,7 @@ def create_panel(context: ApiContext) -> Router:
 
     return Router(
         "/panel",
-        route_handlers=[route for pages in _PAGES for route in pages.routes],
+        route_handlers=[_read_later(route) for pages in _PAGES for route in pages.routes],
         guards=[panel_guard(context)],
         dependencies={
             "context": Provide(context_of, sync_to_thread=False),
@@ -122,6 +127,7 @@ def create_panel(context: ApiContext) -> Router:
         },
         exception_handlers={
             SignInNeeded: _to_sign_in,
+            SignedOut: _signed_out,
             InvalidInputError: _invalid,
             ValidationException: _unreadable,
             HTTPException: _refused,
@@ -134,8 +140,25 @@ def create_panel(context: ApiContext) -> Router:
     )
 
 
+def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
+    """The page, its numbers in the address matched as any text: what is none is refused by the page, in its frame, not by the routing."""
+    route.paths = {path.replace(":int}", ":str}") for path in route.paths}
+    return route
+
+
+def answer_outside(request: AnyRequest, error: HTTPException) -> Answer:
+    """For an address below the panel's that leads to no page, or not by this method. It is not known who asks."""
+    sentence = _NOTHING if error.status_code in (404, 405) else error.detail
+    title = HTTPStatus(error.status_code).phrase
+    return page(None, "problem_outside.html", error.status_code, title=title, sentence=sentence)
+
+
 def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
     return Redirect(f"{SIGN_IN}?{urlencode({'next': needed.path})}", status_code=303)
+
+
+def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> Answer:
+    return sign_in.signed_out_page(signed_out.kept)
 
 
 def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
@@ -148,17 +171,23 @@ def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
 
 def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
     """For what no form shows beside its fields, such as a cursor that was tampered with."""
-    return _told(request, 422, " ".join(f"{fault.field}: {fault.message}" for fault in error.faults))
+    return _told(request, 422, " ".join(_sentence(fault) for fault in error.faults))
+
+
+def _sentence(fault: Fault) -> str:
+    return f"{field_name(fault.field)}: {fault.message}" if fault.field else fault.message
 
 
 def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
     found = error.extra if isinstance(error.extra, list) else []
+    if any(fault.get("key") in request.path_params for fault in found):
+        return _told(request, 404, _NOTHING)
     sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in found]
     return _told(request, 422, " ".join(["A part of the address cannot be read.", *sentences]))
 
 
 def _refused(request: AnyRequest, error: HTTPException) -> Answer:
-    sentence = "Nothing is here." if error.detail == "Not Found" else error.detail
+    sentence = _NOTHING if error.detail == "Not Found" else error.detail
     return _told(request, error.status_code, sentence)
 
 

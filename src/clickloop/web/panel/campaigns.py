@@ -19,10 +19,12 @@ from clickloop.web.api.check import checked_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.postback_rules import list_rules
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
@@ -104,7 +106,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.has("add_row"):
         return _editor(visit, context, form.tree, None, blank_rows=1)
     try:
-        view = api.create_campaign(context, form.read(api.CampaignCreation, **_given(form)))
+        view = save_read(context, form.read_partly(api.CampaignCreation, **_given(form)), api.create_campaign)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -116,7 +118,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("add_row"):
         return _editor(visit, context, form.tree, view, blank_rows=1)
     try:
-        api.change_campaign(context, number, form.read(api.CampaignUpdate, **_given(form)))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, form, edited, api.CampaignUpdate, api.change_campaign, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -197,6 +200,7 @@ def _editor(
         warnings_beside=[] if any(one.code is Code.NO_LIVE_OFFERS for one in found) else view.warnings if view else [],
         editor=editor_of,
         name=name_of,
+        mark=seen_mark(context, tree, view, _EMPTY),
         blank_rows=blank_rows,
         cost_models=COST_MODELS,
         sources=sources,

@@ -1,7 +1,7 @@
 """The log of changes: who changed what and when, each change as a readable difference."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import get
@@ -16,18 +16,11 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.record_difference import FieldDifference, differences
 from clickloop.web.panel.visit import Visit
 
 ROWS_A_PAGE = 50
-MOST_FIELDS = 200
 _MOST_USERS = 1000
-_UNTOLD = {
-    "": frozenset({"updated_at"}),
-    "networks": frozenset({"postback_url", "pixel_code"}),
-    "campaigns": frozenset({"link"}),
-    "settings": frozenset({"saved"}),
-}
-"""Fields that change with every change, and by noun those that follow from others."""
 
 NOUNS = {
     "campaigns": "Campaigns",
@@ -70,14 +63,6 @@ _PAGES = {
 
 OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
 OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
-
-
-class FieldDifference(msgspec.Struct, frozen=True):
-    """A field that is not what it was. Empty texts stand for nothing."""
-
-    path: str
-    before: str
-    after: str
 
 
 class ToldLine(msgspec.Struct, frozen=True):
@@ -134,49 +119,6 @@ def told(line: api.LogLineView, users: Mapping[int, str]) -> ToldLine:
     if line.noun == "users" and not name and line.record_id.isdecimal():
         name = users.get(int(line.record_id), "")
     return ToldLine(line, name, place, differences(line.before, line.after, line.noun))
-
-
-def differences(
-    before: dict[str, Any] | None, after: dict[str, Any] | None, noun: str = ""
-) -> tuple[FieldDifference, ...]:
-    """Every field that differs, nested ones by their path; of a new record every field that holds something.
-
-    Of a list of words, only those that went and those that came.
-    """
-    was, is_now = _flat(before or {}), _flat(after or {})
-    untold = _UNTOLD[""] | _UNTOLD.get(noun, frozenset())
-    found = []
-    for path in dict.fromkeys([*was, *is_now]):
-        old, new = was.get(path, ()), is_now.get(path, ())
-        if old != new and path not in untold:
-            went, came = [word for word in old if word not in new], [word for word in new if word not in old]
-            told = (went, came) if went or came else (old, new)
-            found.append(FieldDifference(path, *(", ".join(words) for words in told)))
-    return tuple(found[:MOST_FIELDS])
-
-
-def _flat(value: Any, path: str = "") -> dict[str, tuple[str, ...]]:
-    if isinstance(value, dict):
-        found: dict[str, tuple[str, ...]] = {}
-        for name, item in value.items():
-            found |= _flat(item, f"{path}.{name}" if path else str(name))
-        return found
-    if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        found = {}
-        for position, item in enumerate(value):
-            found |= _flat(item, f"{path}[{position + 1}]")
-        return found
-    if isinstance(value, list):
-        return {path: tuple(_text(item) for item in value)}
-    return {path: (_text(value),)} if _text(value) else {path: ()}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

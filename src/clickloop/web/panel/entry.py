@@ -19,6 +19,7 @@ from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
+from clickloop.web.panel.kept_form import SignedOut, keep_form
 from clickloop.web.panel.said import said_of
 from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
@@ -48,11 +49,14 @@ def panel_guard(context: ApiContext) -> Guard:
         if not isinstance(connection, Request):
             raise PermissionDeniedException("The panel speaks HTTP alone.")
         changes = connection.method not in SAFE_METHODS
+        host = browser_of(connection, context.proxies).host
         if changes:
-            _refuse_other_origins(connection, browser_of(connection, context.proxies).host)
+            _refuse_other_origins(connection, host)
         if handler.opt.get(OPEN):
             return
         visit = await asyncio.to_thread(_visit_of, context, connection)
+        if visit is None and changes:
+            raise SignedOut(await keep_form(connection, handler, host))
         if visit is None:
             raise SignInNeeded(_wanted(connection))
         needed = handler.opt.get(NEEDS, Right.WORK if changes else None)
@@ -109,9 +113,7 @@ def _zone(*names: str) -> ZoneInfo:
 
 
 def _wanted(connection: AnyRequest) -> str:
-    """Where to go after signing in: only a page of ours, and only one that is looked at."""
-    if connection.method != "GET":
-        return "/panel"
+    """Where to go after signing in: only a page of ours."""
     query = connection.scope["query_string"].decode("ascii", "replace")
     return quote(connection.scope["path"]) + (f"?{query}" if query else "")
 

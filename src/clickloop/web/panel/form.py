@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.web.api.body import options_of, read_given
+from clickloop.web.api.body import PartlyRead, options_of, read_given
 
 T = TypeVar("T")
 
@@ -25,7 +25,9 @@ _TRUE = frozenset({"on", "true", "1", "yes"})
 class Form:
     """What was submitted. ``tree`` is nested as the paths say: dicts, lists, texts; a name that came several times holds a list."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]], faults: Iterable[Fault] = ()) -> None:
+        """``faults``: of fields that were read before and are not among the pairs any more, to be told with the others."""
+        self.faults = tuple(faults)
         self.pairs = tuple((name, value) for name, value in pairs if name != CSRF_FIELD)
         self.tree: dict[str, Any] = _compact(_nested(self.pairs))
 
@@ -47,10 +49,15 @@ class Form:
 
     def read(self, kind: type[T], **more: Any) -> T:
         """The Struct that the form fills in, ``more`` put over it. Raises InvalidInputError with a fault for each field."""
-        value, faults = read_given({**_shaped_struct(self.tree, kind), **more}, kind)
-        if faults:
-            raise InvalidInputError(tuple(faults))
-        return typing.cast("T", value)
+        read = self.read_partly(kind, **more)
+        if read.faults:
+            raise InvalidInputError(read.faults)
+        return read.value
+
+    def read_partly(self, kind: type[T], **more: Any) -> PartlyRead[T]:
+        """The same as far as it can be read, and each fault."""
+        read = read_given({**_shaped_struct(self.tree, kind), **more}, kind)
+        return PartlyRead(read.value, (*self.faults, *read.faults))
 
 
 def by_path(faults: Iterable[Fault]) -> dict[str, list[str]]:

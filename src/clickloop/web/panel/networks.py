@@ -21,10 +21,12 @@ from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.statuses import list_statuses
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
 from clickloop.web.panel.said import Said
@@ -51,6 +53,7 @@ FURTHER_PARAMETERS = (
     *(f"event{number}" for number in range(1, 31)),
 )
 
+_FIELDS = api.NetworkUpdate.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
@@ -103,7 +106,9 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_network(context, form.read(api.NetworkCreation, postback_parameters=_parameters(form)))
+        given, parameters = _given(form)
+        read = given.read_partly(api.NetworkCreation, postback_parameters=parameters)
+        view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -116,8 +121,9 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        given = form.read(api.NetworkUpdate, postback_parameters=_parameters(form))
-        api.change_network(context, number, given)
+        edited = Edited(api.NOUN, number, view, _FIELDS)
+        given, parameters = _given(form)
+        save_over(context, given, edited, api.NetworkUpdate, api.change_network, postback_parameters=parameters)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -191,6 +197,7 @@ def _editor(
         tuple(_placed(fault, places) for fault in faults),
         v=tree,
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
         words=_status_words(context, preset),
@@ -220,6 +227,7 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
         "refuse_duplicates": False,
         "test_only": False,
         "click_lifetime_days": 90,
+        SEEN_FIELD: "",
     }
     tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
     rows = _rows(tree["postback_parameters"])
@@ -239,8 +247,8 @@ def _rows(given: Any) -> list[dict[str, str]]:
     ]
 
 
-def _parameters(form: Form) -> dict[str, str]:
-    """The rows in which a macro stands. Raises InvalidInputError where two are for the same parameter, or one is for none."""
+def _given(form: Form) -> tuple[Form, dict[str, str]]:
+    """The form, and the rows in which a macro stands; it names those where two are for the same parameter, or one is for none."""
     found: dict[str, str] = {}
     faults = []
     for row in _rows(form.tree.get("postback_parameters")):
@@ -253,9 +261,7 @@ def _parameters(form: Form) -> dict[str, str]:
             sentence = f"{row['name'][:100]!r} stands in two rows."
             faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
         found[row["name"]] = row["value"]
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    return found
+    return Form(form.pairs, faults), found
 
 
 def _placed(fault: Fault, places: dict[str, int]) -> Fault:

@@ -15,9 +15,11 @@ from clickloop.web.api import offers as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, click_id_parameter_of, offered, sight
 from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.remarks import offer_remarks
 from clickloop.web.panel.said import Said
@@ -80,7 +82,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if not form.text("seen") and not _has_click_id(form.text("url")) and _filled_url(context, form) != form.text("url"):
         return _filled(visit, context, form, None)
     try:
-        view = api.create_offer(context, form.read(api.OfferCreation, **_given(form)))
+        view = save_read(context, form.read_partly(api.OfferCreation, **_given(form)), api.create_offer)
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.tree}, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -92,7 +94,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("fill_in"):
         return _filled(visit, context, form, view)
     try:
-        api.change_offer(context, number, form.read(api.OfferUpdate, **_given(form)))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, form, edited, api.OfferUpdate, api.change_offer, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.tree}, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -150,6 +153,7 @@ def _editor(
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
         view=view,
+        mark=seen_mark(context, tree, view, _EMPTY),
         told_filled=told,
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),

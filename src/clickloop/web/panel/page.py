@@ -13,9 +13,12 @@ from litestar import Response
 from markupsafe import Markup
 
 from clickloop.campaign.fault import Fault
+from clickloop.campaign.user import Right
 from clickloop.web.api.wire import MoneyText
+from clickloop.web.panel.field_names import field_name
 from clickloop.web.panel.form import CSRF_FIELD, by_path
 from clickloop.web.panel.navigation import NAVIGATION, Entry
+from clickloop.web.panel.overwriting import overwriting_in, seen_field
 from clickloop.web.panel.visit import VisitFacts
 
 STATIC = "/panel/static"
@@ -24,6 +27,8 @@ STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "stat
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
 """Of the static files: they are cached for ever under it."""
 
+_LOOK = "You may look at this, not change it."
+
 Answer = Response[Any]
 """What a page's function answers: a page, or the way to another one."""
 
@@ -31,9 +36,14 @@ Answer = Response[Any]
 def page(
     visit: VisitFacts | None, template: str, status: int = 200, faults: tuple[Fault, ...] = (), **values: Any
 ) -> Answer:
-    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form."""
-    text = _ENVIRONMENT.get_template(template).render(visit=visit, faults=by_path(faults), **values)
-    return Response(text, status_code=status, media_type="text/html")
+    """The page of a template. ``faults`` stand beside the fields that they name; those of no shown field above the form.
+
+    The status is 409 where one of them is that somebody else saved over what the form showed.
+    """
+    overwriting = overwriting_in(faults)
+    template_values = {**values, "visit": visit, "faults": by_path(faults), "overwriting": overwriting}
+    text = _ENVIRONMENT.get_template(template).render(template_values)
+    return Response(text, status_code=409 if overwriting else status, media_type="text/html")
 
 
 def fragment(template: str, **values: Any) -> str:
@@ -97,6 +107,20 @@ def _csrf_field(visit: VisitFacts) -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, visit.csrf)
 
 
+def _locked(visit: VisitFacts) -> Markup:
+    """What the content of a form begins with that not everybody may send: for who may not, all of it is switched off."""
+    return (
+        Markup("")
+        if visit.may(Right.WORK)
+        else Markup('<p class="notice">{}</p><fieldset class="whole" disabled>').format(_LOOK)
+    )
+
+
+def _unlocked(visit: VisitFacts) -> Markup:
+    """What it ends with."""
+    return Markup("") if visit.may(Right.WORK) else Markup("</fieldset>")
+
+
 def _static(name: str) -> str:
     if name not in STATIC_FILES:
         raise KeyError(f"there is no static file {name}")
@@ -133,5 +157,13 @@ _ENVIRONMENT.filters |= {
     "permitted_to": _permitted,
     "without": _without,
     "with_value": _with_value,
+    "field_name": field_name,
 }
-_ENVIRONMENT.globals |= {"static": _static, "csrf": _csrf_field, "NAVIGATION": NAVIGATION}
+_ENVIRONMENT.globals |= {
+    "static": _static,
+    "csrf": _csrf_field,
+    "seen_field": seen_field,
+    "locked": _locked,
+    "unlocked": _unlocked,
+    "NAVIGATION": NAVIGATION,
+}

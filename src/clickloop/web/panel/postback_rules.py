@@ -19,6 +19,7 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Words
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rule_resuming import resume_paused_rule
 from clickloop.web.api.statuses import list_statuses
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.durations import (
     UnreadableDurationError,
     duration_text,
@@ -29,6 +30,7 @@ from clickloop.web.panel.durations import (
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, rows_of_source, sight
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
@@ -118,7 +120,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
         return _editor(visit, context, form.tree, None, blank_headers=1)
     try:
         given, more = _given(form)
-        view = api.create_rule(context, given.read(api.RuleCreation, **more))
+        view = save_read(context, given.read_partly(api.RuleCreation, **more), api.create_rule)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -137,7 +139,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return _editor(visit, context, form.tree, view, blank_headers=1)
     try:
         given, more = _given(form)
-        api.change_rule(context, number, given.read(api.RuleUpdate, **more))
+        edited = Edited(api.NOUN, number, view, _EMPTY)
+        save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -180,8 +183,8 @@ def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> A
     given = form.tree.get("fill")
     fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
     try:
-        body = form.read(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
-        view = api.create_rule(context, body)
+        body = form.read_partly(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
+        view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
         return _fill_in(visit, context, _preset(form.text("preset")), form.tree, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -211,6 +214,7 @@ def _editor(
     faults: tuple[Fault, ...] = (),
     blank_headers: int = 0,
 ) -> Answer:
+    mark = seen_mark(context, tree, view, _EMPTY)
     tree = {
         name: {**usual, **tree.get(name, {})} if isinstance(usual, dict) else tree.get(name, usual)
         for name, usual in _EMPTY.items()
@@ -229,6 +233,7 @@ def _editor(
         faults,
         v=tree,
         view=view,
+        mark=mark,
         chosen_statuses=_texts(conditions["statuses"]),
         statuses=list_statuses(context).items,
         methods=METHODS,
@@ -288,7 +293,7 @@ _ONCE = "once"
 
 
 def _given(form: Form) -> tuple[Form, dict[str, Any]]:
-    """The form with durations as seconds and lines as they are kept, and the schedule. Raises InvalidInputError."""
+    """The form with durations as seconds and lines as they are kept, and the schedule; it names the durations that cannot be read."""
     faults: list[Fault] = []
     pairs: list[tuple[str, str]] = []
     more: dict[str, Any] = {}
@@ -296,7 +301,7 @@ def _given(form: Form) -> tuple[Form, dict[str, Any]]:
         try:
             if name == "waits_seconds":
                 line = value.strip().lower()
-                more[name] = [] if line == _ONCE else read_durations(line) or None
+                more[name] = [] if line == _ONCE else read_durations(line) or list(Schedule().waits_seconds)
             elif name == "conditions.delay_seconds":
                 pairs.append((name, str(read_duration(value or "0"))))
             elif name == "request.body":
@@ -307,9 +312,7 @@ def _given(form: Form) -> tuple[Form, dict[str, Any]]:
                 pairs.append((name, value))
         except UnreadableDurationError as error:
             faults.append(Fault(name, FaultCode.WRONG_TYPE, str(error)))
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    return Form(pairs), more
+    return Form(pairs, faults), more
 
 
 def _line(waits: tuple[int, ...] | list[int]) -> str:

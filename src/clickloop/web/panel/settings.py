@@ -15,6 +15,7 @@ from clickloop.web.api import settings as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -23,6 +24,7 @@ PATH = "/panel/settings"
 RESET = "as_started"
 """The button that gives a setting back to what the tracker was started with."""
 
+_FIELDS = api.SettingsUpdate.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
 
@@ -38,10 +40,15 @@ def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
         if reset in api.SettingsUpdate.__struct_fields__:
             api.change_settings(context, api.SettingsUpdate(**{reset: None}))
         else:
-            api.change_settings(context, _differing(context, form.read(api.SettingsUpdate)))
+            edited = Edited(api.NOUN, api.RECORD, api.read_settings(context), _FIELDS)
+            save_over(context, form, edited, api.SettingsUpdate, _save)
     except InvalidInputError as error:
         return _page(visit, context, form.tree, error.faults)
     return visit.go(PATH, Said.SAVED)
+
+
+def _save(context: ApiContext, _record: str, wanted: api.SettingsUpdate) -> None:
+    api.change_settings(context, _differing(context, wanted))
 
 
 def _differing(context: ApiContext, wanted: api.SettingsUpdate) -> api.SettingsUpdate:
@@ -64,6 +71,7 @@ def _page(visit: VisitFacts, context: ApiContext, tree: dict[str, Any], faults: 
         422 if faults else 200,
         faults,
         v={**msgspec.to_builtins(holds), **tree},
+        mark=seen_mark(context, tree, holds, _FIELDS),
         saved=holds.saved,
         started=msgspec.to_builtins(api.started_view(context)),
         zones=[(zone, zone.replace("_", " ")) for zone in time_zones()],

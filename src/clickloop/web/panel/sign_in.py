@@ -1,6 +1,6 @@
 """Signing in and out."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -12,6 +12,7 @@ from clickloop.web.api.context import Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import COOKIE, NEEDS, OPEN, SIGN_IN
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.kept_form import KeptForm, kept_in
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said, said_of
 from clickloop.web.panel.visit import HOME, AnyRequest, Visit, redirect
@@ -29,25 +30,30 @@ def show(context: Context, request: AnyRequest, wanted: Next = "", said: SaidWor
         return _on_to(wanted)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
-    return page(None, "sign_in.html", name="", wanted=wanted, sentence="", said=said_of(said), is_set_up=is_set_up)
+    return _page(wanted=wanted, said=said_of(said), is_set_up=is_set_up)
+
+
+def signed_out_page(kept: KeptForm | None) -> Answer:
+    """For a form that came when nobody was signed in any more: that nothing was saved, and where what was typed is."""
+    where = "Sign in again to send what you had typed." if kept else "The browser’s Back button has what was typed."
+    return _page(401, sentence=f"You were signed out, nothing was saved yet. {where}", kept=kept)
 
 
 def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Lets somebody in, or says no more than that name or password is wrong."""
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
-    former = request.cookies.get(COOKIE, "")
+    former, kept = request.cookies.get(COOKIE, ""), kept_in(request, form, browser.host)
     result = access.sign_in(context.access, name, form.raw("password"), browser, former)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
         sentence = result.reason.sentence
-        answer = page(
-            None, "sign_in.html", status, name=name, wanted=wanted, sentence=sentence, said=None, is_set_up=True
-        )
+        answer = _page(status, name=name, wanted=wanted, sentence=sentence, kept=kept)
         if result.wait_seconds:
             answer.headers["retry-after"] = str(result.wait_seconds)
         return answer
-    return with_session(_on_to(wanted), result, browser.secure)
+    onward = _ask_about(kept, result) if kept else _on_to(wanted)
+    return with_session(onward, result, browser.secure)
 
 
 def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:
@@ -70,6 +76,16 @@ def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool) -> An
         samesite="lax",
     )
     return answer
+
+
+def _page(status: int = 200, *, sentence: str = "", **more: Any) -> Answer:
+    usual = {"name": "", "wanted": "", "said": None, "is_set_up": True, "kept": None}
+    return page(None, "sign_in.html", status, **{**usual, **more, "sentence": sentence})
+
+
+def _ask_about(kept: KeptForm, signed_in: access.SignedIn) -> Answer:
+    """The page that shows what was typed before; it goes nowhere until he says so."""
+    return page(None, "kept_form.html", kept=kept, csrf_word=access.csrf_of(signed_in.secret))
 
 
 def _on_to(wanted: str) -> Answer:

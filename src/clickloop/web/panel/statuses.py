@@ -14,7 +14,9 @@ from clickloop.web.api import reruns
 from clickloop.web.api import statuses as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import KeyPath
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -27,6 +29,7 @@ COUNTS = (
     (CountsAs.REJECTED.value, "rejected – not earned"),
 )
 
+_FIELDS = api.StatusView.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 Mapped = Annotated[str, QueryParameter(max_length=200)]
 RerunId = Annotated[str, QueryParameter(name="rerun", max_length=26)]
@@ -37,23 +40,23 @@ def show_list(visit: Visit, context: Context, mapped: Mapped = "", rerun_id: Rer
     return _list(visit, context, mapped, rerun_id)
 
 
-def show_new(visit: Visit) -> Answer:
+def show_new(visit: Visit, context: Context) -> Answer:
     """The form for a new status."""
-    return _editor(visit, {}, None)
+    return _editor(visit, context, {}, None)
 
 
 def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
     """A status."""
     view = api.read_status(context, key)
-    return _editor(visit, msgspec.to_builtins(view), view)
+    return _editor(visit, context, msgspec.to_builtins(view), view)
 
 
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the status."""
     try:
-        api.create_status(context, form.read(api.StatusCreation))
+        save_read(context, form.read_partly(api.StatusCreation), api.create_status)
     except InvalidInputError as error:
-        return _editor(visit, form.tree, None, error.faults)
+        return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(PATH, Said.CREATED)
 
 
@@ -61,9 +64,10 @@ def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -
     """Saves the status."""
     view = api.read_status(context, key)
     try:
-        api.change_status(context, key, form.read(api.StatusUpdate))
+        edited = Edited(api.NOUN, key, view, _FIELDS)
+        save_over(context, form, edited, api.StatusUpdate, api.change_status)
     except InvalidInputError as error:
-        return _editor(visit, form.tree, view, error.faults)
+        return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(PATH, Said.SAVED)
 
 
@@ -72,7 +76,7 @@ def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
-        faults = error.faults
+        faults = tuple(Fault("", fault.code, fault.message) for fault in error.faults)
     except HTTPException as error:
         if error.status_code != 409:
             raise
@@ -80,7 +84,7 @@ def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
     else:
         return visit.go(PATH, Said.REMOVED)
     view = api.read_status(context, key)
-    return _editor(visit, msgspec.to_builtins(view), view, faults)
+    return _editor(visit, context, msgspec.to_builtins(view), view, faults)
 
 
 def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
@@ -128,7 +132,11 @@ def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
 
 
 def _editor(
-    visit: VisitFacts, tree: dict[str, Any], view: api.StatusView | None, faults: tuple[Fault, ...] = ()
+    visit: VisitFacts,
+    context: ApiContext,
+    tree: dict[str, Any],
+    view: api.StatusView | None,
+    faults: tuple[Fault, ...] = (),
 ) -> Answer:
     return page(
         visit,
@@ -137,6 +145,7 @@ def _editor(
         faults,
         v={"key": "", "name": "", "counts_as": CountsAs.PENDING.value, "words": [], **tree},
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         counts=COUNTS,
         always=ALWAYS,
     )

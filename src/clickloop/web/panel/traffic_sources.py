@@ -16,10 +16,12 @@ from clickloop.report.query import Dimension
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
 from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.preset_difference import (
     Difference,
@@ -42,6 +44,7 @@ COST_MODELS = (
     (CostModel.CPA, "CPA – per conversion"),
 )
 
+_FIELDS = api.SourceUpdate.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -90,7 +93,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        view = api.create_source(context, form.read(api.SourceCreation, **_given(form)))
+        view = save_read(context, form.read_partly(api.SourceCreation, **_given(form)), api.create_source)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -103,7 +106,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        api.change_source(context, number, form.read(api.SourceUpdate, **_given(form)))
+        edited = Edited(api.NOUN, number, view, _FIELDS)
+        save_over(context, form, edited, api.SourceUpdate, api.change_source, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -172,6 +176,7 @@ def _editor(
         faults,
         v=tree,
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,

@@ -14,9 +14,11 @@ from clickloop.web.api import users as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.telling_all import save_read
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -24,6 +26,7 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 PATH = "/panel/users"
 ROWS_A_PAGE = 100
 
+_FIELDS = ("name", "role", "time_zone")
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
 
@@ -47,7 +50,7 @@ def show(visit: Visit, context: Context, number: Id) -> Answer:
 def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Creates the user and shows the link for him, this once."""
     try:
-        view = api.create_user(context, form.read(api.UserCreation))
+        view = save_read(context, form.read_partly(api.UserCreation), api.create_user)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return _link(visit, context, request, view, view.link)
@@ -57,7 +60,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the user."""
     view = api.read_user(context, number)
     try:
-        api.change_user(context, number, form.read(api.UserUpdate))
+        edited = Edited(api.NOUN, number, view, _FIELDS)
+        save_over(context, form, edited, api.UserUpdate, api.change_user)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -111,6 +115,7 @@ def _editor(
         faults,
         v={"name": "", "role": "", "time_zone": "", **tree},
         view=view,
+        mark=seen_mark(context, tree, view, _FIELDS),
         roles=[(role.value, f"{role.value} – {role.sentence}") for role in Role if context.actor.role.manages(role)],
         may_manage=view is None or context.actor.role.manages(view.role),
         zones=[(zone, zone.replace("_", " ")) for zone in time_zones()],

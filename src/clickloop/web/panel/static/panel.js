@@ -31,6 +31,24 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// What was sent cannot be sent once more by a second click, until the page is shown again, as after going back.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const elsewhere = form.hasAttribute("target") || event.submitter?.hasAttribute("formtarget");
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || elsewhere) return;
+  setTimeout(() => { // after the browser has gathered what it sends, the button's own name among it
+    for (const button of buttonsOf(form)) button.disabled = true;
+  });
+});
+
+addEventListener("pageshow", () => {
+  for (const form of document.forms) for (const button of buttonsOf(form)) button.disabled = false;
+});
+
+function buttonsOf(form) {
+  return [...form.elements].filter((element) => element.type === "submit");
+}
+
 // A table's <template> is its blank row; __n__ in it becomes the next number.
 function addRow(table) {
   const blank = table.querySelector("template");

@@ -1,0 +1,76 @@
+"""What people call a field that the API names by its path."""
+
+import re
+
+_NAMES = {
+    "addresses": "Addresses",
+    "again": "The same again",
+    "click_id_parameter": "Click-id parameter",
+    "click_keep_days": "Keep clicks for",
+    "click_lifetime_days": "A click converts within",
+    "conditions.every_nth": "One of every",
+    "conditions.only_first": "Send only for unique",
+    "conditions.payout_percent": "Reported payout",
+    "cost": "Fixed cost of a click",
+    "cost_currency": "Currency of its costs",
+    "cost_model": "It charges",
+    "counts_as": "It counts as",
+    "current": "Your password now",
+    "domain": "Domain of its link",
+    "domains": "Further domains",
+    "fallback_url": "Fallback address",
+    "ip_storage": "Visitors’ addresses",
+    "network_id": "Network",
+    "offer_id": "Offer",
+    "offer_url_template": "Offer URL template",
+    "parameters.parameter": "Parameter",
+    "postback_parameters": "Link builder",
+    "postback_parameters.value": "Macro",
+    "postback_url": "Postback URL",
+    "public_url": "Public address",
+    "request.body": "Text of the body",
+    "request.body_kind": "Body",
+    "request.secrets": "Secrets",
+    "request.url": "URL",
+    "source_id": "Traffic source",
+    "source_rules_off": "Switch the source’s postbacks off",
+    "test_only": "Take only conversions of test clicks",
+    "txid": "Transaction id",
+    "url": "Address",
+    "waits_seconds": "Waits",
+}
+"""By path without the numbers of rows, where the name does not follow from the last word of it."""
+
+_ROW = re.compile(r"\[([^\]]*)\]")
+_UNSAID = frozenset({"request", "conditions", "success"})
+"""Parts of a postback that its form does not name."""
+_UNITS = re.compile(r"_(?:seconds|id|days)$")
+
+
+def field_name(path: str) -> str:
+    """A path as the form calls it: ``parameters[2].placeholder`` is ``Parameters, row 3, placeholder``.
+
+    The currency of an amount is told as such, the amount itself by the name of the whole.
+    """
+    steps = [step for step in path.split(".") if step != "amount"]
+    told: list[str] = []
+    for at, step in enumerate(steps):
+        word = step.partition("[")[0]
+        plain = _ROW.sub("", ".".join(steps[: at + 1]))
+        if word not in _UNSAID or at + 1 == len(steps):
+            name = _NAMES.get(plain) or _NAMES.get(word) or _in_words(word)
+            told.append(_begun(name, small=bool(told)))
+        told += [f"row {int(row) + 1}" if row.isdecimal() else row for row in _ROW.findall(step)]
+    return ", ".join(told)
+
+
+def _in_words(word: str) -> str:
+    return re.sub(r"\burl\b", "URL", _UNITS.sub("", word).replace("_", " "))
+
+
+def _begun(name: str, *, small: bool) -> str:
+    """With a small letter within, a capital at the beginning; a word all in capitals stays."""
+    first = name.split(" ", 1)[0]
+    if len(first) > 1 and first.isupper():
+        return name
+    return (name[:1].lower() if small else name[:1].upper()) + name[1:]

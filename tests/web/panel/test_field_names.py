@@ -1,0 +1,83 @@
+"""Fields are told by the names that people know."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from clickloop.web.api.body import options_of
+from clickloop.web.api.campaigns import CampaignUpdate
+from clickloop.web.api.networks import NetworkUpdate
+from clickloop.web.api.offers import OfferUpdate
+from clickloop.web.api.postback_rules import RuleUpdate
+from clickloop.web.api.settings import SettingsUpdate
+from clickloop.web.api.statuses import StatusUpdate
+from clickloop.web.api.traffic_sources import SourceUpdate
+from clickloop.web.api.users import UserUpdate
+from clickloop.web.panel.field_names import field_name
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+EDITED = (
+    CampaignUpdate,
+    NetworkUpdate,
+    OfferUpdate,
+    RuleUpdate,
+    SettingsUpdate,
+    SourceUpdate,
+    StatusUpdate,
+    UserUpdate,
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("postback_url", "Postback URL"),
+        ("parameters[2].placeholder", "Parameters, row 3, placeholder"),
+        ("parameters[V3].placeholder", "Parameters, V3, placeholder"),
+        ("cost.amount", "Fixed cost of a click"),
+        ("cost.currency", "Fixed cost of a click, currency"),
+        ("conditions.delay_seconds", "Delay"),
+        ("conditions.minimum_payout", "Minimum payout"),
+        ("success.must_match", "Must match"),
+        ("tags[0]", "Tags, row 1"),
+        ("offers[1].offer_id", "Offers, row 2, offer"),
+        ("offers[1].weight", "Offers, row 2, weight"),
+        ("request.url", "URL"),
+        ("request.headers[0].value", "Headers, row 1, value"),
+        ("waits_seconds[1]", "Waits, row 2"),
+        ("time_zone", "Time zone"),
+        ("url", "Address"),
+        ("postback_parameters.cid", "Link builder, cid"),
+        ("conditions", "Conditions"),
+        ("", ""),
+    ],
+)
+def test_a_path_is_told_as_its_form_calls_it(path: str, name: str) -> None:
+    assert field_name(path) == name
+
+
+@pytest.mark.parametrize("kind", EDITED)
+def test_no_name_of_an_edited_field_looks_like_one_of_a_program(kind: type[Any]) -> None:
+    names = [field_name(path) for path in paths(kind)]
+    assert [name for name in names if "_" in name or "." in name or not name[:1].isupper()] == []
+    assert len(set(names)) == len(names)
+
+
+def paths(kind: type[Any], before: str = "") -> list[str]:
+    """Every field of a Struct and of the Structs in it."""
+    found = []
+    for field in msgspec.structs.fields(kind):
+        inner = [one for one in options_of(field.type) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+        path = before + field.encode_name
+        found += [below for one in inner for below in paths(one, f"{path}.")] or [path]
+    return found
+
+
+def test_the_summary_of_a_form_names_fields_so_and_leads_to_them(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    html = panel.post("/panel/campaigns/1", {"name": "C", "source_id": "1", "cost.amount": "x"}).text
+    assert '<a href="#cost.amount">Fixed cost of a click</a>' in html

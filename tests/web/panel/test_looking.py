@@ -1,0 +1,39 @@
+"""Who may not change something sees it so."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.campaign.user import Role
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+SENTENCE = "You may look at this, not change it."
+EDITORS = (
+    *("offers/1", "campaigns/1", "traffic-sources/1", "networks/1", "postback-rules/1", "statuses/sale"),
+    *("offers/new", "campaigns/new", "traffic-sources/new", "networks/new", "postback-rules/new", "statuses/new"),
+    *("postback-rules/new?preset=telegram", "conversions/new", "notices/rerun", "postbacks/resend"),
+)
+
+
+@pytest.mark.parametrize("path", EDITORS)
+def test_a_viewer_can_use_nothing_of_an_editor(panel: "Panel", instance: "Instance", path: str) -> None:
+    instance.set_up()
+    panel.become(Role.VIEWER)
+    html = panel.get(f"/panel/{path}")
+    assert SENTENCE in html
+    main = html[html.index("<main") :]
+    outside = re.sub(r'<fieldset class="whole" disabled>.*?</fieldset></form>', "", main, flags=re.DOTALL)
+    assert not re.findall(r"<(?:input|select|textarea)(?![^>]*(?:hidden|readonly))[^>]*>", outside)
+
+
+@pytest.mark.parametrize("path", EDITORS)
+def test_who_works_sees_no_such_sentence(panel: "Panel", instance: "Instance", path: str) -> None:
+    instance.set_up()
+    panel.become(Role.WORKER)
+    html = panel.get(f"/panel/{path}")
+    assert SENTENCE not in html
+    assert '<fieldset class="whole"' not in html
