@@ -26,6 +26,7 @@ from clickloop.campaign.instance import InstanceSettings
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, wall_clock
 from clickloop.record_id import RecordIds
+from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
@@ -112,6 +113,7 @@ def _set_up(folder: Path, ledger: Ledger, facts: DuckDbFacts, clock: StoryClock,
         started=InstanceSettings(public_url="https://trk.example"),
         clock=clock,
         uploads=UploadFiles(folder / "uploads"),
+        exports=ExportFiles(folder / "exports"),
         local_token=LOCAL_TOKEN,
     )
     first_day = plan.clicks.from_at // DAY_MS - 1

@@ -82,7 +82,7 @@ def _look(base: str, link: str, only: str) -> int:
 
 
 def _furnish(page: Page) -> None:
-    """Does what the demo does not, so that no page is empty: a preview, an upload, a test click with a test conversion."""
+    """Does what the demo does not, so that no page is empty: a preview, an upload, an export, a test click with a test conversion."""
     page.goto("/panel/try?campaign_id=1")
     page.get_by_role("button", name="Make a test click").click()
     link = page.get_by_role("link", name="Open the test link").get_attribute("href")
@@ -97,6 +97,9 @@ def _furnish(page: Page) -> None:
         page.get_by_label("Lines").fill(lines)
         page.get_by_role("button", name=button).click()
         page.get_by_role("link", name="Download the result").wait_for()
+    page.goto("/panel/clicks")
+    page.get_by_role("button", name="Export CSV").click()
+    page.get_by_role("link", name="Download the file").wait_for()
 
 
 def _by_hand(page: Page) -> Iterator[str]:

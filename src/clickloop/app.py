@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 
 import msgspec
@@ -23,7 +23,7 @@ from clickloop.campaign.instance import started_with
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.config import Settings, proxy_networks
-from clickloop.log import Sparingly, log, take_library_logs
+from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
@@ -33,6 +33,7 @@ from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.disk_reserve import DiskReserve
+from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsInUseError
 from clickloop.store.journal.reader import JournalReader
@@ -54,13 +55,16 @@ from clickloop.tracking.auditing import (
 )
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.deliver import deliver
-from clickloop.tracking.health import CoreHealth, WorkerHealth, core_health
+from clickloop.tracking.exports import ExportWork, tidy_exports
+from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk, look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
+from clickloop.web.api.exportable import page_reader
 from clickloop.web.site import create_site
+from clickloop.worker import Worker
 
 LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
@@ -69,12 +73,12 @@ CLICK_LOOK_SECONDS = 0.05
 WAITING_LOOK_SECONDS = 0.05
 """How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
 UPLOAD_LOOK_SECONDS = 0.2
+EXPORT_LOOK_SECONDS = 0.2
 BULK_LOOK_SECONDS = 0.5
 AUDIT_SECONDS = 10.0
 PAUSED_LOOK_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 30.0
 _STORE_WAIT_SECONDS = 20.0
-_FAILED_PAUSE_SECONDS = 1.0
 
 
 class Core:
@@ -98,6 +102,7 @@ class Core:
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
+        self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
@@ -160,56 +165,7 @@ def open_core(settings: Settings) -> Iterator[Core]:
         core.close()
 
 
-class Worker(threading.Thread):
-    """Calls a step again and again until stopped, at once while it says that there is more, else after a pause.
-
-    A step that fails (a store is away, the disk is full) is told and tried again: nothing is lost, it stands in the journal.
-    ``drains`` False: what is still waiting when it is stopped is left for the next start.
-    """
-
-    def __init__(self, name: str, step: Callable[[], bool], pause_seconds: float, *, drains: bool = True) -> None:
-        super().__init__(name=name, daemon=True)
-        self._step = step
-        self._pause_seconds = pause_seconds
-        self._drains = drains
-        self._stopping = threading.Event()
-        self._failed = Sparingly(f"{name} failed and is tried again")
-        self._failing_since: int | None = None
-        self._fault = ""
-
-    def run(self) -> None:
-        """Works until ``stop``, then, if it drains, until nothing more is waiting."""
-        while True:
-            stopping = self._stopping.is_set()
-            try:
-                more = self._step()
-            except Exception as fault:  # whatever it is: the work stands in the journal and must go on
-                self._fault = f"{type(fault).__name__}: {fault}"
-                self._failing_since = self._failing_since or wall_clock()
-                self._failed(fault=self._fault)
-                if stopping:
-                    return
-                self._stopping.wait(_FAILED_PAUSE_SECONDS)
-                continue
-            self._failing_since = None
-            if more and (self._drains or not stopping):
-                continue
-            if stopping:
-                return
-            self._stopping.wait(self._pause_seconds)
-
-    def stop(self) -> None:
-        """Asks ``run`` to return."""
-        self._stopping.set()
-
-    def health(self) -> WorkerHealth:
-        """Whether it works."""
-        failing_since = self._failing_since
-        fault = self._fault if failing_since is not None else ""
-        return WorkerHealth(name=self.name, running=self.is_alive(), failing_since=failing_since, fault=fault)
-
-
-def workers_of(core: Core) -> list[Worker]:
+def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     """What settles and keeps house beside the event loop."""
     journal, settled = core.folder / "journal", core.folder / "settled"
     click_reader = JournalReader(journal, settled)
@@ -245,6 +201,8 @@ def workers_of(core: Core) -> list[Worker]:
             core.delivery.wake()
         return step.more
 
+    export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
+
     def do_the_bulk_jobs() -> bool:
         more = work_off_next(core.desk, wall_clock())
         if more:
@@ -272,7 +230,9 @@ def workers_of(core: Core) -> list[Worker]:
     def keep_house() -> bool:
         core.reserve.ensure()
         forget_old_answers(core.desk, wall_clock())
-        tidy_uploads(core.ledger, core.uploads, wall_clock(), core.settings.upload_keep_hours * HOUR_MS)
+        keep_ms = core.settings.upload_keep_hours * HOUR_MS
+        tidy_uploads(core.ledger, core.uploads, wall_clock(), keep_ms)
+        tidy_exports(core.ledger, core.exports, wall_clock(), keep_ms)
         click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
         forget_old_sessions(core.access)
         if days := core.instance.click_keep_days:
@@ -283,6 +243,7 @@ def workers_of(core: Core) -> list[Worker]:
         Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
         Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
         Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
+        Worker("writing of exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", do_the_bulk_jobs, BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
@@ -301,8 +262,9 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     stopped = stop_signal(loop)
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
-    server = _api_server(core, local_token)
-    workers = core.workers = workers_of(core)
+    context = _context_of(core, local_token)
+    server = _api_server(context)
+    workers = core.workers = workers_of(core, context)
     for worker in workers:
         worker.start()
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
@@ -343,8 +305,8 @@ def _welcome_first_owner(core: Core) -> None:
         sys.stdout.flush()
 
 
-def _api_server(core: Core, local_token: str) -> uvicorn.Server:
-    context = ApiContext(
+def _context_of(core: Core, local_token: str) -> ApiContext:
+    return ApiContext(
         ledger=core.ledger,
         facts=core.facts,
         click_ids=core.click_ids,
@@ -354,6 +316,7 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
         uploads=core.uploads,
+        exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,
         local_token=local_token,
         on_setup_changed=core.publish_catalog,
@@ -362,6 +325,9 @@ def _api_server(core: Core, local_token: str) -> uvicorn.Server:
         core_health=core.health,
         count_alarms=AlarmCount(core.folder),
     )
+
+
+def _api_server(context: ApiContext) -> uvicorn.Server:
     config = uvicorn.Config(
         create_site(context),
         http="httptools",

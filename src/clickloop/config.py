@@ -106,7 +106,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         2048
     )
     upload_keep_hours: Annotated[
-        int, _about("How long the file and the result of an upload are kept after its end.", "hours")
+        int,
+        _about(
+            "How long the file and the result of an upload, and the file of an export, are kept after its end.", "hours"
+        ),
     ] = 72
     facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
 

@@ -19,7 +19,7 @@ _CHOOSING = ("/new", "/try", "/try/test", "/check", "/trace")
 """Ends of addresses whose page depends on what is chosen in the query; elsewhere that only filters a list."""
 _CHOICES = ("preset", "campaign_id", "source_id", "network_id", "offer_id", "click_id", "conversion_id", "q")
 """Parameters of links that make another page of the same address."""
-_NOT_PAGES = ("/result", "/export", ".csv", "/static/", "/sign-out")
+_NOT_PAGES = ("/result", ".csv", "/static/", "/sign-out")
 
 
 def start_chromium(playwright: Playwright) -> Browser:

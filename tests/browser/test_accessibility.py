@@ -18,6 +18,7 @@ def test_axe_finds_nothing_serious_on_any_page_light_or_dark(
     campaign = tracker.set_up("https://source.example/postback?id={externalid}")
     click_id = tracker.click(campaign.key, "external_id=abc&zone=7")
     tracker.notify(f"cid={click_id}&payout=3&txid=T1")
+    tracker.api("POST", "exports", {"noun": "clicks"})
     with looking(chromium, base) as (page, _):
         page.goto("/panel/sign-in")
         found = serious(page)
@@ -39,6 +40,7 @@ def test_no_page_is_wider_than_a_phone(chromium: Browser, tracker: Tracker, owne
     campaign = tracker.set_up("https://source.example/postback?id={externalid}")
     click_id = tracker.click(campaign.key, "external_id=" + "abc" * 60)
     tracker.notify(f"cid={click_id}&payout=3&txid=" + "T1" * 60)
+    tracker.api("POST", "exports", {"noun": "clicks", "filters": {"external_id": "abc" * 60}})
     with looking(chromium, base, NARROW) as (page, _):
         become_owner(page, owner_link)
         over = {}

@@ -15,6 +15,7 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
+from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
 from clickloop.store.ledger.ledger import Ledger
@@ -57,6 +58,7 @@ class Instance:
             record_ids=RecordIds(lambda: self.now),
             guard=AddressGuard(Policy(own_hosts=frozenset({"go.example.com"}))),
             uploads=UploadFiles(folder / "uploads", most_octets=4 * 1024 * 1024),
+            exports=ExportFiles(folder / "exports", least_free_octets=0),
             local_token="clk_local",
             on_setup_changed=self._setup_changed,
             on_postbacks_owed=self._postbacks_owed,

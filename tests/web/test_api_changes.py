@@ -107,6 +107,11 @@ def waiting_upload(instance: "Instance") -> tuple[str, Any]:
     return f"conversions/uploads/{upload(instance)}/cancel", None
 
 
+def waiting_export(instance: "Instance") -> tuple[str, Any]:
+    export = instance.api.post("/api/v1/exports", json={"noun": "clicks"}).json()
+    return f"exports/{export['export_id']}/stop", None
+
+
 def ended_postback(instance: "Instance") -> tuple[str, Any]:
     return f"postbacks/{ended(instance, converted(instance))}/resend", {"request": "as_it_was"}
 
@@ -231,6 +236,8 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/conversions/uploads"): (an_upload, "uploaded", "conversions/uploads"),
     ("POST", "/api/v1/conversions/uploads/{upload_id}/register"): (a_preview, "uploaded", "conversions/uploads"),
     ("POST", "/api/v1/conversions/uploads/{upload_id}/cancel"): (waiting_upload, "cancelled", "conversions/uploads"),
+    ("POST", "/api/v1/exports"): (plain("exports", {"noun": "clicks"}), "exported", "exports"),
+    ("POST", "/api/v1/exports/{export_id}/stop"): (waiting_export, "cancelled", "exports"),
     ("POST", "/api/v1/postbacks/{postback_id}/resend"): (ended_postback, "resent", "postbacks"),
     ("POST", "/api/v1/postbacks/resend"): (ended_postbacks, "resent", "postbacks/resends"),
     ("POST", "/api/v1/postbacks/{postback_id}/cancel"): (waiting_postback, "cancelled", "postbacks"),

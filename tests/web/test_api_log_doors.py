@@ -17,7 +17,7 @@ from clickloop.web.api.columns import (
     csv_heads,
 )
 from clickloop.web.api.conversions import list_conversions
-from clickloop.web.api.exports import exported
+from clickloop.web.api.log_csv import exported
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 WITHOUT_EFFECT = {("POST", "/api/v1/simulate"), ("POST", "/api/v1/networks/{number}/offer-url")}
 """Doors that look like changing something and do not."""
-OWN = ("/api/v1/profile",)
-"""Doors by which everybody changes only himself."""
+OWN = ("/api/v1/profile", "/api/v1/exports")
+"""Doors by which everybody changes only what is his own."""
 ADMINISTERED = ("/api/v1/users", "/api/v1/tokens", "/api/v1/changes")
 
 

@@ -1,7 +1,6 @@
 """The folder of uploaded files: each is on disk whole before it counts, is read from any place, and is kept for a while."""
 
 import os
-import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -9,10 +8,9 @@ from typing import BinaryIO
 from clickloop.conversion.upload import HEAD_OCTETS, MOST_FILE_OCTETS
 from clickloop.conversion.upload_text import Utf8
 from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.disk_room import LEAST_FREE_OCTETS, check_room
 
 PIECE_OCTETS = 256 * 1024
-LEAST_FREE_OCTETS = 512 * 1024 * 1024
-"""So much room stays free: clicks and notices need it more."""
 _SYNC_OCTETS = 32 * 1024 * 1024
 """So often a file is synced while it arrives, so that its end needs no long wait."""
 _TEXT, _PART, _VERDICTS, _DRAFTS = ".text", ".part", ".verdicts", ".drafts"
@@ -21,10 +19,6 @@ _DEAD_SECONDS = 24 * 3600
 
 class UploadTooLargeError(Exception):
     """More arrives than a file may have; the text says how much that is."""
-
-
-class NoRoomError(Exception):
-    """The disk is too full for the file."""
 
 
 class UploadFiles:
@@ -57,11 +51,7 @@ class UploadFiles:
 
     def check_room(self, octets: int) -> None:
         """Raises NoRoomError unless so much more leaves enough free."""
-        free = shutil.disk_usage(self._folder).free
-        if free - octets < self._least_free_octets:
-            raise NoRoomError(
-                f"The disk of the tracker has {free // 2**20} MiB free, and {self._least_free_octets // 2**20} MiB must stay free."
-            )
+        check_room(self._folder, octets, self._least_free_octets)
 
     def exists(self, upload_id: str) -> bool:
         """Whether the file is still there."""

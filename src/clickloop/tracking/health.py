@@ -11,6 +11,7 @@ from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.ledger.audit import AuditMemory, newest_change, read_memory
 from clickloop.store.ledger.bulk_jobs import BulkJob, unfinished_jobs
+from clickloop.store.ledger.exports import Export, unfinished_exports
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.uploads import Upload, unfinished_uploads
 from clickloop.tracking.settle import CLICKS_STREAM, NOTICES_STREAM
@@ -56,12 +57,13 @@ NOT_RUNNING = CoreHealth()
 
 
 class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger knows: the audit, and jobs and uploads that are not at their end."""
+    """What the ledger knows: the audit, and jobs, uploads and exports that are not at their end."""
 
     audit: AuditMemory
     newest_change: int
     jobs: tuple[BulkJob, ...]
     uploads: tuple[Upload, ...]
+    exports: tuple[Export, ...]
 
 
 def core_health(
@@ -99,4 +101,5 @@ def under_way(ledger: Ledger) -> UnderWay:
             newest_change=newest_change(tx),
             jobs=tuple(unfinished_jobs(tx, MOST_UNDER_WAY)),
             uploads=tuple(unfinished_uploads(tx, MOST_UNDER_WAY)),
+            exports=tuple(unfinished_exports(tx, MOST_UNDER_WAY)),
         )

@@ -41,15 +41,6 @@ def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance"
     assert [number for number, one in enumerate(ids) if one in html] == found
 
 
-def test_the_export_holds_every_column_that_is_shown(panel: "Panel", instance: "Instance") -> None:
-    instance.set_up()
-    converted(instance, txid="@SUM(1)")
-    head, row = panel.client.get("/panel/conversions/export?columns=txid&columns=payout&columns=offer").text.split(
-        "\r\n"
-    )[:2]
-    assert (head, row) == ("payout,payout_currency,txid,offer_id,offer", "12.5,USD,'@SUM(1),1,Offer")
-
-
 def test_a_conversions_page_tells_its_facts_history_notices_and_postbacks(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     number = converted(instance, txid="T-1", params={"param1": "blue"}, status="topup")

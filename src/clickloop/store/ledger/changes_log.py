@@ -34,6 +34,7 @@ class Action(enum.StrEnum):
     RERUN = "rerun"
     SECRETS_SHOWN = "secrets_shown"
     UPLOADED = "uploaded"
+    EXPORTED = "exported"
     CONVERTED = "converted"
     REVOKED = "revoked"
     DISABLED = "disabled"

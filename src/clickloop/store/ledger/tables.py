@@ -29,7 +29,7 @@ from clickloop.store.ledger.setup_tables import (
     statuses,
     traffic_sources,
 )
-from clickloop.store.ledger.work_tables import bulk_jobs, kept_answers, uploads
+from clickloop.store.ledger.work_tables import bulk_jobs, exports, kept_answers, uploads
 
 __all__ = [
     "attempts",
@@ -39,6 +39,7 @@ __all__ = [
     "changes_log",
     "conversion_changes",
     "conversions",
+    "exports",
     "fact_outbox",
     "kept_answers",
     "lanes",

@@ -1,4 +1,4 @@
-"""The tables of work that the user asked for: bulk jobs, answers kept for their keys, uploads. See ``tables``."""
+"""The tables of work that the user asked for: bulk jobs, answers kept for their keys, uploads, exports. See ``tables``."""
 
 from sqlalchemy import (
     BigInteger,
@@ -82,6 +82,35 @@ uploads = Table(
 Index(
     "ix_uploads_unfinished",
     uploads.c.upload_id,
+    sqlite_where=text("finished_at IS NULL"),
+    postgresql_where=text("finished_at IS NULL"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    Column("export_id", String(26), primary_key=True),
+    Column("noun", String(16), nullable=False),  # which log
+    Column("filters", LargeBinary, nullable=False),  # as JSON: web.api.exportable
+    Column("columns", String(2000), nullable=False),  # their keys with commas between
+    Column("user_id", Integer, nullable=False),  # who asked for it; 0: no user, see asked_by
+    Column("asked_by", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("next_cursor", String(200), nullable=False),  # where the next page begins; empty: nothing is written yet
+    Column("rows_written", BigInteger, nullable=False),
+    Column("octets", BigInteger, nullable=False),  # up to here its file counts
+    Column("reached_at", BigInteger),  # the moment of the last row that is written
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("error", String(500)),
+    CheckConstraint("noun IN ('clicks', 'conversions', 'notices', 'postbacks')", name="noun_known"),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name="state_known"),
+    CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
+    CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+)
+Index(
+    "ix_exports_unfinished",
+    exports.c.export_id,
     sqlite_where=text("finished_at IS NULL"),
     postgresql_where=text("finished_at IS NULL"),
 )

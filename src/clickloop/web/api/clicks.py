@@ -22,8 +22,8 @@ from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, post
 from clickloop.store.ledger.rules import names_around
 from clickloop.web.api.columns import CLICK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE as ROWS_AT_ONCE
-from clickloop.web.api.exports import ChosenColumns, exported
+from clickloop.web.api.log_csv import AT_ONCE as ROWS_AT_ONCE
+from clickloop.web.api.log_csv import ChosenColumns, exported
 from clickloop.web.api.log_words import ClickView, OfNumber, Since, Until, click_view, period_of
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.postbacks import FindingView, finding_views

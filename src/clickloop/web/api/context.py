@@ -18,6 +18,7 @@ from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
@@ -86,8 +87,10 @@ class ApiContext:
     """For dry runs: why nothing could be sent to where a name leads now."""
     uploads: UploadFiles
     """Where uploaded files stand."""
+    exports: ExportFiles
+    """Where exported files stand."""
     upload_keep_hours: int = 72
-    """How long after its end the file and the result of an upload are kept."""
+    """How long after its end the file and the result of an upload, and the file of an export, are kept."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
     core_health: Callable[[], CoreHealth] = _not_running

@@ -27,7 +27,7 @@ from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
+from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import (
     ConversionView,
     OfClick,

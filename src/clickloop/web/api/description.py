@@ -51,6 +51,7 @@ _TAGS = {
     "Notices": "Conversions - In: everything that told us of conversions, also what was refused.",
     "Conversions": "What clicks earned.",
     "Postbacks": "Conversions - Out: everything that was sent, or not sent and why.",
+    "Exports": "Logs as CSV files, written in the background.",
     "Receivers": "The hosts that postbacks go to: which are paused, and how hard they may be asked.",
     "Presets": "What is publicly documented of traffic sources and networks.",
     "Macros": "What may stand in braces in our templates.",
@@ -82,6 +83,11 @@ _OWN_ERRORS = {
     },
     "read_upload_lines": _GONE,
     "read_upload_result": _GONE,
+    "order_export": {"409": "Too many exports of the caller are under way."},
+    "read_export_result": {
+        "409": "The export is not finished, so there is no file.",
+        "410": "The file of the export is not kept any more.",
+    },
 }
 """What some operations answer besides, or instead of, the usual."""
 

@@ -1,56 +1,251 @@
-"""Logs as CSV for spreadsheets: streamed page by page, text that could run as a formula made harmless."""
+"""/exports: logs as CSV files that are written in the background; how far each is, and the file when it is finished."""
 
-from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
-from litestar.params import QueryParameter
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import JSONBody
 from litestar.response import Stream
+from msgspec import Meta
 
-from clickloop.report.spreadsheet import csv_line
-from clickloop.web.api.columns import Column, Names, csv_cells, csv_heads, names_for
-from clickloop.web.api.context import ApiContext
-from clickloop.web.api.paging import Page
+from clickloop.campaign.fault import InvalidInputError
+from clickloop.clock import HOUR_MS
+from clickloop.store.ledger.changes_log import Action
+from clickloop.store.ledger.exports import (
+    Export,
+    ExportNoun,
+    ExportState,
+    asked_as,
+    count_unfinished,
+    exports_before,
+    find_export,
+    insert_export,
+    may_see,
+)
+from clickloop.store.ledger.exports import stop_export as stop_in_ledger
+from clickloop.web.api.body import StrictBody, read_given
+from clickloop.web.api.columns import chosen_columns
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exportable import LOGS, LogFilters, check_filters, filters_of, in_filters
+from clickloop.web.api.log_csv import CSV
+from clickloop.web.api.log_words import period_of
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.problem import AnyRequest, Problem, not_found, problem_response
+from clickloop.web.api.rights import RIGHT
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
-CSV = "text/csv; charset=utf-8; header=present"
-AT_ONCE = 1_000
-"""Rows of one page of an export."""
+NOUN = "exports"
+MOST_UNFINISHED = 10
+"""So many exports that one has asked for may be under way."""
 
-ChosenColumns = Annotated[
-    str,
-    QueryParameter(
-        name="columns", max_length=2_000, description="Which columns, in which order, with commas between; empty: all."
+Filters = Annotated[
+    dict[str, str | int | bool],
+    Meta(
+        description="What narrows the log, by the names of the parameters of its list: of clicks, those of GET /clicks.",
+        examples=[{"campaign_id": 1, "since": "2026-03-01T00:00:00Z"}],
     ),
 ]
 
 
-def exported(
-    context: ApiContext, noun: str, columns: Sequence[Column], list_page: Callable[[str], Page[Any]]
-) -> Stream:
-    """All rows that a list has now, the newest first; ``list_page`` answers the page of a cursor, ``AT_ONCE`` rows long.
+class ExportOrder(msgspec.Struct, kw_only=True):
+    """A log to export."""
 
-    Faults of the filters are raised before anything is sent.
+    noun: Annotated[ExportNoun, Meta(description="Which log.")]
+    filters: Filters = {}
+    columns: Annotated[
+        list[str],
+        Meta(
+            description="Which columns, in which order; empty: all. A wrong one is answered with those that are known.",
+            examples=[["at", "click_id", "campaign"]],
+        ),
+    ] = []
+
+
+class ExportView(msgspec.Struct, kw_only=True):
+    """An export and how far it is. Secrets are masked in its file."""
+
+    export_id: str
+    noun: ExportNoun
+    filters: Filters
+    columns: Annotated[list[str], Meta(description="In their order.", examples=[["at", "click_id", "campaign"]])]
+    asked_by: str
+    state: Annotated[ExportState, Meta(description="waiting and running: come back; failed: error says why.")]
+    rows: Annotated[int, Meta(description="Rows written so far, the newest first.")]
+    octets: Annotated[int, Meta(description="Size of the file so far.")]
+    reached_at: Annotated[Moment | None, Meta(description="The moment of the last row that is written.")]
+    percent: Annotated[
+        int | None, Meta(description="So much of the period is written; null: it has no beginning that one knows.")
+    ]
+    created_at: Moment
+    finished_at: Moment | None
+    error: Annotated[str | None, Meta(description="Why it failed.")]
+    result_until: Annotated[Moment | None, Meta(description="How long the file is kept; null: there is none yet.")]
+
+
+def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[ExportView]:
+    """Writes all rows that match into a file, the newest first, in the background. Follow it at the address in Location.
+
+    Who may see a log may export it. 409: ten exports that one has asked for are under way already.
     """
-    first = list_page("")
+    filters, faults = read_given(data.filters, LOGS[data.noun].filters)
+    if faults:
+        raise InvalidInputError(in_filters(tuple(faults)))
+    view = start_export(context, data.noun, filters, data.columns)
+    return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.export_id}"})
+
+
+def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilters, columns: list[str]) -> ExportView:
+    """Writes down an export, to be done by ``ExportWork``. Raises InvalidInputError, and a 409 for one too many."""
+    check_filters(context, noun, filters)
+    chosen = chosen_columns(LOGS[noun].columns, ",".join(columns))
+    user_id, asked_by = asked_as(context.actor)
+    export = Export(
+        export_id=context.record_ids(),
+        noun=noun,
+        filters=msgspec.json.encode(filters),
+        columns=",".join(column.key for column in chosen),
+        user_id=user_id,
+        asked_by=asked_by,
+        created_at=context.clock(),
+    )
+    view = export_view(context, export)
+    with context.ledger.write() as tx:
+        if count_unfinished(tx, context.actor) >= MOST_UNFINISHED:
+            sentence = f"{MOST_UNFINISHED} exports of yours are under way: wait until one is finished, or stop one."
+            raise HTTPException(status_code=409, detail=sentence)
+        insert_export(tx, export)
+        note_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)
+    return view
+
+
+def list_exports(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[ExportView]:
+    """One's own exports, the newest first; who administers sees those of everybody."""
+    before = read_cursor(NOUN, cursor) or None
+    with context.ledger.read() as tx:
+        found = exports_before(tx, context.actor, before, limit + 1)
+    return page_of(found, limit, NOUN, lambda export: export.export_id, lambda export: export_view(context, export))
+
+
+def read_export(context: Context, export_id: RecordIdPath) -> ExportView:
+    """One export. Only who asked for it finds it, and who administers."""
+    return export_view(context, _export(context, export_id))
+
+
+def read_export_result(context: Context, export_id: RecordIdPath) -> Stream:
+    """The file: CSV for spreadsheets. 409: it is not finished."""
+    export = _export(context, export_id)
+    if export.state is not ExportState.FINISHED:
+        raise HTTPException(status_code=409, detail=f"It is {export.state}: there is a file only once it is finished.")
+    octets = context.exports.size(export.export_id)
     return Stream(
-        _lines(context, columns, _pages(first, list_page)),
+        context.exports.pieces(export.export_id),
         media_type=CSV,
-        headers={"Content-Disposition": f'attachment; filename="clickloop-{noun}.csv"'},
+        headers={
+            "Content-Disposition": f'attachment; filename="clickloop-{export.noun}.csv"',
+            "Content-Length": str(octets),
+        },
     )
 
 
-def _pages(first: Page[Any], list_page: Callable[[str], Page[Any]]) -> Iterator[list[Any]]:
-    found = first
-    yield found.items
-    while found.next_cursor is not None:
-        found = list_page(found.next_cursor)
-        yield found.items
+def stop_export(context: Context, export_id: RecordIdPath) -> ExportView:
+    """Ends an export; what is written of it is deleted. One that has ended stays as it is."""
+    export = _export(context, export_id)
+    before = export_view(context, export)
+    with context.ledger.write() as tx:
+        stopped = stop_in_ledger(tx, export.export_id, context.clock())
+        if stopped:
+            note_change(tx, context, NOUN, export.export_id, before=before, action=Action.CANCELLED)
+    if stopped:
+        context.exports.delete(export.export_id)
+    return export_view(context, _export(context, export_id))
 
 
-def _lines(context: ApiContext, columns: Sequence[Column], pages: Iterator[list[Any]]) -> Iterator[bytes]:
-    """The table in pieces of a page."""
-    yield csv_line(csv_heads(columns))
-    names: Names = {}
-    for rows in pages:
-        with context.ledger.read() as tx:
-            names = names_for(tx, columns, rows, names)
-        yield b"".join(csv_line(csv_cells(columns, row, names)) for row in rows)
+def export_view(context: ApiContext, export: Export) -> ExportView:
+    """An export as the API shows it."""
+    is_there = export.state is ExportState.FINISHED and export.finished_at is not None
+    until = (export.finished_at or 0) + context.upload_keep_hours * HOUR_MS
+    return ExportView(
+        export_id=export.export_id,
+        noun=export.noun,
+        filters=_told_filters(export),
+        columns=export.columns.split(","),
+        asked_by=export.asked_by,
+        state=export.state,
+        rows=export.rows_written,
+        octets=export.octets,
+        reached_at=optional_moment_text(export.reached_at),
+        percent=_percent(export),
+        created_at=moment_text(export.created_at),
+        finished_at=optional_moment_text(export.finished_at),
+        error=export.error,
+        result_until=moment_text(until) if is_there else None,
+    )
+
+
+def _export(context: ApiContext, export_id: str) -> Export:
+    """The export of that id; one of somebody else is not found. Raises a 404."""
+    with context.ledger.read() as tx:
+        export = find_export(tx, export_id.lower())
+    if export is None or not may_see(context.actor, export):
+        raise not_found("export of that id")
+    return export
+
+
+def _told_filters(export: Export) -> dict[str, str | int | bool]:
+    told: dict[str, Any] = msgspec.json.decode(export.filters)
+    return told
+
+
+def _percent(export: Export) -> int | None:
+    """How much of the period from its beginning to now, or to its end, is written: rows come from its end to its beginning."""
+    if export.state is ExportState.FINISHED:
+        return 100
+    try:
+        filters = filters_of(export)
+        period = period_of(filters.since, filters.until)
+    except InvalidInputError:
+        return None
+    if period.since is None:
+        return None
+    end = min(export.created_at, period.until or export.created_at)
+    reached = min(end, max(period.since, end if export.reached_at is None else export.reached_at))
+    return 100 * (end - reached) // max(1, end - period.since)
+
+
+def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:
+    return problem_response(410, "The file of this export is not kept any more: export it again.")
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        post(
+            "/",
+            status_code=202,
+            dto=StrictBody,
+            return_dto=None,
+            sync_to_thread=True,
+            opt={RIGHT: None},  # who may see a log may take it along
+            summary="Export a log",
+        )(order_export),
+        get("/", sync_to_thread=True, summary="List exports")(list_exports),
+        get("/{export_id:str}", sync_to_thread=True, summary="Read an export and how far it is")(read_export),
+        get(
+            "/{export_id:str}/result",
+            sync_to_thread=True,
+            media_type="text/csv",
+            exception_handlers={FileNotFoundError: _answer_gone},
+            summary="Download the file of an export",
+        )(read_export_result),
+        post(
+            "/{export_id:str}/stop",
+            status_code=200,
+            sync_to_thread=True,
+            opt={RIGHT: None},
+            summary="Stop an export",
+        )(stop_export),
+    ],
+    tags=["Exports"],
+)

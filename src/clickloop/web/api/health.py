@@ -7,9 +7,11 @@ from litestar import Router, get
 from msgspec import Meta
 
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
+from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
 from clickloop.tracking.health import under_way
 from clickloop.web.api.context import Context
+from clickloop.web.api.exports import ExportView, export_view
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 
@@ -87,6 +89,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     audit: AuditView
     jobs: list[JobView]
     uploads: list[UploadUnderWayView]
+    exports: Annotated[list[ExportView], Meta(description="One's own; who administers sees those of everybody.")]
     versions: list[VersionView]
 
 
@@ -123,6 +126,7 @@ def read_health(context: Context) -> HealthView:
         ),
         jobs=[_job_view(job) for job in work.jobs],
         uploads=[_upload_view(upload) for upload in work.uploads],
+        exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],
         versions=[VersionView(name=name, version=version) for name, version in core.versions],
     )
 

@@ -18,7 +18,7 @@ from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import invalid
 from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
 
-_FAR_MS = 1 << 47
+FAR_MS = 1 << 47
 _CLICK_TEXTS = (
     *("external_id", "target", "domain", "ip", "country", "language", "useragent", "referrer"),
     *("device", "brand", "model", "os", "os_version", "browser", "browser_version"),
@@ -160,7 +160,7 @@ def period_of(since: str, until: str) -> Period:
 def _moment(field: str, text: str) -> int | None:
     if not text:
         return None
-    moment = read_moment(text, _FAR_MS)
+    moment = read_moment(text, FAR_MS)
     if moment is None:
         sentence = "ISO 8601 from the year 2000 on is expected, such as 2026-03-01T12:00:00Z."
         raise invalid(field, FaultCode.NOT_A_MOMENT, sentence)

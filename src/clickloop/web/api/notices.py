@@ -16,7 +16,7 @@ from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, 
 from clickloop.tracking.notices import rerun
 from clickloop.web.api.columns import NOTICE_COLUMNS, chosen_columns
 from clickloop.web.api.context import Context
-from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
+from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor

@@ -26,7 +26,7 @@ from clickloop.store.ledger.postbacks import (
 )
 from clickloop.web.api.columns import POSTBACK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, ChosenColumns, exported
+from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
 from clickloop.web.api.notices import OfConversion
 from clickloop.web.api.noting import note_change

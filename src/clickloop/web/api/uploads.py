@@ -17,9 +17,10 @@ from msgspec import Meta
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.clock import HOUR_MS
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
+from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, cancel_upload, find_upload, uploads_before
-from clickloop.store.upload_files import ArrivingFile, NoRoomError, UploadTooLargeError
+from clickloop.store.upload_files import ArrivingFile, UploadTooLargeError
 from clickloop.tracking.upload_results import LineResult, line_results, result_table
 from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload, layout_of
 from clickloop.web.api.context import ApiContext, Context

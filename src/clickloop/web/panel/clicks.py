@@ -6,7 +6,6 @@ from clickloop.store.ledger.names import Named
 from clickloop.web.api import clicks as api
 from clickloop.web.api.columns import CLICK_COLUMNS
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, exported
 from clickloop.web.api.log_words import ClickView
 from clickloop.web.api.paging import ClickIdPath, Page
 from clickloop.web.api.problem import AnyRequest
@@ -15,7 +14,6 @@ from clickloop.web.panel.logs import (
     Asked,
     Filter,
     choices,
-    chosen,
     log_page,
     of_named,
     of_period,
@@ -40,7 +38,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         noun="clicks",
         columns=CLICK_COLUMNS,
         asked=asked,
-        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        found=_found(context, asked),
         names=names,
         filters=[
             of_named(Named.CAMPAIGN, "Campaign", names, asked),
@@ -52,24 +50,17 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
     )
 
 
-def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """What the log shows, all of it, as CSV."""
-    asked = Asked(request, visit.zone, context.clock())
-    columns = chosen(request, "clicks", CLICK_COLUMNS, asked)
-    return exported(context, "clicks", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
-
-
 def show(visit: Visit, context: Context, click_id: ClickIdPath) -> Answer:
     """A click and its story."""
     return story_page(visit, context, api.canonical_click_id(context, click_id))
 
 
-def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[ClickView]:
+def _found(context: ApiContext, asked: Asked) -> Page[ClickView]:
     since, until = asked.period()
     return api.list_clicks(
         context,
-        limit,
-        cursor,
+        ROWS_A_PAGE,
+        asked.text("cursor"),
         campaign_id=asked.number("campaign_id"),
         source_id=asked.number("source_id"),
         external_id=asked.text("external_id") or None,
@@ -81,6 +72,5 @@ def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[C
 
 routes = [
     get("/clicks", sync_to_thread=True)(show_list),
-    get("/clicks/export", sync_to_thread=True)(export),
     get("/clicks/{click_id:str}", sync_to_thread=True)(show),
 ]

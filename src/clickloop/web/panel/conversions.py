@@ -14,7 +14,6 @@ from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api import conversions as api
 from clickloop.web.api.columns import CONVERSION_COLUMNS, Column, Kind, names_for
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, exported
 from clickloop.web.api.log_words import ConversionView
 from clickloop.web.api.notices import list_notices
 from clickloop.web.api.paging import Page, RecordIdPath
@@ -26,7 +25,6 @@ from clickloop.web.panel.logs import (
     Asked,
     Filter,
     choices,
-    chosen,
     flag_sentence,
     log_page,
     of_flags,
@@ -70,7 +68,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         noun="conversions",
         columns=CONVERSION_COLUMNS,
         asked=asked,
-        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        found=_found(context, asked),
         names=names,
         filters=[
             of_statuses(statuses, asked),
@@ -84,13 +82,6 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
             *of_period(asked),
         ],
     )
-
-
-def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """What the log shows, all of it, as CSV."""
-    asked = Asked(request, visit.zone, context.clock())
-    columns = chosen(request, "conversions", CONVERSION_COLUMNS, asked)
-    return exported(context, "conversions", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
 
 
 def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
@@ -158,12 +149,12 @@ def _text(column: Column, view: ConversionView) -> str:
     return str(value)
 
 
-def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[ConversionView]:
+def _found(context: ApiContext, asked: Asked) -> Page[ConversionView]:
     since, until = asked.period()
     return api.list_conversions(
         context,
-        limit,
-        cursor,
+        ROWS_A_PAGE,
+        asked.text("cursor"),
         click_id=asked.text("click_id") or None,
         txid=asked.text("txid") or None,
         status=asked.text("status") or None,
@@ -179,7 +170,6 @@ def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[C
 
 routes = [
     get("/conversions", sync_to_thread=True)(show_list),
-    get("/conversions/export", sync_to_thread=True)(export),
     get("/conversions/{conversion_id:str}", sync_to_thread=True)(show),
     post("/conversions/{conversion_id:str}", sync_to_thread=True)(change),
 ]

@@ -10,6 +10,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.postback.lane import LANE_CONNECTIONS
 from clickloop.web.api import receivers
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.exportable import TITLES
 from clickloop.web.api.health import read_health
 from clickloop.web.api.paging import Cursor
 from clickloop.web.panel.form import Form
@@ -30,6 +31,7 @@ def show(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
         visit,
         "health.html",
         health=read_health(context),
+        export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
         cursor=cursor,
         usual=LANE_CONNECTIONS,

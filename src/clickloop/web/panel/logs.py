@@ -230,6 +230,7 @@ def log_page(
         filters=filters,
         is_filtered=any(one.value for one in filters),
         hidden=_hidden(request),
+        noun=noun,
         flag_sentence=flag_sentence,
         **more,
     )
@@ -250,7 +251,7 @@ def _hidden(request: AnyRequest) -> Callable[[str], list[tuple[str, str]]]:
 
     def handed_on(own: str) -> list[tuple[str, str]]:
         pairs = [(name, str(value)) for name, value in request.query_params.multi_items()]
-        if own == "columns":
+        if own in ("columns", "export"):
             return [(name, value) for name, value in pairs if name not in ("columns", "cursor", "said")]
         return [(name, value) for name, value in pairs if name == "columns"]
 

@@ -8,7 +8,6 @@ from clickloop.store.ledger.notices import Outcome
 from clickloop.web.api import notices as api
 from clickloop.web.api.columns import NOTICE_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, exported
 from clickloop.web.api.paging import Page, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.logs import (
@@ -16,7 +15,6 @@ from clickloop.web.panel.logs import (
     Asked,
     Filter,
     choices,
-    chosen,
     flag_sentence,
     log_page,
     of_flags,
@@ -45,7 +43,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         noun="notices",
         columns=NOTICE_COLUMNS,
         asked=asked,
-        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        found=_found(context, asked),
         names=names,
         filters=[
             of_words("outcome", "Outcome", Outcome, asked),
@@ -58,13 +56,6 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
             *of_period(asked),
         ],
     )
-
-
-def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """What the log shows, all of it, as CSV."""
-    asked = Asked(request, visit.zone, context.clock())
-    columns = chosen(request, "notices", NOTICE_COLUMNS, asked)
-    return exported(context, "notices", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
 
 
 def show(visit: Visit, context: Context, notice_id: RecordIdPath) -> Answer:
@@ -81,12 +72,12 @@ def run_again(visit: Visit, context: Context, notice_id: RecordIdPath) -> Answer
     return visit.go(f"{PATH}/{view.notice_id}", Said.RERUN)
 
 
-def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[api.NoticeView]:
+def _found(context: ApiContext, asked: Asked) -> Page[api.NoticeView]:
     since, until = asked.period()
     return api.list_notices(
         context,
-        limit,
-        cursor,
+        ROWS_A_PAGE,
+        asked.text("cursor"),
         outcome=asked.word("outcome", Outcome),
         reason=asked.word("reason", RefusalReason),
         click_id=asked.text("click_id") or None,
@@ -102,7 +93,6 @@ def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[a
 
 routes = [
     get("/notices", sync_to_thread=True)(show_list),
-    get("/notices/export", sync_to_thread=True)(export),
     get("/notices/{notice_id:str}", sync_to_thread=True)(show),
     post("/notices/{notice_id:str}/rerun", sync_to_thread=True)(run_again),
 ]

@@ -16,7 +16,6 @@ from clickloop.web.api import postbacks as api
 from clickloop.web.api import resends
 from clickloop.web.api.columns import POSTBACK_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exports import AT_ONCE, exported
 from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import Page, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
@@ -27,7 +26,6 @@ from clickloop.web.panel.logs import (
     Asked,
     Filter,
     choices,
-    chosen,
     log_page,
     of_named,
     of_period,
@@ -59,7 +57,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         noun="postbacks",
         columns=POSTBACK_COLUMNS,
         asked=asked,
-        found=_found(context, asked, ROWS_A_PAGE, asked.text("cursor")),
+        found=_found(context, asked),
         names=names,
         filters=[
             of_words("state", "State", api.State, asked),
@@ -78,13 +76,6 @@ def of_statuses(statuses: list[StatusWords], asked: Asked) -> Filter:
     """A filter by what the conversion is now."""
     options = [(row.status.key, row.status.name) for row in statuses]
     return Filter(name="status", label="Status", value=asked.text("status"), options=options)
-
-
-def export(visit: Visit, request: AnyRequest, context: Context) -> Answer:
-    """What the log shows, all of it, as CSV."""
-    asked = Asked(request, visit.zone, context.clock())
-    columns = chosen(request, "postbacks", POSTBACK_COLUMNS, asked)
-    return exported(context, "postbacks", columns, lambda cursor: _found(context, asked, AT_ONCE, cursor))
 
 
 def show(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
@@ -173,12 +164,12 @@ def _curl(visit: VisitFacts, context: ApiContext, postback_id: str, *, secrets: 
     return page(visit, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
 
 
-def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[api.PostbackView]:
+def _found(context: ApiContext, asked: Asked) -> Page[api.PostbackView]:
     since, until = asked.period()
     return api.list_postbacks(
         context,
-        limit,
-        cursor,
+        ROWS_A_PAGE,
+        asked.text("cursor"),
         in_state=asked.word("state", api.State),
         reason=asked.word("reason", SkipReason),
         click_id=asked.text("click_id") or None,
@@ -194,7 +185,6 @@ def _found(context: ApiContext, asked: Asked, limit: int, cursor: str) -> Page[a
 
 routes = [
     get("/postbacks", sync_to_thread=True)(show_list),
-    get("/postbacks/export", sync_to_thread=True)(export),
     get("/postbacks/{postback_id:str}", sync_to_thread=True)(show),
     post("/postbacks/{postback_id:str}", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
         show_secrets

@@ -21,6 +21,7 @@ class Said(enum.StrEnum):
     REVOKED = "revoked"
     PROBED = "probed"
     STOPPED = "stopped"
+    EXPORT_STOPPED = "export-stopped"
     REMOVED = "removed"
     DISABLED = "disabled"
     ENABLED = "enabled"
@@ -50,6 +51,7 @@ _SENTENCES = {
     Said.RERUN: "The notice was run again.",
     Said.MAPPED: "The word is mapped. Notices that came before can be run again.",
     Said.STOPPED: "Stopped. What is registered stays so.",
+    Said.EXPORT_STOPPED: "Stopped. What was written of it is deleted.",
     Said.PROBED: "It is tried within five seconds; if it answers, all that waits is sent.",
     Said.REVOKED: "Revoked: it is valid no more.",
     Said.REMOVED: "Removed.",

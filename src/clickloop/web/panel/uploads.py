@@ -10,8 +10,9 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.uploads import UploadState, Verdict
-from clickloop.store.upload_files import NoRoomError, UploadTooLargeError
+from clickloop.store.upload_files import UploadTooLargeError
 from clickloop.tracking.uploads import UploadWish
 from clickloop.web.api import uploads as api
 from clickloop.web.api.context import ApiContext, Context

@@ -40,6 +40,7 @@ def upgrade() -> None:
     _create_log_indexes()
     _create_work()
     _create_uploads()
+    _create_exports()
     _insert_statuses()
 
 
@@ -651,6 +652,45 @@ def _create_uploads() -> None:
         "ix_uploads_unfinished",
         "uploads",
         ["upload_id"],
+        unique=False,
+        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+    )
+
+
+def _create_exports() -> None:
+    op.create_table(
+        "exports",
+        sa.Column("export_id", sa.String(length=26), nullable=False),
+        sa.Column("noun", sa.String(length=16), nullable=False),
+        sa.Column("filters", sa.LargeBinary(), nullable=False),
+        sa.Column("columns", sa.String(length=2000), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("asked_by", sa.String(length=200), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("next_cursor", sa.String(length=200), nullable=False),
+        sa.Column("rows_written", sa.BigInteger(), nullable=False),
+        sa.Column("octets", sa.BigInteger(), nullable=False),
+        sa.Column("reached_at", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(length=500), nullable=True),
+        sa.CheckConstraint(
+            "noun IN ('clicks', 'conversions', 'notices', 'postbacks')", name=op.f("ck_exports_noun_known")
+        ),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name=op.f("ck_exports_state_known")
+        ),
+        sa.CheckConstraint(
+            "(state IN ('waiting', 'running')) = (finished_at IS NULL)", name=op.f("ck_exports_ended_has_moment")
+        ),
+        sa.CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name=op.f("ck_exports_failed_has_error")),
+        sa.PrimaryKeyConstraint("export_id", name=op.f("pk_exports")),
+    )
+    op.create_index(
+        "ix_exports_unfinished",
+        "exports",
+        ["export_id"],
         unique=False,
         sqlite_where=sa.text("finished_at IS NULL"),
         postgresql_where=sa.text("finished_at IS NULL"),

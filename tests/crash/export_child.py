@@ -1,0 +1,35 @@
+"""Writes the exports of a folder until none is left, to be killed at any moment."""
+
+import sys
+from pathlib import Path
+
+from clickloop.report.spreadsheet import csv_line
+from clickloop.store.export_files import ExportFiles
+from clickloop.store.ledger.exports import Export
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.tracking.exports import ExportedPage, ExportWork
+
+NOW = 1_772_366_400_000
+ROWS, A_PAGE = 2_000, 5
+
+
+def page_of(export: Export) -> ExportedPage:
+    """A log of so many numbered rows."""
+    begin = int(export.next_cursor or "0")
+    end = min(ROWS, begin + A_PAGE)
+    head = b"" if begin else csv_line(["number", "text"])
+    lines = b"".join(csv_line([number, "x" * (number % 97)]) for number in range(begin, end))
+    return ExportedPage(head + lines, end - begin, str(end) if end < ROWS else None, NOW - end)
+
+
+def main(folder: Path) -> None:
+    """Works until nothing is left."""
+    files = ExportFiles(folder / "exports", least_free_octets=0)
+    work = ExportWork(Ledger.open(folder / "ledger.sqlite"), files, page_of, lambda: NOW)
+    print("ready", flush=True)
+    while work.step():
+        pass
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
