@@ -89,10 +89,10 @@ def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[Expo
 
     Who may see a log may export it. 409: ten exports that one has asked for are under way already.
     """
-    filters, faults = read_given(data.filters, LOGS[data.noun].filters)
-    if faults:
-        raise InvalidInputError(in_filters(tuple(faults)))
-    view = start_export(context, data.noun, filters, data.columns)
+    read = read_given(data.filters, LOGS[data.noun].filters)
+    if read.faults:
+        raise InvalidInputError(in_filters(read.faults))
+    view = start_export(context, data.noun, read.value, data.columns)
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.export_id}"})
 
 
