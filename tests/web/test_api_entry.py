@@ -179,6 +179,7 @@ def test_every_faulty_field_is_named_at_once(instance: "Instance") -> None:
     assert instance.faults(instance.api.post("/api/v1/campaigns", json=body)) == {
         "name": "wrong_type",
         "source_id": "wrong_type",
+        "offers[0].offer_id": "not_found",
         "offers[0].weight": "wrong_type",
         "offers[1].of": "unknown_field",
         "offers[1].offer_id": "required",

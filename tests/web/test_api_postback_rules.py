@@ -200,3 +200,10 @@ def test_a_rule_without_the_external_id_is_sent_also_when_there_is_none(instance
     made(instance)
     rows = converted(instance, click_id=instance.visit(external_id=""))
     assert sorted(str(row["reason"]) for row in rows) == ["None", "no_external_id"]
+
+
+def test_a_rule_of_the_whole_instance_may_name_the_rows_of_any_source(instance: "Instance") -> None:
+    instance.set_up()
+    body = {"name": "All", "request": {"url": "https://r.example/?z={zone}&n={nowhere}"}}
+    (warning,) = instance.made("postback-rules", body)["warnings"]
+    assert "{nowhere}" in warning["message"]

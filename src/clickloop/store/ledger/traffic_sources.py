@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, update
 
 from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.store.ledger.finding import in_state, named_like
 from clickloop.store.ledger.tables import source_parameters, traffic_sources
+
+MOST_ROW_NAMES = 5_000
+"""So many names of rows are known at once to what belongs to no source."""
 
 
 def insert_source(tx: Connection, source: TrafficSource) -> int:
@@ -105,6 +108,13 @@ def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[Sour
             SourceParameter(row["number"], row["parameter"], row["placeholder"], row["name"], row["tracked"])
         )
     return {source_id: tuple(parameters) for source_id, parameters in found.items()}
+
+
+def row_numbers(tx: Connection) -> dict[str, int]:
+    """The number of each row of any source by its lower-case parameter; of a name with several the lowest."""
+    name = func.lower(source_parameters.c.parameter)
+    query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
+    return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> TrafficSource:

@@ -49,7 +49,7 @@ from clickloop.web.api.rule_parts import (
     request_template_view,
 )
 from clickloop.web.api.telling_all import tells_all
-from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
+from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.api.wire import (
     MASKED,
     Advice,
@@ -311,7 +311,7 @@ def rule_view(tx: Connection, kept: KeptRule) -> RuleView:
         conditions=conditions_view(rule.conditions),
         success=SuccessView(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
-        warnings=_warnings(rule.request, _source_of(tx, rule)),
+        warnings=_warnings(tx, rule.request, _source_of(tx, rule)),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
@@ -336,9 +336,9 @@ def _source_of(tx: Connection, rule: Rule) -> TrafficSource | None:
     return find_source(tx, campaign.source_id) if campaign else None
 
 
-def _warnings(request: RequestTemplate, source: TrafficSource | None) -> list[Advice]:
+def _warnings(tx: Connection, request: RequestTemplate, source: TrafficSource | None) -> list[Advice]:
     """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
-    rows = row_macros(source) if source else {}
+    rows = row_macros(source) if source else any_row_macros(tx)
     off = rows_off(source) if source else set()
     missing = rows_missing(source) if source else set()
     found = []

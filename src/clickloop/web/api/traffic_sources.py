@@ -26,7 +26,7 @@ from clickloop.report.masking import MASK, masked_text
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
-from clickloop.store.ledger.traffic_sources import find_source, sources_after
+from clickloop.store.ledger.traffic_sources import find_source, row_numbers, sources_after
 from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
@@ -232,6 +232,11 @@ def views(tx: Connection, sources: Sequence[TrafficSource]) -> list[SourceView]:
 def row_macros(source: TrafficSource) -> dict[str, str]:
     """By the lower-case name of each row of a source, the macro that it fills."""
     return {row.parameter.lower(): _ROW_MACROS[row.number] for row in source.parameters}
+
+
+def any_row_macros(tx: Connection) -> dict[str, str]:
+    """The same over all sources, for what belongs to none: a click's own source decides."""
+    return {name: _ROW_MACROS[number] for name, number in row_numbers(tx).items()}
 
 
 def rows_off(source: TrafficSource) -> set[str]:

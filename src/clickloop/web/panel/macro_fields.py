@@ -18,7 +18,7 @@ from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.traffic_sources import row_macros, rows_missing, rows_off
+from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import fragment
@@ -113,7 +113,7 @@ def sight(
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
-    if not rows.spellings:
+    if not rows.names:
         remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
     return Sight(shown, findings, tuple(used), example if text else "", remarks)
@@ -138,11 +138,11 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
 
 
 def rows_of_source(context: ApiContext, source_id: int) -> Rows:
-    """The rows of a stored source; none for one that is not there."""
+    """The rows of a stored source; of no source the names of any, since each click's own source decides."""
     with context.ledger.read() as tx:
         source = find_source(tx, source_id) if source_id else None
-    if source is None:
-        return Rows()
+        if source is None:
+            return Rows(any_row_macros(tx))
     spellings = row_macros(source)
     return Rows(
         spellings,
@@ -224,7 +224,7 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
         return rows_of_source(context, int(source_id))
     campaign_id = form.text("campaign_id")
     if not campaign_id.isdecimal():
-        return Rows()
+        return rows_of_source(context, 0)
     with context.ledger.read() as tx:
         campaign = find_campaign(tx, int(campaign_id))
     return rows_of_source(context, campaign.source_id) if campaign else Rows()
