@@ -18,7 +18,7 @@ demo: $(VENV)/serve.ready ## Show the whole loop with a stand-in source and netw
 
 test: $(VENV)/dev.ready ## Run all tests
 	@tools/system_packages strace chromium
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev.ready ## Format, lint, types, import contracts, generated docs
 	@$(BIN)/ruff format --check .

@@ -235,6 +235,15 @@ def test_old_settled_segments_are_deleted_but_the_newest_of_a_living_writer_stay
     assert list(journal.settled.glob("*/*")) == []
 
 
+def test_the_directory_that_segments_of_a_living_writer_are_about_to_be_put_into_stays(journal: Journal) -> None:
+    journal.write()
+    (segment,) = journal.reader.closed_segments("clicks")
+    target = journal.settled / "clicks" / segment.writer
+    target.mkdir(parents=True)
+    journal.reader.delete_settled(before_ms=10_000)
+    assert target.is_dir()
+
+
 def test_segments_of_several_writers_come_oldest_writer_first(tmp_path: Path) -> None:
     older, newer = Journal(tmp_path), Journal(tmp_path)
     newer.now = 2_000

@@ -1,12 +1,13 @@
 """An API on a real ledger and real facts in a temporary folder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import argon2
 import msgspec
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from clickloop.campaign.instance import InstanceSettings
@@ -33,14 +34,30 @@ PASSWORD = "a few long words"
 QUICK_PASSWORDS = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
+MakeApp = Callable[[ApiContext], Litestar]
+_empty: dict[str, bytes] = {}
+"""The files of stores in which nothing is yet, made once: making the tables takes longer than most tests."""
+
+
+def fresh_stores(folder: Path) -> tuple[Ledger, DuckDbFacts]:
+    """An empty ledger and empty facts."""
+    ledger, facts = folder / "ledger.sqlite", folder / "facts.duckdb"
+    if not _empty:
+        Ledger.open(ledger).close()
+        DuckDbFacts.open(facts, memory_limit_mb=128).close()
+        _empty.update({path.name: path.read_bytes() for path in (ledger, facts)})
+    for path in (ledger, facts):
+        path.write_bytes(_empty[path.name])
+    return Ledger.open(ledger), DuckDbFacts.open(facts, memory_limit_mb=128)
+
+
 class Instance:
     """A tracker without doors: its stores, its API, and how often it was told of changes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, make_app: MakeApp = create_api) -> None:
         self.folder = folder
         self.now = NOW
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
-        self.facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=128)
+        self.ledger, self.facts = fresh_stores(folder)
         self.click_ids = ClickIds(b"k" * 32)
         self.setup_changes = 0
         self.owed = 0
@@ -64,7 +81,8 @@ class Instance:
             on_postbacks_owed=self._postbacks_owed,
             on_receivers_asked=self._receivers_asked,
         )
-        self.api: TestClient[Any] = TestClient(create_api(self.context), raise_server_exceptions=False)
+        self.app = make_app(self.context)
+        self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
 
     def user(self, role: Role, name: str = "", password: str = PASSWORD) -> User:
         """A user with that role and a password, under the role's name unless another is given."""
@@ -130,8 +148,14 @@ class Instance:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[Instance]:
-    made = Instance(tmp_path)
+def make_app() -> MakeApp:
+    """What an instance serves: the API alone."""
+    return create_api
+
+
+@pytest.fixture
+def instance(tmp_path: Path, make_app: MakeApp) -> Iterator[Instance]:
+    made = Instance(tmp_path, make_app)
     with made.api:
         made.api.headers["authorization"] = f"Bearer {SECRET}"
         yield made

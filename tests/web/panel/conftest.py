@@ -7,12 +7,14 @@ from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from litestar import Litestar
 from litestar.testing import TestClient
 
 from clickloop.campaign.user import Role, User
 from clickloop.store.ledger.sessions import insert_session
 from clickloop.store.ledger.users import save_user
 from clickloop.web.access import csrf_of
+from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.entry import COOKIE
 from clickloop.web.panel.form import CSRF_FIELD
 from clickloop.web.site import create_site
@@ -26,9 +28,9 @@ Pairs = dict[str, str] | Sequence[tuple[str, str]]
 class Panel:
     """A browser without scripts, as a user of some role; at first as an owner."""
 
-    def __init__(self, instance: "Instance") -> None:
+    def __init__(self, instance: "Instance", app: Litestar) -> None:
         self.instance = instance
-        self.client: TestClient[Any] = TestClient(create_site(instance.context), raise_server_exceptions=False)
+        self.client: TestClient[Any] = TestClient(app, raise_server_exceptions=False)
         self.client.follow_redirects = False
         self.secret = ""
         self.become(Role.OWNER)
@@ -68,19 +70,25 @@ class Panel:
 
 
 @contextmanager
-def _opened(instance: "Instance") -> Iterator[Panel]:
-    made = Panel(instance)
+def _opened(instance: "Instance", app: Litestar) -> Iterator[Panel]:
+    made = Panel(instance, app)
     with made.client:
         yield made
 
 
 @pytest.fixture
+def make_app() -> Callable[[ApiContext], Litestar]:
+    """What an instance serves: API and panel."""
+    return create_site
+
+
+@pytest.fixture
 def panel_of() -> Callable[["Instance"], AbstractContextManager[Panel]]:
     """Opens the panel of an instance whose context a test has changed."""
-    return _opened
+    return lambda instance: _opened(instance, create_site(instance.context))
 
 
 @pytest.fixture
 def panel(instance: "Instance") -> Iterator[Panel]:
-    with _opened(instance) as made:
+    with _opened(instance, instance.app) as made:
         yield made

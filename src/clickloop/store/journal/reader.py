@@ -101,19 +101,22 @@ class JournalReader:
     def delete_settled(self, before_ms: int) -> int:
         """Deletes settled segments last written before a moment; answers the bytes that this freed. Damaged originals stay.
 
-        Of each writer that still has a directory in the journal the newest stays: it says where the numbers go on.
+        Of each writer that still has a directory in the journal the newest stays: it says where the numbers go on; and so does
+        the directory, even an empty one: segments may be about to be put into it.
         """
         freed = 0
         for directory in sorted(self._settled_root.glob("*/*")):
             names = sorted(directory.glob("*" + CLOSED_SUFFIX), key=_number)
             journal_directory = self._root / directory.parent.name / directory.name
-            for path in names[:-1] if journal_directory.is_dir() else names:
+            is_needed = journal_directory.is_dir()
+            for path in names[:-1] if is_needed else names:
                 state = path.stat()
                 if state.st_mtime_ns // 1_000_000 < before_ms:
                     path.unlink()
                     freed += state.st_size
-            with contextlib.suppress(OSError):
-                directory.rmdir()
+            if not is_needed:
+                with contextlib.suppress(OSError):
+                    directory.rmdir()
         return freed
 
     def _writers(self, stream: str, now_ms: int) -> list[Path]:

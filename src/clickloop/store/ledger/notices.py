@@ -182,7 +182,8 @@ def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
         }
         for notice in new
     ]
-    tx.execute(insert(notices), rows)
+    if rows:
+        tx.execute(insert(notices), rows)
 
 
 def update_notices(tx: Connection, changed: Sequence[StoredNotice]) -> None:

@@ -9,7 +9,8 @@ from clickloop.store.ledger.tables import fact_outbox
 
 def insert_facts(tx: Connection, lines: Sequence[bytes]) -> None:
     """Owes the facts these rows, one JSON object each, in this order."""
-    tx.execute(insert(fact_outbox), [{"fact": line} for line in lines])
+    if lines:
+        tx.execute(insert(fact_outbox), [{"fact": line} for line in lines])
 
 
 def facts_after(tx: Connection, after_id: int, limit: int) -> list[tuple[int, bytes]]:

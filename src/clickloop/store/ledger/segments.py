@@ -14,7 +14,8 @@ def settled_among(tx: Connection, segments: Sequence[str]) -> set[str]:
 
 def insert_settled(tx: Connection, segments: Sequence[str], now_ms: int) -> None:
     """Records segments as settled."""
-    tx.execute(insert(settled_segments), [{"segment": segment, "settled_at": now_ms} for segment in segments])
+    if segments:
+        tx.execute(insert(settled_segments), [{"segment": segment, "settled_at": now_ms} for segment in segments])
 
 
 def forget_settled(tx: Connection, segments: Sequence[str]) -> None:
