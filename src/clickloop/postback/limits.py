@@ -16,14 +16,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Claimed postbacks that wait for a connection."""
     held: int = 2_000
     """Claimed postbacks whose outcome is not yet written."""
-    unwritten: int = 50
+    unwritten: int = 100
     """With so many outcomes not yet written nothing more leaves: after a crash they, and what was under way, are sent again."""
     batch: int = 200
     """The most that one claim or one write takes."""
     lease_seconds: float = 60
     deadline_seconds: float = 10
     """Of one attempt; nothing is sent that could outlive its lease."""
-    write_after_seconds: float = 0.01
+    write_after_seconds: float = 0.02
     """Outcomes are gathered at most so long before they are written."""
     claim_after_seconds: float = 0.01
     """After a claim that took little, what is owed is gathered for so long before the next one."""
