@@ -57,3 +57,14 @@ def test_a_paused_receiver_is_told_of_with_its_moments(panel: "Panel") -> None:
     assert finding["moments"] == ["2026-03-01T12:00:00.000Z"]
     assert "paused since 2026-03-01 12:00 UTC" in finding["sentence"]
     assert "The receiver is paused since <time" in panel.get("/panel/check")
+
+
+def test_a_correction_of_the_set_up_is_seen_at_once_on_check_and_dashboard(panel: "Panel") -> None:
+    instance = panel.instance
+    instance.set_up()
+    instance.visit()
+    instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
+    pages = ("/panel/check", "/panel")
+    assert all("no postback" in panel.words(panel.get(path)).lower() for path in pages)
+    instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": "https://s.example/?id={externalid}"})
+    assert not any("no postback" in panel.words(panel.get(path)).lower() for path in pages)

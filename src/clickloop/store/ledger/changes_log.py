@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from clickloop.campaign.user import Actor, Via
 from clickloop.report.masking import MASK, masked_text
-from clickloop.store.ledger.tables import changes_log
+from clickloop.store.ledger.tables import changes_log, postback_rules
 
 CHANGED_SECRET = f"{MASK} (another one)"
 """Stands for a secret that is not what it was before."""
@@ -158,3 +158,14 @@ def _change(row: RowMapping) -> LoggedChange:
         before=None if row["before"] is None else msgspec.json.decode(row["before"]),
         after=None if row["after"] is None else msgspec.json.decode(row["after"]),
     )
+
+
+SetupVersion = tuple[int, tuple[tuple[int, int], ...]]
+"""The number of the last change that somebody made, and each paused rule with the moment since which it is."""
+
+
+def setup_version(tx: Connection) -> SetupVersion:
+    """What changes whenever the set-up does."""
+    last = tx.scalar(select(func.max(changes_log.c.id))) or 0
+    paused = select(postback_rules.c.id, postback_rules.c.paused_at).where(postback_rules.c.paused_at.is_not(None))
+    return int(last), tuple((row[0], row[1]) for row in tx.execute(paused.order_by(postback_rules.c.id)))

@@ -5,13 +5,17 @@ from typing import Annotated
 from litestar import Response, Router, get
 from litestar.params import QueryParameter
 
+from clickloop.report.check.finding import Finding
 from clickloop.report.check.told import ToldCheck, ToldFinding, check_text, told_check, told_finding
-from clickloop.tracking.checking import Standing, check_all, check_campaign_as_set_up
+from clickloop.store.ledger.changes_log import SetupVersion, setup_version
+from clickloop.tracking.checking import Standing, check_all, check_as_set_up, check_campaign_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 
+LATELY_MS = 30_000
+"""So old what came lately may be on the page: counting it reads weeks of logs."""
 OfCampaign = Annotated[
     int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only what this campaign needs; left out: everything.")
 ]
@@ -31,6 +35,34 @@ def checked(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
     if result is None:
         raise not_found(f"live campaign {campaign_id}")
     return told_check(result)
+
+
+def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple[ToldCheck, int]:
+    """What the check found at most ``LATELY_MS`` ago, by the set-up as it is now, and when. Raises HTTPException 404."""
+    return context.remembered.of(
+        ("check", campaign_id),
+        (_version(context), standing_of(context)),
+        lambda: checked(context, campaign_id),
+        context.clock(),
+        LATELY_MS,
+    )
+
+
+def found_as_set_up(context: ApiContext) -> tuple[Finding, ...]:
+    """What is wrong by the set-up alone, the worst first, found out once for each set-up."""
+    standing = standing_of(context)
+    found, _ = context.remembered.of(
+        "found as set up",
+        (_version(context), standing),
+        lambda: check_as_set_up(context.ledger, standing),
+        context.clock(),
+    )
+    return found
+
+
+def _version(context: ApiContext) -> SetupVersion:
+    with context.ledger.read() as tx:
+        return setup_version(tx)
 
 
 def checked_as_set_up(context: ApiContext, campaign_id: int) -> list[ToldFinding]:

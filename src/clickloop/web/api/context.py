@@ -26,6 +26,7 @@ from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.web.access import Access
 from clickloop.web.browser import IpNetworks
+from clickloop.web.remembered import Remembered
 
 
 class Facts(Protocol):
@@ -89,6 +90,8 @@ class ApiContext:
     """Where uploaded files stand."""
     exports: ExportFiles
     """Where exported files stand."""
+    remembered: Remembered = dataclasses.field(default_factory=Remembered)
+    """What was found out for pages that tell of much."""
     upload_keep_hours: int = 72
     """How long after its end the file and the result of an upload, and the file of an export, are kept."""
     local_token: str = ""

@@ -1,5 +1,6 @@
 """/postback-rules: what is sent to whom when a conversion changes."""
 
+from functools import cache, cached_property, partial
 from typing import Annotated
 
 import msgspec
@@ -175,7 +176,8 @@ def list_rules(
             of_instance=of_instance,
             words=words,
         )
-        shown_views = {kept.rule.rule_id: rule_view(tx, kept) for kept in found}
+        around = _Around(tx)
+        shown_views = {kept.rule.rule_id: rule_view(tx, kept, around) for kept in found}
     return page_of(found, limit, NOUN, lambda kept: kept.rule.rule_id, lambda kept: shown_views[kept.rule.rule_id])
 
 
@@ -298,9 +300,10 @@ def kept_rule(tx: Connection, number: int) -> KeptRule:
     return kept
 
 
-def rule_view(tx: Connection, kept: KeptRule) -> RuleView:
-    """A rule as the API shows it."""
+def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -> RuleView:
+    """A rule as the API shows it. ``around``: what was read for others already."""
     rule = kept.rule
+    around = around or _Around(tx)
     return RuleView(
         id=rule.rule_id,
         name=shown(rule.name),
@@ -311,34 +314,46 @@ def rule_view(tx: Connection, kept: KeptRule) -> RuleView:
         conditions=conditions_view(rule.conditions),
         success=SuccessView(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
-        warnings=_warnings(tx, rule.request, _source_of(tx, rule)),
+        warnings=_warnings(rule.request, around.source_of(rule), around),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
-        is_source_postback=_is_first_of_source(tx, rule),
+        is_source_postback=around.is_first_of_source(rule),
         paused_at=optional_moment_text(kept.paused_at),
         resuming_since=optional_moment_text(kept.probing_at),
     )
 
 
-def _is_first_of_source(tx: Connection, rule: Rule) -> bool:
-    if rule.source_id is None:
-        return False
-    first = first_rules_of_sources(tx, [rule.source_id]).get(rule.source_id)
-    return first is not None and first.rule.rule_id == rule.rule_id
+class _Around:
+    """What rules belong to, each read once for all of them."""
+
+    def __init__(self, tx: Connection) -> None:
+        self._tx = tx
+        self._source = cache(partial(find_source, tx))
+        self._campaign = cache(partial(find_campaign, tx))
+        self._first = cache(lambda source_id: first_rules_of_sources(tx, [source_id]).get(source_id))
+
+    @cached_property
+    def any_rows(self) -> dict[str, str]:
+        """The macros that rows of any source fill, by their names."""
+        return any_row_macros(self._tx)
+
+    def source_of(self, rule: Rule) -> TrafficSource | None:
+        """The source whose rows the rule's macros may name."""
+        if rule.source_id is not None:
+            return self._source(rule.source_id)
+        campaign = self._campaign(rule.campaign_id) if rule.campaign_id is not None else None
+        return self._source(campaign.source_id) if campaign else None
+
+    def is_first_of_source(self, rule: Rule) -> bool:
+        """Whether the rule holds its source's postback URL."""
+        first = self._first(rule.source_id) if rule.source_id is not None else None
+        return first is not None and first.rule.rule_id == rule.rule_id
 
 
-def _source_of(tx: Connection, rule: Rule) -> TrafficSource | None:
-    """The source whose rows the rule's macros may name."""
-    if rule.source_id is not None:
-        return find_source(tx, rule.source_id)
-    campaign = find_campaign(tx, rule.campaign_id) if rule.campaign_id is not None else None
-    return find_source(tx, campaign.source_id) if campaign else None
-
-
-def _warnings(tx: Connection, request: RequestTemplate, source: TrafficSource | None) -> list[Advice]:
+def _warnings(request: RequestTemplate, source: TrafficSource | None, around: _Around) -> list[Advice]:
     """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
-    rows = row_macros(source) if source else any_row_macros(tx)
+    rows = row_macros(source) if source else around.any_rows
     off = rows_off(source) if source else set()
     missing = rows_missing(source) if source else set()
     found = []

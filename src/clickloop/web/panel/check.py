@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from clickloop.report.check.finding import Kind, moment_words
 from clickloop.report.check.told import ToldPlace
-from clickloop.web.api.check import checked
+from clickloop.web.api.check import checked_lately
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.panel.page import Answer, page, when
@@ -32,10 +32,12 @@ OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
 
 def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:
     """The findings, the worst first, and what was seen of each campaign lately."""
+    told, at = checked_lately(context, campaign_id)
     return page(
         visit,
         "check.html",
-        told=checked(context, campaign_id),
+        told=told,
+        at=at,
         campaigns=live_campaigns(context),
         campaign_id=campaign_id,
         editor=editor_of,

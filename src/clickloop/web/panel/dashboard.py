@@ -24,9 +24,8 @@ from clickloop.report.query import Dimension, Measure, ReportQuery
 from clickloop.report.series import filled, moments_of, unit_of
 from clickloop.store.ledger.evidence import given_up_since, refused_since
 from clickloop.store.ledger.statuses import unmapped_words
-from clickloop.tracking.checking import check_as_set_up
 from clickloop.tracking.reporting import MadeReport, make_report
-from clickloop.web.api.check import standing_of
+from clickloop.web.api.check import found_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.panel.chart import Chart, Series, draw
 from clickloop.web.panel.check import editor_of
@@ -208,9 +207,7 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
     told = [
         Told("bad", alarm, "Health shows what it is about.", "/panel/health") for alarm in context.core_health().alarms
     ]
-    findings = [
-        one for one in check_as_set_up(context.ledger, standing_of(context)) if one.severity is not Severity.NOTE
-    ]
+    findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
     told += [
         Told(
             "bad" if one.severity is Severity.ERROR else "warn",
