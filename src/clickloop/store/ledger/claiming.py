@@ -1,7 +1,8 @@
 """Claiming: due postbacks are taken under a lease, of each lane no more than it has room for. ``tx`` is an open transaction.
 
 However much waits, a claim reads only what it takes: it goes along the index from lane to lane, and in each from the longest due.
-Lists go into a statement as one JSON text: a statement for each row would hand Python's lock to and fro between threads as often.
+Lists go into a statement, and rows come out of it, as one JSON text: a statement for each row, and each row that SQLite's driver
+steps to, would hand Python's lock to and fro between threads as often.
 """
 
 from bisect import bisect_right
@@ -13,7 +14,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Row,
+    Select,
     bindparam,
     case,
     func,
@@ -103,10 +104,39 @@ _COLUMNS = select(
     case((postbacks.c.attempts > 0, _lost), else_=0).label("lost"),
     case((postbacks.c.attempts > 0, _rejections), else_=0).label("rejections"),
 )
-_DUE = _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
-    postbacks.c.postback_id.in_(_first_of_lane)
+
+
+class _Due(msgspec.Struct, frozen=True, array_like=True):
+    """A row that is due. ``request``: as stored, in hexadecimal digits, for it may be damaged."""
+
+    postback_id: str
+    rule_id: int
+    lane: str
+    lease_token: int
+    attempts: int
+    next_attempt_at: int
+    request: str
+    behind_until: int | None
+    lost: int
+    rejections: int
+
+
+def _as_json(query: Select[Any]) -> Select[Any]:
+    """The rows of a query as one JSON text of ``_Due``."""
+    found = query.subquery("found")
+    columns = [func.hex(column) if column.name == "request" else column for column in found.c]
+    return select(func.json_group_array(func.json_array(*columns)))
+
+
+_read_due = msgspec.json.Decoder(list[_Due]).decode
+_DUE = _as_json(
+    _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
+        postbacks.c.postback_id.in_(_first_of_lane)
+    )
 )
-_NEWEST = _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_lane.c.postback_id)).scalar_subquery())
+_NEWEST = _as_json(
+    _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_lane.c.postback_id)).scalar_subquery())
+)
 _claimed = select(func.json_each(bindparam("ids")).table_valued("value", name="claimed").c.value)
 _LEASE = (
     update(postbacks)
@@ -161,22 +191,23 @@ def _in_turn(names: list[str], after: str) -> list[str]:
 
 def _due_rows(
     tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int, newest: Collection[str]
-) -> list[Row[Any]]:
+) -> list[_Due]:
     """Of each lane so many as are given to it, the longest due first; of the ``newest`` lanes the one that was made last."""
     by_share: dict[int, list[str]] = {}
-    rows: list[Row[Any]] = []
+    rows: list[_Due] = []
     for name, share in zip(names, given, strict=True):
         if share and name in newest:
-            rows += tx.execute(_NEWEST, {"lane": name, "now": now_ms})
+            rows += _read_due(tx.scalar(_NEWEST, {"lane": name, "now": now_ms}) or "[]")
         elif share:
             by_share.setdefault(share, []).append(name)
     for share, lanes in by_share.items():
-        rows += tx.execute(_DUE, {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share})
+        asked = {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share}
+        rows += _read_due(tx.scalar(_DUE, asked) or "[]")
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
     return rows
 
 
-def _jobs_and_put_off(tx: Connection, rows: Sequence[Row[Any]], now_ms: int) -> list[Job]:
+def _jobs_and_put_off(tx: Connection, rows: Sequence[_Due], now_ms: int) -> list[Job]:
     """What can be sent; the rest is put off. Of a rule that was resumed only one is sent until that one is answered."""
     terms = terms_of(tx, {row.rule_id for row in rows}) if rows else {}
     held = {number for number, known in terms.items() if known.paused or known.probe_under_way}
@@ -218,7 +249,7 @@ def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> N
     tx.execute(_BEGIN, {"ids": ids, "now": now_ms})
 
 
-def _job(row: Row[Any], terms: Terms) -> Job:
+def _job(row: _Due, terms: Terms) -> Job:
     return Job(
         postback_id=row.postback_id,
         rule_id=row.rule_id,
@@ -233,9 +264,9 @@ def _job(row: Row[Any], terms: Terms) -> Job:
     )
 
 
-def _request_of(stored: bytes) -> Request:
-    """The stored request. A damaged one becomes one that cannot be sent: it fails alone, and holds nobody else up."""
+def _request_of(stored: str) -> Request:
+    """The stored request, given in hexadecimal digits. A damaged one becomes one that cannot be sent: it fails alone."""
     try:
-        return _read_request(stored)
+        return _read_request(bytes.fromhex(stored))
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Request(url="")

@@ -14,7 +14,7 @@ IS_WAITING = postbacks.c.state == literal_column("'waiting'")
 """With the state in the text, so that the planner sees that the index of what waits will do."""
 
 
-class WaitingLane(msgspec.Struct, frozen=True):
+class WaitingLane(msgspec.Struct, frozen=True, array_like=True):
     """A lane that something waits in, and when the first of it is due."""
 
     lane: str
@@ -22,8 +22,12 @@ class WaitingLane(msgspec.Struct, frozen=True):
 
 
 def waiting_lanes(tx: Connection) -> list[WaitingLane]:
-    """The lanes that something waits in, by name. One search in the index for each lane, however much waits in it."""
-    return [WaitingLane(row.lane, row.at) for row in tx.execute(_WAITING_LANES)]
+    """The lanes that something waits in, by name. One search in the index for each lane, however much waits in it.
+
+    They come as one JSON text: for each row that it steps to, SQLite's driver would let go of Python's lock and wait to have it again.
+    """
+    found = msgspec.json.decode(tx.scalar(_WAITING_LANES) or "[]", type=list[WaitingLane])
+    return sorted(found, key=lambda lane: lane.lane)
 
 
 def _from_lane_to_lane() -> Select[Any]:
@@ -32,7 +36,8 @@ def _from_lane_to_lane() -> Select[Any]:
     further = select(func.min(postbacks.c.lane)).where(IS_WAITING, postbacks.c.lane > steps.c.lane)
     steps = steps.union_all(select(further.scalar_subquery()).where(steps.c.lane.is_not(None)))
     due = select(func.min(postbacks.c.next_attempt_at)).where(IS_WAITING, postbacks.c.lane == steps.c.lane)
-    return select(steps.c.lane, due.scalar_subquery().label("at")).where(steps.c.lane.is_not(None))
+    found = select(steps.c.lane, due.scalar_subquery().label("at")).where(steps.c.lane.is_not(None)).subquery("found")
+    return select(func.json_group_array(func.json_array(found.c.lane, found.c["at"])))
 
 
 _WAITING_LANES = _from_lane_to_lane()
