@@ -1,7 +1,7 @@
 """All benches, one after another, each in a process of its own: ``python -m bench.run [NAME…]``.
 
-A run of all of them writes ``bench/results.md``; a run of some only prints. One that fails is written as failed, and the others
-go on; the exit status is then 1.
+A run of all of them writes ``bench/results.md``; a run of some only prints, or with ``--keep`` puts their sections into it anew.
+One that fails is written as failed, and the others go on; the exit status is then 1.
 """
 
 import contextlib
@@ -89,16 +89,18 @@ BENCHES = (
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a bench told: Markdown lines, or why it failed."""
+    """What a bench told: Markdown lines, or why it failed; and when it had ended."""
 
     bench: Bench
     lines: tuple[str, ...]
     failed: bool
+    at: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
 
 def main(names: list[str]) -> int:
     """Runs the benches of these names, or all; answers the exit status."""
     known = {bench.name: bench for bench in BENCHES}
+    keeps, names = "--keep" in names, [name for name in names if name != "--keep"]
     if unknown := [name for name in names if name not in known]:
         sys.stderr.write(f"There is no bench {', '.join(unknown)}. There are: {', '.join(known)}.\n")
         return 2
@@ -113,7 +115,21 @@ def main(names: list[str]) -> int:
         sections = [line for result in results for line in section(result)]
         RESULTS.write_text("\n".join([*machine, *targets(), *sections]) + "\n", encoding="utf-8")
         print(f"\nWritten to {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
+    elif keeps:
+        kept = RESULTS.read_text(encoding="utf-8")
+        for result in results:
+            kept = with_section(kept, result)
+        RESULTS.write_text(kept, encoding="utf-8")
     return 1 if any(result.failed for result in results) else 0
+
+
+def with_section(text: str, result: Result) -> str:
+    """The results with a bench's section put anew. Raises ValueError where they have none of it."""
+    title = f"\n## {result.bench.title}\n"
+    begin = text.index(title)
+    end = text.find("\n## ", begin + 1)
+    rest = text[end:] if end >= 0 else ""
+    return text[:begin] + "\n".join(section(result)) + "\n" + rest
 
 
 def measure(bench: Bench) -> Result:
@@ -151,7 +167,8 @@ def section(result: Result) -> list[str]:
     """A bench's section of the results."""
     bench = result.bench
     aim = f"; aim: {bench.aim}" if bench.aim else ""
-    return ["", f"## {bench.title}", "", f"*{bench.what}: to reach {bench.reach}{aim}*", "", *result.lines]
+    what = f"*{bench.what}: to reach {bench.reach}{aim}. Measured {result.at:%Y-%m-%d %H:%M} UTC.*"
+    return ["", f"## {bench.title}", "", what, "", *result.lines]
 
 
 def targets() -> list[str]:
