@@ -41,6 +41,9 @@ def test_no_page_is_wider_than_a_phone(chromium: Browser, tracker: Tracker, owne
     click_id = tracker.click(campaign.key, "external_id=" + "abc" * 60)
     tracker.notify(f"cid={click_id}&payout=3&txid=" + "T1" * 60)
     tracker.api("POST", "exports", {"noun": "clicks", "filters": {"external_id": "abc" * 60}})
+    for noun in ("traffic-sources", "campaigns", "offers", "networks", "postback-rules"):
+        changed = tracker.api("PATCH", f"{noun}/1", {"name": "Push, Tier 1, all devices, no VPN, " + "long" * 12})
+        assert changed.status == 200, changed.body
     with looking(chromium, base, NARROW) as (page, _):
         become_owner(page, owner_link)
         over = {}
