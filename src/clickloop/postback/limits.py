@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Claimed postbacks whose outcome is not yet written."""
     unwritten: int = 100
     """With so many outcomes not yet written nothing more leaves: after a crash they, and what was under way, are sent again."""
-    batch: int = 200
+    batch: int = 64
     """The most that one claim or one write takes."""
     lease_seconds: float = 60
     deadline_seconds: float = 10
