@@ -177,19 +177,14 @@ def asked_wait_ms(outcome: Outcome, now_ms: int) -> int:
 
 _SECONDS = re.compile(r"0*([0-9]*)")
 _MOST_DIGITS = 18
-"""A number with more digits is longer than a day."""
+"""So many digits after the zeros are far more than a day: the rest need not be read."""
 
 
 def retry_after_ms(text: str, now_ms: int) -> int:
     """How long a Retry-After asks us to wait: whole seconds or an HTTP date, at most 24 hours; 0 for anything else."""
     text = text.strip()
     if text and (seconds := _SECONDS.fullmatch(text)):
-        digits = seconds[1]
-        return (
-            LONGEST_RETRY_AFTER_MS
-            if len(digits) > _MOST_DIGITS
-            else min(int(digits or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
-        )
+        return min(int(seconds[1][:_MOST_DIGITS] or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
     try:
         moment_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
     except (ValueError, TypeError, OverflowError):
