@@ -1,9 +1,7 @@
 """Writing exports: no row is lost or doubled wherever the work ends, exports take turns, and a full disk ends one clearly."""
 
-import signal
-import subprocess
+import random
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +13,12 @@ from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.exports import Export, ExportNoun, ExportState, find_export, insert_export, stop_export
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.exports import ExportedPage, ExportWork, PageOf
+from tests.crash.killing import killed_after
 
 NOW = 1_772_366_400_000
 CHILD = Path(__file__).parent / "crash" / "export_child.py"
+PAGES = 400
+"""Of the export that the child writes."""
 HALF_OF_ALL = 1_000
 
 
@@ -156,20 +157,14 @@ def test_a_file_is_never_longer_than_what_was_written_last(tmp_path: Path) -> No
 @pytest.mark.crash
 def test_an_export_that_is_killed_again_and_again_holds_every_row_once(owner: Owner, tmp_path: Path) -> None:
     export_id = owner.ask()
+    chance = random.Random(5)
+    command = [sys.executable, str(CHILD), str(tmp_path)]
     kills = 0
-    for delay_ms in range(0, 6000, 60):
-        child = subprocess.Popen([sys.executable, str(CHILD), str(tmp_path)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        time.sleep(delay_ms % 360 / 1000)
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-            kills += 1
-        child.wait()
-        child.stdout.close()
-        if owner.export(export_id).state.is_final:
-            break
-    assert kills >= 3
+    while not owner.export(export_id).state.is_final:
+        killed_after(command, pages := 1 + 17 * kills, chance)
+        kills += 1
+        assert pages < PAGES, "no page was ever written down"
+    assert kills >= 4
     export = owner.export(export_id)
     lines = owner.text(export_id).split(b"\r\n")
     assert (export.state, export.rows_written, lines[0], lines[-1]) == (

@@ -1,7 +1,7 @@
 """Taking uploads: nothing is lost or doubled wherever the work ends, a preview writes nothing, and memory stays flat."""
 
 import os
-import signal
+import random
 import subprocess
 import sys
 import time
@@ -28,6 +28,7 @@ from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
 from clickloop.tracking.upload_results import line_results, result_table
 from clickloop.tracking.uploads import UploadWish, UploadWork, enter_upload, tidy_uploads
+from tests.crash.killing import killed_after
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 CHILD = Path(__file__).parent / "crash" / "upload_child.py"
@@ -309,19 +310,13 @@ def test_taking_a_long_upload_and_its_result_needs_little_memory(owner: Owner) -
 @pytest.mark.crash
 def test_an_upload_that_is_killed_again_and_again_is_registered_once(owner: Owner, tmp_path: Path) -> None:
     upload = owner.enter(file_of(owner, BATCH * 8 + 3))
+    chance = random.Random(6)
+    command = [sys.executable, str(CHILD), str(tmp_path)]
     kills = 0
-    for delay_ms in range(0, 4000, 60):
-        child = subprocess.Popen([sys.executable, str(CHILD), str(tmp_path)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        time.sleep(delay_ms % 360 / 1000)
-        if child.poll() is None:
-            child.send_signal(signal.SIGKILL)
-            kills += 1
-        child.wait()
-        child.stdout.close()
-        if owner.upload(upload.upload_id).state.is_final:
-            break
+    while not owner.upload(upload.upload_id).state.is_final:
+        killed_after(command, 1 + kills // 2, chance)
+        kills += 1
+        assert kills < 20, "no step was ever written down"
     done = owner.upload(upload.upload_id)
     assert kills >= 3
     assert (done.state, done.lines) == (UploadState.FINISHED, BATCH * 8 + 3)

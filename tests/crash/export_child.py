@@ -23,12 +23,11 @@ def page_of(export: Export) -> ExportedPage:
 
 
 def main(folder: Path) -> None:
-    """Works until nothing is left."""
+    """Write page after page until nothing is left; say so after each one."""
     files = ExportFiles(folder / "exports", least_free_octets=0)
     work = ExportWork(Ledger.open(folder / "ledger.sqlite"), files, page_of, lambda: NOW)
-    print("ready", flush=True)
     while work.step():
-        pass
+        print("page", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Settles a journal's clicks and an outbox's facts into DuckDB until nothing is left, to be killed at any call."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -39,8 +40,8 @@ def outbox() -> list[tuple[int, bytes]]:
     return [(outbox_id, msgspec.json.encode(fact)) for outbox_id in range(1, OUTBOX_ROWS + 1)]
 
 
-def settle_all(folder: Path) -> list[str]:
-    """All that is to be settled, in small batches. Answers the damages' kinds."""
+def settle_all(folder: Path, after_each_batch: Callable[[], None] = lambda: None) -> list[str]:
+    """Settle all there is, in small batches; return the damages' kinds."""
     facts = DuckDbFacts.open(folder / "facts.duckdb")
     reader = JournalReader(folder / "journal", folder / "settled")
     damages: list[str] = []
@@ -51,6 +52,7 @@ def settle_all(folder: Path) -> list[str]:
         damages += [damage.kind.value for damage in batch.damages]
         if not batch.segments:
             break
+        after_each_batch()
     facts.load_facts(rows)
     facts.close()
     return damages
@@ -59,4 +61,4 @@ def settle_all(folder: Path) -> list[str]:
 _ids = ClickIds(b"k" * 32)
 
 if __name__ == "__main__":
-    settle_all(Path(sys.argv[1]))
+    settle_all(Path(sys.argv[1]), lambda: print("batch", flush=True))

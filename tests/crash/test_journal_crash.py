@@ -1,10 +1,8 @@
 """A journal writer killed at every call, and calls that fail: what was acknowledged is found again, once and whole."""
 
 import random
-import signal
-import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -14,6 +12,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage
 from tests.crash.injection import KILLED, Run, call_counts, places, run_child
 from tests.crash.journal_child import BROKEN
+from tests.crash.killing import killed_after
 
 pytestmark = pytest.mark.crash
 
@@ -122,22 +121,14 @@ def _is_partial(folder: Path, number: int) -> bool:
 def test_killed_at_random_under_load_writers_lose_nothing_that_they_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(4)
     root = tmp_path / "journal"
+    command = [sys.executable, str(CHILD), str(root), "ever"]
     acknowledged: dict[str, int] = {}
-    for _ in range(6):
-        children = [
-            subprocess.Popen([sys.executable, str(CHILD), str(root), "ever"], stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
-        for child in children:
-            assert child.stdout is not None
-            child.stdout.readline()
-        time.sleep(chance.random() * 0.3)
-        for child in children:
-            child.send_signal(signal.SIGKILL)
-            told, _ = child.communicate()
-            for line in told.splitlines(keepends=True):
-                if line.endswith("\n"):
-                    acknowledged[line.split()[1]] = max(acknowledged.get(line.split()[1], 0), int(line.split()[2]))
+    with ThreadPoolExecutor(2) as pool:
+        for lines in (1, 2, 20, 50, 100, 150):
+            for written in pool.map(killed_after, [command] * 2, [lines] * 2, [chance] * 2):
+                _, process, count = written[-1].split()
+                acknowledged[process] = int(count)
+    assert len(acknowledged) == 12
     found = found_in(root)
     assert found.damages == []
     by_process: dict[str, list[int]] = {}

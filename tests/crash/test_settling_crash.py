@@ -3,10 +3,8 @@
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from clickloop.store.facts.facts import ClicksQuery, StatusCount
 from clickloop.store.journal.segment import framed
 from clickloop.store.journal.writer import JournalWriter
 from tests.crash.injection import KILLED, call_counts, places, run_child
+from tests.crash.killing import killed_after
 from tests.crash.settling_child import OUTBOX_ROWS, a_click, settle_all
 
 pytestmark = pytest.mark.crash
@@ -97,7 +96,7 @@ def test_disturbed_at_every_call_settling_takes_everything_once(tmp_path: Path, 
 
 
 _WRITER = """
-import sys, os, msgspec
+import sys, os, time, msgspec
 from pathlib import Path
 from clickloop.store.journal.writer import JournalWriter
 sys.path.insert(0, sys.argv[2])
@@ -111,31 +110,26 @@ while True:
         writer.append(msgspec.json.encode(click))
         os.write(1, click.click_id.encode() + b"\\n")
     writer.close_segment()
+    time.sleep(0.002)  # a load, not a flood: what is written has to be settled at the end
 """
 
 
 def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     chance = random.Random(9)
     acknowledged: set[str] = set()
-    command = [sys.executable, "-c", _WRITER, str(tmp_path), str(CHILD.parent)]
+    batches: list[int] = []
+    write = [sys.executable, "-c", _WRITER, str(tmp_path), str(CHILD.parent)]
+    settle = [sys.executable, str(CHILD), str(tmp_path)]
     for _ in range(4):
-        with (tmp_path / "told").open("wb") as told:
-            writer = subprocess.Popen(command, stdout=told)
-        settlers = []
-        deadline = time.monotonic() + 1.0
-        while time.monotonic() < deadline:
-            settler = subprocess.Popen([sys.executable, str(CHILD), str(tmp_path)])
-            time.sleep(0.15 + chance.random() * 0.35)
-            settler.send_signal(signal.SIGKILL)
-            settlers.append(settler.wait())
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        acknowledged |= {
-            line.decode().strip()
-            for line in (tmp_path / "told").read_bytes().splitlines(keepends=True)
-            if line.endswith(b"\n")
-        }
-        assert set(settlers) <= {KILLED, 0}
+        with subprocess.Popen(write, stdout=subprocess.PIPE) as writer, ThreadPoolExecutor(1) as reading:
+            assert writer.stdout is not None
+            acknowledged.add(writer.stdout.readline().decode().strip())
+            rest = reading.submit(writer.stdout.readlines)  # else the writer waits for room in the pipe
+            batches += [len(killed_after(settle, number, chance)) for number in range(3)]
+            writer.kill()
+            acknowledged |= {line.decode().strip() for line in rest.result() if line.endswith(b"\n")}
+    assert len(acknowledged) >= 4
+    assert sum(batches) >= 12, "settling was killed before it had settled anything"
     damages = settle_all(tmp_path)
     assert damages == []
     facts = DuckDbFacts.open(tmp_path / "facts.duckdb")

@@ -23,12 +23,11 @@ class Clicks:
 
 
 def main(folder: Path) -> None:
-    """Works until nothing is left."""
+    """Take step after step until nothing is left; say so after each one."""
     desk = Desk(Ledger.open(folder / "ledger.sqlite"), Clicks(), ClickIds(b"k" * 32), RecordIds(), "USD")
     work = UploadWork(desk, UploadFiles(folder / "uploads", least_free_octets=0), lambda: NOW)
-    print("ready", flush=True)
     while work.step().more:
-        pass
+        print("step", flush=True)
 
 
 if __name__ == "__main__":
