@@ -26,6 +26,7 @@ from clickloop.campaign.instance import InstanceSettings
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, wall_clock
 from clickloop.record_id import RecordIds
+from clickloop.secret_box import secret_box_of
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
@@ -123,7 +124,7 @@ def _set_up(folder: Path, ledger: Ledger, facts: DuckDbFacts, clock: StoryClock,
 
 @contextmanager
 def _stores(folder: Path) -> Iterator[tuple[Ledger, DuckDbFacts]]:
-    ledger = Ledger.open(folder / "ledger.sqlite")
+    ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=4_096, threads=len(os.sched_getaffinity(0)))
     try:
         yield ledger, facts

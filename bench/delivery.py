@@ -27,6 +27,7 @@ from clickloop.postback.owing import Finding, Owed, SkipReason
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.sending import Sender
 from clickloop.record_id import RecordIds
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
@@ -118,7 +119,7 @@ async def _aiohttp_alone(port: int) -> None:
 
 def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
     """Seconds, CPU seconds, and how many attempts stand in the log as delivered."""
-    ledger = Ledger.open(folder / "ledger.sqlite")
+    ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     _owe(ledger, port)
     sender = Sender(guard=AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver"))))
     limits = Limits(connections=CONNECTIONS, look_seconds=0.05)

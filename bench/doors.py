@@ -22,6 +22,7 @@ from bench.flaky import Arrival, flaky_receivers
 from bench.killable import Killable, until
 from bench.machine import percentile
 from clickloop.running_core import CoreAddress, read_core_address
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.auditing import audit_everything
 
@@ -76,7 +77,7 @@ def knock(txids: int, folder: Path) -> tuple[Told, Counts]:
             tracker.wait_until_ready()
             keys = set_up(tracker, port)
             core = read_core_address(folder)
-            ledger = Ledger.open(folder / "ledger.sqlite")
+            ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
             told = uvloop.run(_tell(tracker, core, keys, txids, ledger))
             tracker.stop()
     finally:

@@ -25,6 +25,7 @@ from bench.product import Serving
 from clickloop.campaign.user import Role, User
 from clickloop.clock import DAY_MS, wall_clock
 from clickloop.running_core import ask_core, read_core_address
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.sessions import insert_session
 from clickloop.store.ledger.users import save_user
@@ -146,7 +147,7 @@ def _big_data() -> Path:
 def _session(folder: Path) -> str:
     """Signs an owner in who is made for it; answers the secret of his cookie."""
     now_ms, secret = wall_clock(), secrets.token_urlsafe(32)
-    ledger = Ledger.open(folder / "ledger.sqlite")
+    ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     with contextlib.closing(ledger), ledger.write() as tx:
         user = save_user(tx, User(name=f"bench {now_ms}", role=Role.OWNER, password_hash="none"), now_ms)
         insert_session(tx, secret, user.id, now_ms, now_ms + DAY_MS, "127.0.0.1", "bench")

@@ -26,6 +26,7 @@ from bench.flaky import Arrival, flaky_receivers
 from bench.killable import Killable, until
 from bench.product import Browser
 from bench.storm_counting import RULES, Counted, Figures, count
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 CONVERSIONS = 100_000
@@ -299,7 +300,7 @@ def _taken(port: int) -> int:
 
 
 def _wait_until_final(folder: Path, plan: Plan) -> None:
-    ledger = Ledger.open(folder / "ledger.sqlite")
+    ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     told = "not every postback is final"
     try:
         until(partial(_is_final, ledger, plan.conversions), MOST_SECONDS, lambda: told)

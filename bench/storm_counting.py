@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from bench.flaky import Arrival, Kind
 from clickloop.clock import wall_clock
 from clickloop.doctor import Verdict, examine
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.auditing import audit_everything
 
@@ -82,7 +83,7 @@ class _Received(msgspec.Struct, frozen=True):
 
 def count(folder: Path, counted: Counted) -> Figures:
     """Counts in the folder of a tracker that has been stopped."""
-    ledger = Ledger.open(folder / "ledger.sqlite")
+    ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     try:
         with ledger.read() as tx:
             found = _read(tx)

@@ -20,6 +20,7 @@ from bench.lanes import WAITING, make_wait, receivers
 from bench.machine import Load, cores_awake, cpu_seconds, run_wrk, two_cores
 from bench.product import Serving
 from clickloop.app import LEDGER_FILE
+from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 ROUNDS = 10
@@ -106,7 +107,7 @@ _PAUSE_MS = CONNECTIONS * 1000 // PER_SECOND
 
 
 def _delivered(folder: Path) -> int:
-    ledger = Ledger.open(folder / LEDGER_FILE)
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         with ledger.read() as tx:
             return int(tx.scalar(text("SELECT count(*) FROM attempts WHERE result = 'delivered'")) or 0)

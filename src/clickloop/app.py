@@ -32,6 +32,7 @@ from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
+from clickloop.secret_box import secret_box_of
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -149,7 +150,7 @@ def open_core(settings: Settings) -> Iterator[Core]:
     """Opens the stores, waiting a little for a core that was killed to let go of them. Raises LedgerError or FactsError."""
     folder = settings.folder()
     give_up = time.monotonic() + _STORE_WAIT_SECONDS
-    ledger = Ledger.open(folder / LEDGER_FILE)
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     while True:
         try:
             facts = DuckDbFacts.open(folder / FACTS_FILE, settings.facts_memory_mb)

@@ -22,6 +22,7 @@ from clickloop.alarms import read_alarms
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
 from clickloop.running_core import NotRunningError, ask_core
+from clickloop.secret_box import secret_box_of
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.journal.reader import journal_lag
@@ -65,7 +66,7 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     """Everything that was found in a data folder."""
     findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms)]
     try:
-        ledger = Ledger.open(folder / "ledger.sqlite")
+        ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     except LedgerError as error:
         findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore the ledger from a backup."))
     else:

@@ -125,8 +125,8 @@ def test_killed_at_random_under_load_writers_lose_nothing_that_they_acknowledged
     acknowledged: dict[str, int] = {}
     with ThreadPoolExecutor(2) as pool:
         for lines in (1, 2, 20, 50, 100, 150):
-            for written in pool.map(killed_after, [command] * 2, [lines] * 2, [chance] * 2):
-                _, process, count = written[-1].split()
+            for lines_written in pool.map(killed_after, [command] * 2, [lines] * 2, [chance] * 2):
+                _, process, count = lines_written[-1].split()
                 acknowledged[process] = int(count)
     assert len(acknowledged) == 12
     found = found_in(root)
@@ -135,7 +135,7 @@ def test_killed_at_random_under_load_writers_lose_nothing_that_they_acknowledged
     for text in found.numbers:
         process, _, number = str(text).partition("-")
         by_process.setdefault(process, []).append(int(number))
-    for process, count in acknowledged.items():
+    for process, written in acknowledged.items():
         numbers = by_process[process]
         assert numbers == list(range(len(numbers)))
-        assert len(numbers) >= count
+        assert len(numbers) >= written

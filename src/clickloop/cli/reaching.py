@@ -43,6 +43,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
 @contextmanager
 def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
     """The ledger of a data folder, opened beside the server if one runs; exits with a sentence when it cannot be."""
+    from clickloop.secret_box import secret_box_of
     from clickloop.store.ledger.ledger import Ledger, LedgerError
 
     folder = data.resolve()
@@ -52,7 +53,7 @@ def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
     elif not path.exists():
         raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
     try:
-        ledger = Ledger.open(path)
+        ledger = Ledger.open(path, secret_box_of(folder))
     except LedgerError as error:
         raise stop(str(error), UNUSABLE) from None
     try:

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Dialect,
     Select,
     bindparam,
     case,
@@ -30,9 +31,11 @@ from clickloop.postback.lanes import EVERY_ROOM, Rooms, shares
 from clickloop.postback.retry import PASSING, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
 from clickloop.postback.work import Claimed, Job
+from clickloop.secret_box import SecretError
 from clickloop.store.ledger.holding import note_probe, put_off
 from clickloop.store.ledger.lanes import IS_WAITING, waiting_lanes
 from clickloop.store.ledger.rules import Terms, terms_of
+from clickloop.store.ledger.sealing import opened_bytes
 from clickloop.store.ledger.tables import attempts, postbacks
 
 BEHIND_MS = 500
@@ -220,7 +223,7 @@ def _jobs_and_put_off(tx: Connection, rows: Sequence[_Due], now_ms: int) -> list
         elif row.behind_until is not None:
             later.append({"id": row.postback_id, "at": max(row.behind_until, now_ms + BEHIND_MS)})
         else:
-            jobs.append(_job(row, rule_terms))
+            jobs.append(_job(row, rule_terms, tx.dialect))
             if rule_terms.probing:
                 note_probe(tx, row.rule_id, row.postback_id)
                 held.add(row.rule_id)
@@ -249,7 +252,7 @@ def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> N
     tx.execute(_BEGIN, {"ids": ids, "now": now_ms})
 
 
-def _job(row: _Due, terms: Terms) -> Job:
+def _job(row: _Due, terms: Terms, dialect: Dialect) -> Job:
     return Job(
         postback_id=row.postback_id,
         rule_id=row.rule_id,
@@ -257,16 +260,16 @@ def _job(row: _Due, terms: Terms) -> Job:
         token=row.lease_token + 1,
         attempt=row.attempts + 1,
         tried=Tried(row.attempts + 1 - row.lost, row.rejections),
-        request=_request_of(row.request),
+        request=_request_of(row.request, dialect),
         success=terms.success,
         schedule=terms.schedule,
         probes_rule=terms.probing,
     )
 
 
-def _request_of(stored: str) -> Request:
+def _request_of(stored: str, dialect: Dialect) -> Request:
     """The stored request, given in hexadecimal digits. A damaged one becomes one that cannot be sent: it fails alone."""
     try:
-        return _read_request(bytes.fromhex(stored))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_request(opened_bytes(dialect, bytes.fromhex(stored)))
+    except (msgspec.DecodeError, UnicodeDecodeError, SecretError):
         return Request(url="")

@@ -15,7 +15,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import PoolProxiedConnection
 
+from clickloop.secret_box import SecretBox
 from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
+from clickloop.store.ledger.sealing import seal_with
 
 BUSY_TIMEOUT_MS = 10_000
 _WRITES = "clickloop_writes"
@@ -41,9 +44,10 @@ class Ledger:
         self._writer: int | None = None
 
     @classmethod
-    def open(cls, path_or_url: str | Path) -> Self:
+    def open(cls, path_or_url: str | Path, box: SecretBox | None = None) -> Self:
         """Opens, or creates, the ledger in a file or at a database URL, and migrates it to the newest schema.
 
+        ``box`` encrypts the secrets in it; without one they are stored as they are, and sealed ones cannot be read.
         The migration is one transaction: a process killed within it leaves the ledger as it was. Raises ``LedgerError``
         for a file that is no ledger, for one that a newer version has migrated, and for a database out of reach.
         """
@@ -51,8 +55,12 @@ class Ledger:
         if "://" not in url:
             url = f"sqlite:///{url}"
         ledger = cls(_engine(url))
+        if box is not None:
+            seal_with(ledger.engine, box)
         try:
             ledger._migrate()
+            if box is not None:
+                ledger._seal_plain_secrets()
         except DatabaseError as error:
             ledger.close()
             raise LedgerError(
@@ -101,6 +109,14 @@ class Ledger:
     def close(self) -> None:
         """Closes all connections that are not in use."""
         self.engine.dispose()
+
+    def _seal_plain_secrets(self) -> None:
+        """Encrypt the set-up's secrets that were stored before there was encryption."""
+        with self.read() as tx:
+            if not count_plain_secrets(tx):
+                return
+        with self.write() as tx:
+            seal_plain_secrets(tx)
 
     def _migrate(self) -> None:
         with self.read() as tx:

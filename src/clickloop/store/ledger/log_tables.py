@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from clickloop.store.ledger.schema import metadata, number_column
+from clickloop.store.ledger.sealing import SealedBytes
 
 settled_segments = Table(
     "settled_segments",
@@ -32,7 +33,7 @@ notices = Table(
     Column("notice_id", String(26), primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("door", String(8), nullable=False),
-    Column("raw", LargeBinary, nullable=False),  # conversion.notice.RawNotice as JSON
+    Column("raw", SealedBytes, nullable=False),  # conversion.notice.RawNotice as JSON
     Column("click_id", String(26)),
     Column("network_id", Integer),
     Column("campaign_id", Integer),
@@ -176,7 +177,7 @@ postbacks = Table(
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("findings", LargeBinary, nullable=False),  # postback.owing.Finding list as JSON
-    Column("request", LargeBinary),  # postback.rule.Request as JSON; NULL when skipped
+    Column("request", SealedBytes),  # postback.rule.Request as JSON; NULL when skipped
     Column("lane", String(300), nullable=False),  # host:port of the receiver
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", BigInteger),

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 
 import msgspec
-from sqlalchemy import Connection, Text, and_, cast, or_, select, update
+from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, update
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row, schedule_of
+from clickloop.store.ledger.sealing import opened_json
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
 
 
@@ -53,7 +54,7 @@ def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: 
             ),
         ).order_by(postback_rules.c.id)
     )
-    return [LiveRule(_rule(*row[:-1]), row.counted) for row in rows]
+    return [LiveRule(_rule(*row[:-1], tx.dialect), row.counted) for row in rows]
 
 
 _RULES = select(
@@ -78,9 +79,15 @@ def _rule(
     conditions: str,
     success: str,
     schedule: str,
+    dialect: Dialect,
 ) -> Rule:
     """The rule of a row whose JSON is still text: rules are read with every batch of changes, and change seldom."""
-    parts = {"request": request, "conditions": conditions, "success": success, "schedule": schedule}
+    parts = {
+        "request": opened_json(dialect, request),
+        "conditions": conditions,
+        "success": success,
+        "schedule": schedule,
+    }
     owner = {"id": number, "name": name, "source_id": source_id, "campaign_id": campaign_id, "active": active}
     return rule_of_row(owner | {part: msgspec.json.decode(text) for part, text in parts.items()})
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
 )
 
 from clickloop.store.ledger.schema import metadata, number_column
+from clickloop.store.ledger.sealing import SealedJson, SealedText
 
 settings = Table(
     "settings",
@@ -62,7 +63,7 @@ networks = Table(
     Column("offer_url_template", Text, nullable=False, server_default=""),
     Column("postback_parameters", JSON, nullable=False),  # {our parameter: the network's macro}
     Column("currency", String(3), nullable=False, server_default=""),
-    Column("token", String(200), nullable=False, server_default=""),
+    Column("token", SealedText(200), nullable=False, server_default=""),
     Column("addresses", JSON, nullable=False),  # list of CIDR texts; empty: any
     Column("refuse_duplicates", Boolean, nullable=False),
     Column("test_only", Boolean, nullable=False),
@@ -160,7 +161,7 @@ postback_rules = Table(
     Column("source_id", ForeignKey("traffic_sources.id")),
     Column("campaign_id", ForeignKey("campaigns.id")),  # neither: the whole instance
     Column("active", Boolean, nullable=False),
-    Column("request", JSON, nullable=False),  # postback.rule.RequestTemplate
+    Column("request", SealedJson, nullable=False),  # postback.rule.RequestTemplate
     Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
     Column("success", JSON, nullable=False),  # postback.rule.Success
     Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; JSON's null: the default

@@ -1,0 +1,24 @@
+"""Secrets of the set-up that were stored before the ledger encrypted them. ``tx`` is an open transaction."""
+
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, select, update
+
+from clickloop.store.ledger.tables import networks, postback_rules
+
+_PLAIN_TOKEN = and_(cast(networks.c.token, Text) != "", ~cast(networks.c.token, Text).startswith("sealed:"))
+_PLAIN_REQUEST: ColumnElement[bool] = ~cast(postback_rules.c.request, Text).startswith('"sealed:')
+
+
+def count_plain_secrets(tx: Connection) -> int:
+    """Return how many tokens of networks and requests of rules are not encrypted."""
+    tokens = select(func.count()).select_from(networks).where(_PLAIN_TOKEN)
+    requests = select(func.count()).select_from(postback_rules).where(_PLAIN_REQUEST)
+    return (tx.scalar(tokens) or 0) + (tx.scalar(requests) or 0)
+
+
+def seal_plain_secrets(tx: Connection) -> None:
+    """Encrypt them: reading takes a plain value as it is, writing seals it."""
+    for number, token in tx.execute(select(networks.c.id, networks.c.token).where(_PLAIN_TOKEN)).all():
+        tx.execute(update(networks).where(networks.c.id == number).values(token=token))
+    rules = select(postback_rules.c.id, postback_rules.c.request).where(_PLAIN_REQUEST)
+    for number, request in tx.execute(rules).all():
+        tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(request=request))
