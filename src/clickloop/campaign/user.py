@@ -10,6 +10,10 @@ from clickloop.campaign.fault import Fault, FaultCode, text_faults
 LONGEST_NAME = 100
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1_000
+MIN_GUESSES = 1_000_000
+"""A password that is guessed with fewer is refused: sign-ins are limited, but lists of common passwords are short."""
+MAX_GUESSED = 72
+"""Characters of a password that are looked at for that: the time it takes grows faster than their number."""
 
 
 class Right(enum.StrEnum):
@@ -129,6 +133,16 @@ def password_faults(field: str, password: str, name: str) -> list[Fault]:
         return [Fault(field, FaultCode.TOO_LONG, sentence)]
     if name_key(password) == name_key(name):
         return [Fault(field, FaultCode.NOT_ALLOWED, "It is the name to sign in with: choose something else.")]
-    if len(set(password)) < 4:
-        return [Fault(field, FaultCode.NOT_ALLOWED, "It is the same few characters again and again.")]
-    return []
+    return _easy_to_guess(field, password, name)
+
+
+def _easy_to_guess(field: str, password: str, name: str) -> list[Fault]:
+    """Return the fault of a password that a list of common ones, or a pattern of keyboard or calendar, finds within a million tries."""
+    from zxcvbn import zxcvbn  # here: its lists of words take some megabytes, and passwords are seldom set
+
+    found = zxcvbn(password[:MAX_GUESSED], user_inputs=[name, "clickloop"])
+    if found["guesses"] >= MIN_GUESSES:
+        return []
+    why = found["feedback"]["warning"]
+    sentence = f"It is too easy to guess. {f'{why} ' if why else ''}Four unrelated words make a good one."
+    return [Fault(field, FaultCode.NOT_ALLOWED, sentence)]
