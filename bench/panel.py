@@ -29,7 +29,7 @@ from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.sessions import insert_session
 from clickloop.store.ledger.users import save_user
-from clickloop.web.panel.entry import COOKIE
+from clickloop.web.panel.session_cookie import COOKIE
 
 ROUNDS = 30
 WARM_UP = 2

@@ -15,8 +15,8 @@ from clickloop.store.ledger.sessions import insert_session
 from clickloop.store.ledger.users import save_user
 from clickloop.web.access import csrf_of
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.entry import COOKIE
 from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.web.panel.session_cookie import COOKIE
 from clickloop.web.site import create_site
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,8 @@ from clickloop.campaign.user import Right, Role
 from clickloop.config import proxy_networks
 from clickloop.store.ledger.sessions import sessions_of_user
 from clickloop.web.access import csrf_of, make_link
-from clickloop.web.panel.entry import COOKIE, NEEDS, OPEN, SAFE_METHODS
+from clickloop.web.panel.entry import NEEDS, OPEN, SAFE_METHODS
+from clickloop.web.panel.session_cookie import COOKIE
 from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.site import create_site
 from tests.web.conftest import PASSWORD
@@ -137,11 +139,30 @@ def test_over_https_behind_a_proxy_that_is_trusted_the_cookie_is_for_https_alone
         browser.follow_redirects = False
         data = {"name": "anna", "password": PASSWORD}
         answer = browser.post("/panel/sign-in", data=data, headers={**told, "origin": "https://p.example"})
-    assert answer.status_code == (303 if trusted else 403)
-    if trusted:
-        assert "Secure" in answer.headers["set-cookie"]
+        assert answer.status_code == (303 if trusted else 403)
+        assert answer.headers.get("strict-transport-security") == ("max-age=31536000" if trusted else None)
+        if not trusted:
+            return
+        name, _, rest = answer.headers["set-cookie"].partition("=")
+        secret, *attributes = rest.split("; ")
+        assert name == "__Host-clickloop_session"
+        assert {attribute.lower() for attribute in attributes} >= {"secure", "httponly", "path=/", "samesite=lax"}
+        assert "domain" not in answer.headers["set-cookie"].lower()
         with instance.ledger.read() as tx:
             assert sessions_of_user(tx, 1, 1)[0].address == "203.0.113.9"
+        profile = partial(browser.get, "/panel/profile")
+        browser.cookies.clear()
+        assert profile(headers=told | {"cookie": f"{name}={secret}"}).status_code == 200
+        assert profile(headers=told | {"cookie": f"{COOKIE}={secret}"}).status_code == 303, "anybody may have set it"
+        ended = browser.post(
+            "/panel/sign-out",
+            data={"csrf": csrf_of(secret)},
+            headers={**told, "origin": "https://p.example", "cookie": f"{name}={secret}"},
+        )
+        assert ended.headers["set-cookie"].startswith(f'{name}=""; ')
+        assert "Secure" in ended.headers["set-cookie"], "else a browser keeps it"
+    with instance.ledger.read() as tx:
+        assert sessions_of_user(tx, 1, 1) == []
 
 
 def test_the_secret_changes_with_each_sign_in(instance: "Instance", browser: TestClient[Any]) -> None:

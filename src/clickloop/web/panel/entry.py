@@ -21,10 +21,10 @@ from clickloop.web.browser import browser_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.kept_form import SignedOut, keep_form
 from clickloop.web.panel.said import said_of
+from clickloop.web.panel.session_cookie import session_secret
 from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
-COOKIE = "clickloop_session"
 THEME_COOKIE = "clickloop_theme"
 SIGN_IN = "/panel/sign-in"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -85,7 +85,7 @@ async def form_of(request: AnyRequest) -> Form:
 
 
 def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
-    secret = connection.cookies.get(COOKIE, "")
+    secret = session_secret(context, connection)
     seat = session_of(context.access, secret)
     if seat is None:
         return None

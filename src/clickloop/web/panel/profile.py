@@ -13,10 +13,11 @@ from clickloop.web.api import profile as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.entry import COOKIE, NEEDS
+from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.session_cookie import session_secret
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/profile"
@@ -61,7 +62,7 @@ def end_session(visit: Visit, context: Context, number: Id) -> Answer:
 
 def end_others(visit: Visit, context: Context, request: AnyRequest) -> Answer:
     """Signs all other browsers out."""
-    seat = access.session_of(context.access, request.cookies.get(COOKIE, ""))
+    seat = access.session_of(context.access, session_secret(context, request))
     if seat is not None:
         access.sign_out_everywhere(context.access, seat)
     return visit.go(PATH, Said.SIGNED_OUT_EVERYWHERE)

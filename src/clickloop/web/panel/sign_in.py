@@ -10,14 +10,13 @@ from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.web import access
 from clickloop.web.api.context import Context
 from clickloop.web.browser import browser_of
-from clickloop.web.panel.entry import COOKIE, NEEDS, OPEN, SIGN_IN
+from clickloop.web.panel.entry import NEEDS, OPEN, SIGN_IN
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.kept_form import KeptForm, kept_in
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said, said_of
+from clickloop.web.panel.session_cookie import end_session, session_secret, set_session
 from clickloop.web.panel.visit import HOME, AnyRequest, Visit, redirect
-
-_PATH_OF_COOKIE = "/panel"
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
@@ -26,7 +25,7 @@ SaidWord = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 def show(context: Context, request: AnyRequest, wanted: Next = "", said: SaidWord = "") -> Answer:
     """The form; who is signed in already goes on."""
-    if access.session_of(context.access, request.cookies.get(COOKIE, "")) is not None:
+    if access.session_of(context.access, session_secret(context, request)) is not None:
         return _on_to(wanted)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
@@ -43,7 +42,7 @@ def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answ
     """Lets somebody in, or says no more than that name or password is wrong."""
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
-    former, kept = request.cookies.get(COOKIE, ""), kept_in(request, form, browser.host)
+    former, kept = session_secret(context, request), kept_in(request, form, browser.host)
     result = access.sign_in(context.access, name, form.raw("password"), browser, former)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
@@ -58,23 +57,15 @@ def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answ
 
 def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:
     """Ends this session."""
-    access.sign_out(context.access, request.cookies.get(COOKIE, ""))
+    access.sign_out(context.access, session_secret(context, request))
     answer = visit.go(SIGN_IN, Said.SIGNED_OUT)
-    answer.delete_cookie(COOKIE, path=_PATH_OF_COOKIE)
+    end_session(answer, secure=browser_of(request, context.proxies).secure)
     return answer
 
 
 def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool) -> Answer:
-    """The answer with the session's cookie, which no script can read and no other site's form sends along."""
-    answer.set_cookie(
-        COOKIE,
-        signed_in.secret,
-        max_age=access.SESSION_MS // 1000,
-        path=_PATH_OF_COOKIE,
-        secure=secure,
-        httponly=True,
-        samesite="lax",
-    )
+    """Return the answer with the session's cookie."""
+    set_session(answer, signed_in.secret, access.SESSION_MS // 1000, secure=secure)
     return answer
 
 
