@@ -54,12 +54,14 @@ from clickloop.tracking.auditing import (
     rows_alarms,
 )
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
+from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
-from clickloop.tracking.notices import Desk, look_again
+from clickloop.tracking.notices import Desk
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.exportable import page_reader
@@ -70,8 +72,6 @@ LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
 NOTICE_LOOK_SECONDS = 0.01
 CLICK_LOOK_SECONDS = 0.05
-WAITING_LOOK_SECONDS = 0.05
-"""How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
 UPLOAD_LOOK_SECONDS = 0.2
 EXPORT_LOOK_SECONDS = 0.2
 BULK_LOOK_SECONDS = 0.5
@@ -104,6 +104,7 @@ class Core:
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
+        self.progress = ClickProgress(folder / "journal")
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -115,7 +116,15 @@ class Core:
     @property
     def desk(self) -> Desk:
         """What it takes to take notices in, by the settings of now."""
-        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.instance.currency, self.guard)
+        return Desk(
+            self.ledger,
+            self.facts,
+            self.click_ids,
+            self.record_ids,
+            self.instance.currency,
+            self.guard,
+            progress=self.progress,
+        )
 
     def publish_catalog(self) -> None:
         """Takes over the set-up as the ledger has it now, and writes the catalog; edges take it within a tenth of a second."""
@@ -173,22 +182,20 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def settle_the_clicks() -> bool:
         batch = settle_clicks(click_reader, core.facts)
+        if batch.clicks:
+            core.progress.clicks_settled()
         _tell(batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
-    look_at = 0.0
+    waiting = WaitingNotices()
 
     def settle_the_notices() -> bool:
-        nonlocal look_at
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
         _tell(batch.damages)
-        if batch.results:
+        core.progress.look()
+        if waiting.step(core.desk, now_ms) or batch.results:
             core.delivery.wake()
-        if time.monotonic() >= look_at:
-            look_at = time.monotonic() + WAITING_LOOK_SECONDS
-            if look_again(core.desk, now_ms):
-                core.delivery.wake()
         return batch.more
 
     core.uploads.delete_unfinished()
@@ -218,6 +225,8 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
+        core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
+        core.alarms.tell("unreadable clicks", core.progress.alarms())
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
@@ -315,6 +324,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         proxies=proxy_networks(core.settings.trusted_proxies),
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
+        progress=core.progress,
         uploads=core.uploads,
         exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,

@@ -22,6 +22,7 @@ from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.web.access import Access
@@ -86,6 +87,8 @@ class ApiContext:
     """Where postbacks may be sent to."""
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
+    progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
+    """How far the settling of clicks is."""
     uploads: UploadFiles
     """Where uploaded files stand."""
     exports: ExportFiles
@@ -139,7 +142,14 @@ class ApiContext:
     def desk(self) -> Desk:
         """What taking in notices needs."""
         return Desk(
-            self.ledger, self.facts, self.click_ids, self.record_ids, self.currency, self.guard, self.refused_now
+            self.ledger,
+            self.facts,
+            self.click_ids,
+            self.record_ids,
+            self.currency,
+            self.guard,
+            self.refused_now,
+            self.progress,
         )
 
 
