@@ -21,7 +21,8 @@ from clickloop.alarms import AlarmCount, Alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
+from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
+from clickloop.clock_guard import ClockGuard
 from clickloop.config import Settings, proxy_networks
 from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
@@ -59,6 +60,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk
+from clickloop.tracking.retention import Deletion, Retention, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -94,7 +96,8 @@ class Core:
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
-        self.access = Access(ledger=ledger)
+        self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
+        self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now)
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
@@ -236,16 +239,11 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         core.alarms.tell("paused", paused_alarms(core.ledger))
         return False
 
+    retention = Retention(core.ledger, core.clock_guard, deletions_of(core, click_reader))
+
     def keep_house() -> bool:
         core.reserve.ensure()
-        forget_old_answers(core.desk, wall_clock())
-        keep_ms = core.settings.upload_keep_hours * HOUR_MS
-        tidy_uploads(core.ledger, core.uploads, wall_clock(), keep_ms)
-        tidy_exports(core.ledger, core.exports, wall_clock(), keep_ms)
-        click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
-        forget_old_sessions(core.access)
-        if days := core.instance.click_keep_days:
-            core.facts.delete_clicks(wall_clock() - days * DAY_MS)
+        core.alarms.tell("clock", retention.step())
         return False
 
     return [
@@ -257,6 +255,24 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+    ]
+
+
+def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
+    """Everything that is deleted for its age."""
+    keep_ms = core.settings.upload_keep_hours * HOUR_MS
+
+    def delete_old_clicks(now_ms: int) -> None:
+        if days := core.instance.click_keep_days:
+            core.facts.delete_clicks(now_ms - days * DAY_MS)
+
+    return [
+        lambda now_ms: forget_old_answers(core.desk, now_ms),
+        lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
+        lambda now_ms: tidy_exports(core.ledger, core.exports, now_ms, keep_ms),
+        lambda now_ms: click_reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
+        lambda _now_ms: forget_old_sessions(core.access),
+        delete_old_clicks,
     ]
 
 
@@ -325,6 +341,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
         progress=core.progress,
+        clock_guard=core.clock_guard,
         uploads=core.uploads,
         exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,

@@ -13,6 +13,7 @@ from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
+from clickloop.clock_guard import ClockGuard
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
@@ -89,6 +90,8 @@ class ApiContext:
     """For dry runs: why nothing could be sent to where a name leads now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
     """How far the settling of clicks is."""
+    clock_guard: ClockGuard | None = None
+    """Whether the clock can be trusted to delete by; None where nothing is deleted."""
     uploads: UploadFiles
     """Where uploaded files stand."""
     exports: ExportFiles
