@@ -28,7 +28,7 @@ from clickloop.store.ledger.statuses import (
     update_status,
 )
 from clickloop.store.ledger.tables import offers
-from clickloop.tracking.notices import convert, rerun, take_notices
+from clickloop.tracking.notices import convert, look_again, rerun, take_notices
 from tests.partner import NOW, Partner
 
 
@@ -57,7 +57,7 @@ REFUSED: dict[RefusalReason, Callable[[Partner], RawNotice]] = {
     RefusalReason.MALFORMED_CLICK_ID: lambda partner: partner.notice("12345"),
     RefusalReason.FORGED_CLICK_ID: lambda partner: partner.notice("0123456789abcdefghjkmnpqrs"),
     RefusalReason.UNREPLACED_MACRO: lambda partner: partner.notice("{clickid}"),
-    RefusalReason.UNKNOWN_CLICK: lambda partner: partner.notice(partner.click(arrived=False), at=NOW - WAIT_MS),
+    RefusalReason.UNKNOWN_CLICK: lambda partner: partner.notice(partner.click(arrived=False)),
     RefusalReason.EXPIRED_CLICK: lambda partner: partner.notice(partner.click(NOW - 91 * DAY_MS)),
     RefusalReason.WRONG_TOKEN: lambda partner: _with_network(partner, token="secret"),
     RefusalReason.ADDRESS_NOT_ALLOWED: lambda partner: _with_network(partner, addresses=["203.0.113.0/24"]),
@@ -77,6 +77,9 @@ def test_a_refused_notice_is_stored_with_its_reason_and_registers_nothing(
     raw = REFUSED[reason](partner)
     already = len(partner.facts())
     result = take_notices(partner.desk, [raw], NOW)[0]
+    if reason is RefusalReason.UNKNOWN_CLICK:
+        assert result.outcome is Outcome.WAITING
+        result = look_again(partner.desk, NOW + WAIT_MS)[0]
     with partner.desk.ledger.read() as tx:
         stored = find_notice(tx, raw.notice_id)
     assert result.notice == stored

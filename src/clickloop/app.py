@@ -21,7 +21,8 @@ from clickloop.alarms import AlarmCount, Alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
+from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
+from clickloop.clock_guard import ClockGuard
 from clickloop.config import Settings, proxy_networks
 from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
@@ -55,12 +56,15 @@ from clickloop.tracking.auditing import (
     rows_alarms,
 )
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
+from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
-from clickloop.tracking.notices import Desk, look_again
+from clickloop.tracking.notices import Desk
+from clickloop.tracking.retention import Deletion, Retention, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.exportable import page_reader
@@ -71,8 +75,6 @@ LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
 NOTICE_LOOK_SECONDS = 0.01
 CLICK_LOOK_SECONDS = 0.05
-WAITING_LOOK_SECONDS = 0.05
-"""How often the ledger is asked for notices that wait for their click: less often than the journal, a look costs eight times as much."""
 UPLOAD_LOOK_SECONDS = 0.2
 EXPORT_LOOK_SECONDS = 0.2
 BULK_LOOK_SECONDS = 0.5
@@ -95,7 +97,8 @@ class Core:
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
-        self.access = Access(ledger=ledger)
+        self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
+        self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now)
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
@@ -105,6 +108,7 @@ class Core:
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
+        self.progress = ClickProgress(folder / "journal")
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -116,7 +120,15 @@ class Core:
     @property
     def desk(self) -> Desk:
         """What it takes to take notices in, by the settings of now."""
-        return Desk(self.ledger, self.facts, self.click_ids, self.record_ids, self.instance.currency, self.guard)
+        return Desk(
+            self.ledger,
+            self.facts,
+            self.click_ids,
+            self.record_ids,
+            self.instance.currency,
+            self.guard,
+            progress=self.progress,
+        )
 
     def publish_catalog(self) -> None:
         """Takes over the set-up as the ledger has it now, and writes the catalog; edges take it within a tenth of a second."""
@@ -174,22 +186,20 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def settle_the_clicks() -> bool:
         batch = settle_clicks(click_reader, core.facts)
+        if batch.clicks:
+            core.progress.clicks_settled()
         _tell(batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
-    look_at = 0.0
+    waiting = WaitingNotices()
 
     def settle_the_notices() -> bool:
-        nonlocal look_at
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
         _tell(batch.damages)
-        if batch.results:
+        core.progress.look()
+        if waiting.step(core.desk, now_ms) or batch.results:
             core.delivery.wake()
-        if time.monotonic() >= look_at:
-            look_at = time.monotonic() + WAITING_LOOK_SECONDS
-            if look_again(core.desk, now_ms):
-                core.delivery.wake()
         return batch.more
 
     core.uploads.delete_unfinished()
@@ -219,6 +229,8 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
+        core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
+        core.alarms.tell("unreadable clicks", core.progress.alarms())
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
@@ -228,16 +240,11 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         core.alarms.tell("paused", paused_alarms(core.ledger))
         return False
 
+    retention = Retention(core.ledger, core.clock_guard, deletions_of(core, click_reader))
+
     def keep_house() -> bool:
         core.reserve.ensure()
-        forget_old_answers(core.desk, wall_clock())
-        keep_ms = core.settings.upload_keep_hours * HOUR_MS
-        tidy_uploads(core.ledger, core.uploads, wall_clock(), keep_ms)
-        tidy_exports(core.ledger, core.exports, wall_clock(), keep_ms)
-        click_reader.delete_settled(wall_clock() - core.settings.journal_keep_hours * HOUR_MS)
-        forget_old_sessions(core.access)
-        if days := core.instance.click_keep_days:
-            core.facts.delete_clicks(wall_clock() - days * DAY_MS)
+        core.alarms.tell("clock", retention.step())
         return False
 
     return [
@@ -249,6 +256,24 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+    ]
+
+
+def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
+    """Everything that is deleted for its age."""
+    keep_ms = core.settings.upload_keep_hours * HOUR_MS
+
+    def delete_old_clicks(now_ms: int) -> None:
+        if days := core.instance.click_keep_days:
+            core.facts.delete_clicks(now_ms - days * DAY_MS)
+
+    return [
+        lambda now_ms: forget_old_answers(core.desk, now_ms),
+        lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
+        lambda now_ms: tidy_exports(core.ledger, core.exports, now_ms, keep_ms),
+        lambda now_ms: click_reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
+        lambda _now_ms: forget_old_sessions(core.access),
+        delete_old_clicks,
     ]
 
 
@@ -316,6 +341,8 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         proxies=proxy_networks(core.settings.trusted_proxies),
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
+        progress=core.progress,
+        clock_guard=core.clock_guard,
         uploads=core.uploads,
         exports=core.exports,
         upload_keep_hours=core.settings.upload_keep_hours,

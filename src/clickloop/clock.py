@@ -18,6 +18,11 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def steady_seconds() -> float:
+    """Seconds since the machine was started, also those it slept through: no jump of the wall clock moves them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def iso_text(moment_ms: int) -> str:
     """A moment as ISO 8601 in UTC with milliseconds, as the API shows it: ``2026-03-01T12:00:00.123Z``."""
     moment = datetime.fromtimestamp(moment_ms // 1000, UTC)

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.conversion.attribution import (
+    MAX_OVERDUE_LOOK_MS,
+    SETTLED_SLACK_MS,
     WAIT_MS,
     Attribution,
     Changed,
+    MissingClick,
     New,
     Place,
     Refused,
@@ -56,7 +59,11 @@ def _notice(number: int = 1, **said: Any) -> Notice:
 
 
 def _attribute(
-    notice: Notice, known: Conversion | None = None, terms: Terms = TERMS, click: Click | None = CLICK, now: int = NOW
+    notice: Notice,
+    known: Conversion | None = None,
+    terms: Terms = TERMS,
+    click: Click | MissingClick = CLICK,
+    now: int = NOW,
 ) -> Attribution:
     place = Place(conversion_id="v", is_first=known is None)
     return attribute(notice, click, known, terms, place, now)
@@ -79,7 +86,8 @@ def _after(*notices: Notice, terms: Terms = TERMS) -> Conversion:
 
 
 def test_a_click_that_never_arrived_refuses_as_unknown_click() -> None:
-    assert _attribute(_notice(at=NOW - WAIT_MS), click=None) == Refused(RefusalReason.UNKNOWN_CLICK)
+    missing = MissingClick(first_look_at=NOW - WAIT_MS, settled_to=NOW)
+    assert _attribute(_notice(), click=missing) == Refused(RefusalReason.UNKNOWN_CLICK)
 
 
 def test_a_click_older_than_the_lifetime_refuses_as_expired_click() -> None:
@@ -112,8 +120,39 @@ def test_a_click_that_is_no_test_refuses_as_test_only() -> None:
 
 
 def test_a_notice_waits_for_its_click_ever_longer_but_no_more_than_ten_minutes() -> None:
-    looks = [_attribute(_notice(at=NOW), click=None, now=NOW + waited) for waited in (0, 1000, MINUTE_MS, WAIT_MS - 1)]
+    missing = MissingClick(first_look_at=NOW, settled_to=NOW)
+    looks = [_attribute(_notice(), click=missing, now=NOW + waited) for waited in (0, 1000, MINUTE_MS, WAIT_MS - 1)]
     assert looks == [Waiting(NOW + 100), Waiting(NOW + 2000), Waiting(NOW + MINUTE_MS + 30_000), Waiting(NOW + WAIT_MS)]
+
+
+@pytest.mark.parametrize("age_ms", [0, WAIT_MS, DAY_MS, 30 * DAY_MS])
+def test_the_wait_begins_with_the_first_look_however_old_the_notice_is(age_ms: int) -> None:
+    missing = MissingClick(first_look_at=NOW, settled_to=NOW + DAY_MS)
+    assert isinstance(_attribute(_notice(at=NOW - age_ms), click=missing, now=NOW + WAIT_MS - 1), Waiting)
+
+
+@pytest.mark.parametrize("settled_to", [None, 0, NOW - 1, NOW, NOW + SETTLED_SLACK_MS - 1])
+@pytest.mark.parametrize("waited_ms", [WAIT_MS, DAY_MS, 400 * DAY_MS])
+def test_a_notice_is_not_refused_while_older_clicks_are_unsettled(settled_to: int | None, waited_ms: int) -> None:
+    missing = MissingClick(first_look_at=NOW, settled_to=settled_to)
+    found = _attribute(_notice(), click=missing, now=NOW + waited_ms)
+    assert isinstance(found, Waiting)
+    assert 0 < found.look_again_at - (NOW + waited_ms) <= MAX_OVERDUE_LOOK_MS
+
+
+@given(st.integers(-DAY_MS, 2 * DAY_MS), st.none() | st.integers(-DAY_MS, 2 * DAY_MS))
+def test_a_notice_is_refused_exactly_when_ten_minutes_have_passed_and_older_clicks_are_settled(
+    waited_ms: int, settled_after: int | None
+) -> None:
+    missing = MissingClick(NOW, None if settled_after is None else NOW + settled_after)
+    found = _attribute(_notice(), click=missing, now=NOW + waited_ms)
+    over = waited_ms >= WAIT_MS and settled_after is not None and settled_after >= SETTLED_SLACK_MS
+    assert isinstance(found, Refused if over else Waiting)
+
+
+def test_a_first_look_by_a_clock_that_was_ahead_counts_from_now() -> None:
+    missing = MissingClick(first_look_at=NOW + 60 * DAY_MS, settled_to=NOW)
+    assert _attribute(_notice(), click=missing) == Waiting(NOW + 100)
 
 
 def test_the_right_token_and_a_listed_address_pass() -> None:

@@ -32,13 +32,26 @@ def _schema(path: Path) -> dict[str, object]:
             row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({table})")
         )
         (created,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-        found[f"{table} statement"] = sorted(line.strip().rstrip(",") for line in created.splitlines())
+        found[f"{table} statement"] = sorted(_parts(created))
     indexes = connection.execute(
         "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     )
     found["indexes"] = sorted(indexes.fetchall())
     connection.close()
     return found
+
+
+def _parts(created: str) -> list[str]:
+    """The columns and constraints of a CREATE TABLE, split at the commas outside of brackets: an added column has no line of its own."""
+    inner = created[created.index("(") + 1 : created.rindex(")")]
+    parts, depth = [""], 0
+    for character in inner:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [" ".join(part.split()) for part in parts]
 
 
 def _add_setting(path: str, name: str) -> None:

@@ -12,9 +12,13 @@ from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
 
 WAIT_MS = 10 * MINUTE_MS
-"""How long after its arrival a notice waits for a click that is still on its way."""
+"""How long a notice waits for a click that is still on its way, from the core's first look at it."""
 FIRST_LOOK_MS = 100
 LONGEST_LOOK_MS = 30 * SECOND_MS
+MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
+"""Longest pause between looks while nothing is known of older clicks, or they are unsettled for long: their arrival ends it."""
+SETTLED_SLACK_MS = MINUTE_MS
+"""Clicks must be settled up to this long after the first look: the clock may be set back a little between the two."""
 CLOCK_SLACK_MS = MINUTE_MS
 """How far a network's clock may be off before the time that it tells is flagged."""
 
@@ -53,6 +57,15 @@ class Waiting(msgspec.Struct, frozen=True):
     look_again_at: int
 
 
+class MissingClick(msgspec.Struct, frozen=True):
+    """What is known of a click that was looked for and is not there."""
+
+    first_look_at: int
+    """When the core first looked for it, in Unix milliseconds."""
+    settled_to: int | None
+    """The moment up to which all click segments that may hold it are settled and readable; None: unknown."""
+
+
 class Refused(msgspec.Struct, frozen=True):
     """The notice registers nothing, and why."""
 
@@ -81,7 +94,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 def attribute(
     notice: Notice,
-    click: Click | None,
+    click: Click | MissingClick,
     known: Conversion | None,
     terms: Terms,
     place: Place,
@@ -101,11 +114,14 @@ def attribute(
     event. Parameters that we do not know are kept with a change but make none, and neither does ``at``: the time of a
     conversion is fixed when it is new.
 
+    **Waiting.** A click that is not there may be on its way: the notice waits until click segments older than the core's first
+    look are settled and ``WAIT_MS`` have passed since.
+
     **Refusals.** Token, address list, test mode and refusal of repeats hold for the public doors; by hand, API and upload are
     the owner's. The click's lifetime bounds new conversions only: a chargeback of an old one is always taken.
     """
-    if click is None:
-        return _wait_or_refuse(notice, now_ms)
+    if isinstance(click, MissingClick):
+        return _wait_or_refuse(click, now_ms)
     refusal = _refusal(notice, click, known, terms)
     if refusal is not None:
         return Refused(refusal)
@@ -116,12 +132,21 @@ def attribute(
     return _again(notice, known, said, terms, now_ms)
 
 
-def _wait_or_refuse(notice: Notice, now_ms: int) -> Waiting | Refused:
-    """Looks again ever less often, in steps of the time that has passed, until the wait is over."""
-    ends_at = notice.at + WAIT_MS
+def _wait_or_refuse(missing: MissingClick, now_ms: int) -> Waiting | Refused:
+    """Look again ever less often, in steps of the time that has passed, until the wait is over and no click can come any more.
+
+    However long the core stood still: a click that was recorded before the notice came is in a segment that is older than
+    the first look, so the notice is refused only once those are settled.
+    """
+    first_look_at = min(missing.first_look_at, now_ms)  # the clock may have been ahead then
+    ends_at = first_look_at + WAIT_MS
     if now_ms >= ends_at:
-        return Refused(RefusalReason.UNKNOWN_CLICK)
-    step = min(max(now_ms - notice.at, FIRST_LOOK_MS), LONGEST_LOOK_MS)
+        if missing.settled_to is not None and missing.settled_to >= first_look_at + SETTLED_SLACK_MS:
+            return Refused(RefusalReason.UNKNOWN_CLICK)
+        overdue_ms = now_ms - ends_at
+        return Waiting(now_ms + min(LONGEST_LOOK_MS + overdue_ms, MAX_OVERDUE_LOOK_MS))
+    longest = LONGEST_LOOK_MS if missing.settled_to is not None else MAX_OVERDUE_LOOK_MS
+    step = min(max(now_ms - first_look_at, FIRST_LOOK_MS), longest)
     return Waiting(min(now_ms + step, ends_at))
 
 

@@ -73,7 +73,7 @@ _SENTENCES = {
     RefusalReason.NO_CLICK_ID: "No click id came: the network's postback URL needs cid= with its click id macro.",
     RefusalReason.MALFORMED_CLICK_ID: "What came as click id does not have the form of one of ours.",
     RefusalReason.FORGED_CLICK_ID: "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
-    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click did not arrive within ten minutes.",
+    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click is not here, ten minutes after it was first looked for.",
     RefusalReason.EXPIRED_CLICK: "The click is older than the network's click lifetime.",
     RefusalReason.WRONG_TOKEN: "The network has a secret token, and the notice carried none or another one.",
     RefusalReason.ADDRESS_NOT_ALLOWED: "The notice came from an address that is not on the network's list.",

@@ -2,12 +2,11 @@
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import Connection
 
-from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
@@ -26,6 +25,7 @@ from clickloop.store.ledger.notices import (
 )
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.segments import insert_settled, settled_among
+from clickloop.tracking.click_progress import ClickLookup, ClickProgress, FoundClicks
 from clickloop.tracking.deciding import owe_postbacks
 from clickloop.tracking.registering import Drafts, Reading, Registered, foresee, read, register
 
@@ -34,14 +34,6 @@ BATCH = 500
 
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
-
-
-class ClickLookup(Protocol):
-    """Where clicks are found: the facts."""
-
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids; those that are not there are absent."""
-        ...
 
 
 class Desk(msgspec.Struct, frozen=True):
@@ -58,6 +50,8 @@ class Desk(msgspec.Struct, frozen=True):
     """Where postbacks may be sent to."""
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
+    progress: ClickProgress = ClickProgress()
+    """How far the settling of clicks is. By default there is no journal, and everything is settled."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):
@@ -90,12 +84,12 @@ def take_notices(
     results: list[NoticeResult] = []
     for batch, is_last in _batches(raws):
         readings = [read(raw, desk.click_ids) for raw in batch]
-        clicks = _find_clicks(desk, readings)
+        found = _find_clicks(desk, readings)
         with desk.ledger.write() as tx:
             known = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [raw.notice_id for raw in batch])}
             fresh = {reading.raw.notice_id: reading for reading in readings if reading.raw.notice_id not in known}
-            overtaken = _overtaken(desk, tx, list(clicks))
-            registered = _register(desk, tx, [*fresh.values(), *overtaken], clicks, now_ms)
+            overtaken = _overtaken(desk, tx, list(found.clicks))
+            registered = _register(desk, tx, [*fresh.values(), *overtaken], found, now_ms)
             if is_last and segments:
                 unsettled = set(segments) - settled_among(tx, segments)
                 insert_settled(tx, sorted(unsettled), now_ms)
@@ -106,7 +100,8 @@ def take_notices(
 def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None) -> list[NoticeResult]:
     """Reads waiting notices again: those that are due, or those that wait for these clicks, which have just arrived.
 
-    Costs one index look-up when there are none. Notices whose time is up are refused as ``unknown_click``.
+    Costs one index look-up when there are none. A notice is refused as ``unknown_click`` once ten minutes have passed since
+    the first look and the click segments older than it are settled and readable.
     """
     with desk.ledger.read() as tx:
         if click_ids is None:
@@ -115,7 +110,12 @@ def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None
             waiting = [
                 notice for chunk, _ in _batches(list(click_ids)) for notice in waiting_notices_of_clicks(tx, chunk)
             ]
-    return _take_again(desk, [notice.raw.notice_id for notice in waiting], now_ms, _still_waiting)
+    return look_again_at_notices(desk, [notice.raw.notice_id for notice in waiting], now_ms)
+
+
+def look_again_at_notices(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:
+    """Read these notices again if they still wait for their clicks."""
+    return _take_again(desk, notice_ids, now_ms, _still_waiting)
 
 
 Tally = Callable[[Connection, Sequence[StoredNotice], Sequence[NoticeResult]], None]
@@ -144,11 +144,11 @@ def try_rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> Trial:
     """Runs stored notices again and takes it back: the same code in a transaction that is rolled back. At most ``BATCH``."""
     with desk.ledger.read() as tx:
         seen = notices_of_ids(tx, notice_ids[:BATCH])
-    clicks = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
+    found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
     trials: list[Trial] = []
     with contextlib.suppress(_TakenBackError), desk.ledger.write() as tx:
         stored = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, notice_ids[:BATCH])}
-        registered = _register(desk, tx, [_once_more(desk, notice) for notice in stored.values()], clicks, now_ms)
+        registered = _register(desk, tx, [_once_more(desk, notice) for notice in stored.values()], found, now_ms)
         pairs = tuple((stored[after.raw.notice_id], after) for after in registered.notices)
         trials.append(Trial(pairs, registered.changes, registered.owed))
         raise _TakenBackError
@@ -176,10 +176,10 @@ def foresee_notices(
         if not batch:
             break
         readings = [read(raw, desk.click_ids) for raw in batch]
-        clicks = _find_clicks(desk, readings)
+        found = _find_clicks(desk, readings)
         with desk.ledger.read() as tx:
-            overtaken = _overtaken(desk, tx, list(clicks))
-            foreseen = foresee(tx, [*readings, *overtaken], clicks, desk.new_id, desk.currency, now_ms, drafts)
+            overtaken = _overtaken(desk, tx, list(found.clicks))
+            foreseen = foresee(tx, [*readings, *overtaken], found, desk.new_id, desk.currency, now_ms, drafts)
             results += _results(tx, batch, {}, foreseen)
     return results
 
@@ -198,14 +198,14 @@ def _take_again(
             break
         with desk.ledger.read() as tx:
             seen = notices_of_ids(tx, batch)
-        clicks = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
+        found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
         with desk.ledger.write() as tx:
             stored = notices_of_ids(tx, batch)
             readings = [reading for notice in stored if (reading := reading_of(desk, notice)) is not None]
             overtaken = [
-                reading for reading in _overtaken(desk, tx, list(clicks)) if reading.raw.notice_id not in batch
+                reading for reading in _overtaken(desk, tx, list(found.clicks)) if reading.raw.notice_id not in batch
             ]
-            registered = _register(desk, tx, [*readings, *overtaken], clicks, now_ms)
+            registered = _register(desk, tx, [*readings, *overtaken], found, now_ms)
             came_to = _results(tx, [notice.raw for notice in stored], {}, registered)
             if tally is not None:
                 tally(tx, stored, came_to)
@@ -227,25 +227,21 @@ def _once_more(desk: Desk, notice: StoredNotice) -> Reading:
     return read(notice.raw, desk.click_ids, notice, notice.runs + 1)
 
 
-def _find_clicks(desk: Desk, readings: Sequence[Reading]) -> dict[str, Click]:
+def _find_clicks(desk: Desk, readings: Sequence[Reading]) -> FoundClicks:
     """The clicks of notices: from the ledger where they have converted before, else from the facts."""
     click_ids = {reading.click_id for reading in readings if reading.click_id}
     if not click_ids:
-        return {}
+        return FoundClicks({})
     with desk.ledger.read() as tx:
-        clicks = clicks_of_conversions(tx, list(click_ids))
-    if missing := click_ids - clicks.keys():
-        clicks.update(desk.clicks.find_clicks(missing))
-    return clicks
+        known = clicks_of_conversions(tx, list(click_ids))
+    return desk.progress.find(desk.clicks, click_ids, known)
 
 
-def _register(
-    desk: Desk, tx: Connection, readings: Sequence[Reading], clicks: dict[str, Click], now_ms: int
-) -> Registered:
+def _register(desk: Desk, tx: Connection, readings: Sequence[Reading], found: FoundClicks, now_ms: int) -> Registered:
     """Registers notices with all that follows from them: postbacks owed, facts to be told."""
     if not readings:
         return Registered((), (), ())
-    registered = register(tx, readings, clicks, desk.new_id, desk.currency, now_ms)
+    registered = register(tx, readings, found, desk.new_id, desk.currency, now_ms)
     if registered.changes:
         owed = owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
         registered = msgspec.structs.replace(registered, owed=owed)

@@ -11,6 +11,7 @@ from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.attribution import (
     Attribution,
     Changed,
+    MissingClick,
     New,
     Place,
     Refused,
@@ -32,6 +33,7 @@ from clickloop.store.ledger.conversions import (
 from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices, update_notices
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.terms import network_terms, offer_terms
+from clickloop.tracking.click_progress import FoundClicks
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -167,16 +169,16 @@ def read(raw: RawNotice, click_ids: ClickIds, stored: StoredNotice | None = None
 def register(
     tx: Connection,
     readings: Sequence[Reading],
-    clicks: Mapping[str, Click],
+    found: FoundClicks,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
 ) -> Registered:
     """Attributes a batch in the order of its turns, and writes its notices, conversions and their changes.
 
-    ``clicks`` are those that were found, by id; ``currency`` is the instance's.
+    ``currency`` is the instance's.
     """
-    registered, book, in_order = _decided(tx, readings, clicks, new_id, currency, now_ms)
+    registered, book, in_order = _decided(tx, readings, found, new_id, currency, now_ms)
     if new := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored is None]:
         insert_notices(tx, new)
     if again := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored]:
@@ -188,14 +190,14 @@ def register(
 def foresee(
     tx: Connection,
     readings: Sequence[Reading],
-    clicks: Mapping[str, Click],
+    found: FoundClicks,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
     drafts: Drafts | None = None,
 ) -> Registered:
     """What ``register`` would answer, by the same decisions; writes nothing but the ``drafts`` of a preview in several batches."""
-    registered, book, _ = _decided(tx, readings, clicks, new_id, currency, now_ms, drafts)
+    registered, book, _ = _decided(tx, readings, found, new_id, currency, now_ms, drafts)
     if drafts is not None:
         book.draft(drafts)
     return registered
@@ -204,21 +206,21 @@ def foresee(
 def _decided(
     tx: Connection,
     readings: Sequence[Reading],
-    clicks: Mapping[str, Click],
+    found: FoundClicks,
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
     drafts: Drafts | None = None,
 ) -> tuple[Registered, _Book, list[Reading]]:
     """A batch attributed in the order of its turns: what it comes to, the book of it, and the readings in that order."""
-    setup = _setup(tx, clicks, currency)
+    setup = _setup(tx, found.clicks, currency)
     book = _Book(tx, readings, drafts)
     stored: list[StoredNotice] = []
     conversions: list[Conversion | None] = []
     in_order = sorted(readings, key=lambda reading: reading.notice.turn)
     for reading in in_order:
-        click = clicks.get(reading.click_id) if reading.click_id else None
-        attribution = _attribution(reading, click, book, setup, new_id, now_ms)
+        click = found.clicks.get(reading.click_id) if reading.click_id else None
+        attribution = _attribution(reading, click, found, book, setup, new_id, now_ms)
         conversion = book.enter(reading, attribution, now_ms)
         stored.append(_stored(reading, click, attribution, conversion, now_ms))
         conversions.append(conversion)
@@ -237,14 +239,29 @@ def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup
 
 
 def _attribution(
-    reading: Reading, click: Click | None, book: _Book, setup: _Setup, new_id: Callable[[], str], now_ms: int
+    reading: Reading,
+    click: Click | None,
+    found: FoundClicks,
+    book: _Book,
+    setup: _Setup,
+    new_id: Callable[[], str],
+    now_ms: int,
 ) -> Attribution:
     verdict, notice = reading.verdict, reading.notice
     if isinstance(verdict, RefusalReason):
         return Refused(verdict)
     known = book.known.get((verdict.text, notice.txid))
     place = Place(conversion_id="" if known else new_id(), is_first=verdict.text not in book.started)
+    if click is None:
+        missing = MissingClick(_first_look_at(reading, now_ms), found.settled_to_for(verdict.text))
+        return attribute(notice, missing, known, setup.terms_of(None), place, now_ms)
     return attribute(notice, click, known, setup.terms_of(click), place, now_ms)
+
+
+def _first_look_at(reading: Reading, now_ms: int) -> int:
+    """Return when the core first looked for the click of a notice: now, where it was not stored yet."""
+    stored = reading.stored.first_look_at if reading.stored is not None else None
+    return now_ms if stored is None else min(stored, now_ms)
 
 
 def _stored(
@@ -261,6 +278,7 @@ def _stored(
     flags: tuple[str, ...] = notice.flags
     reason: RefusalReason | None = None
     look_again_at: int | None = None
+    first_look_at = reading.stored.first_look_at if reading.stored is not None else None
     match attribution:
         case New(_, flags):
             outcome = Outcome.NEW
@@ -270,6 +288,7 @@ def _stored(
             outcome = Outcome.REPEATED
         case Waiting(look_again_at):
             outcome = Outcome.WAITING
+            first_look_at = _first_look_at(reading, now_ms)
         case Refused(reason):
             outcome = Outcome.REFUSED
     return StoredNotice(
@@ -284,6 +303,7 @@ def _stored(
         conversion_id=conversion.conversion_id if conversion else None,
         version=conversion.version if conversion else None,
         look_again_at=look_again_at,
+        first_look_at=first_look_at,
         runs=reading.runs,
         run_at=run_at,
     )

@@ -27,6 +27,7 @@ from clickloop.store.ledger.offers import find_offer
 from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.tracking.click_progress import FoundClicks
 from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
 from clickloop.tracking.inventing import (
     NOBODYS_KEY,
@@ -120,7 +121,7 @@ def _told(
 ) -> Simulation:
     """What a notice of this conversion would do, and the postbacks that it would owe."""
     reading = read(raw_notice_of(given, Door.API, desk.new_id(), now_ms), click_ids)
-    foreseen = foresee(tx, [reading], {click.click_id: click}, desk.new_id, desk.currency, now_ms)
+    foreseen = foresee(tx, [reading], FoundClicks({click.click_id: click}), desk.new_id, desk.currency, now_ms)
     notice, change = foreseen.notices[0], foreseen.changes[0] if foreseen.changes else None
     return Simulation(
         invented=invented,

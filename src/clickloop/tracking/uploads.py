@@ -35,7 +35,7 @@ from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notice
 AT_ONCE = 4
 """Uploads that take turns, a batch each: a short one is done soon beside a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
-"""So long after a file had arrived none of its lines waits any more."""
+"""So long after a file arrived its waiting lines are counted anew, until none waits any more."""
 _AGAIN = "Upload it again: what is registered stays so, and comes to repeats."
 _encode = msgspec.json.Encoder().encode
 

@@ -4,12 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from litestar.testing import TestClient
+
 from clickloop.alarms import COUNTED_SECONDS, AlarmCount, Alarms
 from clickloop.campaign.user import Role
+from clickloop.clock import DAY_MS
+from clickloop.clock_guard import ClockGuard
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
+from clickloop.web.api.application import create_api
 from clickloop.web.api.health import read_health
 
 if TYPE_CHECKING:
@@ -102,3 +107,38 @@ def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
     assert count() == before
     now += COUNTED_SECONDS
     assert count() == before + 2
+
+
+def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    guard = ClockGuard(lambda: instance.now, lambda: 0.0, last_seen_at=instance.now - 60 * DAY_MS)
+    instance.context = replace(instance.context, clock_guard=guard)
+    with panel_of(instance) as panel:
+        panel.become(Role.WORKER)
+        page = panel.get("/panel/health")
+        assert "Nothing is deleted for its age while the clock is in doubt. It says 2026-03-01 12:00:00" in panel.words(
+            page
+        )
+        assert "The clock is right" not in page
+        assert panel.post("/panel/health/clock").status_code == 403
+        instance.now += 1
+        panel.become(Role.OWNER)
+        assert "The clock is right" in panel.get("/panel/health")
+        panel.done("/panel/health/clock")
+        assert guard.doubt is None
+        assert "in doubt" not in panel.get("/panel/health")
+        assert "The clock confirmed" in panel.words(panel.get("/panel/changes"))
+
+
+def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
+    guard = ClockGuard(lambda: instance.now, lambda: 0.0, last_seen_at=instance.now - 60 * DAY_MS)
+    context = replace(instance.context, clock_guard=guard)
+    with TestClient(create_api(context)) as api:
+        headers = {"authorization": instance.api.headers["authorization"]}
+        told = api.get("/api/v1/health", headers=headers).json()["clock"]
+        assert (told["trusted"], "60 days after the last sign of life" in told["why"]) == (False, True)
+        viewer = api.post("/api/v1/health/clock", headers=instance.token_of(Role.VIEWER))
+        assert viewer.status_code == 403
+        assert api.post("/api/v1/health/clock", headers=headers).json() == {"trusted": True, "why": ""}
+        assert api.post("/api/v1/health/clock", headers=headers).status_code == 200

@@ -87,8 +87,12 @@ def _create_file(path: Path) -> None:
 
 
 def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
-    """The engine notices a missing end only when it reads it; its own count of blocks tells at once."""
-    row = database.execute("SELECT total_blocks * block_size FROM pragma_database_size()").fetchone()
+    """Raise duckdb.IOException if the file's end is missing, which the engine notices only when it reads it.
+
+    Only used blocks count: the engine gives numbers to free blocks at the end without writing them, so a whole file may be
+    shorter than all its blocks.
+    """
+    row = database.execute("SELECT used_blocks * block_size FROM pragma_database_size()").fetchone()
     octets, found = int(row[0]) if row else 0, path.stat().st_size
     if found < octets:
         raise duckdb.IOException(f"it has {found} bytes where at least {octets} are expected")

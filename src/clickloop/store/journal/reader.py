@@ -242,6 +242,26 @@ def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
     return Lag(segments, octets, (now_ns - oldest_ns) // 1_000_000)
 
 
+def unsettled_segments(root: Path, stream: str) -> frozenset[str]:
+    """Return the names of all segments of a stream that hold records not settled yet, also those still being written.
+
+    Raises OSError when a directory cannot be listed.
+    """
+    names: set[str] = set()
+    for directory in _directories(root / stream):
+        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+            for entry in entries:
+                stem, suffix = os.path.splitext(entry.name)
+                if suffix == CLOSED_SUFFIX:
+                    names.add(f"{directory}/{stem}")
+                elif suffix == OPEN_SUFFIX:
+                    # An empty one is not counted: a click's record is written before anybody learns its id.
+                    with contextlib.suppress(FileNotFoundError):
+                        if entry.stat().st_size:
+                            names.add(f"{directory}/{stem}")
+    return frozenset(names)
+
+
 _SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
 
 

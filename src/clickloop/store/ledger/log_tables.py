@@ -46,6 +46,7 @@ notices = Table(
     Column("look_again_at", BigInteger),
     Column("runs", Integer, nullable=False, server_default="1"),
     Column("run_at", BigInteger),  # when it was run again the last time
+    Column("first_look_at", BigInteger),  # when the core first looked for a click that was not there
     CheckConstraint("outcome IN ('waiting', 'new', 'changed', 'repeated', 'refused')", name="outcome_known"),
     CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="refused_has_reason"),
     CheckConstraint("(outcome = 'waiting') = (look_again_at IS NOT NULL)", name="waiting_has_moment"),

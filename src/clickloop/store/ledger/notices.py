@@ -49,6 +49,8 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     """Of the conversion, after this notice."""
     look_again_at: int | None = None
+    first_look_at: int | None = None
+    """When the core first looked for its click and did not find it."""
     runs: int = 1
     """How often it was read: once, and whenever it was run again."""
     run_at: int | None = None
@@ -109,6 +111,26 @@ def waiting_notices_of_clicks(tx: Connection, click_ids: Sequence[str]) -> list[
     """The notices that wait for these clicks."""
     query = select(notices).where(notices.c.click_id.in_(click_ids), _IS_WAITING)
     return [_of_row(row) for row in tx.execute(query)]
+
+
+def notices_due_too_late(tx: Connection, after_ms: int, limit: int) -> list[StoredNotice]:
+    """Return at most ``limit`` waiting notices whose next look is later than any pause allows: the clock was ahead then."""
+    query = select(notices).where(_IS_WAITING, notices.c.look_again_at > after_ms)
+    return [_of_row(row) for row in tx.execute(query.order_by(notices.c.look_again_at).limit(limit))]
+
+
+def waiting_click_ids(tx: Connection, after: str, limit: int) -> list[str]:
+    """Return at most ``limit`` ids of clicks that notices wait for, ascending, behind ``after``."""
+    query = select(notices.c.click_id).distinct().where(_IS_WAITING, notices.c.click_id > after)
+    return list(tx.scalars(query.order_by(notices.c.click_id).limit(limit)))
+
+
+def count_refused_between(tx: Connection, reason: RefusalReason, since: int, until: int, limit: int) -> int:
+    """Return how many notices that arrived within a period are refused for a reason; counting stops at ``limit``."""
+    rows = select(notices.c.notice_id).where(
+        notices.c.reason == reason.value, notices.c.notice_id >= id_from(since), notices.c.notice_id < id_from(until)
+    )
+    return tx.scalar(select(func.count()).select_from(rows.limit(limit).subquery())) or 0
 
 
 def next_look_at(tx: Connection) -> int | None:
@@ -204,6 +226,7 @@ def _result(notice: StoredNotice) -> dict[str, Any]:
         "conversion_id": notice.conversion_id,
         "version": notice.version,
         "look_again_at": notice.look_again_at,
+        "first_look_at": notice.first_look_at,
         "runs": notice.runs,
         "run_at": notice.run_at,
     }
@@ -222,6 +245,7 @@ def _of_row(row: Row[Any]) -> StoredNotice:
         conversion_id=row.conversion_id,
         version=row.version,
         look_again_at=row.look_again_at,
+        first_look_at=row.first_look_at,
         runs=row.runs,
         run_at=row.run_at,
     )

@@ -13,6 +13,7 @@ from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
+from clickloop.clock_guard import ClockGuard
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
@@ -22,6 +23,7 @@ from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.web.access import Access
@@ -86,6 +88,10 @@ class ApiContext:
     """Where postbacks may be sent to."""
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
+    progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
+    """How far the settling of clicks is."""
+    clock_guard: ClockGuard | None = None
+    """Whether the clock can be trusted to delete by; None where nothing is deleted."""
     uploads: UploadFiles
     """Where uploaded files stand."""
     exports: ExportFiles
@@ -139,7 +145,14 @@ class ApiContext:
     def desk(self) -> Desk:
         """What taking in notices needs."""
         return Desk(
-            self.ledger, self.facts, self.click_ids, self.record_ids, self.currency, self.guard, self.refused_now
+            self.ledger,
+            self.facts,
+            self.click_ids,
+            self.record_ids,
+            self.currency,
+            self.guard,
+            self.refused_now,
+            self.progress,
         )
 
 

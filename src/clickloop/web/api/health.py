@@ -3,15 +3,18 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get
+from litestar import Router, get, post
 from msgspec import Meta
 
+from clickloop.campaign.user import Right
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
 from clickloop.tracking.health import under_way
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exports import ExportView, export_view
+from clickloop.web.api.noting import note_change
+from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 
@@ -78,6 +81,13 @@ class VersionView(msgspec.Struct, kw_only=True):
     version: str
 
 
+class ClockView(msgspec.Struct, kw_only=True):
+    """Whether the machine's clock is trusted to delete by what is too old."""
+
+    trusted: bool
+    why: Annotated[str, Meta(description="Why not, and what to do; empty: it is trusted.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
@@ -87,6 +97,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     disk: DiskView
     workers: list[WorkerView]
     audit: AuditView
+    clock: ClockView
     jobs: list[JobView]
     uploads: list[UploadUnderWayView]
     exports: Annotated[list[ExportView], Meta(description="One's own; who administers sees those of everybody.")]
@@ -124,11 +135,32 @@ def read_health(context: Context) -> HealthView:
             audited=min(work.audit.looked_to, work.newest_change),
             mismatches=list(work.audit.mismatched),
         ),
+        clock=_clock_view(context),
         jobs=[_job_view(job) for job in work.jobs],
         uploads=[_upload_view(upload) for upload in work.uploads],
         exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],
         versions=[VersionView(name=name, version=version) for name, version in core.versions],
     )
+
+
+def confirm_clock(context: Context) -> ClockView:
+    """Trust the machine's clock as it is now.
+
+    After a jump, or at a start long after the last sign of life, nothing is deleted for its age until the clock has been steady for
+    a day or somebody has confirmed it here. Look at the machine's time first: what is too old by it is deleted at once.
+    """
+    guard = context.clock_guard
+    if guard is not None and guard.doubt is not None:
+        before = _clock_view(context)
+        guard.confirm()
+        with context.ledger.write() as tx:
+            note_change(tx, context, "health", "clock", before, _clock_view(context))
+    return _clock_view(context)
+
+
+def _clock_view(context: ApiContext) -> ClockView:
+    doubt = context.clock_guard.doubt if context.clock_guard is not None else None
+    return ClockView(trusted=doubt is None, why=doubt.sentence if doubt is not None else "")
 
 
 def _job_view(job: BulkJob) -> JobView:
@@ -153,6 +185,15 @@ def _upload_view(upload: Upload) -> UploadUnderWayView:
 
 router = Router(
     "/health",
-    route_handlers=[get("/", sync_to_thread=True, summary="Read how the tracker is")(read_health)],
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="Read how the tracker is")(read_health),
+        post(
+            "/clock",
+            status_code=200,
+            opt={RIGHT: Right.ADMINISTER},
+            sync_to_thread=True,
+            summary="Confirm that the machine's clock is right",
+        )(confirm_clock),
+    ],
     tags=["Diagnosis"],
 )

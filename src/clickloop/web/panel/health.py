@@ -7,12 +7,13 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.user import Right
 from clickloop.postback.lane import LANE_CONNECTIONS
-from clickloop.web.api import receivers
+from clickloop.web.api import health, receivers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exportable import TITLES
-from clickloop.web.api.health import read_health
 from clickloop.web.api.paging import Cursor
+from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
@@ -30,11 +31,12 @@ def show(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
     return page(
         visit,
         "health.html",
-        health=read_health(context),
+        health=health.read_health(context),
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
         cursor=cursor,
         usual=LANE_CONNECTIONS,
+        now=context.clock(),
     )
 
 
@@ -69,6 +71,12 @@ def resume_receiver(visit: Visit, context: Context, receiver: receivers.Receiver
     return visit.go(f"{PATH}/receivers/{view.receiver}", Said.RESUMED)
 
 
+def confirm_clock(visit: Visit, context: Context) -> Answer:
+    """Trust the machine's clock as it is now."""
+    health.confirm_clock(context)
+    return visit.go(PATH, Said.CLOCK_CONFIRMED)
+
+
 def _show_receiver(
     visit: VisitFacts,
     context: ApiContext,
@@ -83,6 +91,7 @@ def _show_receiver(
 
 routes = [
     get("/health", sync_to_thread=True)(show),
+    post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),
     post("/health/receivers/{receiver:str}", sync_to_thread=True)(change_receiver),

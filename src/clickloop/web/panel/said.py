@@ -20,6 +20,7 @@ class Said(enum.StrEnum):
     MAPPED = "mapped"
     REVOKED = "revoked"
     PROBED = "probed"
+    CLOCK_CONFIRMED = "clock-confirmed"
     STOPPED = "stopped"
     EXPORT_STOPPED = "export-stopped"
     REMOVED = "removed"
@@ -53,6 +54,7 @@ _SENTENCES = {
     Said.STOPPED: "Stopped. What is registered stays so.",
     Said.EXPORT_STOPPED: "Stopped. What was written of it is deleted.",
     Said.PROBED: "It is tried within five seconds; if it answers, all that waits is sent.",
+    Said.CLOCK_CONFIRMED: "The clock is trusted again: what is too old by it is deleted.",
     Said.REVOKED: "Revoked: it is valid no more.",
     Said.REMOVED: "Removed.",
     Said.DISABLED: "Disabled: he is out, with his tokens.",

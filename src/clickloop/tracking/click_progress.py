@@ -1,0 +1,173 @@
+"""How far the settling of clicks is: what decides whether a click that the facts lack may still be on its way."""
+
+import sys
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from clickloop.click.click import Click
+from clickloop.clock import Clock, wall_clock
+from clickloop.counted import counted
+from clickloop.log import Sparingly
+from clickloop.store.facts.facts import FactsError
+from clickloop.store.journal.reader import unsettled_segments
+
+LOOK_SECONDS = 1.0
+"""The journal's directories are listed at most this often: a listing costs as much as settling some clicks."""
+MAX_UNREADABLE = 10_000
+"""Maximum number of unreadable click ids that are remembered for the alarm."""
+_FAN_OUT = 8
+"""Parts into which a failed look-up is split. Clicks of one time share blocks, so most parts are readable or not as a whole."""
+_EVERYTHING = sys.maxsize
+
+
+class ClickLookup(Protocol):
+    """Where clicks are found: the facts."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """Return the clicks with these ids; those that are not there are absent. Raise FactsError if they cannot be read."""
+        ...
+
+
+class FoundClicks(msgspec.Struct, frozen=True):
+    """The result of a look-up: what was found, and what is known of the rest."""
+
+    clicks: dict[str, Click]
+    unreadable: frozenset[str] = frozenset()
+    """Ids whose blocks of the facts cannot be read: their clicks may be there."""
+    settled_to: int | None = _EVERYTHING
+    """Every click segment that existed at this moment was settled before the look-up. None: unknown."""
+
+    def settled_to_for(self, click_id: str) -> int | None:
+        """Return the moment up to which all clicks that could be this one are settled and readable; None: unknown."""
+        return None if click_id in self.unreadable else self.settled_to
+
+
+class ClickProgress:
+    """Up to which moment click segments are settled, and which clicks cannot be read. Threads may share it.
+
+    Without a journal everything counts as settled.
+    """
+
+    def __init__(
+        self,
+        journal: Path | None = None,
+        stream: str = "clicks",
+        clock: Clock = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal = journal
+        self._stream = stream
+        self._clock = clock
+        self._monotonic = monotonic
+        self._look_at = float("-inf")
+        self._settled_to: int | None = _EVERYTHING if journal is None else None
+        self._pending: frozenset[str] = frozenset()
+        self._pending_at: int | None = None
+        self._previous: tuple[int, frozenset[str]] | None = None
+        self._unreadable: dict[str, None] = {}
+        self._fault = Sparingly("clicks cannot be read from the facts: their notices wait, all others go on", 60)
+        self.batches = 0
+        """How many batches of clicks were settled: a change says that notices may have what they wait for."""
+
+    @property
+    def settled_to(self) -> int | None:
+        """The moment whose click segments are all settled; None: not known yet."""
+        return self._settled_to
+
+    def clicks_settled(self) -> None:
+        """Take note that a batch of clicks was settled. For the thread that settles clicks."""
+        self.batches += 1
+
+    def look(self) -> None:
+        """List the journal, at most once a second. For one thread.
+
+        A file that is renamed while its directory is read can be missing from the listing, but hardly from two in a row:
+        a segment exists if either of the last two listings shows it.
+        """
+        if self._journal is None or self._monotonic() < self._look_at:
+            return
+        self._look_at = self._monotonic() + LOOK_SECONDS
+        now_ms = self._clock()
+        try:
+            current = unsettled_segments(self._journal, self._stream)
+        except OSError:  # a directory out of reach may hold anything
+            self._settled_to = self._pending_at = self._previous = None
+            return
+        previous, self._previous = self._previous, (now_ms, current)
+        if previous is None:
+            return
+        if self._settled_to is not None and now_ms < self._settled_to:
+            self._settled_to = None  # the clock went back: that moment says nothing any more
+        present = previous[1] | current
+        self._pending &= present
+        if self._pending:
+            return
+        if self._pending_at is not None and self._pending_at <= now_ms:
+            self._settled_to = self._pending_at
+        self._pending_at, self._pending = previous[0], present
+
+    def find(self, lookup: ClickLookup, click_ids: Collection[str], known: dict[str, Click]) -> FoundClicks:
+        """Return these clicks, ``known`` and looked up, and what is known of those that are not there. Never raises FactsError."""
+        settled_to = self._settled_to  # read before the look-up: what is settled later proves nothing about it
+        missing = [click_id for click_id in click_ids if click_id not in known]
+        if not missing:
+            return FoundClicks(known, settled_to=settled_to)
+        try:
+            found, unreadable = lookup.find_clicks(missing), frozenset[str]()
+        except FactsError as fault:
+            self._fault(fault=str(fault))
+            found, unreadable = self._find_apart(lookup, missing)
+        self._note(missing, unreadable)
+        return FoundClicks(known | found, unreadable, settled_to)
+
+    def alarms(self) -> tuple[str, ...]:
+        """Return the alarm about clicks that cannot be read, if there are any."""
+        count = len(self._unreadable)
+        if not count:
+            return ()
+        wait = counted(count, "click that a notice waits for", "clicks that notices wait for")
+        return (
+            f"the facts are damaged: {wait} cannot be read; run clickloop doctor and restore the facts from a backup",
+        )
+
+    def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
+        """Look up what can be read. What could not be read before is not split down to single ids again: that costs too much."""
+        known_bad = sorted(click_id for click_id in click_ids if click_id in self._unreadable)
+        others = sorted(click_id for click_id in click_ids if click_id not in self._unreadable)
+        found, bad = _readable_clicks(lookup, others) if others else ({}, frozenset[str]())
+        if known_bad:
+            found_again, bad_again = _readable_clicks(lookup, known_bad, -(-len(known_bad) // _FAN_OUT))
+            return found | found_again, bad | bad_again
+        return found, bad
+
+    def _note(self, asked: Sequence[str], unreadable: frozenset[str]) -> None:
+        if not unreadable and not self._unreadable:
+            return
+        for click_id in asked:
+            if click_id not in unreadable:
+                self._unreadable.pop(click_id, None)
+            elif len(self._unreadable) < MAX_UNREADABLE:
+                self._unreadable[click_id] = None
+
+
+def _readable_clicks(
+    lookup: ClickLookup, click_ids: Sequence[str], smallest: int = 1
+) -> tuple[dict[str, Click], frozenset[str]]:
+    """Look up sorted ids, splitting what fails into parts of at least ``smallest``: return what was found and what stayed unreadable."""
+    try:
+        return lookup.find_clicks(click_ids), frozenset()
+    except FactsError:
+        if len(click_ids) <= smallest:
+            return {}, frozenset(click_ids)
+    size = max(smallest, -(-len(click_ids) // _FAN_OUT))
+    clicks: dict[str, Click] = {}
+    unreadable: frozenset[str] = frozenset()
+    for start in range(0, len(click_ids), size):
+        found, bad = _readable_clicks(lookup, click_ids[start : start + size], smallest)
+        clicks |= found
+        unreadable |= bad
+    return clicks, unreadable

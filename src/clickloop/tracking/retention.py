@@ -1,0 +1,67 @@
+"""Retention: what is deleted for its age, and only while the clock can be trusted."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from clickloop.click.click import Click
+from clickloop.clock import MINUTE_MS
+from clickloop.clock_guard import ClockGuard
+from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import find_notice, newest_notice
+from clickloop.store.ledger.settings import read_setting, write_setting
+
+LAST_SEEN = "last_seen_at"
+NOTED_EVERY_MS = MINUTE_MS
+
+Deletion = Callable[[int], object]
+"""Deletes what is too old at a moment; bounded, called again and again."""
+
+
+class ClickPages(Protocol):
+    """Where the newest click is found: the facts."""
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        """Return clicks, newest first."""
+        ...
+
+
+def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
+    """Return when a tracker last ran on these stores with a trusted clock, or when the newest record came; None: they are new."""
+    with ledger.read() as tx:
+        last_seen_at = read_setting(tx, LAST_SEEN, int)
+        newest = find_notice(tx, newest_notice(tx))
+    if last_seen_at is not None:
+        return last_seen_at
+    clicks = facts.clicks_page(ClicksQuery(), 1)
+    moments = [click.at for click in clicks] + ([newest.raw.at] if newest is not None else [])
+    return max(moments, default=None)
+
+
+class Retention:
+    """Deletes what is too old, one bounded step at a time."""
+
+    def __init__(self, ledger: Ledger, guard: ClockGuard, deletions: Sequence[Deletion]) -> None:
+        self._ledger = ledger
+        self._guard = guard
+        self._deletions = deletions
+        self._noted_at: int | None = None
+
+    def step(self) -> tuple[str, ...]:
+        """Delete what is too old, unless the clock is in doubt: then return the alarm that says so."""
+        now_ms = self._guard.moment_to_delete_by()
+        if now_ms is None:
+            doubt = self._guard.doubt
+            return (doubt.sentence,) if doubt is not None else ()
+        self._note(now_ms)
+        for delete in self._deletions:
+            delete(now_ms)
+        return ()
+
+    def _note(self, now_ms: int) -> None:
+        """Keep the sign of life, by trusted clocks alone: a wrong one would vouch for itself at the next start."""
+        if self._noted_at is not None and abs(now_ms - self._noted_at) < NOTED_EVERY_MS:
+            return
+        with self._ledger.write() as tx:
+            write_setting(tx, LAST_SEEN, now_ms)
+        self._noted_at = now_ms
