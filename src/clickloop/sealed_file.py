@@ -28,16 +28,20 @@ def write_sealed(path: Path, content: object, mode: int = 0o600) -> None:
     """Replace the file in one step: a reader sees the old one or the new one, also after a power cut. Raise OSError."""
     encoded = msgspec.json.encode(content)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
-        file.write(msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded))))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded))))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        # A failed write or sync names no file by itself, and "no space left" without a path helps nobody.
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def unsealed(data: bytes, kind: type[T], name: str) -> T:

@@ -19,6 +19,8 @@ from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.directory import sync_directory
 
 FILE_NAME = "installation.json"
+LEDGER_FILE = "ledger.sqlite"
+FACTS_FILE = "facts.duckdb"
 STAND_IN_FILE = "click_id.key.standin"
 """The key under which edges make click ids while the real one is lost: kept, so that those clicks can be attributed later."""
 _ID_BYTES = 16
@@ -94,6 +96,50 @@ def read_installation(folder: Path) -> Installation | None:
 def write_installation(folder: Path, installation: Installation) -> None:
     """Write the folder's identity in one step. Raise OSError."""
     write_sealed(folder / FILE_NAME, installation)
+
+
+def prepare(folder: Path) -> None:
+    """Draw id and key in a data folder that nobody has used yet; leave any other one alone. Raise OSError."""
+    try:
+        installation = read_installation(folder)
+    except SealedFileError:
+        return  # the core says what is wrong, or writes it anew
+    if installation is None and not has_been_used(folder):
+        found = find_key(folder)
+        if found.state is KeyState.MISSING:
+            found = KeyFound(KeyState.GOOD, draw_key(folder / KEY_FILE))
+        if found.state is KeyState.GOOD:
+            write_installation(folder, Installation(id=new_id(), key=fingerprint_of(found.key)))
+
+
+def has_been_used(folder: Path) -> bool:
+    """Whether a tracker has run on a folder, by what it has left there other than ``installation.json``."""
+    if any(is_filled(folder / name) for name in (FACTS_FILE, "catalog.json", "catalog.copy.json")):
+        return True
+    return any((folder / "settled").glob("*/*/*")) or _is_stamped(folder / LEDGER_FILE)
+
+
+def is_filled(path: Path) -> bool:
+    """Whether there is anything at a path but an empty file."""
+    try:
+        return path.stat().st_size > 0
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+
+
+def _is_stamped(ledger: Path) -> bool:
+    """Whether a ledger belongs to an installation; one that a command has made before the first start does not yet."""
+    if not is_filled(ledger):
+        return False
+    import sqlite3  # only here: the supervisor stays small
+
+    try:
+        with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT 1 FROM settings WHERE name = 'installation'").fetchone() is not None
+    except sqlite3.OperationalError as error:
+        return "no such table" not in str(error)
+    except sqlite3.Error:
+        return True  # no database at all: nothing that a first start may overwrite
 
 
 def installation_id(folder: Path) -> str:
