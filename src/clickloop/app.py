@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -39,6 +40,7 @@ from clickloop.process import (
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
+from clickloop.store.damage_log import damage_alarms, record_damages
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -189,7 +191,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def settle_the_clicks() -> bool:
         batch = settle_clicks(click_reader, core.facts)
-        _tell(batch.damages)
+        _tell(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     look_at = 0.0
@@ -198,7 +200,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         nonlocal look_at
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
-        _tell(batch.damages)
+        _tell(core.folder, batch.damages)
         if batch.results:
             core.delivery.wake()
         if time.monotonic() >= look_at:
@@ -234,6 +236,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
+        core.alarms.tell("journal", damage_alarms(core.folder))
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
@@ -268,7 +271,10 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     ]
 
 
-def _tell(damages: tuple[Damage, ...]) -> None:
+def _tell(folder: Path, damages: tuple[Damage, ...]) -> None:
+    """Logs damage of the journal and keeps it: it is an alarm until somebody confirms it."""
+    with contextlib.suppress(OSError):  # no room to keep it: the log has it
+        record_damages(folder, damages, wall_clock())
     for damage in damages:
         log("journal damaged", **msgspec.structs.asdict(damage))
 

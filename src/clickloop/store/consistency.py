@@ -103,7 +103,8 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
         installation, stamp = check_ledger(folder, ledger, installation)
         facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
-            return OpenedStores(ledger, facts, check_together(folder, ledger, facts, installation, stamp))
+            check_together(folder, ledger, facts, installation, stamp)
+            return OpenedStores(ledger, facts, _stamped(folder, ledger, facts, installation, stamp))
         except BaseException:
             facts.close()
             raise
@@ -190,8 +191,8 @@ def check_ledger(
 
 def check_together(
     folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
-) -> Installation:
-    """Compare what each store knows of the others, and stamp those of a first start. Raise StoresRefusedError."""
+) -> None:
+    """Compare what each store knows of the others. Raise StoresRefusedError."""
     with ledger.read() as tx:
         progress = read_progress(tx)
     _check_ledger_age(folder, progress, facts.last_outbox_id(), installation)
@@ -210,7 +211,37 @@ def check_together(
             f"least {known_loads} loads and {progress.outbox_gone} rows"
         )
         raise StoresRefusedError(Problem.FACTS_OLDER, detail)
-    return _stamped(folder, ledger, facts, installation, stamp)
+
+
+def refusal_of(folder: Path) -> StoresRefusedError | None:
+    """Return why a start would be refused; None: nothing speaks against it. Stamps nothing, and makes no store that is missing.
+
+    The facts are left out while a running server has them open: it has compared them. Raise LedgerError or FactsError.
+    """
+    try:
+        installation = expected_installation(folder)
+        check_files(folder, installation)
+        if not is_filled(folder / LEDGER_FILE):
+            return None
+        ledger = Ledger.open(folder / LEDGER_FILE)
+        try:
+            with ledger.read() as tx:
+                if installation is None and read_stamp(tx) is None:
+                    return None  # no server has run on it since installations have an id
+            installation, stamp = check_ledger(folder, ledger, installation)
+            if is_filled(folder / FACTS_FILE):
+                facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
+                try:
+                    check_together(folder, ledger, facts, installation, stamp)
+                finally:
+                    facts.close()
+        except FactsInUseError:
+            return None
+        finally:
+            ledger.close()
+    except StoresRefusedError as refused:
+        return refused
+    return None
 
 
 def _check_ledger_age(folder: Path, progress: LedgerProgress, taken: int, installation: Installation) -> None:

@@ -35,6 +35,8 @@ from clickloop.store.identity import (
     read_installation,
     write_installation,
 )
+from clickloop.store.journal.marks import forget_mark, note_settled
+from clickloop.store.journal.segment import CLOSED_SUFFIX
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
@@ -148,13 +150,20 @@ def _facts_told(tx: Connection) -> Iterator[list[bytes]]:
 
 def _unsettle_clicks(folder: Path) -> int:
     """Put the settled click segments back into the journal: they are loaded again. Return how many."""
+    journal = folder / "journal"
     count = 0
-    for path in sorted((folder / "settled" / "clicks").glob("*/*.ndjson")):
-        target = folder / "journal" / "clicks" / path.parent.name
+    for writer in sorted((folder / "settled" / "clicks").glob("*")):
+        paths = sorted(writer.glob("*" + CLOSED_SUFFIX))
+        if not paths:
+            continue
+        target = journal / "clicks" / writer.name
         make_directories(target)
-        path.rename(target / path.name)
-        count += 1
-        (folder / "marks" / "clicks" / path.parent.name).unlink(missing_ok=True)
+        forget_mark(journal, "clicks", writer.name)
+        # The ones before were deleted after their time: they are not missing. Nothing was loaded yet that these could repeat.
+        note_settled(journal, "clicks", writer.name, int(paths[0].stem) - 1)
+        for path in paths:
+            path.rename(target / path.name)
+            count += 1
     return count
 
 

@@ -86,6 +86,11 @@ class DuckDbFacts:
                     raise
             return self._load_one_by_one(fresh)
 
+    def has_loaded(self, name: str) -> bool:
+        """Whether a segment's name is remembered as loaded."""
+        with self._writing:
+            return name in self._known
+
     def forget_segments(self, names: Collection[str]) -> None:
         """The names are deleted with a later load, or on closing."""
         with self._writing:
