@@ -1,5 +1,6 @@
 """The doctor: a healthy folder is well, and each thing that is not is found."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +17,13 @@ from clickloop.postback.owing import Owed
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import framed, sealed
+from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules
+from tests.store.used_folder import used
 
 NOW = 1_772_366_400_000
 
@@ -245,3 +248,33 @@ def test_the_command_ends_with_1_for_a_fault_and_with_0_for_a_warning(folder: Pa
 def test_a_folder_without_a_ledger_is_left_alone(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["doctor", "--data", str(tmp_path)]).exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_refuses_a_lost_ledger_and_makes_none(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    assert unwell(folder) == []
+    (folder / "ledger.sqlite").unlink()
+    assert unwell(folder) == [("stores", Verdict.FAULT)]
+    assert not (folder / "ledger.sqlite").exists()
+    result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
+    assert result.exit_code == 1
+    assert "clickloop serve --new" in result.output
+
+
+def test_the_doctor_finds_a_ledger_that_was_emptied(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    (folder / "ledger.sqlite").unlink()
+    Ledger.open(folder / "ledger.sqlite").close()
+    assert ("stores", Verdict.FAULT) in unwell(folder)
+
+
+def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> None:
+    writer = JournalWriter.open(folder / "journal", "notices", "edge1")
+    writer.append(b'{"a":1}')
+    writer.close()
+    shutil.rmtree(writer.path)
+    assert unwell(folder) == [("journal", Verdict.FAULT)]
+    assert any("segments 1 to 1 " in finding.sentence for finding in examine(folder, NOW))
+    result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Confirmed: 1 damage of the journal." in result.output
+    assert unwell(folder) == []

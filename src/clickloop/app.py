@@ -8,19 +8,19 @@ import secrets
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 import uvicorn
 import uvloop
+from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
 from clickloop.alarms import AlarmCount, Alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
-from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
 from clickloop.clock_guard import ClockGuard
 from clickloop.config import Settings, proxy_networks
@@ -30,18 +30,27 @@ from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
 from clickloop.postback.looking_up import LookingUp
 from clickloop.postback.sending import Sender
-from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
+from clickloop.process import (
+    STORES_REFUSED,
+    end_with_parent,
+    give_memory_back,
+    leave_a_core_to_visitors,
+    stop_signal,
+)
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
-from clickloop.secret_box import secret_box_of
+from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
+from clickloop.store.damage_log import damage_alarms, record_damages
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import FactsInUseError
+from clickloop.store.facts.facts import FactsError
+from clickloop.store.identity import Installation, click_ids_of, find_key
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
-from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.installation import read_progress
+from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.users import has_owner_with_password
@@ -71,8 +80,6 @@ from clickloop.web.api.exportable import page_reader
 from clickloop.web.site import create_site
 from clickloop.worker import Worker
 
-LEDGER_FILE = "ledger.sqlite"
-FACTS_FILE = "facts.duckdb"
 NOTICE_LOOK_SECONDS = 0.01
 CLICK_LOOK_SECONDS = 0.05
 UPLOAD_LOOK_SECONDS = 0.2
@@ -81,19 +88,20 @@ BULK_LOOK_SECONDS = 0.5
 AUDIT_SECONDS = 10.0
 PAUSED_LOOK_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 30.0
-_STORE_WAIT_SECONDS = 20.0
+MARKS_SECONDS = 10.0
 
 
 class Core:
     """What the core process holds open."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, facts: DuckDbFacts) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, facts: DuckDbFacts, installation: Installation) -> None:
         folder = settings.folder()
+        self.installation = installation
         self.settings = settings
         self.folder = folder
         self.ledger = ledger
         self.facts = facts
-        self.click_ids = ClickIds((folder / KEY_FILE).read_bytes())
+        self.click_ids = click_ids_of(folder, find_key(folder, installation.key).key, installation)
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
@@ -137,8 +145,21 @@ class Core:
                 self.instance = read_instance(tx).over(self.started)
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
+                setup_change = read_progress(tx).setup_change
             self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
-            write_catalog(self.folder, msgspec.structs.replace(catalog, instance=self.instance))
+            catalog = msgspec.structs.replace(
+                catalog,
+                instance=self.instance,
+                installation=self.installation.id,
+                key=self.installation.key,
+                setup_change=setup_change,
+            )
+            write_catalog(self.folder, catalog)
+
+    def keep_marks(self) -> bool:
+        """Writes down how far the stores are, for a start that has to tell an older copy."""
+        self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
+        return False
 
     def health(self) -> CoreHealth:
         """How this process and its data folder are."""
@@ -153,25 +174,20 @@ class Core:
 
     def close(self) -> None:
         """Closes the stores."""
+        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks stay behind, as after a crash
+            self.keep_marks()
         self.facts.close()
         self.ledger.close()
 
 
 @contextlib.contextmanager
 def open_core(settings: Settings) -> Iterator[Core]:
-    """Opens the stores, waiting a little for a core that was killed to let go of them. Raises LedgerError or FactsError."""
-    folder = settings.folder()
-    give_up = time.monotonic() + _STORE_WAIT_SECONDS
-    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
-    while True:
-        try:
-            facts = DuckDbFacts.open(folder / FACTS_FILE, settings.facts_memory_mb)
-            break
-        except FactsInUseError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.1)
-    core = Core(settings, ledger, facts)
+    """Opens the stores, waiting a little for a core that was killed to let go of them.
+
+    Raises LedgerError, FactsError, or StoresRefusedError when they do not belong together.
+    """
+    opened = open_stores(settings.folder(), settings.facts_memory_mb)
+    core = Core(settings, opened.ledger, opened.facts, opened.installation)
     try:
         yield core
     finally:
@@ -188,7 +204,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         batch = settle_clicks(click_reader, core.facts)
         if batch.clicks:
             core.progress.clicks_settled()
-        _tell(batch.damages)
+        _tell(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     waiting = WaitingNotices()
@@ -196,7 +212,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     def settle_the_notices() -> bool:
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
-        _tell(batch.damages)
+        _tell(core.folder, batch.damages)
         core.progress.look()
         if waiting.step(core.desk, now_ms) or batch.results:
             core.delivery.wake()
@@ -231,6 +247,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
         core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
         core.alarms.tell("unreadable clicks", core.progress.alarms())
+        core.alarms.tell("journal", damage_alarms(core.folder))
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
@@ -256,6 +273,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+        Worker("marks of the stores", core.keep_marks, MARKS_SECONDS),
     ]
 
 
@@ -277,7 +295,10 @@ def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
     ]
 
 
-def _tell(damages: tuple[Damage, ...]) -> None:
+def _tell(folder: Path, damages: tuple[Damage, ...]) -> None:
+    """Logs damage of the journal and keeps it: it is an alarm until somebody confirms it."""
+    with contextlib.suppress(OSError):  # no room to keep it: the log has it
+        record_damages(folder, damages, wall_clock())
     for damage in damages:
         log("journal damaged", **msgspec.structs.asdict(damage))
 
@@ -370,6 +391,17 @@ def _api_server(context: ApiContext) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
+    """Says why the core does not start on these stores: in the log, and as an alarm, which names no paths."""
+    log("the core does not start on these stores: visitors are redirected, notices are stored", fault=str(fault))
+    what = "the ledger cannot be opened" if isinstance(fault, LedgerError) else "the facts cannot be opened"
+    if isinstance(fault, StoresRefusedError):
+        what = fault.problem.value
+    with contextlib.suppress(OSError):
+        Alarms(settings.folder()).tell("stores", (f"the core does not start: {what}; see the log",))
+    return STORES_REFUSED
+
+
 def main(arguments: list[str]) -> int:
     """``app SETTINGS FD``, as the supervisor starts it."""
     end_with_parent()
@@ -380,6 +412,8 @@ def main(arguments: list[str]) -> int:
     try:
         with open_core(settings) as core:
             uvloop.run(serve_core(core, listening))
+    except (StoresRefusedError, LedgerError, FactsError) as fault:
+        return _refused(settings, fault)
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
         return 1

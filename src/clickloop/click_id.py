@@ -39,11 +39,20 @@ class ClickId(msgspec.Struct, frozen=True):
 
 
 class ClickIds:
-    """Makes and reads click ids under one secret key of 32 bytes. Not thread-safe: one maker per process loop."""
+    """Makes and reads click ids under one secret key of 32 bytes. Not thread-safe: one maker per process loop.
 
-    def __init__(self, key: bytes, clock: Clock = wall_clock) -> None:
+    ``also``: further keys whose ids are read as genuine, of times when this one was lost. ``unchecked_before``: ids from before
+    this moment (Unix milliseconds) are read whatever their tag says, because their key is lost; whether there was such a click
+    is then for the stores to say.
+    """
+
+    def __init__(
+        self, key: bytes, clock: Clock = wall_clock, also: tuple[bytes, ...] = (), unchecked_before: int = 0
+    ) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"the click id key has {len(key)} bytes, expected {KEY_BYTES}: restore the key file")
+        self._also = tuple(hashlib.blake2s(key=other, digest_size=_TAG_BYTES) for other in also if other != key)
+        self._unchecked_before = unchecked_before
         self._tagger = hashlib.blake2s(key=key, digest_size=_TAG_BYTES)
         self._sealer = hashlib.blake2s(key=key, digest_size=_SEAL_BYTES, person=b"sealing")
         self._clock = clock
@@ -83,9 +92,9 @@ class ClickIds:
         octets = number.to_bytes(16, "big")
         tagger = self._tagger.copy()
         tagger.update(octets[:13])
-        if tagger.digest() != octets[13:]:
-            return Fault.FORGED
         at = number >> 80
+        if tagger.digest() != octets[13:] and at >= self._unchecked_before and not self._is_of_another_key(octets):
+            return Fault.FORGED
         return ClickId(base32_time(at) + base32_tail(number & (1 << 80) - 1), at)
 
     def seal(self, octets: bytes) -> str:
@@ -93,6 +102,14 @@ class ClickIds:
         sealer = self._sealer.copy()
         sealer.update(octets)
         return sealer.hexdigest()
+
+    def _is_of_another_key(self, octets: bytes) -> bool:
+        for other in self._also:
+            tagger = other.copy()
+            tagger.update(octets[:13])
+            if tagger.digest() == octets[13:]:
+                return True
+        return False
 
     def _draw(self) -> int:
         """56 random bits from a pool, so that the system is asked once for hundreds of ids."""

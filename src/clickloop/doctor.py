@@ -23,10 +23,22 @@ from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
 from clickloop.running_core import NotRunningError, ask_core
 from clickloop.secret_box import secret_box_of
+from clickloop.store.consistency import refusal_of
+from clickloop.store.damage_log import unconfirmed_damages
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
+from clickloop.store.identity import LEDGER_FILE, installation_id, is_filled
+from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import journal_lag
-from clickloop.store.journal.segment import CLOSED_SUFFIX, DAMAGED_SUFFIX, Segment, damages_of, quick_count, salvage
+from clickloop.store.journal.segment import (
+    CLOSED_SUFFIX,
+    DAMAGED_SUFFIX,
+    Segment,
+    damages_of,
+    origin_of,
+    quick_count,
+    salvage,
+)
 from clickloop.store.ledger.audit import STATES
 from clickloop.store.ledger.audit_rows import clicks_of_rows, count_lacking, some_lacking
 from clickloop.store.ledger.holding import rules_that_hold
@@ -64,7 +76,11 @@ class Finding(msgspec.Struct, frozen=True):
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     """Everything that was found in a data folder."""
-    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms)]
+    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
+    refused = _refusal(folder)
+    findings += refused
+    if refused and not is_filled(folder / LEDGER_FILE):
+        return (*findings, *_alarms(folder))  # opening it would make one
     try:
         ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     except LedgerError as error:
@@ -77,6 +93,32 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
             ledger.close()
     findings += [*_facts(folder), *_alarms(folder)]
     return tuple(findings)
+
+
+def _refusal(folder: Path) -> list[Finding]:
+    """Whether the stores belong together. What cannot be opened at all is found by the looks at each of them."""
+    try:
+        refused = refusal_of(folder)
+    except (LedgerError, FactsError, SQLAlchemyError):
+        return []
+    if refused is None:
+        return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
+    return [Finding("stores", Verdict.FAULT, str(refused), "Do what it says; the server does not start before.")]
+
+
+def _lost_records(folder: Path) -> Iterator[Finding]:
+    """Damage of the journal that nobody has confirmed, and segments that are gone."""
+    remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
+    sentences = list(unconfirmed_damages(folder))
+    for stream in ("clicks", "notices"):
+        for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
+            path = folder / "journal" / stream / writer
+            if not any(str(path) in sentence for sentence in sentences):
+                sentences.append(f"{path}: segments {first} to {last} were written and are gone.")
+    for sentence in sentences[:SHOWN]:
+        yield Finding("journal", Verdict.FAULT, sentence, remedy)
+    if len(sentences) > SHOWN:
+        yield Finding("journal", Verdict.FAULT, f"There are {len(sentences) - SHOWN} more.", remedy)
 
 
 def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
@@ -144,10 +186,12 @@ def _damages(path: Path) -> list[str]:
     except OSError as error:
         return [f"{path} cannot be read: {error.strerror}."]
     number = int(path.stem) if path.stem.isdecimal() else 0
-    if quick_count(data, number) is not None:
+    stream, writer = path.parent.parent.name, path.parent.name
+    origin = origin_of(installation_id(path.parents[3]), stream, writer)
+    if quick_count(data, number, origin) is not None:
         return []
-    segment = Segment(path, path.parent.parent.name, path.parent.name, number, len(data))
-    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True)]
+    segment = Segment(path, stream, writer, number, len(data))
+    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True, origin=origin)]
 
 
 def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:

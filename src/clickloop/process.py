@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SUPERVISOR = "CLICKLOOP_SUPERVISOR"
 """In the environment of a child: the process id of its supervisor."""
+STORES_REFUSED = 3
+"""Exit status of a core that does not start on the stores as they are."""
 _PR_SET_PDEATHSIG = 1
 
 

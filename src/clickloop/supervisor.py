@@ -6,7 +6,6 @@ It imports nothing heavy, so that it costs little memory and has little to fail 
 import contextlib
 import fcntl
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -16,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.click_id import KEY_BYTES, KEY_FILE
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
-from clickloop.process import SUPERVISOR
+from clickloop.process import STORES_REFUSED, SUPERVISOR
+from clickloop.store.identity import prepare
 
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
@@ -27,6 +26,8 @@ CANNOT_START = 2
 """Exit status when the tracker could not be started at all."""
 _BIND_SECONDS = 15.0
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_REFUSED_BACKOFF_SECONDS = 10.0
+"""A core that found the wrong stores finds them again until somebody acts: each look costs a second of the processor."""
 
 
 class CannotStartError(Exception):
@@ -55,6 +56,8 @@ class Child:
                 return
             self._deaths = 0 if now - self._started > 30 else self._deaths + 1
             pause = _BACKOFF_SECONDS[min(self._deaths, len(_BACKOFF_SECONDS) - 1)]
+            if code == STORES_REFUSED:
+                pause = _REFUSED_BACKOFF_SECONDS
             log("process died", name=self.name, died_pid=process.pid, code=code, again_in_seconds=pause)
             self._process = None
             self._start_at = now + pause
@@ -141,20 +144,11 @@ def take_folder(folder: Path) -> int:
         ) from fault
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    _make_key(folder / KEY_FILE)
+    try:
+        prepare(folder)
+    except OSError as fault:
+        raise CannotStartError(f"The data folder {folder} cannot be written: {fault}.") from fault
     return lock
-
-
-def _make_key(path: Path) -> None:
-    """Draws the secret key of click ids at the first start."""
-    if path.exists():
-        return
-    fresh = path.with_suffix(".new")
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
 
 
 def _listen(text: str, name: str) -> socket.socket:

@@ -226,8 +226,8 @@ def locked_out(tracker: Tracker) -> bool:
 
 
 def fault_of_core(tracker: Tracker) -> str:
-    """Why the core could not go on, by the log; empty when it says nothing."""
-    faults = [line["fault"] for line in tracker.log_lines() if line["event"] == "the core could not go on"]
+    """Why the core does not start, by the log; empty when it says nothing."""
+    faults = [line["fault"] for line in tracker.log_lines() if line["event"].startswith("the core does not start")]
     return str(faults[-1]) if faults else ""
 
 
@@ -239,11 +239,16 @@ def test_lost_facts_are_had_again_by_what_the_log_advises(tmp_path: Path, receiv
             eventually(partial(_is_settled, tracker, f"lost-{number}"))
         assert tracker.stop() == 0
         (tracker.folder / "facts.duckdb").unlink()
-        for writer in (tracker.folder / "settled" / "clicks").iterdir():
-            writer.rename(tracker.folder / "journal" / "clicks" / writer.name)
+        tracker.start(wait=False)
+        eventually(lambda: fault_of_core(tracker), 20, tracker.log_text)
+        assert "clickloop serve --new" in fault_of_core(tracker)
+        assert tracker.stop() == 0
+        command = tracker.command
+        tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
         expected = [f"lost-{number}" for number in range(3)]
         eventually(lambda: external_ids(tracker) == expected, 20, tracker.log_text)
+        assert "clicks of 3 journal segments" in tracker.log_text()
 
 
 def test_a_flipped_bit_and_a_lost_segment_are_told_and_the_rest_is_settled(tmp_path: Path, receiver: Receiver) -> None:

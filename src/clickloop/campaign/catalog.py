@@ -1,9 +1,10 @@
 """The catalog: an immutable snapshot of the set-up, all that the edge needs to send a visitor on.
 
 The core writes it to ``catalog.json`` in the data folder whenever the set-up changes; edges read it from there, so that they
-start and serve with every database down.
+start and serve with every database down. A second copy beside it is read while the first is missing or damaged.
 """
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import msgspec
 
 from clickloop.campaign.instance import InstanceSettings
+from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 
 FILE_NAME = "catalog.json"
+COPY_NAME = "catalog.copy.json"
 
 
 class CatalogRow(msgspec.Struct, frozen=True):
@@ -70,28 +73,64 @@ class Catalog(msgspec.Struct, frozen=True):
     offers: tuple[CatalogOffer, ...] = ()
     own_hosts: tuple[str, ...] = ()
     instance: InstanceSettings | None = None
-
-
-_decoder = msgspec.json.Decoder(Catalog)
+    installation: str = ""
+    """The id of the installation that it belongs to."""
+    key: str = ""
+    """The fingerprint of the click ids' key."""
+    setup_change: int = 0
+    """The newest entry in the ledger's log of changes when this was read from it."""
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:
-    """Puts the catalog into the data folder in one step: a reader sees the old one or the new one."""
-    fresh = folder / f"{FILE_NAME}.{os.getpid()}"
-    with fresh.open("wb") as file:
-        file.write(msgspec.json.encode(catalog))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(folder / FILE_NAME)
+    """Puts the catalog into the data folder, each copy in one step: a reader sees the old one or the new one."""
+    write_sealed(folder / FILE_NAME, catalog)
+    write_sealed(folder / COPY_NAME, catalog)
+
+
+def read_catalog_file(path: Path) -> Catalog:
+    """Return what is in a catalog file. Raise SealedFileError or OSError."""
+    return _catalog_in(path.read_bytes(), path)
+
+
+def _catalog_in(octets: bytes, path: Path) -> Catalog:
+    if octets.startswith(
+        b'{"campaigns"'
+    ):  # written before catalogs had a checksum; the core writes a new one at its start
+        try:
+            return msgspec.json.decode(octets, type=Catalog)
+        except msgspec.DecodeError as error:
+            raise SealedFileError(f"{path} cannot be read: {error}") from error
+    return unsealed(octets, Catalog, str(path))
 
 
 class CatalogFile:
-    """Watches the catalog file of a data folder."""
+    """Watches the catalog file of a data folder. ``installation``: whose catalog it must be; empty: anybody's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, installation: str = "") -> None:
         self._path = folder / FILE_NAME
+        self._copy = folder / COPY_NAME
+        self._installation = installation
         self._seen: tuple[int, int, int] | None = None
         self._taken = b""
+
+    def key(self) -> str:
+        """Return the fingerprint of the click ids' key as either copy has it; empty: neither tells."""
+        for path in (self._path, self._copy):
+            with contextlib.suppress(OSError, SealedFileError):
+                return self._ours(read_catalog_file(path), path).key
+        return ""
+
+    def fallback(self) -> Catalog | None:
+        """Return the second copy, for an edge that starts while the first one is missing or damaged; None: no good one."""
+        try:
+            return self._ours(read_catalog_file(self._copy), self._copy)
+        except (OSError, SealedFileError):
+            return None
+
+    def _ours(self, catalog: Catalog, path: Path) -> Catalog:
+        if catalog.installation and self._installation and catalog.installation != self._installation:
+            raise SealedFileError(f"{path} belongs to installation {catalog.installation}, not to {self._installation}")
+        return catalog
 
     def changed(self) -> Catalog | None:
         """The catalog if another one is there than at the last call (or this is the first), else None. A missing file: None."""
@@ -103,7 +142,7 @@ class CatalogFile:
         if stamp == self._seen:
             return None
         octets = self._path.read_bytes()
-        catalog = _decoder.decode(octets)
+        catalog = self._ours(_catalog_in(octets, self._path), self._path)
         self._seen = stamp
         digest = hashlib.blake2b(octets).digest()
         if digest == self._taken:  # written again as it was, by a core that was started again, say

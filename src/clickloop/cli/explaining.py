@@ -61,14 +61,25 @@ def simulate(
     typer.echo(answer.body.decode().rstrip("\n"))
 
 
-def doctor(data: Data = DEFAULT_DATA) -> None:
+def doctor(
+    data: Data = DEFAULT_DATA,
+    confirm: Annotated[
+        bool,
+        typer.Option("--confirm", help="End the alarm of the journal's damage: you have seen it and dealt with it."),
+    ] = False,
+) -> None:
     """Look at a data folder as a whole: versions, disk, journal, ledger, facts, and whether every postback is accounted for."""
     from clickloop.clock import wall_clock
+    from clickloop.counted import counted
     from clickloop.doctor import Verdict, examine
+    from clickloop.store.damage_log import confirm_damages
+    from clickloop.store.identity import FILE_NAME, has_been_used
 
     folder = data.resolve()
-    if not (folder / "ledger.sqlite").exists():
+    if not ((folder / "ledger.sqlite").exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
         raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
+    if confirm:
+        typer.echo(f"Confirmed: {counted(confirm_damages(folder, wall_clock()), 'damage', 'damages')} of the journal.")
     findings = examine(folder, wall_clock())
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")

@@ -1,6 +1,7 @@
 """The commands that run the tracker: serve and demo."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,12 @@ def serve(
     panel_listen: Annotated[str | None, typer.Option(help="Where panel and API answer, host:port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Scheme and host under which the world reaches us.")] = None,
     edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
+    new: Annotated[
+        bool,
+        typer.Option(
+            "--new", help="Where a store is lost, older, foreign or damaged: begin it anew, keep the old files aside."
+        ),
+    ] = False,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
     import sys
@@ -29,9 +36,30 @@ def serve(
         started_with(settings)  # so that what is wrong with them is said here
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None
+    if new:
+        _begin_anew(settings.folder())
     told = msgspec.json.encode(settings).decode()
     # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told])  # noqa: S606 – no shell is wanted
+
+
+def _begin_anew(folder: Path) -> None:
+    """Put aside what does not belong together, and say what was done."""
+    from clickloop.clock import wall_clock
+    from clickloop.store.consistency import StoresRefusedError
+    from clickloop.store.facts.facts import FactsError
+    from clickloop.store.fresh_start import start_anew
+    from clickloop.store.ledger.ledger import LedgerError
+    from clickloop.supervisor import CannotStartError, take_folder
+
+    try:
+        lock = take_folder(folder)
+        done = start_anew(folder, wall_clock())
+    except (CannotStartError, StoresRefusedError, LedgerError, FactsError) as fault:
+        raise stop(str(fault), UNUSABLE) from None
+    os.close(lock)
+    for sentence in done or ("Nothing is wrong with the stores: nothing was begun anew.",):
+        typer.echo(sentence)
 
 
 def demo(

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.conversion.notice import RawNotice
 from clickloop.store.facts.facts import Facts, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage, Segment, SegmentContents
+from clickloop.store.journal.segment import Damage, DamageKind, Segment, SegmentContents
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
@@ -17,6 +17,8 @@ CLICKS_STREAM = "clicks"
 CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
+LOOKED_UP_AT_ONCE = 5_000
+"""Clicks of a doubtful segment that one query of the facts is asked for."""
 NOTICES_STREAM = "notices"
 NOTICE_SEGMENTS = 64
 OUTBOX_BATCH = 5_000
@@ -44,17 +46,65 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
     verified = [reader.verify(segment) for segment in batch]
     damages += [damage for contents in verified for damage in contents.damages]
     readable = [contents for contents in verified if contents.count >= 0]
+    doubtful = [contents for contents in readable if contents.segment.doubtful or contents.damages]
+    # The sound ones first: what a copied or returned segment repeats is then in the facts, and is left out.
+    clicks, settled = _load(reader, facts, [contents for contents in readable if contents not in doubtful], damages)
+    for contents in doubtful:
+        added, loaded = _load(reader, facts, [_unrepeated(reader, facts, contents, damages)], damages)
+        clicks += added
+        settled += loaded
+    reader.settled([contents.segment for contents in settled])
+    facts.forget_segments([contents.segment.name for contents in settled])
+    return ClickBatch(clicks, len(settled), tuple(damages), len(batch) < len(waiting))
+
+
+def _load(
+    reader: JournalReader, facts: Facts, segments: list[SegmentContents], damages: list[Damage]
+) -> tuple[int, list[SegmentContents]]:
+    """Load segments, cutting out what is no click. Return how many clicks were added, and the segments as they are then."""
     clicks = 0
     while True:
         try:
-            clicks += facts.load_clicks(readable)
-            break
+            return clicks + facts.load_clicks(segments), segments
         except SegmentRefusedError as refusal:
             clicks += refusal.loaded
-            readable = [_cleaned(reader, facts, contents, refusal, damages) for contents in readable]
-    reader.settled([contents.segment for contents in readable])
-    facts.forget_segments([contents.segment.name for contents in readable])
-    return ClickBatch(clicks, len(readable), tuple(damages), len(batch) < len(waiting))
+            segments = [_cleaned(reader, facts, contents, refusal, damages) for contents in segments]
+
+
+class _ClickLine(msgspec.Struct, frozen=True):
+    click_id: str = ""
+
+
+_click_line = msgspec.json.Decoder(_ClickLine)
+
+
+def _unrepeated(
+    reader: JournalReader, facts: Facts, contents: SegmentContents, damages: list[Damage]
+) -> SegmentContents:
+    """The segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
+    if facts.has_loaded(contents.segment.name):
+        return contents
+    lines = reader.read(contents.segment).lines
+    ids = [_click_id(line) for line in lines]
+    known: set[str] = set()
+    for start in range(0, len(ids), LOOKED_UP_AT_ONCE):
+        known.update(facts.find_clicks({id_ for id_ in ids[start : start + LOOKED_UP_AT_ONCE] if id_}))
+    if not known:
+        return contents
+    fresh = [line for line, id_ in zip(lines, ids, strict=True) if id_ not in known]
+    sentence = (
+        f"{len(lines) - len(fresh)} of {len(lines)} records of {contents.segment.path} are in the facts already and are not counted "
+        "twice: the segment was copied, or put back after it was settled."
+    )
+    damages.append(Damage(DamageKind.REPEATED, str(contents.segment.path), 0, contents.segment.octets, sentence))
+    return reader.rewrite(contents.segment, fresh)
+
+
+def _click_id(line: bytes) -> str:
+    try:
+        return _click_line.decode(line).click_id
+    except msgspec.DecodeError:
+        return ""
 
 
 def _batch(waiting: Sequence[Segment]) -> Sequence[Segment]:

@@ -19,13 +19,14 @@ from clickloop.campaign.instance import InstanceSettings, started_with
 from clickloop.click.geo import open_geo_base
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
-from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
+from clickloop.sealed_file import SealedFileError
 from clickloop.store.disk_reserve import DiskReserve
+from clickloop.store.identity import edge_click_ids, installation_id
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
@@ -75,14 +76,14 @@ class SetUp:
         self._catalog_file = catalog_file
         self._edge = edge
         self._started = started
-        self._take(Catalog())
+        self._take(catalog_file.fallback() or Catalog())
         self._unreadable = Sparingly("the catalog cannot be read: the last one stays in force")
 
     def take_changes(self) -> bool:
         """Answers whether there was a change. Costs one ``stat`` when there was none."""
         try:
             catalog = self._catalog_file.changed()
-        except (OSError, msgspec.DecodeError) as fault:
+        except (OSError, SealedFileError) as fault:
             self._unreadable(fault=str(fault))
             return False
         if catalog is None:
@@ -105,12 +106,16 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     stopped = stop_signal(loop)
     folder = settings.folder()
     name = f"edge{number}"
+    catalog_file = CatalogFile(folder, installation_id(folder))
+    click_ids, key_fault = edge_click_ids(folder, catalog_file.key())
+    if key_fault:
+        log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=key_fault)
     clicks = JournalWriter.open(folder / "journal", "clicks", name)
     notices = JournalWriter.open(folder / "journal", "notices", name)
     edge = Edge(
         routes=Routes(Catalog(), ""),
         visitors=Visitors(open_geo_base(settings.geo_base)),
-        click_ids=ClickIds((folder / KEY_FILE).read_bytes()),
+        click_ids=click_ids,
         notice_ids=RecordIds(),
         clicks=clicks,
         notices=notices,
@@ -127,7 +132,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             stopped.set()
 
     commit = GroupCommit(notices)
-    set_up = SetUp(CatalogFile(folder), edge, started_with(settings))
+    set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
     doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
     limits = Limits(settings.request_seconds, settings.keep_alive_seconds, settings.connections_per_address)

@@ -86,6 +86,11 @@ class DuckDbFacts:
                     raise
             return self._load_one_by_one(fresh)
 
+    def has_loaded(self, name: str) -> bool:
+        """Whether a segment's name is remembered as loaded."""
+        with self._writing:
+            return name in self._known
+
     def forget_segments(self, names: Collection[str]) -> None:
         """The names are deleted with a later load, or on closing."""
         with self._writing:
@@ -113,7 +118,8 @@ class DuckDbFacts:
                     return 0
                 writer.execute(_INSERT_FACTS, {"lines": lines})
                 writer.execute(
-                    "UPDATE outbox_taken SET last_id = $last", {"last": max(outbox_id for outbox_id, _ in rows)}
+                    "UPDATE outbox_taken SET last_id = $last, loads = loads + 1",
+                    {"last": max(outbox_id for outbox_id, _ in rows)},
                 )
             self._count_rows(len(lines))
             return len(lines)
@@ -122,6 +128,27 @@ class DuckDbFacts:
         """The last outbox id taken; 0 at first."""
         with _plain_errors(), self._reading() as reader:
             return _last_outbox_id(reader)
+
+    def loads(self) -> int:
+        """Return how many loads were committed since the file was made: it never falls, except where an older copy is put there."""
+        with _plain_errors(), self._reading() as reader:
+            row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
+            return int(row[0]) if row else 0
+
+    def installation(self) -> str:
+        """Return the id of the installation whose facts these are; empty: none was ever written."""
+        with _plain_errors(), self._reading() as reader:
+            row = reader.execute("SELECT id FROM installation").fetchone()
+            return str(row[0]) if row else ""
+
+    def stamp(self, installation: str, outbox_taken: int | None = None) -> None:
+        """Write whose facts these are, once. ``outbox_taken``: of fresh facts, what their ledger will not send again."""
+        with self._writing, _plain_errors(), self._transaction() as writer:
+            writer.execute(
+                "INSERT INTO installation SELECT $id WHERE NOT EXISTS (FROM installation)", {"id": installation}
+            )
+            if outbox_taken is not None:
+                writer.execute("UPDATE outbox_taken SET last_id = $last WHERE last_id < $last", {"last": outbox_taken})
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""
@@ -231,6 +258,7 @@ class DuckDbFacts:
             if forgotten:
                 writer.execute(_FORGET, {"names": forgotten})
             writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
+            writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             try:
                 inserted = writer.execute(_INSERT_CLICKS, {"files": files, "max_octets": MAX_LINE_OCTETS}).fetchone()
             except _REFUSALS as error:

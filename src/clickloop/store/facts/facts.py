@@ -81,6 +81,10 @@ class Facts(Protocol):
         """Adds the clicks of verified segments, each segment exactly once for ever; answers how many were added now."""
         ...
 
+    def has_loaded(self, name: str) -> bool:
+        """Whether a segment's name is remembered as loaded."""
+        ...
+
     def forget_segments(self, names: Collection[str]) -> None:
         """Says that these segments are out of the journal for good, so that their names need no longer be remembered."""
         ...

@@ -1,5 +1,6 @@
 """Opening the DuckDB file of the facts: making it, adding what an older one lacks, and saying what is wrong with a broken one."""
 
+import errno
 from pathlib import Path
 
 import duckdb
@@ -7,6 +8,7 @@ import duckdb
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
+from clickloop.store.file_fault import fault_sentence, file_fault
 
 _LOG_LIMIT = "256MB"
 """Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
@@ -28,6 +30,9 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
         raise FactsError(
             f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
         )
+    for name in (path, path.with_name(path.name + ".wal")):
+        if fault := file_fault(name):
+            raise FactsError(f"the facts cannot be opened. {fault}")
     try:
         if not path.exists():
             _create_file(path)
@@ -36,6 +41,8 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
         _create_tables(database)
     except duckdb.Error as error:
         raise _opening_error(path, error) from error
+    except OSError as error:
+        raise FactsError(f"the facts cannot be opened. {fault_sentence(error, path)}") from error
     return database
 
 
@@ -53,7 +60,9 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
             database.execute(f"ALTER TABLE facts ADD COLUMN {quoted(column.name)} {column.sql_type}")
     database.execute("CREATE TABLE IF NOT EXISTS loaded_segments (segment VARCHAR NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
-    database.execute("INSERT INTO outbox_taken SELECT 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("ALTER TABLE outbox_taken ADD COLUMN IF NOT EXISTS loads BIGINT DEFAULT 0")
+    database.execute("INSERT INTO outbox_taken SELECT 0, 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("CREATE TABLE IF NOT EXISTS installation (id VARCHAR NOT NULL)")
     database.execute("COMMIT")
 
 
@@ -61,12 +70,14 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
     """What is wrong and what to do."""
     if "could not set lock" in str(error).lower():
         return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
+    if "no space left" in str(error).lower():
+        return FactsError(f"the facts cannot be opened. {fault_sentence(OSError(errno.ENOSPC, ''), path)}")
     if isinstance(
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):
         return FactsDamagedError(
-            f"{path} is no whole DuckDB database ({error}). Put it and {path.name}.wal aside and restore both from a backup; "
-            f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
+            f"{path} is no whole DuckDB database ({error}). Restore it and {path.name}.wal from a backup; without one, run: clickloop "
+            "serve --new, which puts both aside and fills empty facts from the ledger and the journal segments that are still there."
         )
     return FactsError(f"{path} could not be opened: {error}")
 

@@ -10,6 +10,14 @@ import msgspec
 
 from clickloop.clock import MINUTE_MS, Clock, wall_clock
 from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.identity import installation_id
+from clickloop.store.journal.marks import (
+    forget_mark,
+    marked_writers,
+    missing_ranges,
+    note_settled,
+    read_mark,
+)
 from clickloop.store.journal.segment import (
     BIRTH_PREFIX,
     CLOSED_SUFFIX,
@@ -22,7 +30,9 @@ from clickloop.store.journal.segment import (
     Segment,
     SegmentContents,
     damages_of,
+    is_foreign,
     keep_only,
+    origin_of,
     quick_count,
     salvage,
     sealed,
@@ -30,6 +40,8 @@ from clickloop.store.journal.segment import (
 
 _UNREADABLE_AGAIN_MS = MINUTE_MS
 _BIRTH_MS = MINUTE_MS
+_LOST_WRITERS_MS = MINUTE_MS
+"""How often writers are looked for that have a mark and no directory."""
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -47,7 +59,11 @@ class JournalReader:
         self._root = root
         self._settled_root = settled_root
         self._clock = clock
+        self._installation = installation_id(root.parent)
         self._next: dict[tuple[str, str], int] = {}
+        self._settled_for_good: dict[tuple[str, str], int] = {}
+        """By writer, the number up to which settled segments were synced: one of these in the journal has been put back there."""
+        self._lost_looked_at: dict[str, int] = {}
         self._missing: list[Damage] = []
         self._reported: set[str] = set()
         self._look_again_at: dict[str, int] = {}
@@ -58,6 +74,9 @@ class JournalReader:
         segments: list[Segment] = []
         for directory in self._writers(stream, now_ms):
             segments += self._segments_of(stream, directory, now_ms)
+        if abs(now_ms - self._lost_looked_at.get(stream, -_LOST_WRITERS_MS)) >= _LOST_WRITERS_MS:
+            self._lost_looked_at[stream] = now_ms
+            self._look_for_lost_writers(stream)
         return segments
 
     def missing(self) -> list[Damage]:
@@ -83,6 +102,12 @@ class JournalReader:
         """
         return self._checked(segment, with_lines=False, accepts=accepts, why=why)
 
+    def rewrite(self, segment: Segment, lines: Sequence[bytes]) -> SegmentContents:
+        """Leave only these records in a segment; the original is kept aside."""
+        origin = origin_of(self._installation, segment.stream, segment.writer)
+        segment = _rewritten(segment, sealed(segment.number, lines, origin), keep_original=True)
+        return SegmentContents(segment, len(lines))
+
     def settled(self, segments: Sequence[Segment]) -> None:
         """Puts segments away whose records the stores have committed. On return they will not come back, even after a power cut."""
         changed: set[Path] = set()
@@ -97,6 +122,9 @@ class JournalReader:
             self._next[key] = max(self._next.get(key, 1), segment.number + 1)
         for directory in changed:
             sync_directory(directory)
+        for stream, writer in {(segment.stream, segment.writer) for segment in segments}:
+            number = self._settled_for_good[stream, writer] = self._next[stream, writer] - 1
+            note_settled(self._root, stream, writer, number)
 
     def delete_settled(self, before_ms: int) -> int:
         """Deletes settled segments last written before a moment; answers the bytes that this freed. Damaged originals stay.
@@ -140,13 +168,16 @@ class JournalReader:
         dead = _is_dead(
             directory
         )  # asked before listing: what is listed is then all that a dead writer will ever leave
-        paths = {
-            int(path.stem): path
-            for path in directory.iterdir()
-            if path.suffix in _SEGMENT_SUFFIXES and path.stem.isdecimal()
-        }
+        entries = [path for path in directory.iterdir() if path.stem.isdecimal()]
+        paths = {int(path.stem): path for path in entries if path.suffix in _SEGMENT_SUFFIXES}
+        repaired = {int(path.stem) for path in entries if path.suffix == DAMAGED_SUFFIX}
+        key = (stream, directory.name)
         first = self._first_number(stream, directory.name)
-        for number in range(first, max(paths, default=0)):
+        # Of a live writer a deleted last segment is noticed when the next one has made a gap of it.
+        last = read_mark(self._root, stream, directory.name).on_disk + 1 if dead else 0
+        newest = max(paths, default=0)
+        # A dead writer that has none left is told of as a whole, when its directory is gone.
+        for number in range(first, max(last, newest) if newest else 0):
             if number not in paths:
                 self._note_missing(stream, directory, number)
         segments = []
@@ -158,20 +189,48 @@ class JournalReader:
             if path.suffix == OPEN_SUFFIX and octets == 0:
                 path.unlink()
                 continue
-            segment = Segment(path, stream, directory.name, number, octets)
+            returned = number <= self._settled_for_good.get(key, 0)
+            if returned:
+                self._note_returned(stream, path, octets)
+            # Without a mark the writer was killed before its first sync, or all of this was settled long ago and put back.
+            doubtful = returned or number in repaired or last == 1
+            segment = Segment(path, stream, directory.name, number, octets, doubtful)
             if self._look_again_at.get(segment.name, 0) <= now_ms:
                 segments.append(segment)
         if dead and not segments and not any(path.exists() for path in paths.values()):
             _remove_if_dead(directory)
-            self._next.pop((stream, directory.name), None)
+            if last <= first:
+                forget_mark(self._root, *key)
+            self._next.pop(key, None)
         return segments
+
+    def _look_for_lost_writers(self, stream: str) -> None:
+        """Notes the segments of writers whose directory is gone before they were settled; forgets the marks of all others."""
+        lost = {writer: (start, end) for writer, start, end in missing_ranges(self._root, self._settled_root, stream)}
+        for writer in marked_writers(self._root, stream):
+            directory = self._root / stream / writer
+            if directory.is_dir():
+                continue
+            if writer not in lost:
+                forget_mark(self._root, stream, writer)
+                continue
+            start, end = lost[writer]
+            if str(directory) not in self._reported:
+                self._reported.add(str(directory))
+                sentence = (
+                    f"{directory} is missing with its segments {start} to {end}, which were written and are not settled: what they held "
+                    "is lost."
+                )
+                self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(directory), start, end, sentence))
 
     def _first_number(self, stream: str, writer: str) -> int:
         """The number that the oldest unsettled segment of a writer must have."""
         key = (stream, writer)
         if key not in self._next:
             settled = [_number(path) for path in self._settled_root.joinpath(stream, writer).glob("*" + CLOSED_SUFFIX)]
-            self._next[key] = max(settled, default=0) + 1
+            mark = read_mark(self._root, stream, writer)
+            self._settled_for_good[key] = mark.settled if mark.on_disk else max(settled, default=0)
+            self._next[key] = max(mark.settled, max(settled, default=0)) + 1
         return self._next[key]
 
     def _note_missing(self, stream: str, directory: Path, number: int) -> None:
@@ -183,6 +242,16 @@ class JournalReader:
         sentence = f"Segment {number} of {stream}/{directory.name} is missing: {path} was written but is not there; what it held is lost."
         self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(path), 0, 0, sentence))
 
+    def _note_returned(self, stream: str, path: Path, octets: int) -> None:
+        """Reports a segment that was settled for good and is there again, once."""
+        if str(path) not in self._reported:
+            self._reported.add(str(path))
+            sentence = (
+                f"Segment {path.stem} of {stream}/{path.parent.name} was settled and is back in the journal ({path}): what of it is in the "
+                "stores already is not counted twice."
+            )
+            self._missing.append(Damage(DamageKind.REPEATED, str(path), 0, octets, sentence))
+
     def _checked(
         self, segment: Segment, with_lines: bool, accepts: Callable[[bytes], bool] | None, why: str = ""
     ) -> SegmentContents:
@@ -191,19 +260,20 @@ class JournalReader:
             data = segment.path.read_bytes()
         except OSError as error:
             return self._unreadable(segment, error)
-        count = quick_count(data, segment.number)
+        origin = origin_of(self._installation, segment.stream, segment.writer)
+        count = quick_count(data, segment.number, origin)
         if count is not None and accepts is None:
             if segment.path.suffix == OPEN_SUFFIX:
                 segment = _renamed(segment)
             lines = tuple(data.split(b"\n")[:count]) if with_lines else ()
             return SegmentContents(segment, count, (), lines)
         found = salvage(data)
-        damages = damages_of(data, found, segment, closed=segment.path.suffix == CLOSED_SUFFIX)
-        kept: Sequence[bytes] = found.lines
+        damages = damages_of(data, found, segment, segment.path.suffix == CLOSED_SUFFIX, origin)
+        kept: Sequence[bytes] = () if is_foreign(found.trailer, origin) else found.lines
         if accepts is not None:
-            kept, refused = keep_only(found.lines, accepts)
+            kept, refused = keep_only(kept, accepts)
             damages += tuple(_refusal(segment, data, found.lines[index], why) for index in refused)
-        segment = _rewritten(segment, sealed(segment.number, kept), keep_original=bool(damages))
+        segment = _rewritten(segment, sealed(segment.number, kept, origin), keep_original=bool(damages))
         return SegmentContents(segment, len(kept), damages, tuple(kept) if with_lines else ())
 
     def _unreadable(self, segment: Segment, error: OSError) -> SegmentContents:

@@ -34,6 +34,10 @@ class DamageKind(enum.StrEnum):
     FLIPPED_BITS = "flipped_bits"
     MISSING_SEGMENT = "missing_segment"
     UNREADABLE = "unreadable"
+    FOREIGN = "foreign"
+    """A segment of another installation."""
+    REPEATED = "repeated"
+    """Records that the stores have taken before."""
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -55,6 +59,8 @@ class Segment(msgspec.Struct, frozen=True):
     number: int
     octets: int
     """Size of the file in bytes."""
+    doubtful: bool = False
+    """Whether some of its records may be in the stores already: it was settled before, or was repaired."""
 
     @property
     def name(self) -> str:
@@ -73,11 +79,12 @@ class SegmentContents(msgspec.Struct, frozen=True):
 
 
 class Trailer(msgspec.Struct, frozen=True):
-    """The last line of a closed segment."""
+    """The last line of a closed segment. ``origin``: installation, stream and writer; empty: written before there was one."""
 
     segment: int
     count: int
     checksum: int
+    origin: str = ""
 
 
 class Salvage(msgspec.Struct, frozen=True):
@@ -93,16 +100,22 @@ def framed(record: bytes) -> bytes:
     return b'%b,"crc":%d}\n' % (record[:-1], crc32(record))
 
 
-def trailer_line(number: int, count: int, checksum: int) -> bytes:
-    """The trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``."""
-    return framed(b'{"segment":%d,"count":%d,"checksum":%d}' % (number, count, checksum))
+def trailer_line(number: int, count: int, checksum: int, origin: str = "") -> bytes:
+    """The trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``. ``origin``: letters, digits, ``-`` and ``/``."""
+    of = b',"origin":"%b"' % origin.encode() if origin else b""
+    return framed(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, of))
 
 
-def sealed(number: int, lines: Iterable[bytes]) -> bytes:
+def origin_of(installation: str, stream: str, writer: str) -> str:
+    """What a trailer says of where its segment was written; empty where the installation has no id yet."""
+    return f"{installation}/{stream}/{writer}" if installation else ""
+
+
+def sealed(number: int, lines: Iterable[bytes], origin: str = "") -> bytes:
     """A whole closed segment of these lines (given without newline)."""
     kept = list(lines)
     body = b"".join(line + b"\n" for line in kept)
-    return body + trailer_line(number, len(kept), crc32(body))
+    return body + trailer_line(number, len(kept), crc32(body), origin)
 
 
 def is_good_line(line: bytes) -> bool:
@@ -113,13 +126,21 @@ def is_good_line(line: bytes) -> bool:
     return line[at + len(_CRC_FIELD) : -1] == b"%d" % crc32(line[:at] + b"}")
 
 
-def quick_count(data: bytes, number: int) -> int | None:
-    """How many records a whole, undamaged segment holds; ``None`` when it must be looked at line by line."""
+def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
+    """How many records a whole, undamaged segment holds; ``None`` when it must be looked at line by line.
+
+    ``origin``: where it must have been written; empty, or a trailer without one: anywhere.
+    """
     if data[-2:] != b"}\n":
         return None
     start = data.rfind(b"\n", 0, -1) + 1
     trailer = _trailer_of(data[start:-1])
-    if trailer is None or trailer.segment != number or trailer.checksum != crc32(memoryview(data)[:start]):
+    if (
+        trailer is None
+        or trailer.segment != number
+        or not _is_of(trailer, origin)
+        or trailer.checksum != crc32(memoryview(data)[:start])
+    ):
         return None
     return trailer.count if data.count(b"\n") == trailer.count + 1 else None
 
@@ -145,11 +166,33 @@ def salvage(data: bytes) -> Salvage:
     return Salvage(tuple(lines), tuple(bad), trailer)
 
 
-def damages_of(data: bytes, found: Salvage, segment: Segment, closed: bool) -> tuple[Damage, ...]:
+def _is_of(trailer: Trailer, origin: str) -> bool:
+    return not origin or not trailer.origin or trailer.origin == origin
+
+
+def is_foreign(trailer: Trailer | None, origin: str) -> bool:
+    """Whether a segment was written by another installation."""
+    if trailer is None or _is_of(trailer, origin):
+        return False
+    return trailer.origin.partition("/")[0] != origin.partition("/")[0]
+
+
+def damages_of(data: bytes, found: Salvage, segment: Segment, closed: bool, origin: str = "") -> tuple[Damage, ...]:
     """The damages for people. A segment that its writer never closed may lack its trailer."""
+    if found.trailer is not None and is_foreign(found.trailer, origin):
+        sentence = (
+            f"{segment.path} is a segment of another installation ({found.trailer.origin}): nothing of it is settled; it is kept as "
+            f"{segment.number:08d}{DAMAGED_SUFFIX}."
+        )
+        return (Damage(DamageKind.FOREIGN, str(segment.path), 0, len(data), sentence),)
     damages = [_damage(data, found, segment, first, end) for first, end in found.bad]
     if found.trailer is not None and found.trailer.segment != segment.number:
         sentence = f"The trailer of {segment.path} says segment {found.trailer.segment}: the file was renamed or copied from another."
+        damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
+    elif found.trailer is not None and not _is_of(found.trailer, origin):
+        sentence = (
+            f"The trailer of {segment.path} says it was written as {found.trailer.origin}: it was copied from there."
+        )
         damages.append(Damage(DamageKind.FLIPPED_BITS, str(segment.path), 0, len(data), sentence))
     if not damages and found.trailer is not None and found.trailer.count != len(found.lines):
         sentence = f"{segment.path} holds {len(found.lines)} records where its trailer says {found.trailer.count}."

@@ -11,12 +11,15 @@ from zlib import crc32
 
 from clickloop.clock import Clock, wall_clock
 from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.identity import installation_id
+from clickloop.store.journal.marks import MarkFile, mark_path
 from clickloop.store.journal.segment import (
     BIRTH_PREFIX,
     CLOSED_SUFFIX,
     LOCK_NAME,
     OPEN_SUFFIX,
     JournalError,
+    origin_of,
     trailer_line,
 )
 
@@ -37,10 +40,14 @@ class JournalBroken(JournalError):  # noqa: N818
 class SyncTicket:
     """The files that one sync covers: everything that was appended before ``position`` was reached."""
 
-    __slots__ = ("directory", "error", "files", "finished_files", "position")
+    __slots__ = ("directory", "error", "files", "finished_files", "number", "position")
 
-    def __init__(self, position: int, files: list[int], finished_files: list[int], directory: int) -> None:
+    def __init__(
+        self, position: int, files: list[int], finished_files: list[int], directory: int, number: int = 0
+    ) -> None:
         self.position = position
+        self.number = number
+        """The newest segment that has a record which the sync covers."""
         self.files = files
         self.finished_files = finished_files
         """Those of ``files`` that belong to closed segments: closed for good after the sync."""
@@ -76,9 +83,11 @@ class JournalWriter:
         "_finished",
         "_gathered",
         "_lock",
+        "_mark",
         "_number",
         "_octets",
         "_opened_at",
+        "_origin",
         "_position",
         "_sync_lock",
         "_synced",
@@ -87,6 +96,9 @@ class JournalWriter:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
+        journal = path.parent.parent
+        self._mark = MarkFile(mark_path(journal, path.parent.name, path.name))
+        self._origin = origin_of(installation_id(journal.parent), path.parent.name, path.name)
         self._lock = -1
         self._directory = -1
         self._clock = clock
@@ -180,7 +192,7 @@ class JournalWriter:
             raise JournalBroken(self._failure)
         if not self._count:
             return
-        line = trailer_line(self._number, self._count, self._checksum)
+        line = trailer_line(self._number, self._count, self._checksum, self._origin)
         try:
             written = os.write(self._fd, line)
         except OSError as error:
@@ -215,7 +227,8 @@ class JournalWriter:
         files = finished + ([self._fd] if self._fd >= 0 and self._position > self._synced else [])
         directory = self._directory if self._directory_changed else -1
         self._directory_changed = False
-        return SyncTicket(self._position, files, finished, directory)
+        is_open_and_empty = self._fd >= 0 and not self._count
+        return SyncTicket(self._position, files, finished, directory, self._number - is_open_and_empty)
 
     def end_sync(self, ticket: SyncTicket) -> None:
         """Believes the ticket's result: moves ``synced`` on, or breaks the writer."""
@@ -225,6 +238,7 @@ class JournalWriter:
         if ticket.error is not None:
             raise self._broke("a sync failed", ticket.error) from ticket.error
         self._synced = max(self._synced, ticket.position)
+        self._mark.note(ticket.number)
 
     def close(self) -> None:
         """Closes the segment, syncs, and gives the lock free. A broken writer only gives the lock free: what it wrote is salvaged."""
@@ -234,6 +248,7 @@ class JournalWriter:
                 self.close_segment()
                 self.sync()
         finally:
+            self._mark.close()
             for file in (*self._finished, self._fd, self._directory, self._lock):
                 if file >= 0:
                     os.close(file)

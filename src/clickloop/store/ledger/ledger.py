@@ -3,6 +3,7 @@
 SQLite by default (write-ahead log, every commit synced), PostgreSQL by its URL, through the same SQLAlchemy Core.
 """
 
+import errno
 import sqlite3
 import threading
 import time
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from clickloop.secret_box import SecretBox
+from clickloop.store.file_fault import fault_sentence, file_fault
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
 from clickloop.store.ledger.sealing import seal_with
@@ -26,6 +28,10 @@ _WRITES = "clickloop_writes"
 
 class LedgerError(Exception):
     """The ledger cannot be opened or used as asked; the message says what was found, expected, and what to do."""
+
+
+class LedgerDamagedError(LedgerError):
+    """The file is no whole SQLite database."""
 
 
 class TrialEnded(Exception):  # noqa: N818 – no error: the end of a trial
@@ -53,6 +59,8 @@ class Ledger:
         """
         url = str(path_or_url)
         if "://" not in url:
+            if fault := file_fault(Path(url)):
+                raise LedgerError(f"the ledger cannot be opened. {fault}")
             url = f"sqlite:///{url}"
         ledger = cls(_engine(url))
         if box is not None:
@@ -63,10 +71,10 @@ class Ledger:
                 ledger._seal_plain_secrets()
         except DatabaseError as error:
             ledger.close()
-            raise LedgerError(
-                f"the ledger {ledger.engine.url.render_as_string()} cannot be opened: {error.orig}. Expected one of "
-                "Clickloop that this user may write: check the path and its rights, or restore it from a backup."
-            ) from error
+            raise _opening_error(ledger.engine.url.render_as_string(), error) from error
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     @contextmanager
@@ -130,6 +138,8 @@ class Ledger:
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
         with self.write() as tx:
             found = _revision(tx)
+            if found is None:
+                _refuse_other_program(tx, self.engine.url.render_as_string())
             if found is not None and not _is_known(config, found):
                 raise LedgerError(
                     f"the ledger {self.engine.url.render_as_string()} has schema revision {found}, expected at most "
@@ -152,6 +162,48 @@ class TrialLedger(Ledger):
         with self._ledger.write() as tx:
             yield tx
             raise TrialEnded
+
+
+def _opening_error(url: str, error: DatabaseError) -> LedgerError:
+    """What is wrong with the database, by cause, and what to do."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants of the same
+    path = url.removeprefix("sqlite:///")
+    if code == sqlite3.SQLITE_NOTADB:
+        return LedgerDamagedError(
+            f"the ledger {path} is no SQLite database: another file was put in its place, or its first bytes are damaged. Put the "
+            "right one back, or restore it from a backup"
+        )
+    if code == sqlite3.SQLITE_CORRUPT:
+        return LedgerDamagedError(
+            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and restore it from a backup"
+        )
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return LedgerError(
+            f"the ledger {path} has been locked by another program for {BUSY_TIMEOUT_MS // 1000} s: end what has it open (a "
+            "database shell, a backup tool). Nothing is damaged"
+        )
+    causes = {
+        sqlite3.SQLITE_FULL: errno.ENOSPC,
+        sqlite3.SQLITE_READONLY: errno.EACCES,
+        sqlite3.SQLITE_PERM: errno.EACCES,
+        sqlite3.SQLITE_IOERR: errno.EIO,
+    }
+    if code in causes:
+        return LedgerError(f"the ledger cannot be opened. {fault_sentence(OSError(causes[code], ''), Path(path))}")
+    return LedgerError(
+        f"the ledger {url} cannot be opened: {error.orig}. Expected one of Clickloop that this user may write: check the path and its "
+        "rights, or restore it from a backup."
+    )
+
+
+def _refuse_other_program(tx: Connection, url: str) -> None:
+    """Raise LedgerError for a database that has tables and no revision: they are somebody else's."""
+    names = inspect(tx).get_table_names()
+    if names:
+        raise LedgerError(
+            f"the ledger {url} is a database of another program: it has the tables {', '.join(sorted(names)[:5])} and none of "
+            "Clickloop's. Put the right file back, or name another data folder with --data"
+        )
 
 
 def _revision(tx: Connection) -> str | None:

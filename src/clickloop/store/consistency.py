@@ -1,0 +1,306 @@
+"""Opening ledger and facts together: each must be of this installation, and no older than what the others know of it.
+
+Nothing is opened, and so nothing created, before the files have been looked at: a lost store is never taken for a new one.
+A crash at any moment leaves marks behind the stores, never ahead of them, so no crash makes a folder that is refused here.
+"""
+
+import enum
+import time
+from pathlib import Path
+
+import msgspec
+
+from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.campaign.catalog import Catalog, read_catalog_file
+from clickloop.sealed_file import SealedFileError
+from clickloop.secret_box import secret_box_of
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import FactsInUseError
+from clickloop.store.identity import (
+    FACTS_FILE,
+    FILE_NAME,
+    LEDGER_FILE,
+    Installation,
+    KeyState,
+    Marks,
+    find_key,
+    fingerprint_of,
+    is_filled,
+    new_id,
+    read_installation,
+    write_installation,
+)
+from clickloop.store.ledger.installation import LedgerProgress, LedgerStamp, read_progress, read_stamp, write_stamp
+from clickloop.store.ledger.ledger import Ledger
+
+
+class Problem(enum.Enum):
+    """What can be wrong between the stores. The value: what it is called."""
+
+    LEDGER_LOST = "the ledger is lost"
+    LEDGER_FOREIGN = "the ledger is of another installation"
+    LEDGER_OLDER = "the ledger is older than the other stores"
+    FACTS_LOST = "the facts are lost"
+    FACTS_FOREIGN = "the facts are of another installation"
+    FACTS_OLDER = "the facts are older than the other stores"
+    KEY_LOST = "the key of click ids is lost"
+    KEY_UNREADABLE = "the key of click ids cannot be read"
+    FOLDER_UNREADABLE = "installation.json cannot be read"
+
+
+_RESTORE = {
+    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or restore the whole folder from a backup",
+    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or restore the whole folder from a backup",
+    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or restore the whole folder from one backup",
+    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or restore the whole folder from a backup",
+    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or restore the whole folder from a backup",
+    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or restore the whole folder from one backup",
+    Problem.KEY_LOST: "Put click_id.key back from a backup",
+}
+_ALL_FRESH = "begins with an empty ledger and empty facts and puts the old files aside"
+_FACTS_FRESH = "keeps the ledger, begins with empty facts and puts the old file aside"
+_NEW = {
+    Problem.LEDGER_LOST: _ALL_FRESH,
+    Problem.LEDGER_FOREIGN: _ALL_FRESH,
+    Problem.LEDGER_OLDER: _FACTS_FRESH,
+    Problem.FACTS_LOST: _FACTS_FRESH,
+    Problem.FACTS_FOREIGN: _FACTS_FRESH,
+    Problem.FACTS_OLDER: _FACTS_FRESH,
+    Problem.KEY_LOST: "draws a new key and still accepts the clicks that were made under the old one",
+}
+
+
+class StoresRefusedError(Exception):
+    """The stores do not belong together. The text says what was found, what was expected, and what to do."""
+
+    def __init__(self, problem: Problem, detail: str) -> None:
+        remedy = _RESTORE.get(problem, "Give the user that runs Clickloop the right to read it")
+        fresh = f"; or run: clickloop serve --new, which {_NEW[problem]}" if problem in _NEW else ""
+        super().__init__(
+            f"Clickloop does not start on this data folder: {problem.value}. {detail}. Nothing was changed; visitors are "
+            f"redirected and notices are stored meanwhile. {remedy}{fresh}."
+        )
+        self.problem = problem
+
+
+class OpenedStores(msgspec.Struct, frozen=True):
+    """Ledger and facts that belong together, and whose they are. Close the facts first."""
+
+    ledger: Ledger
+    facts: DuckDbFacts
+    installation: Installation
+
+
+def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) -> OpenedStores:
+    """Open ledger and facts of a data folder, or make them at its first start.
+
+    A core that was killed may still be letting go of the facts: that is waited for. Raise StoresRefusedError, LedgerError or
+    FactsError; then nothing is left open.
+    """
+    installation = expected_installation(folder)
+    check_files(folder, installation)
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        installation, stamp = check_ledger(folder, ledger, installation)
+        facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
+        try:
+            check_together(folder, ledger, facts, installation, stamp)
+            return OpenedStores(ledger, facts, _stamped(folder, ledger, facts, installation, stamp))
+        except BaseException:
+            facts.close()
+            raise
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _open_facts(path: Path, memory_mb: int, wait_seconds: float) -> DuckDbFacts:
+    give_up = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return DuckDbFacts.open(path, memory_mb)
+        except FactsInUseError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
+
+
+def expected_installation(folder: Path) -> Installation | None:
+    """Return whose folder this is by ``installation.json``; None: it is missing or damaged. Raise StoresRefusedError."""
+    try:
+        return read_installation(folder)
+    except SealedFileError:
+        return None
+    except OSError as error:
+        raise StoresRefusedError(Problem.FOLDER_UNREADABLE, f"{folder / FILE_NAME}: {error.strerror}") from error
+
+
+def check_files(folder: Path, installation: Installation | None) -> None:
+    """Refuse a folder where a store is gone that must be there. Opens nothing. Raise StoresRefusedError."""
+    in_use = installation is not None and installation.complete
+    catalog = is_filled(folder / CATALOG_FILE)
+    facts = is_filled(folder / FACTS_FILE)
+    settled = any((folder / "settled").glob("*/*/*"))
+    ledger = folder / LEDGER_FILE
+    if not is_filled(ledger) and (in_use or catalog or facts or settled):
+        left = [
+            name
+            for name, there in ((CATALOG_FILE, catalog), (FACTS_FILE, facts), ("settled", settled), (FILE_NAME, in_use))
+            if there
+        ]
+        state = "is empty" if ledger.exists() else "is missing"
+        raise StoresRefusedError(
+            Problem.LEDGER_LOST, f"{ledger} {state}, but the folder has been in use: it has {', '.join(left)}"
+        )
+    path = folder / FACTS_FILE
+    if not facts and (in_use or catalog):
+        state = "is empty" if path.exists() else "is missing"
+        raise StoresRefusedError(Problem.FACTS_LOST, f"{path} {state}, but the folder has been in use")
+
+
+def check_ledger(
+    folder: Path, ledger: Ledger, installation: Installation | None
+) -> tuple[Installation, LedgerStamp | None]:
+    """Return whose folder this is, by both. Raise StoresRefusedError when the ledger is of another one, or the key is not its own."""
+    with ledger.read() as tx:
+        stamp = read_stamp(tx)
+    if installation is None:
+        # Lost, or from before there was one: the ledger knows; else this is where the installation gets its id.
+        known = stamp is not None
+        id_, key = (stamp.id, stamp.key) if stamp is not None else (new_id(), "")
+        installation = Installation(id=id_, key=key, complete=known)
+    path = folder / LEDGER_FILE
+    if stamp is None and installation.complete:
+        raise StoresRefusedError(
+            Problem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or made anew"
+        )
+    if stamp is not None and stamp.id != installation.id:
+        raise StoresRefusedError(
+            Problem.LEDGER_FOREIGN, f"{path} is of installation {stamp.id}, expected {installation.id}"
+        )
+    found = find_key(folder, installation.key)
+    if found.state is KeyState.UNREADABLE:
+        raise StoresRefusedError(Problem.KEY_UNREADABLE, found.sentence)
+    if found.state is not KeyState.GOOD:
+        raise StoresRefusedError(Problem.KEY_LOST, found.sentence)
+    if stamp is not None and stamp.key != fingerprint_of(found.key):
+        raise StoresRefusedError(
+            Problem.KEY_LOST, f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}"
+        )
+    return msgspec.structs.replace(installation, key=fingerprint_of(found.key)), stamp
+
+
+def check_together(
+    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
+) -> None:
+    """Compare what each store knows of the others. Raise StoresRefusedError."""
+    with ledger.read() as tx:
+        progress = read_progress(tx)
+    _check_ledger_age(folder, progress, facts.last_outbox_id(), installation)
+    id_ = facts.installation()
+    path = folder / FACTS_FILE
+    if id_ and id_ != installation.id:
+        raise StoresRefusedError(Problem.FACTS_FOREIGN, f"{path} is of installation {id_}, expected {installation.id}")
+    if not id_ and installation.complete:
+        raise StoresRefusedError(
+            Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or made anew"
+        )
+    known_loads = max(installation.marks.facts_loads, stamp.facts_loads if stamp is not None else 0)
+    if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
+        detail = (
+            f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows of the ledger; expected at "
+            f"least {known_loads} loads and {progress.outbox_gone} rows"
+        )
+        raise StoresRefusedError(Problem.FACTS_OLDER, detail)
+
+
+def refusal_of(folder: Path) -> StoresRefusedError | None:
+    """Return why a start would be refused; None: nothing speaks against it. Stamps nothing, and makes no store that is missing.
+
+    The facts are left out while a running server has them open: it has compared them. Raise LedgerError or FactsError.
+    """
+    try:
+        installation = expected_installation(folder)
+        check_files(folder, installation)
+        if not is_filled(folder / LEDGER_FILE):
+            return None
+        ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+        try:
+            with ledger.read() as tx:
+                if installation is None and read_stamp(tx) is None:
+                    return None  # no server has run on it since installations have an id
+            installation, stamp = check_ledger(folder, ledger, installation)
+            if is_filled(folder / FACTS_FILE):
+                facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
+                try:
+                    check_together(folder, ledger, facts, installation, stamp)
+                finally:
+                    facts.close()
+        except FactsInUseError:
+            return None
+        finally:
+            ledger.close()
+    except StoresRefusedError as refused:
+        return refused
+    return None
+
+
+def _check_ledger_age(folder: Path, progress: LedgerProgress, taken: int, installation: Installation) -> None:
+    marks = installation.marks
+    catalog = own_catalog(folder, installation)
+    setup_change = max(marks.setup_change, catalog.setup_change if catalog is not None else 0)
+    for what, found, expected in (
+        ("change of the set-up", progress.setup_change, setup_change),
+        ("change of a conversion", progress.conversion_change, marks.conversion_change),
+        ("row for the facts", progress.outbox, max(marks.outbox, taken)),
+    ):
+        if found < expected:
+            detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
+            raise StoresRefusedError(Problem.LEDGER_OLDER, detail)
+
+
+def own_catalog(folder: Path, installation: Installation) -> Catalog | None:
+    """Return the catalog if it can be read and is this installation's: else the core writes it anew, and it tells nothing."""
+    try:
+        catalog = read_catalog_file(folder / CATALOG_FILE)
+    except (OSError, SealedFileError):
+        return None
+    return catalog if catalog.installation == installation.id else None
+
+
+def _stamped(
+    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
+) -> Installation:
+    """Write the id wherever it is not yet: killed in between, the next start does the rest."""
+    if not installation.complete:
+        write_installation(folder, installation)
+        if stamp is None:
+            with ledger.write() as tx:
+                write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
+        facts.stamp(installation.id)
+    installation = msgspec.structs.replace(installation, complete=True)
+    return keep_marks(folder, ledger, facts, installation, at_once=True)
+
+
+def keep_marks(
+    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, at_once: bool = False
+) -> Installation:
+    """Write down how far the stores are, if they went on since. Return the identity as it is written now."""
+    loads = facts.loads()
+    with ledger.read() as tx:
+        progress = read_progress(tx)
+        stamp = read_stamp(tx)
+    marks = Marks(
+        setup_change=progress.setup_change,
+        conversion_change=progress.conversion_change,
+        outbox=progress.outbox,
+        facts_loads=loads,
+    )
+    if marks == installation.marks and not at_once:
+        return installation
+    if stamp is not None and stamp.facts_loads != loads:
+        with ledger.write() as tx:
+            write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=loads))
+    kept = msgspec.structs.replace(installation, marks=marks)
+    write_installation(folder, kept)
+    return kept

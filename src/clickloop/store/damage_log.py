@@ -1,0 +1,102 @@
+"""Damage that was found in the journal, kept in ``damages.json`` until somebody confirms that they have seen it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from clickloop.counted import counted
+from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
+from clickloop.store.journal.segment import Damage
+
+FILE_NAME = "damages.json"
+MAX_KEPT = 1_000
+"""Maximum number of damages that are kept; a disk that fails makes one after the other."""
+_STREAMS = ("clicks", "notices")
+
+
+class FoundDamage(msgspec.Struct, frozen=True):
+    """One damage and when it was found. ``confirmed_at`` 0: nobody has confirmed it."""
+
+    damage: Damage
+    found_at: int
+    confirmed_at: int = 0
+
+
+class DamageLog(msgspec.Struct, frozen=True):
+    """What the file holds. ``beyond``: how many more were found than are kept."""
+
+    found: tuple[FoundDamage, ...] = ()
+    beyond: int = 0
+
+
+def read_damages(folder: Path) -> DamageLog:
+    """Return what was found so far. Raise SealedFileError when the file itself is damaged, or OSError."""
+    path = folder / FILE_NAME
+    try:
+        return unsealed(path.read_bytes(), DamageLog, str(path))
+    except FileNotFoundError:
+        return DamageLog()
+
+
+def record_damages(folder: Path, damages: Sequence[Damage], now_ms: int) -> None:
+    """Add damages; one that is known already, confirmed or not, is not added again. Raise OSError."""
+    if not damages:
+        return
+    try:
+        log = read_damages(folder)
+    except SealedFileError:
+        log = DamageLog()
+    known = {_key(found.damage) for found in log.found}
+    fresh = {_key(damage): FoundDamage(damage, now_ms) for damage in damages if _key(damage) not in known}
+    if not fresh:
+        return
+    found = (*log.found, *fresh.values())
+    if len(found) > MAX_KEPT:  # what was confirmed is the first that may go
+        found = tuple(sorted(found, key=lambda kept: bool(kept.confirmed_at)))
+    write_sealed(folder / FILE_NAME, DamageLog(found[:MAX_KEPT], log.beyond + max(0, len(found) - MAX_KEPT)))
+
+
+def confirm_damages(folder: Path, now_ms: int) -> int:
+    """Write that everything found so far has been seen, and return how much it was. Raise OSError."""
+    try:
+        log = read_damages(folder)
+    except SealedFileError:
+        log = DamageLog(beyond=1)
+    journal, settled = folder / "journal", folder / "settled"
+    gone = 0
+    for stream in _STREAMS:
+        lost = {writer for writer, _, _ in missing_ranges(journal, settled, stream)}
+        for writer in marked_writers(journal, stream):
+            if writer in lost and not (journal / stream / writer).is_dir():
+                forget_mark(journal, stream, writer)
+                gone += 1
+    unconfirmed = sum(not found.confirmed_at for found in log.found) + log.beyond
+    confirmed = tuple(
+        found if found.confirmed_at else msgspec.structs.replace(found, confirmed_at=now_ms) for found in log.found
+    )
+    write_sealed(folder / FILE_NAME, DamageLog(confirmed))
+    return max(unconfirmed, gone)
+
+
+def unconfirmed_damages(folder: Path) -> tuple[str, ...]:
+    """Return a sentence for each damage that nobody has confirmed. Raise OSError."""
+    try:
+        log = read_damages(folder)
+    except SealedFileError as error:
+        return (f"The list of damages is damaged itself: {error}.",)
+    more = (f"There were {log.beyond} more.",) if log.beyond else ()
+    return (*(found.damage.sentence for found in log.found if not found.confirmed_at), *more)
+
+
+def damage_alarms(folder: Path) -> tuple[str, ...]:
+    """Return the alarm for damage that nobody has confirmed, without paths; none: there is none. Raise OSError."""
+    count = len(unconfirmed_damages(folder))
+    if not count:
+        return ()
+    return (f"journal: {counted(count, 'damage is', 'damages are')} not confirmed; run clickloop doctor",)
+
+
+def _key(damage: Damage) -> tuple[str, str, int, int]:
+    return (damage.kind.value, damage.file, damage.first_byte, damage.end_byte)

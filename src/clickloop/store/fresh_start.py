@@ -1,0 +1,212 @@
+"""``clickloop serve --new``: begin with a fresh store on purpose. What was there is put aside, never deleted.
+
+Run before anything else has the folder open. Killed at any point, it can be run again.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+
+from clickloop.campaign.catalog import COPY_NAME, write_catalog
+from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.click_id import KEY_FILE
+from clickloop.clock import iso_text
+from clickloop.conversion.conversion import Change
+from clickloop.report.fact import facts_of_change
+from clickloop.sealed_file import SealedFileError
+from clickloop.store.consistency import Problem, StoresRefusedError, open_stores, own_catalog
+from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import FactsDamagedError
+from clickloop.store.identity import (
+    FACTS_FILE,
+    FILE_NAME,
+    LEDGER_FILE,
+    STAND_IN_FILE,
+    Installation,
+    Marks,
+    draw_key,
+    fingerprint_of,
+    new_id,
+    prepare,
+    read_installation,
+    write_installation,
+)
+from clickloop.store.journal.marks import forget_mark, note_settled
+from clickloop.store.journal.segment import CLOSED_SUFFIX
+from clickloop.store.ledger.conversions import changes_of_conversions
+from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
+from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
+from clickloop.store.ledger.outbox import insert_facts
+from clickloop.store.ledger.tables import conversions, fact_outbox
+
+_OF_THE_LEDGER = (
+    LEDGER_FILE,
+    LEDGER_FILE + "-wal",
+    LEDGER_FILE + "-shm",
+    FACTS_FILE,
+    FACTS_FILE + ".wal",
+    CATALOG_FILE,
+    COPY_NAME,
+    FILE_NAME,
+    "journal",
+    "settled",
+    "marks",
+    "uploads",
+    "exports",
+)
+"""What refers to the ledger's rows by their numbers, which begin at 1 again in a new one. The key stays: old ids are still genuine."""
+_OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
+_CHUNK = 500
+_FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
+_FRESH_FACTS = frozenset(
+    {Problem.LEDGER_OLDER, Problem.FACTS_LOST, Problem.FACTS_FOREIGN, Problem.FACTS_OLDER},
+)
+_PROBLEMS_AT_ONCE = 4
+
+
+def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
+    """Make the folder one that starts, and return what was done, a sentence each; none: nothing was wrong.
+
+    Raise StoresRefusedError, LedgerError or FactsError for what only the user can put right, such as rights.
+    """
+    done: list[str] = []
+    for _ in range(_PROBLEMS_AT_ONCE):
+        try:
+            opened = open_stores(folder, facts_memory_mb=256)
+        except StoresRefusedError as refused:
+            done.append(_act_on(folder, refused, now_ms))
+        except LedgerDamagedError:
+            done.append(_fresh_ledger(folder, now_ms))
+        except FactsDamagedError:
+            done.append(_fresh_facts(folder, now_ms))
+        else:
+            opened.facts.close()
+            opened.ledger.close()
+            return tuple(done)
+    raise RuntimeError(f"{folder} does not start after: {' '.join(done)}")
+
+
+def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
+    if refused.problem in _FRESH_LEDGER:
+        return _fresh_ledger(folder, now_ms)
+    if refused.problem in _FRESH_FACTS:
+        return _fresh_facts(folder, now_ms)
+    if refused.problem is Problem.KEY_LOST:
+        return _fresh_key(folder, now_ms)
+    raise refused
+
+
+def _fresh_ledger(folder: Path, now_ms: int) -> str:
+    aside = _aside(folder, _OF_THE_LEDGER, now_ms)
+    prepare(folder)
+    return f"Began with an empty ledger and empty facts. What was there is kept in {aside}."
+
+
+def _fresh_facts(folder: Path, now_ms: int) -> str:
+    """The conversions are told to the new facts from the ledger; of the clicks there is what settled segments still hold."""
+    aside = _aside(folder, _OF_THE_FACTS, now_ms)
+    ledger = Ledger.open(folder / LEDGER_FILE)
+    try:
+        with ledger.write() as tx:
+            stamp = read_stamp(tx)
+            taken = read_progress(tx).outbox
+            tx.execute(delete(fact_outbox))
+            for lines in _facts_told(tx):
+                insert_facts(tx, lines)
+            if stamp is not None:
+                write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=0))
+            progress = read_progress(tx)
+    finally:
+        ledger.close()
+    installation = _known_installation(folder, stamp)
+    if installation is None:  # of a folder from before installations had an id
+        installation = Installation(id=new_id(), key="")
+    catalog = own_catalog(folder, installation)
+    if catalog is not None:
+        write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
+    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
+    back = _unsettle_clicks(folder)
+    facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
+    facts.stamp(installation.id, outbox_taken=taken)
+    facts.close()
+    return (
+        f"Began with empty facts: they take all conversions from the ledger, and the clicks of {back} journal segments that are still "
+        f"there; older clicks are in no report. What was there is kept in {aside}."
+    )
+
+
+def _facts_told(tx: Connection) -> Iterator[list[bytes]]:
+    """What the ledger tells the facts of every change of every conversion, oldest first."""
+    ids = list(tx.scalars(select(conversions.c.conversion_id).order_by(conversions.c.conversion_id)))
+    for start in range(0, len(ids), _CHUNK):
+        changes = changes_of_conversions(tx, ids[start : start + _CHUNK])
+        told = [Change(before=c.before, after=c.after, at=c.at, notice_id=c.notice_id) for c in changes]
+        yield [msgspec.json.encode(fact) for change in told for fact in facts_of_change(change)]
+
+
+def _unsettle_clicks(folder: Path) -> int:
+    """Put the settled click segments back into the journal: they are loaded again. Return how many."""
+    journal = folder / "journal"
+    count = 0
+    for writer in sorted((folder / "settled" / "clicks").glob("*")):
+        paths = sorted(writer.glob("*" + CLOSED_SUFFIX))
+        if not paths:
+            continue
+        target = journal / "clicks" / writer.name
+        make_directories(target)
+        forget_mark(journal, "clicks", writer.name)
+        # The ones before were deleted after their time: they are not missing. Nothing was loaded yet that these could repeat.
+        note_settled(journal, "clicks", writer.name, int(paths[0].stem) - 1)
+        for path in paths:
+            path.rename(target / path.name)
+            count += 1
+    return count
+
+
+def _fresh_key(folder: Path, now_ms: int) -> str:
+    aside = _aside(folder, (KEY_FILE,), now_ms)
+    with contextlib.suppress(FileNotFoundError):
+        # Clicks have been made under it since the key was lost: with it as the key their ids stay checked.
+        (folder / STAND_IN_FILE).rename(folder / KEY_FILE)
+        sync_directory(folder)
+    key = fingerprint_of(draw_key(folder / KEY_FILE))
+    ledger = Ledger.open(folder / LEDGER_FILE)
+    try:
+        with ledger.read() as tx:
+            stamp = read_stamp(tx)
+        installation = _known_installation(folder, stamp)
+        if installation is not None:
+            write_installation(folder, msgspec.structs.replace(installation, key=key, unchecked_before=now_ms))
+        if stamp is not None:
+            with ledger.write() as tx:
+                write_stamp(tx, msgspec.structs.replace(stamp, key=key))
+    finally:
+        ledger.close()
+    return (
+        f"Began with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
+        f"still convert. What was there is kept in {aside}."
+    )
+
+
+def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:
+    with contextlib.suppress(SealedFileError):
+        found = read_installation(folder)
+        if found is not None:
+            return found
+    return None if stamp is None else Installation(id=stamp.id, key=stamp.key, complete=True)
+
+
+def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Move what there is of these names into a folder of its own; killed in between, the rest is moved by the next call."""
+    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+    make_directories(aside)
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).rename(aside / name)
+    sync_directory(aside)
+    sync_directory(folder)
+    return aside

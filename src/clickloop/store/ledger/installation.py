@@ -1,0 +1,59 @@
+"""The ledger's share of the installation's identity, and how far the ledger is; ``tx`` is an open transaction."""
+
+import msgspec
+from sqlalchemy import Connection, func, inspect, select, text
+
+from clickloop.store.ledger.settings import read_setting, write_setting
+from clickloop.store.ledger.tables import changes_log, conversion_changes, fact_outbox
+
+_SETTING = "installation"
+
+
+class LedgerStamp(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose ledger this is, and what it knows of the other stores."""
+
+    id: str
+    key: str
+    """The fingerprint of the click ids' key."""
+    facts_loads: int = 0
+    """How many loads the facts had committed when somebody last looked."""
+
+
+class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the ledger is. None of these ever falls."""
+
+    setup_change: int
+    conversion_change: int
+    outbox: int
+    """The highest number that a row for the facts was ever given."""
+    outbox_gone: int
+    """Rows for the facts up to this number are deleted: the facts have committed them."""
+
+
+def read_stamp(tx: Connection) -> LedgerStamp | None:
+    """Return whose ledger this is; None: nobody has said yet."""
+    return read_setting(tx, _SETTING, LedgerStamp)
+
+
+def write_stamp(tx: Connection, stamp: LedgerStamp) -> None:
+    """Write whose ledger this is."""
+    write_setting(tx, _SETTING, stamp)
+
+
+def read_progress(tx: Connection) -> LedgerProgress:
+    """Return how far the ledger is."""
+    oldest, newest = tx.execute(select(func.min(fact_outbox.c.id), func.max(fact_outbox.c.id))).one()
+    outbox = _highest_outbox_id(tx, newest or 0)
+    return LedgerProgress(
+        setup_change=tx.scalar(select(func.max(changes_log.c.id))) or 0,
+        conversion_change=tx.scalar(select(func.max(conversion_changes.c.id))) or 0,
+        outbox=outbox,
+        outbox_gone=outbox if oldest is None else oldest - 1,
+    )
+
+
+def _highest_outbox_id(tx: Connection, newest: int) -> int:
+    """SQLite keeps the highest number in a table of its own, which goes back with a rolled-back transaction: there are no gaps."""
+    if tx.dialect.name != "sqlite" or not inspect(tx).has_table("sqlite_sequence"):
+        return newest
+    return tx.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'fact_outbox'")) or newest

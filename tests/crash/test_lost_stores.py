@@ -1,0 +1,114 @@
+"""Stores that are lost or altered under the whole product: visitors go on, notices are stored, and all is settled when they are back."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clickloop.click_id import KEY_FILE
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from tests.journey.running import Campaign, Receiver, Tracker, eventually
+
+pytestmark = pytest.mark.crash
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+def removed(path: Path) -> None:
+    for found in path.parent.glob(path.name + "*"):
+        found.unlink()
+
+
+def emptied(path: Path) -> None:
+    removed(path)
+    path.touch()
+
+
+LOST: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "ledger emptied": (LEDGER_FILE, emptied),
+    "facts deleted": (FACTS_FILE, removed),
+    "key deleted": (KEY_FILE, removed),
+    "key cut": (KEY_FILE, lambda path: path.write_bytes(path.read_bytes()[:7])),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_while_a_store_is_lost_visitors_go_on_and_all_is_settled_when_it_is_back(
+    tmp_path: Path, receiver: Receiver, name: str
+) -> None:
+    tracker = Tracker(tmp_path / "data")
+    kept = tmp_path / "kept"
+    try:
+        tracker.start()
+        campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&txid={txid}")
+        earlier = tracker.click(campaign.key, "external_id=earlier")
+        eventually(lambda: len(tracker.all_of("clicks")) == 1, 20, tracker.log_text)
+        assert tracker.stop() == 0
+        shutil.copytree(tracker.folder, kept)
+        file, damage = LOST[name]
+        damage(tracker.folder / file)
+        catalog = (tracker.folder / "catalog.json").read_bytes()
+        log_so_far = len(tracker.log_text())
+
+        tracker.start(wait=False)
+        meanwhile = run_without(tracker, campaign, earlier, log_so_far)
+        assert (tracker.folder / "catalog.json").read_bytes() == catalog
+        assert tracker.stop() == 0
+
+        put_back(tracker.folder, kept, file)
+        tracker.start()
+        eventually(lambda: len(tracker.all_of("conversions")) == 2, 20, tracker.log_text)
+        assert sorted(row["click_id"] for row in tracker.all_of("conversions")) == sorted([earlier, meanwhile])
+        assert {row["outcome"] for row in tracker.all_of("notices")} == {"new"}
+        assert sorted(row["external_id"] for row in tracker.all_of("clicks")) == ["earlier", "meanwhile"]
+    finally:
+        tracker.close()
+
+
+def run_without(tracker: Tracker, campaign: Campaign, earlier: str, log_so_far: int) -> str:
+    """A visitor, and notices of an earlier click and of this one, while the core refuses to start; answers the click id."""
+    eventually(tracker.takes_clicks, 20, tracker.log_text)
+
+    def told() -> str:
+        return tracker.log_text()[log_so_far:]
+
+    eventually(lambda: "the core does not start on these stores" in told(), 20, tracker.log_text)
+    meanwhile = tracker.click(campaign.key, "external_id=meanwhile")
+    for click_id in (earlier, meanwhile):
+        answer = tracker.notify(f"cid={click_id}&payout=2&txid={click_id}")
+        assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
+    alarms = json.loads((tracker.folder / "run" / "alarms.json").read_bytes())
+    assert any("the core does not start" in alarm for alarm in alarms)
+    assert "Set the owner's password" not in told()
+    assert "clickloop serve --new" in told()
+    return meanwhile
+
+
+def put_back(folder: Path, kept: Path, name: str) -> None:
+    removed_names = [path for path in folder.glob(name + "*") if "standin" not in path.name]
+    for path in removed_names:
+        path.unlink()
+    for path in kept.glob(name + "*"):
+        shutil.copy2(path, folder / path.name)
+
+
+def test_serve_new_says_what_it_does_and_the_tracker_runs_again(tmp_path: Path) -> None:
+    tracker = Tracker(tmp_path / "data")
+    try:
+        tracker.start()
+        assert tracker.stop() == 0
+        removed(tracker.folder / LEDGER_FILE)
+        command = tracker.command
+        tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
+        tracker.start()
+        assert "Began with an empty ledger and empty facts" in tracker.log_text()
+        assert tracker.got("campaigns")["items"] == []
+    finally:
+        tracker.close()
