@@ -64,6 +64,7 @@ from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.exportable import page_reader
+from clickloop.web.devices import Devices
 from clickloop.web.open_connections import Limits as ConnectionLimits
 from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
@@ -101,7 +102,7 @@ class Core:
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
-        self.access = Access(ledger=ledger)
+        self.access = Access(ledger=ledger, devices=Devices((folder / KEY_FILE).read_bytes()))
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
