@@ -24,6 +24,7 @@ from clickloop.campaign.instance import started_with
 from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
 from clickloop.clock_guard import ClockGuard
 from clickloop.config import Settings, proxy_networks
+from clickloop.descriptors import max_connections
 from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
 from clickloop.postback.delivery import Delivery
@@ -77,6 +78,9 @@ from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.exportable import page_reader
+from clickloop.web.devices import Devices
+from clickloop.web.open_connections import Limits as ConnectionLimits
+from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
 from clickloop.worker import Worker
 
@@ -89,6 +93,10 @@ AUDIT_SECONDS = 10.0
 PAUSED_LOOK_SECONDS = 2.0
 HOUSEKEEPING_SECONDS = 30.0
 MARKS_SECONDS = 10.0
+RESERVED_DESCRIPTORS = 192
+"""Not for connections to the panel's port, beside those of deliveries: ledger, facts, journal segments, files of exports and uploads."""
+GRACEFUL_SECONDS = 8
+"""How long a request that is being answered may take when the core is to end."""
 
 
 class Core:
@@ -101,12 +109,13 @@ class Core:
         self.folder = folder
         self.ledger = ledger
         self.facts = facts
-        self.click_ids = click_ids_of(folder, find_key(folder, installation.key).key, installation)
+        key = find_key(folder, installation.key).key
+        self.click_ids = click_ids_of(folder, key, installation)
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
         self.record_ids = RecordIds()
         self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
-        self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now)
+        self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now, devices=Devices(key))
         self.sender = Sender(settings.attempt_seconds, self.guard)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
@@ -310,7 +319,8 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
     context = _context_of(core, local_token)
-    server = _api_server(context)
+    connections = PanelConnections(_connection_limits(core.settings), context.proxies)
+    server = _api_server(context, connections)
     workers = core.workers = workers_of(core, context)
     for worker in workers:
         worker.start()
@@ -321,17 +331,22 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     give_memory_back()
     gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
     log("core ready", api=f"http://{core.settings.panel_listen}")
+    sweeping = asyncio.create_task(connections.keep_sweeping())
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
+    connections.drain()
     server.should_exit = True
+    ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
     for worker in workers:
         worker.stop()
     for worker in workers:
         await loop.run_in_executor(None, worker.join, 10.0)
     core.delivery.stop()
     await asyncio.wait({delivering, serving}, timeout=core.settings.attempt_seconds + 2)
+    for task in (ending, sweeping):
+        task.cancel()
     gc.unfreeze()  # else what the libraries hold in circles would stand in the log as leaked when the interpreter ends
     log("core ended")
 
@@ -376,17 +391,27 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
     )
 
 
-def _api_server(context: ApiContext) -> uvicorn.Server:
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        settings.request_seconds,
+        settings.keep_alive_seconds,
+        settings.connections_per_address,
+        max_connections(settings.delivery_connections + RESERVED_DESCRIPTORS),
+    )
+
+
+def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.Server:
     config = uvicorn.Config(
         create_site(context),
-        http="httptools",
+        http=connections,  # type: ignore[arg-type]  # a class is expected; it is only called
+        timeout_keep_alive=int(connections.limits.keep_alive_seconds),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
     return uvicorn.Server(config)
 

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.config import Settings, listen_address
+from clickloop.config import Settings
+from clickloop.descriptors import raise_descriptor_limit
+from clickloop.listening import SocketError, address_of, open_sockets
 from clickloop.log import log
 from clickloop.process import STORES_REFUSED, SUPERVISOR
 from clickloop.store.identity import prepare
@@ -24,7 +25,6 @@ EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
 CANNOT_START = 2
 """Exit status when the tracker could not be started at all."""
-_BIND_SECONDS = 15.0
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _REFUSED_BACKOFF_SECONDS = 10.0
 """A core that found the wrong stores finds them again until somebody acts: each look costs a second of the processor."""
@@ -54,7 +54,8 @@ class Child:
             code = process.poll()
             if code is None:
                 return
-            self._deaths = 0 if now - self._started > 30 else self._deaths + 1
+            # An end by itself with 0 was asked for (SIGTERM): visitors wait for the next one, so it comes at once.
+            self._deaths = 0 if code == 0 or now - self._started > 30 else self._deaths + 1
             pause = _BACKOFF_SECONDS[min(self._deaths, len(_BACKOFF_SECONDS) - 1)]
             if code == STORES_REFUSED:
                 pause = _REFUSED_BACKOFF_SECONDS
@@ -95,9 +96,12 @@ def supervise(settings: Settings) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    public = _listen(settings.listen, "listen")
-    panel = _listen(settings.panel_listen, "panel_listen")
-    settings = msgspec.structs.replace(settings, listen=_address_of(public), panel_listen=_address_of(panel))
+    descriptors = raise_descriptor_limit()
+    try:
+        public, panel, handed_over = open_sockets(settings.listen, settings.panel_listen)
+    except SocketError as fault:
+        raise CannotStartError(str(fault)) from fault
+    settings = msgspec.structs.replace(settings, listen=address_of(public), panel_listen=address_of(panel))
     told = msgspec.json.encode(settings).decode()
     core = Child("core", "clickloop.app", (told, str(panel.fileno())), (panel.fileno(),))
     edges = [
@@ -112,6 +116,8 @@ def supervise(settings: Settings) -> None:
         visitors=f"http://{settings.listen}",
         api=f"http://{settings.panel_listen}",
         edges=len(edges),
+        descriptors=descriptors,
+        sockets_handed_over=handed_over,
     )
     while not stopping:
         for child in (core, *edges):
@@ -149,35 +155,6 @@ def take_folder(folder: Path) -> int:
     except OSError as fault:
         raise CannotStartError(f"The data folder {folder} cannot be written: {fault}.") from fault
     return lock
-
-
-def _listen(text: str, name: str) -> socket.socket:
-    """A listening socket that children inherit. A server that was killed may still be letting go of the port: waits a little."""
-    host, port = listen_address(text, name)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    give_up = time.monotonic() + _BIND_SECONDS
-    while True:
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-            listening.listen(4096)
-            listening.setblocking(False)
-            listening.set_inheritable(True)
-        except OSError as fault:
-            listening.close()
-            if time.monotonic() > give_up:
-                raise CannotStartError(
-                    f"{name} {text} cannot be used: {fault}. Stop what uses it, or set another address."
-                ) from fault
-            time.sleep(0.2)
-        else:
-            return listening
-
-
-def _address_of(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _stop(children: list[Child], seconds: float) -> None:

@@ -1,11 +1,9 @@
 """Getting into the panel: passwords, sessions and one-time links, without a browser."""
 
-import threading
 from typing import TYPE_CHECKING
 
 import argon2
 import pytest
-from litestar.exceptions import HTTPException
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.campaign.user import Role
@@ -164,34 +162,6 @@ def test_a_hash_with_old_parameters_is_renewed_at_sign_in(instance: "Instance") 
     assert now.password_hash is not None
     assert not stronger.is_outdated(now.password_hash)
     assert isinstance(sign_in(access, "anna", PASSWORD, HOME), SignedIn)
-
-
-def test_too_many_at_once_are_told_to_come_again() -> None:
-    begun, go_on = threading.Semaphore(0), threading.Event()
-
-    class SlowHasher(argon2.PasswordHasher):
-        def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
-            begun.release()
-            assert go_on.wait(10)
-            return super().hash(password, salt=salt)
-
-    go_on.set()
-    passwords = Passwords(SlowHasher(time_cost=1, memory_cost=8, parallelism=1), at_once=1, waiting=1)
-    go_on.clear()
-    begun.acquire()
-    threads = [threading.Thread(target=passwords.hash, args=("x",)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    begun.acquire()
-    while passwords._room._value:
-        assert all(thread.is_alive() for thread in threads)
-    with pytest.raises(HTTPException) as refused:
-        passwords.is_right(None, "x")
-    assert (refused.value.status_code, (refused.value.headers or {})["Retry-After"]) == (503, "2")
-    go_on.set()
-    for thread in threads:
-        thread.join()
-    assert passwords.is_right(passwords.hash("x"), "x")
 
 
 def test_the_first_owner_names_himself_by_the_link(instance: "Instance") -> None:

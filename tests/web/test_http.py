@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from clickloop.web.http import Connections, Limits
+from clickloop.web.http import Connections
 from clickloop.web.message import Answer, Request, plain_answer
+from clickloop.web.open_connections import Limits
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
@@ -204,7 +205,7 @@ def test_draining_answers_what_is_under_way_and_closes() -> None:
             await asyncio.sleep(0)
         connections.drain()
         release.set()
-        got = await reader.read(-1)
+        _, got = await asyncio.gather(connections.drained(5), reader.read(-1))
         assert got.startswith(b"HTTP/1.1 200")
         assert got.endswith(b"done\n")
 

@@ -38,6 +38,8 @@ from clickloop.store.ledger.users import (
     save_user,
 )
 from clickloop.web.browser import Browser
+from clickloop.web.devices import Devices
+from clickloop.web.password_threads import PasswordThreads
 from clickloop.web.passwords import Passwords
 from clickloop.web.sign_in_limits import SignInLimits
 
@@ -57,6 +59,9 @@ class Access:
     clock: Clock = wall_clock
     passwords: Passwords = dataclasses.field(default_factory=Passwords)
     limits: SignInLimits = dataclasses.field(default_factory=SignInLimits)
+    threads: PasswordThreads = dataclasses.field(default_factory=PasswordThreads)
+    """What hashes passwords is run in these: ``sign_in``, ``enter_by_link``, ``change_password``."""
+    devices: Devices = dataclasses.field(default_factory=lambda: Devices(secrets.token_bytes(32)))
 
 
 class SignedIn(msgspec.Struct, frozen=True):
@@ -111,10 +116,7 @@ class Welcome(msgspec.Struct, frozen=True):
 
 
 def sign_in(access: Access, name: str, password: str, browser: Browser, former: str = "") -> SignedIn | NotSignedIn:
-    """Lets somebody in under a new secret; ``former`` is the one that his browser had, which ends.
-
-    Raises HTTPException 503 when too many sign in at once.
-    """
+    """Lets somebody in under a new secret; ``former`` is the one that his browser had, which ends."""
     now_ms = access.clock()
     key = name_key(name)[:200]
     wait_ms = access.limits.enter(key, browser.address, now_ms)
@@ -220,7 +222,7 @@ def welcome_of(access: Access, key: str) -> Welcome | None:
 def enter_by_link(access: Access, key: str, name: str, password: str, browser: Browser) -> SignedIn | None:
     """Sets the password that a link is for and lets its user in; his other sessions end. None: the link is not valid.
 
-    ``name`` counts for the first owner only. Raises InvalidInputError, and HTTPException 503 when too many sign in at once.
+    ``name`` counts for the first owner only. Raises InvalidInputError.
     """
     welcome = welcome_of(access, key)
     if welcome is None:

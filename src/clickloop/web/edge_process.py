@@ -21,6 +21,7 @@ from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
+from clickloop.descriptors import max_connections
 from clickloop.log import Sparingly, log
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
@@ -32,10 +33,13 @@ from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.tracking.take import Edge
 from clickloop.web.edge import EdgeDoors, Health
-from clickloop.web.http import Connections, Limits
+from clickloop.web.http import Connections
+from clickloop.web.open_connections import Limits
 
 CATALOG_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 10.0
+RESERVED_DESCRIPTORS = 64
+"""Not for connections: journal segments, the catalog, a fresh country base, what ``/health`` looks at. About ten are used at once."""
 
 
 class HealthReader:
@@ -135,7 +139,12 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
     doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
-    limits = Limits(settings.request_seconds, settings.keep_alive_seconds, settings.connections_per_address)
+    limits = Limits(
+        settings.request_seconds,
+        settings.keep_alive_seconds,
+        settings.connections_per_address,
+        max_connections(RESERVED_DESCRIPTORS),
+    )
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
     background = [
@@ -150,9 +159,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     await stopped.wait()
     server.close()
     connections.drain()
-    give_up_at = loop.time() + DRAIN_SECONDS
-    while connections.open and loop.time() < give_up_at and not broken:  # noqa: ASYNC110 – no event per connection
-        await asyncio.sleep(0.02)
+    if not broken:
+        await connections.drained(DRAIN_SECONDS)
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)

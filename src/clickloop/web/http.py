@@ -6,17 +6,19 @@ Why not a general server: ``docs/decisions/0001-own-protocol-at-the-edge.md``.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
-import msgspec
 
 from clickloop.log import Sparingly
 from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body
+from clickloop.web.open_connections import Limits, OpenConnections, Phase, Unlimited
 
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024
 BODY_BYTES = 256 * 1024
+MESSAGE_BYTES = 1024 * 1024
+"""Of a request in all: what frames the pieces of a chunked body, and fields after it, are in no other limit."""
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
 
@@ -56,34 +58,15 @@ def _field_of(name: bytes) -> bytes:
     return field
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """How long and how many. Seconds are of the loop's monotonic clock."""
-
-    request_seconds: float
-    keep_alive_seconds: float
-    per_address: int
-
-
-class Unlimited(Protocol):
-    """Tells which peers may open any number of connections: the trusted proxies."""
-
-    def __call__(self, peer: str) -> bool: ...
-
-
-class Connections:
-    """All open connections of one process: counts them per address and ends those that are too slow or idle."""
+class Connections(OpenConnections["HttpConnection"]):
+    """All open connections of one edge process, and the answers that are about to leave on them."""
 
     def __init__(
         self, limits: Limits, doors: Doors, unlimited: Unlimited, before_sending: Callable[[], None] = lambda: None
     ) -> None:
         """``before_sending``: called once before the answers of a burst leave. If it raises, they are not sent, but 503."""
-        self.limits = limits
+        super().__init__(limits, unlimited)
         self.doors = doors
-        self.unlimited = unlimited
-        self.open: set[HttpConnection] = set()
-        self.per_address: dict[str, int] = {}
-        self.closing = False
-        self.turned_away = 0
         self.door_failed = Sparingly("a request could not be answered")
         self._loop = asyncio.get_running_loop()
         self._before_sending = before_sending
@@ -111,17 +94,6 @@ class Connections:
         for connection, answer, last in answers:
             connection.put(answer, last, now)
 
-    def sweep(self, now: float) -> None:
-        """Ends what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
-        for connection in tuple(self.open):
-            connection.sweep(now)
-
-    def drain(self) -> None:
-        """From now on connections end with their current answer; idle ones end at once."""
-        self.closing = True
-        for connection in tuple(self.open):
-            connection.end_if_idle()
-
 
 class HttpConnection(asyncio.Protocol):
     """One connection. While an awaited answer is under way, later requests queue."""
@@ -131,7 +103,6 @@ class HttpConnection(asyncio.Protocol):
         "_connections",
         "_done",
         "_ended",
-        "_head_bytes",
         "_head_complete",
         "_header_bytes",
         "_headers",
@@ -139,6 +110,7 @@ class HttpConnection(asyncio.Protocol):
         "_last",
         "_length",
         "_loop",
+        "_message_bytes",
         "_parser",
         "_paused",
         "_queue",
@@ -163,7 +135,7 @@ class HttpConnection(asyncio.Protocol):
         self._since = self._loop.time()
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = 0
+        self._message_bytes = 0
         self._head_complete = True
         self._header_bytes = 0
         self._large = False
@@ -176,28 +148,17 @@ class HttpConnection(asyncio.Protocol):
     # asyncio.Protocol -------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection, unless its address has too many already."""
+        """Takes the connection, unless its address, or everybody together, has too many already."""
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
         peername = transport.get_extra_info("peername")
         self.peer = peername[0].removeprefix(_MAPPED) if isinstance(peername, tuple) else ""
         self._transport = transport
-        connections = self._connections
-        count = connections.per_address.get(self.peer, 0) + 1
-        connections.per_address[self.peer] = count
-        connections.open.add(self)
-        if count > connections.limits.per_address and not connections.unlimited(self.peer):
-            connections.turned_away += 1
-            self._refuse(503, "Too many connections from this address.")
+        if not self._connections.enter(self):
+            self._refuse(503, "Too many connections are open.")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forgets the connection. An awaited answer goes on: what it stores is stored, whether or not anybody hears of it."""
-        connections = self._connections
-        connections.open.discard(self)
-        left = connections.per_address.get(self.peer, 1) - 1
-        if left > 0:
-            connections.per_address[self.peer] = left
-        else:
-            connections.per_address.pop(self.peer, None)
+        self._connections.leave(self)
         self._transport = None
         self._queue.clear()
 
@@ -208,11 +169,12 @@ class HttpConnection(asyncio.Protocol):
         self._large = self._large or len(data) > _LARGE_BYTES
         if self._done:
             self._since = self._loop.time()
-        elif not self._head_complete:
+        else:
             self._large = True
-            self._head_bytes += len(data)
-            if self._head_bytes > URL_BYTES + HEADER_BYTES:
-                self._refuse(431, "The request's head is too large.")
+            self._message_bytes += len(data)
+            if self._message_bytes > (MESSAGE_BYTES if self._head_complete else URL_BYTES + HEADER_BYTES):
+                status = 413 if self._head_complete else 431
+                self._refuse(status, "The request is too large.")
                 return
         try:
             self._parser.feed_data(data)
@@ -242,7 +204,7 @@ class HttpConnection(asyncio.Protocol):
         self._done = False
         self._url = b""
         self._headers = {}
-        self._head_bytes = 0
+        self._message_bytes = 0
         self._head_complete = False
         self._header_bytes = 0
         if self._body:
@@ -357,7 +319,7 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        if last or ((self._ended or self._connections.closing) and not (self._task or self._unsent or self._queue)):
+        if last or (self._ended and not (self._task or self._unsent or self._queue)):
             self._last = True
             transport.close()
 
@@ -394,7 +356,21 @@ class HttpConnection(asyncio.Protocol):
         elif waited > limits.keep_alive_seconds:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
 
-    def end_if_idle(self) -> None:
-        """Closes the connection if nothing is under way on it."""
-        if self._done and self._task is None and not self._unsent and self._transport is not None:
-            self._transport.close()
+    def phase(self) -> tuple[Phase, float]:
+        """Return what the connection is doing, and since when."""
+        if self._task is not None or self._unsent:
+            return Phase.BUSY, self._since
+        transport = self._transport
+        is_idle = self._done and self._url and transport is not None and not transport.is_closing()
+        return Phase.IDLE if is_idle else Phase.UNFINISHED, self._since
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket; -1 when it is closed."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        return -1 if sock is None else int(sock.fileno())
+
+    def end(self) -> None:
+        """Close the connection without a word, and at once where an answer is left that the client does not take."""
+        transport = self._transport
+        if transport is not None:
+            transport.abort() if transport.get_write_buffer_size() else transport.close()

@@ -1,15 +1,8 @@
-"""Passwords: hashed with Argon2id, a few at once and few waiting, so that sign-ins can neither fill the memory nor hold up the rest."""
-
-import contextlib
-import threading
-from collections.abc import Iterator
+"""Passwords: hashed with Argon2id. ``PasswordThreads`` bounds how many are at once."""
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
-from litestar.exceptions import HTTPException
 
-AT_ONCE = 2
-MOST_WAITING = 8
 HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=46 * 1024, parallelism=1)
 """Above what OWASP's Password Storage Cheat Sheet asks of Argon2id (46 MiB, 1 pass, 1 lane): about 60 ms of one core."""
 NOBODY = "$argon2id$v=19$m=47104,t=2,p=1$mPrZCUrwpl8+0KR3V2qS5A$fx83TBKZTVKA4kGeYXp+xBwOIb01PsMA2VeJRjFHxOA"
@@ -17,44 +10,24 @@ NOBODY = "$argon2id$v=19$m=47104,t=2,p=1$mPrZCUrwpl8+0KR3V2qS5A$fx83TBKZTVKA4kGe
 
 
 class Passwords:
-    """Hashes and verifies. Threads may share it. Raises HTTPException 503 when too many wait already."""
+    """Hashes and verifies. Threads may share it."""
 
-    def __init__(
-        self, hasher: argon2.PasswordHasher = HASHER, at_once: int = AT_ONCE, waiting: int = MOST_WAITING
-    ) -> None:
+    def __init__(self, hasher: argon2.PasswordHasher = HASHER) -> None:
         self._hasher = hasher
-        self._room = threading.BoundedSemaphore(at_once + waiting)
-        self._working = threading.BoundedSemaphore(at_once)
         self._nobody = NOBODY if hasher is HASHER else hasher.hash(b"nobody")
 
     def hash(self, password: str) -> str:
         """What is kept of a password, with a salt and the parameters."""
-        with self._turn():
-            return self._hasher.hash(password.encode("utf-8", "surrogatepass"))
+        return self._hasher.hash(password.encode("utf-8", "surrogatepass"))
 
     def is_right(self, kept: str | None, password: str) -> bool:
         """Whether it is the password. None, for a user who is not there or has none, costs the same and is never right."""
-        with self._turn():
-            try:
-                self._hasher.verify(kept or self._nobody, password.encode("utf-8", "surrogatepass"))
-            except (VerificationError, InvalidHashError):
-                return False
+        try:
+            self._hasher.verify(kept or self._nobody, password.encode("utf-8", "surrogatepass"))
+        except (VerificationError, InvalidHashError):
+            return False
         return kept is not None
 
     def is_outdated(self, kept: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(kept)
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._room.acquire(blocking=False):
-            raise HTTPException(
-                status_code=503,
-                detail="Too many people are signing in just now: try again in a moment.",
-                headers={"Retry-After": "2"},
-            )
-        try:
-            with self._working:
-                yield
-        finally:
-            self._room.release()

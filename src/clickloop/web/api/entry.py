@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from litestar.connection import ASGIConnection
@@ -33,6 +34,8 @@ def token_guard(context: ApiContext) -> Guard:
     Else it answers 401, which says what is missing but never what was wrong with a token, or 403.
     """
     local = _digest(context.local_token) if context.local_token else None
+    # Not the threads in which reports and lists are made: who may come in never waits behind what others look at.
+    threads = ThreadPoolExecutor(2, "token-check")
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
@@ -44,7 +47,7 @@ def token_guard(context: ApiContext) -> Guard:
         is_local = local is not None and hmac.compare_digest(local, _digest(secret[: LONGEST_SECRET + 1]))
         asked = None
         if len(secret) <= LONGEST_SECRET:
-            asked = await asyncio.to_thread(_context_for, context, secret, is_local)
+            asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)
         if asked is None:
             raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
         needed = right_of(handler, str(connection.scope.get("method", "")))

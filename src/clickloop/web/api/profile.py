@@ -99,8 +99,13 @@ def change_profile(context: Context, data: JSONBody[ProfileUpdate]) -> ProfileVi
     return read_profile(context)
 
 
-def change_own_password(context: Context, data: JSONBody[PasswordChange]) -> ProfileView:
+async def change_own_password(context: Context, data: JSONBody[PasswordChange]) -> ProfileView:
     """Sets another password; all sessions end."""
+    device = f"user {context.actor.user_id}"
+    return await context.access.threads.run(_change_own_password, context, data, device=device)
+
+
+def _change_own_password(context: ApiContext, data: PasswordChange) -> ProfileView:
     with context.ledger.read() as tx:
         user = _oneself(tx, context)
     change_password(context.access, user, data.current, data.password, context.actor)
@@ -163,7 +168,6 @@ router = Router(
             status_code=200,
             dto=StrictBody,
             return_dto=None,
-            sync_to_thread=True,
             summary="Change your password",
         )(change_own_password),
         get("/sessions", sync_to_thread=True, summary="List your sessions")(list_sessions),

@@ -190,7 +190,10 @@ def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
 
 def _refused(request: AnyRequest, error: HTTPException) -> Answer:
     sentence = _NOTHING if error.detail == "Not Found" else error.detail
-    return _told(request, error.status_code, sentence)
+    answer = _told(request, error.status_code, sentence)
+    if retry_after := (error.headers or {}).get("Retry-After"):
+        answer.headers["retry-after"] = retry_after
+    return answer
 
 
 def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -45,6 +46,8 @@ class SignInNeeded(Exception):  # noqa: N818 – no error: the way to the door
 def panel_guard(context: ApiContext) -> Guard:
     """A guard that finds out who comes, refuses what he may not do, and puts the visit into the scope."""
 
+    threads = ThreadPoolExecutor(2, "session-check")  # for the same reason as those of the API's tokens
+
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if not isinstance(connection, Request):
             raise PermissionDeniedException("The panel speaks HTTP alone.")
@@ -54,7 +57,7 @@ def panel_guard(context: ApiContext) -> Guard:
             _refuse_other_origins(connection, host)
         if handler.opt.get(OPEN):
             return
-        visit = await asyncio.to_thread(_visit_of, context, connection)
+        visit = await asyncio.get_running_loop().run_in_executor(threads, _visit_of, context, connection)
         if visit is None and changes:
             raise SignedOut(await keep_form(connection, handler, host))
         if visit is None:

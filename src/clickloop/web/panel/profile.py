@@ -39,8 +39,13 @@ def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     return visit.go(PATH, Said.SAVED)
 
 
-def change_password(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+async def change_password(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Sets another password; the other browsers are signed out."""
+    device = f"user {context.actor.user_id}"
+    return await context.access.threads.run(_change_password, visit, context, form, device=device)
+
+
+def _change_password(visit: VisitFacts, context: ApiContext, form: Form) -> Answer:
     current, password = form.raw("current"), form.raw("password")
     with context.ledger.read() as tx:
         user = find_user(tx, context.actor.user_id)
@@ -88,7 +93,7 @@ def _page(visit: VisitFacts, context: ApiContext, faults: tuple[Fault, ...] = ()
 routes = [
     get("/profile", sync_to_thread=True)(show),
     post("/profile", opt={NEEDS: None}, sync_to_thread=True)(change),
-    post("/profile/password", opt={NEEDS: None}, sync_to_thread=True)(change_password),
+    post("/profile/password", opt={NEEDS: None})(change_password),
     post("/profile/sessions/end-others", opt={NEEDS: None}, sync_to_thread=True)(end_others),
     post("/profile/sessions/{number:int}/end", opt={NEEDS: None}, sync_to_thread=True)(end_session),
 ]

@@ -1,14 +1,16 @@
 """Signing in and out."""
 
+import asyncio
 from typing import Annotated, Any
 
 from litestar import get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.web import access
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import NEEDS, OPEN, SIGN_IN
 from clickloop.web.panel.form import Form
@@ -17,6 +19,10 @@ from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said, said_of
 from clickloop.web.panel.session_cookie import end_session, session_secret, set_session
 from clickloop.web.panel.visit import HOME, AnyRequest, Visit, redirect
+
+DEVICE_COOKIE = "clickloop_device"
+_DEVICE_SECONDS = 400 * 86_400
+"""As long as browsers keep a cookie at most (RFC 6265bis, 5.5); each sign-in begins it anew."""
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
@@ -38,8 +44,23 @@ def signed_out_page(kept: KeptForm | None) -> Answer:
     return _page(401, sentence=f"You were signed out, nothing was saved yet. {where}", kept=kept)
 
 
-def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
-    """Lets somebody in, or says no more than that name or password is wrong."""
+async def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+    """Lets somebody in, or says no more than that name or password is wrong. 503 with the form when too many are at it."""
+    device = context.access.devices.id_of(request.cookies.get(DEVICE_COOKIE, ""))
+    try:
+        return await context.access.threads.run(_sign_in, context, request, form, device=device)
+    except HTTPException as busy:
+        return await asyncio.to_thread(_busy, context, request, form, busy)
+
+
+def _busy(context: ApiContext, request: AnyRequest, form: Form, busy: HTTPException) -> Answer:
+    kept = kept_in(request, form, browser_of(request, context.proxies).host)
+    answer = _page(busy.status_code, name=form.text("name"), wanted=form.text("next"), sentence=busy.detail, kept=kept)
+    answer.headers.update(busy.headers or {})
+    return answer
+
+
+def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
     former, kept = session_secret(context, request), kept_in(request, form, browser.host)
@@ -52,7 +73,13 @@ def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answ
             answer.headers["retry-after"] = str(result.wait_seconds)
         return answer
     onward = _ask_about(kept, result) if kept else _on_to(wanted)
-    return with_session(onward, result, browser.secure)
+    return with_session(onward, result, browser.secure, known_device(context, request))
+
+
+def known_device(context: ApiContext, request: AnyRequest) -> str:
+    """The cookie of the device that has just signed in: its own, if it had one."""
+    cookie = request.cookies.get(DEVICE_COOKIE, "")
+    return cookie if context.access.devices.id_of(cookie) else context.access.devices.new()
 
 
 def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:
@@ -63,9 +90,18 @@ def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:
     return answer
 
 
-def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool) -> Answer:
-    """Return the answer with the session's cookie."""
+def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool, device: str) -> Answer:
+    """Return the answer with the cookies of session and device, which no script can read and no other site's form sends along."""
     set_session(answer, signed_in.secret, access.SESSION_MS // 1000, secure=secure)
+    answer.set_cookie(
+        DEVICE_COOKIE,
+        device,
+        max_age=_DEVICE_SECONDS,
+        path=SIGN_IN,
+        secure=secure,
+        httponly=True,
+        samesite="lax",
+    )
     return answer
 
 
@@ -88,6 +124,6 @@ def _on_to(wanted: str) -> Answer:
 
 routes = [
     get("/sign-in", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/sign-in", opt={OPEN: True}, sync_to_thread=True)(sign_in),
+    post("/sign-in", opt={OPEN: True})(sign_in),
     post("/sign-out", opt={NEEDS: None}, sync_to_thread=True)(sign_out),
 ]

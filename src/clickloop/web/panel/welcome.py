@@ -14,7 +14,7 @@ from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import OPEN
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
-from clickloop.web.panel.sign_in import with_session
+from clickloop.web.panel.sign_in import known_device, with_session
 from clickloop.web.panel.visit import HOME, AnyRequest, redirect
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -26,8 +26,12 @@ def show(context: Context, key: Key = "") -> Answer:
     return _form(context, key, "owner")
 
 
-def enter(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+async def enter(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Sets the password and lets him in."""
+    return await context.access.threads.run(_enter, context, request, form)
+
+
+def _enter(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
     key, name, password = form.text("key"), form.text("name"), form.raw("password")
     browser = browser_of(request, context.proxies)
     try:
@@ -38,7 +42,7 @@ def enter(context: Context, request: AnyRequest, form: _FormParameter) -> Answer
         return _form(context, key, name, error.faults)
     if signed_in is None:
         return _form(context, key, name)
-    return with_session(redirect(HOME), signed_in, browser.secure)
+    return with_session(redirect(HOME), signed_in, browser.secure, known_device(context, request))
 
 
 def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> Answer:
@@ -59,5 +63,5 @@ def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = 
 
 routes = [
     get("/welcome", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/welcome", opt={OPEN: True}, sync_to_thread=True)(enter),
+    post("/welcome", opt={OPEN: True})(enter),
 ]

@@ -1,0 +1,164 @@
+"""The open connections of one process: counted per address and over all, ended when too slow, too idle, or in the way of new ones."""
+
+import asyncio
+import enum
+import select
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from clickloop.descriptors import MAX_CONNECTIONS
+from clickloop.log import Sparingly
+
+IDLE_GRACE_SECONDS = 1.0
+"""While draining, an idle connection stays open this long: its next request may be on the way already, and is answered."""
+HEAD_GRACE_SECONDS = 3.0
+"""The same for a connection whose first request is not here, or not in whole: longer than TCP takes to send a lost packet again."""
+_EVICTED_SHARE = 64
+"""At the cap the first sixty-fourth of them goes at once: so all are looked at for every few hundred new ones only."""
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How long and how many. Seconds are of the loop's monotonic clock."""
+
+    request_seconds: float
+    keep_alive_seconds: float
+    per_address: int
+    total: int = MAX_CONNECTIONS
+
+    def __post_init__(self) -> None:
+        # So that one address cannot have all of them, however few there are.
+        if self.per_address > self.total // 2:
+            msgspec.structs.force_setattr(self, "per_address", max(1, self.total // 2))
+
+
+class Phase(enum.IntEnum):
+    """What a connection is doing. At the cap, the lower go first, and in each phase those that have waited longest."""
+
+    UNFINISHED = 0
+    """Nothing of a request has come yet, or not its whole head; or the client does not take its last answer."""
+    IDLE = 1
+    """Between two requests."""
+    RECEIVING = 2
+    """A long body is arriving."""
+    STALLED = 3
+    """An answer is being sent, and the client does not take it."""
+    BUSY = 4
+    """An answer is being made: never ended for others."""
+
+
+class OpenConnection(Protocol):
+    """What a connection tells about itself."""
+
+    peer: str
+
+    def phase(self) -> tuple[Phase, float]:
+        """Return what it is doing, and what the connections of a phase are ended by, the lowest first: since when, or how fast."""
+        ...
+
+    def fileno(self) -> int:
+        """Return the descriptor of its socket; -1 when it has none any more."""
+        ...
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it is over its deadline."""
+        ...
+
+    def end(self) -> None:
+        """End a connection on which nothing is being done."""
+        ...
+
+
+class Unlimited(Protocol):
+    """Tells which peers may open any number of connections: the trusted proxies."""
+
+    def __call__(self, peer: str) -> bool: ...
+
+
+C = TypeVar("C", bound=OpenConnection)
+
+
+class OpenConnections(Generic[C]):
+    """All open connections of one process. For one event loop."""
+
+    def __init__(self, limits: Limits, unlimited: Unlimited) -> None:
+        self.limits = limits
+        self.unlimited = unlimited
+        self.open: set[C] = set()
+        self.per_address: dict[str, int] = {}
+        self.closing = False
+        self.turned_away = 0
+        self.evicted = 0
+        self._full = Sparingly("as many connections are open as may be: the oldest unfinished ones were closed")
+
+    def enter(self, connection: C) -> bool:
+        """Count a new connection; return False if it has to be turned away."""
+        peer = connection.peer
+        count = self.per_address.get(peer, 0) + 1
+        self.per_address[peer] = count
+        self.open.add(connection)
+        if count > self.limits.per_address and not self.unlimited(peer):
+            self.turned_away += 1
+            return False
+        if len(self.open) > self.limits.total and not self._make_room(connection):
+            self.turned_away += 1
+            return False
+        return True
+
+    def leave(self, connection: C) -> None:
+        """Count a connection that is gone no longer. A second time does nothing."""
+        if connection not in self.open:
+            return
+        self.open.discard(connection)
+        left = self.per_address[connection.peer] - 1
+        if left > 0:
+            self.per_address[connection.peer] = left
+        else:
+            del self.per_address[connection.peer]
+
+    def sweep(self, now: float) -> None:
+        """End what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
+        for connection in tuple(self.open):
+            connection.sweep(now)
+
+    def drain(self) -> None:
+        """From now on, end each connection with its next answer, which says so (``Connection: close``)."""
+        self.closing = True
+
+    async def drained(self, seconds: float) -> None:
+        """Return when every connection has ended, at the latest after ``seconds``. Called after ``drain``.
+
+        A client that asks for nothing more cannot be told of the end. Its connection is closed after a grace, in which a request
+        that had left before still arrives and is answered.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while self.open and (waited := loop.time() - began) < seconds:
+            if waited >= IDLE_GRACE_SECONDS:
+                self._end_silent(Phase.IDLE if waited < HEAD_GRACE_SECONDS else Phase.UNFINISHED)
+            await asyncio.sleep(0.02)
+
+    def _end_silent(self, phase: Phase) -> None:
+        """End the idle connections, or with UNFINISHED those that began a request as well, but none whose bytes wait to be read."""
+        ended = {Phase.IDLE, phase}
+        silent = [one for one in self.open if one.phase()[0] in ended]
+        poll = select.poll()
+        for connection in silent:
+            if connection.fileno() >= 0:
+                poll.register(connection.fileno(), select.POLLIN)
+        readable = {number for number, _ in poll.poll(0)}
+        for connection in silent:
+            if connection.fileno() not in readable:
+                connection.end()
+
+    def _make_room(self, newcomer: C) -> bool:
+        """End the connections that have waited longest with the least; return False if all of them are busy."""
+        ranked = [(one.phase(), one) for one in self.open if one is not newcomer]
+        ranked = [(phase, one) for phase, one in ranked if phase[0] is not Phase.BUSY]
+        ranked.sort(key=lambda pair: pair[0])
+        for _, connection in ranked[: max(1, self.limits.total // _EVICTED_SHARE)]:
+            self.evicted += 1
+            self.leave(connection)  # now: its own call comes later, and more may be accepted until then
+            connection.end()
+        self._full(open=len(self.open), most=self.limits.total, ended=self.evicted)
+        return bool(ranked)

@@ -1,0 +1,291 @@
+"""HTTP/1.1 at the port of panel and API: uvicorn's protocol with bounds on heads, bodies, time and connections.
+
+uvicorn itself takes heads of any size, waits for them for ever, and accepts as long as there are descriptors.
+"""
+
+import asyncio
+import ipaddress
+from typing import Any
+
+import httptools
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from clickloop.web.message import plain_answer
+from clickloop.web.open_connections import Limits, OpenConnections, Phase
+
+HEAD_BYTES = 64 * 1024
+"""Of an address, all headers, and what comes after a body in pieces."""
+MIN_BODY_BYTES_PER_SECOND = 512
+"""Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
+MAX_UNREAD_BYTES = 4 * 1024 * 1024
+"""Of a body whose request was answered before it had arrived: read, so that the client gets to reading the answer."""
+_FRAMING = 8
+"""A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
+
+IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class PanelConnections(OpenConnections["PanelConnection"]):
+    """All open connections to the panel's port."""
+
+    def __init__(self, limits: Limits, proxies: IpNetworks = ()) -> None:
+        super().__init__(limits, lambda peer: bool(proxies) and _is_in(peer, proxies))
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> "PanelConnection":
+        """Return a protocol for a fresh connection: called by uvicorn, to which this is its ``http`` class."""
+        return PanelConnection(self, config, server_state, app_state, _loop)
+
+    async def keep_sweeping(self) -> None:
+        """End what is over its deadline, once a second, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(1.0)
+            self.sweep(loop.time())
+
+
+class PanelConnection(HttpToolsProtocol):
+    """One connection. What is not said here, uvicorn's protocol does."""
+
+    cycle: RequestResponseCycle | None  # type: ignore[assignment]  # uvicorn says that it is never None
+
+    def __init__(
+        self,
+        counted: PanelConnections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.peer = ""
+        self._counted = counted
+        self._refused = False
+        self._in_head = False
+        self._in_body = False
+        self._begun = 0
+        """Requests that began in the bytes that are being read."""
+        self._head_bytes = 0
+        self._message_bytes = 0
+        self._body_bytes = 0
+        self._since = self.loop.time()
+        """When the state was entered in which the connection is."""
+        self._checked_at = self._since
+        self._checked_bytes = 0
+        self._stalled_at = 0.0
+
+    # asyncio.Protocol -------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, unless its address, or everybody together, has too many already."""
+        super().connection_made(transport)
+        self.peer = self.client[0].removeprefix("::ffff:") if self.client else ""
+        if not self._counted.enter(self):
+            self._refuse(503, "Too many connections are open: try again in a moment.", b"retry-after: 2\r\n")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._counted.leave(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and refuse what is over a limit or no HTTP."""
+        if self._refused:
+            return
+        self._unset_keepalive_if_required()
+        was_idle = not self._in_head and not self._in_body
+        self._begun = 0
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Nothing here speaks another protocol. The request is answered; the parser reads none after it.
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refuse(400, "The request is not valid HTTP/1.1.")
+        if self._in_head or self._in_body:
+            self._count(len(data), was_idle)
+
+    def pause_writing(self) -> None:
+        """The client does not take its answer: from now on it has the time of an idle connection to go on."""
+        super().pause_writing()
+        self._stalled_at = self.loop.time()
+
+    def resume_writing(self) -> None:
+        """The client takes its answer."""
+        super().resume_writing()
+        self._stalled_at = 0.0
+
+    # httptools --------------------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        if self._refused:
+            return
+        self._begun += 1
+        self._in_head = True
+        self._head_bytes = self._message_bytes = self._body_bytes = 0
+        self._since = self.loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        if self._has_room(len(url)):
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a field after a body, which nobody here reads."""
+        if self._has_room(len(name) + len(value) + 4) and self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._in_head = False
+        if self._refused:
+            return
+        self._in_body = True
+        self._since = self._checked_at = self.loop.time()
+        self._checked_bytes = 0
+        super().on_headers_complete()
+        if self._counted.closing and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._body_bytes += len(body)
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The whole request is here."""
+        self._in_body = False
+        if not self._refused:
+            self._since = self.loop.time()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer has left."""
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    # uvicorn ----------------------------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """End with the next answer, which says so: a request may be on its way on an idle connection (see ``drained``)."""
+        if self.cycle is not None and not self._is_answered():
+            self.cycle.keep_alive = False
+
+    # limits -----------------------------------------------------------------------------------------------------------
+
+    def phase(self) -> tuple[Phase, float]:
+        """Return what the connection is doing, and what the connections of that phase are ended by."""
+        if self._stalled_at:
+            return Phase.STALLED, self._stalled_at
+        if self._is_busy():
+            return Phase.BUSY, self._since
+        if self._in_body:
+            return Phase.RECEIVING, self._body_bytes / max(0.001, self.loop.time() - self._since)
+        is_idle = self.cycle is not None and not self._in_head and not self.transport.is_closing()
+        return Phase.IDLE if is_idle else Phase.UNFINISHED, self._since
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket; -1 when it is closed."""
+        sock = self.transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
+    def end(self) -> None:
+        """Close the connection without a word, and at once where something is left that the client does not take."""
+        self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
+
+    def sweep(self, now: float) -> None:
+        """End the connection if it is over its deadline."""
+        limits = self._counted.limits
+        waited = now - self._since
+        if self.transport.is_closing() or self._stalled_at:
+            if now - (self._stalled_at or self._since) > limits.keep_alive_seconds:
+                self.transport.abort()
+        elif self._is_busy():
+            return
+        elif self._in_head:
+            if waited > limits.request_seconds:
+                self._refuse(408, "The request took too long.")
+        elif self._in_body:
+            self._sweep_body(now)
+        elif waited > limits.keep_alive_seconds:
+            self.end()
+
+    def _is_busy(self) -> bool:
+        """Whether a whole request is being answered; the head of the next one may be arriving behind it."""
+        return not self._is_answered() and not self._in_body
+
+    def _is_answered(self) -> bool:
+        """Whether nothing is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _sweep_body(self, now: float) -> None:
+        """A body has no deadline as a whole, but in each stretch of time some of it has to arrive, unless we do not read it."""
+        seconds = self._counted.limits.request_seconds
+        if self._is_answered():
+            if now - self._since > seconds:
+                self.end()
+            return
+        if self.flow.read_paused:
+            self._checked_at, self._checked_bytes = now, self._body_bytes
+        elif now - self._checked_at > seconds:
+            arrived = self._body_bytes - self._checked_bytes
+            if arrived < MIN_BODY_BYTES_PER_SECOND * (now - self._checked_at):
+                self._refuse(408, "The body arrives too slowly.")
+            self._checked_at, self._checked_bytes = now, self._body_bytes
+
+    def _has_room(self, size: int) -> bool:
+        """Count bytes of the head; return False if they are over the limit, or the request was refused before."""
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES and not self._refused:
+            self._refuse(431, "The head of the request is larger than 64 KB.")
+        return not self._refused
+
+    def _count(self, size: int, was_idle: bool) -> None:
+        """Count bytes that have been read and are not the end of a request.
+
+        The parser gathers a header until it is whole, and tells nothing of it before; so what is unfinished is counted here.
+        """
+        if self._begun > 1 or (self._begun and not was_idle):
+            return  # some of these bytes are of the request before: they are at most what is read at once
+        self._message_bytes += size
+        if self._in_head and self._message_bytes > HEAD_BYTES:
+            self._refuse(431, "The head of the request is larger than 64 KB.")
+        elif self._message_bytes > 2 * HEAD_BYTES + _FRAMING * self._body_bytes:
+            self._refuse(413, "The body is in too many pieces.")
+        elif self._in_body and self._is_answered() and self._body_bytes > MAX_UNREAD_BYTES:
+            self.end()
+
+    def _refuse(self, status: int, text: str, headers: bytes = b"") -> None:
+        """Answer with an error, if no answer has begun, and end the connection; nothing further of it is read."""
+        self._refused = True
+        self._in_head = self._in_body = False
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
+        elif not self.cycle.response_started:
+            self.cycle.disconnected = (
+                True  # so that the application, which waits for the rest, ends and answers nothing
+            )
+            self.cycle.message_event.set()
+            self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
+        self.transport.close()
+
+
+def _is_in(peer: str, networks: IpNetworks) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)

@@ -1,0 +1,94 @@
+"""Threads of their own for whatever hashes passwords: however many are guessing, nothing else of the core waits behind it."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from litestar.exceptions import HTTPException
+
+THREADS = 2
+"""A hash takes 46 MiB and some 60 ms of one core."""
+MAX_WAITING = 8
+KEPT_FOR_KNOWN = 2
+"""Of the places to wait at, those that strangers never get: people get in while the others are full of guesses."""
+_NICENESS = 10
+
+T = TypeVar("T")
+
+
+class PasswordThreads:
+    """Runs functions in its threads. For one event loop at a time."""
+
+    def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, kept: int = KEPT_FOR_KNOWN) -> None:
+        self._executor = ThreadPoolExecutor(threads, "passwords", _step_back)
+        self._free = threads
+        self._places_for_strangers = waiting - kept
+        self._places = waiting
+        self._known: deque[asyncio.Future[None]] = deque()
+        self._strangers: deque[asyncio.Future[None]] = deque()
+        self._devices: set[str] = set()
+        """Known devices that wait or are served: each has one of the kept places at most."""
+
+    async def run(self, function: Callable[..., T], *given: object, device: str = "") -> T:
+        """Run a function in one of the threads, after those that came before; who has a known ``device`` goes first.
+
+        Raises HTTPException 503 when as many wait as may, for a stranger two earlier.
+        """
+        known = bool(device) and device not in self._devices
+        if not known:
+            return await self._run(partial(function, *given), self._strangers, self._places_for_strangers)
+        self._devices.add(device)
+        try:
+            return await self._run(partial(function, *given), self._known, self._places)
+        finally:
+            self._devices.discard(device)
+
+    async def _run(self, function: Callable[[], T], queue: deque[asyncio.Future[None]], places: int) -> T:
+        if self._free == 0:
+            await self._wait(queue, places)
+        else:
+            self._free -= 1
+        running = asyncio.get_running_loop().run_in_executor(self._executor, function)
+        # Not when the waiting ends: who is cancelled leaves a thread that still works.
+        running.add_done_callback(self._pass_on)
+        return await running
+
+    async def _wait(self, queue: deque[asyncio.Future[None]], places: int) -> None:
+        if len(self._known) + len(self._strangers) >= places:
+            raise HTTPException(
+                status_code=503,
+                detail="Too many people are signing in just now: try again in a moment.",
+                headers={"Retry-After": "2"},
+            )
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._pass_on()
+            with contextlib.suppress(ValueError):
+                queue.remove(turn)
+            raise
+
+    def _pass_on(self, _done: object = None) -> None:
+        """Give a thread that is free again to whoever is next."""
+        for queue in (self._known, self._strangers):
+            while queue:
+                turn = queue.popleft()
+                if not turn.done():
+                    turn.set_result(None)
+                    return
+        self._free += 1
+
+
+def _step_back() -> None:
+    """Lets the threads of everything else go first: on a machine with few cores two that compute are felt by all others."""
+    with contextlib.suppress(OSError):  # a system that has no priorities of threads
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
