@@ -26,7 +26,9 @@ def mended_link(path: bytes, query: bytes) -> Link | None:
     """
     path = path.lstrip(b"/")
     key, behind = path[:KEY_CHARACTERS], path[KEY_CHARACTERS:]
-    if len(key) < KEY_CHARACTERS or not key.isalnum() or behind[:1].isalnum() or b"%00" in behind:
+    if len(key) < KEY_CHARACTERS or not key.isalnum() or b"%00" in behind:
+        return None
+    if unquote_to_bytes(behind[:3])[:1].isalnum():
         return None
     tail = tail_of(behind)
     if not tail:
