@@ -296,3 +296,32 @@ def test_only_the_pixel_takes_the_click_id_from_the_cookie() -> None:
     assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.PIXEL).reason is None
     assert take_notice(edge, arriving(b"payout=1", cookie=cookie), Door.S2S).reason is RefusalReason.NO_CLICK_ID
     assert isinstance(edge.click_ids.read(gone.click_id), ClickId)
+
+
+def test_a_link_copied_out_of_html_brings_its_cost_and_is_flagged() -> None:
+    edge, clicks, _ = an_edge()
+    take_click(edge, arriving(b"external_id=a%26amp;b&amp;cost=0.5&amp;ZONE=7"), b"Ab12Cd")
+    record_clicks(edge)
+    click = recorded(clicks)
+    assert (click.external_id, click.cost_micros, click.v1, click.flags) == (
+        "a&amp;b",
+        500_000,
+        "7",
+        Flag.NAME_MENDED,
+    )
+
+
+def test_a_test_link_copied_out_of_html_still_makes_a_test_click() -> None:
+    edge, clicks, _ = an_edge()
+    mark = new_mark(edge.click_ids, "Ab12Cd", NOW)
+    take_click(edge, arriving(f"external_id=a&amp;{TEST_PARAMETER}={mark}".encode()), b"Ab12Cd")
+    record_clicks(edge)
+    assert recorded(clicks).screening == Screening.TEST
+
+
+def test_names_of_rows_match_in_any_case() -> None:
+    edge, clicks, _ = an_edge(rows=(CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "Zone-Id")))
+    take_click(edge, arriving(b"EXTERNAL_ID=a&Cost=1&zone-id=7"), b"Ab12Cd")
+    record_clicks(edge)
+    click = recorded(clicks)
+    assert (click.external_id, click.cost_micros, click.v1, click.flags) == ("a", 1_000_000, "7", "")

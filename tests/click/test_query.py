@@ -2,9 +2,11 @@
 
 from urllib.parse import quote_from_bytes
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.click.click import Flag
 from clickloop.click.query import KEPT_BYTES, KEPT_PAIRS, read_query
 from clickloop.octets import octets_of, text_of
 
@@ -66,26 +68,74 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 
 def test_more_than_a_hundred_pairs_are_cut_and_told() -> None:
     kept = b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=kept", b"cost=1"])
-    assert read_query(kept, WANTED, "external_id") == ({"v1": "kept"}, True)
+    assert read_query(kept, WANTED, "external_id") == ({"v1": "kept"}, (Flag.QUERY_CUT,))
 
 
 def test_exactly_a_hundred_pairs_are_whole() -> None:
     assert read_query(b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=1"]), WANTED, "external_id") == (
         {"v1": "1"},
-        False,
+        (),
     )
 
 
 def test_a_value_that_the_cut_goes_through_is_left_out() -> None:
     query = b"zone=1&x=" + b"y" * (KEPT_BYTES - 20) + b"&external_id=abcdef"
-    assert read_query(query, WANTED, "external_id") == ({"v1": "1"}, True)
+    assert read_query(query, WANTED, "external_id") == ({"v1": "1"}, (Flag.QUERY_CUT,))
 
 
 def test_of_one_overlong_value_alone_the_beginning_is_kept() -> None:
     kept, cut = read_query(b"external_id=" + b"y" * KEPT_BYTES, WANTED, "external_id")
-    assert cut
+    assert cut == (Flag.QUERY_CUT,)
     assert kept["external_id"] == "y" * (KEPT_BYTES - len("external_id="))
 
 
 def test_no_query_is_no_value() -> None:
-    assert read_query(b"", WANTED, "external_id") == ({}, False)
+    assert read_query(b"", WANTED, "external_id") == ({}, ())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        b"external_id=a&amp;cost=0.5",
+        b"external_id=a&AMP;cost=0.5",
+        b"external_id=a&amp;amp;cost=0.5",
+        b"external_id=a&amp;Amp;COST=0.5",
+        b"amp;external_id=a&cost=0.5",
+        b"external_id=a&#38;cost=0.5",
+        b"external_id=a&#038;cost=0.5",
+        b"external_id=a&#x26;cost=0.5",
+        b"external_id=a&%23038;cost=0.5",
+        b"external_id=a&amp%3Bcost=0.5",
+        b"external_id=a&amp;cost=0.5&amp;",
+        b"?external_id=a&cost=0.5",
+        b"external_id=a&?cost=0.5",
+    ],
+)
+def test_a_name_with_leftovers_in_front_is_the_name_behind_them_and_is_flagged(query: bytes) -> None:
+    found, flags = read_query(query, WANTED, "external_id")
+    assert (found, flags) == ({"external_id": "a", "cost": "0.5"}, (Flag.NAME_MENDED,))
+
+
+def test_of_a_mended_and_a_plain_name_the_first_value_counts() -> None:
+    assert values(b"&amp;cost=1&cost=2") == {"cost": "1"}
+
+
+@pytest.mark.parametrize("value", ["a&amp;b", "amp;x", "#38;", "?x", "a&amp;amp;cost=1"])
+def test_a_value_keeps_what_would_be_a_leftover_in_a_name(value: str) -> None:
+    query = b"external_id=" + quote_from_bytes(value.encode(), safe=";#?").encode()
+    assert read_query(query, WANTED, "external_id") == ({"external_id": value}, ())
+
+
+@pytest.mark.parametrize("name", ["amp", "amp;", "ampcost", "x-amp;cost", "#39;cost", "&lt;cost", "COSTS", "co.st"])
+def test_no_other_name_is_taken_for_one_that_is_wanted(name: str) -> None:
+    assert values(quote_from_bytes(name.encode(), safe=";").encode() + b"=1") == {}
+
+
+@pytest.mark.parametrize("name", [b"COST", b"Cost", b"%43ost", b"cosT"])
+def test_names_match_in_any_case(name: bytes) -> None:
+    assert read_query(name + b"=1", WANTED, "external_id") == ({"cost": "1"}, ())
+
+
+@given(st.sampled_from([b"amp;", b"#38;", b"?", b"&amp;", b"AMP;#x26;"]))
+def test_any_number_of_leftovers_costs_linear_time(leftover: bytes) -> None:
+    assert values(leftover * 4_000 + b"cost=1") in ({}, {"cost": "1"})

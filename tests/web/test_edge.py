@@ -1,9 +1,11 @@
 """The public doors, spoken to with raw requests: a real edge process on a data folder, and what stands in its journal."""
 
+import gzip
 import json
 import socket
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from clickloop.campaign.instance import InstanceSettings, IpStorage
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.config import Settings
-from clickloop.conversion.notice import RawNotice
+from clickloop.conversion.notice import RawNotice, read_notice
 from clickloop.octets import octets_of
+from clickloop.store.unknown_links import read_unknown_links
 from tests.journey.running import Answer, Connection, click_id_of, eventually, request_of
 
 KEY = b"k" * 32
@@ -146,6 +149,13 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     yield from _started(EdgeProcess(folder, True, trusted_proxies=proxies, public_url="https://go.example"))
 
 
+@pytest.fixture(scope="module")
+def behind_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
+    """An edge behind a proxy on loopback that says itself whether the visitor came over https."""
+    folder = tmp_path_factory.mktemp("behind") / "data"
+    yield from _started(EdgeProcess(folder, trusted_proxies="127.0.0.0/8"))
+
+
 def test_a_click_is_recorded_with_all_that_is_known_of_it(edge: EdgeProcess) -> None:
     headers = {
         "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -177,8 +187,8 @@ def test_the_redirect_is_kept_by_no_cache_and_carries_the_click_id(edge: EdgePro
     assert cookie == f"clickloop={click_id_of(answer)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
 
 
-def test_over_https_the_cookie_is_secure(proxied: EdgeProcess) -> None:
-    assert proxied.ask("GET", "/c/aB3xY9").headers["set-cookie"].endswith("; SameSite=Lax; Secure")
+def test_over_https_the_cookie_is_secure_and_reaches_other_sites_pages(proxied: EdgeProcess) -> None:
+    assert proxied.ask("GET", "/c/aB3xY9").headers["set-cookie"].endswith("; HttpOnly; SameSite=None; Secure")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +232,9 @@ def test_an_address_that_a_stranger_claims_is_not_believed(edge: EdgeProcess, he
         ("1.1.1.1, 8.8.8.8, 10.1.2.3", "8.8.8.8"),
         ("2001:4860:4860::8888", "2001:4860:4860::8888"),
         ("8.8.8.8, nonsense, 10.1.2.3", "10.1.2.3"),
+        ("203.0.113.9:51008", "203.0.113.9"),
+        ('1.1.1.1, "203.0.113.9:51008", 10.1.2.3:80', "203.0.113.9"),
+        ("[2001:4860:4860::8888]:443, 10.1.2.3", "2001:4860:4860::8888"),
         ("", "127.0.0.1"),
         ("10.0.0.1, 10.0.0.2", "10.0.0.1"),
         ("::ffff:8.8.8.8", "8.8.8.8"),
@@ -236,6 +249,27 @@ def test_behind_proxies_the_right_most_untrusted_address_is_the_visitors(
 def test_behind_a_proxy_country_host_and_scheme_are_the_visitors(proxied: EdgeProcess) -> None:
     click = proxied.visit("", headers={"X-Forwarded-For": "8.8.8.8", "X-Forwarded-Host": "Go.Example"})
     assert (click.country, click.domain) == ("US", "go.example")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("X-Forwarded-Host", "go.example.com, inner.local"),
+        ("X-Forwarded-Host", "GO.example.com.:443"),
+        ("Host", "go.example.com:443"),
+        ("Host", "go.example.com."),
+    ],
+)
+def test_a_domain_has_one_form_whatever_proxies_make_of_it(proxied: EdgeProcess, header: str, value: str) -> None:
+    assert proxied.visit("", headers={header: value}).domain == "go.example.com"
+
+
+@pytest.mark.parametrize(
+    ("proto", "secure"), [("https,http", True), ("https", True), ("http,https", False), ("", False)]
+)
+def test_the_scheme_is_the_one_nearest_to_the_visitor(behind_http: EdgeProcess, proto: str, secure: bool) -> None:
+    cookie = behind_http.ask("GET", "/c/aB3xY9", {"X-Forwarded-Proto": proto}).headers["set-cookie"]
+    assert cookie.endswith("SameSite=None; Secure" if secure else "SameSite=Lax")
 
 
 @pytest.mark.parametrize("given", ["url=https://evil.example", "redirect=https://evil.example&target=//evil.example"])
@@ -254,8 +288,16 @@ def test_the_target_comes_from_the_set_up_alone(edge: EdgeProcess, given: str) -
         "/c/AB3XY9",
         "/c/aB3xY9%00",
         "/c/%00",
-        "/c/aB3xY9/",
-        "/c//aB3xY9",
+        "/c/aB3xY9x",
+        "/c/aB3xY",
+        "/c/aB3xY9%41",
+        "/c/AB3XY9/",
+        "/c/ab3xy9&external_id=x",
+        "/c/nobody/?external_id=x",
+        "/c/x/aB3xY9",
+        "/postbacks?cid=1",
+        "/postback/x?cid=1",
+        "/pixel.gifs?cid=1",
         "/c/" + "x" * 10_240,
         "/<script>",
     ],
@@ -384,7 +426,7 @@ def test_a_cookie_means_nothing_to_the_s2s_door(edge: EdgeProcess) -> None:
     assert answer.headers["x-clickloop-outcome"] == "refused; reason=no_click_id"
 
 
-@pytest.mark.parametrize(("path", "allow"), [("/postback", "GET, POST"), ("/pixel.gif", "GET")])
+@pytest.mark.parametrize(("path", "allow"), [("/postback", "GET, HEAD, POST"), ("/pixel.gif", "GET, HEAD")])
 def test_other_methods_are_told_what_a_door_takes(edge: EdgeProcess, path: str, allow: str) -> None:
     before = len(edge.notices())
     answer = edge.ask("PUT", path)
@@ -433,3 +475,106 @@ def settable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     """An edge whose instance's settings change; it was started with a fallback address."""
     folder = tmp_path_factory.mktemp("settable") / "data"
     yield from _started(EdgeProcess(folder, fallback_url="https://started.example/"))
+
+
+@pytest.mark.parametrize(
+    ("target", "flags"),
+    [
+        ("/c/aB3xY9/?external_id=x", ""),
+        ("/c/aB3xY9.?external_id=x", ""),
+        ("/c/aB3xY9)?external_id=x", ""),
+        ("/c/aB3xY9%20?external_id=x", ""),
+        ("/c/aB3xY9%E2%80%8B?external_id=x", ""),
+        ("/c//aB3xY9?external_id=x", ""),
+        ("//c/aB3xY9?external_id=x", ""),
+        ("///c//aB3xY9/?external_id=x", ""),
+        ("/c/aB3xY9/index.html?external_id=x", "path_ignored"),
+        ("/c/aB3xY9&external_id=x", "link_mended"),
+        ("/c/aB3xY9%3Fexternal_id%3Dx", "link_mended"),
+        ("/c/aB3xY9&amp;external_id=x", "name_mended,link_mended"),
+        ("/c/aB3xY9??external_id=x", "name_mended"),
+        ("/c/aB3xY9?a=1&amp;external_id=x", "name_mended"),
+        ("/c/aB3xY9?a=1&#38;external_id=x", "name_mended"),
+    ],
+)
+def test_a_mangled_link_costs_no_paid_visitor(edge: EdgeProcess, target: str, flags: str) -> None:
+    answer = edge.ask("GET", target)
+    assert answer.status == 302
+    click = edge.click(_cookie_of(answer))
+    assert (click.campaign_id, click.external_id, click.flags) == (7, "x", flags)
+
+
+def test_a_404_of_a_link_is_counted_where_the_core_reads_it(tmp_path: Path) -> None:
+    for edge in _started(EdgeProcess(tmp_path / "data")):
+        for path in ("/c/nobody", "/c/nobody?external_id=x", "/c/", "/c", "/c/<script>", "/nowhere"):
+            assert edge.ask("GET", path).status == 404
+        eventually(lambda edge=edge: read_unknown_links(edge.folder).total == 5)  # type: ignore[misc]
+        latest = read_unknown_links(edge.folder).latest
+    assert [(link.key, link.count) for link in latest] == [("", 3), ("nobody", 2)]
+
+
+def test_a_campaign_with_nowhere_to_send_is_no_unknown_link(edge: EdgeProcess) -> None:
+    before = edge.clicks()
+    assert edge.ask("GET", "/c/paused/").status == 404
+    assert edge.clicks() == before + 1
+
+
+@pytest.mark.parametrize("target", ["/postback?cid=1", "/postback", "/pixel.gif?cid=1", "/pixel.gif", "//postback"])
+def test_head_tries_an_address_and_stores_nothing(edge: EdgeProcess, target: str) -> None:
+    before = len(edge.notices())
+    with Connection(edge.port) as connection:
+        connection.send(request_of("HEAD", target))
+        answer = connection.answer("HEAD")
+        assert connection.ask("GET", "/c/aB3xY9").status == 302
+    assert (answer.status, answer.body, len(edge.notices())) == (200, b"", before)
+    assert "x-clickloop-outcome" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/postback/?cid={}&payout=5"),
+        ("GET", "//postback?cid={}&payout=5"),
+        ("GET", "/postback&cid={}&payout=5"),
+        ("GET", "/postback%3Fcid={}&payout=5"),
+        ("GET", "/postback??cid={}&payout=5"),
+        ("GET", "/postback?payout=5&amp;cid={}"),
+        ("GET", "/pixel.gif?payout=5&amp;cid={}"),
+        ("GET", "/pixel.gif/?payout=5&cid={}"),
+        ("POST", "/postback/?payout=5&cid={}"),
+    ],
+)
+def test_a_mangled_postback_address_costs_no_conversion(edge: EdgeProcess, method: str, target: str) -> None:
+    answer = edge.ask(method, target.format(ClickIds(KEY).new(1_800_000_000_000)))
+    assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
+    notice = read_notice(edge.notices()[-1])
+    assert (notice.payout_text, notice.parameters.others) == ("5", {})
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_compressed_notice_is_read_and_kept_readable(edge: EdgeProcess, encoding: str) -> None:
+    body = f'{{"cid":"{ClickIds(KEY).new(1_800_000_000_000)}","payout":5}}'.encode()
+    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+    answer = edge.ask("POST", "/postback", headers, packed)
+    assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
+    assert octets_of(edge.notices()[-1].body) == body
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status"),
+    [
+        ("br", b"\x0b\x02\x80", 415),
+        ("zstd", b"\x28\xb5\x2f\xfd", 415),
+        ("gzip, gzip", gzip.compress(gzip.compress(b"cid=1")), 415),
+        ("gzip", gzip.compress(b"cid=1")[:-4], 400),
+        ("gzip", gzip.compress(b"\0" * 10_000_000), 413),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_refused_and_not_stored(
+    edge: EdgeProcess, encoding: str, body: bytes, status: int
+) -> None:
+    before = len(edge.notices())
+    answer = edge.ask("POST", "/postback?cid=1", {"Content-Encoding": encoding}, body)
+    assert (answer.status, len(edge.notices())) == (status, before)
+    assert ("accept-encoding" in answer.headers) is (status == 415)

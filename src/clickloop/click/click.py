@@ -16,6 +16,9 @@ class Flag(enum.StrEnum):
     QUERY_CUT = "query_cut"
     COST_UNREADABLE = "cost_unreadable"
     FALLBACK = "fallback"
+    NAME_MENDED = "name_mended"
+    LINK_MENDED = "link_mended"
+    PATH_IGNORED = "path_ignored"
 
     @property
     def sentence(self) -> str:
@@ -29,6 +32,10 @@ _FLAG_SENTENCES = {
     Flag.QUERY_CUT: "The link had more than 16 KB or 100 parameters: the further ones were not read.",
     Flag.COST_UNREADABLE: "The cost could not be read as an amount: it counts as none.",
     Flag.FALLBACK: "There was no offer to send the visitor to: he went to the fallback address.",
+    Flag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read as the "
+    "name behind it.",
+    Flag.LINK_MENDED: "The parameters followed the campaign's key without a plain question mark: they were read as if one stood there.",
+    Flag.PATH_IGNORED: "Something without a meaning stood behind the campaign's key: it was not read.",
 }
 
 

@@ -2,20 +2,22 @@
 
 from urllib.parse import unquote_to_bytes
 
+from clickloop.click.click import Flag
 from clickloop.octets import text_of
+from clickloop.parameter_name import meant_name
 
 KEPT_BYTES = 16 * 1024
 KEPT_PAIRS = 100
 
 
-def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple[dict[str, str], bool]:
-    """The values of the ``wanted`` parameters (name → field), and whether the query was cut to what is kept.
+def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple[dict[str, str], tuple[Flag, ...]]:
+    """Return the values of the ``wanted`` parameters (name → field), and what was odd about the query.
 
-    ``query`` is ASCII: other bytes come percent-encoded. Of a repeated parameter the first value counts. ``+`` is a space
-    except in the field ``literal_plus``: sources paste base64 ids unescaped. Percent escapes that are none stay as they
-    are. Values are in the form of ``octets.text_of``.
+    ``wanted`` holds each name in lower case too: names match in any case. ``query`` is ASCII: other bytes come percent-encoded.
+    Of a repeated parameter the first value counts. ``+`` is a space except in the field ``literal_plus``: sources paste base64
+    ids unescaped. Percent escapes that are none stay as they are. Values are in the form of ``octets.text_of``.
     """
-    cut = False
+    cut = mended = False
     if len(query) > KEPT_BYTES:
         query = query[:KEPT_BYTES]
         query = query[: max(query.rfind(b"&"), 0)] or query  # half a value would be taken for a whole one
@@ -28,13 +30,20 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
     values: dict[str, str] = {}
     for pair in pairs:
         name, _, value = pair.partition("=")
-        field = wanted.get(name) or (wanted.get(_unescaped(name)) if "%" in name or "+" in name else None)
+        field = wanted.get(name)
+        if field is None and not (name.isidentifier() and name.islower()):  # else there is no other way to read it
+            plain = _unescaped(name) if "%" in name or "+" in name else name
+            meant = meant_name(plain)
+            mended = mended or meant is not plain
+            field = wanted.get(meant) or wanted.get(meant.lower())
         if field is None or field in values:
             continue
         if "+" in value and field != literal_plus:
             value = value.replace("+", " ")
         values[field] = text_of(unquote_to_bytes(value)) if "%" in value else value
-    return values, cut
+    if not (cut or mended):
+        return values, ()
+    return values, (Flag.QUERY_CUT,) * cut + (Flag.NAME_MENDED,) * mended
 
 
 def _unescaped(name: str) -> str:

@@ -18,12 +18,17 @@ _ANSWER = (
 
 
 def cookie_line(click_id: str, secure: bool) -> bytes:
-    """The header line that lets a pixel find the click. Lax: it is sent when the visitor comes back by a link."""
+    """Return the header line that lets a pixel find the click.
+
+    Over https it is SameSite=None, so that it reaches us from a pixel on another site's page, where the browser allows that. It is
+    not Partitioned: such a cookie belongs to the site of the page that set it, and never reaches the advertiser's. Browsers take
+    SameSite=None only with Secure, so over http it stays Lax and works on our own site alone.
+    """
     return (_SECURE_COOKIE if secure else _COOKIE) % click_id.encode("ascii")
 
 
 _COOKIE = b"set-cookie: %b=%%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax\r\n" % (COOKIE.encode(), COOKIE_SECONDS)
-_SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=Lax; Secure")
+_SECURE_COOKIE = _COOKIE.replace(b"SameSite=Lax", b"SameSite=None; Secure")
 
 
 def cookie_value(header: bytes) -> str:

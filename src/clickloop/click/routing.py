@@ -64,7 +64,10 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
-    """A campaign ready to route: which parameters it keeps, and its targets with cumulative weights (the last is the sum)."""
+    """A campaign ready to route: which parameters it keeps, by their names as written and in lower case, and its targets.
+
+    ``cumulative``: the weights of the targets added up; the last is the sum.
+    """
 
     campaign: CatalogCampaign
     fields: dict[str, str]
@@ -130,7 +133,12 @@ class Routes:
         setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
         return Route(
             campaign=campaign,
-            fields={row.parameter: _ROW_FIELDS[row.number] for row in campaign.rows if row.tracked},
+            fields={
+                name: _ROW_FIELDS[row.number]
+                for row in campaign.rows
+                if row.tracked
+                for name in (row.parameter, row.parameter.lower())
+            },
             targets=tuple(targets),
             cumulative=tuple(accumulate(weights)),
             fallback=_target(campaign, 0, 0, fallback_url, rows, setup) if fallback_url else None,

@@ -11,7 +11,7 @@ TEST_MARK_MS = 3_600_000
 """So long a mark is good: enough to try a link on another device, too short to be left in a source by mistake."""
 
 _NAME = f"{TEST_PARAMETER}=".encode()
-_MARK = re.compile(rb"(?:^|&)" + _NAME + rb"([0-9]{1,12})-([0-9a-f]{32})(?:&|$)")
+_MARK = re.compile(rb"(?:^|&|;)" + _NAME + rb"([0-9]{1,12})-([0-9a-f]{32})(?:&|$)")
 
 
 def new_mark(click_ids: ClickIds, campaign_key: str, now_ms: int) -> str:

@@ -90,6 +90,7 @@ class NoticeFlag(enum.StrEnum):
     BODY_CUT = "body_cut"
     BODY_UNREADABLE = "body_unreadable"
     TOO_MANY_KEYS = "too_many_keys"
+    NAME_MENDED = "name_mended"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     AT_BEFORE_CLICK = "at_before_click"
@@ -119,6 +120,8 @@ _FLAG_SENTENCES = {
     NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
+    NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
+    "as the name behind it.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
@@ -255,6 +258,7 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
         NoticeFlag.BODY_CUT: pairs.body_cut,
         NoticeFlag.BODY_UNREADABLE: pairs.body_unreadable,
         NoticeFlag.TOO_MANY_KEYS: pairs.too_many_keys,
+        NoticeFlag.NAME_MENDED: pairs.name_mended,
     }
     return [flag for flag, is_set in seen.items() if is_set]
 

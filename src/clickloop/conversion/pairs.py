@@ -1,21 +1,21 @@
 """The parameters of a request as names and values: query, form and JSON body merged, within limits."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from clickloop.conversion.multipart_body import boundary_of, form_fields
 from clickloop.octets import text_of
+from clickloop.parameter_name import meant_name
 
 MAX_OCTETS = 16_384
 """Of the query and of the body each; what is beyond is not read."""
 MAX_KEYS = 100
 MAX_KEY_LENGTH = 200
 
-_BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,70})', re.IGNORECASE)
-_PART_NAME = re.compile(rb'\bname="([^"]*)"', re.IGNORECASE)
 _JSON_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_JSON_LIST: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
@@ -27,6 +27,32 @@ class Pairs(msgspec.Struct, frozen=True):
     body_cut: bool = False
     body_unreadable: bool = False
     too_many_keys: bool = False
+    name_mended: bool = False
+    """A name had leftovers in front of it: see ``parameter_name``."""
+
+
+class _Collected:
+    """Values on their way into ``Pairs``."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.too_many = False
+        self.mended = False
+
+    def take(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Put pairs over the values that are there."""
+        for key, value in pairs:
+            stripped = key.strip()
+            meant = meant_name(stripped)
+            if meant is not stripped:
+                self.mended = True
+                if not meant:
+                    continue
+            name = meant.lower()[:MAX_KEY_LENGTH]
+            if name in self.values or len(self.values) < MAX_KEYS:
+                self.values[name] = value
+            else:
+                self.too_many = True
 
 
 def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
@@ -34,16 +60,16 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
 
     JSON numbers keep their digits as written; a value that is itself an object or a list is kept as JSON text, nested
     at most as deep as the decoder bears (about a thousand levels, deeper is unreadable). Form bodies may be urlencoded
-    or multipart. A body that claims to be a form and is JSON, or has no type, is read as what it looks like.
+    or multipart. A body whose type is missing or wrong is read as what it unmistakably looks like.
     """
-    values: dict[str, str] = {}
+    collected = _Collected()
     query_kept, query_cut = _cut(query, b"&")
-    too_many = _merge(values, _urlencoded(query_kept))
+    collected.take(_urlencoded(query_kept))
     body_cut = unreadable = False
     if body and not body.isspace():
-        pairs, body_cut, unreadable = _body_pairs(body, content_type)
-        too_many = _merge(values, pairs) or too_many
-    return Pairs(values, query_cut, body_cut, unreadable, too_many)
+        pairs, body_cut, unreadable = _body_pairs(_as_utf8(body, content_type), content_type)
+        collected.take(pairs)
+    return Pairs(collected.values, query_cut, body_cut, unreadable, collected.too_many, collected.mended)
 
 
 def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
@@ -52,18 +78,6 @@ def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
         return octets, False
     kept = octets[:MAX_OCTETS]
     return kept[: max(kept.rfind(separator), 0)], True
-
-
-def _merge(values: dict[str, str], pairs: Iterator[tuple[str, str]]) -> bool:
-    """Puts pairs over the values; answers whether names were left out because there were too many."""
-    too_many = False
-    for key, value in pairs:
-        name = key.strip().lower()[:MAX_KEY_LENGTH]
-        if name in values or len(values) < MAX_KEYS:
-            values[name] = value
-        else:
-            too_many = True
-    return too_many
 
 
 def _urlencoded(octets: bytes) -> Iterator[tuple[str, str]]:
@@ -79,27 +93,57 @@ def _decoded(octets: bytes) -> str:
     return text_of(unquote_to_bytes(octets) if b"%" in octets else octets)
 
 
-def _body_pairs(body: bytes, content_type: str) -> tuple[Iterator[tuple[str, str]], bool, bool]:
+def _as_utf8(body: bytes, content_type: str) -> bytes:
+    """Return the body without its byte order mark (RFC 8259, 8.1 allows to ignore it), and UTF-16 as UTF-8.
+
+    UTF-16 is told by its mark, by the charset, or by the zero beside the first brace (RFC 4627, 3).
+    """
+    if body.startswith(b"\xef\xbb\xbf"):
+        return body[3:]
+    encoding = ""
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif body[:2] in (b"{\0", b"[\0"):
+        encoding = "utf-16-le"
+    elif body[:2] in (b"\0{", b"\0["):
+        encoding = "utf-16-be"
+    elif "utf-16" in content_type.lower() and b"\0" in body[:4]:
+        encoding = "utf-16-le" if body[1:2] == b"\0" else "utf-16-be"
+    return body.decode(encoding, "replace").encode("utf-8", "replace") if encoding else body
+
+
+def _body_pairs(body: bytes, content_type: str) -> tuple[Iterable[tuple[str, str]], bool, bool]:
     """The body's pairs, whether it was cut, and whether it could not be read."""
     kind = content_type.lower()
-    if "multipart/form-data" in kind:
-        boundary = _BOUNDARY.search(content_type.encode("utf-8", "replace"))
-        if boundary is None:
-            return iter(()), False, True
-        delimiter = b"--" + boundary[1]
-        kept, was_cut = _cut(body, delimiter)
-        return _multipart(kept, delimiter), was_cut, delimiter not in body
-    if "json" in kind or body.lstrip()[:1] == b"{":
+    if "multipart/" in kind or body.lstrip()[:2] == b"--":
+        boundary = boundary_of(content_type.encode("utf-8", "replace"), body)
+        delimiter = b"--" + boundary
+        if boundary and delimiter in body:
+            kept, was_cut = _cut(body, delimiter)
+            return form_fields(kept, boundary), was_cut, False
+        if "multipart/" in kind:
+            return (), False, True
+    looks = body.lstrip()[:1]
+    if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
         if len(body) > MAX_OCTETS:
-            return iter(()), True, True
+            return (), True, True
         pairs = _json(body)
-        return (iter(()), False, True) if pairs is None else (iter(pairs), False, False)
+        if pairs is not None:
+            return pairs, False, False
+        if "json" in kind or looks == b"{":
+            return (), False, True
     kept, was_cut = _cut(body, b"&")
     return _urlencoded(kept.strip()), was_cut, False
 
 
 def _json(body: bytes) -> list[tuple[str, str]] | None:
+    """The pairs of an object; of one that stands alone in a list, or was encoded twice and so is a text, too. None: unreadable."""
     try:
+        if body.lstrip()[:1] == b'"':
+            body = _JSON_TEXT.decode(body).encode("utf-8", "surrogatepass")
+        if body.lstrip()[:1] == b"[":
+            (only,) = _JSON_LIST.decode(body)
+            body = bytes(only)
         return [(_plain(key), _json_value(bytes(value))) for key, value in _JSON_OBJECT.decode(body).items()]
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
@@ -114,11 +158,3 @@ def _json_value(raw: bytes) -> str:
 
 def _plain(text: str) -> str:
     return text if text.isascii() and "\0" not in text else text_of(text.encode("utf-8", "surrogatepass"))
-
-
-def _multipart(body: bytes, delimiter: bytes) -> Iterator[tuple[str, str]]:
-    for part in body.split(delimiter)[1:]:
-        head, blank, value = part.partition(b"\r\n\r\n")
-        name = _PART_NAME.search(head)
-        if blank and name:
-            yield text_of(name[1]), text_of(value.removesuffix(b"\r\n"))

@@ -99,8 +99,10 @@ _encode = msgspec.json.Encoder().encode
 _decode_click = msgspec.json.Decoder(Click).decode
 
 
-def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
+def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None = None) -> Redirected | None:
     """Notes the click of a visitor who follows the campaign link ``key``, and answers where he goes; None: no such campaign.
+
+    ``link_flag``: what was odd about the link's path.
 
     The visitor may be redirected only after ``record_clicks``, which writes all that came in the same moment. The line in
     the journal is put together from pieces that are encoded once per offer, browser and address.
@@ -109,13 +111,15 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes) -> Redirected | None:
     if route is None:
         return None
     headers = arrival.headers
-    told, cut = read_query(arrival.query, route.fields, "external_id")
+    told, flags = read_query(arrival.query, route.fields, "external_id")
     known = edge.visitors.known(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
     test = is_test(edge.click_ids, key, arrival.query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot, test=test)
     target = route.choose(edge.chance())
-    click = _from_link(edge, route, told, cut, len(arrival.query))
+    if link_flag is not None:
+        flags = (*flags, link_flag)
+    click = _from_link(edge, route, told, flags, len(arrival.query))
     click["click_id"] = click_id = edge.click_ids.new(now_ms)
     if target is route.fallback:
         _flag(click, Flag.FALLBACK)
@@ -177,12 +181,14 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     return Stored(position, verdict if isinstance(verdict, RefusalReason) else None, notice.return_text)
 
 
-def _from_link(edge: Edge, route: Route, told: dict[str, str], cut: bool, query_bytes: int) -> dict[str, Any]:
+def _from_link(
+    edge: Edge, route: Route, told: dict[str, str], flags: tuple[Flag, ...], query_bytes: int
+) -> dict[str, Any]:
     """What the link says, as fields of the click: external id, parameters, cost; what is odd about it is flagged."""
     cost = told.pop("cost", "")
     click: dict[str, Any] = told
-    if cut:
-        _flag(click, Flag.QUERY_CUT)
+    if flags:
+        click["flags"] = ",".join(flags)
     if query_bytes > VALUE_CHARACTERS:
         for field, value in list(told.items()):
             if len(value) > VALUE_CHARACTERS:

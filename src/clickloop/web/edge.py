@@ -1,19 +1,23 @@
 """The public doors: campaign links, notices, pixel, health. A click is answered from one function call, without a database."""
 
 import base64
-import ipaddress
 import time
 from collections.abc import Callable
 
 import msgspec
 
+from clickloop.click.link import mended_link, tail_of
 from clickloop.click.redirect import cookie_line, date_line, redirect_answer
 from clickloop.config import Settings, proxy_networks
 from clickloop.conversion.notice import Door
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
+from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.web.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
 from clickloop.web.message import Answer, Request, plain_answer
+from clickloop.web.proxies import Hosts, Proxies, client_behind, first_of
+from clickloop.web.request_limits import BODY_BYTES
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
@@ -48,14 +52,16 @@ class EdgeDoors:
         health: Callable[[Edge], Health],
         broken: Callable[[Exception], None],
         set_up_changed: Callable[[], bool],
+        unknown_links: UnknownLinkCounter,
     ) -> None:
         self._edge = edge
         self._commit = commit
         self._health = health
         self._broken = broken
         self._set_up_changed = set_up_changed
-        self._proxies = proxy_networks(settings.trusted_proxies)
-        self._trusted: dict[str, bool] = {}
+        self._proxies = Proxies(proxy_networks(settings.trusted_proxies))
+        self._hosts = Hosts()
+        self._unknown_links = unknown_links
         self._date = b""
         self._date_second = 0
 
@@ -70,7 +76,25 @@ class EdgeDoors:
             return self._notice(request, Door.PIXEL)
         if path == b"/health":
             return self._tell_health(request)
-        return plain_answer(404, _NOT_FOUND, request.keep_alive)
+        return self._mended(request)
+
+    def _mended(self, request: Request) -> Answer:
+        """Answers a path that is not quite one of ours: with a slash too many, or with the query put straight behind it."""
+        path = request.path
+        if path[:2] == b"//":
+            request.path = b"/" + path.lstrip(b"/")
+            return self(request)
+        for known in (b"/postback", b"/pixel.gif"):
+            behind = path[len(known) :]
+            if path.startswith(known) and not behind[:1].isalnum():
+                tail = tail_of(behind)
+                if not tail or b"=" in tail:
+                    request.path = known
+                    request.query = b"&".join(part for part in (tail, request.query) if part)
+                    return self(request)
+        if path == b"/c":
+            self._unknown_links.note(b"", self._edge.clock())
+        return _not_found(request)
 
     def before_sending(self) -> None:
         """Records the clicks whose redirects are about to leave. Raises JournalBroken: then they must not leave."""
@@ -82,16 +106,7 @@ class EdgeDoors:
 
     def trusts(self, peer: str) -> bool:
         """Whether a peer is one of the configured proxies."""
-        if not self._proxies:
-            return False
-        trusted = self._trusted.get(peer)
-        if trusted is None:
-            address = ipaddress.ip_address(peer)
-            trusted = any(address in network for network in self._proxies)
-            if len(self._trusted) > 10_000:
-                self._trusted.clear()
-            self._trusted[peer] = trusted
-        return trusted
+        return self._proxies.trust(peer)
 
     def _click(self, request: Request, key: bytes) -> Answer:
         if request.method not in {b"GET", b"HEAD"}:
@@ -103,7 +118,13 @@ class EdgeDoors:
         if redirected is None and self._set_up_changed():
             redirected = take_click(self._edge, request, key)
         if redirected is None:
-            return plain_answer(404, _NOT_FOUND, request.keep_alive)
+            link = mended_link(key, request.query)
+            if link is not None:
+                request.query = link.query
+                redirected = take_click(self._edge, request, link.key, link.flag)
+        if redirected is None:
+            self._unknown_links.note(key, self._edge.clock())
+            return _not_found(request)
         if not redirected.location:
             return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive)
         cookie = cookie_line(redirected.click_id, request.secure)
@@ -114,14 +135,15 @@ class EdgeDoors:
         return redirect_answer(redirected.location, cookie, request.keep_alive, self._date)
 
     def _notice(self, request: Request, door: Door) -> Answer:
-        if request.method not in {b"GET", b"POST"} or (door is Door.PIXEL and request.method == b"POST"):
-            allowed = b"allow: GET\r\n" if door is Door.PIXEL else b"allow: GET, POST\r\n"
-            return plain_answer(
-                405,
-                "This door takes GET" + ("." if door is Door.PIXEL else " and POST.") + "\n",
-                request.keep_alive,
-                allowed,
-            )
+        method = request.method
+        if method == b"HEAD":  # services try a callback URL this way before they save it
+            return _pixel_answer(b"", request.keep_alive) if door is Door.PIXEL else _ok(request)
+        if method not in {b"GET", b"POST"} or (door is Door.PIXEL and method == b"POST"):
+            allowed = b"allow: GET, HEAD\r\n" if door is Door.PIXEL else b"allow: GET, HEAD, POST\r\n"
+            taken = "GET." if door is Door.PIXEL else "GET and POST."
+            return plain_answer(405, f"Notices are taken by {taken}\n", request.keep_alive, allowed)
+        if b"content-encoding" in request.headers and (refusal := _decode_body(request)) is not None:
+            return refusal
         try:
             self._look_behind_proxies(request)
             stored = take_notice(self._edge, request, door)
@@ -158,28 +180,38 @@ class EdgeDoors:
         )
 
     def _look_behind_proxies(self, request: Request) -> None:
-        """Sets the visitor's own address, the host that he asked for, and whether he came over https."""
+        """Sets the visitor's own address, the host that was asked for, and whether it was over https."""
         headers = request.headers
         host = headers.get(b"host", b"")
         request.secure = self._edge.secure
-        if self._proxies and self.trusts(request.ip):
-            request.ip = self._client_behind(headers.get(b"x-forwarded-for", b""), request.ip)
-            host = headers.get(b"x-forwarded-host", host)
-            request.secure = self._edge.secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
-        request.host = host[:253].decode("latin-1").lower()
+        if self._proxies and self._proxies.trust(request.ip):
+            request.ip = client_behind(headers.get(b"x-forwarded-for", b""), request.ip, self._proxies.trust)
+            host = headers.get(b"x-forwarded-host") or host
+            scheme = first_of(headers.get(b"x-forwarded-proto", b""))
+            request.secure = self._edge.secure or scheme.lower() == b"https"
+        request.host = self._hosts(host)
 
-    def _client_behind(self, forwarded_for: bytes, peer: str) -> str:
-        """The right-most address in X-Forwarded-For that is not one of our proxies."""
-        for part in reversed(forwarded_for.decode("latin-1").split(",")):
-            try:
-                address = ipaddress.ip_address(part.strip())
-            except ValueError:
-                return peer
-            hop = str(getattr(address, "ipv4_mapped", None) or address)
-            if not self.trusts(hop):
-                return hop
-            peer = hop
-        return peer
+
+def _not_found(request: Request) -> bytes:
+    return plain_answer(404, _NOT_FOUND, request.keep_alive)
+
+
+def _ok(request: Request) -> bytes:
+    return plain_answer(200, "OK\n", request.keep_alive)
+
+
+def _decode_body(request: Request) -> bytes | None:
+    """Replace a compressed body by what it holds; return the refusal where that cannot be read. Nothing is stored then."""
+    try:
+        request.body = decoded(request.body, request.headers[b"content-encoding"], BODY_BYTES)
+    except UnknownEncodingError as fault:
+        text = f"The body came with Content-Encoding {fault}. Send it as it is, or with gzip or deflate.\n"
+        return plain_answer(415, text, request.keep_alive, b"accept-encoding: gzip, deflate\r\n")  # RFC 9110, 15.5.16
+    except BodyTooLargeError as fault:
+        return plain_answer(413, f"{fault}\n", request.keep_alive)
+    except UnreadableBodyError as fault:
+        return plain_answer(400, f"{fault}\n", request.keep_alive)
+    return None
 
 
 def _pixel_answer(headers: bytes, keep_alive: bool) -> bytes:

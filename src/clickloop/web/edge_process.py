@@ -31,6 +31,7 @@ from clickloop.store.identity import edge_click_ids, installation_id
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
+from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
 from clickloop.web.edge import EdgeDoors, Health
 from clickloop.web.http import Connections
@@ -138,7 +139,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     commit = GroupCommit(notices)
     set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
-    doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes)
+    unknown_links = UnknownLinkCounter(folder, name, wall_clock())
+    doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes, unknown_links)
     limits = Limits(
         settings.request_seconds,
         settings.keep_alive_seconds,
@@ -152,6 +154,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         asyncio.create_task(_hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up)),
         asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
         asyncio.create_task(_sweep(connections, edge, DiskReserve(folder / "reserve"))),
+        asyncio.create_task(_write_unknown_links(unknown_links)),
     ]
     give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
@@ -196,6 +199,21 @@ async def _hand_over(
         except JournalBroken as fault:
             give_up(fault)
             return
+
+
+async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
+    """Hands what led nowhere to the core now and then, and what is left when this ends."""
+    failed = Sparingly("unknown links could not be written down")
+    ending = False
+    while not ending:
+        try:
+            await asyncio.sleep(1.0)
+        except asyncio.CancelledError:
+            ending = True
+        try:
+            unknown_links.write(wall_clock(), at_once=ending)
+        except OSError as fault:
+            failed(fault=str(fault))
 
 
 async def _sweep(connections: Connections, edge: Edge, reserve: DiskReserve) -> None:

@@ -11,51 +11,12 @@ from typing import cast
 import httptools
 
 from clickloop.log import Sparingly
-from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body
+from clickloop.web.header_fields import FIELDS, field_of, has_body, head_without_upgrade, together
+from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.web.open_connections import Limits, OpenConnections, Phase, Unlimited
-
-URL_BYTES = 128 * 1024
-HEADER_BYTES = 64 * 1024
-BODY_BYTES = 256 * 1024
-MESSAGE_BYTES = 1024 * 1024
-"""Of a request in all: what frames the pieces of a chunked body, and fields after it, are in no other limit."""
-PIPELINED = 64
-"""Requests that may wait on one connection before its reading is paused."""
+from clickloop.web.request_limits import BODY_BYTES, HEADER_BYTES, LARGE_BYTES, MESSAGE_BYTES, PIPELINED, URL_BYTES
 
 _MAPPED = "::ffff:"  # begins the IPv4 address of a peer on a socket that takes IPv6 as well
-
-_LARGE_BYTES = 32 * 1024
-"""From this much at once, each header's size is counted; below it no limit can be reached unseen."""
-
-_WANTED = {
-    b"host": b"host",
-    b"user-agent": b"user-agent",
-    b"referer": b"referer",
-    b"accept-language": b"accept-language",
-    b"cookie": b"cookie",
-    b"content-type": b"content-type",
-    b"content-length": b"content-length",
-    b"purpose": b"purpose",
-    b"sec-purpose": b"purpose",
-    b"x-purpose": b"purpose",
-    b"x-moz": b"purpose",
-    b"x-forwarded-for": b"x-forwarded-for",
-    b"x-forwarded-proto": b"x-forwarded-proto",
-    b"x-forwarded-host": b"x-forwarded-host",
-}
-"""The headers that a door reads, by lower-case name, and under which name it reads them."""
-
-
-_FIELDS: dict[bytes, bytes] = {}
-"""What ``_field_of`` answered for the spellings that came so far."""
-
-
-def _field_of(name: bytes) -> bytes:
-    """Under which name a door reads a header that was sent as ``name``, in any case; empty when none does."""
-    field = _WANTED.get(name.lower(), b"")
-    if len(_FIELDS) < 1000 and len(name) < 100:
-        _FIELDS[name] = field
-    return field
 
 
 class Connections(OpenConnections["HttpConnection"]):
@@ -101,6 +62,7 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_body",
         "_connections",
+        "_continue",
         "_done",
         "_ended",
         "_head_complete",
@@ -130,6 +92,7 @@ class HttpConnection(asyncio.Protocol):
         self._queue: deque[Request | bytes] = deque()
         self._task: asyncio.Task[None] | None = None
         self._paused = False
+        self._continue = False
         self._done = True
         self._ended = False
         self._since = self._loop.time()
@@ -166,22 +129,41 @@ class HttpConnection(asyncio.Protocol):
         """Feeds the parser; anything it objects to ends the connection with 400."""
         if not data.isascii() and (self._done or not self._headers):
             data = escaped_request_line(data)
-        self._large = self._large or len(data) > _LARGE_BYTES
-        if self._done:
-            self._since = self._loop.time()
-        else:
-            self._large = True
+        self._large = self._large or len(data) > LARGE_BYTES or not (self._done or self._head_complete)
+        if not self._done:
             self._message_bytes += len(data)
             if self._message_bytes > (MESSAGE_BYTES if self._head_complete else URL_BYTES + HEADER_BYTES):
                 status = 413 if self._head_complete else 431
                 self._refuse(status, "The request is too large.")
                 return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "This server does not switch protocols.")
+            self._feed(data)
         except httptools.HttpParserError:
             self._refuse(400, "The request is not valid HTTP/1.1.")
+        if self._continue:
+            self._invite_body()
+
+    def _feed(self, data: bytes) -> None:
+        """Feeds the parser. It stops behind a head with Upgrade, which is ignored (RFC 9110, 7.8): a fresh one goes on. Where such a
+        request has a body, as of Java's client, the old one took that for the other protocol; so the head is fed again."""
+        while True:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                data, stopped = data[stop.args[0] :], self._parser
+                self._parser = httptools.HttpRequestParser(self)
+                if self._last:
+                    return
+                if not self._done:
+                    data = head_without_upgrade(stopped, self._url, self._headers) + data
+
+    def _invite_body(self) -> None:
+        """Answers ``Expect: 100-continue`` (RFC 9110, 10.1.1), unless the body comes already or earlier answers are still to leave."""
+        self._continue = False
+        idle = self._task is None and not self._unsent and not self._queue
+        if idle and self._transport is not None and not (self._done or self._last or self._body):
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
@@ -202,6 +184,7 @@ class HttpConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._done = False
+        self._since = self._loop.time()  # not with any byte: empty lines between requests keep no connection open
         self._url = b""
         self._headers = {}
         self._message_bytes = 0
@@ -222,16 +205,27 @@ class HttpConnection(asyncio.Protocol):
             if self._header_bytes > HEADER_BYTES:
                 self._refuse(431, "The headers are larger than 64 KB.")
                 return
-        field = _FIELDS.get(name)
+        field = FIELDS.get(name)
         if field is None:
-            field = _field_of(name)
+            field = field_of(name)
         if field:
-            self._headers[field] = value
+            headers = self._headers
+            if field in headers:
+                if field == b"host":  # two hosts could mean one thing to a proxy and another to us (RFC 9112, 3.2)
+                    self._refuse(400, "The request has more than one Host header.")
+                    return
+                value = together(field, headers[field], value)
+            headers[field] = value
             if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):
                 self._refuse(413, "The body is larger than 256 KB.")
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
+        headers = self._headers
+        if b"host" not in headers and self._parser.get_http_version() != "1.0":
+            self._refuse(400, "The request has no Host header.")
+        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
+            self._continue = self._parser.get_http_version() != "1.0"
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
@@ -244,22 +238,25 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None or self._last:
             return
-        self._done = True
         parser = self._parser
+        if b"upgrade" in self._headers and parser.should_upgrade() and has_body(self._headers):
+            return  # the body is still to come: see _feed
+        self._done = True
         url = self._url
         if url[:1] != b"/":
             url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
         path, _, query = url.partition(b"?")
         if b"#" in query:
-            query = query.partition(b"#")[0]
+            query = without_fragment(query)
+        method = parser.get_method()
         request = Request(
-            parser.get_method(),
+            method,
             path,
             query,
             self._headers,
             b"".join(self._body) if self._body else b"",
             self.peer,
-            parser.should_keep_alive() and not self._connections.closing,
+            parser.should_keep_alive() and not self._connections.closing and method != b"CONNECT",
         )
         if self._task is not None:
             self._queue.append(request)

@@ -12,6 +12,7 @@ REASONS = {
     408: b"Request Timeout",
     413: b"Content Too Large",
     414: b"URI Too Long",
+    415: b"Unsupported Media Type",
     431: b"Request Header Fields Too Large",
     500: b"Internal Server Error",
     501: b"Not Implemented",
@@ -60,6 +61,14 @@ def plain_answer(
 def without_body(answer: bytes) -> bytes:
     """The answer to HEAD: the same headers, and nothing after them, which would be taken for the next answer (RFC 9110, 9.3.2)."""
     return answer[: answer.index(b"\r\n\r\n") + 4]
+
+
+def without_fragment(query: bytes) -> bytes:
+    """Return the query up to its fragment. ``&#38;`` and ``&#x26;`` are an ampersand out of HTML and begin none."""
+    at = query.find(b"#")
+    while at > 0 and query[at - 1] == ord("&") and query[at : at + 5].lower().startswith((b"#38;", b"#038;", b"#x26;")):
+        at = query.find(b"#", at + 1)
+    return query if at < 0 else query[:at]
 
 
 def escaped_request_line(data: bytes) -> bytes:

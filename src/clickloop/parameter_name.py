@@ -1,0 +1,23 @@
+"""Names of parameters as their sender meant them, behind what copying a link leaves in front of them."""
+
+_LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
+"""What stands behind the ``&`` of a pair when the link was copied out of HTML, where an ampersand is written as an entity."""
+_LONGEST = max(map(len, _LEFTOVERS))
+
+
+def meant_name(name: str) -> str:
+    """Return the name without entity leftovers (in any case, also repeated) and further question marks in front of it.
+
+    A name that has none is returned as the same object. No value is ever touched: in one, these characters may be meant.
+    """
+    at = 0
+    while at < len(name):
+        if name[at] == "?":  # `??cid=`: somebody appended a query with its question mark to an address that had one
+            at += 1
+            continue
+        ahead = name[at : at + _LONGEST].lower()
+        leftover = next((text for text in _LEFTOVERS if ahead.startswith(text)), "")
+        if not leftover:
+            break
+        at += len(leftover)
+    return name[at:] if at else name

@@ -1,0 +1,94 @@
+"""Links under ``/c/`` that led nowhere: counted by each edge, written rarely to ``<data>/run``, read by the core for the operator."""
+
+import os
+import re
+from pathlib import Path
+
+import msgspec
+
+MAX_KEYS = 20
+"""Distinct keys that are remembered, the latest ones."""
+MAX_KEY = 32
+WRITE_EVERY_MS = 5_000
+
+_KEY = re.compile(rb"[A-Za-z0-9_-]*")  # one run from the start: linear
+
+
+class UnknownLink(msgspec.Struct, frozen=True):
+    """A key that no campaign has. Only letters, digits, ``_`` and ``-`` of it are kept; of anything else nothing."""
+
+    key: str
+    count: int
+    last_at: int
+
+
+class UnknownLinks(msgspec.Struct, frozen=True):
+    """How many requests under ``/c/`` were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
+
+    total: int = 0
+    since: int = 0
+    latest: tuple[UnknownLink, ...] = ()
+
+
+_decode = msgspec.json.Decoder(UnknownLinks).decode
+
+
+class UnknownLinkCounter:
+    """Counts in one edge process. Costs a dictionary's look-up per unknown link, and at most one small write in five seconds."""
+
+    def __init__(self, folder: Path, edge: str, now_ms: int) -> None:
+        self._path = folder / "run" / f"unknown-links.{edge}.json"
+        before = _read(self._path)
+        self._since = before.since or now_ms
+        self._total = before.total
+        self._latest = {link.key: link for link in reversed(before.latest)}
+        self._changed = False
+        self._written_at = 0
+
+    def note(self, path: bytes, now_ms: int) -> None:
+        """Count a request for ``path``, what stood behind ``/c/``."""
+        found = _KEY.match(path.lstrip(b"/"), 0, MAX_KEY + 100)
+        key = found[0][:MAX_KEY].decode("ascii") if found else ""
+        known = self._latest.pop(key, None)  # popped, so that it goes to the end
+        if known is None and len(self._latest) >= MAX_KEYS:
+            del self._latest[next(iter(self._latest))]
+        self._latest[key] = UnknownLink(key, known.count + 1 if known else 1, now_ms)
+        self._total += 1
+        self._changed = True
+
+    def write(self, now_ms: int, *, at_once: bool = False) -> None:
+        """Write what was counted, if there is news and the last write is long enough ago. Raises OSError."""
+        if not self._changed or not (at_once or abs(now_ms - self._written_at) >= WRITE_EVERY_MS):
+            return
+        self._written_at = now_ms  # also where it fails: a full disk is not tried again with every second
+        links = UnknownLinks(self._total, self._since, tuple(reversed(self._latest.values())))
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        fresh = self._path.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(msgspec.json.encode(links))
+        fresh.replace(self._path)
+        self._changed = False
+
+
+def read_unknown_links(folder: Path) -> UnknownLinks:
+    """Return what all edges counted, the latest ``MAX_KEYS`` keys of them together."""
+    total, since = 0, 0
+    latest: dict[str, UnknownLink] = {}
+    for path in sorted((folder / "run").glob("unknown-links.*.json")):
+        found = _read(path)
+        total += found.total
+        since = min(since or found.since, found.since) if found.total else since
+        for link in found.latest:
+            known = latest.get(link.key)
+            latest[link.key] = (
+                UnknownLink(link.key, known.count + link.count, max(known.last_at, link.last_at)) if known else link
+            )
+    newest = sorted(latest.values(), key=lambda link: link.last_at, reverse=True)
+    return UnknownLinks(total, since, tuple(newest[:MAX_KEYS]))
+
+
+def _read(path: Path) -> UnknownLinks:
+    """What stands in one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
+    try:
+        return _decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return UnknownLinks()

@@ -1,0 +1,64 @@
+"""The header fields that a door reads, and what counts where one came more than once."""
+
+import httptools
+
+_WANTED = {
+    b"host": b"host",
+    b"user-agent": b"user-agent",
+    b"referer": b"referer",
+    b"accept-language": b"accept-language",
+    b"cookie": b"cookie",
+    b"content-type": b"content-type",
+    b"content-length": b"content-length",
+    b"content-encoding": b"content-encoding",
+    b"transfer-encoding": b"transfer-encoding",
+    b"expect": b"expect",
+    b"upgrade": b"upgrade",
+    b"purpose": b"purpose",
+    b"sec-purpose": b"purpose",
+    b"x-purpose": b"purpose",
+    b"x-moz": b"purpose",
+    b"x-forwarded-for": b"x-forwarded-for",
+    b"x-forwarded-proto": b"x-forwarded-proto",
+    b"x-forwarded-host": b"x-forwarded-host",
+}
+"""The headers that a door reads, by lower-case name, and under which name it reads them."""
+
+_JOINED = {
+    b"cookie": b"; ",  # proxies split it when they come from HTTP/2 (RFC 9113, 8.2.3)
+    b"content-encoding": b", ",
+    b"purpose": b", ",
+    b"x-forwarded-for": b", ",
+    b"x-forwarded-proto": b", ",
+    b"x-forwarded-host": b", ",
+}
+"""Fields whose lines make one list (RFC 9110, 5.3), and what stands between them. Of others the last line counts."""
+
+FIELDS: dict[bytes, bytes] = {}
+"""What ``field_of`` returned for the spellings that came so far."""
+
+
+def field_of(name: bytes) -> bytes:
+    """Return the name under which a door reads a header that was sent as ``name``, in any case; empty when none does."""
+    field = _WANTED.get(name.lower(), b"")
+    if len(FIELDS) < 1000 and len(name) < 100:
+        FIELDS[name] = field
+    return field
+
+
+def together(field: bytes, first: bytes, second: bytes) -> bytes:
+    """Return the value of a field that came twice."""
+    between = _JOINED.get(field)
+    return second if between is None else first + between + second
+
+
+def has_body(headers: dict[bytes, bytes]) -> bool:
+    """Return whether the fields announce a body."""
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
+
+
+def head_without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, bytes]) -> bytes:
+    """Return the head that a parser has read, as it would be had its sender not asked for another protocol."""
+    lines = [b"%b: %b\r\n" % field for field in headers.items() if field[0] != b"upgrade"]
+    version = parser.get_http_version().encode("ascii")
+    return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), url, version, b"".join(lines))

@@ -1,0 +1,213 @@
+"""The parameters of a notice in every form of body that networks send, also where it is not written as it should be."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.conversion.multipart_body import form_fields, header_parameters
+from clickloop.conversion.pairs import Pairs, read_pairs
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+MULTIPART = "multipart/form-data; boundary=xx"
+ORDER = {"cid": "C", "payout": "5", "txid": "T1"}
+TEXT = '{"cid":"C","payout":5,"txid":"T1"}'
+
+
+def multipart(*pairs: tuple[str, str], disposition: str = "form-data; name={}", end: str = "\r\n") -> bytes:
+    """A body with these parts; ``disposition`` is how a part gives its name."""
+    lines = []
+    for name, value in pairs:
+        lines += ["--xx", "Content-Disposition: " + disposition.format(name), "", value]
+    return (end.join(lines) + end + "--xx--" + end).encode()
+
+
+def values(body: bytes, content_type: str) -> dict[str, str]:
+    found = read_pairs(b"", body, content_type)
+    assert not found.body_unreadable
+    return found.values
+
+
+BODIES: dict[str, Callable[[str, str, str], tuple[bytes, str]]] = {
+    "form": lambda cid, payout, txid: (f"{cid}=C&{payout}=5&{txid}=T1".encode(), FORM),
+    "json": lambda cid, payout, txid: (json.dumps({cid: "C", payout: 5, txid: "T1"}).encode(), JSON),
+    "multipart": lambda cid, payout, txid: (multipart((cid, "C"), (payout, "5"), (txid, "T1")), MULTIPART),
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize(
+    "leftover", ["amp;", "AMP;", "amp;amp;", "amp;AMP;Amp;", "#38;", "#038;", "#x26;", "#X26;", "?"]
+)
+def test_in_every_body_a_name_with_leftovers_is_the_name_behind_them(kind: str, leftover: str) -> None:
+    body, content_type = BODIES[kind](f"{leftover}cid", f"{leftover}payout", "txid")
+    if kind == "multipart":
+        body, content_type = (
+            multipart(
+                (f"{leftover}cid", "C"), (f"{leftover}payout", "5"), ("txid", "T1"), disposition='form-data; name="{}"'
+            ),
+            MULTIPART,
+        )
+    found = read_pairs(b"", body, content_type)
+    assert found == Pairs(ORDER, name_mended=True)
+
+
+def test_what_html_escaped_in_a_query_is_read_as_it_was_meant() -> None:
+    query = b"cid=C&amp;status=rejected&payout=5&#038;txid=T1&amp;"
+    assert read_pairs(query, b"", "") == Pairs(ORDER | {"status": "rejected"}, name_mended=True)
+
+
+def test_the_last_of_a_mended_and_a_plain_name_counts() -> None:
+    assert read_pairs(b"payout=1&amp;payout=2", b"", "").values == {"payout": "2"}
+    assert read_pairs(b"amp;payout=1&payout=2", b"", "").values == {"payout": "2"}
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [(b"txid=a%26amp;b", "a&amp;b"), (b"txid=amp;x", "amp;x"), (b"txid=%23038;", "#038;"), (b"txid=??", "??")],
+)
+def test_a_value_keeps_what_would_be_a_leftover_in_a_name(query: bytes, kept: str) -> None:
+    assert read_pairs(query, b"", "") == Pairs({"txid": kept})
+
+
+@pytest.mark.parametrize(
+    "content_type", [JSON, f"{JSON}; charset=utf-8", "text/plain", FORM, "", "application/vnd.x+json"]
+)
+def test_a_byte_order_mark_before_json_is_ignored(content_type: str) -> None:
+    assert values(b"\xef\xbb\xbf" + TEXT.encode(), content_type) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (TEXT.encode("utf-16"), JSON),
+        (b"\xfe\xff" + TEXT.encode("utf-16-be"), "text/json"),
+        (TEXT.encode("utf-16-le"), f"{JSON}; charset=utf-16"),
+        (TEXT.encode("utf-16-be"), f"{JSON}; charset=UTF-16BE"),
+        (TEXT.encode("utf-16-le"), JSON),
+        ("cid=C&payout=5&txid=T1".encode("utf-16"), FORM),
+        (b"\xef\xbb\xbfcid=C&payout=5&txid=T1", FORM),
+    ],
+)
+def test_utf_16_and_marks_before_forms_are_read(body: bytes, content_type: str) -> None:
+    assert values(body, content_type) == ORDER
+
+
+def test_a_body_that_only_claims_to_be_utf_16_is_read_as_it_is() -> None:
+    assert values(TEXT.encode(), f"{JSON}; charset=utf-16") == ORDER
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"cid=C&payout=5&txid=T1", JSON),
+        (b"cid=C&payout=5&txid=T1", "text/plain"),
+        (TEXT.encode(), "text/plain"),
+        (TEXT.encode(), "multipart/form-data; boundary=none"),
+        (b"[" + TEXT.encode() + b"]", JSON),
+        (b" [ " + TEXT.encode() + b" ] ", FORM),
+        (json.dumps(TEXT).encode(), JSON),
+        (multipart(*ORDER.items()), FORM),
+        (multipart(*ORDER.items()), "multipart/form-data"),
+        (multipart(*ORDER.items()), ""),
+    ],
+)
+def test_a_body_of_another_type_than_it_claims_is_read_as_what_it_is(body: bytes, content_type: str) -> None:
+    if "boundary=none" in content_type:
+        assert read_pairs(b"", body, content_type).body_unreadable
+    else:
+        assert values(body, content_type) == ORDER
+
+
+@pytest.mark.parametrize("body", [b"[]", b'[{"cid":"a"},{"cid":"b"}]', b'["cid"]', b'"cid"', b'"{"', b"7", b"{"])
+def test_json_that_is_not_one_object_is_unreadable_and_never_guessed(body: bytes) -> None:
+    assert read_pairs(b"cid=q", body, JSON) == Pairs({"cid": "q"}, body_unreadable=True)
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [
+        "form-data; name={}",
+        'form-data; name="{}"',
+        "form-data; name='{}'",
+        "form-data;name={}",
+        "form-data; NAME={}",
+        'form-data; name = "{}"',
+        "form-data; name*=UTF-8''{}",
+        "form-data; name={}; filename=x.txt",
+        'form-data; filename="name=y; z"; name={}',
+        'form-data; filename="a\\"; name=no"; name="{}"',
+        'form-data; name="{}',
+        'form-data;\r\n name="{}"',
+        "attachment; name={}",
+    ],
+)
+def test_the_name_of_a_part_is_found_however_it_is_written(disposition: str) -> None:
+    assert values(multipart(*ORDER.items(), disposition=disposition), MULTIPART) == ORDER
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (multipart(*ORDER.items(), end="\n"), MULTIPART),
+        (multipart(*ORDER.items())[: -len(b"--xx--\r\n")], MULTIPART),
+        (multipart(*ORDER.items())[: -len(b"\r\n--xx--\r\n")], MULTIPART),
+        (b"preamble\r\n" + multipart(*ORDER.items()) + b"epilogue", MULTIPART),
+        (multipart(*ORDER.items()) + b"--xx\r\nContent-Disposition: form-data; name=payout\r\n\r\n9\r\n", MULTIPART),
+        (multipart(*ORDER.items()), 'multipart/form-data; charset=utf-8; boundary="xx"'),
+        (multipart(*ORDER.items()), "Multipart/Form-Data; Boundary=xx"),
+        (multipart(*ORDER.items()), "multipart/mixed; boundary=xx"),
+        (multipart(*ORDER.items()).replace(b"Content-Disposition", b"content-disposition"), MULTIPART),
+        (
+            multipart(*ORDER.items()).replace(b"\r\n\r\n", b"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"),
+            MULTIPART,
+        ),
+        (multipart(*ORDER.items()).replace(b"--xx", b"--a b"), 'multipart/form-data; boundary="a b"'),
+    ],
+)
+def test_a_multipart_body_is_read_however_it_is_framed(body: bytes, content_type: str) -> None:
+    assert values(body, content_type) == ORDER
+
+
+def test_a_multipart_body_within_a_part_is_read_and_one_within_that_is_not() -> None:
+    inner = multipart(*ORDER.items()).replace(b"--xx", b"--yy")
+    outer = b"--xx\r\nContent-Type: multipart/form-data; boundary=yy\r\n\r\n" + inner + b"--xx--\r\n"
+    assert values(outer, MULTIPART) == ORDER
+    outermost = b"--zz\r\nContent-Type: multipart/mixed; boundary=xx\r\n\r\n" + outer + b"--zz--\r\n"
+    assert "cid" not in values(outermost, "multipart/mixed; boundary=zz")
+
+
+def test_values_with_line_ends_and_empty_ones_are_kept() -> None:
+    assert values(multipart(("a", "x\r\ny"), ("b", ""), ("c", " z ")), MULTIPART) == {
+        "a": "x\r\ny",
+        "b": "",
+        "c": " z ",
+    }
+
+
+def test_an_extended_name_wins_and_is_decoded() -> None:
+    assert header_parameters(b"form-data; name=cafe; name*=UTF-8'en'caf%C3%A9") == {b"name": "café".encode()}
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"--xx", b"\r\n", b"\n", b'name="', b"name=", b";", b'"', b"\\", b"=", b"a", b"'", b"Content-Disposition:"]
+        ),
+        max_size=80,
+    )
+)
+def test_any_mixture_of_multipart_pieces_is_read(pieces: list[bytes]) -> None:
+    list(form_fields(b"".join(pieces), b"xx"))
+    header_parameters(b"".join(pieces))
+
+
+@pytest.mark.parametrize(
+    "piece", [b"--xx\r\n", b";", b'"', b'\\"', b"=", b"a=;", b'name="', b"\n\n", b"--xx--", b"amp;", b"\xff\xfe"]
+)
+def test_a_body_of_one_repeated_piece_is_read_within_the_limits(piece: bytes) -> None:
+    for content_type in (MULTIPART, FORM, JSON, ""):
+        read_pairs(b"", piece * (256 * 1024 // len(piece)), content_type)
