@@ -8,6 +8,7 @@ from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Notice, NoticeFlag, RefusalReason
 from clickloop.conversion.status import Status
 from clickloop.conversion.terms import Terms
+from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
 
@@ -163,18 +164,30 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
         return None
     if amount.ambiguous:
         flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
+    if amount.rounded:
+        flags.append(NoticeFlag.PAYOUT_ROUNDED)
     named = named_currency(notice)
     if notice.currency_text and not named:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
-    if named and amount.currency and currency_of(named) != amount.currency:
+    if named and amount.currency and not _agree(named, amount.currency):
         flags.append(NoticeFlag.CURRENCY_CONFLICT)
     named = named or amount.currency
     if not named:
         return Money(amount.micros, terms.default_currency)
     currency = currency_of(named)
+    if currency is None and may_mean(named, terms.default_currency):
+        # "10 kr" of an offer in SEK: the sign allows the currency that an amount without a sign would be in.
+        flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
+        return Money(amount.micros, terms.default_currency)
     if currency is None:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
     return Money(amount.micros, currency or "")
+
+
+def _agree(named: str, written: str) -> bool:
+    """Return whether the currency of the parameter can be the one that is written in the payout."""
+    code = currency_of(named) or ""
+    return code == written or may_mean(written, code)
 
 
 def named_currency(notice: Notice) -> str:

@@ -270,7 +270,7 @@ def _change_faults(data: ConversionCorrection, status: Status | None) -> list[Fa
 def _money_faults(payout: str, currency: str) -> list[Fault]:
     faults = []
     if payout and isinstance(read_amount(payout), AmountFault):
-        sentence = "It is not a decimal with at most 12 digits before and 6 after the point."
+        sentence = "It is not a decimal with at most 12 digits before the point."
         faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
     if currency and currency_of(currency) is None:
         faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "It is not a currency of ISO 4217."))
