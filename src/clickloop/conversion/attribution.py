@@ -5,8 +5,8 @@ import msgspec
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Notice, NoticeFlag, RefusalReason
-from clickloop.conversion.status import Status
+from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import Terms
 from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
@@ -142,7 +142,7 @@ def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Term
 
 def _said(notice: Notice, terms: Terms) -> _Said:
     flags = list(notice.flags)
-    status = terms.statuses.of_word(notice.status_word)
+    status = _status(notice, terms)
     if status is None:
         status = terms.statuses.other
         flags.append(NoticeFlag.UNKNOWN_STATUS)
@@ -152,6 +152,16 @@ def _said(notice: Notice, terms: Terms) -> _Said:
         others = {**parameters.others, "currency": notice.currency_text}
         parameters = msgspec.structs.replace(parameters, others=others)
     return _Said(status=status, payout=payout, parameters=parameters, flags=tuple(dict.fromkeys(flags)))
+
+
+def _status(notice: Notice, terms: Terms) -> Status | None:
+    """Return the status that a notice names; None: an unknown word."""
+    if notice.door is Door.HAND:
+        # The owner names a status by its key, whatever a network may mean by the same word.
+        key = word_key(notice.status_word)
+        if key != OTHER.key and (status := terms.statuses.of_key(key)):
+            return status
+    return terms.statuses.of_word(notice.status_word, terms.network.status_words)
 
 
 def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | None:

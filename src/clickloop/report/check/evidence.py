@@ -204,7 +204,7 @@ def _words(words: Mapping[str, int]) -> Finding:
         Code.WORDS_NOT_MAPPED,
         Place(kind=Kind.STATUS, field="words"),
         f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
-        "Give each word to the status that it means, then run the notices again.",
+        "Give each word to the status that it means, for all networks or at the network that sends it, then run the notices again.",
     )
 
 

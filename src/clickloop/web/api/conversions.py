@@ -23,6 +23,7 @@ from clickloop.store.ledger.conversions import (
 )
 from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.statuses import status_table
+from clickloop.store.ledger.terms import network_terms
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
@@ -137,9 +138,11 @@ def change_conversion(
     with context.ledger.read() as tx:
         known = find_conversion(tx, conversion_id.lower())
         statuses = status_table(tx)
+        network = network_terms(tx, [known.click.network_id]).get(known.click.network_id) if known else None
     if known is None:
         raise not_found("conversion of that id")
-    status = statuses.of_word(data.status) if data.status.strip() else None
+    own = network.status_words if network else {}
+    status = statuses.of_word(data.status, own) if data.status.strip() else None
     faults = _change_faults(data, status)
     if faults:
         raise InvalidInputError(tuple(faults))
