@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,6 +206,25 @@ def test_an_unreadable_cost_is_flagged_and_counts_nothing() -> None:
     record_clicks(edge)
     assert recorded(clicks).cost_micros == 0
     assert recorded(clicks).flags == Flag.COST_UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("cost", "micros", "currency", "flags"),
+    [
+        ("0.12500000", 125_000, "EUR", ""),
+        ("0.00012345678", 123, "EUR", "cost_rounded"),
+        ("R%24+1.234,50", 1_234_500_000, "BRL", ""),
+        ("1,234", 1_234_000_000, "EUR", "cost_ambiguous"),
+        ("5+XYZ", 0, "", "cost_unreadable"),
+        ("5+kr", 0, "", "cost_unreadable"),
+    ],
+)
+def test_a_cost_is_read_by_the_grammar_of_payouts(cost: str, micros: int, currency: str, flags: str) -> None:
+    edge, clicks, _ = an_edge()
+    take_click(edge, arriving(f"cost={cost}".encode()), b"Ab12Cd")
+    record_clicks(edge)
+    click = recorded(clicks)
+    assert (click.cost_micros, click.cost_currency, click.flags) == (micros, currency, flags)
 
 
 def test_an_unreplaced_external_id_is_kept_and_flagged() -> None:

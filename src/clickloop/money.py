@@ -1,51 +1,37 @@
-"""Money as an integer number of millionths and a currency code; never a float. Reads what networks write as payout."""
+"""Money as an integer number of millionths and a currency code; never a float. Reads what networks write as payout and sources as cost."""
 
 import enum
 import re
 
 import msgspec
 
+from clickloop.currency import CURRENCIES, currency_of, meanings, usual_meaning
+
+__all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "currency_of", "read_amount"]
+
 MICROS = 1_000_000
 MAX_TEXT = 64
 """Characters of a payout beyond which it is refused unread."""
 MAX_WHOLE_DIGITS = 12
-MAX_FRACTION_DIGITS = 6
+MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
+FRACTION_DIGITS = 6
+"""Digits after the point that are kept; further ones are rounded."""
 
-_CODES = """
-AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
-CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG
-HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA
-MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD
-RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX
-USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
-"""
-CURRENCIES = frozenset(_CODES.split())
-"""The codes of ISO 4217 that stand for money in use."""
-
-_SYMBOLS = {
-    "$": "USD",
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₽": "RUB",
-    "₹": "INR",
-    "₴": "UAH",
-    "₺": "TRY",
-    "₩": "KRW",
-    "₫": "VND",
-    "₱": "PHP",
-    "₪": "ILS",
-    "₸": "KZT",
-    "₦": "NGN",
-    "฿": "THB",
-}
 _SPACES = " \t\u00a0\u2007\u2009\u202f"
-_PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,6}))?")
-_UNIT = "[" + "".join(_SYMBOLS) + "]|[A-Za-z]{3,5}"
-_WRITTEN = re.compile(
-    rf"([-+−]?)[{_SPACES}]?({_UNIT})?[{_SPACES}]?([-+−]?)([0-9.,'’{_SPACES}]*[0-9][.,]?)[{_SPACES}]?({_UNIT})?"
-)
+_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+"""Invisible characters that spreadsheets and web pages put around an amount that is copied out of them."""
+_PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
+# Possessive throughout: no text makes it look at a character twice.
+_SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,'’{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
+_SIGNS = "-+−–"
+_MARKS = _SIGNS + "()"
+_NEGATIVE = {"": False, "+": False, "-": True, "−": True, "–": True, "()": True}
+_NO_CENTS = re.compile(r"[.,](?:--?|––?|—)")
+_DROP_SPACES = str.maketrans("", "", _SPACES)
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[^0-9][0-9]{3})+")
+_INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
+_WITHOUT_CENTS = frozenset({"CLP", "COP", "IDR", "PYG", "VND"})
+"""Currencies that are written with a point between the thousands and without cents: ``Rp 10.000`` is ten thousand."""
 _MACRO = re.compile(r"[{}\[\]<>#]|__|^%.*%$")
 _EXPONENT = re.compile(r"[0-9.][eE][-+]?[0-9]")
 _NO_NUMBER = re.compile(r"[-+]?(nan|inf|infinity|∞)", re.IGNORECASE)
@@ -71,13 +57,15 @@ class Money(msgspec.Struct, frozen=True):
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """What a payout text says: millionths, the currency written beside them, and whether it could be read otherwise."""
+    """What a text says: millionths, the currency written beside them, and what was not plain about it."""
 
     micros: int
     currency: str = ""
-    """ISO 4217, or the unknown word as it came, upper case; empty: none was written."""
+    """ISO 4217, or the sign or word as it came, upper case, where it names no single known currency; empty: none was written."""
     ambiguous: bool = False
-    """One comma before exactly three digits, ``1,234``: taken as thousands, flagged."""
+    """It can be read otherwise, such as ``1,234``, which is taken as thousands."""
+    rounded: bool = False
+    """It had more than ``FRACTION_DIGITS`` digits after the point, trailing zeros not counted."""
 
 
 def amount_text(micros: int) -> str:
@@ -87,56 +75,99 @@ def amount_text(micros: int) -> str:
     return f"{sign}{whole}.{rest:06d}".rstrip("0").rstrip(".")
 
 
-def currency_of(text: str) -> str | None:
-    """The ISO 4217 code that a text names, in any case or by its symbol; None for an unknown one."""
-    text = text.strip()
-    code = _SYMBOLS.get(text) or text.upper()
-    return code if code in CURRENCIES else None
-
-
 def read_amount(text: str) -> Amount | AmountFault:
-    """The amount that a network wrote, or why it is none. No float; looks at ``MAX_TEXT`` characters at most.
+    """Return the amount that somebody wrote, or why it is none. No float; looks at ``MAX_TEXT`` characters at most.
 
-    A sign, digits 0–9, and a currency's symbol or code before or after them. The rules for the separators:
+    Digits 0–9, a currency's sign or code before or after them, and one mark of the sign: a minus or plus anywhere around
+    the number (``-$5``, ``$-5``, ``12.50-``), or accountants' parentheses, which make it negative (``(5.00)``, ``$(5.00)``).
+    Code and sign may stand together where they agree: ``$5.00 CAD``. The rules for the separators:
 
-    - a point alone is the decimal point (``1.234`` is one and a bit); repeated, it separates thousands (``1.234.567``);
+    - a point alone is the decimal point (``1.234`` is one and a bit); repeated, it separates thousands (``1.234.567``), and
+      so it does beside the sign of a currency that is written without cents (``Rp 10.000``): ``ambiguous``;
     - a comma alone is the decimal comma (``12,5``, ``0,125``), but before exactly three digits it separates thousands
       (``1,234``), because payouts have cents and not mills: ``ambiguous``; repeated, it separates thousands;
     - of both, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
     - spaces and apostrophes separate thousands (``1 234.50``), and a comma beside them is a decimal comma;
-    - thousands come in groups of three, or the text is refused.
+    - thousands come in groups of three, or as in India (``1,23,456.78``), or the text is refused;
+    - digits beyond the sixth after the point are rounded, half away from zero: ``rounded``.
     """
     if plain := _PLAIN.fullmatch(text):
         sign, whole, fraction = plain.groups()
-        micros = int(whole) * MICROS + (int(fraction.ljust(6, "0")) if fraction else 0)
-        return Amount(-micros if sign else micros)
+        micros = int(whole) * MICROS
+        if fraction is None:
+            return Amount(-micros if sign else micros)
+        if len(fraction) <= FRACTION_DIGITS:
+            micros += int(fraction.ljust(FRACTION_DIGITS, "0"))
+            return Amount(-micros if sign else micros)
+        return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    text = text.strip(_SPACES + "\r\n")
+    text = text.strip(_SPACES + "\r\n" + _UNSEEN)
     if not text:
         return AmountFault.EMPTY
-    written = _WRITTEN.fullmatch(text)
-    if written is None:
-        return _fault_of(text)
-    sign, before, inner_sign, number, after = written.groups()
-    if (sign and inner_sign) or (before and after):
-        return AmountFault.UNREADABLE
-    split = _split(number)
+    shape = _SHAPE.fullmatch(text)
+    return (_written(*shape.groups()) if shape else None) or _fault_of(text)
+
+
+def _written(before: str, number: str, after: str) -> Amount | AmountFault | None:
+    """Return the amount of a number and what stands around it; None where that is no currency and no sign."""
+    before, after = before.translate(_DROP_SPACES), after.translate(_DROP_SPACES)
+    if before[-1:] in (".", ",") and not meanings(before.strip(_MARKS)):
+        number, before = before[-1] + number, before[:-1]
+    no_cents = _NO_CENTS.match(after)
+    if no_cents:  # Central European for "no cents": 5,- and 5.–
+        after = after[no_cents.end() :]
+    elif after[:1] in (".", ","):
+        number, after = number + after[0], after[1:]
+    units = (before.strip(_MARKS), after.strip(_MARKS))
+    marks = _marks(before, units[0]) + _marks(after, units[1])
+    currency = _currency(*units)
+    if marks not in _NEGATIVE or currency is None:
+        return None
+    split = _split(number, currency)
     if split is None:
         return AmountFault.UNREADABLE
     whole, fraction, ambiguous = split
-    whole = whole.lstrip("0")
-    if len(whole) > MAX_WHOLE_DIGITS or len(fraction) > MAX_FRACTION_DIGITS:
+    return _amount(whole, fraction, _NEGATIVE[marks], currency, ambiguous or no_cents is not None)
+
+
+def _amount(
+    whole: str, fraction: str, negative: bool, currency: str = "", ambiguous: bool = False
+) -> Amount | AmountFault:
+    """Return the amount of the digits before and after the point."""
+    whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
+    if len(whole) > MAX_WHOLE_DIGITS:
         return AmountFault.TOO_MANY_DIGITS
-    micros = int(whole or "0") * MICROS + int(fraction.ljust(6, "0"))
-    unit = before or after or ""
-    return Amount(
-        -micros if (sign or inner_sign) in ("-", "−") else micros, _SYMBOLS.get(unit) or unit.upper(), ambiguous
-    )
+    micros = int(whole or "0") * MICROS + int(fraction[:FRACTION_DIGITS].ljust(FRACTION_DIGITS, "0"))
+    rounded = len(fraction) > FRACTION_DIGITS
+    if rounded and fraction[FRACTION_DIGITS] >= "5":
+        micros += 1
+    if micros > MAX_MICROS:
+        return AmountFault.TOO_MANY_DIGITS
+    return Amount(-micros if negative else micros, currency, ambiguous, rounded)
+
+
+def _marks(around: str, unit: str) -> str:
+    """Return the signs and parentheses around a currency."""
+    return around.replace(unit, "", 1) if unit else around
+
+
+def _currency(before: str, after: str) -> str | None:
+    """Return the currency that is written before or after a number; empty: none; None: what stands there is no currency.
+
+    Where it is ambiguous, such as ``kr``, the sign itself is returned: it is no guess.
+    """
+    if not before and not after:
+        return ""
+    if not (before and after):
+        unit = before or after
+        return usual_meaning(unit) or (unit.upper() if meanings(unit) else None)
+    both = [code for code in meanings(before) if code in meanings(after)]
+    return both[0] if len(both) == 1 else None
 
 
 def _fault_of(text: str) -> AmountFault:
-    """Which fault a text shows that is no amount."""
+    """Return the fault of a text that is no amount."""
     if _NO_NUMBER.fullmatch(text):
         return AmountFault.NOT_A_NUMBER
     if _MACRO.search(text):
@@ -146,23 +177,24 @@ def _fault_of(text: str) -> AmountFault:
     return AmountFault.UNREADABLE
 
 
-def _split(number: str) -> tuple[str, str, bool] | None:
-    """Digits before and after the decimal separator, and whether that was a guess; None where the groups are wrong."""
+def _split(number: str, currency: str) -> tuple[str, str, bool] | None:
+    """Return the digits before and after the decimal separator, and whether that was a guess; None where the groups are wrong."""
     point, comma = number.rfind("."), number.rfind(",")
     grouped_otherwise = any(character in number for character in "'’" + _SPACES)
+    at = max(point, comma)
     ambiguous = False
+    three_after = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not grouped_otherwise
     if point >= 0 and comma >= 0:
-        at = max(point, comma)
-    elif max(point, comma) < 0 or number.count(".") > 1 or number.count(",") > 1:
+        pass
+    elif at < 0 or number.count(".") > 1 or number.count(",") > 1:
         at = len(number)
-    elif comma >= 0 and not grouped_otherwise and 1 <= comma <= 3 and len(number) - comma == 4 and number[0] != "0":
+    elif three_after and (comma >= 0 or currency in _WITHOUT_CENTS):
         at, ambiguous = len(number), True
-    else:
-        at = max(point, comma)
     whole, fraction = number[:at], number[at + 1 :]
     if whole and not whole.isdigit():
         separators = {character for character in whole if not character.isdigit()}
-        if len(separators) != 1 or not _GROUPED.fullmatch(whole) or number[at : at + 1] in separators:
+        is_grouped = _GROUPED.fullmatch(whole) or _INDIAN.fullmatch(whole)
+        if len(separators) != 1 or not is_grouped or number[at : at + 1] in separators:
             return None
         whole = whole.replace(separators.pop(), "")
     if (fraction and not fraction.isdigit()) or not (whole or fraction):

@@ -263,6 +263,35 @@ def test_of_two_currencies_the_parameter_counts_and_the_conflict_is_flagged() ->
     assert (conversion.payout, conversion.flags) == (Money(5_000_000, "GBP"), (NoticeFlag.CURRENCY_CONFLICT,))
 
 
+@pytest.mark.parametrize("text", ["(5.00)", "($5.00)", "$(5.00)", "5.00-"])
+def test_a_refund_in_accountants_notation_takes_the_payout_back(text: str) -> None:
+    conversion = _after(_notice(1, payout_text="5"), _notice(2, payout_text=text))
+    assert (conversion.payout, conversion.flags) == (Money(-5_000_000, "USD"), ())
+
+
+@pytest.mark.parametrize(
+    ("offer", "payout", "flag"),
+    [
+        ("SEK", Money(10_000_000, "SEK"), NoticeFlag.PAYOUT_AMBIGUOUS),
+        ("USD", Money(10_000_000, ""), NoticeFlag.UNKNOWN_CURRENCY),
+    ],
+)
+def test_an_ambiguous_sign_means_the_default_currency_or_none(offer: str, payout: Money, flag: NoticeFlag) -> None:
+    terms = Terms(NetworkTerms(), OfferTerms(None, offer), STATUSES, "USD")
+    conversion = _after(_notice(payout_text="10 kr"), terms=terms)
+    assert (conversion.payout, conversion.flags) == (payout, (flag,))
+
+
+def test_an_ambiguous_sign_and_a_parameter_that_it_allows_do_not_conflict() -> None:
+    conversion = _after(_notice(payout_text="10 kr", currency_text="NOK"))
+    assert (conversion.payout, conversion.flags) == (Money(10_000_000, "NOK"), ())
+
+
+def test_digits_beyond_the_sixth_are_rounded_and_flagged() -> None:
+    conversion = _after(_notice(payout_text="1.0000005"))
+    assert (conversion.payout, conversion.flags) == (Money(1_000_001, "USD"), (NoticeFlag.PAYOUT_ROUNDED,))
+
+
 @pytest.mark.parametrize(
     ("text", "flag"),
     [
@@ -270,7 +299,7 @@ def test_of_two_currencies_the_parameter_counts_and_the_conflict_is_flagged() ->
         ("{payout}", NoticeFlag.PAYOUT_UNREPLACED_MACRO),
         ("NaN", NoticeFlag.PAYOUT_NOT_A_NUMBER),
         ("1e9", NoticeFlag.PAYOUT_EXPONENT),
-        ("1.1234567", NoticeFlag.PAYOUT_TOO_MANY_DIGITS),
+        ("1234567890123", NoticeFlag.PAYOUT_TOO_MANY_DIGITS),
         ("lots", NoticeFlag.PAYOUT_UNREADABLE),
     ],
 )

@@ -44,11 +44,12 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),
     NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, door=Door.S2S),
     NoticeFlag.PAYOUT_AMBIGUOUS: _payout("1,234"),
+    NoticeFlag.PAYOUT_ROUNDED: _payout("1.1234567"),
     NoticeFlag.PAYOUT_TOO_LONG: _payout("9" * 65),
     NoticeFlag.PAYOUT_UNREPLACED_MACRO: _payout("#price#"),
     NoticeFlag.PAYOUT_NOT_A_NUMBER: _payout("Infinity"),
     NoticeFlag.PAYOUT_EXPONENT: _payout("1e309"),
-    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: _payout("1.1234567"),
+    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: _payout("1234567890123"),
     NoticeFlag.PAYOUT_UNREADABLE: _payout("lots"),
 }
 

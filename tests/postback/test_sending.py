@@ -195,17 +195,21 @@ def test_a_packed_answer_is_not_unpacked(answering: Any) -> None:
     assert send(receiver).answer == bomb
 
 
+def test_an_answer_that_is_not_http_is_broken(answering: Any) -> None:
+    assert send(answering(b"garbage without a status line\r\n\r\n")).trouble is Trouble.BROKEN
+
+
 @pytest.mark.parametrize(
     "answer",
     [
-        b"garbage without a status line\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: 1\r\n" % number for number in range(100_000)) + b"\r\n",
         b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n",
     ],
-    ids=["no http", "100,000 headers", "a long header"],
+    ids=["100,000 headers", "a long header"],
 )
-def test_an_answer_that_is_not_http_or_out_of_bounds_is_broken(answer: bytes, answering: Any) -> None:
-    assert send(answering(answer)).trouble is Trouble.BROKEN
+def test_an_answer_whose_head_is_out_of_bounds_counts_by_its_status_line(answer: bytes, answering: Any) -> None:
+    outcome = send(answering(answer))
+    assert (outcome.status_code, outcome.trouble) == (200, Trouble.MALFORMED)
 
 
 def test_a_connection_that_is_reset_is_broken(handling: Any) -> None:

@@ -238,6 +238,8 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
     (Code.EXTERNAL_ID_EMPTY, E, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=30)),
     (Code.EXTERNAL_ID_UNREPLACED, N, Kind.CAMPAIGN, "", clicks(without_external_id=490, unreplaced=30)),
     (Code.EXTERNAL_ID_EMPTY, W, Kind.CAMPAIGN, "", clicks(without_external_id=30, unreplaced=30)),
+    (Code.COST_UNREADABLE, W, Kind.CAMPAIGN, "", clicks(cost_unreadable=1000)),
+    (Code.COST_UNREADABLE, N, Kind.CAMPAIGN, "", clicks(cost_unreadable=1)),
     (Code.NO_CONVERSIONS, W, Kind.CAMPAIGN, "", seen(conversions=0, last_conversion_at=None)),
     (Code.NO_CONVERSIONS, N, Kind.CAMPAIGN, "", seen(conversions=0, clicks=Clicks(recent=10, last_at=NOW))),
     (

@@ -226,14 +226,14 @@ def test_screened_clicks_are_recorded_and_not_counted(store: Store) -> None:
 def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) -> None:
     store.load(
         a_click(NOON - 40 * DAY_MS, external_id="a"),
-        a_click(NOON - 3),
+        a_click(NOON - 3, flags="cost_unreadable"),
         a_click(NOON - 2, external_id="{b}", flags="fallback,unreplaced_external_id"),
         a_click(NOON - 1, external_id="c"),
         a_click(NOON, screening="prefetch"),
         a_click(NOON - 9, campaign_id=2, external_id="d"),
     )
     assert store.facts.recent_clicks(10) == {
-        1: Clicks(recent=3, without_external_id=1, unreplaced=1, last_at=NOON - 1),
+        1: Clicks(recent=3, without_external_id=1, unreplaced=1, cost_unreadable=1, last_at=NOON - 1),
         2: Clicks(recent=1, last_at=NOON - 9),
     }
     assert store.facts.recent_clicks(2, 1) == {1: Clicks(recent=2, unreplaced=1, last_at=NOON - 1)}

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, insert, select, text
@@ -15,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from clickloop.store.ledger import migrations
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.tables import metadata, settings
 
@@ -189,3 +191,24 @@ def test_a_state_without_its_date_is_refused_by_the_ledger_itself(tmp_path: Path
     statement = text("INSERT INTO notices (notice_id, at, door, raw, outcome) VALUES ('n', 1, 's2s', x'00', 'waiting')")
     with pytest.raises(IntegrityError, match="waiting_has_moment"), ledger.write() as tx:
         tx.execute(statement)
+
+
+def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    ledger = Ledger(create_engine(f"sqlite:///{path}"))
+    with ledger.write() as tx:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0001")
+        tx.exec_driver_sql(
+            "INSERT INTO networks (name, preset, postback_parameters, addresses, refuse_duplicates, test_only, created_at, "
+            "updated_at) VALUES ('Old', 'affise', '{\"cid\": \"{sub1}\"}', '[]', 0, 0, 1, 1)"
+        )
+    ledger.close()
+    upgraded = Ledger.open(path)
+    with upgraded.read() as tx:
+        network = find_network(tx, 1)
+    upgraded.close()
+    assert network is not None
+    assert (network.preset, network.postback_parameters, network.status_words) == ("affise", {"cid": "{sub1}"}, {})

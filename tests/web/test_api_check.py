@@ -41,6 +41,7 @@ def test_a_set_up_that_works_is_fine(instance: "Instance") -> None:
             "recent_clicks": 1,
             "without_external_id": 0,
             "unreplaced_external_id": 0,
+            "unreadable_cost": 0,
             "last_click_at": "2026-03-01T11:59:00.000Z",
             "last_conversion_at": "2026-03-01T12:00:00.000Z",
             "last_delivered_at": None,
@@ -93,7 +94,8 @@ def test_clicks_without_an_external_id_are_counted_and_screened_ones_left_out(in
     told = instance.got("check")
     (campaign,) = told["campaigns"]
     assert (campaign["recent_clicks"], campaign["without_external_id"], campaign["unreplaced_external_id"]) == (3, 1, 1)
-    assert {"external_id_empty", "external_id_unreplaced", "no_conversions"} <= codes(told)
+    assert campaign["unreadable_cost"] == 1
+    assert {"cost_unreadable", "external_id_empty", "external_id_unreplaced", "no_conversions"} <= codes(told)
 
 
 def test_refused_notices_are_told_by_reason_and_network(instance: "Instance") -> None:

@@ -30,6 +30,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     """What its offer links become: ``{url}`` at the beginning is the link as the network shows it, our macros behind it."""
     postback_parameters: dict[str, str] = {}
     """Our notice parameter → the network's macro for it."""
+    status_words: dict[str, str] = {}
+    """Its own words for statuses → the key of our status. They count before the words that all networks share."""
     currency: str = ""
     """The currency of its payouts; empty: as offer, notice or instance say."""
     token: str = ""

@@ -15,6 +15,8 @@ class Flag(enum.StrEnum):
     EXTERNAL_ID_CUT = "external_id_cut"
     QUERY_CUT = "query_cut"
     COST_UNREADABLE = "cost_unreadable"
+    COST_AMBIGUOUS = "cost_ambiguous"
+    COST_ROUNDED = "cost_rounded"
     FALLBACK = "fallback"
     NAME_MENDED = "name_mended"
     LINK_MENDED = "link_mended"
@@ -31,6 +33,8 @@ _FLAG_SENTENCES = {
     Flag.EXTERNAL_ID_CUT: "The external id was longer than 1,024 characters: its beginning is kept.",
     Flag.QUERY_CUT: "The link had more than 16 KB or 100 parameters: the further ones were not read.",
     Flag.COST_UNREADABLE: "The cost could not be read as an amount: it counts as none.",
+    Flag.COST_AMBIGUOUS: "The cost can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
+    Flag.COST_ROUNDED: "The cost had more than 6 digits after the point: it was rounded.",
     Flag.FALLBACK: "There was no offer to send the visitor to: he went to the fallback address.",
     Flag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read as the "
     "name behind it.",

@@ -5,9 +5,10 @@ import msgspec
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Notice, NoticeFlag, RefusalReason
-from clickloop.conversion.status import Status
+from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import Terms
+from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
 
@@ -166,7 +167,7 @@ def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Term
 
 def _said(notice: Notice, terms: Terms) -> _Said:
     flags = list(notice.flags)
-    status = terms.statuses.of_word(notice.status_word)
+    status = _status(notice, terms)
     if status is None:
         status = terms.statuses.other
         flags.append(NoticeFlag.UNKNOWN_STATUS)
@@ -176,6 +177,16 @@ def _said(notice: Notice, terms: Terms) -> _Said:
         others = {**parameters.others, "currency": notice.currency_text}
         parameters = msgspec.structs.replace(parameters, others=others)
     return _Said(status=status, payout=payout, parameters=parameters, flags=tuple(dict.fromkeys(flags)))
+
+
+def _status(notice: Notice, terms: Terms) -> Status | None:
+    """Return the status that a notice names; None: an unknown word."""
+    if notice.door is Door.HAND:
+        # The owner names a status by its key, whatever a network may mean by the same word.
+        key = word_key(notice.status_word)
+        if key != OTHER.key and (status := terms.statuses.of_key(key)):
+            return status
+    return terms.statuses.of_word(notice.status_word, terms.network.status_words)
 
 
 def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | None:
@@ -188,18 +199,30 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
         return None
     if amount.ambiguous:
         flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
+    if amount.rounded:
+        flags.append(NoticeFlag.PAYOUT_ROUNDED)
     named = named_currency(notice)
     if notice.currency_text and not named:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
-    if named and amount.currency and currency_of(named) != amount.currency:
+    if named and amount.currency and not _agree(named, amount.currency):
         flags.append(NoticeFlag.CURRENCY_CONFLICT)
     named = named or amount.currency
     if not named:
         return Money(amount.micros, terms.default_currency)
     currency = currency_of(named)
+    if currency is None and may_mean(named, terms.default_currency):
+        # "10 kr" of an offer in SEK: the sign allows the currency that an amount without a sign would be in.
+        flags.append(NoticeFlag.PAYOUT_AMBIGUOUS)
+        return Money(amount.micros, terms.default_currency)
     if currency is None:
         flags.append(NoticeFlag.UNKNOWN_CURRENCY)
     return Money(amount.micros, currency or "")
+
+
+def _agree(named: str, written: str) -> bool:
+    """Return whether the currency of the parameter can be the one that is written in the payout."""
+    code = currency_of(named) or ""
+    return code == written or may_mean(written, code)
 
 
 def named_currency(notice: Notice) -> str:

@@ -102,6 +102,7 @@ class NoticeFlag(enum.StrEnum):
     CURRENCY_CONFLICT = "currency_conflict"
     OUT_OF_ORDER = "out_of_order"
     PAYOUT_AMBIGUOUS = "payout_ambiguous"
+    PAYOUT_ROUNDED = "payout_rounded"
     PAYOUT_TOO_LONG = "payout_too_long"
     PAYOUT_UNREPLACED_MACRO = "payout_unreplaced_macro"
     PAYOUT_NOT_A_NUMBER = "payout_not_a_number"
@@ -132,12 +133,13 @@ _FLAG_SENTENCES = {
     NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
     NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
     NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
-    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234: look whether it was read as meant.",
+    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
+    NoticeFlag.PAYOUT_ROUNDED: "The payout had more than 6 digits after the point: it was rounded.",
     NoticeFlag.PAYOUT_TOO_LONG: "The payout was too long to be read.",
     NoticeFlag.PAYOUT_UNREPLACED_MACRO: "The payout was a macro that the sender did not replace.",
     NoticeFlag.PAYOUT_NOT_A_NUMBER: "The payout said that it is no number.",
     NoticeFlag.PAYOUT_EXPONENT: "The payout had an exponent, which is not taken.",
-    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before or 6 after the point.",
+    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before the point.",
     NoticeFlag.PAYOUT_UNREADABLE: "The payout could not be read as an amount.",
 }
 

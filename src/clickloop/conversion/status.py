@@ -1,7 +1,7 @@
 """Statuses: the user's own table of what a conversion can be, and the words that networks send for each."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -62,9 +62,14 @@ class StatusTable:
         by_word.update((word_key(word), row.status) for row in rows for word in row.words)
         self._by_word = MappingProxyType(by_word)
 
-    def of_word(self, word: str) -> Status | None:
-        """The status behind a network's word; without a word, ``sale``; None for a word that nobody mapped yet."""
+    def of_word(self, word: str, own: Mapping[str, str] = MappingProxyType({})) -> Status | None:
+        """Return the status behind a network's word; without a word, ``sale``; None for a word that nobody mapped yet.
+
+        ``own`` are the network's own words and the keys of their statuses, which count before the common ones.
+        """
         key = word_key(word)
+        if own and (status := self._by_key.get(own.get(key, ""))):
+            return status
         return self._by_word.get(key) if key else self.of_key(SALE.key) or SALE
 
     def of_key(self, key: str) -> Status | None:

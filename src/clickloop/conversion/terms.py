@@ -23,6 +23,8 @@ class NetworkTerms(msgspec.Struct, frozen=True, kw_only=True):
     refuse_duplicates: bool = False
     test_only: bool = False
     click_lifetime_days: int = 90
+    status_words: dict[str, str] = {}
+    """Its own words, in the form of ``word_key``, and the key of the status that each stands for."""
 
     def accepts_token(self, token: str) -> bool:
         """Whether a token is the network's, in a time that tells nothing about it; any, where none is set."""

@@ -13,6 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from clickloop.postback.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.address_ranges import Refusal
+from clickloop.postback.answer_recovery import TolerantConnector
 from clickloop.postback.resolving import SystemResolver
 
 REMEMBER_SECONDS = 10
@@ -37,7 +38,7 @@ def open_connector(
 
     How many requests are under way is bounded by who calls the sender, so there is no limit here.
     """
-    return aiohttp.TCPConnector(
+    return TolerantConnector(
         limit=0,
         resolver=GuardedResolver(guard, resolver or SystemResolver()),
         socket_factory=guarded_sockets(guard, socket_factory or _open_socket),

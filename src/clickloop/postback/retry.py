@@ -34,6 +34,7 @@ class Trouble(enum.StrEnum):
     CONNECT = "connect"
     TLS = "tls"
     BROKEN = "broken"
+    MALFORMED = "malformed"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     REDIRECT_REFUSED = "redirect_refused"
     ADDRESS_REFUSED = "address_refused"
@@ -51,11 +52,15 @@ _SENTENCES = {
     Trouble.CONNECT: "No connection to the receiver could be made.",
     Trouble.TLS: "The receiver's certificate or TLS could not be accepted.",
     Trouble.BROKEN: "The connection broke, or the answer was not HTTP.",
+    Trouble.MALFORMED: "Not all of the answer behind its status line could be read.",
     Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
     Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
     Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
     Trouble.UNSENDABLE: "The request cannot be sent as its macros made it.",
 }
+
+
+_DECIDED_BY_WHAT_WAS_READ = frozenset({Trouble.MALFORMED, Trouble.BROKEN})
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,13 +140,17 @@ def decide(
 
 
 def fault_of(outcome: Outcome, success: Success) -> str | None:
-    """Why an outcome is no delivery, as a sentence; None when it is one.
+    """Return why an outcome is no delivery, as a sentence; None when it is one.
 
-    A 2xx whose body broke off or dripped past the deadline is a delivery, unless the rule has to read the body.
+    The status line decides, whatever is malformed or cut off behind it; a rule that reads the answer's text decides by what could be
+    read of it. Only a 2xx that dripped past the deadline is no delivery for such a rule: more was to come.
     """
     accepted = outcome.status_code is not None and 200 <= outcome.status_code < 300
-    if outcome.trouble is not None and (success.reads_answer or not accepted):
-        return outcome.trouble.sentence
+    trouble = outcome.trouble
+    if trouble is not None and trouble is not Trouble.MALFORMED and not accepted:
+        return trouble.sentence
+    if trouble is not None and trouble not in _DECIDED_BY_WHAT_WAS_READ and success.reads_answer:
+        return trouble.sentence
     if not accepted:
         return f"The receiver answered {outcome.status_code}."
     if success.must_contain and success.must_contain.encode() not in outcome.answer:

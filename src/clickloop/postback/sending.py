@@ -23,6 +23,7 @@ from yarl import URL
 from clickloop import __version__
 from clickloop.octets import readable
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
+from clickloop.postback.answer_recovery import Answer
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import BodyKind, Header, Method, Request
@@ -78,6 +79,7 @@ class Sender:
             auto_decompress=False,
             trust_env=False,
             raise_for_status=False,
+            response_class=Answer,
             skip_auto_headers=("Content-Type",),
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         )
@@ -113,7 +115,7 @@ class Sender:
                     if isinstance(following, str):
                         return seen.outcome(Trouble.REDIRECT_REFUSED, following)
                     hop, last_status = following, seen.status_code
-                    seen.status_code = None
+                    seen.status_code, seen.malformed = None, ""
                 seen.status_code = last_status
                 return seen.outcome(Trouble.TOO_MANY_REDIRECTS, f"the last of them to {hop.target.authority}")
         except TimeoutError:
@@ -141,6 +143,7 @@ class Sender:
         content = response.content
         try:
             seen.status_code = response.status
+            seen.malformed = getattr(response, "malformed", "")
             location = response.headers.get("Location")
             if response.status in _REDIRECTS and location is not None:
                 return location
@@ -159,15 +162,18 @@ class Sender:
 class _Seen:
     """What has been seen of an attempt's answer so far, however it ends."""
 
-    __slots__ = ("chunks", "retry_after", "started", "status_code")
+    __slots__ = ("chunks", "malformed", "retry_after", "started", "status_code")
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.status_code: int | None = None
+        self.malformed = ""
         self.retry_after = ""
         self.chunks: list[bytes] = []
 
     def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
+        if trouble is None and self.malformed:
+            trouble, error = Trouble.MALFORMED, f"{self.malformed[:1].upper()}{self.malformed[1:]}."
         return Outcome(
             status_code=self.status_code,
             answer=b"".join(self.chunks)[:KEEP_AT_MOST],

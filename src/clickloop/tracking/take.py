@@ -16,8 +16,9 @@ from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.currency import may_mean
 from clickloop.macro import Place, unreplaced_macro
-from clickloop.money import AmountFault, amount_text, currency_of, read_amount
+from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
@@ -203,14 +204,25 @@ def _from_link(
         click["cost_micros"] = fixed
         click["cost_currency"] = route.campaign.cost_currency or edge.currency
     elif cost:
-        amount = read_amount(cost)
-        if isinstance(amount, AmountFault):
-            _flag(click, Flag.COST_UNREADABLE)
-        else:
-            click["cost_micros"] = amount.micros
-            written = currency_of(amount.currency) if amount.currency else None
-            click["cost_currency"] = written or route.campaign.cost_currency or edge.currency
+        _set_cost(click, read_amount(cost), route.campaign.cost_currency or edge.currency)
     return click
+
+
+def _set_cost(click: dict[str, Any], amount: Amount | AmountFault, default_currency: str) -> None:
+    """Set the cost of a click. One in an unknown currency is none: it would be added to others at a guess."""
+    if isinstance(amount, AmountFault):
+        _flag(click, Flag.COST_UNREADABLE)
+        return
+    currency = currency_of(amount.currency) if amount.currency else default_currency
+    if currency is None and not may_mean(amount.currency, default_currency):
+        _flag(click, Flag.COST_UNREADABLE)
+        return
+    click["cost_micros"] = amount.micros
+    click["cost_currency"] = currency or default_currency
+    if amount.ambiguous or currency is None:
+        _flag(click, Flag.COST_AMBIGUOUS)
+    if amount.rounded:
+        _flag(click, Flag.COST_ROUNDED)
 
 
 def _flag(click: dict[str, Any], flag: Flag) -> None:

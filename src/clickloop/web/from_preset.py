@@ -47,6 +47,7 @@ def network_of_preset(key: str) -> Network:
         click_id_parameter=preset.click_id_parameter,
         offer_url_template=f"{NETWORK_URL}&{addition}" if addition else "",
         postback_parameters=dict(preset.postback),
+        status_words=dict(preset.status_words),
     )
 
 

@@ -189,15 +189,67 @@ def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel"
     assert "approved ×2 → Sale" in words
     assert "no word ×1 → Sale" in words
     assert "gizmo ×1 → not mapped" in words
-    assert 'href="/panel/statuses" title="No status claims this word' in html
+    assert 'name="status_words[0].name" value="gizmo"' in html
+    assert 'title="No status claims this word' in html
     instance.made("networks", {"name": "Silent"})
     assert "Words that it sent lately" not in panel.get("/panel/networks/2")
 
 
-def test_the_words_of_a_preset_are_told_with_our_statuses(panel: "Panel") -> None:
-    words = panel.words(panel.get(f"{NEW}?preset=affise"))
-    assert "Its words for statuses" in words
-    assert 'href="/panel/statuses"' in panel.get(f"{NEW}?preset=affise")
+def words_of(*rows: tuple[str, str, str]) -> list[tuple[str, str]]:
+    """The rows of words: each a word, the key of a status, and whether we offered it."""
+    fields = [("has_status_words", "1")]
+    for at, row in enumerate(rows):
+        fields += [
+            (f"status_words[{at}].{name}", value) for name, value in zip(("name", "value", "offered"), row, strict=True)
+        ]
+    return fields
+
+
+def test_the_words_of_a_preset_stand_in_the_form_with_our_statuses(panel: "Panel") -> None:
+    html = panel.get(f"{NEW}?preset=affise")
+    assert 'name="status_words[0].name" value="1"' in html
+    assert '<option value="sale" selected>' in html
+
+
+def test_words_are_saved_changed_and_removed(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, [*FORM, ("token", ""), *ROWS, *words_of(("7", "sale", ""), (" Void ", "rejected", ""))])
+    assert instance.got("networks/1")["status_words"] == {"7": "sale", "void": "rejected"}
+    panel.done("/panel/networks/1", [*FORM, ("token", ""), *ROWS, *words_of(("7", "hold", ""))])
+    assert instance.got("networks/1")["status_words"] == {"7": "hold"}
+    panel.done("/panel/networks/1", [*FORM, ("token", ""), *ROWS, *words_of()])
+    assert instance.got("networks/1")["status_words"] == {}
+
+
+def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", instance: "Instance") -> None:
+    panel.done(NEW, [*FORM, ("token", ""), *ROWS, *words_of(("7", "", "1"), ("8", "sale", "1"))])
+    assert instance.got("networks/1")["status_words"] == {"8": "sale"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([("7", "sale", ""), ("7 ", "hold", "")], "'7' stands in two rows"),
+        ([("A", "sale", ""), ("a", "sale", "")], "'a' stands in two rows"),
+        ([("7", "", "")], "Choose what '7' means"),
+        ([("", "sale", "")], "A status is chosen for no word"),
+        ([("7", "gone", "")], "There is no status 'gone'"),
+    ],
+)
+def test_words_that_contradict_each_other_are_refused(
+    panel: "Panel", rows: list[tuple[str, str, str]], told: str
+) -> None:
+    answer = panel.post(NEW, [*FORM, ("token", ""), *ROWS, *words_of(*rows)])
+    assert answer.status_code == 422
+    assert told in panel.words(answer.text)
+
+
+def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
+    assert "Networks sent these when no status had them" in panel.words(panel.get("/panel/statuses"))
+    instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
+    assert 'href="/panel/notices/rerun?network_id=1&amp;status_word=7"' in panel.get("/panel/networks/1")
+    assert "Network : Sale there, run again" in panel.words(panel.get("/panel/statuses"))
 
 
 def test_a_network_that_an_offer_needs_is_not_archived(panel: "Panel", instance: "Instance") -> None:

@@ -27,11 +27,12 @@ ENOUGH_CONVERSIONS = 20
 
 
 class Clicks(msgspec.Struct, frozen=True, kw_only=True):
-    """The recent clicks of a campaign that count: how many, and how many without a usable external id."""
+    """The recent clicks of a campaign that count: how many, how many without a usable external id or a readable cost."""
 
     recent: int = 0
     without_external_id: int = 0
     unreplaced: int = 0
+    cost_unreadable: int = 0
     last_at: int | None = None
 
 
@@ -105,6 +106,7 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
             yield Finding(Severity.NOTE, Code.NO_CLICKS, place, sentence, remedy)
         return
     yield from _external_ids(clicks, place)
+    yield from _cost(clicks, place)
     if not seen.conversions:
         many = clicks.recent >= FEW_CLICKS
         sentence = f"{counted(clicks.recent, 'recent click')} and no conversion within {RECENT_DAYS} days."
@@ -131,6 +133,23 @@ def _external_ids(clicks: Clicks, place: Place) -> Iterator[Finding]:
         remedy = "Check the placeholder's spelling against the source's help; test clicks of the source's own preview do this too."
         severity = _severity_of_part(unreplaced, empty, clicks.recent)
         yield Finding(severity, Code.EXTERNAL_ID_UNREPLACED, place, sentence + together, remedy)
+
+
+def _cost(clicks: Clicks, place: Place) -> Iterator[Finding]:
+    """Find clicks whose cost counts as none, so that reports show more profit than there is."""
+    if not clicks.cost_unreadable:
+        return
+    sentence = (
+        f"{_share(clicks.cost_unreadable, clicks.recent)} brought a cost that could not be read as an amount; "
+        "reports count none for them."
+    )
+    remedy = (
+        "Look at the cost in the link that the source opens: it must be a decimal such as 0.0125, in a known currency. "
+        "Check the placeholder of the row cost, or set a fixed cost at the campaign."
+    )
+    # The loop works all the same, so never an error.
+    severity = Severity.WARNING if clicks.cost_unreadable / clicks.recent >= WARNING_SHARE else Severity.NOTE
+    yield Finding(severity, Code.COST_UNREADABLE, place, sentence, remedy)
 
 
 def _severity_of_part(part: int, other: int, whole: int) -> Severity:
@@ -185,7 +204,7 @@ def _words(words: Mapping[str, int]) -> Finding:
         Code.WORDS_NOT_MAPPED,
         Place(kind=Kind.STATUS, field="words"),
         f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
-        "Give each word to the status that it means, then run the notices again.",
+        "Give each word to the status that it means, for all networks or at the network that sends it, then run the notices again.",
     )
 
 

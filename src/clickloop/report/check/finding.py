@@ -78,6 +78,7 @@ class Code(enum.StrEnum):
     NO_CLICKS = "no_clicks"
     EXTERNAL_ID_EMPTY = "external_id_empty"
     EXTERNAL_ID_UNREPLACED = "external_id_unreplaced"
+    COST_UNREADABLE = "cost_unreadable"
     NO_CONVERSIONS = "no_conversions"
     NOTICES_REFUSED = "notices_refused"
     WORDS_NOT_MAPPED = "words_not_mapped"
@@ -136,6 +137,7 @@ _MEANINGS = {
     Code.NO_CLICKS: "The campaign has had no clicks.",
     Code.EXTERNAL_ID_EMPTY: "Recent clicks came without the source's click id.",
     Code.EXTERNAL_ID_UNREPLACED: "Recent clicks brought a macro that the source had not replaced in place of its click id.",
+    Code.COST_UNREADABLE: "Recent clicks brought a cost that could not be read, which counts as none.",
     Code.NO_CONVERSIONS: "The campaign has clicks and no conversions.",
     Code.NOTICES_REFUSED: "Notices were refused lately.",
     Code.WORDS_NOT_MAPPED: "Networks send words for statuses that no status claims.",

@@ -8,6 +8,7 @@ from clickloop.campaign.network import Network
 from clickloop.campaign.offer import Offer
 from clickloop.campaign.traffic_source import EXTERNAL_ID_ROW, SourceParameter, TrafficSource
 from clickloop.click.routing import LeftOutReason, Routes
+from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
 from clickloop.macro import parse, unreplaced_macro
 from clickloop.postback.address_guard import Policy, RefusedAddress, judge_target
@@ -30,6 +31,7 @@ from clickloop.report.check.templates import address_findings, request_findings
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _MARKS = re.compile(r"[{}\[\]<>]|\$\w|%\w+%|__\w+__|#\w+#|@\w+@|\*\w+\*|\(\(\w+\)\)")
+_ANY_NETWORK = Network(name="")
 _OURS_ALONE = re.compile(r"\{\s*(externalid|postback_id|trafficsource\.\w+)\s*\}", re.IGNORECASE)
 
 
@@ -307,18 +309,21 @@ def _statuses(chain: Chain, rule: Rule) -> Iterator[Finding]:
     selected = rule.conditions.statuses
     known = {row.status.key: row for row in chain.statuses}
     place = rule_place(rule, "conditions.statuses")
+    networks = {network.id: network for campaign in chain.campaigns_of(rule) for network in chain.networks_of(campaign)}
+    senders = list(networks.values())
     for key in selected:
         if key not in known:
             sentence = f"The rule waits for the status {key!r}, which there is not."
             yield Finding(_ERROR, Code.STATUS_UNKNOWN, place, sentence, "Choose a status that there is.")
-        elif not known[key].words and key not in (OTHER.key, SALE.key):
+        elif key not in (OTHER.key, SALE.key) and not any(
+            words_for_status(key, known[key].words, network.status_words) for network in senders or [_ANY_NETWORK]
+        ):
             sentence = (
                 f"No word of a network stands for the status {key!r}; only the word {key!r} itself would bring it."
             )
-            remedy = "Give the status the words that your networks send for it."
+            remedy = "Give the status the words that your networks send for it, here or at the network."
             yield Finding(_WARNING, Code.STATUS_WITHOUT_WORDS, place, sentence, remedy)
-    networks = {network.id: network for campaign in chain.campaigns_of(rule) for network in chain.networks_of(campaign)}
-    told = [network for network in networks.values() if network.postback_parameters]
+    told = [network for network in senders if network.postback_parameters]
     if (
         selected
         and SALE.key not in selected

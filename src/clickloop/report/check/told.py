@@ -42,6 +42,7 @@ class ToldCampaign(msgspec.Struct, frozen=True, kw_only=True):
     recent_clicks: Annotated[int, Meta(description="The last clicks that count, at most 1,000.")]
     without_external_id: Annotated[int, Meta(description="Of these, how many came without the source's click id.")]
     unreplaced_external_id: Annotated[int, Meta(description="Of these, how many brought a macro in its place.")]
+    unreadable_cost: Annotated[int, Meta(description="Of these, how many brought a cost that could not be read.")]
     last_click_at: Annotated[str | None, Meta(description="ISO 8601, as all moments.")]
     last_conversion_at: Annotated[str | None, Meta(description="Within 30 days.")]
     last_delivered_at: Annotated[str | None, Meta(description="When a postback was delivered, within 30 days.")]
@@ -103,6 +104,7 @@ def _told_campaign(campaign: CheckedCampaign) -> ToldCampaign:
         recent_clicks=seen.clicks.recent,
         without_external_id=seen.clicks.without_external_id,
         unreplaced_external_id=seen.clicks.unreplaced,
+        unreadable_cost=seen.clicks.cost_unreadable,
         last_click_at=_moment(seen.clicks.last_at),
         last_conversion_at=_moment(seen.last_conversion_at),
         last_delivered_at=_moment(seen.last_delivered_at),
@@ -130,5 +132,6 @@ def _seen(campaign: ToldCampaign) -> str:
         return f"no clicks; {last}"
     return (
         f"{counted(campaign.recent_clicks, 'recent click')}, {campaign.without_external_id} without external id, "
-        f"{campaign.unreplaced_external_id} with an unreplaced macro; {last}"
+        f"{campaign.unreplaced_external_id} with an unreplaced macro, "
+        f"{campaign.unreadable_cost} with an unreadable cost; {last}"
     )

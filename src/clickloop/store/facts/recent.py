@@ -13,7 +13,11 @@ SELECT campaign_id, max(fact_at) FROM facts
 WHERE clicks = 1 AND ($campaign_id IS NULL OR campaign_id = $campaign_id) GROUP BY campaign_id
 """
 _RECENT = """
-SELECT count(*), count(*) FILTER (external_id IS NULL), count(*) FILTER (contains(coalesce(flags, ''), 'unreplaced_external_id'))
+SELECT
+    count(*),
+    count(*) FILTER (external_id IS NULL),
+    count(*) FILTER (contains(coalesce(flags, ''), 'unreplaced_external_id')),
+    count(*) FILTER (contains(coalesce(flags, ''), 'cost_unreadable'))
 FROM (
     SELECT external_id, flags FROM facts
     WHERE clicks = 1 AND campaign_id = $campaign_id AND fact_at >= $from_at
@@ -29,13 +33,17 @@ def recent_clicks(reader: duckdb.DuckDBPyConnection, most: int, campaign_id: int
     """
     found = {}
     for number, last_at in reader.execute(_LAST, {"campaign_id": campaign_id}).fetchall():
-        recent = without = unreplaced = 0
+        recent = without = unreplaced = no_cost = 0
         for back_ms in (_NEAR_MS, _BACK_MS):
             wanted = {"campaign_id": number, "from_at": last_at - back_ms, "most": most}
-            recent, without, unreplaced = reader.execute(_RECENT, wanted).fetchone() or (0, 0, 0)
+            recent, without, unreplaced, no_cost = reader.execute(_RECENT, wanted).fetchone() or (0, 0, 0, 0)
             if recent >= most:
                 break
         found[int(number)] = Clicks(
-            recent=int(recent), without_external_id=int(without), unreplaced=int(unreplaced), last_at=int(last_at)
+            recent=int(recent),
+            without_external_id=int(without),
+            unreplaced=int(unreplaced),
+            cost_unreadable=int(no_cost),
+            last_at=int(last_at),
         )
     return found

@@ -38,6 +38,17 @@ def networks_of_offers(tx: Connection, offer_ids: Collection[int]) -> list[Netwo
     return [_network(row) for row in rows]
 
 
+def networks_with_status(tx: Connection, key: str) -> list[str]:
+    """Return the names of the networks, archived ones too, of which a word of their own stands for a status."""
+    rows = tx.execute(select(networks.c.name, networks.c.status_words).order_by(networks.c.name))
+    return [name for name, words in rows if key in words.values()]
+
+
+def find_networks(tx: Connection, ids: Collection[int]) -> list[Network]:
+    """Return the networks of these numbers, archived ones too."""
+    return [_network(row) for row in tx.execute(select(networks).where(networks.c.id.in_(ids))).mappings()]
+
+
 def find_network_named(tx: Connection, name: str) -> int | None:
     """The number of the network of that name, archived or not."""
     return tx.execute(select(networks.c.id).where(networks.c.name == name)).scalar()
@@ -60,6 +71,7 @@ def _columns(network: Network) -> dict[str, Any]:
         "click_id_parameter": network.click_id_parameter,
         "offer_url_template": network.offer_url_template,
         "postback_parameters": network.postback_parameters,
+        "status_words": network.status_words,
         "currency": network.currency,
         "token": network.token,
         "addresses": list(network.addresses),
@@ -78,6 +90,7 @@ def _network(row: RowMapping) -> Network:
         click_id_parameter=row["click_id_parameter"],
         offer_url_template=row["offer_url_template"],
         postback_parameters=row["postback_parameters"],
+        status_words=row["status_words"],
         currency=row["currency"],
         token=row["token"],
         addresses=tuple(row["addresses"]),

@@ -14,10 +14,12 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
 from clickloop.campaign.traffic_source import COST_ROW, POSTBACK_RULE_NAME, TrafficSource, source_faults
+from clickloop.conversion.network_words import network_word_faults, normalized_words
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.store.ledger import campaigns, networks, offers, postback_rules, traffic_sources
+from clickloop.store.ledger.statuses import status_rows
 
 
 def save_source(
@@ -71,11 +73,13 @@ def archive_source(tx: Connection, source: TrafficSource, now_ms: int) -> Traffi
 
 
 def save_network(tx: Connection, network: Network, now_ms: int) -> Network:
-    """Saves a network."""
+    """Save a network. Raises InvalidInputError."""
     faults = network_faults(network)
+    faults += network_word_faults(network.status_words, [row.status.key for row in status_rows(tx)])
     faults += _name_faults("network", network.id, networks.find_network_named(tx, network.name))
     _raise(faults)
-    network = replace(network, updated_at=now_ms, created_at=network.created_at or now_ms)
+    words = normalized_words(network.status_words)
+    network = replace(network, status_words=words, updated_at=now_ms, created_at=network.created_at or now_ms)
     if network.id:
         networks.update_network(tx, network)
         return network

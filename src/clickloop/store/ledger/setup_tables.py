@@ -71,6 +71,9 @@ networks = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column(
+        "status_words", JSON, nullable=False, server_default="{}"
+    ),  # {word in the form of word_key: key of a status}
 )
 
 offers = Table(

@@ -1,6 +1,6 @@
 """Statuses in the ledger: one statement per function; ``tx`` is an open transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -77,8 +77,10 @@ def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
         tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in wanted])
 
 
-def unmapped_words(tx: Connection, limit: int, campaign_id: int | None = None) -> list[UnmappedWord]:
-    """The words under which conversions (of one campaign, or all) stand as ``other``, the most frequent first."""
+def unmapped_words(
+    tx: Connection, limit: int, campaign_id: int | None = None, network_id: int | None = None
+) -> list[UnmappedWord]:
+    """Return the words under which conversions (of a campaign or network, or all) stand as ``other``, the most frequent first."""
     word = func.lower(func.trim(conversions.c.status_word))
     count = func.count()
     query = (
@@ -88,5 +90,24 @@ def unmapped_words(tx: Connection, limit: int, campaign_id: int | None = None) -
         .order_by(count.desc(), word)
         .limit(limit)
     )
-    rows = tx.execute(query if campaign_id is None else query.where(conversions.c.campaign_id == campaign_id))
+    if campaign_id is not None:
+        query = query.where(conversions.c.campaign_id == campaign_id)
+    if network_id is not None:
+        query = query.where(conversions.c.network_id == network_id)
+    rows = tx.execute(query)
     return [UnmappedWord(found, number) for found, number in rows]
+
+
+def networks_of_unmapped_words(tx: Connection, words: Collection[str]) -> dict[str, tuple[int, ...]]:
+    """Return the networks whose conversions stand as ``other`` under each of these words; 0 is no network."""
+    word = func.lower(func.trim(conversions.c.status_word))
+    rows = tx.execute(
+        select(word, conversions.c.network_id)
+        .where(conversions.c.status_key == OTHER.key, word.in_(words))
+        .group_by(word, conversions.c.network_id)
+        .order_by(word, conversions.c.network_id)
+    )
+    found: dict[str, tuple[int, ...]] = {}
+    for sent, network_id in rows:
+        found[sent] = (*found.get(sent, ()), network_id)
+    return found

@@ -19,6 +19,7 @@ def network_terms(tx: Connection, network_ids: Iterable[int]) -> dict[int, Netwo
             networks.c.refuse_duplicates,
             networks.c.test_only,
             networks.c.click_lifetime_days,
+            networks.c.status_words,
         ).where(networks.c.id.in_(list(network_ids)))
     )
     return {
@@ -29,6 +30,7 @@ def network_terms(tx: Connection, network_ids: Iterable[int]) -> dict[int, Netwo
             refuse_duplicates=row.refuse_duplicates,
             test_only=row.test_only,
             click_lifetime_days=row.click_lifetime_days,
+            status_words=row.status_words,
         )
         for row in rows
     }

@@ -23,6 +23,7 @@ from clickloop.store.ledger.conversions import (
 )
 from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.statuses import status_table
+from clickloop.store.ledger.terms import network_terms
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
@@ -137,9 +138,11 @@ def change_conversion(
     with context.ledger.read() as tx:
         known = find_conversion(tx, conversion_id.lower())
         statuses = status_table(tx)
+        network = network_terms(tx, [known.click.network_id]).get(known.click.network_id) if known else None
     if known is None:
         raise not_found("conversion of that id")
-    status = statuses.of_word(data.status) if data.status.strip() else None
+    own = network.status_words if network else {}
+    status = statuses.of_word(data.status, own) if data.status.strip() else None
     faults = _change_faults(data, status)
     if faults:
         raise InvalidInputError(tuple(faults))
@@ -270,7 +273,7 @@ def _change_faults(data: ConversionCorrection, status: Status | None) -> list[Fa
 def _money_faults(payout: str, currency: str) -> list[Fault]:
     faults = []
     if payout and isinstance(read_amount(payout), AmountFault):
-        sentence = "It is not a decimal with at most 12 digits before and 6 after the point."
+        sentence = "It is not a decimal with at most 12 digits before the point."
         faults.append(Fault("payout", FaultCode.NOT_AN_AMOUNT, sentence))
     if currency and currency_of(currency) is None:
         faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, "It is not a currency of ISO 4217."))

@@ -17,6 +17,7 @@ from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.networks import find_network, networks_after
 from clickloop.store.ledger.setup import archive_network, save_network
+from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api.body import CheckedBody, StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
@@ -47,6 +48,13 @@ PostbackParameters = Annotated[
         examples=[{"cid": "{sub1}", "payout": "{payout}", "txid": "{transaction_id}"}],
     ),
 ]
+StatusWords = Annotated[
+    dict[str, str],
+    Meta(
+        description="Its own words for statuses, in any case, and the key of our status for each; they count before the common ones.",
+        examples=[{"1": "sale", "2": "hold", "3": "rejected"}],
+    ),
+]
 Currency = Annotated[
     str,
     Meta(description="Currency of its payouts (ISO 4217); empty: as the notice or the offer says.", examples=["USD"]),
@@ -72,6 +80,7 @@ class NetworkUpdate(msgspec.Struct, kw_only=True):
     click_id_parameter: ClickIdParameter | UnsetType = UNSET
     offer_url_template: OfferUrlTemplate | UnsetType = UNSET
     postback_parameters: PostbackParameters | UnsetType = UNSET
+    status_words: StatusWords | UnsetType = UNSET
     currency: Currency | UnsetType = UNSET
     token: Secret | UnsetType = UNSET
     addresses: Addresses | UnsetType = UNSET
@@ -96,6 +105,7 @@ class NetworkView(msgspec.Struct, kw_only=True):
     click_id_parameter: ClickIdParameter
     offer_url_template: OfferUrlTemplate
     postback_parameters: PostbackParameters
+    status_words: StatusWords
     currency: Currency
     token: Secret
     addresses: Addresses
@@ -133,7 +143,7 @@ def create_network(context: Context, data: JSONBody[NetworkCreation]) -> Network
     plain = Network(name=data.name, postback_parameters={"cid": "", "payout": "", "txid": ""})
     network = network_of_preset(data.preset) if data.preset else plain
     with context.ledger.write() as tx:
-        network = save_network(tx, _changed(network, data), context.clock())
+        network = save_network(tx, _changed(with_known_words(tx, network), data), context.clock())
         note_change(tx, context, NOUN, network.id, after=_view(context, network, secrets=True))
     context.on_setup_changed()
     return _view(context, network)
@@ -193,6 +203,12 @@ def fill_offer_url(context: Context, number: Id, data: JSONBody[OfferLink]) -> O
         return OfferUrl(url=offer_url(_network(tx, number).offer_url_template, data.url.strip()))
 
 
+def with_known_words(tx: Connection, network: Network) -> Network:
+    """Return a network made from a preset without its words for statuses that there are not here."""
+    known = {row.status.key for row in status_rows(tx)}
+    return replace(network, status_words={word: key for word, key in network.status_words.items() if key in known})
+
+
 def _note(tx: Connection, context: ApiContext, was: Network, network: Network) -> None:
     before, after = (_view(context, one, secrets=True) for one in (was, network))
     note_change(tx, context, NOUN, network.id, before, after)
@@ -210,6 +226,7 @@ def _changed(network: Network, data: NetworkUpdate) -> Network:
         click_id_parameter=given_or(data.click_id_parameter, network.click_id_parameter),
         offer_url_template=given_or(data.offer_url_template, network.offer_url_template),
         postback_parameters=given_or(data.postback_parameters, network.postback_parameters),
+        status_words=given_or(data.status_words, network.status_words),
         currency=given_or(data.currency, network.currency),
         token=token,
         addresses=tuple(given_or(data.addresses, list(network.addresses))),
@@ -230,6 +247,7 @@ def _view(context: ApiContext, network: Network, *, secrets: bool = False) -> Ne
         click_id_parameter=shown(network.click_id_parameter),
         offer_url_template=shown(network.offer_url_template),
         postback_parameters={shown(name): shown(macro) for name, macro in network.postback_parameters.items()},
+        status_words={shown(word): key for word, key in network.status_words.items()},
         currency=network.currency,
         token=shown(network.token),
         addresses=list(network.addresses),

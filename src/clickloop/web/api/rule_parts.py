@@ -82,7 +82,7 @@ class ConditionsBody(msgspec.Struct, kw_only=True):
         if self.minimum_payout is UNSET or self.minimum_payout is None:
             return []
         amount = read_amount(self.minimum_payout)
-        if not isinstance(amount, AmountFault) and not amount.currency:
+        if not isinstance(amount, AmountFault) and not amount.currency and not amount.rounded:
             return []
         sentence = "A decimal without a currency is expected, with at most 12 digits before and 6 after the point."
         return [Fault("minimum_payout", FaultCode.NOT_AN_AMOUNT, sentence)]

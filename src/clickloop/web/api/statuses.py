@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.conversion.status import OTHER, SALE, CountsAs, Status, StatusWords, word_key
+from clickloop.store.ledger.networks import find_networks, networks_with_status
 from clickloop.store.ledger.postback_rules import KeptRule, live_rules_for_status
 from clickloop.store.ledger.statuses import (
     delete_status,
@@ -20,6 +21,7 @@ from clickloop.store.ledger.statuses import (
     insert_status,
     insert_words,
     is_status_used,
+    networks_of_unmapped_words,
     status_rows,
     unmapped_words,
     update_status,
@@ -98,6 +100,14 @@ class ChangedStatusView(StatusView, kw_only=True):
     ]
 
 
+class WordNetwork(msgspec.Struct, kw_only=True):
+    """A network that sent a word, and what the word means there."""
+
+    id: int
+    name: str
+    mapped_to: Annotated[Key | None, Meta(description="By the network's own words. null: the common words count.")]
+
+
 class UnmappedWordView(msgspec.Struct, kw_only=True):
     """A word that networks sent when no status claimed it."""
 
@@ -105,6 +115,10 @@ class UnmappedWordView(msgspec.Struct, kw_only=True):
     conversions: Annotated[int, Meta(description="How many conversions stand under it as other.")]
     mapped_to: Annotated[
         Key | None, Meta(description="The status that it was given to since: run its notices again. null: none.")
+    ]
+    networks: Annotated[
+        list[WordNetwork],
+        Meta(description="Which sent it, and their own meaning of it, which counts before the common one."),
     ]
 
 
@@ -123,13 +137,26 @@ def list_statuses(context: Context) -> StatusList:
     with context.ledger.read() as tx:
         rows = status_rows(tx)
         words = unmapped_words(tx, 100)
+        senders = networks_of_unmapped_words(tx, [word.word for word in words])
+        found = {network.id: network for network in find_networks(tx, {one for ids in senders.values() for one in ids})}
     holders = {word: row.status.key for row in rows for word in row.words}
     return StatusList(
         items=[_view(row) for row in rows],
         next_cursor=None,
         unmapped_words=[
             UnmappedWordView(
-                word=shown(word.word), conversions=word.conversions, mapped_to=holders.get(word_key(word.word))
+                word=shown(word.word),
+                conversions=word.conversions,
+                mapped_to=holders.get(word_key(word.word)),
+                networks=[
+                    WordNetwork(
+                        id=number,
+                        name=shown(found[number].name),
+                        mapped_to=found[number].status_words.get(word_key(word.word)),
+                    )
+                    for number in senders.get(word.word, ())
+                    if number in found
+                ],
             )
             for word in words
         ],
@@ -210,7 +237,7 @@ def _update_faults(data: StatusUpdate, words: list[str], key: str, rows: list[St
 def remove_status(context: Context, key: KeyPath) -> StatusView:
     """Removes a status that no conversion has. sale and other always stay: they stand for no word and an unknown word.
 
-    409: postback rules wait for it; they are named.
+    409: postback rules wait for it, or networks have words of their own for it; they are named.
     """
     with context.ledger.write() as tx:
         row = _status(tx, key)
@@ -220,6 +247,8 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
             raise invalid("key", FaultCode.IN_USE, f"Conversions have the status {key}: it cannot be removed.")
         if waiting := live_rules_for_status(tx, key):
             raise HTTPException(status_code=409, detail=_still_selected(key, waiting))
+        if using := networks_with_status(tx, key):
+            raise HTTPException(status_code=409, detail=_still_meant(key, using))
         free_words_of(tx, key)
         delete_status(tx, key)
         note_change(tx, context, NOUN, key, before=_view(row))
@@ -235,6 +264,12 @@ def _still_selected(key: str, rules: list[KeptRule]) -> str:
         f"{len(rules)} postback {wait} for the status {key}: {names}{more}. Take it out of the conditions first, or archive "
         "what is not needed."
     )
+
+
+def _still_meant(key: str, names: list[str]) -> str:
+    listed = ", ".join(repr(shown(name)) for name in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"Words of {listed}{more} stand for the status {key}. Give them another status at the network first."
 
 
 def _word_faults(words: list[str], key: str, rows: list[StatusWords], field: str = "words") -> list[Fault]:

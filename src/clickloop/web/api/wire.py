@@ -32,9 +32,12 @@ class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """What is no amount, and what is no currency."""
         faults = []
         amount = read_amount(self.amount)
-        if isinstance(amount, AmountFault):
+        if isinstance(amount, AmountFault) or amount.rounded:
             sentence = f"{self.amount[:40]!r} is not a decimal with at most 12 digits before and 6 after the point."
             faults.append(Fault("amount", FaultCode.NOT_AN_AMOUNT, sentence))
+        elif amount.currency and not self.currency and currency_of(amount.currency) is None:
+            sentence = f"{self.amount[:40]!r} names no currency of ISO 4217: give its code as the currency."
+            faults.append(Fault("amount", FaultCode.NOT_A_CURRENCY, sentence))
         if self.currency and currency_of(self.currency) is None:
             sentence = f"{self.currency[:10]!r} is not a currency of ISO 4217."
             faults.append(Fault("currency", FaultCode.NOT_A_CURRENCY, sentence))

@@ -27,6 +27,8 @@ _NAMES = {
     "postback_parameters": "Link builder",
     "postback_parameters.value": "Macro",
     "postback_url": "Postback URL",
+    "status_words": "Its words for statuses",
+    "status_words.value": "It means",
     "public_url": "Public address",
     "request.body": "Text of the body",
     "request.body_kind": "Body",

@@ -11,20 +11,16 @@ from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
-from clickloop.conversion.status import word_key
 from clickloop.money import CURRENCIES
-from clickloop.octets import readable
-from clickloop.preset.preset import NetworkPreset, find_networks, network_presets
-from clickloop.store.ledger.notices import words_of_network
-from clickloop.store.ledger.statuses import status_table
+from clickloop.preset.preset import find_networks, network_presets
 from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
-from clickloop.web.api.statuses import list_statuses
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.from_preset import network_of_preset, network_preset_of
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.network_words import given_words, rows_of_words, words_view
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
@@ -34,8 +30,6 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/networks"
 ROWS_A_PAGE = 100
-NEWEST_NOTICES = 1_000
-MOST_WORDS = 30
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
@@ -58,22 +52,6 @@ _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
-class StatusWord(msgspec.Struct, frozen=True):
-    """A word that a network sends: our status for it by the preset, and the one that claims it now (empty: none does)."""
-
-    word: str
-    meant: str
-    mapped: str
-
-
-class SentWord(msgspec.Struct, frozen=True):
-    """A word that a network sent lately (empty: none), in how many notices, and the name of our status for it (empty: none)."""
-
-    word: str
-    notices: int
-    status: str
-
-
 def show_list(
     visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> Answer:
@@ -90,7 +68,7 @@ def choose_preset(visit: Visit, words: Words = "") -> Answer:
 
 def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
     """The editor of a network that is not there yet, filled from a preset if one is named."""
-    tree = _tree(msgspec.to_builtins(network_of_preset(preset))) if preset else _tree({})
+    tree = _of_preset(context, preset) if preset else _tree({})
     return _editor(visit, context, tree, None)
 
 
@@ -106,8 +84,8 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if answer is not None:
         return answer
     try:
-        given, parameters = _given(form)
-        read = given.read_partly(api.NetworkCreation, postback_parameters=parameters)
+        given, rows = _given(form)
+        read = given.read_partly(api.NetworkCreation, **rows)
         view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), None, error.faults)
@@ -122,8 +100,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return answer
     try:
         edited = Edited(api.NOUN, number, view, _FIELDS)
-        given, parameters = _given(form)
-        save_over(context, given, edited, api.NetworkUpdate, api.change_network, postback_parameters=parameters)
+        given, rows = _given(form)
+        save_over(context, given, edited, api.NetworkUpdate, api.change_network, **rows)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -159,6 +137,8 @@ def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.
         return _editor(visit, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
     if form.has("add_row"):
         return _editor(visit, context, tree, view, blank_rows=1)
+    if form.has("add_word"):
+        return _editor(visit, context, tree, view, blank_words=1)
     if form.has("preview") or form.has("back_to_form"):
         return _editor(visit, context, tree, view)
     return None
@@ -169,13 +149,20 @@ def _load_preset(visit: VisitFacts, context: ApiContext, form: Form, view: api.N
     if not form.text("load"):
         return _editor(visit, context, tree, view)
     preset = network_preset_of(form.text("load"))
-    fresh = _tree(msgspec.to_builtins(network_of_preset(preset.key)))
+    fresh = _of_preset(context, preset.key)
     differences = _differences(tree, fresh)
     if form.has("take_preset") or not any(one.mine for one in differences):
-        taken = {name: fresh[name] for name in ("preset", *_PRESET_FIELDS, "postback_parameters")}
+        taken = {name: fresh[name] for name in ("preset", *_PRESET_FIELDS, "postback_parameters", "status_words")}
         return _editor(visit, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
     editor = Editor("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
     return difference_page(visit, form, editor, preset.name, differences)
+
+
+def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
+    """Return the form of a new network as a preset has it."""
+    with context.ledger.read() as tx:
+        network = api.with_known_words(tx, network_of_preset(key))
+    return _tree(msgspec.to_builtins(network))
 
 
 def _editor(
@@ -185,10 +172,12 @@ def _editor(
     view: api.NetworkView | None,
     faults: tuple[Fault, ...] = (),
     blank_rows: int = 0,
+    blank_words: int = 0,
     is_new_token: bool = False,
 ) -> Answer:
     rows = tree["postback_parameters"]
-    places = {row["name"]: at for at, row in enumerate(rows)}
+    places = {f"postback_parameters.{row['name']}": f"postback_parameters[{at}]" for at, row in enumerate(rows)}
+    places |= {f"status_words.{row['name'][:50]}": f"status_words[{at}]" for at, row in enumerate(tree["status_words"])}
     preset = network_presets().get(str(tree["preset"] or (view.preset if view else "")))
     return page(
         visit,
@@ -200,12 +189,13 @@ def _editor(
         mark=seen_mark(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
-        words=_status_words(context, preset),
-        sent_words=_sent_words(context, view.id) if view else [],
-        newest_notices=NEWEST_NOTICES,
+        words=words_view(
+            context, view.id if view else None, tree["status_words"], view.status_words if view else {}, preset
+        ),
         our_parameters=OUR_PARAMETERS,
         further_parameters=FURTHER_PARAMETERS,
         blank_rows=blank_rows,
+        blank_words=blank_words,
         codes=_codes(context, tree),
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
@@ -221,6 +211,7 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
         "click_id_parameter": "",
         "offer_url_template": "",
         "postback_parameters": [],
+        "status_words": [],
         "currency": "",
         "token": "",
         "addresses": [],
@@ -232,7 +223,11 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
     tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
-    return {**tree, "postback_parameters": first + [row for row in rows if row not in first]}
+    return {
+        **tree,
+        "postback_parameters": first + [row for row in rows if row not in first],
+        "status_words": rows_of_words(tree["status_words"]),
+    }
 
 
 def _rows(given: Any) -> list[dict[str, str]]:
@@ -247,10 +242,13 @@ def _rows(given: Any) -> list[dict[str, str]]:
     ]
 
 
-def _given(form: Form) -> tuple[Form, dict[str, str]]:
-    """The form, and the rows in which a macro stands; it names those where two are for the same parameter, or one is for none."""
+def _given(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
+    """Return the form with the faults of its rows, and the rows as the API takes them: macros by parameter, statuses by word.
+
+    A fault names rows where two are for the same parameter or word, or one is for none.
+    """
     found: dict[str, str] = {}
-    faults = []
+    words, faults = given_words(form)
     for row in _rows(form.tree.get("postback_parameters")):
         if not row["value"]:
             continue
@@ -261,15 +259,13 @@ def _given(form: Form) -> tuple[Form, dict[str, str]]:
             sentence = f"{row['name'][:100]!r} stands in two rows."
             faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
         found[row["name"]] = row["value"]
-    return Form(form.pairs, faults), found
+    return Form(form.pairs, faults), {"postback_parameters": found, **words}
 
 
-def _placed(fault: Fault, places: dict[str, int]) -> Fault:
-    """A fault of a parameter under the path of its row."""
-    at = places.get(fault.field.removeprefix("postback_parameters."))
-    if at is None or not fault.field.startswith("postback_parameters."):
-        return fault
-    return msgspec.structs.replace(fault, field=f"postback_parameters[{at}].value")
+def _placed(fault: Fault, places: dict[str, str]) -> Fault:
+    """Return a fault of a parameter or word under the path of its row."""
+    row = places.get(fault.field)
+    return fault if row is None else msgspec.structs.replace(fault, field=f"{row}.value")
 
 
 def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
@@ -290,23 +286,6 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _status_words(context: ApiContext, preset: NetworkPreset | None) -> list[StatusWord]:
-    """The words that the preset's network sends, and what each is here."""
-    if preset is None or not preset.status_words:
-        return []
-    claimed = {word: status.key for status in list_statuses(context).items for word in (*status.words, status.key)}
-    return [StatusWord(word, meant, claimed.get(word_key(word), "")) for word, meant in preset.status_words.items()]
-
-
-def _sent_words(context: ApiContext, network_id: int) -> list[SentWord]:
-    """The words of the network's newest notices, and what each is here."""
-    with context.ledger.read() as tx:
-        found = words_of_network(tx, network_id, NEWEST_NOTICES)
-        table = status_table(tx)
-    meant = [(one, table.of_word(one.word)) for one in found[:MOST_WORDS]]
-    return [SentWord(readable(one.word), one.notices, readable(status.name) if status else "") for one, status in meant]
-
-
 _PRESET_FIELDS = {
     "click_id_parameter": "Click-id parameter",
     "offer_url_template": "Offer URL template",
@@ -316,11 +295,12 @@ _PRESET_FIELDS = {
 def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
     """What the preset would change of the form, part by part."""
     parts = differing(Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items())
-    return parts + differing_rows("Macro for our {}", _macros(mine), _macros(fresh))
+    macros = differing_rows("Macro for our {}", *(_written(tree, "postback_parameters") for tree in (mine, fresh)))
+    return parts + macros + differing_rows("Status for {}", *(_written(tree, "status_words") for tree in (mine, fresh)))
 
 
-def _macros(tree: dict[str, Any]) -> dict[str, str]:
-    rows: Sequence[dict[str, str]] = tree["postback_parameters"]
+def _written(tree: dict[str, Any], field: str) -> dict[str, str]:
+    rows: Sequence[dict[str, str]] = tree[field]
     return {row["name"]: row["value"] for row in rows if row["value"]}
 
 

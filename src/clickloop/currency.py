@@ -1,0 +1,202 @@
+"""Currencies: the codes of ISO 4217 and the signs that people and networks write for them."""
+
+from types import MappingProxyType
+
+_CODES = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
+CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG
+HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA
+MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD
+RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX
+USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+CURRENCIES = frozenset(_CODES.split())
+"""The codes of ISO 4217 that stand for money in use."""
+
+_DOLLARS = (
+    "USD AUD BBD BMD BND BSD BZD CAD FJD GYD HKD JMD KYD LRD MXN NAD NZD SBD SGD SRD TTD TWD XCD ARS CLP COP DOP UYU"
+)
+_RUPEES = "INR LKR MUR NPR PKR SCR"
+_FRANCS = "CHF XAF XOF XPF CDF DJF BIF GNF KMF RWF"
+SIGNS = {
+    # A sign of several currencies that means the first wherever nothing else is written beside it.
+    "$": _DOLLARS,
+    "£": "GBP EGP FKP GIP LBP SHP SSP SYP",
+    "¥": "JPY CNY",
+    # Signs of one currency.
+    "€": "EUR",
+    "₽": "RUB",
+    "₹": "INR",
+    "₴": "UAH",
+    "₺": "TRY",
+    "₩": "KRW",
+    "₫": "VND",
+    "₱": "PHP",
+    "₪": "ILS",
+    "₸": "KZT",
+    "₦": "NGN",
+    "฿": "THB",
+    "₡": "CRC",
+    "₲": "PYG",
+    "₵": "GHS",
+    "₾": "GEL",
+    "₼": "AZN",
+    "₭": "LAK",
+    "₮": "MNT",
+    "֏": "AMD",
+    "៛": "KHR",
+    "৳": "BDT",
+    "元": "CNY",
+    "円": "JPY",
+    "원": "KRW",
+    "US$": "USD",
+    "U$S": "USD",
+    "U$": "USD",
+    "$US": "USD",
+    "A$": "AUD",
+    "AU$": "AUD",
+    "$AU": "AUD",
+    "C$": "CAD",
+    "CA$": "CAD",
+    "CAN$": "CAD",
+    "$CA": "CAD",
+    "NZ$": "NZD",
+    "$NZ": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "SG$": "SGD",
+    "NT$": "TWD",
+    "TW$": "TWD",
+    "MX$": "MXN",
+    "MEX$": "MXN",
+    "R$": "BRL",
+    "AR$": "ARS",
+    "CL$": "CLP",
+    "CO$": "COP",
+    "COL$": "COP",
+    "RD$": "DOP",
+    "UY$": "UYU",
+    "$U": "UYU",
+    "J$": "JMD",
+    "JA$": "JMD",
+    "TT$": "TTD",
+    "BZ$": "BZD",
+    "BDS$": "BBD",
+    "EC$": "XCD",
+    "CI$": "KYD",
+    "FJ$": "FJD",
+    "N$": "NAD",
+    "CN¥": "CNY",
+    "JP¥": "JPY",
+    "RMB": "CNY",
+    "GH₵": "GHS",
+    "S/": "PEN",
+    "S/.": "PEN",
+    "B/.": "PAB",
+    "ZŁ": "PLN",
+    "ZŁ.": "PLN",
+    "KČ": "CZK",
+    "KC": "CZK",
+    "FT": "HUF",
+    "FT.": "HUF",
+    "ЛВ": "BGN",
+    "ЛВ.": "BGN",
+    "РУБ": "RUB",
+    "РУБ.": "RUB",
+    "RUB.": "RUB",
+    "RUR": "RUB",  # the code before 1998, which Russian networks still write
+    "ГРН": "UAH",
+    "ГРН.": "UAH",
+    "ТГ": "KZT",
+    "ТГ.": "KZT",
+    "ДИН": "RSD",
+    "ДИН.": "RSD",
+    "ДЕН": "MKD",
+    "ДЕН.": "MKD",
+    "RP": "IDR",
+    "RP.": "IDR",
+    "RM": "MYR",
+    "TL": "TRY",
+    "NIS": "ILS",
+    "Đ": "VND",
+    "VNĐ": "VND",
+    "TK": "BDT",
+    "TK.": "BDT",
+    "KSH": "KES",
+    "KSH.": "KES",
+    "TSH": "TZS",
+    "USH": "UGX",
+    "SFR": "CHF",
+    "SFR.": "CHF",
+    "KM": "BAM",
+    "R": "ZAR",
+    "Q": "GTQ",
+    # Signs of several currencies, none of which is meant more than the others.
+    "KR": "DKK ISK NOK SEK",
+    "KR.": "DKK ISK NOK SEK",
+    "RS": _RUPEES,
+    "RS.": _RUPEES,
+    "₨": _RUPEES,
+    "FR": _FRANCS,
+    "FR.": _FRANCS,
+    "LEI": "MDL RON",
+    "LEU": "MDL RON",
+    "DH": "AED MAD",
+    "DHS": "AED MAD",
+    "DHS.": "AED MAD",
+    "BR": "BYN ETB",
+    "BS": "BOB VES",
+    "BS.": "BOB VES",
+    "Р": "BYN RUB",
+    "Р.": "BYN RUB",
+    "SH": "KES SOS TZS UGX",
+    "L": "HNL MDL RON",
+    "﷼": "IRR OMR QAR SAR YER",
+    "SR": "SAR SCR",
+    "DIN": "DZD IQD KWD RSD TND",
+}
+_MEANINGS = MappingProxyType({sign: tuple(codes.split()) for sign, codes in SIGNS.items()})
+_USUAL = MappingProxyType({"$": "USD", "£": "GBP", "¥": "JPY"})
+_CODE_LETTERS = 3
+_MAX_WORD_LETTERS = 5
+
+
+def meanings(unit: str) -> tuple[str, ...]:
+    """Return the currencies that a sign or code may mean, in any case; none for what cannot name a currency.
+
+    A word of three to five letters that is no code is returned as it is, in upper case: ``USDT`` names a currency, though
+    none that can be converted.
+    """
+    unit = unit.upper()
+    if found := _MEANINGS.get(unit):
+        return found
+    if not unit.isascii():
+        return ()
+    if unit.isalpha():
+        return (unit,) if _CODE_LETTERS <= len(unit) <= _MAX_WORD_LETTERS else ()
+    # A code beside a sign: ``CAD$``, ``$USD``.
+    for code, sign in ((unit[:3], unit[3:]), (unit[-3:], unit[:-3])):
+        if code in CURRENCIES and code in _MEANINGS.get(sign, ()):
+            return (code,)
+    return ()
+
+
+def usual_meaning(unit: str) -> str | None:
+    """Return the one currency that a sign or code means where nothing else is written beside it; None: several, or none."""
+    unit = unit.upper()
+    if usual := _USUAL.get(unit):
+        return usual
+    found = meanings(unit)
+    return found[0] if len(found) == 1 else None
+
+
+def currency_of(text: str) -> str | None:
+    """Return the ISO 4217 code that a text names, in any case or by a sign; None for an unknown or ambiguous one."""
+    code = usual_meaning(text.strip())
+    return code if code in CURRENCIES else None
+
+
+def may_mean(unit: str, code: str) -> bool:
+    """Return whether an ambiguous sign, such as ``kr``, can stand for a currency."""
+    found = _MEANINGS.get(unit.upper(), ())
+    return len(found) > 1 and code in found
