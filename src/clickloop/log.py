@@ -3,6 +3,9 @@
 import logging
 import os
 import sys
+import time
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -19,6 +22,64 @@ def log(event: str, **facts: Any) -> None:
         os.write(sys.stderr.fileno(), line + b"\n")
     except (OSError, ValueError):  # nobody reads the log: no reason to stop
         return
+
+
+MAX_PATH = 300
+"""Characters of a request's path in the log."""
+MAX_TRACE = 4_096
+"""Characters of a traceback in the log: its first lines and its end."""
+_MAX_FRAMES = 20
+_MAX_KINDS = 200
+_KIND_SECONDS = 60
+
+
+def cut_trace(error: BaseException) -> str:
+    """Return the traceback of an error, its innermost frames, cut in the middle to ``MAX_TRACE`` characters."""
+    text = "".join(traceback.format_exception(error, limit=-_MAX_FRAMES))
+    if len(text) <= MAX_TRACE:
+        return text
+    head = MAX_TRACE // 4
+    return f"{text[:head]}\n… ({len(text) - MAX_TRACE} characters left out) …\n{text[head - MAX_TRACE :]}"
+
+
+class Breakages:
+    """Logs unforeseen errors: of a kind, which is the error's type and where it was raised, at most one traceback a minute.
+
+    A stranger who has found a request that breaks something cannot fill the disk with it. The next line of a kind has the
+    number of those that were left out.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, write: Callable[..., None] = log) -> None:
+        self._clock = clock
+        self._write = write
+        self._kinds: dict[tuple[str, str, str, int], tuple[float, int]] = {}
+
+    def __call__(self, event: str, error: BaseException, **facts: Any) -> None:
+        now = self._clock()
+        kind = _kind_of(event, error)
+        logged_at, left_out = self._kinds.get(kind, (None, 0))
+        if logged_at is not None and now - logged_at < _KIND_SECONDS:
+            self._kinds[kind] = (logged_at, left_out + 1)
+            return
+        if len(self._kinds) >= _MAX_KINDS:
+            # A breakage of very many kinds is rare: forgetting all of them costs some lines more.
+            self._kinds.clear()
+        self._kinds[kind] = (now, 0)
+        more = {"left_out": left_out} if left_out else {}
+        self._write(event, **facts, error=cut_trace(error), **more)
+
+
+log_breakage = Breakages()
+
+
+def _kind_of(event: str, error: BaseException) -> tuple[str, str, str, int]:
+    """Return what makes two errors the same: type and line, not the message, which may quote what was sent."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return event, type(error).__name__, "", 0
+    return event, type(error).__name__, trace.tb_frame.f_code.co_filename, trace.tb_lineno
 
 
 class Sparingly:
@@ -45,10 +106,12 @@ class LibraryLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one line, with the exception's text where there is one, never its trace."""
         fault = (
-            f"{record.exc_info[0].__name__}: {record.exc_info[1]}" if record.exc_info and record.exc_info[0] else None
+            f"{record.exc_info[0].__name__}: {record.exc_info[1]}"[:MAX_TRACE]
+            if record.exc_info and record.exc_info[0]
+            else None
         )
         log(
-            record.getMessage(),
+            record.getMessage()[:MAX_TRACE],
             source=record.name,
             level=record.levelname.lower(),
             **({"fault": fault} if fault else {}),

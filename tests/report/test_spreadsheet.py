@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.conversion.upload import without_apostrophes
 from clickloop.report.spreadsheet import csv_line
 
 
@@ -17,7 +19,7 @@ from clickloop.report.spreadsheet import csv_line
         ("+cmd|' /C calc'!A0", b"'+cmd|' /C calc'!A0"),
         ("-2+3", b"'-2+3"),
         ("@SUM(A1)", b"'@SUM(A1)"),
-        ("\t=1", b'"\'\t=1"'),
+        ("\t=1", b"\"'\t'=1\""),
         ("＝1+1", "'＝1+1".encode()),
         ("-3", b"-3"),
         ("+5", b"+5"),
@@ -27,6 +29,16 @@ from clickloop.report.spreadsheet import csv_line
         ("a=b", b"a=b"),
         ('say "x", y', b'"say ""x"", y"'),
         (" x", b'" x"'),
+        (" =1+1", b"' =1+1"),
+        ('"=1+1', b'"\'""=1+1"'),
+        ("a;=1+1;b", b'"a;\'=1+1;b"'),
+        ("a\t@SUM(A1)", b'"a\t\'@SUM(A1)"'),
+        ("a\r\n-2+3", b'"a\r\n\'-2+3"'),
+        ('a";"=1+1', b'"a"";""\'=1+1"'),
+        ("a; =1", b'"a; \'=1"'),
+        ("a;＝1", '"a;\'＝1"'.encode()),
+        ("a;-5;+3,5;-x", b'"a;-5;+3,5;\'-x"'),
+        ("a;b=1;c-d", b'"a;b=1;c-d"'),
         (b"\xff", b"\xff"),
         ("", b""),
     ],
@@ -36,11 +48,33 @@ def test_a_cell_is_written_as_text_or_number(cell: str | bytes | int, written: b
 
 
 @given(
-    cells=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8), min_size=1, max_size=4)
+    cells=st.lists(
+        st.text(st.characters(codec="utf-8", exclude_characters="\0", max_codepoint=0x10FEFF), max_size=8),
+        min_size=1,
+        max_size=4,
+    )
 )
 def test_cells_are_read_back_but_for_the_apostrophe(cells: list[str]) -> None:
     (row,) = csv.reader(io.StringIO("x," + csv_line(cells).decode(), newline=""))
-    assert all(found in (cell, f"'{cell}") for found, cell in zip(row[1:], cells, strict=True))
+    assert [without_apostrophes(found.encode()) for found in row[1:]] == [cell.encode() for cell in cells]
+
+
+@given(
+    cells=st.lists(st.text(st.sampled_from("=+-@＝;\t\r\n\"', a1"), max_size=10), min_size=1, max_size=3),
+    separator=st.sampled_from(";\t"),
+)
+def test_no_cell_is_a_formula_where_others_separate_cells_and_quotes_inside_are_none(
+    cells: list[str], separator: str
+) -> None:
+    for found in re.split(rf"[{separator}\r\n]", csv_line(cells).decode()):
+        bare = found.lstrip(' "')
+        number = r"[+-][0-9]+([.,][0-9]+)*"
+        is_text = re.match(rf'{number},?"', bare)
+        assert not bare.startswith(tuple("=+-@＝")) or is_text or re.fullmatch(number, bare)
+
+
+def test_a_number_that_begins_a_line_makes_no_formula_with_what_follows_it() -> None:
+    assert csv_line(["-3", "5+cmd|' /C calc'!A0", -4, "x"]) == b'-3,"5+cmd|\' /C calc\'!A0",-4,"x"\r\n'
 
 
 @given(

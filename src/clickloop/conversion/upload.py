@@ -45,7 +45,8 @@ _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")
 _KEY = re.compile(rb"\s*([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*=")
 _SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
 _NO_TEXT = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
-_APOSTROPHED = re.compile(rb"'[=+\-@\t\r]|'\xef\xbc[\x8b\x8d\x9d\xa0]")
+_APOSTROPHED = re.compile(rb"'(?=[ \"']*(?:[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])|'*[\t\r\n])")
+_APOSTROPHED_INSIDE = re.compile(rb"([;\t\r\n][ \"']*)'(?=[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])")
 
 
 class Format(enum.StrEnum):
@@ -270,10 +271,17 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
         pairs = []
         for prefix, cell in zip(prefixes, cells, strict=False):
             if prefix and (value := cell.strip()):
-                if is_result and _APOSTROPHED.match(value):
-                    value = value[1:]
+                if is_result:
+                    value = without_apostrophes(value)
                 pairs.append(prefix + _quoted(value))
         yield _line(record.number, record.next_number, record.ends_at, tuple(cells[:width]), "&".join(pairs))
+
+
+def without_apostrophes(cell: bytes) -> bytes:
+    """Return a cell of a file that we wrote as it was before ``report.spreadsheet`` made it safe."""
+    if _APOSTROPHED.match(cell):
+        cell = cell[1:]
+    return _APOSTROPHED_INSIDE.sub(rb"\1", cell)
 
 
 def _read_line(line: PhysicalLine) -> Line | BadLine:

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
 from clickloop.conversion.understanding import Meaning, Understood, understood
-from clickloop.report.masking import MASK, masked_text
+from clickloop.report.masking import MASK, masked_text, masked_value
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
 from clickloop.tracking.notices import rerun
@@ -192,7 +192,7 @@ def notice_view(notice: StoredNotice) -> NoticeView:
 
 def _parameter_view(one: Understood) -> NoticeParameterView:
     """A parameter with its value masked where its name says that it is a secret."""
-    value = MASK if one.meaning is Meaning.TOKEN else masked_text(f"{one.name}={one.value}")[len(one.name) + 1 :]
+    value = MASK if one.meaning is Meaning.TOKEN else masked_value(one.name, one.value)
     return NoticeParameterView(
         name=shown(one.name), value=shown(value), meaning=one.meaning, meaning_text=one.meaning.sentence
     )

@@ -1,6 +1,5 @@
 """Every error of the API as problem details (RFC 9457), with each field's fault named and never a trace of the inside."""
 
-import traceback
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from msgspec import Meta
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.log import log
+from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.body import choices
 
@@ -103,14 +102,14 @@ def answer_conflict(_request: AnyRequest, _error: IntegrityError) -> Response[Pr
 
 def answer_store_away(request: AnyRequest, error: OperationalError | FactsError) -> Response[Problem]:
     """503: the ledger or the facts cannot be reached. Nothing was saved."""
-    log("api store away", method=request.method, path=request.url.path, error=str(error))
+    log("api store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
     detail = "The database cannot be reached just now. Nothing was saved: try again."
     return problem_response(503, detail, headers={"Retry-After": "2"})
 
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
     """500 without a word about the inside; the log has it."""
-    log("api broke", method=request.method, path=request.url.path, error="".join(traceback.format_exception(error)))
+    log_breakage("api broke", error, method=request.method, path=request.url.path[:MAX_PATH])
     return problem_response(500, "Something broke inside; the log of the server says what.")
 
 

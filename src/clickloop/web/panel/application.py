@@ -1,6 +1,5 @@
 """The panel as one Litestar router: every page, who may enter, and what an error looks like to people."""
 
-import traceback
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -12,7 +11,7 @@ from litestar.response import Redirect
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.log import log
+from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel import (
@@ -201,10 +200,10 @@ def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
 
 
 def _store_away(request: AnyRequest, error: Exception) -> Answer:
-    log("panel: store away", method=request.method, path=request.url.path, error=str(error))
+    log("panel: store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
     return _told(request, 503, "The database cannot be reached just now. Nothing was saved: try again.")
 
 
 def _broken(request: AnyRequest, error: Exception) -> Answer:
-    log("panel broke", method=request.method, path=request.url.path, error="".join(traceback.format_exception(error)))
+    log_breakage("panel broke", error, method=request.method, path=request.url.path[:MAX_PATH])
     return _told(request, 500, "Something broke inside; the log of the server says what.")

@@ -20,6 +20,7 @@ from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
+from clickloop.web.panel.form_body import form_pairs
 from clickloop.web.panel.kept_form import SignedOut, keep_form
 from clickloop.web.panel.said import said_of
 from clickloop.web.panel.session_cookie import session_secret
@@ -66,8 +67,8 @@ def panel_guard(context: ApiContext) -> Guard:
         if needed is not None and not visit.may(needed):
             raise PermissionDeniedException(f"Your role, {visit.actor.role}, does not allow this.")
         if changes and not handler.opt.get(STREAMED):
-            form = await connection.form()
-            if not hmac.compare_digest(str(form.get(CSRF_FIELD, "")).encode(), visit.csrf.encode()):
+            word = dict(await form_pairs(connection)).get(CSRF_FIELD, "")
+            if not hmac.compare_digest(word.encode(), visit.csrf.encode()):
                 raise PermissionDeniedException(
                     "This form is from before you signed in: reload the page and try again."
                 )
@@ -84,7 +85,7 @@ async def visit_of(request: AnyRequest) -> VisitFacts:
 
 async def form_of(request: AnyRequest) -> Form:
     """What was submitted: the texts; files are read by the page that asks for one."""
-    return Form((name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str))
+    return Form(await form_pairs(request))
 
 
 def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:

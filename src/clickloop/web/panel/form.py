@@ -18,7 +18,8 @@ T = TypeVar("T")
 CSRF_FIELD = "csrf"
 MOST_ROWS = 500
 
-_STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"\[([0-9]{1,4})\]|([^.\[\]]+)")
+"""Linear: no step can be read in two ways. A row of five digits is a name, which no Struct knows."""
 _TRUE = frozenset({"on", "true", "1", "yes"})
 
 
@@ -73,7 +74,7 @@ def _nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The pairs as a tree; rows stand in dicts by their number until ``_compact``."""
     root: dict[str, Any] = {}
     for name, value in pairs:
-        steps = [word or int(number) for word, number in _STEP.findall(name)]
+        steps = [int(number) if number else word for number, word in _STEP.findall(name)]
         if not steps or isinstance(steps[0], int):
             continue
         here: dict[Any, Any] = root
@@ -104,7 +105,7 @@ def _compact(tree: Any) -> Any:
     if tree and all(isinstance(key, int) for key in tree):
         rows = [_compact(tree[number]) for number in sorted(tree)[:MOST_ROWS]]
         return [row for row in rows if _is_written(row)]
-    return {key: _compact(value) for key, value in tree.items()}
+    return {str(key): _compact(value) for key, value in tree.items()}
 
 
 def _is_written(row: Any) -> bool:
@@ -138,7 +139,7 @@ def _shaped(value: Any, kind: Any) -> Any:
         if origin is dict:
             return _shaped_dict(value)
     if isinstance(value, list):
-        value = value[-1]
+        value = value[-1] if value else ""
     if bool in options and isinstance(value, str):
         return value in _TRUE
     if int in options and isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,18}\s*", value):

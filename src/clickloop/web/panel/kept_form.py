@@ -13,6 +13,7 @@ from litestar import Litestar
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from clickloop.web.panel.form import CSRF_FIELD, Form
+from clickloop.web.panel.form_body import MAX_FIELDS, form_pairs
 from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.panel.visit import HOME, AnyRequest
 
@@ -49,8 +50,7 @@ async def keep_form(request: AnyRequest, handler: BaseRouteHandler, host: str) -
     path = request.scope["path"]
     if not is_of_this_host(request, host) or not _keeps(handler, path):
         return None
-    pairs = (await request.form()).multi_items()
-    return _kept(path, [(name, value) for name, value in pairs if isinstance(value, str)])
+    return _kept(path, await form_pairs(request))
 
 
 def kept_in(request: AnyRequest, form: Form, host: str) -> KeptForm | None:
@@ -77,7 +77,7 @@ def _kept(path: str, pairs: Iterable[tuple[str, str]]) -> KeptForm | None:
     """None for one in which nothing is typed, and for one that is too large."""
     chosen = tuple((name, value) for name, value in pairs if name != CSRF_FIELD and not _PASSWORD.search(name))
     octets = sum(len(name.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for name, value in chosen)
-    return KeptForm(path, chosen) if chosen and octets <= MOST_OCTETS else None
+    return KeptForm(path, chosen) if chosen and len(chosen) <= MAX_FIELDS and octets <= MOST_OCTETS else None
 
 
 def _keeps(handler: BaseRouteHandler, path: str) -> bool:

@@ -14,6 +14,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import NEEDS, OPEN, SIGN_IN
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.form_body import MAX_STRANGERS_BODY_BYTES
 from clickloop.web.panel.kept_form import KeptForm, kept_in
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said, said_of
@@ -124,6 +125,6 @@ def _on_to(wanted: str) -> Answer:
 
 routes = [
     get("/sign-in", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/sign-in", opt={OPEN: True})(sign_in),
+    post("/sign-in", opt={OPEN: True}, request_max_body_size=MAX_STRANGERS_BODY_BYTES)(sign_in),
     post("/sign-out", opt={NEEDS: None}, sync_to_thread=True)(sign_out),
 ]

@@ -7,6 +7,7 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
 from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.web.panel.form_body import boundary_of
 from clickloop.web.panel.visit import AnyRequest
 
 STREAMED = "streamed"
@@ -34,10 +35,10 @@ class StreamedForm:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The file, or what was written instead. Raises HTTPException 400 for a body that is no such form, 403 without its word."""
-        boundary = self._request.content_type[1].get("boundary", "")
+        boundary = boundary_of(self._request.headers.get("content-type", ""))
         segment: MultipartSegment | None = None
         try:
-            with PushMultipartParser(boundary or "-", max_segment_count=MOST_FIELDS) as parser:
+            with PushMultipartParser(boundary, max_segment_count=MOST_FIELDS) as parser:
                 async for chunk in self._request.stream():
                     for event in parser.parse(chunk) if chunk else ():
                         if isinstance(event, MultipartSegment):
@@ -49,7 +50,7 @@ class StreamedForm:
                             yield bytes(event)
                         else:
                             self._gather(bytes(event))
-        except MultipartError as fault:
+        except (MultipartError, UnicodeError) as fault:
             raise HTTPException(status_code=400, detail=f"The form cannot be read: {fault}.") from None
         self._check_word()
 

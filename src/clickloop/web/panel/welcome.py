@@ -13,6 +13,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import OPEN
 from clickloop.web.panel.form import Form
+from clickloop.web.panel.form_body import MAX_STRANGERS_BODY_BYTES
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.sign_in import known_device, with_session
 from clickloop.web.panel.visit import HOME, AnyRequest, redirect
@@ -63,5 +64,5 @@ def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = 
 
 routes = [
     get("/welcome", opt={OPEN: True}, sync_to_thread=True)(show),
-    post("/welcome", opt={OPEN: True})(enter),
+    post("/welcome", opt={OPEN: True}, request_max_body_size=MAX_STRANGERS_BODY_BYTES)(enter),
 ]

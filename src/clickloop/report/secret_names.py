@@ -1,0 +1,57 @@
+"""Which parameters, JSON fields and headers hold a secret, judged by their names."""
+
+import re
+from functools import lru_cache
+from urllib.parse import unquote
+
+_ANYWHERE = (
+    *("token", "secret", "passw", "passphrase", "signature", "hmac", "credential", "oauth", "bearer", "session"),
+    *("apikey", "accesskey", "securitycode"),
+)
+"""Recognised wherever they occur in a name, separators left out: ``api_key``, ``my-secret-2``."""
+_WORDS = frozenset(
+    {
+        *("key", "keys", "skey", "pkey", "hash", "uid", "pass", "pwd", "pin", "otp", "jwt"),
+        *("sig", "sign", "tok", "sess", "cred", "creds", "access", "cookie"),
+        *("auth", "authorization", "authentication", "authenticator"),
+    }
+)
+"""Recognised as whole words of a name only: ``keyword``, ``monkey`` and ``author`` are no secrets."""
+_KEY_PREFIXES = frozenset(
+    {
+        *("access", "account", "api", "app", "auth", "callback", "client", "encryption", "enc", "hash", "license"),
+        *("master", "partner", "pass", "postback", "private", "security", "session", "sign", "signing", "user", "web"),
+    }
+)
+"""Written together with ``key`` they are one as well: ``authkey``."""
+_HARMLESS = frozenset({"idempotency-key"})
+_OURS = frozenset({"cid", "clickid", "click_id", "subid", "external_id", "externalid", "conversion_id", "txid"})
+
+_WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]", re.ASCII)
+_SEPARATORS = str.maketrans("", "", "_-.[]{}:$ ")
+_MAX_CACHED = 64
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a value of this name has to be masked. ``name`` may be percent-encoded; the work is linear in its length."""
+    return _is_secret_cached(name) if len(name) <= _MAX_CACHED else _is_secret(name)
+
+
+def _is_secret(name: str) -> bool:
+    if "%" in name or "+" in name:
+        name = unquote(name.replace("+", " "))
+    lowered = name.strip().lower()
+    if lowered in _OURS or lowered in _HARMLESS or lowered.startswith("access-control-"):
+        return False
+    squeezed = lowered.translate(_SEPARATORS)
+    if any(part in squeezed for part in _ANYWHERE):
+        return True
+    return any(_is_secret_word(word.lower()) for word in _WORD.findall(name))
+
+
+def _is_secret_word(word: str) -> bool:
+    return word in _WORDS or (word.endswith("key") and word[:-3] in _KEY_PREFIXES)
+
+
+# Names repeat from row to row; a stranger's long ones must not fill the cache.
+_is_secret_cached = lru_cache(maxsize=4096)(_is_secret)
