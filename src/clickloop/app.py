@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
 import uvloop
 
 from clickloop import __version__
-from clickloop.alarms import AlarmCount, Alarms
+from clickloop.alarms import AlarmCount, Alarms, read_alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
 from clickloop.click_id import KEY_FILE, ClickIds
@@ -25,12 +26,16 @@ from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.config import Settings, proxy_networks
 from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
+from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
 from clickloop.postback.looking_up import LookingUp
+from clickloop.postback.rule import Rule
 from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
+from clickloop.running.core_vitals import CoreVitals, tell_cannot_start
+from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
@@ -40,6 +45,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_rules import live_alarm_rules
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.users import has_owner_with_password
@@ -104,6 +110,7 @@ class Core:
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
+        self.vitals = CoreVitals(folder, self.alarms, Patience(settings.alarm_after_seconds))
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -122,10 +129,20 @@ class Core:
         with self._publishing:
             with self.ledger.read() as tx:
                 self.instance = read_instance(tx).over(self.started)
+                alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
             self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
+            self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, msgspec.structs.replace(catalog, instance=self.instance))
+
+    def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
+        hosts = tuple(sorted(own_hosts | {self.settings.panel_listen}))
+        domain = urlsplit(self.instance.public_url).netloc
+        try:
+            write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
+        except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
+            log("the copy of the alarm rules could not be written", fault=str(fault))
 
     def health(self) -> CoreHealth:
         """How this process and its data folder are."""
@@ -136,7 +153,8 @@ class Core:
             ("Facts: DuckDB", version("duckdb")),
         )
         workers = [worker.health() for worker in self.workers]
-        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock())
+        alarms = (*self.vitals.observed(), *read_alarms(self.folder))
+        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock(), alarms)
 
     def close(self) -> None:
         """Closes the stores."""
@@ -267,6 +285,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     workers = core.workers = workers_of(core, context)
     for worker in workers:
         worker.start()
+    beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
@@ -278,6 +297,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
+    beating.cancel()  # first: workers that end now are no alarm
     server.should_exit = True
     for worker in workers:
         worker.stop()
@@ -323,7 +343,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
         core_health=core.health,
-        count_alarms=AlarmCount(core.folder),
+        count_alarms=AlarmCount(core.folder, observed=core.vitals.observed),
     )
 
 
@@ -354,6 +374,7 @@ def main(arguments: list[str]) -> int:
             uvloop.run(serve_core(core, listening))
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
+        tell_cannot_start(settings.folder(), fault)
         return 1
     return 0
 

@@ -12,14 +12,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
 
+from clickloop.alarms import forget_alarms
 from clickloop.click_id import KEY_BYTES, KEY_FILE
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
 from clickloop.process import SUPERVISOR
+from clickloop.running.alarm_monitor import AlarmMonitor
 
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
@@ -45,6 +48,14 @@ class Child:
         self._started = 0.0
         self._deaths = 0
         self._start_at = 0.0
+        self.deaths_at: deque[float] = deque(maxlen=20)
+        """When it died, in monotonic seconds."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None while it does not run."""
+        process = self._process
+        return process.pid if process is not None else None
 
     def tend(self, now: float) -> None:
         """Starts the process if it is not running and its pause is over. ``now`` is monotonic seconds."""
@@ -57,6 +68,7 @@ class Child:
             pause = _BACKOFF_SECONDS[min(self._deaths, len(_BACKOFF_SECONDS) - 1)]
             log("process died", name=self.name, died_pid=process.pid, code=code, again_in_seconds=pause)
             self._process = None
+            self.deaths_at.append(now)
             self._start_at = now + pause
         if now >= self._start_at:
             self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
@@ -92,6 +104,8 @@ def supervise(settings: Settings) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
+    with contextlib.suppress(OSError):
+        forget_alarms(folder)
     public = _listen(settings.listen, "listen")
     panel = _listen(settings.panel_listen, "panel_listen")
     settings = msgspec.structs.replace(settings, listen=_address_of(public), panel_listen=_address_of(panel))
@@ -110,10 +124,13 @@ def supervise(settings: Settings) -> None:
         api=f"http://{settings.panel_listen}",
         edges=len(edges),
     )
+    monitor = AlarmMonitor(settings, (core, *edges))
+    monitor.start()
     while not stopping:
         for child in (core, *edges):
             child.tend(time.monotonic())
         time.sleep(0.05)
+    monitor.stop()
     log("stopping", signal=signal.Signals(stopping[0]).name)
     _stop(edges, EDGE_DRAIN_SECONDS)
     _stop([core], CORE_DRAIN_SECONDS)

@@ -13,24 +13,12 @@ from clickloop.conversion.notice import Door
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
+from clickloop.web.edge_vitals import Health
 from clickloop.web.message import Answer, Request, plain_answer
+from clickloop.web.untrusted_proxy import UntrustedProxies
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
-
-
-class Health(msgspec.Struct, frozen=True):
-    """What ``/health`` tells."""
-
-    status: str
-    campaigns: int
-    unrecorded_clicks: int
-    journal_lag_segments: int
-    journal_lag_bytes: int
-    journal_lag_seconds: float
-    free_disk_bytes: int
-    free_disk_percent: float
-    alarms: tuple[str, ...]
 
 
 class EdgeDoors:
@@ -45,15 +33,17 @@ class EdgeDoors:
         settings: Settings,
         edge: Edge,
         commit: GroupCommit,
-        health: Callable[[Edge], Health],
+        health: Callable[[], Health],
         broken: Callable[[Exception], None],
         set_up_changed: Callable[[], bool],
+        untrusted: UntrustedProxies,
     ) -> None:
         self._edge = edge
         self._commit = commit
         self._health = health
         self._broken = broken
         self._set_up_changed = set_up_changed
+        self._untrusted = untrusted
         self._proxies = proxy_networks(settings.trusted_proxies)
         self._trusted: dict[str, bool] = {}
         self._date = b""
@@ -146,13 +136,14 @@ class EdgeDoors:
         return plain_answer(200, text, request.keep_alive, headers)
 
     def _not_stored(self, request: Request) -> bytes:
+        self._edge.unstored += 1
         return plain_answer(
             503, "The notice could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
         )
 
     def _tell_health(self, request: Request) -> bytes:
-        health = self._health(self._edge)
-        status = 200 if health.status == "ok" else 503
+        health = self._health()
+        status = 503 if health.status == "failing" else 200
         return plain_answer(
             status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
         )
@@ -166,6 +157,8 @@ class EdgeDoors:
             request.ip = self._client_behind(headers.get(b"x-forwarded-for", b""), request.ip)
             host = headers.get(b"x-forwarded-host", host)
             request.secure = self._edge.secure or headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https"
+        elif b"x-forwarded-for" in headers or b"forwarded" in headers:
+            self._untrusted.note(request.ip)
         request.host = host[:253].decode("latin-1").lower()
 
     def _client_behind(self, forwarded_for: bytes, peer: str) -> str:

@@ -1,11 +1,13 @@
 """/health: how the tracker is: the journal's lag, the disk, the workers, the audit, what is under way."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from litestar import Router, get
 from msgspec import Meta
 
+from clickloop.alarms import Alarm
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
@@ -78,10 +80,18 @@ class VersionView(msgspec.Struct, kw_only=True):
     version: str
 
 
+class AlarmView(msgspec.Struct, kw_only=True):
+    """An alarm."""
+
+    code: Annotated[str, Meta(description="Stable, for programs.", examples=["journal_lag"])]
+    sentence: str
+    since: Annotated[Moment | None, Meta(description="null: nobody knows.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
-    alarms: Annotated[list[str], Meta(description="What an operator has to look at.")]
+    alarms: Annotated[list[AlarmView], Meta(description="What an operator has to look at.")]
     started_at: Annotated[Moment | None, Meta(description="When the core was started.")]
     journal: list[LagView]
     disk: DiskView
@@ -97,7 +107,7 @@ def read_health(context: Context) -> HealthView:
     """How the tracker is. The public doors' own /health tells whether clicks are taken."""
     core, work = context.core_health(), under_way(context.ledger)
     return HealthView(
-        alarms=list(core.alarms),
+        alarms=alarm_views(core.alarms),
         started_at=optional_moment_text(core.started_at or None),
         journal=[
             LagView(stream=lag.stream, segments=lag.segments, octets=lag.octets, seconds=lag.oldest_ms / 1000)
@@ -129,6 +139,14 @@ def read_health(context: Context) -> HealthView:
         exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],
         versions=[VersionView(name=name, version=version) for name, version in core.versions],
     )
+
+
+def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
+    """Return alarms for JSON."""
+    return [
+        AlarmView(code=alarm.code, sentence=shown(alarm.sentence), since=optional_moment_text(alarm.since or None))
+        for alarm in alarms
+    ]
 
 
 def _job_view(job: BulkJob) -> JobView:
