@@ -34,6 +34,7 @@ from clickloop.postback.rule import Rule
 from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
+from clickloop.running.alarm_memory import read_alarm_memory
 from clickloop.running.core_vitals import CoreVitals, tell_cannot_start
 from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
@@ -343,6 +344,8 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
         core_health=core.health,
+        alarm_memory=lambda: read_alarm_memory(core.folder),
+        attempt_seconds=core.settings.attempt_seconds,
         count_alarms=AlarmCount(core.folder, observed=core.vitals.observed),
     )
 

@@ -71,7 +71,8 @@ async def _send(sender: Sender, job: SendingJob, domain: str) -> Attempt:
             status_code=outcome.status_code,
             detail=detail,
         )
-    detail = f"{decision.sentence} {detail}".strip()
+    if decision.sentence not in detail:
+        detail = f"{decision.sentence} {detail}".strip()
     return Attempt(state=DeliveryState.FAILED, rejections=rejections, status_code=outcome.status_code, detail=detail)
 
 

@@ -1,20 +1,29 @@
 """/health: how the tracker is: the journal's lag, the disk, the workers, the audit, what is under way."""
 
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-from litestar import Router, get
+from litestar import Router, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.alarms import Alarm
+from clickloop.campaign.user import Right
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
 from clickloop.tracking.health import under_way
 from clickloop.web.api.context import Context
 from clickloop.web.api.exports import ExportView, export_view
+from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+VERIFY_SECONDS = 5.0
+_verifying = threading.Lock()
+"""One reads at a time: reading everything takes a core and much of the engine's memory."""
 
 
 class LagView(msgspec.Struct, kw_only=True):
@@ -88,6 +97,28 @@ class AlarmView(msgspec.Struct, kw_only=True):
     since: Annotated[Moment | None, Meta(description="null: nobody knows.")]
 
 
+class UnreadableRangeView(msgspec.Struct, kw_only=True):
+    """Rows of a column of the facts that cannot be read."""
+
+    table: str
+    column: str
+    first_row: int
+    last_row: int
+    why: str
+
+
+class VerificationView(msgspec.Struct, kw_only=True):
+    """What was read of the facts."""
+
+    columns: int
+    rows: int
+    unreadable: list[UnreadableRangeView]
+    next_column: Annotated[int | None, Meta(description="Where to go on; null: all is read.")]
+
+
+FirstColumn = Annotated[int, QueryParameter(ge=0, le=10_000, description="The number of the column to begin with.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
@@ -141,6 +172,34 @@ def read_health(context: Context) -> HealthView:
     )
 
 
+def verify_facts(context: Context, first_column: FirstColumn = 0) -> VerificationView:
+    """Reads the facts to find what cannot be read: as many columns as some seconds allow; go on at next_column.
+
+    One at a time: another gets 429 meanwhile. Blocks that the server has in its memory are not read from the disk again.
+    """
+    if not _verifying.acquire(blocking=False):
+        raise HTTPException(
+            status_code=429,
+            detail="The facts are being read already: try again in a moment.",
+            headers={"Retry-After": "2"},
+        )
+    try:
+        read = context.facts.verify(first_column, VERIFY_SECONDS)
+    finally:
+        _verifying.release()
+    return VerificationView(
+        columns=read.columns,
+        rows=read.rows,
+        unreadable=[
+            UnreadableRangeView(
+                table=one.table, column=one.column, first_row=one.first_row, last_row=one.last_row, why=shown(one.why)
+            )
+            for one in read.unreadable
+        ],
+        next_column=read.next_column,
+    )
+
+
 def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
     """Return alarms for JSON."""
     return [
@@ -171,6 +230,15 @@ def _upload_view(upload: Upload) -> UploadUnderWayView:
 
 router = Router(
     "/health",
-    route_handlers=[get("/", sync_to_thread=True, summary="Read how the tracker is")(read_health)],
+    route_handlers=[
+        get("/", sync_to_thread=True, summary="Read how the tracker is")(read_health),
+        post(
+            "/facts",
+            status_code=200,
+            sync_to_thread=True,
+            opt={RIGHT: Right.ADMINISTER},
+            summary="Read every block of the facts",
+        )(verify_facts),
+    ],
     tags=["Diagnosis"],
 )
