@@ -1,5 +1,6 @@
 """The doctor: a healthy folder is well, and each thing that is not is found."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,42 @@ def with_damaged_facts(folder: Path) -> None:
     (folder / "facts.duckdb").write_bytes(b"no database" * 2_000)
 
 
+def with_clicks(folder: Path) -> None:
+    """Facts of several row groups, on the disk."""
+    facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
+    facts._writer.execute(
+        "INSERT INTO facts (fact_at, campaign_id, click_id, useragent) "
+        "SELECT i, 1, 'click ' || i, 'agent ' || hash(i) FROM range(300000) rows(i)"
+    )
+    facts._writer.execute("CHECKPOINT")
+    facts.close()
+
+
+def with_unreadable_block(folder: Path) -> None:
+    with_clicks(folder)
+    flip_a_bit_of(folder / "facts.duckdb", b"agent ")
+
+
+def flip_a_bit_of(path: Path, octets: bytes) -> None:
+    """Flips one bit in the last block that holds a text, so that its checksum is wrong."""
+    data = bytearray(path.read_bytes())
+    place = data.rindex(octets)
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def with_gap(folder: Path) -> None:
+    for place, number in (("settled", 3), ("journal", 4), ("journal", 7)):
+        path = folder / place / "notices" / "edge1.x" / f"{number:08d}.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sealed(number, []))
+        os.utime(path, (NOW // 1000, NOW // 1000))
+
+
+def with_alarm_of_supervisor(folder: Path) -> None:
+    Alarms(folder, "supervisor").tell("x", ["so"])
+
+
 def with_alarm(folder: Path) -> None:
     Alarms(folder).tell("x", ["so"])
 
@@ -189,6 +226,9 @@ CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
     "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
     "damaged facts": (with_damaged_facts, ("facts", Verdict.FAULT)),
     "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", Verdict.WARNING)),
+    "facts with a block that cannot be read": (with_unreadable_block, ("facts", Verdict.FAULT)),
+    "segments missing between others": (with_gap, ("journal", Verdict.FAULT)),
+    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", Verdict.WARNING)),
     "an alarm": (with_alarm, ("alarm", Verdict.WARNING)),
 }
 
@@ -198,6 +238,41 @@ def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
     make, expected = CASES[case]
     make(folder)
     assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
+
+
+def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is_read(folder: Path) -> None:
+    with_unreadable_block(folder)
+    sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
+    assert sentences
+    assert any(one.startswith("facts.useragent cannot be read in rows ") for one in sentences)
+    assert "checksum" in sentences[0]
+    facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
+    try:
+        whole = facts.verify()
+        found = list(facts.verify(0, seconds=0).unreadable)
+        following, calls = facts.verify(0, seconds=0).next_column, 1
+        while following is not None:
+            part = facts.verify(following, seconds=0)
+            found += part.unreadable
+            following, calls = part.next_column, calls + 1
+        assert tuple(found) == whole.unreadable
+        assert calls == whole.columns
+    finally:
+        facts.close()
+
+
+def test_all_of_sound_facts_is_read(folder: Path) -> None:
+    with_clicks(folder)
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and "Read here" in one.sentence]
+    assert "300,001 rows, every block is sound." in sentence
+
+
+def test_the_missing_segments_are_named(folder: Path) -> None:
+    with_gap(folder)
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if "missing between others: " in one.sentence]
+    assert sentence.startswith(
+        "2 segments are missing between others: notices/edge1.x/00000005, notices/edge1.x/00000006."
+    )
 
 
 def about_postbacks(folder: Path) -> list[str]:

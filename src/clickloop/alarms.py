@@ -1,6 +1,10 @@
-"""Alarms: what an operator has to look at. The core writes them to ``<data>/run/alarms.json``; the edges' /health shows them."""
+"""Alarms: what an operator has to look at. Each process writes its own to ``<data>/run/alarms.<process>.json``; any process reads all.
+
+Nothing here needs the ledger, the facts or the core: an alarm about them must not depend on them.
+"""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -8,67 +12,165 @@ from pathlib import Path
 
 import msgspec
 
-FILE_NAME = "run/alarms.json"
+from clickloop.clock import wall_clock
+
+FOLDER_NAME = "run"
+CORE = "core"
+SUPERVISOR = "supervisor"
 LEAST_FREE_PERCENT = 10.0
 COUNTED_SECONDS = 3.0
 MOST = 20
-"""So many texts of one source are told."""
+"""So many alarms of one source are kept."""
+MAX_SENTENCE = 1_000
+FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
+"""Codes of alarms that make /health answer ``failing``: something is being lost or turned away right now."""
+_FILE_BYTES = 4096
+"""Files are padded to this size, so that there is a block to overwrite when the disk is full."""
+_MAX_EXPIRY_MS = 600_000
+_ALONE_NUMBER = re.compile(r"(?<![\w.:-])\d+(?![\w.:-])")
+
+
+class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One alarm. ``code`` is stable and names no receiver or campaign; ``sentence`` may."""
+
+    code: str
+    sentence: str
+    since: int = 0
+    """Unix milliseconds; 0: unknown."""
+    expires_at: int = 0
+    """After this moment it no longer counts, whatever became of its process; 0: it stays until it is taken back."""
+
+    @property
+    def key(self) -> str:
+        """Return what stays the same while the numbers in the sentence change: a growing backlog is one alarm, not many."""
+        return f"{self.code} {_ALONE_NUMBER.sub('#', self.sentence)}"
 
 
 class Alarms:
-    """The alarms of this process, by source. Threads may share it."""
+    """The alarms of one process, by source. Threads may share it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE_NAME
-        self._told: dict[str, tuple[str, ...]] = {}
-        self._written: tuple[str, ...] | None = None
+    def __init__(self, folder: Path, process: str = CORE, clock: Callable[[], int] = wall_clock) -> None:
+        self._path = folder / FOLDER_NAME / f"alarms.{process}.json"
+        self._clock = clock
+        self._by_source: dict[str, tuple[Alarm, ...]] = {}
+        self._written: tuple[Alarm, ...] | None = None
         self._lock = threading.Lock()
 
     def tell(self, source: str, texts: Sequence[str]) -> bool:
-        """Replaces the alarms of a source; none: it has no more. Answers whether anything changed. Raises OSError when the disk does."""
+        """Replace the alarms of a source by these sentences; none: it has no more. See ``set``."""
+        code = source.replace(" ", "_")
+        return self.set(source, [Alarm(code=code, sentence=text[:MAX_SENTENCE]) for text in texts[:MOST]])
+
+    def set(self, source: str, alarms: Sequence[Alarm]) -> bool:
+        """Replace the alarms of a source; return whether anything changed. Raise OSError when they cannot be written.
+
+        An alarm without a beginning gets the moment at which this process first had it.
+        """
         with self._lock:
-            self._told[source] = tuple(texts[:MOST])
-            alarms = tuple(text for told in self._told.values() for text in told)
-            if alarms == self._written:
+            known = {alarm.key: alarm.since for alarm in self._by_source.get(source, ())}
+            self._by_source[source] = tuple(
+                alarm if alarm.since else msgspec.structs.replace(alarm, since=known.get(alarm.key) or self._clock())
+                for alarm in alarms[:MOST]
+            )
+            current = tuple(alarm for those in self._by_source.values() for alarm in those)
+            if current == self._written:
                 return False
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            fresh = self._path.with_suffix(f".{os.getpid()}")
-            fresh.write_bytes(msgspec.json.encode(alarms))
-            fresh.replace(self._path)
-            self._written = alarms
+            self._write(current)
+            self._written = current
             return True
+
+    def _write(self, alarms: tuple[Alarm, ...]) -> None:
+        encoded = msgspec.json.encode(alarms)
+        fresh = self._path.with_suffix(f".{os.getpid()}")
+        try:
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(encoded.ljust(_FILE_BYTES))
+            fresh.replace(self._path)
+        except OSError:
+            # A full disk has no room for a new file; overwriting the blocks that are there needs none.
+            fresh.unlink(missing_ok=True)
+            _overwrite(self._path, alarms)
+
+
+def _overwrite(path: Path, alarms: tuple[Alarm, ...]) -> None:
+    """Write as many alarms as fit into the file as it is. Raise OSError when there is none, or it cannot be written."""
+    file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(file).st_size
+        encoded = msgspec.json.encode(alarms)
+        while len(encoded) > size and alarms:
+            alarms = alarms[:-1]
+            encoded = msgspec.json.encode(alarms)
+        os.pwrite(file, encoded.ljust(size), 0)
+    finally:
+        os.close(file)
 
 
 class AlarmCount:
-    """How many alarms there are, looked at only every few seconds, so that every page can show it. Threads may share it."""
+    """Counts alarms, at most every few seconds, so that every page can show the number. Threads may share it."""
 
-    def __init__(self, folder: Path, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monotonic: Callable[[], float] = time.monotonic,
+        observed: Callable[[], Sequence[Alarm]] = tuple,
+    ) -> None:
+        """``observed``: what this process sees by itself, beside what is written in files."""
         self._folder = folder
         self._monotonic = monotonic
+        self._observed = observed
         self._looked_at = -COUNTED_SECONDS
         self._count = 0
 
     def __call__(self) -> int:
-        """The count, at most ``COUNTED_SECONDS`` old."""
+        """Return the count, at most ``COUNTED_SECONDS`` old."""
         now = self._monotonic()
         if now - self._looked_at >= COUNTED_SECONDS:
             self._looked_at = now
-            self._count = len(standing_alarms(self._folder))
+            self._count = len(read_alarms(self._folder)) + len(self._observed())
         return self._count
 
 
-def standing_alarms(folder: Path) -> tuple[str, ...]:
-    """All alarms of now: what the core told last, and a disk that is nearly full."""
-    disk = os.statvfs(folder)
-    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    return (*(("free disk below 10 %",) if percent < LEAST_FREE_PERCENT else ()), *read_alarms(folder))
-
-
-def read_alarms(folder: Path) -> tuple[str, ...]:
-    """What the core told last. A file that cannot be read is an alarm by itself; none is none."""
+def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
+    """Return the alarm of a disk that is nearly full, if it is. One that cannot be asked about is an alarm, too."""
     try:
-        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=tuple[str, ...])
-    except FileNotFoundError:
+        disk = os.statvfs(folder)
+    except OSError as fault:
+        return (Alarm(code="disk_unreadable", sentence=f"The data folder cannot be looked at: {fault.strerror}."),)
+    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
+    if percent >= LEAST_FREE_PERCENT:
         return ()
-    except (OSError, msgspec.DecodeError) as fault:
-        return (f"{FILE_NAME} cannot be read: {fault}",)
+    sentence = f"free disk below {LEAST_FREE_PERCENT:.0f} %: make room, or move the data folder to a larger disk"
+    return (Alarm(code="disk_low", sentence=sentence),)
+
+
+def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple[Alarm, ...]:
+    """Return what every process ``but`` one wrote last, less what has expired. A file that cannot be read is an alarm by itself."""
+    now = wall_clock() if now_ms is None else now_ms
+    found: list[Alarm] = []
+    try:
+        paths = sorted((folder / FOLDER_NAME).glob("alarms.*.json"))
+    except OSError as fault:
+        return (_unreadable(FOLDER_NAME, fault),)
+    for path in paths:
+        if path.name == f"alarms.{but}.json":
+            continue
+        try:
+            found += msgspec.json.decode(path.read_bytes(), type=tuple[Alarm, ...])
+        except FileNotFoundError:
+            continue
+        except (OSError, msgspec.DecodeError) as fault:
+            found.append(_unreadable(f"{FOLDER_NAME}/{path.name}", fault))
+    # An end that is far ahead is one of a clock that has jumped back meanwhile.
+    return tuple(one for one in found if not one.expires_at or 0 <= one.expires_at - now <= _MAX_EXPIRY_MS)
+
+
+def forget_alarms(folder: Path) -> None:
+    """Delete what the processes of an earlier start have left. Raise OSError when the disk does."""
+    for path in (folder / FOLDER_NAME).glob("alarms.*.json"):
+        path.unlink(missing_ok=True)
+
+
+def _unreadable(name: str, fault: Exception) -> Alarm:
+    return Alarm(code="alarms_unreadable", sentence=f"{name} cannot be read: {fault}")

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import uvicorn
@@ -18,7 +19,7 @@ import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
-from clickloop.alarms import AlarmCount, Alarms
+from clickloop.alarms import AlarmCount, Alarms, read_alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
 from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
@@ -27,9 +28,11 @@ from clickloop.config import Settings, proxy_networks
 from clickloop.descriptors import max_connections
 from clickloop.log import log, take_library_logs
 from clickloop.postback.address_guard import AddressGuard, policy_of
+from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
 from clickloop.postback.looking_up import LookingUp
+from clickloop.postback.rule import Rule
 from clickloop.postback.sending import Sender
 from clickloop.process import (
     STORES_REFUSED,
@@ -39,6 +42,9 @@ from clickloop.process import (
     stop_signal,
 )
 from clickloop.record_id import RecordIds
+from clickloop.running.alarm_memory import read_alarm_memory
+from clickloop.running.core_vitals import CoreVitals, tell_cannot_start
+from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
 from clickloop.store.damage_log import damage_alarms, record_damages
@@ -52,6 +58,7 @@ from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger, LedgerError
+from clickloop.store.ledger.postback_rules import live_alarm_rules
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.users import has_owner_with_password
@@ -126,6 +133,7 @@ class Core:
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
+        self.vitals = CoreVitals(folder, self.alarms, Patience(settings.alarm_after_seconds))
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -152,6 +160,7 @@ class Core:
         with self._publishing:
             with self.ledger.read() as tx:
                 self.instance = read_instance(tx).over(self.started)
+                alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
                 setup_change = read_progress(tx).setup_change
@@ -163,12 +172,21 @@ class Core:
                 key=self.installation.key,
                 setup_change=setup_change,
             )
+            self._publish_alarm_rules(alarm_rules, own_hosts)
             write_catalog(self.folder, catalog)
 
     def keep_marks(self) -> bool:
         """Writes down how far the stores are, for a start that has to tell an older copy."""
         self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
+
+    def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
+        hosts = tuple(sorted(own_hosts | {self.settings.panel_listen}))
+        domain = urlsplit(self.instance.public_url).netloc
+        try:
+            write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
+        except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
+            log("the copy of the alarm rules could not be written", fault=str(fault))
 
     def health(self) -> CoreHealth:
         """How this process and its data folder are."""
@@ -179,7 +197,8 @@ class Core:
             ("Facts: DuckDB", version("duckdb")),
         )
         workers = [worker.health() for worker in self.workers]
-        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock())
+        alarms = (*self.vitals.observed(), *read_alarms(self.folder))
+        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock(), alarms)
 
     def close(self) -> None:
         """Closes the stores."""
@@ -324,6 +343,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     workers = core.workers = workers_of(core, context)
     for worker in workers:
         worker.start()
+    beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
@@ -337,6 +357,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
     connections.drain()
+    beating.cancel()  # first: workers that end now are no alarm
     server.should_exit = True
     ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
     for worker in workers:
@@ -387,7 +408,9 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
         core_health=core.health,
-        count_alarms=AlarmCount(core.folder),
+        alarm_memory=lambda: read_alarm_memory(core.folder),
+        attempt_seconds=core.settings.attempt_seconds,
+        count_alarms=AlarmCount(core.folder, observed=core.vitals.observed),
     )
 
 
@@ -441,6 +464,7 @@ def main(arguments: list[str]) -> int:
         return _refused(settings, fault)
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
+        tell_cannot_start(settings.folder(), fault)
         return 1
     return 0
 

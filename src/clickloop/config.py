@@ -112,6 +112,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 72
     facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
+    alarm_after_seconds: Annotated[
+        int,
+        _about(
+            "How long the core may be silent, or settle nothing, before that is an alarm; 2 to 30. It is sent within twice that time.",
+            "s",
+        ),
+    ] = 30
 
     def folder(self) -> Path:
         """The data folder as an absolute path."""
@@ -156,6 +163,8 @@ def _check(settings: Settings) -> None:
     ports_of(settings.allowed_ports, "allowed_ports")
     if not 1 <= settings.upload_limit_mb <= 4095:
         raise SettingError(f"upload_limit_mb is {settings.upload_limit_mb}, expected 1 to 4095; split larger files")
+    if not 2 <= settings.alarm_after_seconds <= 30:
+        raise SettingError(f"alarm_after_seconds is {settings.alarm_after_seconds}, expected 2 to 30 seconds")
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         raise SettingError(f"public_url is {settings.public_url!r}, expected http://… or https://…")
 

@@ -4,29 +4,26 @@ Opening the stores is all that it does to them. Each look gives findings: what w
 look that cannot be made is a finding too.
 """
 
-import enum
 import os
 import platform
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import duckdb
-import msgspec
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
-from clickloop.alarms import read_alarms
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
-from clickloop.running_core import NotRunningError, ask_core
+from clickloop.doctor_finding import Finding as Finding
+from clickloop.doctor_finding import Verdict as Verdict
+from clickloop.doctor_looks import look_at_alarms, look_at_facts, look_for_gaps
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
 from clickloop.store.damage_log import unconfirmed_damages
-from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import FactsError, FactsInUseError
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.identity import LEDGER_FILE, installation_id, is_filled
 from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import journal_lag
@@ -57,30 +54,13 @@ SHOWN = 5
 _LOST = "Rows are lost or were changed by hand: restore the ledger from a backup, or tell the makers of Clickloop what these lines say."
 
 
-class Verdict(enum.StrEnum):
-    """How well it is."""
-
-    WELL = "well"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """What one look found. ``remedy`` is empty where all is well."""
-
-    place: str
-    verdict: Verdict
-    sentence: str
-    remedy: str = ""
-
-
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     """Everything that was found in a data folder."""
     findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
     refused = _refusal(folder)
     findings += refused
     if refused and not is_filled(folder / LEDGER_FILE):
-        return (*findings, *_alarms(folder))  # opening it would make one
+        return (*findings, *look_at_alarms(folder))  # opening it would make one
     try:
         ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     except LedgerError as error:
@@ -91,7 +71,7 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*_facts(folder), *_alarms(folder)]
+    findings += [*look_for_gaps(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
     return tuple(findings)
 
 
@@ -323,49 +303,3 @@ def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         )
     else:
         yield Finding("facts", Verdict.WELL, sentence)
-
-
-def _facts(folder: Path) -> Iterator[Finding]:
-    """Opened when nobody else has them open; else the running server is asked for a click."""
-    path = folder / "facts.duckdb"
-    if not path.exists():
-        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
-        return
-    try:
-        DuckDbFacts.open(path, memory_limit_mb=256).close()
-    except FactsInUseError:
-        yield _asked_facts(folder)
-    except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
-    else:
-        yield Finding("facts", Verdict.WELL, "The file opens; no server has it open.")
-
-
-def _asked_facts(folder: Path) -> Finding:
-    began = time.monotonic()
-    try:
-        answer = ask_core(folder, "GET", "/api/v1/clicks?limit=1")
-    except NotRunningError as error:
-        return Finding("facts", Verdict.WARNING, str(error), "See in the server's log what holds it up.")
-    if answer.status != 200:
-        return Finding("facts", Verdict.FAULT, f"The server answered {answer.status}.", "See in its log what is wrong.")
-    return Finding(
-        "facts", Verdict.WELL, f"The running server read them in {(time.monotonic() - began) * 1000:.0f} ms."
-    )
-
-
-def _alarms(folder: Path) -> Iterator[Finding]:
-    alarms = read_alarms(folder)
-    if not alarms:
-        return
-    try:
-        ask_core(folder, "GET", "/api/v1/clicks?limit=1")
-    except NotRunningError:
-        for alarm in alarms:
-            told = f"When the server last ran, it told: {alarm}"
-            yield Finding(
-                "alarm", Verdict.WARNING, told, "Start it: it looks again, and the alarm goes if its cause has."
-            )
-        return
-    for alarm in alarms:
-        yield Finding("alarm", Verdict.WARNING, f"The server tells: {alarm}", "It goes when its cause does.")

@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import msgspec
 
+from clickloop.alarms import forget_alarms
 from clickloop.config import Settings
 from clickloop.descriptors import raise_descriptor_limit
 from clickloop.listening import SocketError, address_of, open_sockets
 from clickloop.log import log
 from clickloop.process import STORES_REFUSED, SUPERVISOR
+from clickloop.running.alarm_monitor import AlarmMonitor
 from clickloop.store.identity import prepare
 
 EDGE_DRAIN_SECONDS = 12.0
@@ -46,6 +49,14 @@ class Child:
         self._started = 0.0
         self._deaths = 0
         self._start_at = 0.0
+        self.deaths_at: deque[float] = deque(maxlen=20)
+        """When it died, in monotonic seconds."""
+
+    @property
+    def pid(self) -> int | None:
+        """The process id; None while it does not run."""
+        process = self._process
+        return process.pid if process is not None else None
 
     def tend(self, now: float) -> None:
         """Starts the process if it is not running and its pause is over. ``now`` is monotonic seconds."""
@@ -61,6 +72,7 @@ class Child:
                 pause = _REFUSED_BACKOFF_SECONDS
             log("process died", name=self.name, died_pid=process.pid, code=code, again_in_seconds=pause)
             self._process = None
+            self.deaths_at.append(now)
             self._start_at = now + pause
         if now >= self._start_at:
             self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
@@ -102,6 +114,8 @@ def supervise(settings: Settings) -> None:
     except SocketError as fault:
         raise CannotStartError(str(fault)) from fault
     settings = msgspec.structs.replace(settings, listen=address_of(public), panel_listen=address_of(panel))
+    with contextlib.suppress(OSError):
+        forget_alarms(folder)
     told = msgspec.json.encode(settings).decode()
     core = Child("core", "clickloop.app", (told, str(panel.fileno())), (panel.fileno(),))
     edges = [
@@ -119,10 +133,13 @@ def supervise(settings: Settings) -> None:
         descriptors=descriptors,
         sockets_handed_over=handed_over,
     )
+    monitor = AlarmMonitor(settings, (core, *edges))
+    monitor.start()
     while not stopping:
         for child in (core, *edges):
             child.tend(time.monotonic())
         time.sleep(0.05)
+    monitor.stop()
     log("stopping", signal=signal.Signals(stopping[0]).name)
     _stop(edges, EDGE_DRAIN_SECONDS)
     _stop([core], CORE_DRAIN_SECONDS)

@@ -26,6 +26,8 @@ class Worker(threading.Thread):
         self._failed = Sparingly(f"{name} failed and is tried again")
         self._failing_since: int | None = None
         self._fault = ""
+        self.rounds = 0
+        """How many steps have gone well, in this thread's life."""
 
     def run(self) -> None:
         """Works until ``stop``, then, if it drains, until nothing more is waiting."""
@@ -42,6 +44,7 @@ class Worker(threading.Thread):
                 self._stopping.wait(_FAILED_PAUSE_SECONDS)
                 continue
             self._failing_since = None
+            self.rounds += 1
             if more and (self._drains or not stopping):
                 continue
             if stopping:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select, text, update
 
-from clickloop.alarms import FILE_NAME, Alarms, read_alarms
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.given import GivenConversion
@@ -247,20 +246,3 @@ def test_a_live_rule_to_a_refused_address_is_an_alarm(tracker: Tracker) -> None:
     (refused,) = refused_rules(tracker.ledger, STRICT)
     assert (refused.rule_id, "loopback" in refused.sentence) == (2, True)
     assert "'Here' sends nothing" in refused_alarms([refused])[0]
-
-
-def test_alarms_of_all_sources_are_read_and_go_with_their_cause(tmp_path: Path) -> None:
-    alarms = Alarms(tmp_path)
-    assert read_alarms(tmp_path) == ()
-    assert alarms.tell("audit", ["a"])
-    assert not alarms.tell("audit", ["a"])
-    alarms.tell("paused", ["b", "c"])
-    assert read_alarms(tmp_path) == ("a", "b", "c")
-    alarms.tell("audit", [])
-    assert read_alarms(tmp_path) == ("b", "c")
-
-
-def test_alarms_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
-    Alarms(tmp_path).tell("audit", ["a"])
-    (tmp_path / FILE_NAME).write_bytes(b"{")
-    assert FILE_NAME in read_alarms(tmp_path)[0]

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clickloop.alarms import read_alarms
 from clickloop.campaign.catalog import (
     Catalog,
     CatalogCampaign,
@@ -433,13 +434,28 @@ def test_other_methods_are_told_what_a_door_takes(edge: EdgeProcess, path: str, 
     assert (answer.status, answer.headers["allow"], len(edge.notices())) == (405, allow, before)
 
 
-def test_health_tells_lag_and_room(edge: EdgeProcess) -> None:
+def test_health_tells_anybody_lag_room_and_the_number_of_alarms_and_nothing_else(edge: EdgeProcess) -> None:
     answer = edge.ask("GET", "/health")
     told = json.loads(answer.body)
-    assert (answer.status, answer.headers["content-type"], told["status"]) == (200, "application/json", "ok")
-    assert told["campaigns"] == 5
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert told["status"] in ("ok", "degraded")
     assert told["free_disk_bytes"] > 0
     assert told["journal_lag_segments"] >= 0
+    assert {name for name, value in told.items() if not isinstance(value, int | float)} == {"status"}
+    assert "campaigns" not in told
+
+
+def test_a_proxy_that_is_not_trusted_is_an_alarm_that_names_it_and_the_setting(edge: EdgeProcess) -> None:
+    edge.visit(headers={"X-Forwarded-For": "203.0.113.9"})
+
+    def told() -> list[str]:
+        return [alarm.sentence for alarm in read_alarms(edge.folder) if alarm.code == "untrusted_proxy"]
+
+    eventually(told)
+    (sentence,) = told()
+    assert sentence.startswith("127.0.0.1 sends X-Forwarded-For to the public port")
+    assert "CLICKLOOP_TRUSTED_PROXIES=127.0.0.1" in sentence
+    assert json.loads(edge.ask("GET", "/health").body)["status"] == "degraded"
 
 
 @pytest.mark.parametrize(

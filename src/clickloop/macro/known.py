@@ -23,6 +23,7 @@ class Group(enum.StrEnum):
     PARAMETERS = "parameters"
     VISITOR = "visitor"
     TIME = "time"
+    ALARM = "alarm"
 
 
 class Macro(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ def _single() -> Iterator[Macro]:
 
 
 _I, _M, _S, _U, _V, _T = Group.IDS, Group.MONEY, Group.STATUS, Group.SETUP, Group.VISITOR, Group.TIME
+_A = Group.ALARM
 _ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
     (_I, True, "clickid", "click_id subid cid", "Our click id.", "01kaqj6z8m4x2c9v7b5n3t1w0y"),
     (_I, True, "externalid", "external_id ref_id", "The traffic source's own click id, byte for byte.", "w9Xk2-7fA"),
@@ -132,6 +134,17 @@ _ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
     (_T, True, "click_time", "visit_time", "Moment of the click, in Unix seconds.", "1767225600"),
     (_T, False, "conversion_time", "", "Moment of the conversion, in Unix seconds.", "1767229200"),
     (_T, True, "now", "", "This moment, in Unix seconds.", "1767229201"),
+    (
+        _A,
+        False,
+        "alarm",
+        "alarm.sentence",
+        "In alarm rules alone: what is wrong, as a sentence.",
+        "The journal is 61 s behind.",
+    ),
+    (_A, False, "alarm.code", "", "In alarm rules alone: the kind of alarm, for programs.", "journal_lag"),
+    (_A, False, "alarm.state", "", "In alarm rules alone: begun, standing (a daily reminder), ended or test.", "begun"),
+    (_A, False, "alarm.since", "", "In alarm rules alone: when it began, in Unix seconds.", "1767229140"),
 )
 
 

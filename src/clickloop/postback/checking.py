@@ -10,7 +10,7 @@ from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.address_ranges import Refusal
 from clickloop.postback.pattern import PatternError, pattern_of
-from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Rule, Success
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
 from clickloop.postback.target import MAX_URL, TargetFault, target_of
 from clickloop.postback.values import ready_request
 
@@ -79,6 +79,10 @@ class RuleFault(enum.Enum):
     SECRETS_UNFIT = (
         f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters."
     )
+    ALARM_OF_ONE = "An alarm rule belongs to the whole instance, to no source and no campaign."
+    ALARM_CONDITIONS = (
+        "An alarm rule is sent for no conversion: leave statuses, minimum, share, delay and the like as they are."
+    )
     SCHEDULE_TOO_LONG = f"The schedule has more than {MAX_ATTEMPTS} attempts."
     SCHEDULE_OUT_OF_RANGE = "A wait of the schedule is out of range: 1 second to 7 days."
 
@@ -116,6 +120,7 @@ def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRI
     """
     found = [*_check_owner(rule), *check_request(rule.request, guard), *_check_conditions(rule, statuses)]
     found += _check_success(rule.success)
+    found += _check_alarm_rule(rule)
     if rule.schedule.attempts > MAX_ATTEMPTS:
         found.append(FaultFound("waits_seconds", RuleFault.SCHEDULE_TOO_LONG))
     if any(not 1 <= wait <= MAX_WAIT_SECONDS for wait in rule.schedule.waits_seconds):
@@ -150,6 +155,17 @@ def _check_owner(rule: Rule) -> list[FaultFound]:
         found.append(FaultFound("name", RuleFault.NAME_CHARACTER))
     if rule.source_id is not None and rule.campaign_id is not None:
         found.append(FaultFound("campaign_id", RuleFault.TWO_OWNERS))
+    return found
+
+
+def _check_alarm_rule(rule: Rule) -> list[FaultFound]:
+    """What would be ignored in silence: conditions about conversions in a rule that is sent for none."""
+    if rule.conditions.trigger is not Trigger.ALARM:
+        return []
+    owners = [field for field in ("source_id", "campaign_id") if getattr(rule, field) is not None]
+    found = [FaultFound(field, RuleFault.ALARM_OF_ONE) for field in owners]
+    if rule.conditions != Conditions(trigger=Trigger.ALARM):
+        found.append(FaultFound("conditions.trigger", RuleFault.ALARM_CONDITIONS))
     return found
 
 

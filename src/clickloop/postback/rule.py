@@ -72,6 +72,8 @@ class Trigger(enum.StrEnum):
     """Once per conversion: when it is new, or when a change brings it into the rule's statuses and minimum for the first time."""
     STATUS = "status"
     """When it is new and at every change of its status."""
+    ALARM = "alarm"
+    """For no conversion: when an alarm of the tracker itself begins and when it ends."""
 
 
 class Conditions(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -57,6 +57,8 @@ class RulePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     headers: tuple[Header, ...] = ()
     body_kind: BodyKind = BodyKind.NONE
     body: str = ""
+    alarm_body: str = ""
+    """The body of a rule that is sent for alarms."""
     success: Success
     notes: str
     source_url: str
@@ -89,7 +91,9 @@ def rule_presets() -> Mapping[str, RulePreset]:
     return MappingProxyType({preset.key: preset for preset in msgspec.convert(entries, tuple[RulePreset, ...])})
 
 
-def request_of_preset(preset: RulePreset, given: Mapping[str, str]) -> RequestTemplate | tuple[FilledWrong, ...]:
+def request_of_preset(
+    preset: RulePreset, given: Mapping[str, str], *, for_alarms: bool = False
+) -> RequestTemplate | tuple[FilledWrong, ...]:
     """The request with what was ``given`` filled in, its secrets marked; or everything that is wrong with what was given.
 
     A header whose value comes out empty is left out.
@@ -105,7 +109,7 @@ def request_of_preset(preset: RulePreset, given: Mapping[str, str]) -> RequestTe
         url=_filled(preset.url, values),
         headers=tuple(header for header in headers if header.value),
         body_kind=preset.body_kind,
-        body=_filled(preset.body, in_body),
+        body=_filled(preset.alarm_body if for_alarms else preset.body, in_body),
         secrets=tuple(
             dict.fromkeys(secret for fill in preset.fill if (secret := _secret_of(fill.secret, values[fill.name])))
         ),

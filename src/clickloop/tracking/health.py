@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.alarms import standing_alarms
+from clickloop.alarms import Alarm
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.reader import journal_lag
 from clickloop.store.ledger.audit import AuditMemory, newest_change, read_memory
@@ -46,7 +46,7 @@ class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     disk_octets: int = 0
     reserve_octets: int = 0
     reserve_held: bool = False
-    alarms: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     workers: tuple[WorkerHealth, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     """Of the product, its interpreter and its stores: name and version."""
@@ -73,6 +73,7 @@ def core_health(
     versions: Sequence[tuple[str, str]],
     started_at: int,
     now_ms: int,
+    alarms: Sequence[Alarm] = (),
 ) -> CoreHealth:
     """How the core on this data folder is."""
     disk = shutil.disk_usage(folder)
@@ -86,7 +87,7 @@ def core_health(
         disk_octets=disk.total,
         reserve_octets=reserve.octets,
         reserve_held=reserve.held,
-        alarms=standing_alarms(folder),
+        alarms=tuple(alarms),
         workers=tuple(workers),
         versions=tuple(versions),
         started_at=started_at,

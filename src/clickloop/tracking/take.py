@@ -94,6 +94,8 @@ class Edge(msgspec.Struct):
     """Whether visitors come over https even where no proxy says so: cookies are then for https alone."""
     unrecorded: int = 0
     """Visitors who were redirected without a record because the disk was full."""
+    unstored: int = 0
+    """Notices that were answered 503 because they could not be stored."""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -15,26 +15,14 @@ from clickloop.store.journal.writer import JournalBroken, JournalFull
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge, Stored, record_clicks, take_click, take_notice
 from clickloop.web.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
+from clickloop.web.edge_vitals import Health
 from clickloop.web.message import Answer, Request, plain_answer
 from clickloop.web.proxies import Hosts, Proxies, client_behind, first_of
 from clickloop.web.request_limits import BODY_BYTES
+from clickloop.web.untrusted_proxy import UntrustedProxies
 
 _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _NOT_FOUND = "There is nothing here.\n"
-
-
-class Health(msgspec.Struct, frozen=True):
-    """What ``/health`` tells."""
-
-    status: str
-    campaigns: int
-    unrecorded_clicks: int
-    journal_lag_segments: int
-    journal_lag_bytes: int
-    journal_lag_seconds: float
-    free_disk_bytes: int
-    free_disk_percent: float
-    alarms: tuple[str, ...]
 
 
 class EdgeDoors:
@@ -49,10 +37,11 @@ class EdgeDoors:
         settings: Settings,
         edge: Edge,
         commit: GroupCommit,
-        health: Callable[[Edge], Health],
+        health: Callable[[], Health],
         broken: Callable[[Exception], None],
         set_up_changed: Callable[[], bool],
         unknown_links: UnknownLinkCounter,
+        untrusted: UntrustedProxies,
     ) -> None:
         self._edge = edge
         self._commit = commit
@@ -62,6 +51,7 @@ class EdgeDoors:
         self._proxies = Proxies(proxy_networks(settings.trusted_proxies))
         self._hosts = Hosts()
         self._unknown_links = unknown_links
+        self._untrusted = untrusted
         self._date = b""
         self._date_second = 0
 
@@ -168,13 +158,14 @@ class EdgeDoors:
         return plain_answer(200, text, request.keep_alive, headers)
 
     def _not_stored(self, request: Request) -> bytes:
+        self._edge.unstored += 1
         return plain_answer(
             503, "The notice could not be stored. Send it again.\n", request.keep_alive, b"retry-after: 10\r\n"
         )
 
     def _tell_health(self, request: Request) -> bytes:
-        health = self._health(self._edge)
-        status = 200 if health.status == "ok" else 503
+        health = self._health()
+        status = 503 if health.status == "failing" else 200
         return plain_answer(
             status, msgspec.json.encode(health).decode() + "\n", request.keep_alive, kind=b"application/json"
         )
@@ -189,6 +180,8 @@ class EdgeDoors:
             host = headers.get(b"x-forwarded-host") or host
             scheme = first_of(headers.get(b"x-forwarded-proto", b""))
             request.secure = self._edge.secure or scheme.lower() == b"https"
+        elif b"x-forwarded-for" in headers or b"forwarded" in headers:
+            self._untrusted.note(request.ip)
         request.host = self._hosts(host)
 
 

@@ -2,18 +2,14 @@
 
 import asyncio
 import gc
-import os
 import random
 import socket
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import uvloop
 
-from clickloop.alarms import standing_alarms
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.campaign.instance import InstanceSettings, started_with
 from clickloop.click.geo import open_geo_base
@@ -25,53 +21,24 @@ from clickloop.descriptors import max_connections
 from clickloop.log import Sparingly, log
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
+from clickloop.running.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.sealed_file import SealedFileError
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import edge_click_ids, installation_id
 from clickloop.store.journal.group_commit import GroupCommit
-from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
-from clickloop.web.edge import EdgeDoors, Health
+from clickloop.web.edge import EdgeDoors
+from clickloop.web.edge_vitals import EdgeVitals
 from clickloop.web.http import Connections
 from clickloop.web.open_connections import Limits
+from clickloop.web.untrusted_proxy import UntrustedProxies
 
 CATALOG_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 10.0
 RESERVED_DESCRIPTORS = 64
 """Not for connections: journal segments, the catalog, a fresh country base, what ``/health`` looks at. About ten are used at once."""
-
-
-class HealthReader:
-    """Reads the journal's lag and the free disk, at most once a second."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._read_at = -1.0
-        self._health: Health | None = None
-
-    def __call__(self, edge: Edge) -> Health:
-        now = time.monotonic()
-        if self._health is None or now - self._read_at > 1.0:
-            self._read_at = now
-            disk = os.statvfs(self._folder)
-            journal = self._folder / "journal"
-            lags = [journal_lag(journal, stream, edge.clock()) for stream in ("clicks", "notices")]
-            free = disk.f_bavail * disk.f_frsize
-            percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-            self._health = Health(
-                status="ok",
-                campaigns=len(edge.routes),
-                unrecorded_clicks=edge.unrecorded,
-                journal_lag_segments=sum(lag.segments for lag in lags),
-                journal_lag_bytes=sum(lag.octets for lag in lags),
-                journal_lag_seconds=round(max(lag.oldest_age_ms for lag in lags) / 1000, 3),
-                free_disk_bytes=free,
-                free_disk_percent=round(percent, 1),
-                alarms=standing_alarms(self._folder),
-            )
-        return self._health
 
 
 class SetUp:
@@ -139,8 +106,12 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     commit = GroupCommit(notices)
     set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
+    reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
+    untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
+    signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
+    vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    doors = EdgeDoors(settings, edge, commit, HealthReader(folder), give_up, set_up.take_changes, unknown_links)
+    doors = EdgeDoors(settings, edge, commit, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = Limits(
         settings.request_seconds,
         settings.keep_alive_seconds,
@@ -153,8 +124,9 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         asyncio.create_task(_watch_set_up(set_up)),
         asyncio.create_task(_hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up)),
         asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
-        asyncio.create_task(_sweep(connections, edge, DiskReserve(folder / "reserve"))),
         asyncio.create_task(_write_unknown_links(unknown_links)),
+        asyncio.create_task(_sweep(connections, edge, reserve)),
+        asyncio.create_task(_watch_vitals(vitals)),
     ]
     give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
@@ -179,6 +151,13 @@ async def _watch_set_up(set_up: SetUp) -> None:
     while True:
         await asyncio.sleep(CATALOG_POLL_SECONDS)
         set_up.take_changes()
+
+
+async def _watch_vitals(vitals: EdgeVitals) -> None:
+    """Looks every second, in a thread: a journal that is far behind takes seconds to list, and no visitor is to wait for that."""
+    while True:
+        await asyncio.to_thread(vitals.watch)
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _hand_over(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import NETWORK_URL, Network
 from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, RowWish
-from clickloop.postback.rule import Rule
+from clickloop.postback.rule import Conditions, Rule, Trigger
 from clickloop.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
 from clickloop.preset.rule_preset import FillFault, request_of_preset, rule_presets
 
@@ -51,17 +51,21 @@ def network_of_preset(key: str) -> Network:
     )
 
 
-def rule_of_preset(key: str, fill: Mapping[str, str]) -> Rule:
-    """A new rule as the preset of that key has it, its words filled in. Raises InvalidInputError naming ``preset`` or ``fill.…``."""
+def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> Rule:
+    """Return a new rule as the preset of that key has it, for conversions or for alarms, its words filled in.
+
+    Raise InvalidInputError naming ``preset`` or ``fill.…``.
+    """
     preset = rule_presets().get(key)
     if preset is None:
         raise _unknown(key, "/presets/postback-rules")
-    request = request_of_preset(preset, fill)
+    request = request_of_preset(preset, fill, for_alarms=for_alarms)
     if isinstance(request, tuple):
         raise InvalidInputError(
             tuple(Fault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
         )
-    return Rule(rule_id=0, name=preset.name, request=request, success=preset.success)
+    conditions = Conditions(trigger=Trigger.ALARM) if for_alarms else Conditions()
+    return Rule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
 
 
 _FILL_CODES = {

@@ -18,6 +18,7 @@ _WANTED = {
     b"sec-purpose": b"purpose",
     b"x-purpose": b"purpose",
     b"x-moz": b"purpose",
+    b"forwarded": b"forwarded",
     b"x-forwarded-for": b"x-forwarded-for",
     b"x-forwarded-proto": b"x-forwarded-proto",
     b"x-forwarded-host": b"x-forwarded-host",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from litestar.testing import TestClient
 
-from clickloop.alarms import COUNTED_SECONDS, AlarmCount, Alarms
+from clickloop.alarms import COUNTED_SECONDS, Alarm, AlarmCount, Alarms
 from clickloop.campaign.user import Role
 from clickloop.clock import DAY_MS
 from clickloop.clock_guard import ClockGuard
@@ -83,12 +83,14 @@ def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instanc
     core = CoreHealth(
         lags=(StreamLag(stream="clicks", segments=2, octets=900, oldest_ms=61_500),),
         workers=(WorkerHealth(name="settling of clicks", running=True, failing_since=instance.now, fault="no disk"),),
-        alarms=("free disk below 10 %",),
+        alarms=(Alarm(code="disk_low", sentence="free disk below 10 %", since=instance.now),),
     )
     told = read_health(replace(instance.context, core_health=lambda: core))
     assert told.journal[0].seconds == 61.5
     assert told.workers[0].fault == "no disk"
-    assert told.alarms == ["free disk below 10 %"]
+    assert [(alarm.code, alarm.sentence, alarm.since) for alarm in told.alarms] == [
+        ("disk_low", "free disk below 10 %", "2026-03-01T12:00:00.000Z")
+    ]
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(

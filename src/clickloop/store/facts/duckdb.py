@@ -32,6 +32,7 @@ from clickloop.store.facts.facts import (
 from clickloop.store.facts.opening import open_database
 from clickloop.store.facts.recent import recent_clicks
 from clickloop.store.facts.reports import read_report
+from clickloop.store.facts.verifying import Verification, verify
 from clickloop.store.journal.segment import SegmentContents
 
 MEMORY_LIMIT_MB = 128
@@ -234,6 +235,11 @@ class DuckDbFacts:
         """The sums of a query's groups, and of all of them."""
         with _plain_errors(), self._reading() as reader:
             return read_report(reader, query, rates)
+
+    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
+        """Read every block, or as much as fits into the time; see ``verifying.verify``."""
+        with _plain_errors(), self._reading() as reader:
+            return verify(reader, first_column, seconds)
 
     def close(self) -> None:
         """Brings the write-ahead log into the file and lets it go."""

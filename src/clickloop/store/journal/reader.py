@@ -50,6 +50,7 @@ class Lag(msgspec.Struct, frozen=True):
     segments: int
     octets: int
     oldest_age_ms: int
+    oldest_path: str = ""
 
 
 class JournalReader:
@@ -300,6 +301,7 @@ def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
     """What is not settled yet, by the names and sizes of files alone; any process may ask."""
     segments = octets = 0
     oldest_ns = now_ns = now_ms * 1_000_000
+    oldest_path = ""
     for directory in _directories(root / stream):
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
@@ -308,8 +310,9 @@ def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
                         state = entry.stat()
                         segments += 1
                         octets += state.st_size
-                        oldest_ns = min(oldest_ns, state.st_mtime_ns)
-    return Lag(segments, octets, (now_ns - oldest_ns) // 1_000_000)
+                        if not oldest_path or state.st_mtime_ns < oldest_ns:
+                            oldest_ns, oldest_path = state.st_mtime_ns, entry.path
+    return Lag(segments, octets, max(0, now_ns - oldest_ns) // 1_000_000, oldest_path)
 
 
 def unsettled_segments(root: Path, stream: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
 
-from clickloop.postback.rule import Rule, Schedule, rule_of_row
+from clickloop.postback.rule import Rule, Schedule, Trigger, rule_of_row
 from clickloop.store.ledger.finding import in_state, named_like
 from clickloop.store.ledger.tables import postback_rules
 
@@ -96,6 +96,13 @@ def live_rules_for_status(tx: Connection, key: str) -> list[KeptRule]:
     query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
     kept = [_kept(row) for row in tx.execute(query).mappings()]
     return [one for one in kept if key in one.rule.conditions.statuses]
+
+
+def live_alarm_rules(tx: Connection) -> list[KeptRule]:
+    """Return the rules, switched on or off but not archived, that are sent for alarms. Looks at all rules: there are few."""
+    query = select(postback_rules).where(in_state(postback_rules, archived=False)).order_by(postback_rules.c.id)
+    kept = [_kept(row) for row in tx.execute(query).mappings()]
+    return [one for one in kept if one.rule.conditions.trigger is Trigger.ALARM]
 
 
 def _columns(rule: Rule) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, updat
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
-from clickloop.postback.rule import Rule, Schedule, Success, rule_of_row, schedule_of
+from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
 from clickloop.store.ledger.sealing import opened_json
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
 
@@ -42,7 +42,10 @@ class LiveRule(msgspec.Struct, frozen=True):
 
 
 def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
-    """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not."""
+    """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not.
+
+    Rules for alarms apply to no conversion.
+    """
     of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
     rows = tx.execute(
         _RULES.where(
@@ -54,7 +57,8 @@ def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: 
             ),
         ).order_by(postback_rules.c.id)
     )
-    return [LiveRule(_rule(*row[:-1], tx.dialect), row.counted) for row in rows]
+    found = [LiveRule(_rule(*row[:-1], tx.dialect), row.counted) for row in rows]
+    return [live for live in found if live.rule.conditions.trigger is not Trigger.ALARM]
 
 
 _RULES = select(

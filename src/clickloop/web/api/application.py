@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api import (
+    alarms,
     campaigns,
     cancels,
     changes,
@@ -88,6 +89,7 @@ _NOUNS = (
     simulate,
     test_clicks,
     check,
+    alarms,
     health,
     users,
     tokens,

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
@@ -19,8 +20,10 @@ from clickloop.postback.looking_up import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.running.alarm_memory import AlarmMemory
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.facts.verifying import Verification
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
@@ -44,6 +47,10 @@ class Facts(Protocol):
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
         """By campaign, its last clicks that count."""
+        ...
+
+    def verify(self, first_column: int = 0, seconds: float = ...) -> Verification:
+        """Read every block, or as much as fits into the time."""
         ...
 
     def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
@@ -106,6 +113,10 @@ class ApiContext:
     """How the process is that this is asked in, and its data folder."""
     count_alarms: Callable[[], int] = _none
     """How many alarms there are; costs nothing."""
+    alarm_memory: Callable[[], AlarmMemory] = AlarmMemory
+    """What the supervisor remembers of alarms and their messages."""
+    attempt_seconds: int = 10
+    """The deadline of one attempt to send something."""
     on_setup_changed: Callable[[], None] = _nothing
     """Called after a change of the set-up is committed, from a worker thread."""
     on_postbacks_owed: Callable[[], None] = _nothing
@@ -126,6 +137,11 @@ class ApiContext:
     def base_url(self) -> str:
         """Scheme and host of the public doors, without a slash at the end."""
         return self.instance.public_url
+
+    @property
+    def domain(self) -> str:
+        """The host of the public doors."""
+        return urlsplit(self.base_url).netloc
 
     @property
     def currency(self) -> str:

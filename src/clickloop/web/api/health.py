@@ -1,11 +1,16 @@
 """/health: how the tracker is: the journal's lag, the disk, the workers, the audit, what is under way."""
 
+import threading
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
+from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.alarms import Alarm
 from clickloop.campaign.user import Right
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
@@ -16,6 +21,10 @@ from clickloop.web.api.exports import ExportView, export_view
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+
+VERIFY_SECONDS = 5.0
+_verifying = threading.Lock()
+"""One reads at a time: reading everything takes a core and much of the engine's memory."""
 
 
 class LagView(msgspec.Struct, kw_only=True):
@@ -88,10 +97,40 @@ class ClockView(msgspec.Struct, kw_only=True):
     why: Annotated[str, Meta(description="Why not, and what to do; empty: it is trusted.")]
 
 
+class AlarmView(msgspec.Struct, kw_only=True):
+    """An alarm."""
+
+    code: Annotated[str, Meta(description="Stable, for programs.", examples=["journal_lag"])]
+    sentence: str
+    since: Annotated[Moment | None, Meta(description="null: nobody knows.")]
+
+
+class UnreadableRangeView(msgspec.Struct, kw_only=True):
+    """Rows of a column of the facts that cannot be read."""
+
+    table: str
+    column: str
+    first_row: int
+    last_row: int
+    why: str
+
+
+class VerificationView(msgspec.Struct, kw_only=True):
+    """What was read of the facts."""
+
+    columns: int
+    rows: int
+    unreadable: list[UnreadableRangeView]
+    next_column: Annotated[int | None, Meta(description="Where to go on; null: all is read.")]
+
+
+FirstColumn = Annotated[int, QueryParameter(ge=0, le=10_000, description="The number of the column to begin with.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
-    alarms: Annotated[list[str], Meta(description="What an operator has to look at.")]
+    alarms: Annotated[list[AlarmView], Meta(description="What an operator has to look at.")]
     started_at: Annotated[Moment | None, Meta(description="When the core was started.")]
     journal: list[LagView]
     disk: DiskView
@@ -108,7 +147,7 @@ def read_health(context: Context) -> HealthView:
     """How the tracker is. The public doors' own /health tells whether clicks are taken."""
     core, work = context.core_health(), under_way(context.ledger)
     return HealthView(
-        alarms=list(core.alarms),
+        alarms=alarm_views(core.alarms),
         started_at=optional_moment_text(core.started_at or None),
         journal=[
             LagView(stream=lag.stream, segments=lag.segments, octets=lag.octets, seconds=lag.oldest_ms / 1000)
@@ -163,6 +202,42 @@ def _clock_view(context: ApiContext) -> ClockView:
     return ClockView(trusted=doubt is None, why=doubt.sentence if doubt is not None else "")
 
 
+def verify_facts(context: Context, first_column: FirstColumn = 0) -> VerificationView:
+    """Reads the facts to find what cannot be read: as many columns as some seconds allow; go on at next_column.
+
+    One at a time: another gets 429 meanwhile. Blocks that the server has in its memory are not read from the disk again.
+    """
+    if not _verifying.acquire(blocking=False):
+        raise HTTPException(
+            status_code=429,
+            detail="The facts are being read already: try again in a moment.",
+            headers={"Retry-After": "2"},
+        )
+    try:
+        read = context.facts.verify(first_column, VERIFY_SECONDS)
+    finally:
+        _verifying.release()
+    return VerificationView(
+        columns=read.columns,
+        rows=read.rows,
+        unreadable=[
+            UnreadableRangeView(
+                table=one.table, column=one.column, first_row=one.first_row, last_row=one.last_row, why=shown(one.why)
+            )
+            for one in read.unreadable
+        ],
+        next_column=read.next_column,
+    )
+
+
+def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
+    """Return alarms for JSON."""
+    return [
+        AlarmView(code=alarm.code, sentence=shown(alarm.sentence), since=optional_moment_text(alarm.since or None))
+        for alarm in alarms
+    ]
+
+
 def _job_view(job: BulkJob) -> JobView:
     return JobView(
         bulk_job_id=job.bulk_job_id,
@@ -194,6 +269,13 @@ router = Router(
             sync_to_thread=True,
             summary="Confirm that the machine's clock is right",
         )(confirm_clock),
+        post(
+            "/facts",
+            status_code=200,
+            sync_to_thread=True,
+            opt={RIGHT: Right.ADMINISTER},
+            summary="Read every block of the facts",
+        )(verify_facts),
     ],
     tags=["Diagnosis"],
 )

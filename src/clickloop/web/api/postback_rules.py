@@ -14,8 +14,10 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.counted import counted
 from clickloop.macro import check
+from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
 from clickloop.postback.checking import check_rule
-from clickloop.postback.rule import RequestTemplate, Rule, Schedule
+from clickloop.postback.rule import RequestTemplate, Rule, Schedule, Trigger
+from clickloop.postback.values import ready_request
 from clickloop.report.check.templates import templates_of
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
@@ -192,6 +194,8 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
     with context.ledger.write() as tx:
         kept = kept_rule(tx, number)
         rule = _changed(kept.rule, data)
+        if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
+            raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
         _check(context, tx, rule)
         update_rule(tx, rule, context.clock(), kept.archived_at)
         view = rule_view(tx, kept_rule(tx, number))
@@ -245,7 +249,9 @@ def clone_rule(context: Context, number: Id) -> RuleView:
 def _blank(data: RuleCreation) -> Rule:
     """What a new rule is before what is given for it is put in. Raises InvalidInputError."""
     if data.preset:
-        return replace(rule_of_preset(data.preset, data.fill), source_id=data.source_id, campaign_id=data.campaign_id)
+        for_alarms = data.conditions is not UNSET and data.conditions.trigger is Trigger.ALARM
+        rule = rule_of_preset(data.preset, data.fill, for_alarms=for_alarms)
+        return replace(rule, source_id=data.source_id, campaign_id=data.campaign_id)
     missing = [name for name in ("name", "request") if getattr(data, name) is UNSET]
     if data.request is not UNSET and data.request.url is UNSET:
         missing.append("request.url")
@@ -314,7 +320,7 @@ def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -
         conditions=conditions_view(rule.conditions),
         success=SuccessView(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
-        warnings=_warnings(rule.request, around.source_of(rule), around),
+        warnings=_warnings(rule, around.source_of(rule), around),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
@@ -351,17 +357,37 @@ class _Around:
         return first is not None and first.rule.rule_id == rule.rule_id
 
 
-def _warnings(request: RequestTemplate, source: TrafficSource | None, around: _Around) -> list[Advice]:
+def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list[Advice]:
     """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
     rows = row_macros(source) if source else around.any_rows
     off = rows_off(source) if source else set()
     missing = rows_missing(source) if source else set()
     found = []
-    for field, text, place in templates_of(request):
+    for field, text, place in templates_of(rule.request):
         found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
-    return found
+    return [*found, *_empty_macros(rule)]
 
 
+def _empty_macros(rule: Rule) -> list[Advice]:
+    """Return what is said of macros that are always empty: those of conversions for alarms, those of alarms for conversions."""
+    for_alarms = is_alarm_rule(rule)
+    names = ready_request(rule.request).names
+    empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
+    if not empty:
+        return []
+    told = ", ".join(f"{{{name}}}" for name in empty)
+    if for_alarms:
+        return [Advice("request", "empty_macro", f"For an alarm these are empty: {told}.", "Use {alarm} and the like.")]
+    return [
+        Advice(
+            "request", "empty_macro", f"For a conversion these are empty: {told}.", "They belong into rules for alarms."
+        )
+    ]
+
+
+_ALARM_STAYS = (
+    "A rule for alarms stays one, and a rule for conversions, too: what they send differs. Make another rule."
+)
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """A rule's parts by the names that they have here."""
 

@@ -100,6 +100,7 @@ class RulePresetView(msgspec.Struct, kw_only=True):
     headers: list[PresetHeaderView]
     body_kind: str
     body: str
+    alarm_body: Annotated[str, Meta(description="The body of a rule that is sent for alarms.")]
     must_match: Annotated[str, Meta(description="What a 2xx answer must match to mean success; empty: nothing.")]
     must_not_match: str
     notes: str
@@ -214,6 +215,7 @@ def _rule_view(preset: RulePreset) -> RulePresetView:
         headers=[PresetHeaderView(name=header.name, value=header.value) for header in preset.headers],
         body_kind=preset.body_kind,
         body=preset.body,
+        alarm_body=preset.alarm_body,
         must_match=preset.success.must_match,
         must_not_match=preset.success.must_not_match,
         notes=preset.notes,

@@ -22,7 +22,13 @@ Secrets = Annotated[
     ),
 ]
 Statuses = Annotated[list[str], Meta(description="Keys of statuses; empty: all that do not count as rejected.")]
-When = Annotated[Trigger, Meta(description="new: once per conversion; status: at each change of its status.")]
+When = Annotated[
+    Trigger,
+    Meta(
+        description="new: once per conversion; status: at each change of its status; alarm: for no conversion, but for alarms of the "
+        "tracker itself. A rule for alarms belongs to the whole instance, and stays one."
+    ),
+]
 OnlyFirst = Annotated[bool, Meta(description="Only for the first conversion of a click.")]
 Minimum = (
     Annotated[

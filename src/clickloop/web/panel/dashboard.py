@@ -205,7 +205,8 @@ def _tone(measure: Measure, value: int | None) -> str:
 def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
     """What an owner has to look at, the worst first."""
     told = [
-        Told("bad", alarm, "Health shows what it is about.", "/panel/health") for alarm in context.core_health().alarms
+        Told("bad", readable(alarm.sentence), "Health shows what it is about.", "/panel/health")
+        for alarm in context.core_health().alarms
     ]
     findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
     told += [

@@ -9,7 +9,8 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.user import Right
 from clickloop.postback.lane import LANE_CONNECTIONS
-from clickloop.web.api import health, receivers
+from clickloop.running.alarm_tracker import AlarmState
+from clickloop.web.api import alarms, health, receivers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exportable import TITLES
 from clickloop.web.api.paging import Cursor
@@ -17,10 +18,17 @@ from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import number_of
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/health"
 ROWS = 100
+MESSAGE_STATES = {
+    AlarmState.BEGUN: "begun",
+    AlarmState.STANDING: "still there",
+    AlarmState.ENDED: "ended",
+    AlarmState.TEST: "test",
+}
 
 AskedReceiver = Annotated[str, QueryParameter(max_length=300)]
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -28,10 +36,35 @@ _FormParameter = NamedDependency[SkipValidation[Form]]
 
 def show(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
     """How the tracker is, and every receiver that there is something to say of."""
+    return _show(visit, context, cursor)
+
+
+def send_test(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Send a test alarm to one rule, or to all that are on, and show what became of it."""
+    rule_id = number_of(form.text("rule_id"))
+    try:
+        tested = alarms.send_test_alarm(context, alarms.AlarmTest(rule_id=rule_id))
+    except InvalidInputError as error:
+        return _show(visit, context, faults=error.faults)
+    return _show(visit, context, tested=tested)
+
+
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    cursor: str = "",
+    tested: alarms.AlarmTestView | None = None,
+    faults: tuple[Fault, ...] = (),
+) -> Answer:
     return page(
         visit,
         "health.html",
+        422 if faults else 200,
+        faults,
         health=health.read_health(context),
+        alarming=alarms.read_alarms(context),
+        tested=tested,
+        message_states=MESSAGE_STATES,
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
         cursor=cursor,
@@ -92,6 +125,7 @@ def _show_receiver(
 routes = [
     get("/health", sync_to_thread=True)(show),
     post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
+    post("/health/alarms/test", status_code=200, sync_to_thread=True)(send_test),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),
     post("/health/receivers/{receiver:str}", sync_to_thread=True)(change_receiver),

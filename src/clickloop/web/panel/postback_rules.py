@@ -50,6 +50,7 @@ BODY_KINDS = (
 TRIGGERS = (
     (Trigger.NEW.value, "Once for each conversion"),
     (Trigger.STATUS.value, "When it is new, and at every change of its status"),
+    (Trigger.ALARM.value, "For no conversion: for alarms of this tracker"),
 )
 _PLACES = {"form": Place.FORM, "json": Place.JSON}
 
@@ -60,6 +61,7 @@ OfWord = Annotated[
     str, QueryParameter(name="of", max_length=10, description="instance: only those of the whole instance.")
 ]
 NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
@@ -101,14 +103,23 @@ def choose_preset(visit: Visit, source_id: NewOf = None, campaign_id: NewOf = No
 
 
 def show_new(
-    visit: Visit, context: Context, preset: PresetKey = "", source_id: NewOf = None, campaign_id: NewOf = None
+    visit: Visit,
+    context: Context,
+    preset: PresetKey = "",
+    source_id: NewOf = None,
+    campaign_id: NewOf = None,
+    trigger: TriggerWord = "",
 ) -> Answer:
     """The editor of a rule that is not there yet, or the words that a preset asks for."""
-    owner = {"source_id": source_id or "", "campaign_id": campaign_id or ""}
+    owner: dict[str, Any] = {"source_id": source_id or "", "campaign_id": campaign_id or ""}
     if preset:
         chosen = _preset(preset)
         words = {fill.name: fill.default or "" for fill in chosen.fill}
-        return _fill_in(visit, context, chosen, {"name": chosen.name, **owner, "fill": words})
+        conditions = {"trigger": trigger} if trigger == Trigger.ALARM else {}
+        name = f"Alarms: {chosen.name}" if conditions else chosen.name
+        return _fill_in(visit, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
+    if trigger == Trigger.ALARM:
+        owner |= {"name": "Alarms", "conditions": {**_EMPTY["conditions"], "trigger": trigger}}
     return _editor(visit, context, {**_EMPTY, **owner}, None)
 
 
@@ -201,6 +212,7 @@ def _fill_in(
         422 if faults else 200,
         faults,
         preset=preset,
+        for_alarms=_is_for_alarms(tree),
         v={**tree, "fill": fill if isinstance(fill, dict) else {}},
         **_owners(context, tree),
     )
@@ -249,6 +261,11 @@ def _editor(
         told=_told_conditions(view) if view else [],
         **_owners(context, tree),
     )
+
+
+def _is_for_alarms(tree: dict[str, Any]) -> bool:
+    conditions = tree.get("conditions")
+    return isinstance(conditions, dict) and conditions.get("trigger") == Trigger.ALARM
 
 
 def _owners(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
@@ -360,6 +377,8 @@ def _told_conditions(view: api.RuleView) -> list[str]:
     """When the rule is sent, in a few words."""
     conditions = view.conditions
     told = [", ".join(conditions.statuses) or "all but rejected"]
+    if conditions.trigger is Trigger.ALARM:
+        return ["alarms of this tracker"]
     if conditions.trigger is Trigger.STATUS:
         told.append("every change of status")
     if conditions.only_first:

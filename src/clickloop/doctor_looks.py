@@ -1,0 +1,149 @@
+"""Looks of the doctor that need no ledger: every block of the facts, alarms, heartbeats, and gaps in the journal."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from clickloop.alarms import CORE, read_alarms
+from clickloop.counted import counted
+from clickloop.doctor_finding import Finding, Verdict
+from clickloop.running.heartbeat import beat_age_seconds
+from clickloop.running_core import NotRunningError, ask_core
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.facts import FactsError, FactsInUseError
+from clickloop.store.facts.verifying import UnreadableRange, Verification
+from clickloop.store.journal.segment import CLOSED_SUFFIX, OPEN_SUFFIX
+
+SILENT_SECONDS = 30.0
+SHOWN = 5
+_PATIENCE_SECONDS = 600.0
+"""How long a running server may take to read all facts, some seconds per request."""
+_TOO_MANY_REQUESTS = 429
+
+
+def look_at_facts(folder: Path) -> Iterator[Finding]:
+    """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
+    path = folder / "facts.duckdb"
+    if not path.exists():
+        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
+        return
+    began = time.monotonic()
+    try:
+        facts = DuckDbFacts.open(path, memory_limit_mb=256)
+    except FactsInUseError:
+        yield from _look_through_server(folder, began)
+        return
+    except FactsError as error:
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+        return
+    try:
+        read = facts.verify()
+    except FactsError as error:
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+        return
+    finally:
+        facts.close()
+    yield from _told(read.unreadable, read.columns, read.rows, "Read here", began)
+
+
+def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
+    """Let the running server read, a bounded number of columns with each request."""
+    unreadable: list[UnreadableRange] = []
+    columns = rows = 0
+    following: int | None = 0
+    try:
+        while following is not None and time.monotonic() - began < _PATIENCE_SECONDS:
+            answer = ask_core(folder, "POST", f"/api/v1/health/facts?first_column={following}")
+            if answer.status == _TOO_MANY_REQUESTS:
+                time.sleep(1.0)  # somebody else lets it read just now
+                continue
+            if answer.status != 200:
+                sentence = f"The server answered {answer.status} when it was asked to read them."
+                yield Finding("facts", Verdict.FAULT, sentence, "See in its log what is wrong.")
+                return
+            read = msgspec.json.decode(answer.body, type=Verification)
+            unreadable += read.unreadable
+            columns, rows, following = columns + read.columns, max(rows, read.rows), read.next_column
+    except NotRunningError as error:
+        yield Finding("facts", Verdict.WARNING, str(error), "See in the server's log what holds it up.")
+        return
+    if following is not None:
+        sentence = f"After {_PATIENCE_SECONDS:.0f} s only {columns} columns were read."
+        yield Finding("facts", Verdict.WARNING, sentence, "Stop the server and look again.")
+    yield from _told(tuple(unreadable), columns, rows, "Read by the running server", began)
+
+
+def _told(
+    unreadable: tuple[UnreadableRange, ...], columns: int, rows: int, how: str, began: float
+) -> Iterator[Finding]:
+    for one in unreadable[:SHOWN]:
+        sentence = f"{one.table}.{one.column} cannot be read in rows {one.first_row} to {one.last_row}: {one.why}"
+        remedy = "Look at the disk, then restore the facts from a backup. Conversions are in the ledger and are not touched by this."
+        yield Finding("facts", Verdict.FAULT, sentence, remedy)
+    if len(unreadable) > SHOWN:
+        more = counted(len(unreadable) - SHOWN, "further range")
+        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", "Restore the facts from a backup.")
+    if not unreadable:
+        sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, every block is sound."
+        yield Finding("facts", Verdict.WELL, sentence)
+
+
+def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
+    """Return the alarms that every process left, and whether a server lives that would take them back."""
+    alarms = read_alarms(folder)
+    lives = _lives(folder)
+    age = beat_age_seconds(folder, CORE, now_ms)
+    if lives and age is not None and age > SILENT_SECONDS:
+        sentence = f"The core's last sign of life is {age:.0f} s old."
+        yield Finding("heartbeat", Verdict.WARNING, sentence, "See in the log what holds it up, or restart Clickloop.")
+    for alarm in alarms:
+        if lives:
+            yield Finding(
+                "alarm", Verdict.WARNING, f"The server tells: {alarm.sentence}", "It goes when its cause does."
+            )
+        else:
+            told = f"When the server last ran, it told: {alarm.sentence}"
+            remedy = "Start it: it looks again, and the alarm goes if its cause has."
+            yield Finding("alarm", Verdict.WARNING, told, remedy)
+
+
+def _lives(folder: Path) -> bool:
+    try:
+        ask_core(folder, "GET", "/api/v1/clicks?limit=1")
+    except NotRunningError:
+        return False
+    return True
+
+
+def look_for_gaps(folder: Path) -> Iterator[Finding]:
+    """Return the segments whose numbers are missing between those that are there, settled or not."""
+    gaps = []
+    writers = {
+        path.relative_to(folder / place) for place in ("journal", "settled") for path in (folder / place).glob("*/*")
+    }
+    for writer in sorted(writers):
+        numbers = _numbers(folder / "journal" / writer) | _numbers(folder / "settled" / writer)
+        if not numbers:
+            continue
+        missing = [number for number in range(min(numbers), max(numbers)) if number not in numbers]
+        if missing:
+            # Settled meanwhile, a segment is in neither listing for a moment: what is missing must be missing twice.
+            again = _numbers(folder / "settled" / writer) | _numbers(folder / "journal" / writer)
+            gaps += [f"{writer}/{number:08d}" for number in missing if number not in again]
+    if gaps:
+        told = f"{', '.join(gaps[:SHOWN])}{' …' if len(gaps) > SHOWN else ''}"
+        sentence = f"{counted(len(gaps), 'segment is', 'segments are')} missing between others: {told}. What they held is lost."
+        remedy = "Look at the disk, and restore what was there from a backup, if there is one."
+        yield Finding("journal", Verdict.FAULT, sentence, remedy)
+    else:
+        yield Finding("journal", Verdict.WELL, "No segment is missing between others.")
+
+
+def _numbers(directory: Path) -> set[int]:
+    try:
+        names = [path for path in directory.iterdir() if path.suffix in (OPEN_SUFFIX, CLOSED_SUFFIX)]
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    return {int(path.stem) for path in names if path.stem.isdecimal()}

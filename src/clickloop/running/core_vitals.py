@@ -1,0 +1,87 @@
+"""The core's own part in being watched: its heartbeat, the alarms of its workers, and why it could not start."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from clickloop.alarms import CORE, MAX_SENTENCE, Alarm, Alarms
+from clickloop.clock import SECOND_MS, Clock, wall_clock
+from clickloop.log import Sparingly
+from clickloop.running.heartbeat import BEAT_SECONDS, Heartbeat
+from clickloop.running.vital_signs import Patience, VitalSigns
+from clickloop.tracking.health import WorkerHealth
+
+WATCHED_WORKERS = frozenset({"settling of clicks", "settling of notices"})
+"""Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""
+_START = "start"
+_WORKERS = "workers"
+
+
+class WatchedWorker(Protocol):
+    """A worker of the core, as ``worker.Worker``."""
+
+    name: str
+    rounds: int
+
+    def health(self) -> WorkerHealth:
+        """Return whether it works."""
+        ...
+
+
+class CoreVitals:
+    """Beats while the event loop turns, and sees what the core sees of itself."""
+
+    def __init__(self, folder: Path, alarms: Alarms, patience: Patience, clock: Clock = wall_clock) -> None:
+        self._folder = folder
+        self._alarms = alarms
+        self._patience = patience
+        self._clock = clock
+        self._signs = VitalSigns(folder, patience, clock=clock)
+        self._unwritten = Sparingly("alarms could not be written")
+
+    def observed(self) -> tuple[Alarm, ...]:
+        """Return what this process sees by itself, as of its last look, at most some seconds ago."""
+        return self._signs.alarms
+
+    async def beat_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
+        """Leave a sign of life every second, from the event loop itself: when that hangs, no beat is left."""
+        heart = Heartbeat(self._folder, CORE)
+        loop = asyncio.get_running_loop()
+        try:
+            self._set(_START, [])
+            while True:
+                heart.beat({worker.name: worker.rounds for worker in workers if worker.name in WATCHED_WORKERS})
+                # In a thread: a journal of a million segments takes seconds to list.
+                await loop.run_in_executor(None, self._signs.look)
+                self._set(_WORKERS, self._worker_alarms(workers))
+                await asyncio.sleep(BEAT_SECONDS)
+        finally:
+            heart.close()
+
+    def _worker_alarms(self, workers: Sequence[WatchedWorker]) -> list[Alarm]:
+        now_ms = self._clock()
+        found = []
+        for health in (worker.health() for worker in workers):
+            since = health.failing_since
+            if not health.running:
+                sentence = f"The {health.name} has ended by itself: restart Clickloop."
+                found.append(Alarm(code="worker_ended", sentence=sentence))
+            elif since is not None and abs(now_ms - since) >= self._patience.begin_seconds * SECOND_MS:
+                sentence = f"The {health.name} fails again and again: {health.fault}"[:MAX_SENTENCE]
+                found.append(Alarm(code="worker_failing", sentence=sentence, since=since))
+        return found
+
+    def _set(self, source: str, alarms: Sequence[Alarm]) -> None:
+        try:
+            self._alarms.set(source, alarms)
+        except OSError as fault:
+            self._unwritten(fault=str(fault))
+
+
+def tell_cannot_start(folder: Path, fault: Exception) -> None:
+    """Leave an alarm that says why the core could not start or go on; the core that starts well takes it back."""
+    sentence = f"The core could not go on: {type(fault).__name__}: {fault}"[:MAX_SENTENCE]
+    with contextlib.suppress(OSError):
+        Alarms(folder).set(_START, [Alarm(code="core_cannot_start", sentence=sentence)])

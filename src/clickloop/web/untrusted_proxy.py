@@ -1,0 +1,79 @@
+"""Proxies that nobody has named: peers that send X-Forwarded-For and are not believed, so that everybody behind them looks alike."""
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from clickloop.alarms import Alarm
+
+REMEMBERED_SECONDS = 3600.0
+MAX_PEERS = 200
+MIN_FROM_PUBLIC = 100
+"""Anybody on the internet may send the header: a public address counts only when it is most of the traffic, and this much at least."""
+
+
+class _Peer(msgspec.Struct):
+    """One peer that sent the header. ``requests`` since the first of them, out of ``total`` at that time."""
+
+    count: int
+    total_before: int
+    last_at: float
+
+
+class UntrustedProxies:
+    """Counts forwarded requests by peer, in bounded memory. Threads may share it."""
+
+    def __init__(self, port: str, total: Callable[[], int], monotonic: Callable[[], float] = time.monotonic) -> None:
+        """``port`` is for people; ``total`` counts all requests so far, so that a share can be told."""
+        self._port = port
+        self._total = total
+        self._monotonic = monotonic
+        self._peers: dict[str, _Peer] = {}
+        self._lock = threading.Lock()
+
+    def note(self, peer: str) -> None:
+        """Count a request that brought the header from a peer that is not trusted."""
+        known = self._peers.get(peer)
+        if known is not None:
+            known.count += 1
+            known.last_at = self._monotonic()
+            return
+        with self._lock:
+            if len(self._peers) < (2 * MAX_PEERS if _is_local(peer) else MAX_PEERS):
+                self._peers[peer] = _Peer(1, self._total(), self._monotonic())
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """Return an alarm for each peer that is probably a proxy of the operator's own."""
+        now = self._monotonic()
+        with self._lock:
+            self._peers = {
+                address: peer for address, peer in self._peers.items() if now - peer.last_at < REMEMBERED_SECONDS
+            }
+            peers = list(self._peers.items())
+        return tuple(
+            Alarm(code="untrusted_proxy", sentence=self._sentence(address))
+            for address, peer in peers
+            if _is_local(address) or self._is_most_of_the_traffic(peer)
+        )
+
+    def _is_most_of_the_traffic(self, peer: _Peer) -> bool:
+        return peer.count >= max(MIN_FROM_PUBLIC, (self._total() - peer.total_before) / 2)
+
+    def _sentence(self, address: str) -> str:
+        return (
+            f"{address} sends X-Forwarded-For to the {self._port} port and is no trusted proxy, so that everybody behind it has its "
+            f"address. If it is your reverse proxy, set CLICKLOOP_TRUSTED_PROXIES={address} and restart; if you do not know it, leave "
+            "it as it is."
+        )
+
+
+def _is_local(address: str) -> bool:
+    """Return whether an address is on this machine or in a private network, where strangers do not come from."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return not (getattr(parsed, "ipv4_mapped", None) or parsed).is_global

@@ -1,0 +1,110 @@
+"""Where alarms are seen one can set up where they go, and try it."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from clickloop.alarms import Alarm
+from clickloop.campaign.user import Role
+from clickloop.running.alarm_memory import AlarmMemory
+from clickloop.running.alarm_outbox import AlarmDelivery, DeliveryState
+from clickloop.running.alarm_tracker import AlarmMessage, AlarmState
+from clickloop.tracking.health import CoreHealth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
+
+
+def test_without_a_rule_the_page_says_so_and_leads_to_one(panel: "Panel") -> None:
+    html = panel.get("/panel/health")
+    assert "alarms are seen on this page alone" in panel.words(html)
+    assert 'href="/panel/postback-rules/new?preset=telegram&amp;trigger=alarm"' in html
+    filling = panel.get("/panel/postback-rules/new?preset=telegram&trigger=alarm")
+    assert 'name="conditions.trigger" value="alarm"' in filling
+    assert "source_id" not in filling
+
+
+def test_a_rule_for_alarms_is_made_from_a_preset_and_stands_on_the_page(panel: "Panel") -> None:
+    place = panel.done(
+        "/panel/postback-rules/new",
+        {
+            "preset": "telegram",
+            "name": "Ops",
+            "fill.bot_token": TOKEN,
+            "fill.chat_id": "-100123",
+            "conditions.trigger": "alarm",
+        },
+    )
+    assert panel.instance.got("postback-rules/1")["conditions"]["trigger"] == "alarm"
+    html = panel.get(place.partition("?")[0])
+    assert "alarms of this tracker" in panel.words(html)
+    assert TOKEN not in html
+    assert "Ops on" in panel.words(panel.get("/panel/health"))
+    assert "alarms of this tracker" in panel.words(panel.get("/panel/postback-rules"))
+
+
+def test_a_fault_in_the_words_keeps_it_a_rule_for_alarms(panel: "Panel") -> None:
+    fields = {"preset": "telegram", "name": "Ops", "fill.bot_token": "x", "conditions.trigger": "alarm"}
+    answer = panel.post("/panel/postback-rules/new", fields)
+    assert answer.status_code == 422
+    assert 'name="conditions.trigger" value="alarm"' in answer.text
+
+
+def test_a_rule_for_alarms_to_any_address_is_made_in_the_editor_and_saved_again(panel: "Panel") -> None:
+    html = panel.get("/panel/postback-rules/new?trigger=alarm")
+    assert '<option value="alarm" selected' in html
+    fields = {"name": "Ops", "request.url": "https://me.example/?text={alarm}", "conditions.trigger": "alarm"}
+    panel.done("/panel/postback-rules/new", fields)
+    panel.done("/panel/postback-rules/1", fields | {"name": "Ops 2"})
+    assert panel.instance.got("postback-rules/1")["name"] == "Ops 2"
+
+
+def test_a_test_says_on_the_page_what_became_of_it(panel: "Panel") -> None:
+    assert "No rule for alarms is on" in panel.words(panel.post("/panel/health/alarms/test").text)
+    panel.instance.made(
+        "postback-rules",
+        {
+            "name": "Ops",
+            "request": {"url": "https://nobody.invalid/?text={alarm}"},
+            "conditions": {"trigger": "alarm"},
+        },
+    )
+    words = panel.words(panel.post("/panel/health/alarms/test", {"rule_id": "1"}).text)
+    assert "The test did not reach Ops" in words
+
+
+def test_somebody_who_may_only_look_sends_no_test(panel: "Panel") -> None:
+    panel.become(Role.VIEWER)
+    assert panel.post("/panel/health/alarms/test").status_code == 403
+    assert "trigger=alarm" not in panel.get("/panel/health")
+
+
+def test_alarms_stand_there_with_their_beginning_and_what_was_sent(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    message = AlarmMessage(
+        message_id="m",
+        code="journal_lag",
+        sentence="The journal is behind <b>.",
+        state=AlarmState.BEGUN,
+        since=instance.now,
+        at=instance.now,
+    )
+    delivery = AlarmDelivery(
+        message=message, rule_id=1, rule_name="Ops", state=DeliveryState.FAILED, detail="The receiver answered 404."
+    )
+    core = CoreHealth(alarms=(Alarm(code="journal_lag", sentence=message.sentence, since=instance.now),))
+    instance.context = replace(
+        instance.context, core_health=lambda: core, alarm_memory=lambda: AlarmMemory(deliveries=(delivery,))
+    )
+    with panel_of(instance) as panel:
+        html = panel.get("/panel/health")
+        words = panel.words(html)
+        assert "The journal is behind <b>. since 2026-03-01 12:00:00" in words
+        assert "failed The receiver answered 404." in words
+        assert "behind <b>" not in html
