@@ -32,6 +32,7 @@ from clickloop.postback.sending import Sender
 from clickloop.process import end_with_parent, give_memory_back, leave_a_core_to_visitors, stop_signal
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
+from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -48,6 +49,7 @@ from clickloop.tracking.auditing import (
     audit_alarms,
     audit_rows_step,
     audit_step,
+    held_alarms,
     paused_alarms,
     refused_alarms,
     refused_rules,
@@ -58,6 +60,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk, look_again
+from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
@@ -96,10 +99,13 @@ class Core:
         self.record_ids = RecordIds()
         self.access = Access(ledger=ledger)
         self.sender = Sender(settings.attempt_seconds, self.guard)
+        self.hold = DeliveryHold(folder)
+        self.pauses = SettlingPauses(facts.checkpoint)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+            on_hold=self.hold.current is not None,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
@@ -225,6 +231,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def tell_what_is_paused() -> bool:
         core.alarms.tell("paused", paused_alarms(core.ledger))
+        core.alarms.tell("held", held_alarms(core.ledger, core.hold.current))
         return False
 
     def keep_house() -> bool:
@@ -240,14 +247,14 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         return False
 
     return [
-        Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
-        Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
+        Worker("settling of clicks", core.pauses.gate(settle_the_clicks), CLICK_LOOK_SECONDS),
+        Worker("settling of notices", core.pauses.gate(settle_the_notices), NOTICE_LOOK_SECONDS),
         Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
         Worker("writing of exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", do_the_bulk_jobs, BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
-        Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+        Worker("housekeeping", core.pauses.gate(keep_house), HOUSEKEEPING_SECONDS),
     ]
 
 
@@ -279,6 +286,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     for task in ended - {waiting}:
         log("a part of the core ended by itself: the process ends and is started again", fault=str(task.exception()))
     server.should_exit = True
+    core.pauses.close()
     for worker in workers:
         worker.stop()
     for worker in workers:
@@ -322,6 +330,9 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
+        on_hold_released=core.delivery.release,
+        hold=core.hold,
+        settling_pauses=core.pauses,
         core_health=core.health,
         count_alarms=AlarmCount(core.folder),
     )

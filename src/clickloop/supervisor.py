@@ -16,7 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.backup.place import Origin, PlaceError, settle_place
 from clickloop.click_id import KEY_BYTES, KEY_FILE
+from clickloop.clock import iso_text, wall_clock
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
 from clickloop.process import SUPERVISOR
@@ -85,10 +87,13 @@ class Child:
         return True
 
 
-def supervise(settings: Settings) -> None:
-    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError."""
+def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
+    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError.
+
+    ``origin``: what a folder is that was last started at another place.
+    """
     folder = settings.folder()
-    lock = take_folder(folder)
+    lock = take_folder(folder, origin)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -121,8 +126,11 @@ def supervise(settings: Settings) -> None:
     os.close(lock)
 
 
-def take_folder(folder: Path) -> int:
-    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it."""
+def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
+    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it.
+
+    Also raised for the copy of a folder, unless ``origin`` says what it is.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
@@ -141,6 +149,14 @@ def take_folder(folder: Path) -> int:
         ) from fault
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
+    try:
+        place = settle_place(folder, origin, wall_clock())
+    except (PlaceError, OSError) as fault:
+        os.close(lock)
+        raise CannotStartError(str(fault)) from fault
+    if place.restored is not None:
+        made_at, restored_at = place.restored.backup_made_at, place.restored.restored_at
+        log("the data folder was restored", backup_of=iso_text(made_at), restored_at=iso_text(restored_at))
     _make_key(folder / KEY_FILE)
     return lock
 
@@ -198,9 +214,10 @@ def _stop(children: list[Child], seconds: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``supervisor SETTINGS``, as ``clickloop serve`` becomes."""
+    """``supervisor SETTINGS [ORIGIN]``, as ``clickloop serve`` becomes."""
+    origin = Origin(arguments[1]) if len(arguments) > 1 else Origin.UNSAID
     try:
-        supervise(msgspec.json.decode(arguments[0], type=Settings))
+        supervise(msgspec.json.decode(arguments[0], type=Settings), origin)
     except CannotStartError as fault:
         sys.stderr.write(f"{fault}\n")
         return CANNOT_START

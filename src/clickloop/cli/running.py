@@ -14,15 +14,26 @@ def serve(
     panel_listen: Annotated[str | None, typer.Option(help="Where panel and API answer, host:port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Scheme and host under which the world reaches us.")] = None,
     edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
+    moved: Annotated[
+        bool, typer.Option("--moved", help="The data folder was moved here; where it was it is not used any more.")
+    ] = False,
+    as_copy: Annotated[
+        bool,
+        typer.Option("--as-copy", help="The data folder is a copy: hold all postbacks until they are released."),
+    ] = False,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec
 
+    from clickloop.backup.place import Origin
     from clickloop.campaign.instance import started_with
     from clickloop.config import SettingError, read_settings
 
+    if moved and as_copy:
+        raise stop("A folder was moved or is a copy: give --moved or --as-copy, not both.", UNUSABLE)
+    origin = Origin.MOVED if moved else Origin.COPY if as_copy else Origin.UNSAID
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
         settings = read_settings(os.environ, data=str(data), **given)
@@ -31,7 +42,7 @@ def serve(
         raise stop(str(fault), UNUSABLE) from None
     told = msgspec.json.encode(settings).decode()
     # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told])  # noqa: S606 – no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told, origin])  # noqa: S606 – no shell is wanted
 
 
 def demo(

@@ -23,6 +23,7 @@ from clickloop.web.api import (
     check,
     clicks,
     conversions,
+    delivery,
     exports,
     finding,
     health,
@@ -41,6 +42,7 @@ from clickloop.web.api import (
     resends,
     rule_resuming,
     settings,
+    settling_pauses,
     simulate,
     statuses,
     test_clicks,
@@ -96,6 +98,8 @@ _NOUNS = (
     changes,
     reports,
     rates,
+    delivery,
+    settling_pauses,
 )
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

@@ -39,6 +39,7 @@ NOUNS = {
     "receivers": "Receivers",
     "rates": "Rates",
     "settings": "Settings",
+    "delivery": "Delivery",
     "users": "Users",
     "tokens": "API tokens",
 }
@@ -58,6 +59,7 @@ _PAGES = {
     "postbacks": "/panel/postbacks/{}",
     "receivers": "/panel/health/receivers/{}",
     "settings": "/panel/settings",
+    "delivery": "/panel/health",
     "users": "/panel/users/{}",
     "tokens": "/panel/tokens",
 }

@@ -7,12 +7,14 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.user import Right
 from clickloop.postback.lane import LANE_CONNECTIONS
-from clickloop.web.api import receivers
+from clickloop.web.api import delivery, receivers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exportable import TITLES
 from clickloop.web.api.health import read_health
 from clickloop.web.api.paging import Cursor
+from clickloop.web.api.rights import RIGHT
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
@@ -31,6 +33,7 @@ def show(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
         visit,
         "health.html",
         health=read_health(context),
+        delivery=delivery.read_delivery(context),
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
         cursor=cursor,
@@ -69,6 +72,12 @@ def resume_receiver(visit: Visit, context: Context, receiver: receivers.Receiver
     return visit.go(f"{PATH}/receivers/{view.receiver}", Said.RESUMED)
 
 
+def release_delivery(visit: Visit, context: Context) -> Answer:
+    """Let all postbacks leave that a restore has held."""
+    delivery.release_delivery(context)
+    return visit.go(PATH, Said.RELEASED)
+
+
 def _show_receiver(
     visit: VisitFacts,
     context: ApiContext,
@@ -83,6 +92,7 @@ def _show_receiver(
 
 routes = [
     get("/health", sync_to_thread=True)(show),
+    post("/health/release", sync_to_thread=True, opt={RIGHT: Right.ADMINISTER})(release_delivery),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),
     post("/health/receivers/{receiver:str}", sync_to_thread=True)(change_receiver),
