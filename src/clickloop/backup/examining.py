@@ -75,15 +75,9 @@ def examine_facts(path: Path) -> FactsFound:
     try:
         with contextlib.closing(duckdb.connect(str(path), config=config)) as facts:
             # The engine checks a block when it reads it, and it reads only the columns that it needs: a hash needs all.
-            facts.execute("SELECT bit_xor(hash(facts)) FROM facts").fetch_one(
-                ledger,
-            )
-            counted = facts.execute("SELECT count(click_id), max(click_id) FROM facts").fetch_one(
-                ledger,
-            )
-            taken = facts.execute("SELECT max(last_id) FROM outbox_taken").fetch_one(
-                ledger,
-            )
+            facts.execute("SELECT bit_xor(hash(facts)) FROM facts").fetchone()
+            counted = facts.execute("SELECT count(click_id), max(click_id) FROM facts").fetchone()
+            taken = facts.execute("SELECT max(last_id) FROM outbox_taken").fetchone()
             facts.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise BackupError(_damaged("facts", str(error))) from error
