@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from clickloop.log import log
+
 LEASE_SECONDS = 10.0
 """How long a pause lasts that nobody renews."""
 MAX_PAUSE_SECONDS = 900.0
@@ -127,6 +129,7 @@ class SettlingPauses:
                 if time.monotonic() >= pause.until:
                     pause.over.set()
         self._forget(pause, taken)
+        log("settling was paused for a backup", seconds=round(time.monotonic() - pause.began_at, 3))
 
     def _forget(self, pause: _Pause, taken: list[threading.Lock]) -> None:
         for gate in taken:
