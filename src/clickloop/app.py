@@ -48,6 +48,7 @@ from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
 from clickloop.store.damage_log import damage_alarms, record_damages
+from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -67,6 +68,7 @@ from clickloop.tracking.auditing import (
     audit_alarms,
     audit_rows_step,
     audit_step,
+    held_alarms,
     paused_alarms,
     refused_alarms,
     refused_rules,
@@ -78,6 +80,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk
+from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import Deletion, Retention, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
@@ -124,10 +127,13 @@ class Core:
         self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
         self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now, devices=Devices(key))
         self.sender = Sender(settings.attempt_seconds, self.guard)
+        self.hold = DeliveryHold(folder)
+        self.pauses = SettlingPauses(facts.checkpoint)
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+            on_hold=self.hold.current is not None,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
@@ -283,6 +289,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def tell_what_is_paused() -> bool:
         core.alarms.tell("paused", paused_alarms(core.ledger))
+        core.alarms.tell("held", held_alarms(core.ledger, core.hold.current))
         return False
 
     retention = Retention(core.ledger, core.clock_guard, deletions_of(core, click_reader))
@@ -293,14 +300,14 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         return False
 
     return [
-        Worker("settling of clicks", settle_the_clicks, CLICK_LOOK_SECONDS),
-        Worker("settling of notices", settle_the_notices, NOTICE_LOOK_SECONDS),
+        Worker("settling of clicks", core.pauses.gate(settle_the_clicks), CLICK_LOOK_SECONDS),
+        Worker("settling of notices", core.pauses.gate(settle_the_notices), NOTICE_LOOK_SECONDS),
         Worker("taking of uploads", take_the_uploads, UPLOAD_LOOK_SECONDS, drains=False),
         Worker("writing of exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", do_the_bulk_jobs, BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", audit, AUDIT_SECONDS),
         Worker("alarms of what is paused", tell_what_is_paused, PAUSED_LOOK_SECONDS),
-        Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
+        Worker("housekeeping", core.pauses.gate(keep_house), HOUSEKEEPING_SECONDS),
         Worker("marks of the stores", core.keep_marks, MARKS_SECONDS),
     ]
 
@@ -360,6 +367,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     beating.cancel()  # first: workers that end now are no alarm
     server.should_exit = True
     ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
+    core.pauses.close()
     for worker in workers:
         worker.stop()
     for worker in workers:
@@ -407,6 +415,9 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_setup_changed=core.publish_catalog,
         on_postbacks_owed=core.delivery.wake,
         on_receivers_asked=core.delivery.follow,
+        on_hold_released=core.delivery.release,
+        hold=core.hold,
+        settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),
         attempt_seconds=core.settings.attempt_seconds,

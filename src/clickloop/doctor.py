@@ -60,7 +60,7 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     refused = _refusal(folder)
     findings += refused
     if refused and not is_filled(folder / LEDGER_FILE):
-        return (*findings, *look_at_alarms(folder))  # opening it would make one
+        return (*findings, *look_at_alarms(folder, now_ms))  # opening it would make one
     try:
         ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     except LedgerError as error:

@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 
 from clickloop.alarms import forget_alarms
+from clickloop.backup.place import Origin, PlaceError, settle_place
+from clickloop.clock import iso_text, wall_clock
 from clickloop.config import Settings
 from clickloop.descriptors import raise_descriptor_limit
 from clickloop.listening import SocketError, address_of, open_sockets
@@ -101,10 +103,13 @@ class Child:
         return True
 
 
-def supervise(settings: Settings) -> None:
-    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError."""
+def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
+    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError.
+
+    ``origin``: what a folder is that was last started at another place.
+    """
     folder = settings.folder()
-    lock = take_folder(folder)
+    lock = take_folder(folder, origin)
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -147,8 +152,11 @@ def supervise(settings: Settings) -> None:
     os.close(lock)
 
 
-def take_folder(folder: Path) -> int:
-    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it."""
+def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
+    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it.
+
+    Also raised for the copy of a folder, unless ``origin`` says what it is.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
@@ -168,6 +176,14 @@ def take_folder(folder: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     try:
+        place = settle_place(folder, origin, wall_clock())
+    except (PlaceError, OSError) as fault:
+        os.close(lock)
+        raise CannotStartError(str(fault)) from fault
+    if place.restored is not None:
+        made_at, restored_at = place.restored.backup_made_at, place.restored.restored_at
+        log("the data folder was restored", backup_of=iso_text(made_at), restored_at=iso_text(restored_at))
+    try:
         prepare(folder)
     except OSError as fault:
         raise CannotStartError(f"The data folder {folder} cannot be written: {fault}.") from fault
@@ -186,9 +202,10 @@ def _stop(children: list[Child], seconds: float) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """``supervisor SETTINGS``, as ``clickloop serve`` becomes."""
+    """``supervisor SETTINGS [ORIGIN]``, as ``clickloop serve`` becomes."""
+    origin = Origin(arguments[1]) if len(arguments) > 1 else Origin.UNSAID
     try:
-        supervise(msgspec.json.decode(arguments[0], type=Settings))
+        supervise(msgspec.json.decode(arguments[0], type=Settings), origin)
     except CannotStartError as fault:
         sys.stderr.write(f"{fault}\n")
         return CANNOT_START

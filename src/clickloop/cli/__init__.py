@@ -2,7 +2,7 @@
 
 import typer
 
-from clickloop.cli import again, conversions, explaining, running
+from clickloop.cli import again, backups, conversions, explaining, running
 from clickloop.cli.conversions import import_app
 from clickloop.cli.rates import import_rates
 from clickloop.cli.tokens import token_app
@@ -29,6 +29,9 @@ for command in (
     again.rerun,
     explaining.doctor,
     explaining.check,
+    backups.backup,
+    backups.restore,
+    backups.release,
 ):
     app.command()(command)
 

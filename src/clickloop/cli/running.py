@@ -21,15 +21,26 @@ def serve(
             "--new", help="Where a store is lost, older, foreign or damaged: begin it anew, keep the old files aside."
         ),
     ] = False,
+    moved: Annotated[
+        bool, typer.Option("--moved", help="The data folder was moved here; where it was it is not used any more.")
+    ] = False,
+    as_copy: Annotated[
+        bool,
+        typer.Option("--as-copy", help="The data folder is a copy: hold all postbacks until they are released."),
+    ] = False,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec
 
+    from clickloop.backup.place import Origin
     from clickloop.campaign.instance import started_with
     from clickloop.config import SettingError, read_settings
 
+    if moved and as_copy:
+        raise stop("A folder was moved or is a copy: give --moved or --as-copy, not both.", UNUSABLE)
+    origin = Origin.MOVED if moved else Origin.COPY if as_copy else Origin.UNSAID
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
         settings = read_settings(os.environ, data=str(data), **given)
@@ -37,13 +48,13 @@ def serve(
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None
     if new:
-        _begin_anew(settings.folder())
+        _begin_anew(settings.folder(), origin)
     told = msgspec.json.encode(settings).decode()
     # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told])  # noqa: S606 – no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told, origin])  # noqa: S606 – no shell is wanted
 
 
-def _begin_anew(folder: Path) -> None:
+def _begin_anew(folder: Path, origin: "Origin") -> None:
     """Put aside what does not belong together, and say what was done."""
     from clickloop.clock import wall_clock
     from clickloop.store.consistency import StoresRefusedError
@@ -53,7 +64,7 @@ def _begin_anew(folder: Path) -> None:
     from clickloop.supervisor import CannotStartError, take_folder
 
     try:
-        lock = take_folder(folder)
+        lock = take_folder(folder, origin)
         done = start_anew(folder, wall_clock())
     except (CannotStartError, StoresRefusedError, LedgerError, FactsError) as fault:
         raise stop(str(fault), UNUSABLE) from None

@@ -51,15 +51,17 @@ class Delivery:
         *,
         limits: Limits = DEFAULT_LIMITS,
         alone: bool = True,
+        on_hold: bool = False,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """``alone``: no other worker delivers from this store, so every lease found at the start is a dead one's."""
+        """``alone``: no other worker delivers from this store, so leases found at the start are dead. ``on_hold``: claim nothing."""
         self._store = store
         self._send = send
         self._limits = limits
         self._alone = alone
+        self._on_hold = on_hold
         self._monotonic = monotonic
         self._chance = chance
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -98,6 +100,11 @@ class Delivery:
     def follow(self) -> None:
         """Says that somebody wants something of a receiver, so that it is done at once. From any thread."""
         self._tell(self._look)
+
+    def release(self) -> None:
+        """End ``on_hold``. From any thread."""
+        self._on_hold = False
+        self._tell(self._due)
 
     def stop(self) -> None:
         """Asks ``run`` to claim no more, finish what is under way, write it down, and return. From any thread."""
@@ -164,6 +171,9 @@ class Delivery:
         after = ""
         while not self._stopping:
             self._due.clear()
+            if self._on_hold:
+                await self._pause(self._due, limits.look_seconds)
+                continue
             want = min(limits.batch, limits.queue - self._lanes.queued, limits.held - self._held)
             if want <= 0:
                 await self._pause(self._due, 0.05)

@@ -8,6 +8,7 @@ import msgspec
 from clickloop.counted import counted
 from clickloop.postback.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.values import ready_request
+from clickloop.store.delivery_hold import Hold
 from clickloop.store.ledger.audit import (
     BATCH,
     OVERLAP,
@@ -39,6 +40,7 @@ from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import kept_rules_after
+from clickloop.store.ledger.postbacks import count_unfinished
 
 MOST_RULES = 10_000
 """So many rules are judged."""
@@ -151,6 +153,17 @@ def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
             f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone, {_wait(rule.waiting)}"
         )
     return tuple(told)
+
+
+def held_alarms(ledger: Ledger, hold: Hold | None) -> tuple[str, ...]:
+    """Return what /health says while all postbacks are held."""
+    if hold is None:
+        return ()
+    with ledger.read() as tx:
+        waiting = count_unfinished(tx)
+    return (
+        f"no postback is sent, {_wait(waiting)}: {hold.why}; release them on the page Health or with: clickloop release",
+    )
 
 
 class RefusedRule(msgspec.Struct, frozen=True):

@@ -241,6 +241,12 @@ class DuckDbFacts:
         with _plain_errors(), self._reading() as reader:
             return verify(reader, first_column, seconds)
 
+    def checkpoint(self) -> None:
+        """Bring the log into the file. Where a reader is in the way nothing is done: file and log together are as good."""
+        with self._writing, _plain_errors(), contextlib.suppress(duckdb.TransactionException):
+            self._writer.execute("CHECKPOINT")
+            self._new_rows = 0
+
     def close(self) -> None:
         """Brings the write-ahead log into the file and lets it go."""
         with self._writing, _plain_errors():

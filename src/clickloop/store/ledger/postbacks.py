@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, insert, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, literal_column, not_, or_, select
 
 from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
@@ -180,6 +180,14 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
         fields = {name: row[name] for name in Attempt.__struct_fields__}
         found.setdefault(row["postback_id"], []).append(Attempt(**fields))
     return {postback_id: tuple(made) for postback_id, made in found.items()}
+
+
+def count_unfinished(tx: Connection) -> int:
+    """Return how many postbacks are waiting or being sent."""
+    table = postbacks.c
+    # Literals, not parameters: SQLite takes a partial index only where it sees its condition.
+    unfinished = table.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
+    return tx.scalar(select(func.count()).select_from(postbacks).where(unfinished)) or 0
 
 
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:

@@ -24,6 +24,7 @@ from clickloop.web.api import (
     check,
     clicks,
     conversions,
+    delivery,
     exports,
     finding,
     health,
@@ -42,6 +43,7 @@ from clickloop.web.api import (
     resends,
     rule_resuming,
     settings,
+    settling_pauses,
     simulate,
     statuses,
     test_clicks,
@@ -98,6 +100,8 @@ _NOUNS = (
     changes,
     reports,
     rates,
+    delivery,
+    settling_pauses,
 )
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

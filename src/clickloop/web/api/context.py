@@ -21,6 +21,7 @@ from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.running.alarm_memory import AlarmMemory
+from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.facts.verifying import Verification
@@ -29,6 +30,7 @@ from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
+from clickloop.tracking.pausing import SettlingPauses
 from clickloop.web.access import Access
 from clickloop.web.browser import IpNetworks
 from clickloop.web.remembered import Remembered
@@ -123,6 +125,12 @@ class ApiContext:
     """Called after a transaction that may owe postbacks is committed, from a worker thread."""
     on_receivers_asked: Callable[[], None] = _nothing
     """Called after somebody wanted something of a receiver, from a worker thread."""
+    on_hold_released: Callable[[], None] = _nothing
+    """Called after the delivery hold was released, from a worker thread."""
+    hold: DeliveryHold = dataclasses.field(default_factory=DeliveryHold)
+    """What keeps all postbacks from leaving, if anything does."""
+    settling_pauses: SettlingPauses = dataclasses.field(default_factory=SettlingPauses)
+    """By which a backup stops settling for a moment."""
 
     def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
         """The same for one request of somebody."""

@@ -60,6 +60,7 @@ _TAGS = {
     "Reports": "Clicks, conversions and money, counted.",
     "Tokens": "The secrets that open this API.",
     "Settings": "What the instance as a whole is set to.",
+    "Backup": "What `clickloop backup` asks of the running server.",
     "Log of changes": "Who changed what, and how it was before and after.",
 }
 
@@ -83,6 +84,7 @@ _OWN_ERRORS = {
     },
     "read_upload_lines": _GONE,
     "read_upload_result": _GONE,
+    "begin_pause": {"409": "Settling is paused already, or cannot be paused now."},
     "order_export": {"409": "Too many exports of the caller are under way."},
     "read_export_result": {
         "409": "The export is not finished, so there is no file.",

@@ -40,6 +40,7 @@ NOUNS = {
     "health": "The clock confirmed",
     "rates": "Rates",
     "settings": "Settings",
+    "delivery": "Delivery",
     "users": "Users",
     "tokens": "API tokens",
 }
@@ -60,6 +61,7 @@ _PAGES = {
     "receivers": "/panel/health/receivers/{}",
     "health": "/panel/health",
     "settings": "/panel/settings",
+    "delivery": "/panel/health",
     "users": "/panel/users/{}",
     "tokens": "/panel/tokens",
 }

@@ -10,7 +10,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.user import Right
 from clickloop.postback.lane import LANE_CONNECTIONS
 from clickloop.running.alarm_tracker import AlarmState
-from clickloop.web.api import alarms, health, receivers
+from clickloop.web.api import alarms, delivery, health, receivers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exportable import TITLES
 from clickloop.web.api.paging import Cursor
@@ -65,6 +65,7 @@ def _show(
         alarming=alarms.read_alarms(context),
         tested=tested,
         message_states=MESSAGE_STATES,
+        delivery=delivery.read_delivery(context),
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
         cursor=cursor,
@@ -110,6 +111,12 @@ def confirm_clock(visit: Visit, context: Context) -> Answer:
     return visit.go(PATH, Said.CLOCK_CONFIRMED)
 
 
+def release_delivery(visit: Visit, context: Context) -> Answer:
+    """Let all postbacks leave that a restore has held."""
+    delivery.release_delivery(context)
+    return visit.go(PATH, Said.RELEASED)
+
+
 def _show_receiver(
     visit: VisitFacts,
     context: ApiContext,
@@ -126,6 +133,7 @@ routes = [
     get("/health", sync_to_thread=True)(show),
     post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
     post("/health/alarms/test", status_code=200, sync_to_thread=True)(send_test),
+    post("/health/release", sync_to_thread=True, opt={NEEDS: Right.ADMINISTER})(release_delivery),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),
     post("/health/receivers/{receiver:str}", sync_to_thread=True)(change_receiver),

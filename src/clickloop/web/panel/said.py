@@ -30,6 +30,7 @@ class Said(enum.StrEnum):
     SESSION_ENDED = "session-ended"
     SIGNED_OUT_HIM = "signed-out-him"
     SIGNED_OUT = "signed-out"
+    RELEASED = "released"
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere"
 
     @property
@@ -63,6 +64,7 @@ _SENTENCES = {
     Said.SESSION_ENDED: "That browser is signed out.",
     Said.SIGNED_OUT_HIM: "He is signed out everywhere.",
     Said.SIGNED_OUT: "You are signed out.",
+    Said.RELEASED: "Released: all postbacks that are due are sent now.",
     Said.SIGNED_OUT_EVERYWHERE: "All other sessions were ended.",
 }
 

@@ -1,0 +1,276 @@
+"""Backups under load with kills, each restored, started and audited. Run with ``python -m bench.backup [ROUNDS [SEED]]``.
+
+While networks report conversions without a pause, a backup is taken, and in most rounds a process is killed meanwhile: the core, an
+edge, the supervisor, or the backup itself, which then leaves nothing and is run again. What was acknowledged before the backup
+began has to be in the restored folder, nothing may be doubled there, and nothing may leave it. The exit status is 1 otherwise.
+"""
+
+import asyncio
+import itertools
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from bench.backup_audit import Acknowledged, Audit, audit
+from bench.flaky import Arrival, flaky_receivers
+from bench.killable import Killable, until
+from bench.machine import percentile
+from bench.storm import PatientBrowser
+
+ROUNDS = 50
+COMMAND_SECONDS = 240.0
+SETTLE_SECONDS = 120.0
+_KINDS = ("", "core", "edge", "backup", "core", "supervisor", "backup")
+"""What is killed in a round, in turn; empty: nothing."""
+_OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is done."""
+
+    rounds: int = ROUNDS
+    seed: int = 20_261_130
+    connections: int = 4
+    pause_seconds: float = 0.1
+    """Between two conversions of a connection."""
+    first_conversions: int = 300
+    """So many are there before the first backup."""
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """One backup, and what was found when it was restored."""
+
+    killed: str
+    anew: int
+    """How often the snapshot was begun anew because the core was killed."""
+    backup_seconds: float
+    notice_ms: list[float]
+    """How long each notice took to be answered during the backup."""
+    audit: Audit
+
+
+class Soak(msgspec.Struct, frozen=True, kw_only=True):
+    """All rounds."""
+
+    rounds: list[Round]
+    clicks: int
+    notices: int
+    pause_seconds: list[float]
+    """Of each pause of settling."""
+    leftovers: tuple[str, ...]
+    """What backups left behind that should not be there."""
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Each promise that does not hold, as a sentence."""
+        faults = [f"Round {number}: {fault}" for number, one in enumerate(self.rounds, 1) for fault in one.audit.broken]
+        return (*faults, *(f"{name} was left behind." for name in self.leftovers))
+
+
+def main(plan: Plan) -> list[str]:
+    """Result lines in Markdown. Raises ArithmeticError when a promise is broken."""
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
+        soak = run(plan, Path(folder))
+    if soak.broken:
+        raise ArithmeticError(" ".join(soak.broken))
+    return lines_of(soak)
+
+
+def run(plan: Plan, folder: Path) -> Soak:
+    """Take, restore and audit all backups."""
+    chance = random.Random(plan.seed)
+    arrivals: list[Arrival] = []
+    tracker = Killable(folder / "data", edges=2)
+    rounds = []
+    try:
+        with flaky_receivers(plan.seed, 10.0, arrivals) as port:
+            tracker.start()
+            tracker.wait_until_ready()
+            networks = Networks(tracker.port, plan, _set_up(tracker, port))
+            networks.start()
+            until(lambda: len(networks.done.notices) >= plan.first_conversions, 120, lambda: "no conversions come in")
+            try:
+                for number in range(plan.rounds):
+                    kind = _KINDS[number % len(_KINDS)]
+                    rounds.append(_round(tracker, networks, folder, kind, chance))
+                    told = rounds[-1].audit.broken or "whole"
+                    sys.stderr.write(
+                        f"round {number + 1}: {kind or 'no kill'}, begun anew {rounds[-1].anew}×: {told}\n"
+                    )
+            finally:
+                networks.end()
+            tracker.wait_until_ready()
+            tracker.stop()
+    finally:
+        tracker.abandon()
+    leftovers = [path for place in (folder, folder / "data" / "run") for path in place.glob(".clickloop-backup-*")]
+    log = (folder / "data.log").read_text(errors="replace")
+    return Soak(
+        rounds=rounds,
+        clicks=len(networks.done.clicks),
+        notices=len(networks.done.notices),
+        pause_seconds=[float(found) for found in re.findall(r'paused for a backup".*?"seconds":([0-9.]+)', log)],
+        leftovers=tuple(str(path) for path in leftovers),
+    )
+
+
+def _set_up(tracker: Killable, port: int) -> str:
+    """Return the key of a campaign whose source is told of every conversion."""
+    network = tracker.create("networks", {"name": "Network"})
+    url = "https://offers.example.net/?sub={clickid}"
+    offer = tracker.create("offers", {"name": "Offer", "network_id": network["id"], "url": url})
+    row = {"parameter": "external_id", "placeholder": "{id}"}
+    target = f"http://127.0.3.1:{port}/pb?id={{externalid}}&pid={{postback_id}}"
+    source = tracker.create("traffic-sources", {"name": "Source", "parameters": [row], "postback_url": target})
+    shares = [{"offer_id": offer["id"]}]
+    return str(tracker.create("campaigns", {"name": "Campaign", "source_id": source["id"], "offers": shares})["key"])
+
+
+def _round(tracker: Killable, networks: "Networks", folder: Path, kind: str, chance: random.Random) -> Round:
+    file, restored = folder / "backup.tar", folder / "restored"
+    began = time.monotonic()
+    first_notice = len(networks.notice_ms)
+    if kind == "backup":
+        _kill_backup(tracker, file, chance)
+    before = networks.done.copy()
+    process = _begin_backup(tracker, file)
+    if kind not in {"", "backup"}:
+        assert process.stderr is not None
+        process.stderr.readline()  # it asks for the pause now, which lasts a fraction of a second
+        time.sleep(chance.choice((chance.uniform(0.0, 0.2), chance.uniform(0.0, 2.0))))
+        tracker.kill(kind, chance)
+    _, told = process.communicate(timeout=COMMAND_SECONDS)
+    if process.returncode != 0:
+        return _failed(kind, f"the backup ended with {process.returncode}: {told}")
+    ended = time.monotonic()
+    notice_ms = networks.notice_ms[first_notice:]
+    command = [sys.executable, "-m", "clickloop", "restore", str(file), "--hold-postbacks", "--data", str(restored)]
+    restoring = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+    if restoring.returncode != 0:
+        return _failed(kind, f"the restore ended with {restoring.returncode}: {restoring.stderr}")
+    found = audit(restored, before, SETTLE_SECONDS)
+    shutil.rmtree(restored)
+    file.unlink()
+    return Round(
+        killed=kind,
+        anew=told.count("once more"),
+        backup_seconds=ended - began,
+        notice_ms=notice_ms,
+        audit=found,
+    )
+
+
+def _failed(kind: str, why: str) -> Round:
+    return Round(killed=kind, anew=0, backup_seconds=0.0, notice_ms=[], audit=Audit(broken=(why,)))
+
+
+def _begin_backup(tracker: Killable, file: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "clickloop", "backup", str(file), "--data", str(tracker.folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def _kill_backup(tracker: Killable, file: Path, chance: random.Random) -> None:
+    """Kill a backup at any moment. Raises ArithmeticError if it leaves a file although it did not end well."""
+    process = _begin_backup(tracker, file)
+    try:
+        process.communicate(timeout=chance.uniform(0.2, 4.0))
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    if process.returncode == 0:
+        file.unlink()
+    elif file.exists():
+        raise ArithmeticError("a backup that was killed left a file")
+
+
+class Networks(threading.Thread):
+    """Networks that report conversions, each of a click of its own, until ``end``. ``done``: what was acknowledged."""
+
+    def __init__(self, port: int, plan: Plan, key: str) -> None:
+        super().__init__(name="networks", daemon=True)
+        self.done = Acknowledged()
+        self.notice_ms: list[float] = []
+        self._port = port
+        self._plan = plan
+        self._key = key
+        self._numbers = itertools.count()
+        self._ending = threading.Event()
+        self._fault: BaseException | None = None
+
+    def run(self) -> None:
+        """Send until the end."""
+        try:
+            uvloop.run(self._send_all())
+        except BaseException as fault:
+            self._fault = fault
+
+    def end(self) -> None:
+        """Stop sending. Raises what went wrong."""
+        self._ending.set()
+        self.join(60)
+        if self._fault is not None:
+            raise self._fault
+
+    async def _send_all(self) -> None:
+        await asyncio.gather(*(self._send() for _ in range(self._plan.connections)))
+
+    async def _send(self) -> None:
+        connection = PatientBrowser(self._port)
+        while not self._ending.is_set():
+            number = next(self._numbers)
+            _, head = await connection.get(f"/c/{self._key}?external_id=visitor-{number}", 302)
+            found = _OFFER_CLICK_ID.search(head)
+            if found is None:
+                raise ValueError(f"a redirect without a click id: {head!r}")
+            click_id, txid = found[1].decode(), f"T{number}"
+            self.done.clicks.append(click_id)
+            began = time.monotonic()
+            again, head = await connection.get(f"/postback?cid={click_id}&payout=1&txid={txid}", 200)
+            if b"x-clickloop-outcome: accepted" not in head:
+                raise ValueError(f"a notice was not accepted: {head!r}")
+            if not again:
+                self.notice_ms.append((time.monotonic() - began) * 1000)
+            self.done.notices.append((click_id, txid))
+            await asyncio.sleep(self._plan.pause_seconds)
+        connection.close()
+
+
+def lines_of(soak: Soak) -> list[str]:
+    """The result in Markdown."""
+    killed = Counter(one.killed or "nothing" for one in soak.rounds)
+    kinds = ", ".join(f"{kind} {times}×" for kind, times in sorted(killed.items()))
+    quiet = [ms for one in soak.rounds if not one.killed for ms in one.notice_ms]
+    last = soak.rounds[-1].audit
+    return [
+        (
+            f"{len(soak.rounds)} backups while {soak.clicks:,} clicks and {soak.notices:,} notices were acknowledged; killed meanwhile: "
+            f"{kinds}. Each was restored with `--hold-postbacks`, started and audited."
+        ),
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| restored and audited whole | {sum(not one.audit.broken for one in soak.rounds)} of {len(soak.rounds)} |",
+        f"| acknowledged before a backup began, and lost | {sum(one.audit.lost for one in soak.rounds):,} |",
+        f"| postbacks that left a restored folder | {sum(one.audit.sent for one in soak.rounds):,} |",
+        f"| snapshots begun anew because the core was killed meanwhile | {sum(one.anew for one in soak.rounds)} |",
+        f"| settling paused | p50 {percentile(soak.pause_seconds, 50):.2f} s, at most {max(soak.pause_seconds):.2f} s |",
+        f"| notice answered during a backup without a kill | p50 {percentile(quiet, 50):.1f} ms, p99 {percentile(quiet, 99):.1f} ms |",
+        f"| the last one held | {last.clicks:,} clicks, {last.conversions:,} conversions |",
+    ]
+
+
+if __name__ == "__main__":
+    sizes = [int(argument) for argument in sys.argv[1:]]
+    print("\n".join(main(msgspec.convert(dict(zip(("rounds", "seed"), sizes, strict=False)), Plan))))

@@ -1,0 +1,97 @@
+"""Examining the copies that a backup is made of: a damaged store must not replace good backups, and what is in it is counted."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from clickloop.backup.manifest import BackupError, Counts, Marks
+
+_FACTS_MEMORY = "512MB"
+_COUNTED = {
+    "notices": "SELECT count(*) FROM notices",
+    "conversions": "SELECT count(*) FROM conversions",
+    "postbacks": "SELECT count(*) FROM postbacks",
+    "postbacks_waiting": "SELECT count(*) FROM postbacks WHERE state IN ('waiting', 'sending')",
+    "campaigns": "SELECT count(*) FROM campaigns",
+    "offers": "SELECT count(*) FROM offers",
+    "networks": "SELECT count(*) FROM networks",
+    "traffic_sources": "SELECT count(*) FROM traffic_sources",
+    "postback_rules": "SELECT count(*) FROM postback_rules",
+    "users": "SELECT count(*) FROM users",
+}
+
+
+class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
+    """What the copy of a ledger holds."""
+
+    schema: str
+    counts: Counts
+    marks: Marks
+    unfinished_uploads: frozenset[str]
+
+
+class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
+    """What the copy of the facts holds."""
+
+    clicks: int
+    newest_click_id: str
+    outbox_taken: int
+
+
+def examine_ledger(path: Path) -> LedgerFound:
+    """Read the copy of a ledger through and count. Raises BackupError where it is damaged."""
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as ledger:
+            told = [str(row[0]) for row in ledger.execute("PRAGMA quick_check(3)")]
+            if told != ["ok"]:
+                raise BackupError(_damaged("ledger", "; ".join(told)))
+            unfinished = "SELECT upload_id FROM uploads WHERE state IN ('waiting', 'running')"
+            return LedgerFound(
+                schema=str(_one(ledger, "SELECT version_num FROM alembic_version")),
+                counts=Counts(**{name: int(_one(ledger, query)) for name, query in _COUNTED.items()}),
+                marks=Marks(
+                    notice_id=_one(ledger, "SELECT max(notice_id) FROM notices") or "",
+                    conversion_change=_one(ledger, "SELECT max(id) FROM conversion_changes") or 0,
+                ),
+                unfinished_uploads=frozenset(row[0] for row in ledger.execute(unfinished)),
+            )
+    except sqlite3.Error as error:
+        raise BackupError(_damaged("ledger", str(error))) from error
+
+
+def examine_facts(path: Path) -> FactsFound:
+    """Bring the log of copied facts into their file, read every block, and count. Raises BackupError where they are damaged."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": _FACTS_MEMORY,
+        "threads": 1,
+        "temp_directory": str(path.parent),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    try:
+        with contextlib.closing(duckdb.connect(str(path), config=config)) as facts:
+            # The engine checks a block when it reads it, and it reads only the columns that it needs: a hash needs all.
+            facts.execute("SELECT bit_xor(hash(facts)) FROM facts").fetchone()
+            counted = facts.execute("SELECT count(click_id), max(click_id) FROM facts").fetchone()
+            taken = facts.execute("SELECT max(last_id) FROM outbox_taken").fetchone()
+            facts.execute("CHECKPOINT")
+    except duckdb.Error as error:
+        raise BackupError(_damaged("facts", str(error))) from error
+    if counted is None or taken is None:
+        raise BackupError(_damaged("facts", "they do not answer"))
+    return FactsFound(clicks=counted[0], newest_click_id=counted[1] or "", outbox_taken=taken[0] or 0)
+
+
+def _one(ledger: sqlite3.Connection, query: str) -> Any:
+    return ledger.execute(query).fetchone()[0]
+
+
+def _damaged(store: str, why: str) -> str:
+    return (
+        f"The {store} of the tracker {'are' if store == 'facts' else 'is'} damaged: {why}. No backup was made, earlier ones are "
+        "untouched: run clickloop doctor, and restore the newest good backup with: clickloop restore."
+    )

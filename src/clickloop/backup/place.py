@@ -1,0 +1,155 @@
+"""The place of a data folder: a folder that was copied and is started beside its original is noticed before it sends anything.
+
+A started copy sends again what the original delivers. So the folder remembers where it was used: its path, what the file system
+calls it, and the machine. A rename, another mount point of the same volume, or another name of the machine is the same place;
+a copy has another inode, and a clone of a volume is on another machine. This module is loaded by the supervisor and stays light.
+"""
+
+import enum
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+
+from clickloop.clock import iso_text
+from clickloop.store.delivery_hold import hold_deliveries
+from clickloop.store.durable_file import write_durably
+
+FILE_NAME = "place.json"
+RESTORING = "restoring"
+"""A folder within the data folder while a restore into it is not finished."""
+LOCK_FILE = "lock"
+_MACHINE_ID = Path("/etc/machine-id")
+
+
+class Origin(enum.StrEnum):
+    """What whoever starts a folder from another place says that it is."""
+
+    UNSAID = ""
+    MOVED = "moved"
+    """The original is not used any more."""
+    COPY = "copy"
+    """The original may go on: nothing is sent from here until somebody releases it."""
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """From which backup a folder was restored."""
+
+    backup_made_at: int
+    restored_at: int
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a data folder was used last. Empty or 0: the system did not tell."""
+
+    path: str
+    inode: int
+    device: int
+    file_system: int
+    """The file system's own id, which holds over boots where the device's number may not."""
+    machine: str
+    used_at: int
+    restored: Restored | None = None
+
+
+class PlaceError(Exception):
+    """The folder must not be started as it is; the text says what was found and what to do."""
+
+
+def place_of(folder: Path, now_ms: int) -> Place:
+    """Return where a folder is. Raises OSError."""
+    state = folder.stat()
+    try:
+        machine = _MACHINE_ID.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        machine = ""
+    return Place(
+        path=str(folder.resolve()),
+        inode=state.st_ino,
+        device=state.st_dev,
+        file_system=os.statvfs(folder).f_fsid,
+        machine=machine,
+        used_at=now_ms,
+    )
+
+
+def is_same(last: Place, now: Place) -> bool:
+    """Return whether the folder is the one that was used last, and not a copy of it."""
+    if last.inode != now.inode:
+        return False
+    # A container often has no id of its machine, and a new one gets none either: only two different ones say something.
+    if last.machine and now.machine and last.machine != now.machine:
+        return False
+    # The root of a volume has the same inode on every volume of its kind, so the inode alone says nothing. The file system's
+    # own id is made of its UUID by most; XFS makes it of the device's number, which another order of disks at boot changes.
+    both_known = last.file_system and now.file_system
+    if last.file_system == now.file_system if both_known else last.device == now.device:
+        return True
+    return bool(last.machine) and last.machine == now.machine and last.path == now.path
+
+
+def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
+    """Make a folder's place the one where it is, and return it. Call it with the folder's lock held.
+
+    Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError.
+    """
+    if (folder / RESTORING).exists():
+        raise PlaceError(
+            f"A restore into {folder} has not finished: run it again, with --force to put aside what is there."
+        )
+    now = place_of(folder, now_ms)
+    last = _read(folder)
+    if last is not None and not is_same(last, now):
+        if origin is Origin.UNSAID:
+            raise PlaceError(_refusal(folder, last))
+        if origin is Origin.COPY:
+            # Before the place is written: killed between the two, the copy is still refused.
+            hold_deliveries(folder, f"this is a copy of the data folder {last.path}", now_ms)
+    place = msgspec.structs.replace(now, restored=last.restored if last else None)
+    write_place(folder, place)
+    return place
+
+
+def write_place(folder: Path, place: Place) -> None:
+    """Write the place into the folder. Raises OSError."""
+    write_durably(folder / FILE_NAME, msgspec.json.encode(place))
+
+
+def _read(folder: Path) -> Place | None:
+    """Return the last place; None: the folder is new, or of a version that did not write it. A damaged file counts as another place."""
+    try:
+        return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Place)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Place(path=f"unknown ({FILE_NAME} is damaged)", inode=0, device=0, file_system=0, machine="", used_at=0)
+
+
+def _refusal(folder: Path, last: Place) -> str:
+    used = f" at {iso_text(last.used_at)}" if last.used_at else ""
+    return (
+        f"The data folder {folder} is a copy of a folder that was last started{used} at {last.path}{_whereabouts(folder, last)}. "
+        "Two trackers on copies of one folder would send the same postbacks twice. If it was moved, and the other is not used any "
+        "more: start it once with --moved. To try it beside the other: --as-copy, which holds all postbacks until they are released."
+    )
+
+
+def _whereabouts(folder: Path, last: Place) -> str:
+    """Return what can be said of the original: another machine's folder cannot be seen."""
+    original = Path(last.path)
+    try:
+        if original == folder.resolve():
+            return ", on another disk or machine"
+        lock = os.open(original / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ", where no data folder is now"
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return (
+            f", which is in use now (process {os.pread(lock, 20, 0).decode('ascii', 'replace').strip() or 'unknown'})"
+        )
+    finally:
+        os.close(lock)
+    return ", which is still there"

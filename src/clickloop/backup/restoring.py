@@ -1,0 +1,200 @@
+"""Restoring: the archive is unpacked and verified within the target folder, and only then put in its place.
+
+While that goes on there is a folder ``restoring`` in it, with which no tracker starts; removing it is what makes the restore count.
+Nothing that was there before is deleted: with ``force`` it is moved aside, within the folder, which may be a mount point.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from clickloop.backup.archive import Archive
+from clickloop.backup.manifest import HEAD_NAME, BackupError, Manifest
+from clickloop.backup.place import FILE_NAME as PLACE_FILE
+from clickloop.backup.place import LOCK_FILE, RESTORING, Restored, place_of, write_place
+from clickloop.backup.progress import Progress
+from clickloop.backup.taking import open_archive
+from clickloop.clock import iso_text
+from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
+from clickloop.store.delivery_hold import hold_deliveries
+from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.ledger.migrations import HEAD, knows_revision
+
+ASIDE = "before-restore-"
+_MARGIN_BYTES = 64 * 1024 * 1024
+_BESIDE = frozenset({LOCK_FILE, "lost+found"})
+"""What may be in an empty folder: our lock, and what a new file system brings."""
+_RESERVED = frozenset({LOCK_FILE, RESTORING, PLACE_FILE, HOLD_FILE, "run", "reserve"})
+
+
+class Restoration(msgspec.Struct, frozen=True):
+    """What was restored, and where the folder's earlier contents are; None: it had none."""
+
+    manifest: Manifest
+    aside: Path | None
+
+
+def restore(
+    path: Path, folder: Path, progress: Progress, now_ms: int, *, hold: bool, force: bool = False
+) -> Restoration:
+    """Make a data folder of a backup. ``hold``: no postback leaves until somebody releases them.
+
+    Raises BackupError for anything but a whole backup, and for a folder that is in use or, without ``force``, not empty; then
+    the folder is as it was.
+    """
+    with open_archive(path) as archive:
+        manifest = archive.manifest
+        _check_contents(manifest)
+        try:
+            with _taken(folder) as is_new:
+                _check_empty(folder, force)
+                _check_room(folder, manifest)
+                staging = folder / RESTORING
+                shutil.rmtree(staging, ignore_errors=True)  # what an earlier restore has unpacked
+                staging.mkdir(mode=0o700)
+                try:
+                    progress.stage(f"Unpacking and checking {path} …", sum(entry.size for entry in manifest.files))
+                    _unpack(archive, staging, progress)
+                except BaseException:
+                    shutil.rmtree(staging, ignore_errors=True)
+                    if is_new:
+                        _remove_new(folder)
+                    raise
+                return Restoration(manifest, _put_in_place(folder, staging, manifest, now_ms, hold=hold))
+        except OSError as error:
+            raise BackupError(_failure(error, folder)) from error
+
+
+@contextlib.contextmanager
+def _taken(folder: Path) -> Iterator[bool]:
+    """Hold the lock of the folder, made if need be; yields whether it was. Raises BackupError when a tracker runs on it."""
+    is_new = not folder.exists()
+    if not is_new and not folder.is_dir():
+        raise BackupError(f"{folder} is no folder: name another one with --data.")
+    make_directories(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            raise BackupError(
+                f"The folder {folder} is in use (process {holder or 'unknown'}): stop what uses it, or name another one with --data."
+            ) from None
+        yield is_new
+    finally:
+        os.close(lock)
+
+
+def _remove_new(folder: Path) -> None:
+    (folder / LOCK_FILE).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _check_empty(folder: Path, force: bool) -> None:
+    entries = sorted(entry.name for entry in folder.iterdir() if entry.name not in _BESIDE)
+    # Only what is unpacked and not yet put in its place: nothing of it counts.
+    if not entries or force or entries == [RESTORING]:
+        return
+    if RESTORING in entries:
+        raise BackupError(
+            f"An earlier restore into {folder} was not finished: run it again with --force, which moves aside what is there."
+        )
+    shown = ", ".join(entries[:3]) + (" …" if len(entries) > 3 else "")
+    raise BackupError(
+        f"The folder {folder} is not empty: {shown} {'is' if len(entries) == 1 else 'are'} there. Name another one with --data, or "
+        "move aside what is there with --force; nothing is deleted."
+    )
+
+
+def _check_room(folder: Path, manifest: Manifest) -> None:
+    needed = sum(entry.size for entry in manifest.files) + _MARGIN_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise BackupError(
+            f"There is not enough room in {folder}: {free / 2**20:,.0f} MiB are free, {needed / 2**20:,.0f} MiB are needed."
+        )
+
+
+def _check_contents(manifest: Manifest) -> None:
+    """Raise BackupError for what no backup of ours, or none that this version can use, holds."""
+    for entry in manifest.files:
+        top = entry.name.partition("/")[0]
+        if top in _RESERVED or top.startswith(ASIDE):
+            raise BackupError(f"The backup holds {entry.name}, which no backup of ours does.")
+    if not knows_revision(manifest.ledger_schema):
+        raise BackupError(
+            f"The ledger of the backup has schema revision {manifest.ledger_schema[:40]}, expected at most {HEAD}: it was made by a "
+            f"newer Clickloop than this. Install Clickloop {manifest.clickloop} or newer."
+        )
+
+
+def _unpack(archive: Archive, staging: Path, progress: Progress) -> None:
+    """Write every file, durably; each is verified by the time it is written. Raises BackupError, OSError."""
+    for entry, pieces in archive.read(progress.moved):
+        if entry.name == HEAD_NAME:
+            for _ in pieces:
+                pass
+            continue
+        path = staging / entry.name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(number, "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+    for directory, _, _ in os.walk(staging, topdown=False):
+        sync_directory(Path(directory))
+
+
+def _put_in_place(folder: Path, staging: Path, manifest: Manifest, now_ms: int, *, hold: bool) -> Path | None:
+    """Move what was there aside, and what was unpacked in. Killed in between, the folder cannot be started."""
+    aside = _move_aside(folder, now_ms)
+    if hold:
+        hold_deliveries(folder, f"restored from a backup of {iso_text(manifest.made_at)}", now_ms)
+    restored = Restored(backup_made_at=manifest.made_at, restored_at=now_ms)
+    write_place(folder, msgspec.structs.replace(place_of(folder, now_ms), restored=restored))
+    for entry in sorted(staging.iterdir()):
+        entry.rename(folder / entry.name)
+    sync_directory(folder)
+    staging.rmdir()
+    sync_directory(folder)
+    return aside
+
+
+def _move_aside(folder: Path, now_ms: int) -> Path | None:
+    old = [
+        entry
+        for entry in folder.iterdir()
+        if entry.name not in _BESIDE and entry.name != RESTORING and not entry.name.startswith(ASIDE)
+    ]
+    if not old:
+        return None
+    stem = ASIDE + iso_text(now_ms).replace(":", "").replace(".", "-").replace("+", "")
+    aside = folder / stem
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = folder / f"{stem}-{number}"
+    aside.mkdir(mode=0o700)
+    for entry in old:
+        entry.rename(aside / entry.name)
+    sync_directory(aside)
+    sync_directory(folder)
+    return aside
+
+
+def _failure(error: OSError, folder: Path) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"The disk of {folder} was full before the backup was restored: make room, or name a folder on another disk."
+    return f"The backup could not be restored: {error.strerror or error}{where}."

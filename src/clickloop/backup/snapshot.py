@@ -1,0 +1,267 @@
+"""The snapshot: copies of everything in a data folder that belongs together, taken while it is quiet.
+
+The order is what makes it whole: the ledger's state is pinned first, then the facts are copied, then the journal is linked. So
+what was acknowledged before is in a store or in a segment, and what is in both is known by its name or id and settled once.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from clickloop.backup.archive import is_safe_name
+from clickloop.backup.manifest import BackupError
+from clickloop.backup.place import FILE_NAME as PLACE_FILE
+from clickloop.backup.place import LOCK_FILE
+from clickloop.backup.quiet import DisturbedError
+from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
+from clickloop.store.journal.segment import BIRTH_PREFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, OPEN_SUFFIX, PART_SUFFIX
+from clickloop.store.journal.segment import LOCK_NAME as WRITER_LOCK
+
+LEDGER_FILE = "ledger.sqlite"
+FACTS_FILE = "facts.duckdb"
+FACTS_LOG = FACTS_FILE + ".wal"
+JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
+NOTICES = "notices"
+UPLOAD_SUFFIX = ".text"
+MAX_EXTRA_BYTES = 16 * 1024 * 1024
+"""A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
+_LARGE_FILES = frozenset({"catalog.json"})
+_LEFT_OUT = frozenset(
+    {LEDGER_FILE, FACTS_FILE, PLACE_FILE, HOLD_FILE, LOCK_FILE, "reserve"}
+    | {LEDGER_FILE + suffix for suffix in ("-wal", "-shm", "-journal")}
+    | {FACTS_FILE + suffix for suffix in (".wal", ".loading")}
+)
+_UNFINISHED = (".new", ".part", ".tmp")
+_NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS})
+_BUSY_SECONDS = 30.0
+_PAGES_AT_ONCE = 4096
+
+
+class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
+    """A journal segment under its name in the archive. An open one counts up to ``size`` alone, where one is given."""
+
+    name: str
+    path: Path
+    is_open: bool
+    size: int | None = None
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """What was copied. The ledger is still to be copied from its pinned state."""
+
+    ledger: sqlite3.Connection
+    files: list[tuple[str, Path]]
+    segments: list[SegmentCopy]
+    newest_segments: dict[str, int]
+    left_out: list[str]
+    """Files that are not in the backup although nobody knows what they are."""
+
+
+def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
+    """Copy the facts into ``copies`` and link the rest into ``links``, on the data folder's file system. Call it while it is quiet.
+
+    Raises DisturbedError when something moved all the same, OSError, sqlite3.Error.
+    """
+    snapshot = Snapshot(ledger=_pinned(folder / LEDGER_FILE), files=[], segments=[], newest_segments={}, left_out=[])
+    try:
+        for name in (FACTS_FILE, FACTS_LOG):
+            with contextlib.suppress(FileNotFoundError):
+                copy_file(folder / name, copies / name)
+        # Small files before the journal: a mark in them never is ahead of the segments that are in the backup.
+        _link_extras(folder, links, snapshot)
+        _link_uploads(folder, links, snapshot)
+        streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
+        # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
+        for stream in sorted(streams, key=lambda name: (name != NOTICES, name)):
+            _link_stream(folder, stream, links, snapshot)
+    except BaseException:
+        snapshot.ledger.close()
+        raise
+    return snapshot
+
+
+def copy_ledger(snapshot: Snapshot, target: Path) -> None:
+    """Copy the ledger as it was pinned, while others write to it. Raises sqlite3.Error."""
+    with contextlib.closing(sqlite3.connect(target)) as copy:
+        copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
+        snapshot.ledger.backup(copy, pages=_PAGES_AT_ONCE)
+    snapshot.ledger.close()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raises OSError."""
+    with source.open("rb") as file, target.open("xb") as copy:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            while size > 0 and (copied := os.copy_file_range(file.fileno(), copy.fileno(), size)):
+                size -= copied
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}:
+                raise
+        file.seek(copy.seek(0, os.SEEK_END))
+        shutil.copyfileobj(file, copy, 1024 * 1024)
+
+
+def _pinned(path: Path) -> sqlite3.Connection:
+    """Return a connection that sees the ledger as it is now for as long as it is open; it holds up no writer."""
+    ledger = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        ledger.execute("BEGIN")
+        ledger.execute("SELECT count(*) FROM sqlite_master").fetchone()  # a read is what begins it
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def _link_extras(folder: Path, links: Path, snapshot: Snapshot) -> None:
+    """Take all small files beside the stores: the key, the catalog, and what this module has not heard of."""
+    for entry in sorted(os.scandir(folder), key=lambda found: found.name):
+        if not entry.is_file(follow_symlinks=False) or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
+            continue
+        is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
+        if is_large or not is_safe_name(entry.name):
+            snapshot.left_out.append(entry.name)
+            continue
+        # A copy, not a link: whoever writes them may not replace them as a whole.
+        copy_file(Path(entry.path), _made(links / entry.name))
+        snapshot.files.append((entry.name, links / entry.name))
+
+
+def _link_uploads(folder: Path, links: Path, snapshot: Snapshot) -> None:
+    """Take the files of uploads, which never change once they are there; which of them matter the ledger knows."""
+    for path in sorted((folder / UPLOADS).glob(f"*{UPLOAD_SUFFIX}")):
+        name = f"{UPLOADS}/{path.name}"
+        with contextlib.suppress(FileNotFoundError):  # its time was over
+            _link(path, _made(links / name))
+            snapshot.files.append((name, links / name))
+
+
+def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> None:
+    root = folder / JOURNAL / stream
+    for name in _small_files(root):
+        _keep_small(root / name, f"{JOURNAL}/{stream}/{name}", links, snapshot)
+    for directory in _directories(root):
+        prefix = f"{JOURNAL}/{stream}/{directory.name}"
+        for name in _small_files(directory):
+            _keep_small(directory / name, f"{prefix}/{name}", links, snapshot)
+        numbers = _numbers(directory)
+        for number in sorted(numbers):
+            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES))
+        newest = _newest_settled(folder / SETTLED / stream / directory.name)
+        if newest is not None:
+            # Settled long ago: it says where the numbers of this writer go on, so that none seems to be missing.
+            name = f"{SETTLED}/{stream}/{directory.name}/{newest.name}"
+            _link(newest, _made(links / name))
+            snapshot.files.append((name, links / name))
+        known = [*numbers, *([int(newest.stem)] if newest else [])]
+        if known:
+            snapshot.newest_segments[f"{stream}/{directory.name}"] = max(known)
+
+
+def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, ends: bool) -> SegmentCopy:
+    """Link a segment, which may be closed at this moment: then it has its other name. ``ends``: take no more than there is now."""
+    for suffix in (OPEN_SUFFIX, CLOSED_SUFFIX):
+        name = f"{prefix}/{number:08d}{suffix}"
+        try:
+            _link(directory / f"{number:08d}{suffix}", _made(links / name))
+        except FileNotFoundError:
+            continue
+        size = (links / name).stat().st_size if ends else None
+        return SegmentCopy(name=name, path=links / name, is_open=suffix == OPEN_SUFFIX, size=size)
+    raise DisturbedError
+
+
+def _numbers(directory: Path) -> set[int]:
+    """Return the numbers of a writer's segments.
+
+    A listing may miss a file that is being renamed. A segment is renamed once, when it is closed, so that two listings miss none.
+    """
+    found: set[int] = set()
+    for _ in range(2):
+        for name in os.listdir(directory):
+            stem, suffix = os.path.splitext(name)
+            if suffix in {OPEN_SUFFIX, CLOSED_SUFFIX} and stem.isdecimal():
+                found.add(int(stem))
+    return found
+
+
+def _newest_settled(directory: Path) -> Path | None:
+    try:
+        paths = [path for path in directory.iterdir() if path.suffix == CLOSED_SUFFIX and path.stem.isdecimal()]
+    except FileNotFoundError:
+        return None
+    return max(paths, key=lambda path: int(path.stem), default=None)
+
+
+def _small_files(directory: Path) -> list[str]:
+    """Return the names of files beside segments that are no part of writing them."""
+    no_marks = {OPEN_SUFFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, PART_SUFFIX}
+    return sorted(
+        entry.name
+        for entry in os.scandir(directory)
+        if entry.is_file(follow_symlinks=False)
+        and entry.name != WRITER_LOCK
+        and os.path.splitext(entry.name)[1] not in no_marks
+        and not _is_unfinished(entry.name)
+    )
+
+
+def _keep_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
+    if path.stat().st_size > MAX_EXTRA_BYTES or not is_safe_name(name):
+        snapshot.left_out.append(name)
+        return
+    copy_file(path, _made(links / name))
+    snapshot.files.append((name, links / name))
+
+
+def _directories(root: Path) -> Iterator[Path]:
+    try:
+        entries = sorted(root.iterdir())
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir() and not entry.name.startswith((BIRTH_PREFIX, ".")):
+            yield entry
+
+
+def _is_unfinished(name: str) -> bool:
+    return name.startswith(".") or name.endswith(_UNFINISHED)
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+def _link(source: Path, target: Path) -> None:
+    """Link a file; a file system without links gets a copy."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        copy_file(source, target)
+
+
+def segment_bytes(segment: SegmentCopy) -> bytes:
+    """Return a segment up to its last whole line: its writer may be in the middle of one. Raises OSError."""
+    data = segment.path.read_bytes()
+    if not segment.is_open:
+        return data
+    data = data[: segment.size]
+    return data[: data.rfind(b"\n") + 1]
+
+
+def check_folder(folder: Path) -> None:
+    """Raise BackupError unless a tracker has used the folder, and both stores are there."""
+    if not (folder / LEDGER_FILE).is_file():
+        raise BackupError(f"There is no ledger in {folder}: give the data folder with --data.")
+    if not (folder / FACTS_FILE).is_file():
+        raise BackupError(f"There are no facts in {folder}: {FACTS_FILE} is missing. See what clickloop doctor says.")

@@ -1,0 +1,288 @@
+"""Taking a backup: a snapshot while it is quiet, then everything into one archive that appears under its name only when it is whole."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import msgspec
+
+from clickloop import __version__
+from clickloop.backup.archive import Archive, ArchiveWriter
+from clickloop.backup.examining import FactsFound, LedgerFound, examine_facts, examine_ledger
+from clickloop.backup.manifest import FORMAT, BackupError, Manifest
+from clickloop.backup.progress import Progress
+from clickloop.backup.quiet import DisturbedError, quiet
+from clickloop.backup.scratch import scratch_folder
+from clickloop.backup.snapshot import (
+    FACTS_FILE,
+    FACTS_LOG,
+    JOURNAL,
+    LEDGER_FILE,
+    NOTICES,
+    UPLOAD_SUFFIX,
+    UPLOADS,
+    Snapshot,
+    check_folder,
+    copy_ledger,
+    segment_bytes,
+    take_snapshot,
+)
+from clickloop.clock import wall_clock
+from clickloop.store.directory import sync_directory
+from clickloop.store.disk_room import LEAST_FREE_OCTETS
+from clickloop.store.journal.segment import TRAILER_START
+from clickloop.tracking.settle import CLICKS_STREAM
+
+MAX_TRIES = 20
+"""So often a snapshot is begun anew because the core was killed meanwhile."""
+_RUN = "run"
+_LOCK = "backup.lock"
+_MARGIN_BYTES = 64 * 1024 * 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, force: bool = False) -> Manifest:
+    """Write a backup of a data folder to a file, or to a stream such as standard output, and return its manifest.
+
+    A file is there as a whole or not at all; one that is there is replaced only with ``force``. Raises BackupError.
+    """
+    check_folder(folder)
+    if isinstance(target, Path):
+        _check_target(target, force)
+    try:
+        with _alone(folder), contextlib.ExitStack() as stack:
+            to_file = isinstance(target, Path)
+            parent = target.parent if isinstance(target, Path) else folder / _RUN
+            scratch = stack.enter_context(scratch_folder(parent))
+            # Links work only within a file system, and the target is often on another one.
+            links = stack.enter_context(scratch_folder(folder / _RUN))
+            _check_room(folder, scratch, to_file=to_file)
+            made_at, snapshot = _snapshot(folder, scratch, links, progress)
+            with contextlib.closing(snapshot.ledger):
+                if not isinstance(target, Path):
+                    return _pack(target, snapshot, scratch, folder, made_at, progress)
+                archive = scratch / "archive"
+                with os.fdopen(
+                    os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+                ) as out:
+                    manifest = _pack(out, snapshot, scratch, folder, made_at, progress)
+                    os.fsync(out.fileno())
+                _publish(archive, target, force)
+                return manifest
+    except sqlite3.Error as error:
+        raise BackupError(f"The ledger of {folder} cannot be read: {error}. Run clickloop doctor.") from error
+    except OSError as error:
+        raise BackupError(_failure(error)) from error
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock that lets one backup of a folder run at a time. Raises BackupError when another one does."""
+    (folder / _RUN).mkdir(mode=0o700, exist_ok=True)
+    lock = os.open(folder / _RUN / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
+            raise BackupError(
+                f"Another backup of {folder} is running (process {holder or 'unknown'}): wait until it has ended."
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _check_target(target: Path, force: bool) -> None:
+    if not target.parent.is_dir():
+        raise BackupError(f"There is no folder {target.parent}: make it, or name another file.")
+    if target.is_dir():
+        raise BackupError(f"{target} is a folder: name a file in it, such as {target / 'clickloop.tar'}.")
+    if os.path.lexists(target) and not force:
+        raise BackupError(f"{target} is there already: name another file, or replace it with --force.")
+
+
+def _check_room(folder: Path, scratch: Path, *, to_file: bool) -> None:
+    """Raise BackupError unless there is room for the copies and the archive, and the tracker keeps the room that it needs."""
+    stores = sum(_size(folder / name) for name in (LEDGER_FILE, LEDGER_FILE + "-wal", FACTS_FILE, FACTS_LOG))
+    rest = sum(_size(path) for part in (JOURNAL, UPLOADS) for path in (folder / part).rglob("*"))
+    needed = _MARGIN_BYTES + stores + (stores + rest if to_file else 0)
+    if scratch.stat().st_dev == folder.stat().st_dev:
+        needed += LEAST_FREE_OCTETS
+    free = shutil.disk_usage(scratch).free
+    if free < needed:
+        raise BackupError(
+            f"There is not enough room in {scratch.parent}: {free / 2**20:,.0f} MiB are free, {needed / 2**20:,.0f} MiB are needed. "
+            "Name a file on another disk."
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> tuple[int, Snapshot]:
+    """Return the moment up to which everything is in the snapshot, and the snapshot."""
+    for number in range(MAX_TRIES):
+        copies, linked = scratch / f"copies{number}", links / f"links{number}"
+        copies.mkdir()
+        linked.mkdir()
+        progress.stage(
+            "Copying the stores while settling is paused …" if number == 0 else "… once more: the core was restarted"
+        )
+        made_at = wall_clock()
+        snapshot = None
+        try:
+            with quiet(folder, folder / FACTS_FILE):
+                snapshot = take_snapshot(folder, copies, linked)
+        except DisturbedError:
+            if snapshot is not None:
+                snapshot.ledger.close()
+            shutil.rmtree(copies)
+            shutil.rmtree(linked)
+            continue
+        except BaseException:
+            if snapshot is not None:
+                snapshot.ledger.close()
+            raise
+        copies.rename(scratch / "copies")
+        return made_at, snapshot
+    raise BackupError(f"The core was restarted {MAX_TRIES} times while it was copied: see in the tracker's log why.")
+
+
+def _pack(
+    out: IO[bytes], snapshot: Snapshot, scratch: Path, folder: Path, made_at: int, progress: Progress
+) -> Manifest:
+    """Copy the ledger from its pinned state, look whether the copies are sound, and write the archive."""
+    ledger, facts = scratch / "copies" / LEDGER_FILE, scratch / "copies" / FACTS_FILE
+    progress.stage("Copying and checking the ledger …")
+    copy_ledger(snapshot, ledger)
+    found = examine_ledger(ledger)
+    progress.stage("Checking the facts …")
+    known = examine_facts(facts)
+    files = [(name, path) for name, path in snapshot.files if _matters(name, found.unfinished_uploads)]
+    total = sum(_size(path) for _, path in files) + _size(ledger) + _size(facts)
+    progress.stage("Writing the archive …", total)
+    writer = ArchiveWriter(out, __version__, made_at, progress.moved)
+    for name, path in files:
+        writer.add_file(name, path)
+    for name, path in ((LEDGER_FILE, ledger), (FACTS_FILE, facts)):
+        writer.add_file(name, path)
+        path.unlink()  # the archive needs the room
+    records = _pack_segments(writer, snapshot)
+    manifest = _manifest(writer, snapshot, found, known, records, str(folder), made_at)
+    writer.finish(manifest)
+    for name in snapshot.left_out:
+        progress.stage(f"Left out, because it is no part of the tracker or its name is unusual: {name}")
+    return manifest
+
+
+def _matters(name: str, unfinished_uploads: frozenset[str]) -> bool:
+    """Return whether a file is needed: of uploads only those that are not at their end."""
+    if not name.startswith(f"{UPLOADS}/"):
+        return True
+    return name.removeprefix(f"{UPLOADS}/").removesuffix(UPLOAD_SUFFIX) in unfinished_uploads
+
+
+def _pack_segments(writer: ArchiveWriter, snapshot: Snapshot) -> dict[str, int]:
+    """Write the journal's segments; return how many records that are, by stream."""
+    records: dict[str, int] = {}
+    for segment in snapshot.segments:
+        data = segment_bytes(segment)
+        if not data:
+            continue
+        writer.add_bytes(segment.name, data)
+        stream = segment.name.split("/")[1]
+        has_trailer = data[data.rfind(b"\n", 0, -1) + 1 :].startswith(TRAILER_START)
+        records[stream] = records.get(stream, 0) + data.count(b"\n") - has_trailer
+    return records
+
+
+def _manifest(
+    writer: ArchiveWriter,
+    snapshot: Snapshot,
+    ledger: LedgerFound,
+    facts: FactsFound,
+    records: dict[str, int],
+    folder: str,
+    made_at: int,
+) -> Manifest:
+    change = msgspec.structs.replace
+    return Manifest(
+        format=FORMAT,
+        clickloop=__version__,
+        made_at=made_at,
+        ledger_schema=ledger.schema,
+        folder=folder,
+        counts=change(
+            ledger.counts,
+            clicks=facts.clicks,
+            clicks_in_journal=records.get(CLICKS_STREAM, 0),
+            notices_in_journal=records.get(NOTICES, 0),
+        ),
+        marks=change(
+            ledger.marks,
+            click_id=facts.newest_click_id,
+            outbox_taken=facts.outbox_taken,
+            segments=snapshot.newest_segments,
+        ),
+        files=writer.entries,
+    )
+
+
+def _publish(archive: Path, target: Path, force: bool) -> None:
+    """Give the whole archive its name."""
+    if force:
+        archive.replace(target)
+    else:
+        try:
+            os.link(archive, target)  # unlike a rename it fails where somebody made the file meanwhile
+        except FileExistsError:
+            raise BackupError(f"{target} was made by somebody else meanwhile: name another file.") from None
+        except OSError:
+            archive.rename(target)
+    sync_directory(target.parent)
+
+
+def _failure(error: OSError) -> str:
+    where = f" {error.filename}" if error.filename else ""
+    if error.errno in _FULL:
+        return f"The disk was full before the backup was whole{where}: nothing is left of it. Make room, or name a file on another disk."
+    if isinstance(error, BrokenPipeError):
+        return "Whoever read the backup ended before it was whole: what was read is no backup."
+    return f"The backup could not be made: {error.strerror or error}{where}. Nothing is left of it."
+
+
+def verify_backup(path: Path, progress: Progress) -> Manifest:
+    """Return the manifest of a backup after every byte of it was checked. Raises BackupError."""
+    with open_archive(path) as archive:
+        progress.stage(f"Checking {path} …", sum(entry.size for entry in archive.manifest.files))
+        archive.verify(progress.moved)
+        return archive.manifest
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """Open a backup. Raises BackupError, also for a file that cannot be read to its end."""
+    try:
+        with path.open("rb") as file:
+            if not path.is_file():
+                raise BackupError(
+                    f"{path} is no file: a backup that comes from a stream has to be written to one first."
+                )
+            yield Archive(file, os.fstat(file.fileno()).st_size, __version__)
+    except FileNotFoundError as error:
+        raise BackupError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise BackupError(f"{path} cannot be read: {error.strerror or error}.") from error
