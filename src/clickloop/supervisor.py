@@ -20,6 +20,7 @@ from clickloop.click_id import KEY_BYTES, KEY_FILE
 from clickloop.config import Settings, listen_address
 from clickloop.log import log
 from clickloop.process import SUPERVISOR
+from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
 
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
@@ -87,8 +88,10 @@ class Child:
 
 def supervise(settings: Settings) -> None:
     """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError."""
+    os.umask(PRIVATE_UMASK)  # children inherit it: journal and stores are made by them
     folder = settings.folder()
     lock = take_folder(folder)
+    _tell_rights(folder, make_private(folder))
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -119,6 +122,17 @@ def supervise(settings: Settings) -> None:
     _stop([core], CORE_DRAIN_SECONDS)
     log("stopped")
     os.close(lock)
+
+
+def _tell_rights(folder: Path, found: Corrected) -> None:
+    if found.corrected:
+        log("files in the data folder were open to other users: they are private now", files=found.corrected)
+    if found.failed:
+        log(
+            "files in the data folder are open to other users and cannot be made private: make this user their owner",
+            data=str(folder),
+            files=found.failed,
+        )
 
 
 def take_folder(folder: Path) -> int:

@@ -40,6 +40,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.TXID_UNREPLACED_MACRO: _query("txid={txid}"),
     NoticeFlag.UNKNOWN_STATUS: _query("status=strange"),
     NoticeFlag.UNKNOWN_CURRENCY: _query("payout=1&currency=XYZ"),
+    NoticeFlag.CURRENCY_UNREPLACED_MACRO: _query("payout=1&currency={currency}"),
     NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),
     NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, door=Door.S2S),
     NoticeFlag.PAYOUT_AMBIGUOUS: _payout("1,234"),

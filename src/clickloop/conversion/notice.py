@@ -98,6 +98,7 @@ class NoticeFlag(enum.StrEnum):
     TXID_UNREPLACED_MACRO = "txid_unreplaced_macro"
     UNKNOWN_STATUS = "unknown_status"
     UNKNOWN_CURRENCY = "unknown_currency"
+    CURRENCY_UNREPLACED_MACRO = "currency_unreplaced_macro"
     CURRENCY_CONFLICT = "currency_conflict"
     OUT_OF_ORDER = "out_of_order"
     PAYOUT_AMBIGUOUS = "payout_ambiguous"
@@ -127,6 +128,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.TXID_UNREPLACED_MACRO: "The transaction id was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.UNKNOWN_STATUS: "No status claims its word: it counts as other until the word is mapped.",
     NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
+    NoticeFlag.CURRENCY_UNREPLACED_MACRO: "The currency was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
     NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
     NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234: look whether it was read as meant.",
