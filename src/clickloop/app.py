@@ -20,6 +20,7 @@ from clickloop import __version__
 from clickloop.alarms import AlarmCount, Alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
+from clickloop.click.geo_file import GeoCheck
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
 from clickloop.clock_guard import ClockGuard
@@ -108,6 +109,7 @@ class Core:
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
+        self.geo_check = GeoCheck(settings.geo_base)
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -230,6 +232,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
         core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
         core.alarms.tell("unreadable clicks", core.progress.alarms())
+        core.alarms.tell("geo base", core.geo_check.alarms())
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))

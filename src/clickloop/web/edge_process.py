@@ -16,7 +16,7 @@ import uvloop
 from clickloop.alarms import standing_alarms
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.campaign.instance import InstanceSettings, started_with
-from clickloop.click.geo import open_geo_base
+from clickloop.click.geo_file import LOOK_SECONDS, GeoFile
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import KEY_FILE, ClickIds
@@ -107,9 +107,12 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     name = f"edge{number}"
     clicks = JournalWriter.open(folder / "journal", "clicks", name)
     notices = JournalWriter.open(folder / "journal", "notices", name)
+    geo = GeoFile(settings.geo_base, folder / "run")
+    if geo.fault:
+        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
     edge = Edge(
         routes=Routes(Catalog(), ""),
-        visitors=Visitors(open_geo_base(settings.geo_base)),
+        visitors=Visitors(geo.base),
         click_ids=ClickIds((folder / KEY_FILE).read_bytes()),
         notice_ids=RecordIds(),
         clicks=clicks,
@@ -137,6 +140,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         asyncio.create_task(_watch_set_up(set_up)),
         asyncio.create_task(_hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up)),
         asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
+        asyncio.create_task(_watch_geo(geo, edge.visitors)),
         asyncio.create_task(_sweep(connections, edge, DiskReserve(folder / "reserve"))),
     ]
     give_memory_back()  # reading the country base took twice what it holds
@@ -163,6 +167,15 @@ async def _watch_set_up(set_up: SetUp) -> None:
     while True:
         await asyncio.sleep(CATALOG_POLL_SECONDS)
         set_up.take_changes()
+
+
+async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
+    """Takes over a geo base whose file became another."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if geo.look():
+            visitors.use_geo_base(geo.base)
+            log("geo base taken")
 
 
 async def _hand_over(
