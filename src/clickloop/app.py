@@ -61,7 +61,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk
-from clickloop.tracking.retention import Deletion, Retention, last_sign_of_life
+from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -276,6 +276,7 @@ def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
         lambda now_ms: click_reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
         lambda _now_ms: forget_old_sessions(core.access),
         delete_old_clicks,
+        lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]
 
 

@@ -77,6 +77,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=36500,
         ),
     ] = 0
+    refused_notice_keep_days: Annotated[
+        int,
+        _about(
+            "Refused incoming postbacks without a genuine click id are deleted after so many days; 0: never.",
+            "days",
+            ge=0,
+            le=36500,
+        ),
+    ] = 30
     ip_storage: Annotated[
         Literal["full", "shortened", "none"],
         _about(

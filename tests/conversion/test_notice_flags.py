@@ -32,6 +32,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.BODY_CUT: _json('{"a": "' + "x" * 20_000 + '"}'),
     NoticeFlag.BODY_UNREADABLE: _json("{"),
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
+    NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
     NoticeFlag.AT_BEFORE_CLICK: _query(f"at={NOW // 1000 - 3600}"),

@@ -47,6 +47,8 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     domain: str = ""
     cookie_click_id: str = ""
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
+    shortened: bool = False
+    """Only the first kilobyte of query and body was kept: too many without a genuine click id came from the address."""
 
 
 class RefusalReason(enum.StrEnum):
@@ -90,6 +92,7 @@ class NoticeFlag(enum.StrEnum):
     BODY_CUT = "body_cut"
     BODY_UNREADABLE = "body_unreadable"
     TOO_MANY_KEYS = "too_many_keys"
+    SHORTENED = "shortened"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     AT_BEFORE_CLICK = "at_before_click"
@@ -120,6 +123,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
+    NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was kept.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
@@ -212,6 +216,8 @@ def read_notice(raw: RawNotice) -> Notice:
     """
     pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
     flags = _flags_of(pairs)
+    if raw.shortened:
+        flags.append(NoticeFlag.SHORTENED)
     values = dict(pairs.values)
     taken = {field: _take(values, names) for field, names in NAMES.items()}
     moment_text = values.get("at", "").strip()
@@ -235,6 +241,15 @@ def read_notice(raw: RawNotice) -> Notice:
         parameters=_parameters(values, flags),
         flags=tuple(dict.fromkeys(flags)),
     )
+
+
+WITHOUT_CLICK_ID = (
+    RefusalReason.NO_CLICK_ID,
+    RefusalReason.MALFORMED_CLICK_ID,
+    RefusalReason.FORGED_CLICK_ID,
+    RefusalReason.UNREPLACED_MACRO,
+)
+"""The reasons of ``quick_verdict``: such a notice carries no genuine click id."""
 
 
 def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReason:
