@@ -1,7 +1,7 @@
 """The panel's pages and the API's lists with ten million clicks, 100,000 conversions and 300,000 postbacks behind them.
 
 Each page is fetched over HTTP on one kept connection, so that the time is the server's. The data is made by ``bench.big_data`` and
-kept for a day in the folder that ``CLICKLOOP_BIG_DATA`` names, or below the temporary one.
+kept for a day in the folder that ``BENCH_BIG_DATA`` names, or below the temporary one.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ WARM_UP = 2
 KEPT_SECONDS = 24 * 3600
 AIM_MS = 50.0
 SEE_OTHER = 303
-FOLDER_VARIABLE = "CLICKLOOP_BIG_DATA"
+FOLDER_VARIABLE = "BENCH_BIG_DATA"
 
 PANEL = (
     *("", "?period=7d", "?period=30d&measure=profit"),

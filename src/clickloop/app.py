@@ -22,6 +22,7 @@ from clickloop import __version__
 from clickloop.alarms import AlarmCount, Alarms, read_alarms
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
+from clickloop.click.geo_file import GeoCheck
 from clickloop.clock import DAY_MS, HOUR_MS, steady_seconds, wall_clock
 from clickloop.clock_guard import ClockGuard
 from clickloop.config import Settings, proxy_networks
@@ -81,7 +82,7 @@ from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.tracking.retention import Deletion, Retention, last_sign_of_life
+from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
@@ -140,6 +141,7 @@ class Core:
         self.alarms = Alarms(folder)
         self.progress = ClickProgress(folder / "journal")
         self.vitals = CoreVitals(folder, self.alarms, Patience(settings.alarm_after_seconds))
+        self.geo_check = GeoCheck(settings.geo_base)
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -282,6 +284,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
         core.alarms.tell("unreadable clicks", core.progress.alarms())
         core.alarms.tell("journal", damage_alarms(core.folder))
+        core.alarms.tell("geo base", core.geo_check.alarms())
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
@@ -327,6 +330,7 @@ def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
         lambda now_ms: click_reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
         lambda _now_ms: forget_old_sessions(core.access),
         delete_old_clicks,
+        lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]
 
 

@@ -5,16 +5,23 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta
 
+PREFIX = "CLICKLOOP_"
+INTERNAL_NAMES = frozenset({"CLICKLOOP_SUPERVISOR"})
+"""Names in the environment that one process of the tracker sets for another: no settings (see ``process``)."""
 
-def _about(text: str, unit: str) -> Meta:
-    return Meta(description=text, extra={"unit": unit})
+
+def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None) -> Meta:
+    """``ge`` and ``le``: the range of a number, both ends included."""
+    return Meta(description=text, extra={"unit": unit}, ge=ge, le=le)
 
 
 _HOLDS_UNTIL = " Holds until another one is saved in the panel."
@@ -42,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _about("Further hosts that reach this tracker, for links of campaigns." + _HOLDS_UNTIL, "host list"),
     ] = ""
-    edges: Annotated[int, _about("Edge processes; 0: cores − 1, at least 1.", "processes")] = 0
+    edges: Annotated[int, _about("Edge processes; 0: cores − 1, at least 1.", "processes", ge=0, le=256)] = 0
     trusted_proxies: Annotated[
         str,
         _about(
@@ -66,8 +73,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _about(
             "Clicks are deleted after so many days; 0: never. Conversions, and what they earned, stay." + _HOLDS_UNTIL,
             "days",
+            ge=0,
+            le=36500,
         ),
     ] = 0
+    refused_notice_keep_days: Annotated[
+        int,
+        _about(
+            "Refused incoming postbacks without a genuine click id are deleted after so many days; 0: never.",
+            "days",
+            ge=0,
+            le=36500,
+        ),
+    ] = 30
     ip_storage: Annotated[
         Literal["full", "shortened", "none"],
         _about(
@@ -79,17 +97,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     geo_base: Annotated[
         str, _about("A country database in MaxMind's format (.mmdb); empty: the one that is shipped.", "path")
     ] = ""
-    journal_sync_ms: Annotated[int, _about("At most this much of the clicks can a power cut take.", "ms")] = 250
-    notice_close_ms: Annotated[int, _about("How long a journal segment of notices stays open.", "ms")] = 25
-    journal_keep_hours: Annotated[int, _about("How long settled journal segments are kept.", "hours")] = 24
-    reserve_mb: Annotated[int, _about("Disk space held back, released when the disk is full.", "MiB")] = 64
+    journal_sync_ms: Annotated[
+        int, _about("At most this much of the clicks can a power cut take.", "ms", ge=1, le=60000)
+    ] = 250
+    notice_close_ms: Annotated[
+        int, _about("How long a journal segment of notices stays open.", "ms", ge=1, le=10000)
+    ] = 25
+    journal_keep_hours: Annotated[
+        int, _about("How long settled journal segments are kept.", "hours", ge=1, le=8760)
+    ] = 24
+    reserve_mb: Annotated[
+        int, _about("Disk space held back, released when the disk is full.", "MiB", ge=0, le=1048576)
+    ] = 64
     connections_per_address: Annotated[
-        int, _about("Open connections that one address may have; trusted proxies are not limited.", "connections")
+        int,
+        _about(
+            "Open connections that one address may have; trusted proxies are not limited.",
+            "connections",
+            ge=1,
+            le=1000000,
+        ),
     ] = 1000
-    request_seconds: Annotated[int, _about("How long a client may take to send one request.", "s")] = 10
-    keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s")] = 75
-    delivery_connections: Annotated[int, _about("Postbacks that may be on their way at once.", "requests")] = 200
-    attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s")] = 10
+    request_seconds: Annotated[int, _about("How long a client may take to send one request.", "s", ge=1, le=600)] = 10
+    keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s", ge=1, le=3600)] = 75
+    delivery_connections: Annotated[
+        int, _about("Postbacks that may be on their way at once.", "requests", ge=1, le=10000)
+    ] = 200
+    attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s", ge=1, le=300)] = 10
     allowed_addresses: Annotated[
         str,
         _about(
@@ -102,23 +136,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to all the same.", "port list"),
     ] = ""
-    upload_limit_mb: Annotated[int, _about("Size of the largest file of conversions that may be uploaded.", "MiB")] = (
-        2048
-    )
+    upload_limit_mb: Annotated[
+        int, _about("Size of the largest file of conversions that may be uploaded.", "MiB", ge=1, le=4095)
+    ] = 2048
     upload_keep_hours: Annotated[
         int,
         _about(
-            "How long the file and the result of an upload, and the file of an export, are kept after its end.", "hours"
+            "How long the file and the result of an upload, and the file of an export, are kept after its end.",
+            "hours",
+            ge=1,
+            le=8760,
         ),
     ] = 72
-    facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB")] = 512
     alarm_after_seconds: Annotated[
         int,
         _about(
-            "How long the core may be silent, or settle nothing, before that is an alarm; 2 to 30. It is sent within twice that time.",
+            "How long the core may be silent, or settle nothing, before that is an alarm. It is sent within twice that time.",
             "s",
+            ge=2,
+            le=30,
         ),
     ] = 30
+    facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB", ge=64, le=1048576)] = 512
 
     def folder(self) -> Path:
         """The data folder as an absolute path."""
@@ -138,21 +177,64 @@ class SettingError(Exception):
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Settings from defaults, then the environment, then what was ``given`` and is not None. Raises SettingError."""
+    """Settings from defaults, then the environment, then what was ``given`` and is not None.
+
+    Raise SettingError for a value of another kind or out of its range, and for a name in the environment that is no setting.
+    """
+    _refuse_unknown(environment)
     values: dict[str, Any] = {}
     for field in Settings.__struct_fields__:
-        text = environment.get(f"CLICKLOOP_{field.upper()}")
+        text = environment.get(f"{PREFIX}{field.upper()}")
         if text is not None:
             values[field] = text
     values |= {name: value for name, value in given.items() if value is not None}
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as fault:
-        raise SettingError(
-            f"A setting cannot be read: {fault}. Correct CLICKLOOP_… or the option of that name."
-        ) from fault
+        raise SettingError(_what_is_wrong(values) or f"A setting cannot be read: {fault}.") from fault
     _check(settings)
     return settings
+
+
+def _refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Raise SettingError for a misspelt name: to ignore it would run the tracker otherwise than it was meant."""
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.__struct_fields__}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and name not in INTERNAL_NAMES:
+            nearest = get_close_matches(
+                name.removeprefix(PREFIX), [one.removeprefix(PREFIX) for one in sorted(known)], 1
+            )
+            hint = f" Did you mean {PREFIX}{nearest[0]}?" if nearest else ""
+            raise SettingError(
+                f"{name} in the environment is no setting.{hint} Correct or remove it; docs/reference/settings.md has all names."
+            )
+
+
+def _what_is_wrong(values: Mapping[str, Any]) -> str:
+    """The first value that its setting does not take, with what it takes; empty: each is right by itself."""
+    for field in _fields():
+        if field.name not in values:
+            continue
+        value = values[field.name]
+        try:
+            msgspec.convert({field.name: value}, Settings, strict=False)
+        except msgspec.ValidationError:
+            expected = _range_of(field) or f"one of {(field.type.extra or {}).get('unit', '')}"
+            name = field.name.replace("_", "-")
+            return f"{field.name} is {str(value)[:60]!r}, expected {expected}: correct {PREFIX}{field.name.upper()} or --{name}."
+    return ""
+
+
+def _fields() -> Sequence[Any]:
+    return msgspec.inspect.type_info(Settings).fields  # type: ignore[attr-defined, no-any-return]
+
+
+def _range_of(field: Any) -> str:
+    """The range of a number with its unit; empty: it is no number."""
+    kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
+    if not isinstance(kind, msgspec.inspect.IntType):
+        return ""
+    return f"a whole number from {kind.ge} to {kind.le} {(field.type.extra or {}).get('unit', '')}".rstrip()
 
 
 def _check(settings: Settings) -> None:
@@ -161,10 +243,6 @@ def _check(settings: Settings) -> None:
     proxy_networks(settings.trusted_proxies)
     networks_of(settings.allowed_addresses, "allowed_addresses")
     ports_of(settings.allowed_ports, "allowed_ports")
-    if not 1 <= settings.upload_limit_mb <= 4095:
-        raise SettingError(f"upload_limit_mb is {settings.upload_limit_mb}, expected 1 to 4095; split larger files")
-    if not 2 <= settings.alarm_after_seconds <= 30:
-        raise SettingError(f"alarm_after_seconds is {settings.alarm_after_seconds}, expected 2 to 30 seconds")
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         raise SettingError(f"public_url is {settings.public_url!r}, expected http://… or https://…")
 
@@ -207,13 +285,20 @@ def settings_reference() -> str:
         "Generated from `src/clickloop/config.py` by `make docs`. Set `CLICKLOOP_<NAME>` in the environment, or the option of",
         "`clickloop serve` where there is one.",
         "",
-        "| Variable | Default | Unit | Meaning |",
-        "| --- | --- | --- | --- |",
+        "A number out of its range, and a name in the environment that begins with `CLICKLOOP_` and is none of these, is refused",
+        "at the start.",
+        "",
+        "| Variable | Default | Range | Unit | Meaning |",
+        "| --- | --- | --- | --- | --- |",
     ]
-    for field in msgspec.inspect.type_info(Settings).fields:  # type: ignore[attr-defined]
+    for field in _fields():
         kind = field.type
         meta = kind.extra_json_schema or {}
         unit = (kind.extra or {}).get("unit", "")
         default = f"`{field.default}`" if field.default != "" else "empty"
-        lines.append(f"| `CLICKLOOP_{field.name.upper()}` | {default} | {unit} | {meta.get('description', '')} |")
+        number = kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+        span = f"{number.ge} – {number.le}" if isinstance(number, msgspec.inspect.IntType) else ""
+        lines.append(
+            f"| `{PREFIX}{field.name.upper()}` | {default} | {span} | {unit} | {meta.get('description', '')} |"
+        )
     return "\n".join(lines) + "\n"

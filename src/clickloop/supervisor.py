@@ -25,6 +25,7 @@ from clickloop.log import log
 from clickloop.process import STORES_REFUSED, SUPERVISOR
 from clickloop.running.alarm_monitor import AlarmMonitor
 from clickloop.store.identity import prepare
+from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
 
 EDGE_DRAIN_SECONDS = 12.0
 CORE_DRAIN_SECONDS = 15.0
@@ -108,8 +109,10 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
 
     ``origin``: what a folder is that was last started at another place.
     """
+    os.umask(PRIVATE_UMASK)  # children inherit it: journal and stores are made by them
     folder = settings.folder()
     lock = take_folder(folder, origin)
+    _tell_rights(folder, make_private(folder))
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
@@ -150,6 +153,17 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
     _stop([core], CORE_DRAIN_SECONDS)
     log("stopped")
     os.close(lock)
+
+
+def _tell_rights(folder: Path, found: Corrected) -> None:
+    if found.corrected:
+        log("files in the data folder were open to other users: they are private now", files=found.corrected)
+    if found.failed:
+        log(
+            "files in the data folder are open to other users and cannot be made private: make this user their owner",
+            data=str(folder),
+            files=found.failed,
+        )
 
 
 def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:

@@ -253,9 +253,18 @@ def test_an_unknown_currency_is_kept_as_it_came() -> None:
     assert _after(_notice(payout_text="5", currency_text="XYZ")).parameters.others == {"currency": "XYZ"}
 
 
-def test_a_currency_macro_that_was_not_replaced_names_none() -> None:
-    conversion = _after(_notice(payout_text="5", currency_text="{currency}"))
-    assert (conversion.payout, conversion.flags) == (Money(5_000_000, "USD"), (NoticeFlag.UNKNOWN_CURRENCY,))
+@pytest.mark.parametrize("macro", ["{currency}", "${CURRENCY}", "#currency#", "[currency]", "%7Bcurrency%7D"])
+@pytest.mark.parametrize(("payout", "currency"), [("5", "GBP"), ("5 EUR", "EUR")])
+def test_a_currency_macro_that_was_not_replaced_names_none_and_is_flagged_as_that(
+    macro: str, payout: str, currency: str
+) -> None:
+    terms = msgspec.structs.replace(TERMS, offer=OfferTerms(None, "GBP"))
+    conversion = _after(_notice(payout_text=payout, currency_text=macro), terms=terms)
+    assert (conversion.payout, conversion.flags) == (
+        Money(5_000_000, currency),
+        (NoticeFlag.CURRENCY_UNREPLACED_MACRO,),
+    )
+    assert conversion.parameters.others == {}
 
 
 def test_of_two_currencies_the_parameter_counts_and_the_conflict_is_flagged() -> None:

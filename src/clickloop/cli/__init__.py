@@ -1,5 +1,7 @@
 """The command line. What a command needs is imported within it, so that ``--help`` is quick."""
 
+import os
+
 import typer
 
 from clickloop.cli import again, backups, conversions, explaining, running
@@ -7,6 +9,7 @@ from clickloop.cli.conversions import import_app
 from clickloop.cli.rates import import_rates
 from clickloop.cli.tokens import token_app
 from clickloop.cli.users import user_app
+from clickloop.store.private_folder import PRIVATE_UMASK
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,5 +40,6 @@ for command in (
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line. What commands write into the data folder is for this user alone."""
+    os.umask(PRIVATE_UMASK)
     app()

@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clickloop.cli.reaching import DEFAULT_DATA, UNUSABLE, Data, stop
+
+if TYPE_CHECKING:
+    from clickloop.backup.place import Origin
 
 
 def serve(

@@ -95,6 +95,11 @@ class Visitors:
             self._ip_storage = storage
             self._places.clear()
 
+    def use_geo_base(self, geo_base: GeoBase) -> None:
+        """Look countries up in this base from now on."""
+        self._geo_base = geo_base
+        self._places.clear()
+
     def kept_address(self, ip: str) -> str:
         """What is kept of a visitor's address."""
         return kept_address(ip, self._ip_storage)

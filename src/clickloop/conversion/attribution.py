@@ -25,7 +25,7 @@ CLOCK_SLACK_MS = MINUTE_MS
 
 _STATUS_FLAGS = frozenset({NoticeFlag.UNKNOWN_STATUS})
 _PAYOUT_FLAGS = frozenset(
-    {NoticeFlag.UNKNOWN_CURRENCY, NoticeFlag.CURRENCY_CONFLICT}
+    {NoticeFlag.UNKNOWN_CURRENCY, NoticeFlag.CURRENCY_UNREPLACED_MACRO, NoticeFlag.CURRENCY_CONFLICT}
     | {flag for flag in NoticeFlag if flag.startswith("payout_")}
 )
 
@@ -203,7 +203,7 @@ def _payout(notice: Notice, terms: Terms, flags: list[NoticeFlag]) -> Money | No
         flags.append(NoticeFlag.PAYOUT_ROUNDED)
     named = named_currency(notice)
     if notice.currency_text and not named:
-        flags.append(NoticeFlag.UNKNOWN_CURRENCY)
+        flags.append(NoticeFlag.CURRENCY_UNREPLACED_MACRO)
     if named and amount.currency and not _agree(named, amount.currency):
         flags.append(NoticeFlag.CURRENCY_CONFLICT)
     named = named or amount.currency

@@ -47,6 +47,8 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     domain: str = ""
     cookie_click_id: str = ""
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
+    shortened: bool = False
+    """Only the first kilobyte of query and body was kept: too many without a genuine click id came from the address."""
 
 
 class RefusalReason(enum.StrEnum):
@@ -91,6 +93,7 @@ class NoticeFlag(enum.StrEnum):
     BODY_UNREADABLE = "body_unreadable"
     TOO_MANY_KEYS = "too_many_keys"
     NAME_MENDED = "name_mended"
+    SHORTENED = "shortened"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     AT_BEFORE_CLICK = "at_before_click"
@@ -99,6 +102,7 @@ class NoticeFlag(enum.StrEnum):
     TXID_UNREPLACED_MACRO = "txid_unreplaced_macro"
     UNKNOWN_STATUS = "unknown_status"
     UNKNOWN_CURRENCY = "unknown_currency"
+    CURRENCY_UNREPLACED_MACRO = "currency_unreplaced_macro"
     CURRENCY_CONFLICT = "currency_conflict"
     OUT_OF_ORDER = "out_of_order"
     PAYOUT_AMBIGUOUS = "payout_ambiguous"
@@ -123,6 +127,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
     "as the name behind it.",
+    NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was kept.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
@@ -131,6 +136,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.TXID_UNREPLACED_MACRO: "The transaction id was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.UNKNOWN_STATUS: "No status claims its word: it counts as other until the word is mapped.",
     NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
+    NoticeFlag.CURRENCY_UNREPLACED_MACRO: "The currency was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
     NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
     NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
@@ -215,6 +221,8 @@ def read_notice(raw: RawNotice) -> Notice:
     """
     pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
     flags = _flags_of(pairs)
+    if raw.shortened:
+        flags.append(NoticeFlag.SHORTENED)
     values = dict(pairs.values)
     taken = {field: _take(values, names) for field, names in NAMES.items()}
     moment_text = values.get("at", "").strip()
@@ -238,6 +246,15 @@ def read_notice(raw: RawNotice) -> Notice:
         parameters=_parameters(values, flags),
         flags=tuple(dict.fromkeys(flags)),
     )
+
+
+WITHOUT_CLICK_ID = (
+    RefusalReason.NO_CLICK_ID,
+    RefusalReason.MALFORMED_CLICK_ID,
+    RefusalReason.FORGED_CLICK_ID,
+    RefusalReason.UNREPLACED_MACRO,
+)
+"""The reasons of ``quick_verdict``: such a notice carries no genuine click id."""
 
 
 def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReason:

@@ -4,15 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from clickloop.click.click import Click
-from clickloop.clock import MINUTE_MS
+from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.clock_guard import ClockGuard
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import find_notice, newest_notice
+from clickloop.store.ledger.notices import delete_strangers, find_notice, newest_notice
 from clickloop.store.ledger.settings import read_setting, write_setting
 
 LAST_SEEN = "last_seen_at"
 NOTED_EVERY_MS = MINUTE_MS
+BATCH = 500
+"""Notices that one transaction deletes."""
+MAX_BATCHES = 20
+"""Transactions in one step of housekeeping."""
 
 Deletion = Callable[[int], object]
 """Deletes what is too old at a moment; bounded, called again and again."""
@@ -36,6 +40,23 @@ def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
     clicks = facts.clicks_page(ClicksQuery(), 1)
     moments = [click.at for click in clicks] + ([newest.raw.at] if newest is not None else [])
     return max(moments, default=None)
+
+
+def delete_old_strangers(ledger: Ledger, now_ms: int, keep_days: int) -> int:
+    """Delete refused notices without a genuine click id that came ``keep_days`` ago; 0: none. Return how many, bounded.
+
+    In short transactions, so that settling never waits long for the ledger.
+    """
+    deleted = 0
+    if keep_days == 0:
+        return deleted
+    for _ in range(MAX_BATCHES):
+        with ledger.write() as tx:
+            batch = delete_strangers(tx, now_ms - keep_days * DAY_MS, BATCH)
+        deleted += batch
+        if batch < BATCH:
+            break
+    return deleted
 
 
 class Retention:

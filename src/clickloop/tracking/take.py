@@ -22,6 +22,7 @@ from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_
 from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
+from clickloop.tracking.strangers import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
 
 VALUE_CHARACTERS = 1024
 
@@ -92,6 +93,8 @@ class Edge(msgspec.Struct):
     currency: str
     secure: bool = False
     """Whether visitors come over https even where no proxy says so: cookies are then for https alone."""
+    strangers: Strangers = msgspec.field(default_factory=Strangers)
+    """How many notices without a genuine click id came lately, by address."""
     unrecorded: int = 0
     """Visitors who were redirected without a record because the disk was full."""
     unstored: int = 0
@@ -180,8 +183,20 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     )
     notice = read_notice(raw)
     verdict = quick_verdict(notice, edge.click_ids)
+    if isinstance(verdict, RefusalReason):
+        raw = _shortened(raw, arrival, beyond=edge.strangers.is_beyond(arrival.ip, raw.at))
     position = edge.notices.append(_encode(raw))
     return Stored(position, verdict if isinstance(verdict, RefusalReason) else None, notice.return_text)
+
+
+def _shortened(raw: RawNotice, arrival: Arrival, *, beyond: bool) -> RawNotice:
+    """What is kept of a notice without a genuine click id. It is never refused: a network would switch its postback off."""
+    kept = KEPT_BYTES_BEYOND if beyond else KEPT_BYTES
+    if len(arrival.query) <= kept and len(arrival.body) <= kept:
+        return raw
+    return msgspec.structs.replace(
+        raw, query=text_of(arrival.query[:kept]), body=text_of(arrival.body[:kept]), shortened=beyond
+    )
 
 
 def _from_link(

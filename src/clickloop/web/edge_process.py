@@ -12,7 +12,8 @@ import uvloop
 
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.campaign.instance import InstanceSettings, started_with
-from clickloop.click.geo import open_geo_base
+from clickloop.click.geo_file import LOOK_SECONDS as GEO_LOOK_SECONDS
+from clickloop.click.geo_file import GeoFile
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
 from clickloop.clock import wall_clock
@@ -84,9 +85,12 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=key_fault)
     clicks = JournalWriter.open(folder / "journal", "clicks", name)
     notices = JournalWriter.open(folder / "journal", "notices", name)
+    geo = GeoFile(settings.geo_base, folder / "run")
+    if geo.fault:
+        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
     edge = Edge(
         routes=Routes(Catalog(), ""),
-        visitors=Visitors(open_geo_base(settings.geo_base)),
+        visitors=Visitors(geo.base),
         click_ids=click_ids,
         notice_ids=RecordIds(),
         clicks=clicks,
@@ -127,6 +131,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         asyncio.create_task(_write_unknown_links(unknown_links)),
         asyncio.create_task(_sweep(connections, edge, reserve)),
         asyncio.create_task(_watch_vitals(vitals)),
+        asyncio.create_task(_watch_geo(geo, edge.visitors)),
     ]
     give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
@@ -158,6 +163,15 @@ async def _watch_vitals(vitals: EdgeVitals) -> None:
     while True:
         await asyncio.to_thread(vitals.watch)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
+    """Takes over a geo base whose file became another."""
+    while True:
+        await asyncio.sleep(GEO_LOOK_SECONDS)
+        if geo.look():
+            visitors.use_geo_base(geo.base)
+            log("geo base taken")
 
 
 async def _hand_over(

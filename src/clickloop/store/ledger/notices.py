@@ -5,9 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
-from clickloop.conversion.notice import RawNotice, RefusalReason
+from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, RawNotice, RefusalReason
 from clickloop.conversion.status import word_key
 from clickloop.store.ledger.period import Period, id_from
 from clickloop.store.ledger.tables import notices
@@ -131,6 +143,29 @@ def count_refused_between(tx: Connection, reason: RefusalReason, since: int, unt
         notices.c.reason == reason.value, notices.c.notice_id >= id_from(since), notices.c.notice_id < id_from(until)
     )
     return tx.scalar(select(func.count()).select_from(rows.limit(limit).subquery())) or 0
+
+
+def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
+    """Delete at most ``limit`` refused notices without a genuine click id that came over a public door before a moment.
+
+    Return how many. Each has one of ``WITHOUT_CLICK_ID`` as its reason: the index of reasons finds the oldest at once.
+    """
+    deleted = 0
+    for reason in WITHOUT_CLICK_ID:
+        oldest = (
+            select(notices.c.notice_id)
+            .where(
+                notices.c.reason == reason.value,
+                notices.c.notice_id < id_from(before_ms),
+                notices.c.click_id.is_(None),
+                notices.c.door.in_([door.value for door in Door if door.is_public]),
+            )
+            .limit(limit - deleted)
+        )
+        deleted += tx.execute(delete(notices).where(notices.c.notice_id.in_(oldest.scalar_subquery()))).rowcount
+        if deleted >= limit:
+            break
+    return deleted
 
 
 def next_look_at(tx: Connection) -> int | None:

@@ -1,0 +1,49 @@
+"""The product started amid what is wrong: a geo base that is none, a data folder that everybody may read."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.click.mmdb import country_base
+from tests.journey.running import eventually, running
+
+pytestmark = pytest.mark.journey
+
+
+def test_with_a_bad_geo_base_visitors_are_redirected_an_alarm_says_so_and_a_good_one_is_taken(tmp_path: Path) -> None:
+    base = tmp_path / "country.mmdb"
+    base.write_bytes(b"<html>404</html>")
+    with running(tmp_path / "data", geo_base=str(base)) as tracker:
+        campaign = tracker.set_up("")
+        clicked = [tracker.click(campaign.key)]
+        eventually(lambda: any(str(base) in alarm for alarm in tracker.got("health")["alarms"]), 30, tracker.log_text)
+        fresh = tmp_path / "fresh.mmdb"
+        fresh.write_bytes(country_base("DE"))
+        fresh.replace(base)
+        eventually(lambda: "geo base taken" in tracker.log_text(), 40, tracker.log_text)
+        clicked.append(tracker.click(campaign.key))
+        eventually(lambda: len(tracker.all_of("clicks")) == 2, 10, tracker.log_text)
+        countries = {click["click_id"]: click["country"] for click in tracker.all_of("clicks")}
+        assert [countries[click_id] for click_id in clicked] == ["", "DE"]
+        eventually(lambda: tracker.got("health")["alarms"] == [], 30, tracker.log_text)
+
+
+def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "click_id.key").write_bytes(bytes(range(32)))
+    (folder / "click_id.key").chmod(0o644)
+    with running(folder) as tracker:
+        told = [line for line in tracker.log_lines() if "were open to other users" in line["event"]]
+        assert [line["files"] for line in told] == [["click_id.key"]]
+        campaign = tracker.set_up("")
+        tracker.notify(f"cid={tracker.click(campaign.key)}&payout=5")
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, 10, tracker.log_text)
+        created = tracker.command_line("token", "create", "laptop")
+        assert created.returncode == 0, created.stderr
+        tracker.stop()
+    found = [path for path in folder.rglob("*") if stat.S_IMODE(path.lstat().st_mode) & 0o077]
+    assert found == []
+    assert {"ledger.sqlite", "facts.duckdb", "click_id.key"} <= {path.name for path in folder.iterdir()}
