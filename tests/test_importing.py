@@ -31,6 +31,9 @@ class Core:
         self.counts = COUNTS | {"new": 1}
         self.reasons: dict[str, int] = {}
         self.flags: dict[str, int] = {}
+        self.unused: list[str] = []
+        self.missing: list[str] = []
+        self.encoding = "utf-8"
         core = self
 
         class Door(BaseHTTPRequestHandler):
@@ -91,6 +94,10 @@ class Core:
             "reasons": self.reasons,
             "flagged": max(self.flags.values(), default=0),
             "flags": self.flags,
+            "unused_columns": self.unused,
+            "missing_values": self.missing,
+            "incomplete": bool(self.unused and self.missing),
+            "encoding": self.encoding,
             "error": "Its file is gone." if state == "failed" else None,
         }
 
@@ -123,7 +130,7 @@ def test_a_file_is_sent_as_it_is_and_its_end_is_waited_for(tmp_path: Path, core:
     assert core.bodies == [file.read_bytes()]
     assert core.headers["authorization"] == "Bearer clk_local"
     assert core.headers["content-length"] == str(file.stat().st_size)
-    assert core.options == {"name": ["june.csv"], "preview": ["0"], "postbacks": ["1"]}
+    assert core.options == {"name": ["june.csv"], "preview": ["0"], "postbacks": ["1"], "incomplete": ["0"]}
     assert "separated by commas" in out
     assert "new" in out
 
@@ -153,6 +160,19 @@ def test_odd_lines_are_told_and_are_no_good_end_when_it_is_strict(tmp_path: Path
     assert "flagged 1" in out
     assert "payout_unreadable" in out
     assert run(tmp_path, str(file), "--strict")[0] == 1
+
+
+def test_what_was_not_understood_of_a_table_is_told_and_is_no_good_end_when_it_is_strict(
+    tmp_path: Path, core: Core, file: Path
+) -> None:
+    core.unused, core.missing, core.encoding = ["Geld"], ["payout", "txid"], "windows-1252"
+    status, out, _ = run(tmp_path, str(file), "--incomplete")
+    assert (status, core.options["incomplete"]) == (0, ["1"])
+    assert "Columns that are not used: Geld" in out
+    assert "No column was taken as payout" in out
+    assert "No column was taken as transaction id" in out
+    assert "read as windows-1252" in out
+    assert run(tmp_path, str(file), "--incomplete", "--strict")[0] == 1
 
 
 def test_the_result_is_saved(tmp_path: Path, core: Core, file: Path) -> None:

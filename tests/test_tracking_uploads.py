@@ -131,7 +131,7 @@ def test_an_upload_whose_progress_a_crash_kept_from_the_ledger_is_taken_again_wi
 
 def test_another_worker_goes_on_where_the_last_one_ended(owner: Owner) -> None:
     lines = [f'{owner.click()},1,"a\nb"' for _ in range(BATCH * 3)]
-    upload = owner.enter(("\n\ncid,payout,note\n" + "\r\n\r\n".join(lines)).encode())
+    upload = owner.enter(("\n\ncid,payout,param1\n" + "\r\n\r\n".join(lines)).encode())
     while owner.work().step().more:
         pass
     done = owner.upload(upload.upload_id)

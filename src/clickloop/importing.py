@@ -16,7 +16,7 @@ from rich.table import Table
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import HEAD_OCTETS, Layout, Unusable, detect
 from clickloop.conversion.upload_table import LineFault
-from clickloop.conversion.upload_text import Utf8
+from clickloop.conversion.upload_text import WINDOWS_1252, Utf8
 from clickloop.running_core import Answer, NotRunningError, ask_core, fetch_from_core, send_to_core
 
 DOOR = "/api/v1/conversions/uploads"
@@ -24,6 +24,10 @@ PIECE_OCTETS = 256 * 1024
 LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 """How long a server that does not answer is waited for: it may be starting again, and then goes on."""
+_MISSING = {
+    "payout": "No column was taken as payout: the offers' payouts hold, or zero.",
+    "txid": "No column was taken as transaction id: each click has one conversion, whatever its lines.",
+}
 _ENDED = ("finished", "failed", "cancelled")
 _SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
 
@@ -43,7 +47,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     first_lines: int = 20
     """So many are shown of a preview."""
     strict: bool = False
-    """Lines that were registered, but about which something is odd, are not good either."""
+    """Lines that were registered, but about which something is odd, are not good either; nor is a table without its payout."""
+    incomplete: bool = False
+    """Register a table too of which a column that may be the payout or the transaction id was not understood."""
 
 
 def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: Wanted, console: Console) -> bool:
@@ -66,7 +72,7 @@ def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: 
         raise ImportRefusedError(f"The upload {upload['state']}. {upload['error'] or ''}")
     if wanted.result is not None:
         _save_result(upload, wanted, console)
-    is_odd = wanted.strict and upload["flagged"]
+    is_odd = wanted.strict and (upload["flagged"] or upload["incomplete"])
     return not (upload["counts"]["refused"] or upload["counts"]["unreadable"] or is_odd)
 
 
@@ -75,7 +81,8 @@ def _send(
 ) -> dict[str, Any]:
     """Sends the file; answers the upload as the API tells it."""
     task = progress.add_task("Sending", total=octets)
-    query = urlencode({"name": name[:200], "preview": int(wanted.preview), "postbacks": int(wanted.postbacks)})
+    wishes = {"preview": wanted.preview, "postbacks": wanted.postbacks, "incomplete": wanted.incomplete}
+    query = urlencode({"name": name[:200], **{wish: int(is_wanted) for wish, is_wanted in wishes.items()}})
     answer = send_to_core(wanted.data, f"{DOOR}?{query}", _pieces(source, head, progress, task), octets, "text/csv")
     return _good(answer)
 
@@ -125,6 +132,12 @@ def _tell_form(found: Layout, upload: dict[str, Any], console: Console) -> None:
     console.print(f"{found.format.sentence} Upload {upload['upload_id']}.")
     if found.columns:
         console.print(f"Columns: {', '.join(found.columns)}")
+    if upload["encoding"] == WINDOWS_1252:
+        console.print("The file is no UTF-8: it is read as windows-1252.")
+    if upload["unused_columns"]:
+        console.print(f"Columns that are not used: {', '.join(upload['unused_columns'])}")
+    for value in upload["missing_values"]:
+        console.print(_MISSING[value])
 
 
 def _tell(upload: dict[str, Any], wanted: Wanted, console: Console) -> None:

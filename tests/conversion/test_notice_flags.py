@@ -15,6 +15,9 @@ CLICK = Click(click_id="c", at=NOW, campaign_id=1, source_id=1)
 TERMS = Terms(NetworkTerms(), OfferTerms(), StatusTable([StatusWords(SALE, ())]), "USD")
 
 
+FIRST_LINE = "0" * 25 + "1"
+
+
 def _query(query: str) -> RawNotice:
     return RawNotice(notice_id="n", at=NOW, door=Door.S2S, query=query)
 
@@ -45,6 +48,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.CURRENCY_UNREPLACED_MACRO: _query("payout=1&currency={currency}"),
     NoticeFlag.CURRENCY_CONFLICT: _query("payout=1+USD&currency=EUR"),
     NoticeFlag.OUT_OF_ORDER: RawNotice(notice_id="n", at=NOW - 1, door=Door.S2S),
+    NoticeFlag.SAME_CLICK_AGAIN: RawNotice(notice_id=FIRST_LINE[:-1] + "2", at=NOW, door=Door.UPLOAD),
     NoticeFlag.PAYOUT_AMBIGUOUS: _payout("1,234"),
     NoticeFlag.PAYOUT_ROUNDED: _payout("1.1234567"),
     NoticeFlag.PAYOUT_TOO_LONG: _payout("9" * 65),
@@ -64,8 +68,9 @@ def test_every_flag_has_its_case() -> None:
 def test_an_odd_notice_is_flagged_and_registered(flag: NoticeFlag) -> None:
     notice = read_notice(ODD[flag])
     known = None
-    if flag is NoticeFlag.OUT_OF_ORDER:
-        first = attribute(read_notice(_query("")), CLICK, None, TERMS, Place(conversion_id="v", is_first=True), NOW)
+    if flag in (NoticeFlag.OUT_OF_ORDER, NoticeFlag.SAME_CLICK_AGAIN):
+        raw = RawNotice(notice_id=FIRST_LINE, at=NOW, door=Door.UPLOAD)
+        first = attribute(read_notice(raw), CLICK, None, TERMS, Place(conversion_id="v", is_first=True), NOW)
         assert isinstance(first, New)
         known = first.conversion
     outcome = attribute(notice, CLICK, known, TERMS, Place(conversion_id="v", is_first=True), NOW)

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +19,13 @@ from clickloop.conversion.upload import (
     Layout,
     Line,
     Unusable,
-    column_name,
+    complete,
     detect,
     line_notice,
     lines_of,
     notice_id_of,
 )
+from clickloop.conversion.upload_columns import column_name
 from clickloop.conversion.upload_table import MAX_CELLS, LineFault
 from clickloop.conversion.upload_text import MAX_LINE_OCTETS, Utf8, physical_lines
 from clickloop.octets import text_of
@@ -105,7 +107,7 @@ UNUSABLE: dict[FileFault, list[bytes]] = {
 
 
 def test_every_reason_not_to_take_a_file_has_its_case() -> None:
-    assert set(UNUSABLE) == set(FileFault)
+    assert set(UNUSABLE) == set(FileFault) - {FileFault.COLUMNS_NOT_UNDERSTOOD}
 
 
 @pytest.mark.parametrize(("fault", "head"), [(fault, head) for fault, heads in UNUSABLE.items() for head in heads])
@@ -194,6 +196,7 @@ BAD: dict[LineFault, tuple[bytes, int, int]] = {
     LineFault.TOO_MANY_CELLS: (b"cid,x\na,1,2\nb,1\n", 2, 0),
     LineFault.UNCLOSED_QUOTE: (b'cid,x\na,"1\nb,1\n', 2, 3),
     LineFault.TEXT_AFTER_QUOTE: (b'cid,x\na,"1"2\nb,1\n', 2, 6),
+    LineFault.DAMAGED_ID: (b"cid,x,txid\na,1,1.23457E+14\nb,1\n", 2, 5),
 }
 
 
@@ -225,6 +228,109 @@ def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
     assert [line.number for line in lines] == list(range(2, 10_003))
 
 
+@pytest.mark.parametrize(
+    ("header", "query"),
+    [
+        ("cid;Payout (USD);Order Number", "cnv_currency=USD&cid=x&payout=5&txid=7"),
+        ("cid;Payout $;TransactionId", "cnv_currency=USD&cid=x&payout=5&transaction_id=7"),
+        ("cid;payout_usd;Lead ID", "cnv_currency=USD&cid=x&payout=5&txid=7"),
+        ("Click ID;Commission;Order ID", "click_id=x&payout=5&order_id=7"),
+        ("cid;Earnings (R$);Sale ID", "cnv_currency=BRL&cid=x&payout=5&txid=7"),
+        ("cid;Net Payout;Invoice Number", "cid=x&payout=5&txid=7"),
+        ("cid;Revenue (EUR);Booking ID", "cnv_currency=EUR&cid=x&revenue=5&txid=7"),
+        ("cid;Payout (kr);Order Ref", "cnv_currency=kr&cid=x&payout=5&txid=7"),
+        ("cid;$ Commission;tid", "cnv_currency=USD&cid=x&payout=5&tid=7"),
+        ("cid;Sale Amount;Order Status", "cid=x&sale%20amount=5&status=7"),
+    ],
+)
+def test_columns_are_understood_as_networks_name_them(header: str, query: str) -> None:
+    assert queries(f"{header}\nx;5;7\n".encode()) == [query]
+
+
+def test_a_currency_column_counts_before_the_header_of_the_payout() -> None:
+    (line,) = read(b"cid,Payout (USD),currency\nx,5,EUR\n")
+    assert isinstance(line, Line)
+    assert read_notice(line_notice(line, "u", NOW, postbacks=True)).currency_text == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("header", "unused", "missing"),
+    [
+        ("cid,payout,txid", (), ()),
+        ("cid,payout,Commission,txid", ("Commission",), ()),
+        ("cid,amount,Commission,txid", (), ()),
+        ("cid,Commission,Earnings", ("Earnings",), ("txid",)),
+        ("cid,status", (), ("payout", "txid")),
+        ("cid,Geld,Nummer", ("Geld", "Nummer"), ("payout", "txid")),
+        ("clickloop_line,cid,payout,clickloop_flags,txid", (), ()),
+        ("cid,,payout,txid", (), ()),
+    ],
+)
+def test_columns_that_are_not_used_and_values_without_a_column_are_told(
+    header: str, unused: tuple[str, ...], missing: tuple[str, ...]
+) -> None:
+    layout = detect(f"{header}\n".encode())
+    assert isinstance(layout, Layout)
+    assert (layout.unused(), layout.missing()) == (unused, missing)
+
+
+@pytest.mark.parametrize(
+    ("header", "is_complete"), [("cid,status", True), ("cid,Geld", False), ("cid,payout,No", False)]
+)
+def test_a_table_is_complete_unless_a_column_may_be_what_is_missing(header: str, is_complete: bool) -> None:
+    layout = detect(f"{header}\n".encode())
+    assert isinstance(layout, Layout)
+    found = complete(layout)
+    assert (found == layout) is is_complete
+    if isinstance(found, Unusable):
+        assert header.split(",")[-1] in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('cid,payout,txid\n="x",5,="00123"\n', "cid=x&payout=5&txid=00123"),
+        ('cid,payout,txid\n"=""x""",5,"=""00123"""\n', "cid=x&payout=5&txid=00123"),
+        ('="cid";="txid"\n="x";="0 1"\n', "cid=x&txid=0%201"),
+        ('cid,txid\nx,="a""b"\n', "cid=x&txid=a%22b"),
+        ('cid,txid\nx,=""\n', "cid=x"),
+    ],
+)
+def test_a_cell_that_keeps_an_id_from_a_spreadsheet_is_read_without_its_cover(text: str, expected: str) -> None:
+    assert queries(text.encode()) == [expected]
+
+
+@pytest.mark.parametrize("text", ["1.23457E+14", "1,23457E+14", "1E+15", "9.9e+20"])
+@pytest.mark.parametrize("column", ["txid", "Order Number", "conversion_id"])
+def test_an_id_that_a_spreadsheet_rounded_makes_no_notice(text: str, column: str) -> None:
+    assert queries(f"cid;payout;{column}\nx;5;{text}\n".encode()) == [LineFault.DAMAGED_ID.value]
+
+
+@pytest.mark.parametrize("text", ["1E5", "12E4", "E+14", "1.5e-3", "ab1.2E+10"])
+def test_an_id_that_only_looks_alike_is_kept(text: str) -> None:
+    assert queries(f"cid;txid\nx;{text}\n".encode()) == [f"cid=x&txid={quote(text, safe='')}"]
+
+
+@pytest.mark.parametrize("sizes", [[65_536], [1], [3, 2]])
+@pytest.mark.parametrize(
+    ("text", "octets", "encoding"),
+    [
+        ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode("cp1252"), "windows-1252"),
+        ("cid;payout\nx;12,50 €\n", "cid;payout\nx;12,50 €\n".encode(), "utf-8"),
+        ("é", b"\xe9", "windows-1252"),
+        ("Zürich “x”\n" * 200, ("Zürich “x”\n" * 200).encode("cp1252"), "windows-1252"),
+        ("x\x81\x9d", b"x\x81\x9d", "windows-1252"),
+        ("plain", b"plain", "utf-8"),
+    ],
+)
+def test_a_file_that_is_no_utf_8_is_read_as_windows_1252(
+    text: str, octets: bytes, encoding: str, sizes: list[int]
+) -> None:
+    decoder = Utf8()
+    passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
+    assert (passed.decode(), decoder.encoding) == (text, encoding)
+
+
 # Lines ----------------------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +348,7 @@ def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
         ("x:payout=5:cnv_status=Hold:cnv_currency=EUR", "cid=x&payout=5&cnv_status=Hold&cnv_currency=EUR"),
         ("x:cnv_status=Hold:payout=5", "cid=x&cnv_status=Hold&payout=5"),
         ("x:payout=auto", "cid=x"),
+        ("x:payout_usd=5:Order-Number=7", "cid=x&cnv_currency=USD&payout=5&txid=7"),
         (" x : 5 : Hold ", "cid=x&payout=5&status=Hold"),
         ("x:at=2026-03-01T12:00:00Z:txid=a:b", "cid=x&at=2026-03-01T12%3A00%3A00Z&txid=a%3Ab"),
         ("x:txid=a=b", "cid=x&txid=a%3Db"),
@@ -249,6 +356,7 @@ def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
         ("x:a:b:c", LineFault.TOO_MANY_CELLS.value),
         ("x" + ":k=1" * MAX_CELLS, LineFault.TOO_MANY_CELLS.value),
         ("x:\0", LineFault.NUL.value),
+        ("x:5:sale:txid=1.23457E+14", LineFault.DAMAGED_ID.value),
     ],
 )
 def test_lines_are_read_in_both_forms_of_binom(text: str, expected: str) -> None:
@@ -276,11 +384,15 @@ def test_a_marked_encoding_comes_out_as_utf_8_however_it_is_cut(text: str, encod
 
 
 @given(octets=st.binary(max_size=60), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=4))
-def test_octets_without_a_mark_pass_as_they_are(octets: bytes, sizes: list[int]) -> None:
+def test_octets_without_a_mark_pass_as_they_are_or_as_windows_1252(octets: bytes, sizes: list[int]) -> None:
     decoder = Utf8()
     passed = b"".join([decoder.take(piece) for piece in cut(octets, sizes)]) + decoder.end()
     marks = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x00\x00\xfe\xff")
-    assert passed == octets or octets.startswith(marks)
+    windows = octets.decode("latin-1").translate(
+        {at: bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(0x80, 0xA0)}
+    )
+    assert passed in (octets, windows.encode()) or octets.startswith(marks)
+    assert passed == octets or decoder.encoding == "windows-1252"
 
 
 # Whatever comes -------------------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ class Shell:
         return saw.read_bytes().split(b"\0")[:-1], body
 
 
-@pytest.fixture(params=SHELLS.values(), ids=SHELLS)
+@pytest.fixture(params=list(SHELLS.values()), ids=list(SHELLS))
 def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
     return Shell(request.param, tmp_path)
 

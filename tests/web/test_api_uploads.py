@@ -121,7 +121,7 @@ def test_lines_about_which_something_is_odd_are_counted(instance: "Instance") ->
     for query in ("?preview=1", ""):
         done = taken(instance, content, query)
         assert done["flagged"] == 3
-        assert done["flags"] == {"payout_unreadable": 2, "unknown_status": 2}
+        assert done["flags"] == {"payout_unreadable": 2, "same_click_again": 1, "unknown_status": 2}
 
 
 def test_the_same_file_again_comes_to_repeats_and_owes_nothing(instance: "Instance") -> None:
@@ -138,7 +138,7 @@ def test_the_result_runs_no_formula_and_keeps_numbers(instance: "Instance") -> N
     instance.set_up()
     note = '=HYPERLINK("http://evil.example")'
     content = 'cid,payout,note\n{},-3,"{}"\n@SUM(A1),+1.5,-x\n'.format(instance.visit(), note.replace('"', '""'))
-    done = taken(instance, content)
+    done = taken(instance, content, "?incomplete=1")
     first, second = table(instance, done["upload_id"])
     assert (first["payout"], first["note"], first["clickloop_verdict"]) == ("-3", "'" + note, "new")
     assert (second["cid"], second["payout"], second["note"]) == ("'@SUM(A1)", "+1.5", "'-x")
@@ -235,8 +235,8 @@ def test_a_file_of_no_known_form_is_refused_with_its_place(
 
 def test_utf_16_with_its_mark_is_read(instance: "Instance") -> None:
     instance.set_up()
-    done = taken(instance, f"cid\tnote\r\n{instance.visit()}\tпривет\r\n".encode("utf-16"))
-    assert (done["format"], done["counts"]["new"]) == ("tsv", 1)
+    done = taken(instance, f"cid\tnote\r\n{instance.visit()}\tпривет\r\n".encode("utf-16"), "?incomplete=1")
+    assert (done["format"], done["encoding"], done["counts"]["new"]) == ("tsv", "utf-16", 1)
     assert table(instance, done["upload_id"])[0]["note"] == "привет"
 
 
@@ -292,3 +292,68 @@ def test_an_unknown_upload_is_not_found(instance: "Instance") -> None:
     for path in ("x", "x/lines", "x/result"):
         assert instance.api.get(f"{DOOR}/{path}").status_code == 404
     assert instance.api.post(f"{DOOR}/x/cancel").status_code == 404
+
+
+def test_a_networks_export_is_understood_by_its_own_columns(instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit()
+    done = taken(instance, f"cid;Payout (EUR);Order Number\n{click_id};5;A\n{click_id};6;B\n")
+    assert (done["counts"]["new"], done["flagged"], done["unused_columns"], done["missing_values"]) == (2, 0, [], [])
+    payouts = [(one["txid"], one["payout"]) for one in instance.got("conversions")["items"]]
+    assert payouts == [("B", {"amount": "6", "currency": "EUR"}), ("A", {"amount": "5", "currency": "EUR"})]
+
+
+def test_a_table_whose_money_is_not_understood_is_refused_before_anything_is_registered(instance: "Instance") -> None:
+    instance.set_up()
+    content = f"cid;Geld;Nummer\n{instance.visit()};5;7\n"
+    answer = upload(instance, content)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (422, "columns_not_understood")
+    assert "not used: Geld, Nummer" in error["message"]
+    assert instance.got("conversions/uploads")["items"] == []
+    preview = taken(instance, content, "?preview=1")
+    assert (preview["unused_columns"], preview["missing_values"]) == (["Geld", "Nummer"], ["payout", "txid"])
+    assert preview["incomplete"] is True
+    registered = instance.api.post(f"{DOOR}/{preview['upload_id']}/register")
+    assert registered.json()["unused_columns"] == ["Geld", "Nummer"]
+    assert taken(instance, content, "?incomplete=1")["counts"]["repeated"] == 1
+
+
+def test_a_table_without_other_columns_is_taken_as_it_is(instance: "Instance") -> None:
+    instance.set_up()
+    done = taken(instance, f"cid,status\n{instance.visit()},sale\n")
+    assert (done["counts"]["new"], done["missing_values"], done["incomplete"]) == (1, ["payout", "txid"], False)
+
+
+def test_two_lines_of_one_click_without_a_txid_are_flagged(instance: "Instance") -> None:
+    instance.set_up()
+    click_id, other = instance.visit(), instance.visit()
+    content = f"cid,payout\n{click_id},5\n{other},5\n{click_id},6\n{click_id},6\n"
+    for query in ("?preview=1", ""):
+        done = taken(instance, content, query)
+        assert (done["counts"]["new"], done["flags"]) == (2, {"same_click_again": 2})
+
+
+def test_lines_of_two_uploads_do_not_count_as_one_file(instance: "Instance") -> None:
+    instance.set_up()
+    content = f"cid,payout\n{instance.visit()},5\n"
+    taken(instance, content)
+    assert taken(instance, content)["flags"] == {}
+
+
+def test_a_table_in_windows_1252_is_read_and_said_to_be(instance: "Instance") -> None:
+    instance.set_up()
+    content = f"cid;payout;txid\n{instance.visit()};12,50 €;Zürich\n"
+    assert taken(instance, content.encode("cp1252"))["encoding"] == "windows-1252"
+    (made,) = instance.got("conversions")["items"]
+    assert (made["payout"], made["txid"], made["flags"]) == ({"amount": "12.5", "currency": "EUR"}, "Zürich", [])
+    assert taken(instance, content)["encoding"] == "utf-8"
+
+
+def test_a_rounded_id_is_told_with_its_place_and_registers_nothing(instance: "Instance") -> None:
+    instance.set_up()
+    done = taken(instance, f"cid;payout;txid\n{instance.visit()};5;1,23457E+14\n")
+    assert (done["counts"]["unreadable"], done["reasons"]) == (1, {"damaged_id": 1})
+    assert instance.got("conversions")["items"] == []
+    (line,) = instance.got(f"conversions/uploads/{done['upload_id']}/lines")["items"]
+    assert line["message"].endswith("Line 2, character 30.")

@@ -66,13 +66,20 @@ def import_conversions(
     strict: Annotated[
         bool, typer.Option("--strict", help="End with 1 for lines about which something is odd too.")
     ] = False,
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete", help="Register a table too in which the payout or transaction id was not understood."
+        ),
+    ] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Register the conversions of a file, each line as a network's postback would; those registered before come to repeats.
 
     A table with a header (comma, semicolon or tab; columns are named like a postback's parameters), or a conversion a line:
     clickid, clickid:payout:status, clickid:payout=5:cnv_status=Hold. Ends with 1 when a line is refused or unreadable, with --strict
-    also when something is odd about a line, such as a payout that is no number.
+    also when something is odd about a line, such as a payout that is no number, or when no column was taken as payout or txid and
+    another was not understood. Such a table is registered only with --incomplete.
     """
     from rich.console import Console
 
@@ -86,6 +93,7 @@ def import_conversions(
         result=result,
         first_lines=lines,
         strict=strict,
+        incomplete=incomplete,
     )
     try:
         source, name, octets = importing.open_source(file)

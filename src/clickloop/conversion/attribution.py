@@ -5,7 +5,7 @@ import msgspec
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
+from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason, are_of_one_upload
 from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import Terms
 from clickloop.currency import may_mean
@@ -270,6 +270,8 @@ def _new(notice: Notice, click: Click, said: _Said, terms: Terms, place: Place, 
 def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms: int) -> Changed | Repeated | Refused:
     turn = notice.turn
     is_latest = turn >= known.latest_turn
+    if notice.door is Door.UPLOAD and not notice.txid and are_of_one_upload(turn, known.latest_turn):
+        said = msgspec.structs.replace(said, flags=(*said.flags, NoticeFlag.SAME_CLICK_AGAIN))
     flags = said.flags if is_latest else (*said.flags, NoticeFlag.OUT_OF_ORDER)
     status, word, status_turn = known.status, known.status_word, known.status_turn
     is_status_said = bool(notice.status_word) and turn >= status_turn

@@ -105,6 +105,7 @@ class NoticeFlag(enum.StrEnum):
     CURRENCY_UNREPLACED_MACRO = "currency_unreplaced_macro"
     CURRENCY_CONFLICT = "currency_conflict"
     OUT_OF_ORDER = "out_of_order"
+    SAME_CLICK_AGAIN = "same_click_again"
     PAYOUT_AMBIGUOUS = "payout_ambiguous"
     PAYOUT_ROUNDED = "payout_rounded"
     PAYOUT_TOO_LONG = "payout_too_long"
@@ -139,6 +140,8 @@ _FLAG_SENTENCES = {
     NoticeFlag.CURRENCY_UNREPLACED_MACRO: "The currency was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
     NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
+    NoticeFlag.SAME_CLICK_AGAIN: "An earlier line of the file has the same click and no transaction id either: both count as one "
+    "conversion, by the later line.",
     NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
     NoticeFlag.PAYOUT_ROUNDED: "The payout had more than 6 digits after the point: it was rounded.",
     NoticeFlag.PAYOUT_TOO_LONG: "The payout was too long to be read.",
@@ -186,6 +189,16 @@ _TURN_DIGITS = 15
 def turn_of(at: int, notice_id: str) -> str:
     """The place of a notice in the order of arrival, as a text that sorts: by the moment, then by the id."""
     return f"{at:0{_TURN_DIGITS}d}{notice_id}"
+
+
+_UPLOAD_CHARACTERS = 19
+"""Of a notice's id, those that all lines of an upload share (see ``upload.notice_id_of``): the moment, and 45 bits that are its own."""
+
+
+def are_of_one_upload(turn: str, other: str) -> bool:
+    """Return whether the turns are of two lines of the same upload, where each is known to be of one."""
+    length = _TURN_DIGITS + _UPLOAD_CHARACTERS
+    return turn[:length] == other[:length] and turn != other
 
 
 def notice_of_turn(turn: str) -> str:

@@ -3,13 +3,22 @@
 import enum
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, Door, RawNotice
+from clickloop.conversion.notice import NAMES, Door, RawNotice
+from clickloop.conversion.upload_columns import (
+    RESULT_PREFIX,
+    Column,
+    Repeated,
+    column_name,
+    missing_values,
+    read_columns,
+    unused_columns,
+)
 from clickloop.conversion.upload_table import (
     MAX_CELLS,
     BadRecord,
@@ -19,34 +28,30 @@ from clickloop.conversion.upload_table import (
     records,
     unfit,
 )
-from clickloop.conversion.upload_text import MAX_LINE_OCTETS, PhysicalLine, physical_lines
-from clickloop.octets import octets_of, text_of
+from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_OCTETS, PhysicalLine, physical_lines
+from clickloop.octets import octets_of, readable, text_of
 from clickloop.record_id import base32_tail, base32_time
 
 HEAD_OCTETS = 64 * 1024
 """How much of a file is looked at to find its form."""
 MOST_FILE_OCTETS = 2**32 - 1
 """No file may be larger: so the number of each line fits into its notice's id."""
-RESULT_PREFIX = "clickloop_"
-"""Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""
 NO_POSTBACK = "&disable_postback=1"
 _MAX_QUERY = MAX_LINE_OCTETS - len(NO_POSTBACK)
 _EXCERPT = 200
+_SHOWN_COLUMNS = 10
+_SHOWN_CHARACTERS = 60
 
-_KNOWN = frozenset(
-    [name for names in NAMES.values() for name in names]
-    + [f"param{number}" for number in range(1, PARAMS + 1)]
-    + [f"event{number}" for number in range(1, EVENTS + 1)]
-    + ["conversion_id", "at", "token", "disable_postback", "userid", "return"]
-)
 _SEPARATORS = (b"\t", b";", b",")
-_BROKEN = re.compile(r"[\s\-]+")
 _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")
 _KEY = re.compile(rb"\s*([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*=")
 _SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
 _NO_TEXT = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
 _APOSTROPHED = re.compile(rb"'(?=[ \"']*(?:[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])|'*[\t\r\n])")
 _APOSTROPHED_INSIDE = re.compile(rb"([;\t\r\n][ \"']*)'(?=[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])")
+_ID_NAMES = frozenset((*NAMES["click_id"], *NAMES["txid"], "conversion_id"))
+_DAMAGED = re.compile(rb"[0-9](?:[.,][0-9]{1,20})?[eE]\+[0-9]{2,3}")
+"""As spreadsheets write a long number: ``1.23457E+14``."""
 
 
 class Format(enum.StrEnum):
@@ -86,6 +91,7 @@ class FileFault(enum.StrEnum):
     HEADER_UNREADABLE = "header_unreadable"
     REPEATED_COLUMN = "repeated_column"
     TOO_MANY_COLUMNS = "too_many_columns"
+    COLUMNS_NOT_UNDERSTOOD = "columns_not_understood"
 
     @property
     def sentence(self) -> str:
@@ -102,6 +108,7 @@ _FAULTS = {
     FileFault.HEADER_UNREADABLE: "The header holds a quote that is not closed, a NUL byte, or more than a line may hold.",
     FileFault.REPEATED_COLUMN: "Two columns have the same known name: which one counts cannot be told.",
     FileFault.TOO_MANY_COLUMNS: f"The header has more than {MAX_CELLS} columns.",
+    FileFault.COLUMNS_NOT_UNDERSTOOD: "Nothing was registered: a column that may be the payout or the transaction id was not understood.",
 }
 
 
@@ -111,11 +118,14 @@ class Unusable(msgspec.Struct, frozen=True):
     fault: FileFault
     line: int = 0
     column: int = 0
+    detail: str = ""
+    """A further sentence: what exactly was found, and what to do."""
 
     @property
     def sentence(self) -> str:
         """The fault and its place for people."""
-        return self.fault.sentence + _place(self.line, self.column)
+        detail = f" {self.detail}" if self.detail else ""
+        return self.fault.sentence + detail + _place(self.line, self.column)
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -127,6 +137,20 @@ class Layout(msgspec.Struct, frozen=True):
     first_line: int = 1
     begins_at: int = 0
     """Octets before that line."""
+
+    def column_uses(self) -> tuple[Column, ...]:
+        """Return what each column stands for; nothing where there is no header."""
+        columns = read_columns(self.columns)
+        assert not isinstance(columns, Repeated), "a layout was found without repeated columns"
+        return columns
+
+    def unused(self) -> tuple[str, ...]:
+        """Return the headers of columns that were not understood."""
+        return unused_columns(self.column_uses())
+
+    def missing(self) -> tuple[str, ...]:
+        """Return which of payout and txid no column of the table stands for."""
+        return missing_values(self.column_uses()) if self.columns else ()
 
 
 class Line(NamedTuple):
@@ -169,7 +193,7 @@ def detect(head: bytes) -> Layout | Unusable:
     Column names are the parameters of a notice and their other names, in any case; ``Click ID`` and ``click-id`` are
     ``click_id`` too. A first line ``sep=;`` is what spreadsheets write.
     """
-    if head.startswith(_NO_TEXT):
+    if head.startswith(BINARY_MARKS):
         return Unusable(FileFault.NOT_TEXT)
     beginning = head[:4096]
     if (zeros := beginning.count(0)) * 5 > len(beginning):
@@ -195,7 +219,7 @@ def _layout(line: PhysicalLine, begins_at: int, separators: tuple[bytes, ...]) -
     for separator in separators:
         match next(records([line], separator), None):
             case Record(cells=cells):
-                if any(column_name(text_of(cell)) in NAMES["click_id"] for cell in cells):
+                if any(column_name(text_of(bare(cell.strip()))) in NAMES["click_id"] for cell in cells):
                     headers.append((len(cells), separator, cells))
             case BadRecord(fault=fault, column=column):
                 if fault is not LineFault.TEXT_AFTER_QUOTE or len(separators) == 1:
@@ -215,25 +239,33 @@ def _layout(line: PhysicalLine, begins_at: int, separators: tuple[bytes, ...]) -
 
 
 def _header(line: PhysicalLine, form: Format, cells: list[bytes]) -> Layout | Unusable:
-    columns = tuple(text_of(cell.strip()) for cell in cells)
+    columns = tuple(text_of(bare(cell.strip())) for cell in cells)
     if len(columns) > MAX_CELLS:
         return Unusable(FileFault.TOO_MANY_COLUMNS, line.number)
-    names = [column_name(column) for column in columns]
-    for position, name in enumerate(names):
-        if name in _KNOWN and name in names[:position]:
+    match read_columns(columns):
+        case Repeated(position=position):
             before = line.octets.find(cells[position], sum(len(cell) + 1 for cell in cells[:position]))
             return Unusable(FileFault.REPEATED_COLUMN, line.number, column_of(line.octets, max(before, 0)))
     return Layout(form, columns, line.number + 1, line.ends_at)
 
 
-def column_name(header: str) -> str:
-    """The parameter that a column stands for: a known name however it is written, else the name as it came, in lower case."""
-    name = header.strip().lower()
-    joined = _BROKEN.sub("_", name)
-    for known in (joined, joined.replace("_", "")):
-        if known in _KNOWN:
-            return known
-    return name
+def complete(layout: Layout) -> Layout | Unusable:
+    """Return a layout, unless a column that was not understood may be the payout or the transaction id."""
+    missing, unused = layout.missing(), layout.unused()
+    if not missing or not unused:
+        return layout
+    return Unusable(FileFault.COLUMNS_NOT_UNDERSTOOD, detail=not_understood(missing, unused))
+
+
+def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
+    """Return what is missing of a table, the columns that may be it, and what to do."""
+    wanted = " and none as ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
+    shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
+    more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
+    return (
+        f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
+        "the file and register it from there, or say that it is complete as it is (incomplete=1, --incomplete)."
+    )
 
 
 def lines_of(
@@ -252,12 +284,14 @@ def lines_of(
 
 def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line | BadLine]:
     separator = next(octets for octets, form in _TABLES.items() if form is layout.format)
-    names = [column_name(column) for column in layout.columns]
-    is_result = any(name.startswith(RESULT_PREFIX) for name in names)
+    columns = layout.column_uses()
+    is_result = any(column.name.startswith(RESULT_PREFIX) for column in columns)
     prefixes = [
-        "" if name.startswith(RESULT_PREFIX) else f"{_quoted(octets_of(name)) or f'column{at}'}="
-        for at, name in enumerate(names, 1)
+        "" if column.name.startswith(RESULT_PREFIX) else f"{_quoted(octets_of(column.name)) or f'column{at}'}="
+        for at, column in enumerate(columns, 1)
     ]
+    ids = [column.name in _ID_NAMES for column in columns]
+    currencies = _currencies(columns)
     width = len(prefixes)
     for record in records(found, separator):
         if isinstance(record, BadRecord):
@@ -268,12 +302,16 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
             excerpt = separator.join(cells)[:_EXCERPT]
             yield BadLine(record.number, record.next_number, record.ends_at, (excerpt,), LineFault.TOO_MANY_CELLS, 0)
             continue
-        pairs = []
-        for prefix, cell in zip(prefixes, cells, strict=False):
-            if prefix and (value := cell.strip()):
-                if is_result:
-                    value = without_apostrophes(value)
-                pairs.append(prefix + _quoted(value))
+        values = [bare(cell.strip()) for cell in cells[:width]]
+        if damaged := next(
+            (value for value, is_id in zip(values, ids, strict=False) if is_id and _DAMAGED.fullmatch(value)), b""
+        ):
+            yield _damaged(record, damaged)
+            continue
+        pairs = _currency_pair(values, currencies)
+        for prefix, value in zip(prefixes, values, strict=False):
+            if prefix and value:
+                pairs.append(prefix + _quoted(without_apostrophes(value) if is_result else value))
         yield _line(record.number, record.next_number, record.ends_at, tuple(cells[:width]), "&".join(pairs))
 
 
@@ -282,6 +320,32 @@ def without_apostrophes(cell: bytes) -> bytes:
     if _APOSTROPHED.match(cell):
         cell = cell[1:]
     return _APOSTROPHED_INSIDE.sub(rb"\1", cell)
+
+
+def bare(cell: bytes) -> bytes:
+    """Return a cell without ``="…"``, which exports write around an id so that a spreadsheet keeps it as text."""
+    return cell[2:-1].replace(b'""', b'"') if cell.startswith(b'="') and cell.endswith(b'"') and len(cell) > 2 else cell
+
+
+def _currencies(columns: tuple[Column, ...]) -> list[tuple[int, str]]:
+    """Return the places of payout columns, in the order in which they count, with the currencies of their headers; and of currency."""
+    places = {column.name: at for at, column in enumerate(columns)}
+    payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
+    return payouts if any(currency for _, currency in payouts) else []
+
+
+def _currency_pair(values: list[bytes], currencies: list[tuple[int, str]]) -> list[str]:
+    """Return the currency of a line by the header of the column that its payout is from."""
+    filled = next((currency for at, currency in currencies if at < len(values) and values[at]), "")
+    return [f"cnv_currency={_quoted(filled.encode())}"] if filled else []
+
+
+def _damaged(line: Record | PhysicalLine, value: bytes) -> BadLine:
+    """Return a line whose id a spreadsheet has turned into a rounded number: different orders would become one."""
+    octets = line.octets if isinstance(line, PhysicalLine) else b",".join(line.cells)
+    at = column_of(octets, max(octets.find(value), 0))
+    next_number = line.number + 1 if isinstance(line, PhysicalLine) else line.next_number
+    return BadLine(line.number, next_number, line.ends_at, (octets[:_EXCERPT],), LineFault.DAMAGED_ID, at)
 
 
 def _read_line(line: PhysicalLine) -> Line | BadLine:
@@ -297,7 +361,7 @@ def _read_line(line: PhysicalLine) -> Line | BadLine:
     keyed = False
     for position, part in enumerate(parts):
         if key := _KEY.match(part):
-            pairs.append((column_name(key[1].decode()), part[key.end() :]))
+            pairs += _keyed(key[1].decode(), part[key.end() :])
             keyed = True
         elif keyed:
             name, value = pairs[-1]
@@ -309,12 +373,24 @@ def _read_line(line: PhysicalLine) -> Line | BadLine:
             return _bad(line, LineFault.TOO_MANY_CELLS, column_of(line.octets, at))
     if len(pairs) > MAX_CELLS:
         return _bad(line, LineFault.TOO_MANY_CELLS)
+    if damaged := next(
+        (value for name, value in pairs if name in _ID_NAMES and _DAMAGED.fullmatch(value.strip())), b""
+    ):
+        return _damaged(line, damaged.strip())
     said = [
         f"{name}={_quoted(value)}"
         for name, raw in pairs
         if (value := raw.strip()) and not (name in NAMES["payout"] and value.lower() == b"auto")
     ]
     return _line(line.number, line.number + 1, line.ends_at, (line.octets,), "&".join(said))
+
+
+def _keyed(key: str, value: bytes) -> list[tuple[str, bytes]]:
+    """Return a value under the parameter that its key means, behind the currency that is named in the key."""
+    match read_columns([key]):
+        case (Column(name=name, currency=currency),):
+            return [("cnv_currency", currency.encode()), (name, value)] if currency else [(name, value)]
+    return [(key, value)]
 
 
 def _line(number: int, next_number: int, ends_at: int, cells: tuple[bytes, ...], query: str) -> Line | BadLine:

@@ -21,6 +21,7 @@ class LineFault(enum.StrEnum):
     TOO_MANY_CELLS = "too_many_cells"
     UNCLOSED_QUOTE = "unclosed_quote"
     TEXT_AFTER_QUOTE = "text_after_quote"
+    DAMAGED_ID = "damaged_id"
 
     @property
     def sentence(self) -> str:
@@ -34,6 +35,8 @@ _SENTENCES = {
     LineFault.TOO_MANY_CELLS: "The line has more values than the file has columns, or than a line may have.",
     LineFault.UNCLOSED_QUOTE: 'A quote " is opened here and not closed where its cell ends.',
     LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
+    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so that orders cannot be told apart: "
+    "export the file anew, and open it with this column as text.",
 }
 
 

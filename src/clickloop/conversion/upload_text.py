@@ -17,18 +17,34 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LONGEST_MARK = 4
+_LONGEST_CHARACTER = 4
+BINARY_MARKS = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
+"""Begin files that are no text: workbooks, archives."""
+UTF_8, WINDOWS_1252 = "utf-8", "windows-1252"
+_WINDOWS = {
+    octet: character
+    for octet in range(0x80, 0xA0)
+    if (character := bytes([octet]).decode("cp1252", "ignore"))  # five octets have no character
+}
 
 
 class Utf8:
     """Takes a file in pieces and gives it as UTF-8 without a byte order mark.
 
-    UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" so). All else passes as it is: octets
-    that are no UTF-8 are kept, as the public doors keep them.
+    UTF-16 and UTF-32 are recognised by their marks (spreadsheets save "Unicode text" so). What is no UTF-8 is read as windows-1252,
+    which spreadsheets call "CSV (ANSI)": it is so from the first character beyond ASCII on, for nobody mixes the two. Where UTF-8 came
+    first, octets that are none are kept as they are, as the public doors keep them.
     """
 
     def __init__(self) -> None:
+        self.encoding = UTF_8
+        """What the file turned out to be so far."""
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
+        self._is_ascii = True
+        """Nothing beyond ASCII has come, so that it is not known yet which encoding it is."""
+        self._undecided = b""
+        """The beginning of what may be a character of UTF-8."""
 
     def take(self, piece: bytes) -> bytes:
         """What this piece adds to the text."""
@@ -40,6 +56,9 @@ class Utf8:
     def end(self) -> bytes:
         """What was held back. Half a character at the end becomes a replacement character."""
         begun = self._begin(self._head) if self._head is not None else b""
+        if self._undecided:
+            self.encoding = WINDOWS_1252
+            begun += _from_windows(self._undecided)
         return begun + (self._decoder.decode(b"", final=True).encode() if self._decoder else b"")
 
     def _begin(self, head: bytes) -> bytes:
@@ -47,13 +66,41 @@ class Utf8:
         for mark, encoding in _MARKS:
             if head.startswith(mark):
                 if not encoding:
+                    self._is_ascii = False
                     return head[len(mark) :]
                 self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+                self.encoding = encoding
                 break
+        if head.startswith(BINARY_MARKS):
+            self._is_ascii = False
         return self._given(head)
 
     def _given(self, piece: bytes) -> bytes:
-        return self._decoder.decode(piece).encode() if self._decoder else piece
+        if self._decoder:
+            return self._decoder.decode(piece).encode()
+        if self.encoding == WINDOWS_1252:
+            return _from_windows(piece)
+        if not self._is_ascii or (piece.isascii() and not self._undecided):
+            return piece
+        piece, self._undecided = self._undecided + piece, b""
+        try:
+            piece.decode()
+        except UnicodeDecodeError as error:
+            if not piece[: error.start].isascii():
+                self._is_ascii = False
+            elif error.reason == "unexpected end of data" and len(piece) - error.start < _LONGEST_CHARACTER:
+                # A character may be cut where the piece ends: the next one decides.
+                piece, self._undecided = piece[: error.start], piece[error.start :]
+            else:
+                self.encoding = WINDOWS_1252
+                return _from_windows(piece)
+        else:
+            self._is_ascii = False
+        return piece
+
+
+def _from_windows(piece: bytes) -> bytes:
+    return piece.decode("latin-1").translate(_WINDOWS).encode()
 
 
 class PhysicalLine(NamedTuple):

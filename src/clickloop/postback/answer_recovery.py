@@ -240,7 +240,8 @@ def _headers_of(head: bytes) -> dict[bytes, list[bytes]]:
 
 def _unchunked(body: bytes) -> bytes:
     """Return the text of chunks up to the first that is no chunk, and all behind that as it came."""
-    found, at = [], 0
+    found: list[bytes] = []
+    at = 0
     while size := _CHUNK_SIZE.match(body, at):
         length = int(size[1], 16)
         if length == 0:

@@ -144,6 +144,11 @@ class ArrivingFile:
         """The beginning by which its form is found, as far as it has arrived."""
         return self._head
 
+    @property
+    def encoding(self) -> str:
+        """Return what the file turned out to be encoded in, as far as it has arrived."""
+        return self._text.encoding
+
     def write(self, piece: bytes) -> None:
         """Takes a piece. Raises UploadTooLargeError, NoRoomError, OSError."""
         self._arrived += len(piece)

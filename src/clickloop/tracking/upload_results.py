@@ -6,7 +6,8 @@ from itertools import islice, takewhile
 import msgspec
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.upload import RESULT_PREFIX, BadLine, Line, column_name, lines_of, notice_id_of
+from clickloop.conversion.upload import BadLine, Line, lines_of, notice_id_of
+from clickloop.conversion.upload_columns import RESULT_PREFIX, column_name
 from clickloop.octets import text_of
 from clickloop.report.spreadsheet import csv_line
 from clickloop.store.ledger.ledger import Ledger

@@ -11,7 +11,17 @@ import msgspec
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.notice import RefusalReason
-from clickloop.conversion.upload import BadLine, Layout, Line, Unusable, detect, line_notice, lines_of, notice_id_of
+from clickloop.conversion.upload import (
+    BadLine,
+    Layout,
+    Line,
+    Unusable,
+    complete,
+    detect,
+    line_notice,
+    lines_of,
+    notice_id_of,
+)
 from clickloop.log import log
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.ledger import Ledger
@@ -66,6 +76,8 @@ class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
     """Only what each line would do is wanted: nothing is registered."""
     postbacks: bool = True
     """False: those that its conversions owe are held back."""
+    incomplete: bool = False
+    """Register a table too of which a column that may be the payout or the transaction id was not understood."""
 
 
 def enter_upload(
@@ -77,6 +89,8 @@ def enter_upload(
     """
     octets = arriving.finish()
     layout = detect(arriving.head)
+    if isinstance(layout, Layout) and not (wish.preview or wish.incomplete):
+        layout = complete(layout)
     if isinstance(layout, Unusable):
         files.delete(arriving.upload_id)
         return layout
@@ -89,6 +103,9 @@ def enter_upload(
         octets=octets,
         next_line=layout.first_line,
         created_at=now_ms,
+        encoding=arriving.encoding,
+        unused_columns=layout.unused(),
+        missing_values=layout.missing(),
     )
     with ledger.write() as tx:
         insert_upload(tx, upload)
@@ -110,6 +127,9 @@ def enter_again(
         octets=upload.octets,
         next_line=layout.first_line,
         created_at=now_ms,
+        encoding=upload.encoding,
+        unused_columns=upload.unused_columns,
+        missing_values=upload.missing_values,
     )
     with ledger.write() as tx:
         insert_upload(tx, again)

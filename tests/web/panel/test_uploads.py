@@ -58,10 +58,30 @@ def test_written_lines_are_taken_like_a_file(panel: "Panel") -> None:
     place = sent(panel, lines=f"{click_id}:5:sale\r\n{click_id}:6:hold").headers["location"]
     work_off(panel)
     words = panel.words(panel.get(place))
-    assert "Lines 2 New 1 Changed 1" in words
+    assert "Lines 2 Odd 1 New 1 Changed 1" in words
     assert "Its postbacks are held back." in words
     (postback,) = {one["reason"] for one in panel.instance.got("postbacks")["items"]}
     assert postback == "disabled_by_notice"
+
+
+def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_alone(panel: "Panel") -> None:
+    instance = panel.instance
+    instance.set_up()
+    file = f"cid;Geld;Nummer\n{instance.visit()};5 €;7\n".encode("cp1252")
+    refused = sent(panel, file)
+    assert refused.status_code == 422
+    assert "not used: Geld, Nummer" in panel.words(refused.text)
+    place = sent(panel, file, preview="1").headers["location"]
+    work_off(panel)
+    words = panel.words(panel.get(place))
+    assert "No column was taken as payout" in words
+    assert "No column was taken as transaction id" in words
+    assert "Columns that were not used: Geld , Nummer" in words
+    assert "it was read as windows-1252" in words
+    registered = panel.done(f"{place}/register", {})
+    work_off(panel)
+    assert "Columns that were not used: Geld , Nummer" in panel.words(panel.get(registered))
+    assert len(instance.got("conversions")["items"]) == 1
 
 
 def test_a_large_file_is_taken_in_pieces_whole(panel: "Panel") -> None:

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from clickloop.conversion.upload import Format
+from clickloop.conversion.upload_text import UTF_8
 from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.tables import notices, uploads
 
@@ -86,6 +87,17 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: int | None = None
     error: str | None = None
     """Set exactly when it has failed."""
+    encoding: str = UTF_8
+    """As which the file was read."""
+    unused_columns: tuple[str, ...] = ()
+    """Headers that stand for no parameter, in the form of ``octets.text_of``."""
+    missing_values: tuple[str, ...] = ()
+    """Those of payout and txid that no column of the table stands for."""
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Return whether a column that was not understood may be the payout or the transaction id."""
+        return bool(self.unused_columns and self.missing_values)
 
 
 def insert_upload(tx: Connection, upload: Upload) -> None:
@@ -184,4 +196,5 @@ def _of_row(row: Row[Any]) -> Upload:
     values = dict(row._mapping)  # noqa: SLF001 – SQLAlchemy's documented name
     values |= {"counts": _counts.decode(row.counts), "reasons": _numbers.decode(row.reasons)}
     values["flags"] = _numbers.decode(row.flags)
+    values |= {"unused_columns": tuple(row.unused_columns), "missing_values": tuple(row.missing_values)}
     return Upload(**values | {"format": Format(row.format), "state": UploadState(row.state)})

@@ -1,6 +1,7 @@
 """The tables of work that the user asked for: bulk jobs, answers kept for their keys, uploads, exports. See ``tables``."""
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -74,6 +75,9 @@ uploads = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     Column("error", String(500)),
+    Column("encoding", String(16), nullable=False, server_default="utf-8"),  # as which the file was read
+    Column("unused_columns", JSON, nullable=False, server_default="[]"),  # headers that stand for no parameter
+    Column("missing_values", JSON, nullable=False, server_default="[]"),  # those of payout and txid without a column
     CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'cancelled')", name="state_known"),
     CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
     CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),

@@ -75,6 +75,20 @@ class UploadView(msgspec.Struct, kw_only=True):
     ]
     finished_at: Moment | None
     error: Annotated[str | None, Meta(description="Why it failed.")]
+    encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
+    unused_columns: Annotated[
+        list[str], Meta(description="Headers that stand for no parameter: their cells are kept with the notices.")
+    ]
+    missing_values: Annotated[
+        list[str], Meta(description="Those of payout and txid that no column stands for.", examples=[["txid"]])
+    ]
+    incomplete: Annotated[
+        bool,
+        Meta(
+            description="true: one of the unused columns may be a missing value. Such a table is registered only from its "
+            "preview, or with incomplete=1."
+        ),
+    ]
     result_until: Annotated[
         Moment | None, Meta(description="How long the result is kept; null: while it is not finished.")
     ]
@@ -105,7 +119,8 @@ class _FileOperation(Operation):
 
     def __post_init__(self) -> None:
         text = Schema(
-            type=OpenAPIType.STRING, description="The file as it is, in UTF-8, or UTF-16 with its byte order mark."
+            type=OpenAPIType.STRING,
+            description="The file as it is, in UTF-8, UTF-16 with its byte order mark, or windows-1252.",
         )
         self.request_body = RequestBody(
             content={kind: OpenAPIMediaType(schema=text, example="clickid,payout,status\n") for kind in KINDS},
@@ -134,6 +149,12 @@ MOST_LOOKED_AT = 200_000
 OfVerdict = Annotated[
     Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MOST_LOOKED_AT:,}.")
 ]
+IsIncomplete = Annotated[
+    bool,
+    QueryParameter(
+        description="1: register a table too of which no column was taken as payout or txid, and another was not understood."
+    ),
+]
 WithPostbacks = Annotated[bool, QueryParameter(description="0: hold back the postbacks that its conversions owe.")]
 
 
@@ -143,12 +164,14 @@ async def upload_conversions(
     name: UploadName = "",
     preview: IsPreview = False,
     postbacks: WithPostbacks = True,
+    incomplete: IsIncomplete = False,
 ) -> Response[UploadView]:
     """Takes the file to disk and answers 202; its lines are then registered in the background, each like a network's postback.
 
     Follow it at the address in Location. A line that was registered before, by whatever door, comes to a repeat, so the same file
     can be uploaded again. A file whose form is not recognised is refused at once (422), one that is too large with 413, and with 507
-    when the disk has no room for it.
+    when the disk has no room for it. A table of which a column that may be the payout or the transaction id was not understood is
+    refused too (columns_not_understood), unless it is a preview or incomplete=1.
     """
     if faults := text_faults("name", name, 200):
         raise InvalidInputError(tuple(faults))
@@ -161,7 +184,9 @@ async def upload_conversions(
     if announced.isdecimal() and len(announced) < 20:
         context.uploads.check_size(int(announced))
     view = await take_upload(
-        context, request.stream(), lambda: UploadWish(name=name, preview=preview, postbacks=postbacks)
+        context,
+        request.stream(),
+        lambda: UploadWish(name=name, preview=preview, postbacks=postbacks, incomplete=incomplete),
     )
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.upload_id}"})
 
@@ -298,6 +323,10 @@ def _view(context: ApiContext, upload: Upload) -> UploadView:
         created_at=moment_text(upload.created_at),
         finished_at=optional_moment_text(upload.finished_at),
         error=upload.error,
+        encoding=upload.encoding,
+        unused_columns=[shown(name)[:200] for name in upload.unused_columns],
+        missing_values=list(upload.missing_values),
+        incomplete=upload.is_incomplete,
         result_until=optional_moment_text(until),
     )
 
