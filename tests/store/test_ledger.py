@@ -32,13 +32,25 @@ def _schema(path: Path) -> dict[str, object]:
             row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({table})")
         )
         (created,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-        found[f"{table} statement"] = sorted(line.strip().rstrip(",") for line in created.splitlines())
+        found[f"{table} statement"] = _parts_of(created)
     indexes = connection.execute(
         "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
     )
     found["indexes"] = sorted(indexes.fetchall())
     connection.close()
     return found
+
+
+def _parts_of(created: str) -> list[str]:
+    """The columns and constraints in a CREATE TABLE, sorted: one that was added later has no line of its own."""
+    body = created[created.index("(") + 1 : created.rindex(")")]
+    parts, depth, start = [], 0, 0
+    for at, letter in enumerate(body):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth == 0:
+            parts.append(body[start:at])
+            start = at + 1
+    return sorted(" ".join(part.split()) for part in [*parts, body[start:]])
 
 
 def _add_setting(path: str, name: str) -> None:

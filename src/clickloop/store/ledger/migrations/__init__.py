@@ -1,3 +1,3 @@
 """The ledger's schema, one revision after another. ``HEAD`` is the newest: such a ledger is opened as it is."""
 
-HEAD = "0001"
+HEAD = "0003"
