@@ -23,6 +23,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.row_checks import conversion_check
 from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules
 from tests.store.used_folder import used
 
@@ -86,21 +87,20 @@ def with_postback(folder: Path, **replaced: object) -> None:
         insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
         registered = {"outcome": Outcome.NEW, "conversion_id": "c" * 26, "version": 1}
         insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
-        tx.execute(
-            insert(conversions).values(
-                conversion_id="c" * 26,
-                click_id="k" * 26,
-                counts_as="confirmed",
-                first_of_click=True,
-                test=False,
-                version=1,
-                click=b"{}",
-                parameters=b"{}",
-                **dict.fromkeys(texts, ""),
-                **dict.fromkeys(numbers, 0),
-                **dict.fromkeys(moments, NOW),
-            )
-        )
+        row = {
+            "conversion_id": "c" * 26,
+            "click_id": "k" * 26,
+            "counts_as": "confirmed",
+            "first_of_click": True,
+            "test": False,
+            "version": 1,
+            "click": b"{}",
+            "parameters": b"{}",
+            **dict.fromkeys(texts, ""),
+            **dict.fromkeys(numbers, 0),
+            **dict.fromkeys(moments, NOW),
+        }
+        tx.execute(insert(conversions).values(**row, row_check=conversion_check(row)))
         change = {"conversion_id": "c" * 26, "version": 1, "at": NOW, "notice_id": "n" * 26, "after": b"{}"}
         tx.execute(insert(conversion_changes).values(**change | {"rules_decided": 1} | replaced))
         insert_postbacks(tx, [made], NOW)

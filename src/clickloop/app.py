@@ -336,10 +336,10 @@ def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
 
 def _tell(folder: Path, damages: tuple[Damage, ...]) -> None:
     """Logs damage of the journal and keeps it: it is an alarm until somebody confirms it."""
-    with contextlib.suppress(OSError):  # no room to keep it: the log has it
-        record_damages(folder, damages, wall_clock())
     for damage in damages:
         log("journal damaged", **msgspec.structs.asdict(damage))
+    with contextlib.suppress(OSError):  # no room to keep it: the log has it
+        record_damages(folder, damages, wall_clock())
 
 
 async def serve_core(core: Core, listening: socket.socket) -> None:

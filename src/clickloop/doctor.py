@@ -7,6 +7,7 @@ look that cannot be made is a finding too.
 import os
 import platform
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from clickloop.store.journal.segment import (
     salvage,
 )
 from clickloop.store.ledger.audit import STATES
-from clickloop.store.ledger.audit_rows import clicks_of_rows, count_lacking, some_lacking
+from clickloop.store.ledger.audit_rows import clicks_of_rows, count_lacking, some_lacking, wrong_rows
 from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger, LedgerError
@@ -179,7 +180,7 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         if tx.dialect.name != "sqlite":
             yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
             return
-        found = [str(row[0]) for row in tx.execute(text("PRAGMA quick_check(5)"))]
+        found = [str(row[0]) for row in tx.execute(text("PRAGMA integrity_check(5)"))]
         orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
     if found != ["ok"]:
         yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore it from a backup.")
@@ -203,6 +204,9 @@ def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         shown = audited.mismatches[:SHOWN]
         counts = count_lacking(tx)
         lacking = some_lacking(tx, SHOWN) if any(counts.values()) else []
+        wrong = list(wrong_rows(tx))
+        counts |= Counter(found.lack for found in wrong)
+        lacking += wrong[:SHOWN]
         ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in lacking]
         clicks = clicks_of_rows(tx, ids)
     for mismatch in shown:

@@ -31,7 +31,7 @@ def emptied(path: Path) -> None:
     path.touch()
 
 
-LOST: dict[str, tuple[str, Callable[[Path], None]]] = {
+LOST: dict[str, tuple[str, Callable[[Path], object]]] = {
     "ledger emptied": (LEDGER_FILE, emptied),
     "facts deleted": (FACTS_FILE, removed),
     "key deleted": (KEY_FILE, removed),

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import Table, delete, insert, select, text, update
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
+from clickloop.money import Money
 from clickloop.postback.address_guard import STRICT
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.record_id import RecordIds
@@ -22,9 +24,11 @@ from clickloop.store.ledger.audit import (
     judge,
     read_memory,
 )
-from clickloop.store.ledger.audit_rows import Lack, count_lacking, some_lacking
+from clickloop.store.ledger.audit_rows import Lack, count_lacking, some_lacking, wrong_rows
+from clickloop.store.ledger.conversions import conversions_of_ids, update_conversions
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
+from clickloop.store.ledger.row_checks import CHECKED_CONVERSION, CHECKED_POSTBACK, check_of
 from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, lanes, postback_rules, postbacks
 from clickloop.tracking.auditing import (
     audit_alarms,
@@ -169,27 +173,88 @@ LOST: dict[Lack, Callable[[], list[Any]]] = {
     Lack.DELIVERED_ATTEMPT: lambda: [
         update(postbacks).values(state="delivered", next_attempt_at=None, finished_at=NOW)
     ],
+    Lack.CONVERSION_CHECK: lambda: [update(conversions).values(payout_micros=conversions.c.payout_micros + 4096)],
+    Lack.POSTBACK_CHECK: lambda: [update(postbacks).values(lane="elsewhere.example:443")],
+    Lack.MOMENT: lambda: [update(postbacks).values(next_attempt_at=NOW + (1 << 50))],
 }
+ALSO = {Lack.HISTORY: {Lack.CONVERSION_CHECK}, Lack.CHANGE: {Lack.POSTBACK_CHECK}}
+"""What else the same harm does: the version is in the checksum."""
+CHECKS = {Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK}
 
 
 @pytest.mark.parametrize("lack", Lack)
 def test_a_row_that_lacks_something_is_found_and_stays_told_until_it_does_not(tracker: Tracker, lack: Lack) -> None:
     tracker.add_rule()
     tracker.convert()
+    with tracker.ledger.read() as tx:
+        rows = [(table, tx.execute(select(table)).mappings().one()) for table in (conversions, postbacks)]
     assert audit_rows_step(tracker.ledger) == ()
     for statement in LOST[lack]():
         tracker.harm(statement)
+    expected = {lack} | ALSO.get(lack, set())
     for _ in range(2):
-        assert [found.lack for found in audit_rows_step(tracker.ledger)] == [lack]
+        assert {found.lack for found in audit_rows_step(tracker.ledger)} == expected
     with tracker.ledger.read() as tx:
-        assert {kind for kind, count in count_lacking(tx).items() if count} == {lack}
-        assert [found.lack for found in some_lacking(tx, 5)] == [lack]
-    (alarm,) = rows_alarms(audit_rows_step(tracker.ledger))
-    assert lack.sentence in alarm
-    assert "1 row does" in alarm
-    tracker.harm(update(conversions).values(version=1))
-    tracker.harm(update(postbacks).values(version=1, state="waiting", next_attempt_at=NOW, finished_at=None))
+        assert {kind for kind, count in count_lacking(tx).items() if count} == expected - CHECKS
+        assert {found.lack for found in some_lacking(tx, 5)} == expected - CHECKS
+        assert {found.lack for found in wrong_rows(tx)} == expected & CHECKS
+    alarms = rows_alarms(audit_rows_step(tracker.ledger))
+    assert len(alarms) == len(expected)
+    assert any(lack.sentence in alarm and "1 row does" in alarm for alarm in alarms)
+    for table, row in rows:
+        tracker.harm(update(table).values(dict(row)))
     assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+
+
+@pytest.mark.parametrize("table", [conversions, postbacks], ids=["conversions", "postbacks"])
+def test_a_change_of_any_column_that_may_not_change_is_found(tracker: Tracker, table: Table) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    names = CHECKED_CONVERSION if table is conversions else CHECKED_POSTBACK
+    with tracker.ledger.read() as tx:
+        row = dict(tx.execute(select(table)).mappings().one())
+    lack = Lack.CONVERSION_CHECK if table is conversions else Lack.POSTBACK_CHECK
+    for name in names:
+        changed = {**row, name: _other(row[name])}
+        assert check_of(changed[column] for column in names) != row["row_check"], name
+    assert check_of(row[column] for column in names) == row["row_check"]
+    tracker.harm(text(f"UPDATE {table.name} SET source_id = 'x'"))
+    assert lack in {found.lack for found in audit_rows_step(tracker.ledger)}
+
+
+def _other(value: object) -> object:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value ^ 1
+    if isinstance(value, bytes):
+        return bytes([*value[:-1], value[-1] ^ 1]) if value else b"x"
+    return f"{value}x"
+
+
+def test_a_text_that_is_no_utf8_any_more_is_found_and_does_not_stop_the_audit(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    tracker.harm(text("UPDATE conversions SET payout_text = CAST(x'ff31' AS TEXT)"))
+    assert [found.lack for found in audit_rows_step(tracker.ledger)] == [Lack.CONVERSION_CHECK]
+
+
+def test_a_later_change_of_a_damaged_conversion_does_not_seal_the_damage(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        (conversion,) = conversions_of_ids(tx, tx.scalars(select(conversions.c.conversion_id)).all())
+    tracker.harm(text("UPDATE conversions SET payout_micros = payout_micros + 4096"))
+    with tracker.ledger.write() as tx:
+        update_conversions(tx, [msgspec.structs.replace(conversion, status_word="again")])
+    assert Lack.CONVERSION_CHECK in {found.lack for found in audit_rows_step(tracker.ledger)}
+
+
+def test_a_change_of_a_sound_conversion_leaves_it_sound(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.write() as tx:
+        (conversion,) = conversions_of_ids(tx, tx.scalars(select(conversions.c.conversion_id)).all())
+        update_conversions(tx, [msgspec.structs.replace(conversion, status_word="again", payout=Money(7, "EUR"))])
+        assert list(wrong_rows(tx)) == []
 
 
 def test_a_delivered_attempt_is_what_a_delivered_postback_needs(tracker: Tracker) -> None:
@@ -214,7 +279,7 @@ def test_old_rows_are_looked_at_in_their_turn_and_each_step_at_a_bounded_number(
     tracker.harm(text("DELETE FROM conversion_changes WHERE id = 7"))
     found = [len(audit_rows_step(tracker.ledger, at_once=5)) for _ in range(4)]
     assert found[0] == 0
-    assert found[2:] == [3, 3]
+    assert found[2:] == [4, 4]
 
 
 def test_a_mismatch_is_an_alarm_without_ids(tracker: Tracker) -> None:

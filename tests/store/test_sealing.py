@@ -17,6 +17,7 @@ from clickloop.store.ledger.networks import find_network, insert_network
 from clickloop.store.ledger.notices import Outcome, StoredNotice, find_notice, insert_notices
 from clickloop.store.ledger.postback_rules import find_kept_rule, insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert_postbacks, postbacks_before
+from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
 from clickloop.store.ledger.terms import network_terms
 
@@ -83,6 +84,18 @@ def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) 
         assert notice.raw.query == f"cid=x&token={SECRET}"
         assert [row.request for row in postbacks_before(tx, PostbackFilter(), None, 10)] == [REQUEST]
         assert [job.request for job in claim_due(tx, NOW, 10, 1_000).jobs] == [REQUEST]
+
+
+def test_the_checksum_of_a_sealed_row_holds_and_tells_when_it_was_altered(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    ledger = filled(path, SecretBox(b"k" * 32))
+    with ledger.write() as tx:
+        assert wrong_postbacks(tx, ["p" * 26]) == []
+        sealed = tx.scalar(text("SELECT request FROM postbacks"))
+        assert sealed.startswith(b"sealed:")
+        altered = sealed[:-30] + (b"A" if sealed[-30:-29] != b"A" else b"B") + sealed[-29:]
+        tx.execute(text("UPDATE postbacks SET request = :request"), {"request": altered})
+        assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
 
 
 def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path) -> None:

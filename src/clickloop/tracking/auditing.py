@@ -24,7 +24,7 @@ from clickloop.store.ledger.audit import (
     write_memory,
 )
 from clickloop.store.ledger.audit_rows import (
-    Lack,
+    OF_CONVERSIONS,
     Lacking,
     RowsMemory,
     conversions_from,
@@ -89,8 +89,8 @@ def audit_rows_step(ledger: Ledger, at_once: int = SLICE) -> tuple[Lacking, ...]
             postbacks_of_ids(tx, memory.postbacks),
         )
     lacking = tuple(dict.fromkeys(found for look in looks for found in look.lacking))
-    conversion_ids = [found.row_id for found in lacking if found.lack is Lack.HISTORY]
-    postback_ids = dict.fromkeys(found.row_id for found in lacking if found.lack is not Lack.HISTORY)
+    conversion_ids = dict.fromkeys(found.row_id for found in lacking if found.lack in OF_CONVERSIONS)
+    postback_ids = dict.fromkeys(found.row_id for found in lacking if found.lack not in OF_CONVERSIONS)
     after = RowsMemory(
         conversion_slice.next_after,
         postback_slice.next_after,

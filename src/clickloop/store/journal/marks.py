@@ -12,8 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.store.directory import make_directories
-
 FOLDER = "marks"
 _LINE = b"%010d\n"
 _LINE_BYTES = 11
@@ -134,7 +132,7 @@ def _opened(path: Path) -> int:
     """The mark's file, made with both numbers 0 where it is missing."""
     with contextlib.suppress(FileNotFoundError):
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    make_directories(path.parent)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     if os.fstat(file).st_size == 0:
         os.pwrite(file, _LINE % 0 + _LINE % 0, 0)

@@ -4,16 +4,22 @@ Bounded reads by id, so that a running server can go round and round. Only reads
 """
 
 import enum
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
 
+from clickloop.clock import DAY_MS
+from clickloop.store.ledger.row_checks import wrong_conversions, wrong_postbacks
 from clickloop.store.ledger.settings import read_setting, write_setting
 from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, postbacks
 
 REMEMBERED = 100
 """So many rows of each kind that do not add up are kept and looked at again, until they do."""
+
+CHECKED_AT_ONCE = 2_000
+MAX_WAIT_MS = 20 * 366 * DAY_MS
+"""A postback may wait long for a paused receiver, and a clock may have been wrong by years; a flipped high bit is centuries."""
 
 _SETTING = "audit_rows"
 
@@ -24,6 +30,9 @@ class Lack(enum.StrEnum):
     HISTORY = "history"
     CHANGE = "change"
     DELIVERED_ATTEMPT = "delivered_attempt"
+    CONVERSION_CHECK = "conversion_check"
+    POSTBACK_CHECK = "postback_check"
+    MOMENT = "moment"
 
     @property
     def sentence(self) -> str:
@@ -35,7 +44,12 @@ _SENTENCES = {
     Lack.HISTORY: "A conversion does not have as many changes as its version says.",
     Lack.CHANGE: "A postback is for a change that is not there.",
     Lack.DELIVERED_ATTEMPT: "A postback counts as delivered, and no attempt of it was.",
+    Lack.CONVERSION_CHECK: "A conversion does not match its checksum: its row was damaged, or changed by hand.",
+    Lack.POSTBACK_CHECK: "A postback does not match its checksum: its row was damaged, or changed by hand.",
+    Lack.MOMENT: "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand.",
 }
+OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
+"""What a conversion can lack; the rest is of postbacks."""
 
 
 class Lacking(msgspec.Struct, frozen=True):
@@ -93,20 +107,33 @@ def postbacks_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
     return _postbacks(tx, _ENDING.where(postbacks.c.postback_id.in_(ids))) if ids else Looked("", ())
 
 
+def wrong_rows(tx: Connection) -> Iterator[Lacking]:
+    """The conversions and postbacks that do not match their checksums. Looks at every one: some 20 seconds for a million."""
+    for key, wrong, lack in (
+        (conversions.c.conversion_id, wrong_conversions, Lack.CONVERSION_CHECK),
+        (postbacks.c.postback_id, wrong_postbacks, Lack.POSTBACK_CHECK),
+    ):
+        after = ""
+        while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(CHECKED_AT_ONCE)).all():
+            yield from (Lacking(lack, row_id) for row_id in wrong(tx, ids))
+            after = ids[-1]
+
+
 def count_lacking(tx: Connection) -> dict[Lack, int]:
-    """How many rows lack what. Looks at every one."""
+    """How many rows lack what, other than their right checksum (``wrong_rows``). Looks at every one."""
     history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
     change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
     attempt = select(func.count()).select_from(postbacks).where(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT)
-    counted = {Lack.HISTORY: history, Lack.CHANGE: change, Lack.DELIVERED_ATTEMPT: attempt}
+    moment = select(func.count()).select_from(postbacks).where(_HAS_NO_MOMENT)
+    counted = {Lack.HISTORY: history, Lack.CHANGE: change, Lack.DELIVERED_ATTEMPT: attempt, Lack.MOMENT: moment}
     return {lack: tx.scalar(query) or 0 for lack, query in counted.items()}
 
 
 def some_lacking(tx: Connection, limit: int) -> list[Lacking]:
     """At most ``limit`` rows of each kind that lack something. Looks at every one until then."""
-    history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit))
-    lost = or_(~_HAS_CHANGE, and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT))
-    return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit)).lacking]
+    history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit), checked=False)
+    lost = or_(~_HAS_CHANGE, and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT), _HAS_NO_MOMENT)
+    return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).lacking]
 
 
 def clicks_of_rows(tx: Connection, ids: Collection[str]) -> dict[str, str]:
@@ -149,21 +176,37 @@ _HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
     .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "delivered")
     .exists()
 )
-_ENDING: Select[tuple[str, bool, bool]] = select(
+_HAS_NO_MOMENT: ColumnElement[bool] = and_(
+    postbacks.c.state.in_(("waiting", "sending")),
+    not_(
+        func.coalesce(postbacks.c.next_attempt_at, postbacks.c.lease_until).between(
+            postbacks.c.created_at - MAX_WAIT_MS, postbacks.c.created_at + MAX_WAIT_MS
+        )
+    ),
+)
+_ENDING: Select[tuple[str, bool, bool, bool]] = select(
     postbacks.c.postback_id,
     (~_HAS_CHANGE).label("lacks_change"),
     and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT).label("lacks_attempt"),
+    _HAS_NO_MOMENT.label("lacks_moment"),
 )
 
 
-def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0) -> Looked:
+def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0, *, checked: bool = True) -> Looked:
     rows = tx.execute(query).all()
-    lacking = tuple(Lacking(Lack.HISTORY, row.conversion_id) for row in rows if row.lacks_history)
-    return Looked(rows[-1].conversion_id if limit and len(rows) == limit else "", lacking)
+    lacking = [Lacking(Lack.HISTORY, row.conversion_id) for row in rows if row.lacks_history]
+    wrong = wrong_conversions(tx, [row.conversion_id for row in rows]) if checked else []
+    lacking += [Lacking(Lack.CONVERSION_CHECK, row_id) for row_id in wrong]
+    return Looked(rows[-1].conversion_id if limit and len(rows) == limit else "", tuple(lacking))
 
 
-def _postbacks(tx: Connection, query: Select[tuple[str, bool, bool]], limit: int = 0) -> Looked:
+def _postbacks(
+    tx: Connection, query: Select[tuple[str, bool, bool, bool]], limit: int = 0, *, checked: bool = True
+) -> Looked:
     rows = tx.execute(query).all()
     lacking = [Lacking(Lack.CHANGE, row.postback_id) for row in rows if row.lacks_change]
     lacking += [Lacking(Lack.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
+    lacking += [Lacking(Lack.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
+    wrong = wrong_postbacks(tx, [row.postback_id for row in rows]) if checked else []
+    lacking += [Lacking(Lack.POSTBACK_CHECK, row_id) for row_id in wrong]
     return Looked(rows[-1].postback_id if limit and len(rows) == limit else "", tuple(lacking))

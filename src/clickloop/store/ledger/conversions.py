@@ -11,6 +11,7 @@ from clickloop.conversion.conversion import Change, Conversion, Parameters
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.row_checks import checks_after, conversion_check
 from clickloop.store.ledger.tables import conversion_changes, conversions, statuses
 
 _encode = msgspec.json.Encoder().encode
@@ -136,33 +137,15 @@ def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> lis
 
 def insert_conversions(tx: Connection, new: Sequence[Conversion]) -> None:
     """Adds conversions; a second one of the same click id and txid raises IntegrityError."""
-    tx.execute(
-        insert(conversions),
-        [
-            {
-                "conversion_id": conversion.conversion_id,
-                "click_id": conversion.click.click_id,
-                "txid": conversion.txid,
-                "campaign_id": conversion.click.campaign_id,
-                "source_id": conversion.click.source_id,
-                "offer_id": conversion.click.offer_id,
-                "network_id": conversion.click.network_id,
-                "first_of_click": conversion.first_of_click,
-                "test": conversion.test,
-                "converted_at": conversion.converted_at,
-                "created_at": conversion.created_at,
-                "click": _encode(conversion.click),
-                **_changeable(conversion),
-            }
-            for conversion in new
-        ],
-    )
+    tx.execute(insert(conversions), [_columns(conversion) for conversion in new])
 
 
 def update_conversions(tx: Connection, changed: Sequence[Conversion]) -> None:
     """Rewrites of conversions what can change of them."""
+    changes = {conversion.conversion_id: _changeable(conversion) for conversion in changed}
+    checks = checks_after(tx, changes)
     statement = update(conversions).where(conversions.c.conversion_id == bindparam("of_id"))
-    tx.execute(statement, [{"of_id": conversion.conversion_id, **_changeable(conversion)} for conversion in changed])
+    tx.execute(statement, [{"of_id": id_, **change, "row_check": checks[id_]} for id_, change in changes.items()])
 
 
 def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
@@ -207,6 +190,27 @@ _NOTE_DECIDED = (
     )
     .values(rules_decided=bindparam("rules"))
 )
+
+
+def _columns(conversion: Conversion) -> dict[str, Any]:
+    """The whole row, with its checksum."""
+    row = {
+        "conversion_id": conversion.conversion_id,
+        "click_id": conversion.click.click_id,
+        "txid": conversion.txid,
+        "campaign_id": conversion.click.campaign_id,
+        "source_id": conversion.click.source_id,
+        "offer_id": conversion.click.offer_id,
+        "network_id": conversion.click.network_id,
+        "first_of_click": conversion.first_of_click,
+        "test": conversion.test,
+        "converted_at": conversion.converted_at,
+        "created_at": conversion.created_at,
+        "click": _encode(conversion.click),
+        **_changeable(conversion),
+    }
+    row["row_check"] = conversion_check(row)
+    return row
 
 
 def _changeable(conversion: Conversion) -> dict[str, Any]:

@@ -123,6 +123,7 @@ conversions = Table(
         "click", LargeBinary, nullable=False
     ),  # click.click.Click as JSON, so that macros outlive the click's retention
     Column("parameters", LargeBinary, nullable=False),  # conversion.notice's further parameters as JSON
+    Column("row_check", BigInteger, nullable=False, server_default="0"),  # row_checks.conversion_check
     UniqueConstraint("click_id", "txid"),
     CheckConstraint("version >= 1", name="version_from_one"),
 )
@@ -187,6 +188,7 @@ postbacks = Table(
     Column("lease_token", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
+    Column("row_check", BigInteger, nullable=False, server_default="0"),  # row_checks.postback_check
     UniqueConstraint("conversion_id", "version", "rule_id", "resend"),
     CheckConstraint("(resend = 0) = (original_id IS NULL)", name="resend_has_original"),
     CheckConstraint(

@@ -10,6 +10,7 @@ from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
 AT_ONCE = 500
@@ -244,7 +245,7 @@ _LOG = (
 def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
     decision = new.decision
     owed = decision if isinstance(decision, Owed) else None
-    return {
+    row = {
         "postback_id": new.postback_id,
         "conversion_id": new.conversion_id,
         "version": new.version,
@@ -268,6 +269,8 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "created_at": now_ms,
         "finished_at": None if owed else now_ms,
     }
+    row["row_check"] = postback_check(row)
+    return row
 
 
 def _postback(row: RowMapping) -> Postback:
