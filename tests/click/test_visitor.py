@@ -99,7 +99,7 @@ def test_any_user_agent_becomes_fields_of_a_click(useragent: bytes) -> None:
 
 def test_a_long_user_agent_is_cut_before_it_is_read(visitors: Visitors) -> None:
     known = visitors.known(b"x" * 2_000 + b" facebookexternalhit")
-    assert (len(fields(known.json)["useragent"]), known.device.preview_bot) == (1_000, False)
+    assert (len(fields(known.json)["useragent"]), known.device.screening) == (1_000, None)
 
 
 @pytest.mark.parametrize(

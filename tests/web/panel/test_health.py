@@ -9,6 +9,7 @@ from clickloop.campaign.user import Role
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
 from clickloop.store.ledger.lanes import keep_standing
+from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.health import read_health
 
@@ -84,6 +85,25 @@ def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instanc
     assert told.journal[0].seconds == 61.5
     assert told.workers[0].fault == "no disk"
     assert told.alarms == ["free disk below 10 %"]
+
+
+def test_links_that_led_nowhere_are_told(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    links = UnknownLinks(
+        3, instance.now - 60_000, (UnknownLink("Ab12Cd", 2, instance.now), UnknownLink("", 1, instance.now))
+    )
+    instance.context = replace(instance.context, core_health=lambda: CoreHealth(unknown_links=links))
+    told = read_health(instance.context).unknown_links
+    assert (told.total, [(one.key, one.count) for one in told.latest]) == (3, [("Ab12Cd", 2), ("", 1)])
+    with panel_of(instance) as panel:
+        words = panel.words(panel.get("/panel/health"))
+    assert "3 requests for a campaign link were answered 404 since" in words
+    assert "Ab12Cd 2" in words
+
+
+def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
+    assert "every campaign link that was opened named a campaign" in panel.words(panel.get("/panel/health"))
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(

@@ -9,6 +9,7 @@ from msgspec import Meta
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
+from clickloop.store.unknown_links import UnknownLinks
 from clickloop.tracking.health import under_way
 from clickloop.web.api.context import Context
 from clickloop.web.api.exports import ExportView, export_view
@@ -78,6 +79,22 @@ class VersionView(msgspec.Struct, kw_only=True):
     version: str
 
 
+class UnknownLinkView(msgspec.Struct, kw_only=True):
+    """A key that no campaign has."""
+
+    key: Annotated[str, Meta(description="Empty: what stood there began with no letter or digit.")]
+    count: int
+    last_at: Moment
+
+
+class UnknownLinksView(msgspec.Struct, kw_only=True):
+    """Requests for campaign links that were answered 404: of a key that is mistyped, cut, or of another tracker."""
+
+    total: int
+    since: Annotated[Moment | None, Meta(description="null: there was none.")]
+    latest: Annotated[list[UnknownLinkView], Meta(description="The latest distinct keys, newest first.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
@@ -85,6 +102,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     started_at: Annotated[Moment | None, Meta(description="When the core was started.")]
     journal: list[LagView]
     disk: DiskView
+    unknown_links: UnknownLinksView
     workers: list[WorkerView]
     audit: AuditView
     jobs: list[JobView]
@@ -110,6 +128,7 @@ def read_health(context: Context) -> HealthView:
             reserve_octets=core.reserve_octets,
             reserve_held=core.reserve_held,
         ),
+        unknown_links=_unknown_links_view(core.unknown_links),
         workers=[
             WorkerView(
                 name=worker.name,
@@ -128,6 +147,16 @@ def read_health(context: Context) -> HealthView:
         uploads=[_upload_view(upload) for upload in work.uploads],
         exports=[export_view(context, export) for export in work.exports if may_see(context.actor, export)],
         versions=[VersionView(name=name, version=version) for name, version in core.versions],
+    )
+
+
+def _unknown_links_view(links: UnknownLinks) -> UnknownLinksView:
+    return UnknownLinksView(
+        total=links.total,
+        since=moment_text(links.since) if links.total else None,
+        latest=[
+            UnknownLinkView(key=link.key, count=link.count, last_at=moment_text(link.last_at)) for link in links.latest
+        ],
     )
 
 
