@@ -16,7 +16,7 @@ def test_a_head_request_does_not_count() -> None:
 
 @pytest.mark.parametrize("purpose", [b"prefetch", b"Prefetch;prerender", b"prerender", b"preview", b"PREFETCH"])
 def test_what_a_browser_fetches_before_anybody_asks_does_not_count(purpose: bytes) -> None:
-    assert screen(b"GET", purpose, False) is Screening.PREFETCH
+    assert screen(b"GET", purpose, None) is Screening.PREFETCH
 
 
 def test_another_purpose_counts() -> None:

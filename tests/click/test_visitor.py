@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
-from clickloop.click.visitor import Device, Visitors
+from clickloop.click.useragent import Device
+from clickloop.click.visitor import Visitors
 
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
 BROWSERS = {

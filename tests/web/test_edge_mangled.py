@@ -122,3 +122,34 @@ def test_a_body_that_cannot_be_read_is_refused_and_not_stored(
     answer = edge.ask("POST", "/postback?cid=1", {"Content-Encoding": encoding}, body)
     assert (answer.status, len(edge.notices())) == (status, before)
     assert ("accept-encoding" in answer.headers) is (status == 415)
+
+
+@pytest.mark.parametrize("answer", ["1", "OK", "[accepted]"])
+def test_the_network_reads_exactly_the_text_that_it_wants(edge: EdgeProcess, answer: str) -> None:
+    target = f"/postback?cid={ClickIds(KEY).new(1_800_000_000_000)}&payout=5&return={answer}"
+    assert edge.ask("GET", target).body == answer.encode()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"POST /postback HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n",
+        b"POST /postback HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n",
+        b"POST /postback HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n",
+    ],
+)
+def test_a_chunked_notice_is_read(edge: EdgeProcess, head: bytes) -> None:
+    body = f"cid={ClickIds(KEY).new(1_800_000_000_000)}&payout=5".encode()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:7], body[7:])) + b"0\r\n\r\n"
+    with Connection(edge.port) as connection:
+        connection.send(head + b"Content-Type: application/x-www-form-urlencoded\r\n\r\n" + chunks)
+        assert connection.answer("POST").headers["x-clickloop-outcome"] == "accepted"
+    assert octets_of(edge.notices()[-1].body) == body
+
+
+def test_a_notice_over_http_1_0_is_taken(edge: EdgeProcess) -> None:
+    target = f"/postback?cid={ClickIds(KEY).new(1_800_000_000_000)}&payout=5"
+    with Connection(edge.port) as connection:
+        connection.send(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+        answer = connection.answer()
+    assert (answer.headers["x-clickloop-outcome"], answer.headers["connection"]) == ("accepted", "close")
