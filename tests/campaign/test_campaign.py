@@ -5,7 +5,7 @@ import random
 import pytest
 
 from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare, campaign_faults, campaign_link, new_key
-from clickloop.campaign.network import Network, network_faults, offer_url, pixel_code, postback_url
+from clickloop.campaign.network import Network, network_faults, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.campaign.offer import Offer, offer_faults
 from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
@@ -154,12 +154,30 @@ def test_a_network_whose_click_id_macro_is_not_known_gets_a_url_with_the_place_f
     assert postback_url("https://go.example.com", Network(name="N")) == "https://go.example.com/postback?cid="
 
 
-def test_the_pixel_code_is_safe_html_without_the_click_id() -> None:
-    network = Network(name="N", postback_parameters={"cid": "{sub1}", "payout": '"><script>', "txid": "{t}"})
+def test_the_pixel_code_is_safe_html_with_the_click_id_first() -> None:
+    network = Network(name="N", postback_parameters={"payout": '"><script>', "txid": "{t}", "cid": "{sub1}"})
     assert pixel_code("https://go.example.com", network) == (
-        '<img src="https://go.example.com/pixel.gif?payout=&quot;&gt;&lt;script&gt;&amp;txid={t}" '
+        '<img src="https://go.example.com/pixel.gif?cid={sub1}&amp;payout=&quot;&gt;&lt;script&gt;&amp;txid={t}" '
         'width="1" height="1" alt="" style="display:none">'
     )
+
+
+def test_without_a_macro_for_it_the_pixel_code_leaves_the_click_id_to_the_cookie() -> None:
+    network = Network(name="N", postback_parameters={"cid": "", "payout": "{p}"})
+    assert 'src="https://go.example.com/pixel.gif?payout={p}"' in pixel_code("https://go.example.com", network)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "cid", "told"),
+    [
+        ("https://go.example.com", "{sub1}", "The click id comes in cid; where the page leaves that empty"),
+        ("https://go.example.com", "{sub1}", "Safari, Firefox, Brave"),
+        ("https://go.example.com", "", "The code has no macro for cid, so it needs the visitor's cookie."),
+        ("http://go.example.com", "{sub1}", "Over plain http the cookie works on pages of this same site alone"),
+    ],
+)
+def test_what_to_know_of_the_pixels_cookie_is_told(base_url: str, cid: str, told: str) -> None:
+    assert told in pixel_note(base_url, Network(name="N", postback_parameters={"cid": cid}))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,6 +71,95 @@ def test_an_offer_that_is_our_own_link_gets_nobody(url: str) -> None:
     ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
     found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/")
     assert found.choose(0.5) is found.fallback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://LOCALHOST:8080/c/aB3xY9",
+        "http://127.1:8080/c/aB3xY9",
+        "http://2130706433:8080/c/aB3xY9",
+        "http://0x7f.1:8080/c/aB3xY9",
+        "http://0177.0.0.1:8080/c/aB3xY9",
+        "http://\uff11\uff12\uff17.0.0.1:8080/c/aB3xY9",
+        "http://127.0.0.1.:8080/c/aB3xY9",
+        "http://[::1]:8080/c/aB3xY9",
+        "http://[::ffff:127.0.0.1]:8080/c/aB3xY9",
+        "http://go.localhost:8080/c/aB3xY9",
+        "https://GO.example.:443/c/aB3xY9",
+        "https://\uff47\uff4f.example/c/aB3xY9",
+        "https://go.example:/c/aB3xY9",
+        "https://go%2Eexample/c/aB3xY9",
+        "https://b\u00fccher.example/c/aB3xY9",
+        "https://xn--bcher-kva.example/c/aB3xY9",
+        "https://go.example//c//aB3xY9/",
+        "https://go.example/x/../c/aB3xY9",
+        "https://go.example/%2e/c/aB3xY9&external_id=x",
+        "https://go.example/c/{token1}",
+    ],
+)
+def test_our_own_link_is_known_however_its_host_and_path_are_written(url: str) -> None:
+    ourselves = CatalogOffer(1, "Ourselves", url, 1, "Network")
+    own_hosts = ("go.example", "0.0.0.0:8080", "xn--bcher-kva.example")
+    found = route((1, 1), offers=(ourselves,), fallback_url="https://fallback.example/", own_hosts=own_hosts)
+    assert found.choose(0.5) is found.fallback
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8081/c/aB3xY9",
+        "https://go.example:8443/c/aB3xY9",
+        "https://go.example.com/c/aB3xY9",
+        "https://go.example/C/aB3xY9",
+        "https://go.example/cc/aB3xY9",
+        "https://go.example/c/../x",
+        "https://go.example/?u=/c/aB3xY9",
+        "https://other.example/?u=https://go.example/c/aB3xY9",
+        "https://128.1/c/aB3xY9",
+        "https://1.2.3.4.5/c/aB3xY9",
+        "https://999999999999/c/aB3xY9",
+    ],
+)
+def test_another_address_is_no_link_of_ours(url: str) -> None:
+    other = CatalogOffer(1, "Other", url, 1, "Network")
+    assert offer_of(route((1, 1), offers=(other,), own_hosts=("go.example", "127.0.0.1:8080")), 0.5) == 1
+
+
+def test_a_fallback_that_leads_back_to_the_campaign_is_as_none() -> None:
+    found = route(fallback_url="https://GO.example/c/aB3xY9?x=1", instance_fallback="https://all.example/")
+    assert found.fallback is not None
+    assert found.fallback.template.render({}, Place.URL, 0) == "https://all.example/"
+    assert route(instance_fallback="https://go.example/c/aB3xY9").fallback is None
+
+
+def test_fallbacks_that_lead_round_by_each_other_are_none_and_to_a_live_campaign_they_hold() -> None:
+    def campaign(key: str, fallback: str, *shares: CatalogShare) -> CatalogCampaign:
+        rows = (CatalogRow(-1, "external_id"),)
+        return CatalogCampaign(
+            7,
+            key,
+            "C",
+            3,
+            "S",
+            rows=rows,
+            shares=shares,
+            active=True,
+            domain="",
+            fallback_url=fallback,
+            cost_micros=None,
+            cost_currency="",
+        )
+
+    def fallbacks(*campaigns: CatalogCampaign) -> list[bool]:
+        routes = Routes(Catalog(campaigns, OFFERS, ("go.example",)), "")
+        found = [routes.find(one.key.encode()) for one in campaigns]
+        return [one is not None and one.fallback is not None for one in found]
+
+    first, second = campaign("aaaaaa", "https://go.example/c/bbbbbb"), campaign("bbbbbb", "https://go.example/c/aaaaaa")
+    assert fallbacks(first, second) == [False, False]
+    live = msgspec.structs.replace(second, shares=(CatalogShare(1, 1),))
+    assert fallbacks(first, live) == [True, False]
 
 
 def test_our_host_is_no_loop_where_it_is_no_campaign_link() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
-from clickloop.click.visitor import Device, Visitors
+from clickloop.click.useragent import Device
+from clickloop.click.visitor import Visitors
 
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0"
 BROWSERS = {
@@ -99,7 +100,7 @@ def test_any_user_agent_becomes_fields_of_a_click(useragent: bytes) -> None:
 
 def test_a_long_user_agent_is_cut_before_it_is_read(visitors: Visitors) -> None:
     known = visitors.known(b"x" * 2_000 + b" facebookexternalhit")
-    assert (len(fields(known.json)["useragent"]), known.device.preview_bot) == (1_000, False)
+    assert (len(fields(known.json)["useragent"]), known.device.screening) == (1_000, None)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,17 @@ def test_the_cookie_gives_the_click_id_where_no_parameter_does() -> None:
     assert _read(b"cid=p", cookie="c").click_id_text == "p"
 
 
+@pytest.mark.parametrize(
+    "sent", [b"cid=", b"cid={sub1}", b"cid=${SUBID}", b"cid=%7Bsub1%7D", b"subid=[CID]", b"cid=%20"]
+)
+def test_the_cookie_gives_it_too_where_the_page_left_the_macro_as_it_is(sent: bytes) -> None:
+    assert _read(sent, cookie="c").click_id_text == "c"
+
+
+def test_without_a_cookie_an_unreplaced_macro_is_what_was_sent() -> None:
+    assert _read(b"cid={sub1}").click_id_text == "{sub1}"
+
+
 def test_a_genuine_click_id_is_found_in_any_case() -> None:
     click_id = CLICK_IDS.new(NOW)
     assert quick_verdict(_read(f"cid={click_id.upper()}".encode()), CLICK_IDS) == ClickId(click_id, NOW)

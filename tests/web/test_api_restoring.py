@@ -159,7 +159,7 @@ def test_what_to_paste_where_is_told_for_each_network_of_a_campaign(instance: "I
     (network,) = codes["networks"]
     assert (network["network_id"], network["name"]) == (1, "Network")
     assert network["postback_url"] == "https://go.example.com/postback?cid={sub1}&payout={payout}"
-    assert 'src="https://go2.example/pixel.gif?payout={payout}"' in network["pixel_code"]
+    assert 'src="https://go2.example/pixel.gif?cid={sub1}&amp;payout={payout}"' in network["pixel_code"]
 
 
 def test_the_first_rule_of_a_source_says_that_it_is_its_postback_url(instance: "Instance") -> None:

@@ -271,6 +271,19 @@ def test_an_offer_without_our_click_id_is_warned_about(instance: "Instance") -> 
     assert [warning["code"] for warning in offer["warnings"]] == ["click_id_missing"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://GO.example.com./c/aB3xY9?s={clickid}",
+        "http://\uff47o.example.com/c/{clickid}",
+        "https://go.example.com//c/x{clickid}",
+    ],
+)
+def test_an_offer_that_leads_back_to_us_is_warned_about(instance: "Instance", url: str) -> None:
+    offer = instance.made("offers", {"name": "O", "url": url})
+    assert [warning["code"] for warning in offer["warnings"]] == ["offer_loops"]
+
+
 def test_a_status_takes_words_and_gives_them_back(instance: "Instance") -> None:
     instance.made(
         "statuses", {"key": "upsell", "name": "Upsell", "counts_as": "confirmed", "words": [" Extra ", "more"]}

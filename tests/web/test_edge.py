@@ -1,145 +1,23 @@
 """The public doors, spoken to with raw requests: a real edge process on a data folder, and what stands in its journal."""
 
-import gzip
 import json
-import socket
-import subprocess
-import sys
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from clickloop.alarms import read_alarms
-from clickloop.campaign.catalog import (
-    Catalog,
-    CatalogCampaign,
-    CatalogOffer,
-    CatalogRow,
-    CatalogShare,
-    write_catalog,
-)
 from clickloop.campaign.instance import InstanceSettings, IpStorage
-from clickloop.click.click import Click
-from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.config import Settings
-from clickloop.conversion.notice import RawNotice, read_notice
+from clickloop.click_id import ClickIds
 from clickloop.octets import octets_of
-from clickloop.store.unknown_links import read_unknown_links
-from tests.journey.running import Answer, Connection, click_id_of, eventually, request_of
-
-KEY = b"k" * 32
-ROWS = (CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "zone"))
-OFFER = "https://network.example/o?sub1={clickid}&z={zone}&x={externalid}"
-CAMPAIGN = CatalogCampaign(
-    id=7,
-    key="aB3xY9",
-    name="Campaign",
-    source_id=3,
-    source_name="Source",
-    active=True,
-    domain="",
-    fallback_url="",
-    cost_micros=None,
-    cost_currency="",
-    rows=ROWS,
-    shares=(CatalogShare(1, 100),),
-)
-
-
-class EdgeProcess:
-    """One edge process that has nothing but its data folder: no core, no ledger, no facts."""
-
-    def __init__(self, folder: Path, both_families: bool = False, **settings: Any) -> None:
-        self.folder = folder
-        folder.mkdir()
-        (folder / KEY_FILE).write_bytes(KEY)
-        if both_families:
-            listening = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-        else:
-            listening = socket.create_server(("127.0.0.1", 0))
-        self.port: int = listening.getsockname()[1]
-        self.publish(own_hosts=("go.example",))
-        told = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
-        command = [sys.executable, "-m", "clickloop.web.edge_process", told, "1", str(listening.fileno())]
-        self.process = subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
-        listening.close()
-
-    def publish(
-        self, own_hosts: tuple[str, ...] = (), instance: InstanceSettings | None = None, **changes: Any
-    ) -> None:
-        """Publishes the campaigns: active, paused, paused with a fallback, without offers, and one that leads to itself."""
-        variants: dict[str, dict[str, Any]] = {
-            "aB3xY9": {},
-            "paused": {"active": False},
-            "fallbk": {"active": False, "fallback_url": "https://fallback.example/?c={campaign.name}"},
-            "nofers": {"shares": (), "fallback_url": "https://fallback.example/"},
-            "myself": {"shares": (CatalogShare(2, 1),), "fallback_url": "https://fallback.example/"},
-        }
-        campaigns = tuple(
-            msgspec.structs.replace(CAMPAIGN, key=key, **changes | variant) for key, variant in variants.items()
-        )
-        offers = (
-            CatalogOffer(1, "Offer", OFFER, 5, "Network"),
-            CatalogOffer(2, "Ourselves", "https://go.example/c/aB3xY9", 5, "Network"),
-        )
-        write_catalog(self.folder, Catalog(campaigns, offers, own_hosts, instance))
-
-    def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:
-        """One request on a connection of its own."""
-        with Connection(self.port) as connection:
-            return connection.ask(method, target, headers, body)
-
-    def visit(self, query: str | bytes = b"", key: str = "aB3xY9", **more: Any) -> Click:
-        """Follows a campaign link; answers what was recorded of it."""
-        octets = query.encode() if isinstance(query, str) else query
-        answer = self.ask(more.pop("method", "GET"), f"/c/{key}?".encode() + octets, more.pop("headers", None))
-        assert answer.status == 302, answer
-        return self.click(_cookie_of(answer))
-
-    def click(self, click_id: str) -> Click:
-        """The click in the journal, which must be there as soon as the visitor was answered."""
-        (line,) = [line for line in self._lines("clicks") if click_id.encode() in line]
-        return msgspec.json.decode(line, type=Click)
-
-    def clicks(self) -> int:
-        """How many clicks are in the journal."""
-        return len(self._lines("clicks"))
-
-    def notices(self) -> list[RawNotice]:
-        """All notices in the journal."""
-        return [msgspec.json.decode(line, type=RawNotice) for line in self._lines("notices")]
-
-    def _lines(self, stream: str) -> list[bytes]:
-        paths = sorted((self.folder / "journal" / stream).glob("*/0*"))
-        lines = [line for path in paths for line in path.read_bytes().splitlines()]
-        return [line for line in lines if not line.startswith(b'{"segment":')]
-
-    def close(self) -> None:
-        """Ends it."""
-        self.process.kill()
-        self.process.wait(10)
-
-
-def _cookie_of(answer: Answer) -> str:
-    return answer.headers["set-cookie"].partition(";")[0].removeprefix("clickloop=")
-
-
-def _started(edge: EdgeProcess) -> Iterator[EdgeProcess]:
-    try:
-        eventually(lambda: edge.ask("GET", "/health").status == 200)
-        yield edge
-    finally:
-        edge.close()
+from tests.journey.running import Connection, click_id_of, eventually, request_of
+from tests.web.edge_running import KEY, EdgeProcess, cookie_of, started
 
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     """An edge that is reached without a proxy, over http."""
-    yield from _started(EdgeProcess(tmp_path_factory.mktemp("plain") / "data"))
+    yield from started(EdgeProcess(tmp_path_factory.mktemp("plain") / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -147,14 +25,14 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     """An edge behind proxies on loopback and in 10.0.0.0/8, reached over https; it listens on IPv6 and IPv4 at once."""
     folder = tmp_path_factory.mktemp("proxied") / "data"
     proxies = "127.0.0.0/8,10.0.0.0/8"
-    yield from _started(EdgeProcess(folder, True, trusted_proxies=proxies, public_url="https://go.example"))
+    yield from started(EdgeProcess(folder, True, trusted_proxies=proxies, public_url="https://go.example"))
 
 
 @pytest.fixture(scope="module")
 def behind_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     """An edge behind a proxy on loopback that says itself whether the visitor came over https."""
     folder = tmp_path_factory.mktemp("behind") / "data"
-    yield from _started(EdgeProcess(folder, trusted_proxies="127.0.0.0/8"))
+    yield from started(EdgeProcess(folder, trusted_proxies="127.0.0.0/8"))
 
 
 def test_a_click_is_recorded_with_all_that_is_known_of_it(edge: EdgeProcess) -> None:
@@ -483,114 +361,11 @@ def test_what_is_saved_of_the_instance_holds_without_a_restart(settable: EdgePro
     eventually(lambda: place() == "https://saved.example/")
     answer = settable.ask("GET", "/c/aB3xY9?cost=3")
     assert "Secure" in answer.headers["set-cookie"]
-    assert settable.click(_cookie_of(answer)).cost_currency == "EUR"
+    assert settable.click(cookie_of(answer)).cost_currency == "EUR"
 
 
 @pytest.fixture(scope="module")
 def settable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
     """An edge whose instance's settings change; it was started with a fallback address."""
     folder = tmp_path_factory.mktemp("settable") / "data"
-    yield from _started(EdgeProcess(folder, fallback_url="https://started.example/"))
-
-
-@pytest.mark.parametrize(
-    ("target", "flags"),
-    [
-        ("/c/aB3xY9/?external_id=x", ""),
-        ("/c/aB3xY9.?external_id=x", ""),
-        ("/c/aB3xY9)?external_id=x", ""),
-        ("/c/aB3xY9%20?external_id=x", ""),
-        ("/c/aB3xY9%E2%80%8B?external_id=x", ""),
-        ("/c//aB3xY9?external_id=x", ""),
-        ("//c/aB3xY9?external_id=x", ""),
-        ("///c//aB3xY9/?external_id=x", ""),
-        ("/c/aB3xY9/index.html?external_id=x", "path_ignored"),
-        ("/c/aB3xY9&external_id=x", "link_mended"),
-        ("/c/aB3xY9%3Fexternal_id%3Dx", "link_mended"),
-        ("/c/aB3xY9&amp;external_id=x", "name_mended,link_mended"),
-        ("/c/aB3xY9??external_id=x", "name_mended"),
-        ("/c/aB3xY9?a=1&amp;external_id=x", "name_mended"),
-        ("/c/aB3xY9?a=1&#38;external_id=x", "name_mended"),
-    ],
-)
-def test_a_mangled_link_costs_no_paid_visitor(edge: EdgeProcess, target: str, flags: str) -> None:
-    answer = edge.ask("GET", target)
-    assert answer.status == 302
-    click = edge.click(_cookie_of(answer))
-    assert (click.campaign_id, click.external_id, click.flags) == (7, "x", flags)
-
-
-def test_a_404_of_a_link_is_counted_where_the_core_reads_it(tmp_path: Path) -> None:
-    for edge in _started(EdgeProcess(tmp_path / "data")):
-        for path in ("/c/nobody", "/c/nobody?external_id=x", "/c/", "/c", "/c/<script>", "/nowhere"):
-            assert edge.ask("GET", path).status == 404
-        eventually(lambda edge=edge: read_unknown_links(edge.folder).total == 5)  # type: ignore[misc]
-        latest = read_unknown_links(edge.folder).latest
-    assert [(link.key, link.count) for link in latest] == [("", 3), ("nobody", 2)]
-
-
-def test_a_campaign_with_nowhere_to_send_is_no_unknown_link(edge: EdgeProcess) -> None:
-    before = edge.clicks()
-    assert edge.ask("GET", "/c/paused/").status == 404
-    assert edge.clicks() == before + 1
-
-
-@pytest.mark.parametrize("target", ["/postback?cid=1", "/postback", "/pixel.gif?cid=1", "/pixel.gif", "//postback"])
-def test_head_tries_an_address_and_stores_nothing(edge: EdgeProcess, target: str) -> None:
-    before = len(edge.notices())
-    with Connection(edge.port) as connection:
-        connection.send(request_of("HEAD", target))
-        answer = connection.answer("HEAD")
-        assert connection.ask("GET", "/c/aB3xY9").status == 302
-    assert (answer.status, answer.body, len(edge.notices())) == (200, b"", before)
-    assert "x-clickloop-outcome" not in answer.headers
-
-
-@pytest.mark.parametrize(
-    ("method", "target"),
-    [
-        ("GET", "/postback/?cid={}&payout=5"),
-        ("GET", "//postback?cid={}&payout=5"),
-        ("GET", "/postback&cid={}&payout=5"),
-        ("GET", "/postback%3Fcid={}&payout=5"),
-        ("GET", "/postback??cid={}&payout=5"),
-        ("GET", "/postback?payout=5&amp;cid={}"),
-        ("GET", "/pixel.gif?payout=5&amp;cid={}"),
-        ("GET", "/pixel.gif/?payout=5&cid={}"),
-        ("POST", "/postback/?payout=5&cid={}"),
-    ],
-)
-def test_a_mangled_postback_address_costs_no_conversion(edge: EdgeProcess, method: str, target: str) -> None:
-    answer = edge.ask(method, target.format(ClickIds(KEY).new(1_800_000_000_000)))
-    assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
-    notice = read_notice(edge.notices()[-1])
-    assert (notice.payout_text, notice.parameters.others) == ("5", {})
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_compressed_notice_is_read_and_kept_readable(edge: EdgeProcess, encoding: str) -> None:
-    body = f'{{"cid":"{ClickIds(KEY).new(1_800_000_000_000)}","payout":5}}'.encode()
-    packed = gzip.compress(body) if encoding == "gzip" else zlib.compress(body)
-    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
-    answer = edge.ask("POST", "/postback", headers, packed)
-    assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
-    assert octets_of(edge.notices()[-1].body) == body
-
-
-@pytest.mark.parametrize(
-    ("encoding", "body", "status"),
-    [
-        ("br", b"\x0b\x02\x80", 415),
-        ("zstd", b"\x28\xb5\x2f\xfd", 415),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"cid=1")), 415),
-        ("gzip", gzip.compress(b"cid=1")[:-4], 400),
-        ("gzip", gzip.compress(b"\0" * 10_000_000), 413),
-    ],
-)
-def test_a_body_that_cannot_be_read_is_refused_and_not_stored(
-    edge: EdgeProcess, encoding: str, body: bytes, status: int
-) -> None:
-    before = len(edge.notices())
-    answer = edge.ask("POST", "/postback?cid=1", {"Content-Encoding": encoding}, body)
-    assert (answer.status, len(edge.notices())) == (status, before)
-    assert ("accept-encoding" in answer.headers) is (status == 415)
+    yield from started(EdgeProcess(folder, fallback_url="https://started.example/"))

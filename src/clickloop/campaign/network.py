@@ -112,11 +112,30 @@ def postback_url(base_url: str, network: Network) -> str:
 
 
 def pixel_code(base_url: str, network: Network) -> str:
-    """The HTML to paste into the network's or shop's thank-you page. The click id comes from the visitor's cookie."""
-    parameters = {name: macro for name, macro in network.postback_parameters.items() if name != "cid"}
+    """Return the HTML to paste into the network's or shop's thank-you page.
+
+    It carries the network's click id macro first; the visitor's cookie is the second choice, as many browsers do not send it.
+    """
+    parameters = {name: macro for name, macro in network.postback_parameters.items() if name != "cid" or macro}
     query = _notice_query(parameters, network.token)
     address = f"{base_url}/pixel.gif" + (f"?{query}" if query else "")
     return f'<img src="{html.escape(address)}" width="1" height="1" alt="" style="display:none">'
+
+
+def pixel_note(base_url: str, network: Network) -> str:
+    """Return what to know of the pixel's cookie, for the page that shows the code."""
+    first = "The click id comes in cid; where the page leaves that empty, from the visitor's cookie. "
+    if not network.postback_parameters.get("cid"):
+        first = "The code has no macro for cid, so it needs the visitor's cookie. "
+    if base_url.startswith("https://"):
+        return first + (
+            "Safari, Firefox, Brave and private windows of Chrome block that cookie on pages of other sites, and so do people who switch "
+            "third-party cookies off."
+        )
+    return first + (
+        "Over plain http the cookie works on pages of this same site alone: no browser sends it from another site's page. "
+        "Over https those do that allow third-party cookies."
+    )
 
 
 def _notice_query(parameters: Mapping[str, str], token: str) -> str:

@@ -49,6 +49,7 @@ class Screening(enum.StrEnum):
     HEAD_REQUEST = "head_request"
     PREFETCH = "prefetch"
     PREVIEW_BOT = "preview_bot"
+    CRAWLER = "crawler"
     TEST = "test"
 
     @property
@@ -61,6 +62,7 @@ _SCREENING_SENTENCES = {
     Screening.HEAD_REQUEST: "Only the headers were asked for (HEAD), as link checkers do.",
     Screening.PREFETCH: "The browser loaded it ahead, before anybody followed the link.",
     Screening.PREVIEW_BOT: "A bot looked at the link to show a preview of it.",
+    Screening.CRAWLER: "A crawler opened the link: its User-Agent names a bot, not a browser.",
     Screening.TEST: "It is a test click.",
 }
 

@@ -7,6 +7,8 @@ import msgspec
 from clickloop.click.click import Flag
 
 KEY_CHARACTERS = 6
+MAX_PUNCTUATION = 200
+"""Bytes of punctuation that are stepped over, one by one; what is longer was not added by mistake."""
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +43,7 @@ def mended_link(path: bytes, query: bytes) -> Link | None:
 def tail_of(behind: bytes) -> bytes:
     """Return what is left of a path's end without the punctuation and spaces in front, which may be percent-encoded.
 
-    What was encoded as a whole (``%3Fexternal_id%3Dx``) is decoded once.
+    What was encoded as a whole (``%3Fexternal_id%3Dx``) is decoded once. Behind too much punctuation nothing is read.
     """
     at = 0
     while at < len(behind) and not (behind[at : at + 1].isalnum() or behind[at] == ord("_")):
@@ -52,6 +54,8 @@ def tail_of(behind: bytes) -> bytes:
             at += 3 if len(plain) == 1 else 1
         else:
             at += 1
+        if at >= MAX_PUNCTUATION:
+            return b""
     tail = behind[at:]
     if b"=" not in tail and b"%3d" in tail.lower():
         return unquote_to_bytes(tail)

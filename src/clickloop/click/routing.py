@@ -3,11 +3,12 @@
 import enum
 from bisect import bisect_right
 from itertools import accumulate
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
+from clickloop.campaign.own_link import OwnLinks
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
@@ -94,7 +95,7 @@ class Routes:
     def __init__(self, catalog: Catalog, fallback_url: str) -> None:
         self._campaigns = {campaign.key.encode(): campaign for campaign in catalog.campaigns}
         self._offers = {offer.id: offer for offer in catalog.offers}
-        self._own_hosts = frozenset(catalog.own_hosts)
+        self._own_links = OwnLinks(catalog.own_hosts)
         self._fallback_url = fallback_url
         self._routes: dict[bytes, Route] = {}
 
@@ -129,7 +130,7 @@ class Routes:
             )
             targets.append(_target(campaign, offer.id, offer.network_id, offer.url, rows, setup))
             weights.append(share.weight)
-        fallback_url = campaign.fallback_url or self._fallback_url
+        fallback_url = self._fallback_url_of(campaign)
         setup = SetupNames(campaign_key=campaign.key, campaign_name=campaign.name, source_name=campaign.source_name)
         return Route(
             campaign=campaign,
@@ -156,15 +157,29 @@ class Routes:
             return LeftOutReason.OFFER_GONE
         if share.weight <= 0:
             return LeftOutReason.NO_WEIGHT
-        return LeftOutReason.LOOPS if self._loops(offer) else None
+        return LeftOutReason.LOOPS if self._own_links.key_in(offer.url) is not None else None
 
-    def _loops(self, offer: CatalogOffer) -> bool:
-        """Whether an offer's address is one of our own campaign links, which would send the visitor round for ever."""
-        try:
-            parts = urlsplit(offer.url)
-        except ValueError:
-            return False
-        return parts.netloc.lower() in self._own_hosts and parts.path.startswith("/c/")
+    def _fallback_url_of(self, campaign: CatalogCampaign) -> str:
+        """Return the campaign's fallback address, else the instance's; one that leads back here is as none."""
+        for url in (campaign.fallback_url, self._fallback_url):
+            if url and not self._returns(url, campaign.key):
+                return url
+        return ""
+
+    def _returns(self, url: str, key: str) -> bool:
+        """Return whether an address leads back to the campaign with this key, by other campaigns' fallback addresses too."""
+        seen = {key}
+        while (found := self._own_links.key_in(url)) is not None:
+            if found in seen:
+                return True
+            seen.add(found)
+            following = self._campaigns.get(found.encode())
+            if following is None or any(
+                self._left_out(following, share, self._offers.get(share.offer_id)) is None for share in following.shares
+            ):
+                return False
+            url = following.fallback_url or self._fallback_url
+        return False
 
 
 def _target(

@@ -3,72 +3,17 @@
 from typing import TypeVar
 
 import msgspec
-import ua_parser
-from ua_parser import loaders, regex
 
 from clickloop.campaign.instance import IpStorage, kept_address
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
+from clickloop.click.useragent import Device, UserAgentParser
 
 USERAGENT_CHARACTERS = 1000
 """A User-Agent is cut here before anything reads it."""
 _CACHE_ENTRIES = 20_000
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-
-_PREVIEW_BOTS = (
-    "facebookexternalhit",
-    "facebot",
-    "twitterbot",
-    "slackbot",
-    "slack-imgproxy",
-    "telegrambot",
-    "whatsapp/",
-    "discordbot",
-    "linkedinbot",
-    "skypeuripreview",
-    "vkshare",
-    "viber",
-    "pinterestbot",
-    "redditbot",
-    "embedly",
-    "applebot",
-    "googlebot",
-    "bingbot",
-    "bingpreview",
-    "yandexbot",
-    "mail.ru_bot",
-    "iframely",
-    "snapchat ads",
-)
-_TABLETS = ("ipad", "tablet", "kindle", "silk/", "playbook")
-_TVS = (
-    "smart-tv",
-    "smarttv",
-    "googletv",
-    "appletv",
-    "hbbtv",
-    "netcast",
-    "tizen tv",
-    "bravia",
-    "roku",
-    "crkey",
-    "aftb",
-    "aftt",
-)
-
-
-class Device(msgspec.Struct, frozen=True, gc=False):
-    """What a User-Agent tells. ``kind``: mobile, tablet, desktop, tv or bot; empty when it tells nothing."""
-
-    kind: str = ""
-    brand: str = ""
-    model: str = ""
-    os: str = ""
-    os_version: str = ""
-    browser: str = ""
-    browser_version: str = ""
-    preview_bot: bool = False
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +28,7 @@ class Visitors:
 
     def __init__(self, geo_base: GeoBase) -> None:
         self._geo_base = geo_base
-        self._parser = ua_parser.Parser(regex.Resolver(loaders.load_lazy_builtins()))
+        self._parse = UserAgentParser()
         self._devices: dict[bytes, Known] = {}
         self._places: dict[str, bytes] = {}
         self._languages: dict[bytes, bytes] = {}
@@ -146,46 +91,6 @@ class Visitors:
             if len(accept_language) <= 200:
                 _remember(self._languages, accept_language, found)
         return found
-
-    def _parse(self, text: str) -> Device:
-        if not text:
-            return Device()
-        parsed = self._parser.parse(text)
-        system, browser, device = parsed.os, parsed.user_agent, parsed.device
-        lowered = text.lower()
-        return Device(
-            kind=_kind(lowered, system.family if system else "", device.family if device else ""),
-            brand=(device.brand or "") if device else "",
-            model=(device.model or "") if device else "",
-            os=system.family if system else "",
-            os_version=_version(system.major, system.minor) if system else "",
-            browser=browser.family if browser else "",
-            browser_version=_version(browser.major, browser.minor) if browser else "",
-            preview_bot=any(bot in lowered for bot in _PREVIEW_BOTS),
-        )
-
-
-def _kind(lowered: str, system: str, device: str) -> str:
-    """What kind of device a User-Agent speaks of. ``Mobile`` tells Android phones from tablets, as Google advises makers."""
-    if device == "Spider" or "bot/" in lowered or "crawler" in lowered or "spider" in lowered:
-        return "bot"
-    if any(word in lowered for word in _TVS):
-        return "tv"
-    if any(word in lowered for word in _TABLETS):
-        return "tablet"
-    if system == "Android":
-        return "mobile" if "mobile" in lowered else "tablet"
-    if system == "iOS" or "mobile" in lowered or "phone" in lowered:
-        return "mobile"
-    if system in {"Windows", "Mac OS X", "Linux", "Ubuntu", "Chrome OS", "Fedora", "Debian", "FreeBSD"}:
-        return "desktop"
-    return ""
-
-
-def _version(major: str | None, minor: str | None) -> str:
-    if not major:
-        return ""
-    return f"{major}.{minor}" if minor else major
 
 
 def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value) -> None:

@@ -247,7 +247,7 @@ def read_notice(raw: RawNotice) -> Notice:
         at=raw.at,
         door=raw.door,
         ip=raw.ip,
-        click_id_text=taken["click_id"] or raw.cookie_click_id.strip(),
+        click_id_text=_click_id_text(taken["click_id"], raw.cookie_click_id.strip()),
         txid=_kept_apart(taken["txid"], flags),
         status_word=_cut(taken["status"], MAX_WORD, flags),
         payout_text=_cut(taken["payout"], MAX_WORD, flags),
@@ -302,6 +302,11 @@ def _take(values: dict[str, str], names: tuple[str, ...]) -> str:
             del values[name]
             return text
     return ""
+
+
+def _click_id_text(sent: str, from_cookie: str) -> str:
+    """The click id that was sent, else that of the cookie: a thank-you page may leave the pixel's macro as it is."""
+    return from_cookie if from_cookie and (not sent or unreplaced_macro(sent)) else sent
 
 
 def _cut(text: str, length: int, flags: list[NoticeFlag]) -> str:

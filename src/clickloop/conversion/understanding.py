@@ -7,7 +7,7 @@ import msgspec
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice
 from clickloop.conversion.pairs import read_pairs
 from clickloop.money import Amount, read_amount
-from clickloop.octets import octets_of
+from clickloop.octets import octets_of, text_of
 
 
 class Meaning(enum.StrEnum):
@@ -67,6 +67,10 @@ _PLAIN = {
 }
 
 
+MIN_TOKEN = 4
+_WIDE = ("utf-16-le", "utf-16-be")
+
+
 class Understood(msgspec.Struct, frozen=True):
     """A parameter and what it was taken for. Texts are in the form of ``octets.text_of``."""
 
@@ -84,6 +88,19 @@ def understood(raw: RawNotice) -> tuple[Understood, ...]:
         meanings |= dict.fromkeys(filled[1:], Meaning.SECOND)
         meanings |= dict.fromkeys(filled[:1], Meaning(field))
     return tuple(Understood(name, value, meanings.get(name) or _meaning(name, value)) for name, value in values.items())
+
+
+def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
+    """Return the secret token of a raw notice in every form in which its text may hold it, to be masked where it is shown.
+
+    A body that is not as it should be may hide that the value is the token's. One too short to be a secret is left to its name.
+    """
+    values = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type).values
+    token = values.get("token", "")
+    if len(token) < MIN_TOKEN:
+        return ()
+    wide = [text_of(octets_of(token).decode("utf-8", "replace").encode(encoding)) for encoding in _WIDE]
+    return (token, *wide)
 
 
 def _meaning(name: str, value: str) -> Meaning:

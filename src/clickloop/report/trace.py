@@ -11,6 +11,7 @@ from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.understanding import sent_tokens
 from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.holding import Hold
@@ -235,10 +236,11 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
 
 def _notice_event(notice: TracedNotice) -> Event:
     raw = notice.raw
+    tokens = sent_tokens(raw)
     details = _details(
         reason=notice.reason or "",
-        query=masked_text(raw.query),
-        body=masked_text(raw.body[:1000]),
+        query=masked_text(raw.query, tokens),
+        body=masked_text(raw.body[:1000], tokens),
         ip=raw.ip,
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",

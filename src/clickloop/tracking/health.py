@@ -14,6 +14,7 @@ from clickloop.store.ledger.bulk_jobs import BulkJob, unfinished_jobs
 from clickloop.store.ledger.exports import Export, unfinished_exports
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.uploads import Upload, unfinished_uploads
+from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
 from clickloop.tracking.settle import CLICKS_STREAM, NOTICES_STREAM
 
 MOST_UNDER_WAY = 50
@@ -47,6 +48,8 @@ class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
     reserve_octets: int = 0
     reserve_held: bool = False
     alarms: tuple[Alarm, ...] = ()
+    unknown_links: UnknownLinks = UnknownLinks()
+    """Links under ``/c/`` that led nowhere, as the edges counted them."""
     workers: tuple[WorkerHealth, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     """Of the product, its interpreter and its stores: name and version."""
@@ -88,6 +91,7 @@ def core_health(
         reserve_octets=reserve.octets,
         reserve_held=reserve.held,
         alarms=tuple(alarms),
+        unknown_links=read_unknown_links(folder),
         workers=tuple(workers),
         versions=tuple(versions),
         started_at=started_at,

@@ -121,7 +121,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
     known = edge.visitors.known(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
     test = is_test(edge.click_ids, key, arrival.query, now_ms)
-    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.preview_bot, test=test)
+    screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.screening, test=test)
     target = route.choose(edge.chance())
     if link_flag is not None:
         flags = (*flags, link_flag)

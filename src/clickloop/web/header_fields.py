@@ -2,6 +2,9 @@
 
 import httptools
 
+UNUSUAL = b"unusual"
+"""The name under which Expect and Upgrade are read together: one look tells that a request has neither."""
+
 _WANTED = {
     b"host": b"host",
     b"user-agent": b"user-agent",
@@ -12,8 +15,8 @@ _WANTED = {
     b"content-length": b"content-length",
     b"content-encoding": b"content-encoding",
     b"transfer-encoding": b"transfer-encoding",
-    b"expect": b"expect",
-    b"upgrade": b"upgrade",
+    b"expect": UNUSUAL,
+    b"upgrade": UNUSUAL,
     b"purpose": b"purpose",
     b"sec-purpose": b"purpose",
     b"x-purpose": b"purpose",
@@ -29,6 +32,7 @@ _JOINED = {
     b"cookie": b"; ",  # proxies split it when they come from HTTP/2 (RFC 9113, 8.2.3)
     b"content-encoding": b", ",
     b"purpose": b", ",
+    UNUSUAL: b", ",
     b"x-forwarded-for": b", ",
     b"x-forwarded-proto": b", ",
     b"x-forwarded-host": b", ",
@@ -58,8 +62,13 @@ def has_body(headers: dict[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
 
 
+def expects_continue(headers: dict[bytes, bytes], version: str) -> bool:
+    """Return whether the sender waits for 100 Continue. HTTP/1.0 knows none (RFC 9110, 10.1.1)."""
+    return version != "1.0" and b"100-continue" in headers.get(UNUSUAL, b"").lower()
+
+
 def head_without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, bytes]) -> bytes:
     """Return the head that a parser has read, as it would be had its sender not asked for another protocol."""
-    lines = [b"%b: %b\r\n" % field for field in headers.items() if field[0] != b"upgrade"]
+    lines = [b"%b: %b\r\n" % field for field in headers.items() if field[0] != UNUSUAL]
     version = parser.get_http_version().encode("ascii")
     return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), url, version, b"".join(lines))

@@ -11,7 +11,15 @@ from typing import cast
 import httptools
 
 from clickloop.log import Sparingly
-from clickloop.web.header_fields import FIELDS, field_of, has_body, head_without_upgrade, together
+from clickloop.web.header_fields import (
+    FIELDS,
+    UNUSUAL,
+    expects_continue,
+    field_of,
+    has_body,
+    head_without_upgrade,
+    together,
+)
 from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.web.open_connections import Limits, OpenConnections, Phase, Unlimited
 from clickloop.web.request_limits import BODY_BYTES, HEADER_BYTES, LARGE_BYTES, MESSAGE_BYTES, PIPELINED, URL_BYTES
@@ -60,9 +68,9 @@ class HttpConnection(asyncio.Protocol):
     """One connection. While an awaited answer is under way, later requests queue."""
 
     __slots__ = (
+        "_again",
         "_body",
         "_connections",
-        "_continue",
         "_done",
         "_ended",
         "_head_complete",
@@ -92,7 +100,7 @@ class HttpConnection(asyncio.Protocol):
         self._queue: deque[Request | bytes] = deque()
         self._task: asyncio.Task[None] | None = None
         self._paused = False
-        self._continue = False
+        self._again = False
         self._done = True
         self._ended = False
         self._since = self._loop.time()
@@ -137,33 +145,21 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse(status, "The request is too large.")
                 return
         try:
-            self._feed(data)
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            self._go_on(data[stop.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, "The request is not valid HTTP/1.1.")
-        if self._continue:
-            self._invite_body()
 
-    def _feed(self, data: bytes) -> None:
-        """Feeds the parser. It stops behind a head with Upgrade, which is ignored (RFC 9110, 7.8): a fresh one goes on. Where such a
-        request has a body, as of Java's client, the old one took that for the other protocol; so the head is fed again."""
-        while True:
-            try:
-                self._parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as stop:
-                data, stopped = data[stop.args[0] :], self._parser
-                self._parser = httptools.HttpRequestParser(self)
-                if self._last:
-                    return
-                if not self._done:
-                    data = head_without_upgrade(stopped, self._url, self._headers) + data
-
-    def _invite_body(self) -> None:
-        """Answers ``Expect: 100-continue`` (RFC 9110, 10.1.1), unless the body comes already or earlier answers are still to leave."""
-        self._continue = False
-        idle = self._task is None and not self._unsent and not self._queue
-        if idle and self._transport is not None and not (self._done or self._last or self._body):
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    def _go_on(self, rest: bytes) -> None:
+        """Feeds a fresh parser with what follows a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a
+        body, as of Java's client, the old one took that for the other protocol; so the head is fed again."""
+        stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
+        if self._again:
+            self._again = self._last = False
+            rest = head_without_upgrade(stopped, self._url, self._headers) + rest
+        if rest and not self._last:
+            self.data_received(rest)
 
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
@@ -224,8 +220,16 @@ class HttpConnection(asyncio.Protocol):
         headers = self._headers
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._refuse(400, "The request has no Host header.")
-        if b"expect" in headers and headers[b"expect"].lower() == b"100-continue":
-            self._continue = self._parser.get_http_version() != "1.0"
+        elif UNUSUAL in headers and not self._last and has_body(headers):
+            if self._parser.should_upgrade():
+                self._again = self._last = True  # no request yet: see _go_on
+            elif expects_continue(headers, self._parser.get_http_version()):
+                self._invite_body()
+
+    def _invite_body(self) -> None:
+        """Tells who waits for it that the body is welcome (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
+        if self._transport is not None and not (self._task or self._unsent or self._queue):
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._length += len(body)
@@ -239,24 +243,23 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or self._last:
             return
         parser = self._parser
-        if b"upgrade" in self._headers and parser.should_upgrade() and has_body(self._headers):
-            return  # the body is still to come: see _feed
         self._done = True
         url = self._url
+        keep_alive = parser.should_keep_alive() and not self._connections.closing
         if url[:1] != b"/":
+            keep_alive = keep_alive and parser.get_method() != b"CONNECT"  # what follows that is no HTTP
             url = b"/" + url.partition(b"://")[2].partition(b"/")[2]
         path, _, query = url.partition(b"?")
         if b"#" in query:
             query = without_fragment(query)
-        method = parser.get_method()
         request = Request(
-            method,
+            parser.get_method(),
             path,
             query,
             self._headers,
             b"".join(self._body) if self._body else b"",
             self.peer,
-            parser.should_keep_alive() and not self._connections.closing and method != b"CONNECT",
+            keep_alive,
         )
         if self._task is not None:
             self._queue.append(request)

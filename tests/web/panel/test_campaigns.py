@@ -122,7 +122,7 @@ def test_all_that_is_to_be_copied_stands_there(panel: "Panel", instance: "Instan
     words = panel.words(panel.get("/panel/campaigns/1"))
     assert f"https://go2.example/c/{key}?external_id=${{SUBID}}&zone={{zone}}" in words
     assert "https://go.example.com/postback?cid={sub1}&payout={payout}" in words
-    assert '<img src="https://go2.example/pixel.gif?payout={payout}"' in words
+    assert '<img src="https://go2.example/pixel.gif?cid={sub1}&amp;payout={payout}"' in words
 
 
 def test_the_token_in_what_is_copied_is_masked_for_who_sees_no_secrets(panel: "Panel", instance: "Instance") -> None:

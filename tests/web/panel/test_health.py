@@ -13,6 +13,7 @@ from clickloop.clock_guard import ClockGuard
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
 from clickloop.store.ledger.lanes import keep_standing
+from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.application import create_api
 from clickloop.web.api.health import read_health
@@ -91,6 +92,25 @@ def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instanc
     assert [(alarm.code, alarm.sentence, alarm.since) for alarm in told.alarms] == [
         ("disk_low", "free disk below 10 %", "2026-03-01T12:00:00.000Z")
     ]
+
+
+def test_links_that_led_nowhere_are_told(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    links = UnknownLinks(
+        3, instance.now - 60_000, (UnknownLink("Ab12Cd", 2, instance.now), UnknownLink("", 1, instance.now))
+    )
+    instance.context = replace(instance.context, core_health=lambda: CoreHealth(unknown_links=links))
+    told = read_health(instance.context).unknown_links
+    assert (told.total, [(one.key, one.count) for one in told.latest]) == (3, [("Ab12Cd", 2), ("", 1)])
+    with panel_of(instance) as panel:
+        words = panel.words(panel.get("/panel/health"))
+    assert "3 requests for a campaign link were answered 404 since" in words
+    assert "Ab12Cd 2" in words
+
+
+def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
+    assert "every campaign link that was opened named a campaign" in panel.words(panel.get("/panel/health"))
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(

@@ -73,7 +73,7 @@ def test_a_saved_network_shows_what_to_copy(panel: "Panel") -> None:
     panel.done(NEW, [*FORM, ("token", ""), *ROWS])
     words = panel.words(panel.get("/panel/networks/1"))
     assert "https://go.example.com/postback?cid={s1}&payout={pay}&txid={id}&param1={geo}" in words
-    assert '<img src="https://go.example.com/pixel.gif?payout={pay}' in words
+    assert '<img src="https://go.example.com/pixel.gif?cid={s1}&amp;payout={pay}' in words
     assert "https://network.example/click?offer=1&s1={clickid}" in words
 
 

@@ -4,7 +4,6 @@ Computed where a row is written and compared by the self-audit. A postback's sta
 and are left out: the audit holds them against the attempts, and the ledger's own constraints against each other.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
@@ -92,13 +91,14 @@ def _wrong(tx: Connection, query: Select[tuple[object, ...]], key: Column[str], 
 
 def _opened(tx: Connection, values: Iterable[object]) -> list[object]:
     """Return the values with what is sealed opened: checksums are over plain values. What cannot be opened matches no checksum."""
-    found = []
-    for value in values:
-        if isinstance(value, bytes) and value.startswith(b"sealed:"):
-            with contextlib.suppress(SecretError, UnicodeDecodeError):
-                value = opened_bytes(tx.dialect, value)
-        found.append(value)
-    return found
+    return [_opened_value(tx, value) if isinstance(value, bytes) else value for value in values]
+
+
+def _opened_value(tx: Connection, value: bytes) -> bytes:
+    try:
+        return opened_bytes(tx.dialect, value)
+    except (SecretError, UnicodeDecodeError):
+        return value
 
 
 def _selected(tx: Connection, table: Table, names: tuple[str, ...]) -> Select[tuple[object, ...]]:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare, base_of, campaign_link
-from clickloop.campaign.network import pixel_code, postback_url
+from clickloop.campaign.network import pixel_code, pixel_note, postback_url
 from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.store.ledger.campaigns import CampaignsFilter, campaigns_after, find_campaign
@@ -160,7 +160,8 @@ class NetworkCodes(msgspec.Struct, kw_only=True):
     network_id: int
     name: str
     postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
-    pixel_code: Annotated[str, Meta(description="HTML, on the campaign's own domain, where the visitor's cookie is.")]
+    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, on the campaign's own domain.")]
+    pixel_note: Annotated[str, Meta(description="What to know of the cookie that the pixel falls back to.")]
     warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
 
 
@@ -280,13 +281,14 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
     codes = []
     for network in found:
         shown_network = masked_network(context, network)
-        pixel = pixel_code(base_of(context.base_url, campaign.domain), shown_network)
+        base_url = base_of(context.base_url, campaign.domain)
         codes.append(
             NetworkCodes(
                 network_id=network.id,
                 name=shown(network.name),
                 postback_url=readable_code(postback_url(context.base_url, shown_network)),
-                pixel_code=readable_code(pixel),
+                pixel_code=readable_code(pixel_code(base_url, shown_network)),
+                pixel_note=pixel_note(base_url, network),
                 warnings=pixel_warnings(network),
             )
         )

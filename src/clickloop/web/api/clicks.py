@@ -67,6 +67,7 @@ class ScreeningFilter(enum.StrEnum):
     HEAD_REQUEST = "head_request"
     PREFETCH = "prefetch"
     PREVIEW_BOT = "preview_bot"
+    CRAWLER = "crawler"
     TEST = "test"
 
 

@@ -15,6 +15,7 @@ from clickloop.campaign.user import Right
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.exports import may_see
 from clickloop.store.ledger.uploads import Upload
+from clickloop.store.unknown_links import UnknownLinks
 from clickloop.tracking.health import under_way
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exports import ExportView, export_view
@@ -127,6 +128,22 @@ class VerificationView(msgspec.Struct, kw_only=True):
 FirstColumn = Annotated[int, QueryParameter(ge=0, le=10_000, description="The number of the column to begin with.")]
 
 
+class UnknownLinkView(msgspec.Struct, kw_only=True):
+    """A key that no campaign has."""
+
+    key: Annotated[str, Meta(description="Empty: what stood there began with no letter or digit.")]
+    count: int
+    last_at: Moment
+
+
+class UnknownLinksView(msgspec.Struct, kw_only=True):
+    """Requests for campaign links that were answered 404: of a key that is mistyped, cut, or of another tracker."""
+
+    total: int
+    since: Annotated[Moment | None, Meta(description="null: there was none.")]
+    latest: Annotated[list[UnknownLinkView], Meta(description="The latest distinct keys, newest first.")]
+
+
 class HealthView(msgspec.Struct, kw_only=True):
     """How the tracker is."""
 
@@ -134,6 +151,7 @@ class HealthView(msgspec.Struct, kw_only=True):
     started_at: Annotated[Moment | None, Meta(description="When the core was started.")]
     journal: list[LagView]
     disk: DiskView
+    unknown_links: UnknownLinksView
     workers: list[WorkerView]
     audit: AuditView
     clock: ClockView
@@ -160,6 +178,7 @@ def read_health(context: Context) -> HealthView:
             reserve_octets=core.reserve_octets,
             reserve_held=core.reserve_held,
         ),
+        unknown_links=_unknown_links_view(core.unknown_links),
         workers=[
             WorkerView(
                 name=worker.name,
@@ -236,6 +255,16 @@ def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
         AlarmView(code=alarm.code, sentence=shown(alarm.sentence), since=optional_moment_text(alarm.since or None))
         for alarm in alarms
     ]
+
+
+def _unknown_links_view(links: UnknownLinks) -> UnknownLinksView:
+    return UnknownLinksView(
+        total=links.total,
+        since=moment_text(links.since) if links.total else None,
+        latest=[
+            UnknownLinkView(key=link.key, count=link.count, last_at=moment_text(link.last_at)) for link in links.latest
+        ],
+    )
 
 
 def _job_view(job: BulkJob) -> JobView:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
-from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
+from clickloop.campaign.network import Network, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.report.check.finding import Code
 from clickloop.report.check.static import looks_like_a_macro
 from clickloop.report.masking import MASK
@@ -120,6 +120,7 @@ class NetworkView(msgspec.Struct, kw_only=True):
         ),
     ]
     pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, where a postback cannot be set.")]
+    pixel_note: Annotated[str, Meta(description="What to know of the cookie that the pixel falls back to.")]
     warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
     created_at: Moment
     updated_at: Moment
@@ -256,6 +257,7 @@ def _view(context: ApiContext, network: Network, *, secrets: bool = False) -> Ne
         click_lifetime_days=network.click_lifetime_days,
         postback_url=readable_code(postback_url(context.base_url, network)),
         pixel_code=readable_code(pixel_code(context.base_url, network)),
+        pixel_note=pixel_note(context.base_url, network),
         warnings=_warnings(network),
         created_at=moment_text(network.created_at),
         updated_at=moment_text(network.updated_at),

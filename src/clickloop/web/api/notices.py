@@ -9,7 +9,7 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
-from clickloop.conversion.understanding import Meaning, Understood, understood
+from clickloop.conversion.understanding import Meaning, Understood, sent_tokens, understood
 from clickloop.report.masking import MASK, masked_text, masked_value
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
@@ -178,8 +178,8 @@ def notice_view(notice: StoredNotice) -> NoticeView:
         status_word=shown(notice.status_word),
         flags=list(notice.flags),
         method=raw.method,
-        query=shown(masked_text(raw.query)),
-        body=shown(masked_text(raw.body)),
+        query=shown(masked_text(raw.query, sent_tokens(raw))),
+        body=shown(masked_text(raw.body, sent_tokens(raw))),
         content_type=shown(raw.content_type),
         ip=raw.ip,
         useragent=shown(raw.useragent),

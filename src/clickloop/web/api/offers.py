@@ -12,13 +12,15 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.network import Network
 from clickloop.campaign.offer import Offer
+from clickloop.campaign.own_link import OwnLinks
 from clickloop.campaign.tags import clean_tags
 from clickloop.macro import check, parse
+from clickloop.report.check.finding import Code
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.offers import find_offer, offers_after
 from clickloop.store.ledger.setup import archive_offer, save_offer
 from clickloop.web.api.body import CheckedBody, given_or
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import (
     LARGEST_ID,
@@ -108,7 +110,7 @@ def create_offer(context: Context, data: JSONBody[OfferCreation]) -> OfferView:
     """Creates an offer."""
     offer = _changed(Offer(name=data.name, url=data.url), data)
     with context.ledger.write() as tx:
-        view = _views(tx, [save_offer(tx, offer, context.clock())])[0]
+        view = _views(context, tx, [save_offer(tx, offer, context.clock())])[0]
         note_change(tx, context, NOUN, view.id, after=view)
     context.on_setup_changed()
     return view
@@ -127,22 +129,22 @@ def list_offers(
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
         found = offers_after(tx, after, limit + 1, archived=archived, network_id=network_id, words=words, tag=tag)
-        shown_views = {view.id: view for view in _views(tx, found)}
+        shown_views = {view.id: view for view in _views(context, tx, found)}
     return page_of(found, limit, NOUN, lambda offer: offer.id, lambda offer: shown_views[offer.id])
 
 
 def read_offer(context: Context, number: Id) -> OfferView:
     """One offer, archived or not."""
     with context.ledger.read() as tx:
-        return _views(tx, [_offer(tx, number)])[0]
+        return _views(context, tx, [_offer(tx, number)])[0]
 
 
 def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> OfferView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
         offer = _offer(tx, number)
-        was = _views(tx, [offer])[0]
-        view = _views(tx, [save_offer(tx, _changed(offer, data), context.clock())])[0]
+        was = _views(context, tx, [offer])[0]
+        view = _views(context, tx, [save_offer(tx, _changed(offer, data), context.clock())])[0]
         note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
@@ -152,10 +154,10 @@ def remove_offer(context: Context, number: Id) -> OfferView:
     """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
         offer = _offer(tx, number)
-        was = _views(tx, [offer])[0]
+        was = _views(context, tx, [offer])[0]
         if offer.archived_at is None:
             offer = archive_offer(tx, offer, context.clock())
-        view = _views(tx, [offer])[0]
+        view = _views(context, tx, [offer])[0]
         note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
@@ -165,10 +167,10 @@ def restore_offer(context: Context, number: Id) -> OfferView:
     """Takes an archived offer into use again. Refused while its network is archived."""
     with context.ledger.write() as tx:
         offer = _offer(tx, number)
-        was = _views(tx, [offer])[0]
+        was = _views(context, tx, [offer])[0]
         if offer.archived_at is not None:
             offer = save_offer(tx, replace(offer, archived_at=None), context.clock())
-        view = _views(tx, [offer])[0]
+        view = _views(context, tx, [offer])[0]
         note_change(tx, context, NOUN, number, was, view)
     context.on_setup_changed()
     return view
@@ -194,13 +196,14 @@ def _changed(offer: Offer, data: OfferUpdate) -> Offer:
     )
 
 
-def _views(tx: Connection, offers: Sequence[Offer]) -> list[OfferView]:
+def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list[OfferView]:
+    own_hosts = context.guard.policy.own_hosts
     network_ids = {offer.network_id for offer in offers if offer.network_id is not None}
     networks = {network_id: find_network(tx, network_id) for network_id in network_ids}
-    return [_view(offer, networks.get(offer.network_id) if offer.network_id else None) for offer in offers]
+    return [_view(offer, networks.get(offer.network_id) if offer.network_id else None, own_hosts) for offer in offers]
 
 
-def _view(offer: Offer, network: Network | None) -> OfferView:
+def _view(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> OfferView:
     return OfferView(
         id=offer.id,
         name=shown(offer.name),
@@ -209,18 +212,26 @@ def _view(offer: Offer, network: Network | None) -> OfferView:
         payout=None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency),
         currency=offer.currency,
         tags=[shown(tag) for tag in offer.tags],
-        warnings=_warnings(offer, network),
+        warnings=_warnings(offer, network, own_hosts),
         created_at=moment_text(offer.created_at),
         updated_at=moment_text(offer.updated_at),
         archived_at=optional_moment_text(offer.archived_at),
     )
 
 
-def _warnings(offer: Offer, network: Network | None) -> list[Advice]:
+def _warnings(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> list[Advice]:
     # Names of source rows are not known here: an offer serves campaigns of any source.
     found = warnings_of("url", check(offer.url, at_click=True))
     missing = click_id_missing(offer.url, network.click_id_parameter if network else "")
-    return [*found, missing] if missing else found
+    return [*found, *(one for one in (missing, leads_back(offer.url, own_hosts)) if one is not None)]
+
+
+def leads_back(url: str, own_hosts: frozenset[str]) -> Advice | None:
+    """Return what to say of an address that is one of our own campaign links."""
+    if OwnLinks(own_hosts).key_in(url) is None:
+        return None
+    sentence = "The address is a campaign link of this tracker: visitors would go round for ever, so they are sent to the fallback."
+    return Advice("url", Code.OFFER_LOOPS, sentence, "Put the network's link there.")
 
 
 def click_id_missing(url: str, parameter: str) -> Advice | None:

@@ -205,7 +205,8 @@ def _remarks(context: ApiContext, form: Form, of: str, url: str) -> tuple[Remark
     """What is to be said of the address of an offer or a postback."""
     if of != "offer":
         return postback_remarks(url, context.guard)
-    return offer_remarks(url, click_id_parameter_of(context, number_of(form.text("network_id"))))
+    parameter = click_id_parameter_of(context, number_of(form.text("network_id")))
+    return offer_remarks(url, parameter, context.guard.policy.own_hosts)
 
 
 def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:

@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.network import Network, offer_url, pixel_code, postback_url
+from clickloop.campaign.network import Network, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.money import CURRENCIES
 from clickloop.preset.preset import find_networks, network_presets
 from clickloop.web.api import networks as api
@@ -279,6 +279,7 @@ def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
         "postback_url": url,
         "by_status": [(word, f"{url}&status={word}") for word in words],
         "pixel_code": api.readable_code(pixel_code(context.base_url, network)),
+        "pixel_note": pixel_note(context.base_url, network),
         "offer_url": offer_url(str(tree["offer_url_template"]).strip(), EXAMPLE_LINK),
         "offer_link": EXAMPLE_LINK,
         "warnings": api.pixel_warnings(network),

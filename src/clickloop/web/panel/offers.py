@@ -158,7 +158,12 @@ def _editor(
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),
         tags=tags_to_choose(context, Named.OFFER),
-        sight=sight(url, Rows(), at_click=True, remarks=() if faults else offer_remarks(url, parameter)),
+        sight=sight(
+            url,
+            Rows(),
+            at_click=True,
+            remarks=() if faults else offer_remarks(url, parameter, context.guard.policy.own_hosts),
+        ),
         groups=offered(Rows(), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),

@@ -9,7 +9,7 @@ import msgspec
 MOST_FIELDS = 200
 _UNTOLD = {
     "": frozenset({"updated_at"}),
-    "networks": frozenset({"postback_url", "pixel_code"}),
+    "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),
     "campaigns": frozenset({"link"}),
     "settings": frozenset({"saved"}),
 }

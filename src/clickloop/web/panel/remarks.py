@@ -12,7 +12,7 @@ from clickloop.postback.address_guard import AddressGuard
 from clickloop.postback.checking import RuleFault, check_request
 from clickloop.postback.rule import RequestTemplate
 from clickloop.report.masking import MASK
-from clickloop.web.api.offers import click_id_missing
+from clickloop.web.api.offers import click_id_missing, leads_back
 
 ROW_MACROS = frozenset(f"token{number}" for number in range(1, TOKENS + 1))
 """The macros of V1 … V30."""
@@ -35,18 +35,21 @@ def source_remarks(text: str) -> tuple[Remark, ...]:
     return (Remark("dim", sentence),)
 
 
-def offer_remarks(url: str, parameter: str) -> tuple[Remark, ...]:
-    """What saving would refuse of an offer's address, and whether our click id is in it. ``parameter``: its network's for that."""
-    return tuple(_of_offer(url.strip(), parameter))
+def offer_remarks(url: str, parameter: str, own_hosts: frozenset[str]) -> tuple[Remark, ...]:
+    """What saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us.
+
+    ``parameter``: its network's for the click id.
+    """
+    return tuple(_of_offer(url.strip(), parameter, own_hosts))
 
 
-def _of_offer(url: str, parameter: str) -> Iterator[Remark]:
+def _of_offer(url: str, parameter: str, own_hosts: frozenset[str]) -> Iterator[Remark]:
     for fault in address_faults("url", url, required=False):
         if fault.code != FaultCode.MACRO_IN_HOST:  # which the check of its macros says better
             yield Remark("fault", fault.message)
-    missing = click_id_missing(url, parameter) if url else None
-    if missing is not None:
-        yield Remark("warning", missing.message, missing.remedy)
+    for advice in (click_id_missing(url, parameter), leads_back(url, own_hosts)) if url else ():
+        if advice is not None:
+            yield Remark("warning", advice.message, advice.remedy)
 
 
 def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:

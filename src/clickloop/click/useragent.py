@@ -1,0 +1,188 @@
+"""What a User-Agent says of device, operating system and browser, and whether a person sent it.
+
+Words are compared, not letters inside of words: ``CUBOT`` is a phone, ``Twitterbot`` is none. Everything takes time linear in the
+text's length and is done once per distinct text (``visitor.Visitors``).
+"""
+
+import msgspec
+import ua_parser
+from ua_parser import loaders, regex
+
+from clickloop.click.click import Screening
+from clickloop.click.useragent_words import (
+    APP_FETCHERS,
+    BOT_ENDINGS,
+    CRAWLERS,
+    HANDHELD_CONSOLES,
+    NOT_BOTS,
+    PHONES,
+    PREVIEWS,
+    TABLETS,
+    TELEVISION_STARTS,
+    TELEVISIONS,
+)
+
+_FROZEN_IOS = ("18_6", "18_7")
+"""What Safari 26 and web views on iOS 26 name as their system, whatever it is."""
+
+
+class Device(msgspec.Struct, frozen=True, gc=False):
+    """What a User-Agent tells. ``kind``: mobile, tablet, desktop, tv or bot; empty when it tells nothing.
+
+    A version that browsers have frozen, such as Android 10 with the model K, is unknown and so empty.
+    """
+
+    kind: str = ""
+    brand: str = ""
+    model: str = ""
+    os: str = ""
+    os_version: str = ""
+    browser: str = ""
+    browser_version: str = ""
+    screening: Screening | None = None
+    """Why whoever sends this is no visitor; None: it may be one."""
+
+
+class UserAgentParser:
+    """Reads User-Agents. Not thread-safe; the text is to be cut to a length before."""
+
+    def __init__(self) -> None:
+        self._parser = ua_parser.Parser(regex.Resolver(loaders.load_lazy_builtins()))
+
+    def __call__(self, text: str) -> Device:
+        """Return what a User-Agent says."""
+        if not text:
+            return Device()
+        parsed = self._parser.parse(text)
+        system, browser, device = parsed.os, parsed.user_agent, parsed.device
+        words = _words(text)
+        screening = _screening(text, words, device.family if device else "")
+        os = system.family if system else ""
+        is_model = device is not None and device.model != "K" and (device.brand != "Spider" or screening is not None)
+        return Device(
+            kind="bot" if screening else _kind(text, words, os),
+            brand=(device.brand or "") if device and is_model else "",
+            model=(device.model or "") if device and is_model else "",
+            os=os,
+            os_version="" if system is None or _is_frozen(text, os) else _version(system.major, system.minor),
+            browser=browser.family if browser else "",
+            browser_version=_version(browser.major, browser.minor) if browser else "",
+            screening=screening,
+        )
+
+
+def _words(text: str) -> str:
+    """Return the text's words in lower case, each between two single spaces; of other characters nothing."""
+    return f" {' '.join(''.join(c if c.isalnum() else ' ' for c in text.lower()).split())} "
+
+
+def _screening(text: str, words: str, family: str) -> Screening | None:
+    """Return why the sender is no visitor. ``family``: of the device, as ua-parser has it."""
+    if any(f" {phrase} " in words for phrase in PREVIEWS) or words.startswith(APP_FETCHERS):
+        return Screening.PREVIEW_BOT
+    if (family == "Spider" and not _looks_like_browser(text)) or _names_a_site(text):
+        return Screening.CRAWLER
+    if any(f" {phrase} " in words for phrase in CRAWLERS):
+        return Screening.CRAWLER
+    if any(_is_bot(word) for word in _words(_outside_of_phones(text)).split()):
+        return Screening.CRAWLER
+    return None
+
+
+def _looks_like_browser(text: str) -> bool:
+    """Return whether the text is built like a browser's.
+
+    In these ua-parser takes letters inside of words for spiders, such as the desktop mode of Silk, which people use.
+    """
+    return any(engine in text for engine in ("Safari/", "Gecko/", "Presto/", "Trident/", "MSIE "))
+
+
+def _names_a_site(text: str) -> bool:
+    """Return whether the sender says where to read about it, as robots do and browsers do not."""
+    return "://" in text or "+http" in text or "mailto:" in text
+
+
+def _is_bot(word: str) -> bool:
+    return word.endswith(BOT_ENDINGS) and not word.startswith(NOT_BOTS)
+
+
+def _outside_of_phones(text: str) -> str:
+    """Return the text without what brackets say of an Android phone: its maker may be called CUBOT, its model M BOT.
+
+    A bracket that says ``compatible`` or names a website is no phone's.
+    """
+    if "android" not in text.lower():
+        return text
+    kept: list[str] = []
+    for piece in text.replace("[", "(").replace("]", ")").split("("):
+        inside, closed, outside = piece.partition(")")
+        if not kept:
+            kept.append(piece)
+            continue
+        lowered = inside.lower()
+        if "compatible" in lowered or "http" in lowered:
+            kept.append(inside)
+        kept.append(outside if closed else "")
+    return " ".join(kept)
+
+
+def _kind(text: str, words: str, system: str) -> str:
+    """Return the kind of device that a person holds."""
+    if _is_television(text, words):
+        return "tv"
+    if any(f" {phrase} " in words for phrase in HANDHELD_CONSOLES):
+        return "mobile"
+    if system != "Windows" and (any(f" {phrase} " in words for phrase in TABLETS) or _is_fire_tablet(text)):
+        return "tablet"
+    if " opera mini " in words or " opera mobi " in words:
+        return "mobile"  # Presto never writes Mobile
+    is_mobile = " mobile " in words.replace(" t mobile ", " ")  # T-Mobile sells tablets, too
+    if system == "Android":
+        if is_mobile:
+            return "mobile"
+        # The absence of Mobile tells tablets in browsers, as Google advises makers; of other programs it tells nothing.
+        return "tablet" if " safari " in words or " gecko " in words else ""
+    if system == "iOS" or is_mobile or any(f" {start}" in words for start in PHONES):
+        return "mobile"
+    if system in {"Windows", "Mac OS X", "Linux", "Ubuntu", "Chrome OS", "Fedora", "Debian", "FreeBSD", "OpenBSD"}:
+        return "desktop"
+    return ""
+
+
+def _is_television(text: str, words: str) -> bool:
+    if any(f" {phrase} " in words for phrase in TELEVISIONS) or any(
+        f" {start}" in words for start in TELEVISION_STARTS
+    ):
+        return not any(f" {phrase} " in words for phrase in HANDHELD_CONSOLES)
+    return any(word.startswith("AFT") and len(word) > 3 for word in _capital_words(text))  # Fire TV: AFTMM, AFTKA …
+
+
+def _is_fire_tablet(text: str) -> bool:
+    return any(word.startswith("KF") and word.isalpha() and 4 <= len(word) <= 8 for word in _capital_words(text))
+
+
+def _capital_words(text: str) -> list[str]:
+    return [word for word in "".join(c if c.isalnum() else " " for c in text).split() if word.isupper()]
+
+
+def _is_frozen(text: str, system: str) -> bool:
+    """Return whether the version that the text names is one that browsers send whatever the system's is."""
+    match system:
+        case "Android":
+            return "Android 10; K)" in text or "Android 10; K;" in text
+        case "Windows":
+            return "Windows NT 10.0" in text  # 11 says the same
+        case "Mac OS X":
+            return "Mac OS X 10_15_7" in text or "Mac OS X 10.15;" in text or "Mac OS X 10.15)" in text
+        case "Chrome OS":
+            return "14541.0.0" in text
+        case "iOS":
+            frozen = any(f" OS {version} like" in text for version in _FROZEN_IOS)
+            return frozen and not any(own in text for own in ("Version/18", "CriOS/", "FxiOS/", "EdgiOS/"))
+    return False
+
+
+def _version(major: str | None, minor: str | None) -> str:
+    if not major:
+        return ""
+    return f"{major}.{minor}" if minor else major

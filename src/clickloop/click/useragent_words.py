@@ -1,0 +1,168 @@
+"""The words by which User-Agents are told apart: in lower case, a phrase's words parted by single spaces.
+
+Sources: the pages on which each service describes its own bot, and https://github.com/monperrus/crawler-user-agents (MIT).
+"""
+
+PREVIEWS = (
+    "facebookexternalhit",
+    "facebookexternalua",
+    "facebookcatalog",
+    "facebot",
+    "meta externalagent",
+    "meta externalfetcher",
+    "meta webindexer",
+    "twitterbot",
+    "slackbot",
+    "slackbot linkexpanding",
+    "slack imgproxy",
+    "telegrambot",
+    "discordbot",
+    "linkedinbot",
+    "skypeuripreview",
+    "microsoftpreview",
+    "bingpreview",
+    "bingbot",
+    "vkshare",
+    "vkrobot",
+    "odklbot",
+    "pinterestbot",
+    "redditbot",
+    "embedly",
+    "iframely",
+    "applebot",
+    "googlebot",
+    "google read aloud",
+    "google pagerenderer",
+    "google web preview",
+    "google inspectiontool",
+    "googleimageproxy",
+    "yandexbot",
+    "mail ru bot",
+    "snapchat ads",
+    "snap url preview service",
+    "kakaotalk scrap",
+    "kakaostory og reader",
+    "line poker",
+    "cardyb",
+    "summalybot",
+    "mattermost bot",
+    "zulipurlpreview",
+    "synapse bot",
+    "viberurldownloader",
+    "flipboardproxy",
+    "steamchaturllookup",
+    "clickuplinkunfurler",
+    "pocketparser",
+    "nuzzel",
+    "xing contenttabreceiver",
+    "notionembedder",
+    "dingtalkbot",
+    "larkurl2png",
+    "bitlybot",
+    "bitrix link preview",
+    "yahoo link preview",
+    "tumblr",
+    "quora link preview",
+    "opengraph",
+    "opengraphscraper",
+    "unfurlist",
+    "link preview",
+    "linkpreview",
+    "url preview",
+    "urlpreview",
+)
+"""Services that open a link to show what is behind it, wherever the name stands."""
+
+APP_FETCHERS = (
+    " whatsapp ",
+    " viber ",
+    " pinterest ",
+    " snapchat ",
+    " http rb ",  # Mastodon up to 4.2: http.rb/5.1.1 (Mastodon/4.2.1; …)
+    " mastodon ",
+    " pleroma ",
+    " akkoma ",
+    " misskey ",
+    " sharkey ",
+    " friendica ",
+    " lemmy ",
+    " gotosocial ",
+    " iceshrimp ",
+    " peertube ",
+)
+"""Programs that fetch previews under a name which stands first; behind ``Mozilla/5.0 …`` the same name is somebody in the app."""
+
+CRAWLERS = (
+    "storebot google",
+    "adsbot google",
+    "mediapartners google",
+    "feedfetcher google",
+    "apis google",
+    "googleother",
+    "google safety",
+    "google adwords instant",
+    "google ads conversions",
+    "meta externalads",
+    "chatgpt user",
+    "claude user",
+    "perplexity user",
+    "perplexityuser",
+    "chrome lighthouse",
+    "w3c validator",
+)
+"""Further ones whose names end in no word for a bot, or stand where phones name their model."""
+
+BOT_ENDINGS = ("bot", "bots", "crawler", "crawl", "spider", "scraper", "slurp")
+NOT_BOTS = ("cubot", "idbot")
+"""Makers of phones."""
+
+TELEVISIONS = (
+    "tv",
+    "smarttv",
+    "googletv",
+    "androidtv",
+    "webostv",
+    "web0s",
+    "hbbtv",
+    "netcast",
+    "nettv",
+    "philipstv",
+    "bravia",
+    "viera",
+    "vidaa",
+    "roku",
+    "crkey",
+    "chromecast",
+    "dtv",
+    "tivo",
+    "firetv",
+    "large screen",
+    "ce html",
+    "xbox",
+    "playstation",
+    "nintendo",
+)
+"""Televisions, what is plugged into them, and consoles that stand beside one."""
+TELEVISION_STARTS = ("appletv", "mitv", "mibox", "opera tv")
+HANDHELD_CONSOLES = ("playstation vita", "playstation portable", "nintendo 3ds", "nintendo dsi", "new nintendo 3ds")
+
+TABLETS = ("ipad", "tablet", "kindle", "silk", "playbook", "xoom")
+PHONES = (
+    "iphone",
+    "ipod",
+    "phone ",
+    "midp ",
+    "j2me ",
+    "ucweb ",
+    "nokia",
+    "blackberry",
+    "bb10 ",
+    "symbian",
+    "series40 ",
+    "series60 ",
+    "kaios",
+    "kaiostech",
+    "bada ",
+    "maui ",
+)
+"""How words begin that only phones send; a space ends the word."""
