@@ -11,7 +11,7 @@ from clickloop.campaign.user import Role, User
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.clock_guard import MAX_DRIFT_MS, ClockGuard
-from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.store.ledger.users import save_user
 from clickloop.tracking.notices import take_notices
 from clickloop.tracking.retention import Retention, last_sign_of_life
@@ -202,6 +202,18 @@ def test_before_the_first_sign_of_life_the_newest_notice_is_one(partner: Partner
     assert last_sign_of_life(partner.desk.ledger, NoClicks()) is None
     take_notices(partner.desk, [partner.notice(at=NOW - 40 * DAY_MS)], NOW)
     assert last_sign_of_life(partner.desk.ledger, NoClicks()) == NOW - 40 * DAY_MS
+
+
+class DamagedFacts:
+    """Facts of which no block can be read."""
+
+    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+        raise FactsError("computed checksum does not match")
+
+
+def test_damaged_facts_keep_no_tracker_from_starting(partner: Partner) -> None:
+    take_notices(partner.desk, [partner.notice(at=NOW - DAY_MS)], NOW)
+    assert last_sign_of_life(partner.desk.ledger, DamagedFacts()) == NOW - DAY_MS
 
 
 def test_a_clock_that_jumps_ahead_for_a_while_ends_no_session(partner: Partner, clocks: Clocks) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 from clickloop.click.click import Click
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.clock_guard import ClockGuard
-from clickloop.store.facts.facts import ClicksQuery
+from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import delete_strangers, find_notice, newest_notice
 from clickloop.store.ledger.settings import read_setting, write_setting
@@ -37,7 +37,10 @@ def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
         newest = find_notice(tx, newest_notice(tx))
     if last_seen_at is not None:
         return last_seen_at
-    clicks = facts.clicks_page(ClicksQuery(), 1)
+    try:
+        clicks = facts.clicks_page(ClicksQuery(), 1)
+    except FactsError:  # damaged: no reason not to start, the notices say enough
+        clicks = []
     moments = [click.at for click in clicks] + ([newest.raw.at] if newest is not None else [])
     return max(moments, default=None)
 

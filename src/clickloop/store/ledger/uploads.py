@@ -51,7 +51,7 @@ _SENTENCES = {
     Verdict.NEW: "A new conversion.",
     Verdict.CHANGED: "A change of a conversion.",
     Verdict.REPEATED: "Nothing new: the conversion stands so already.",
-    Verdict.WAITING: "Its click is not here yet: it is looked for until ten minutes after the upload.",
+    Verdict.WAITING: "Its click is not here yet: it is looked for over ten minutes, and until older clicks are settled.",
     Verdict.REFUSED: "It registers nothing.",
     Verdict.UNREADABLE: "It cannot be read.",
 }

@@ -53,7 +53,7 @@ class UploadView(msgspec.Struct, kw_only=True):
     counts: Annotated[
         dict[str, int],
         Meta(
-            description="Lines by verdict. waiting: the click is not here; ten minutes after the upload it is registered or refused.",
+            description="Lines by verdict. waiting: the click is not here; ten minutes later, with older clicks settled, it is refused.",
             examples=[{"new": 812, "changed": 3, "repeated": 40, "waiting": 0, "refused": 9, "unreadable": 1}],
         ),
     ]
