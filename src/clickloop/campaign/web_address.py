@@ -3,6 +3,7 @@
 import re
 
 from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.pasting import INVISIBLE
 
 LONGEST_ADDRESS = 8_192
 
@@ -28,6 +29,12 @@ def address_faults(field: str, url: str, *, required: bool) -> list[Fault]:
         ]
     if _UNSENDABLE.search(url) or _SPACE_OUTSIDE_MACROS.search(url):
         sentence = "The address holds a space, a control character or a backslash: write it percent-encoded."
+        return [Fault(field, FaultCode.CHARACTER, sentence)]
+    if invisible := INVISIBLE.search(url):
+        sentence = (
+            f"An invisible character (U+{ord(invisible[0]):04X}) stands at character {invisible.start() + 1}: delete it, or write it "
+            "percent-encoded."
+        )
         return [Fault(field, FaultCode.CHARACTER, sentence)]
     parts = _PARTS.match(url)
     if parts is None:

@@ -5,8 +5,9 @@ an unknown one stays as it stands. A template is parsed once (``parse``), render
 checked when it is saved (``check``). What stands in a value is never expanded.
 """
 
-from clickloop.macro.checking import Finding, FindingCode, Severity, check
+from clickloop.macro.checking import check
 from clickloop.macro.filters import FILTERS, Chance, FilterInfo
+from clickloop.macro.finding import Finding, FindingCode, Severity
 from clickloop.macro.known import KNOWN, Group, Macro
 from clickloop.macro.place import Place
 from clickloop.macro.template import Template, parse

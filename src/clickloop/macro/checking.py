@@ -1,54 +1,19 @@
 """Checks a template when it is saved: what would be sent wrong, said for people, with a remedy."""
 
 import difflib
-import enum
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-import msgspec
-
 from clickloop.macro.filters import NAMES
+from clickloop.macro.finding import Finding, FindingCode, Severity
 from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS, TOKENS
 from clickloop.macro.place import Place
+from clickloop.macro.shape import shape_findings
 from clickloop.macro.template import Braces, Fault, read, resolve
-
-
-class Severity(enum.StrEnum):
-    """An error refuses the template; a warning is shown and the template saved."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class FindingCode(enum.StrEnum):
-    """What a check can find. The closed list."""
-
-    UNKNOWN_MACRO = "unknown_macro"
-    UNKNOWN_FILTER = "unknown_filter"
-    WRONG_ARGUMENT = "wrong_argument"
-    MACRO_IN_AUTHORITY = "macro_in_authority"
-    EXTERNAL_ID_MISSING = "external_id_missing"
-    OTHER_STYLE = "other_style"
-    ENCODED_BRACES = "encoded_braces"
-    NO_VALUE_YET = "no_value_yet"
-    ROW_OFF = "row_off"
-    ROW_MISSING = "row_missing"
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. ``text`` stands at ``position`` (characters from the start) of the template."""
-
-    code: FindingCode
-    severity: Severity
-    position: int
-    text: str
-    sentence: str
-    remedy: str
-
 
 # Ends before path, query and fragment; a backslash counts as browsers count it.
 _AUTHORITY = re.compile(r"[^/?#\\]*(?:[/\\]{2,}[^/?#\\]*)?")
-_ENCODED = re.compile(r"%7B([A-Za-z_][A-Za-z0-9_.|:\-]{0,63})%7D", re.IGNORECASE)
+_ENCODED = re.compile(r"%(?:25){0,3}7B([A-Za-z_][A-Za-z0-9_.|:\-]{0,63})%(?:25){0,3}7D", re.IGNORECASE)
 _OTHER_ANYWHERE = re.compile(r"__[A-Z][A-Z0-9_]{1,40}?__(?![A-Za-z0-9_])")
 _OTHER_AS_VALUE = re.compile(
     r"(?<=[=/])(?:\[{1,2}=?[A-Za-z_]\w{0,63}=?\]{1,2}|%[A-Za-z_]\w{1,63}%"
@@ -97,6 +62,7 @@ def check(
         if text[braces.start - 1 : braces.start] == "$" and place in (Place.URL, Place.FORM):
             findings.append(_dollar(braces, whole))
     findings += _other_styles(text, place)
+    findings += shape_findings(text, place)
     if wants_external_id and not any(braces.name == "externalid" for braces in read(text, rows)):
         findings.append(_external_id_missing(len(text)))
     return tuple(sorted(findings, key=lambda finding: finding.position))

@@ -18,7 +18,7 @@ from clickloop.macro.known import BY_NAME, CANONICAL_OF_ALIAS
 from clickloop.macro.place import Place, json_value, without_line_breaks
 from clickloop.macro.values import Values
 
-_BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
+BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
 _TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
@@ -182,7 +182,7 @@ def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
 
 def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
     """Every macro in the text, and all that looks like one. Other braces (JSON's, CSS's) are passed over."""
-    for found in _BRACES.finditer(text):
+    for found in BRACES.finditer(text):
         start, end, whole = found.start(), found.end(), found[0]
         if whole.startswith("{{"):
             if _NAME.fullmatch(whole, 2, len(whole) - 2):

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from clickloop.macro import FindingCode, Place, check, parse
+from clickloop.pasting import INVISIBLE
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.address_ranges import Refusal
 from clickloop.postback.pattern import PatternError, pattern_of
@@ -177,6 +178,9 @@ def _check_url(url: str, guard: AddressGuard) -> list[FaultFound]:
         return [FaultFound("request.url", RuleFault.URL_TOO_LONG)]
     if any(finding.code is FindingCode.MACRO_IN_AUTHORITY for finding in check(url)):
         return [FaultFound("request.url", RuleFault.URL_MACRO_IN_AUTHORITY)]
+    if invisible := INVISIBLE.search(url):
+        detail = f"U+{ord(invisible[0]):04X}, invisible, at character {invisible.start() + 1}"
+        return [FaultFound("request.url", RuleFault.URL_CHARACTER, detail)]
     template = parse(url)
     target = target_of(template.render(dict.fromkeys(template.names, "0"), Place.URL, 0, lambda: 0))
     if isinstance(target, TargetFault):

@@ -70,6 +70,15 @@ class Code(enum.StrEnum):
     UNKNOWN_FILTER = "unknown_filter"
     WRONG_ARGUMENT = "wrong_argument"
     ENCODED_BRACES = "encoded_braces"
+    UNCLOSED_MACRO = "unclosed_macro"
+    STRAY_BRACE = "stray_brace"
+    FULL_WIDTH_BRACES = "full_width_braces"
+    INVISIBLE_CHARACTER = "invisible_character"
+    HTML_ENTITY = "html_entity"
+    SECOND_QUESTION_MARK = "second_question_mark"
+    QUESTION_MARK_MISSING = "question_mark_missing"
+    AMPERSAND_MISSING = "ampersand_missing"
+    MACRO_IN_FRAGMENT = "macro_in_fragment"
     MACRO_IN_AUTHORITY = "macro_in_authority"
     ROW_OFF = "row_off"
     ROW_MISSING = "row_missing"
@@ -130,6 +139,15 @@ _MEANINGS = {
     Code.UNKNOWN_FILTER: "A filter is not known.",
     Code.WRONG_ARGUMENT: "A filter's argument is wrong.",
     Code.ENCODED_BRACES: "A macro's braces are percent-encoded, so it is sent as it stands.",
+    Code.UNCLOSED_MACRO: "A macro's brace is not closed, so it is sent as it stands.",
+    Code.STRAY_BRACE: "A brace that belongs to no macro is sent as it stands.",
+    Code.FULL_WIDTH_BRACES: "Characters that only look like braces stand around a name, so it is sent as it stands.",
+    Code.INVISIBLE_CHARACTER: "An invisible character stands in a template and would be sent too.",
+    Code.HTML_ENTITY: "An & was copied out of HTML as &amp;, so the parameter behind it has another name.",
+    Code.SECOND_QUESTION_MARK: "An address has a second ?, so the parameter behind it becomes a part of the value before it.",
+    Code.QUESTION_MARK_MISSING: "An address has parameters and no ? before them, so they are a part of its path.",
+    Code.AMPERSAND_MISSING: "A parameter stands right behind a macro, so it becomes a part of its value.",
+    Code.MACRO_IN_FRAGMENT: "A macro stands behind the # of an address, which no server gets.",
     Code.MACRO_IN_AUTHORITY: "A macro stands in scheme, user, host or port of an address.",
     Code.ROW_OFF: "A template uses a row of the source whose slider is off.",
     Code.ROW_MISSING: "A template uses a row that the source does not have.",

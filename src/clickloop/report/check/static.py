@@ -246,7 +246,7 @@ def _offer(chain: Chain, offer: Offer) -> Iterator[Finding]:
 
 def _carries_click_id(url: str, parameter: str) -> bool:
     query = url.partition("#")[0].partition("?")[2]
-    pairs = [pair.partition("=") for pair in re.split("[&;]", query)]
+    pairs = [pair.partition("=") for pair in query.split("&")]
     return any(name == parameter and "clickid" in parse(value).names for name, _, value in pairs)
 
 

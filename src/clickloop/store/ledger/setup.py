@@ -15,6 +15,7 @@ from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
 from clickloop.campaign.traffic_source import COST_ROW, POSTBACK_RULE_NAME, TrafficSource, source_faults
 from clickloop.conversion.network_words import network_word_faults, normalized_words
+from clickloop.pasting import trimmed
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
@@ -32,6 +33,9 @@ def save_source(
 ) -> TrafficSource:
     """Saves a source with its rows and its postback URL (None: left as it is; empty: taken away). ``found``: faults of what was
     given for it, to be told with the others."""
+    rows = tuple(replace(row, placeholder=trimmed(row.placeholder)) for row in source.parameters)
+    source = replace(source, parameters=rows)
+    postback_url = None if postback_url is None else trimmed(postback_url)
     faults = [*found, *source_faults(source)]
     faults += _name_faults("traffic source", source.id, traffic_sources.find_source_named(tx, source.name))
     if postback_url:
@@ -74,6 +78,8 @@ def archive_source(tx: Connection, source: TrafficSource, now_ms: int) -> Traffi
 
 def save_network(tx: Connection, network: Network, now_ms: int) -> Network:
     """Save a network. Raises InvalidInputError."""
+    macros = {name: trimmed(macro) for name, macro in network.postback_parameters.items()}
+    network = replace(network, offer_url_template=trimmed(network.offer_url_template), postback_parameters=macros)
     faults = network_faults(network)
     faults += network_word_faults(network.status_words, [row.status.key for row in status_rows(tx)])
     faults += _name_faults("network", network.id, networks.find_network_named(tx, network.name))
@@ -96,6 +102,7 @@ def archive_network(tx: Connection, network: Network, now_ms: int) -> Network:
 
 def save_offer(tx: Connection, offer: Offer, now_ms: int) -> Offer:
     """Saves an offer; its network must exist and be live."""
+    offer = replace(offer, url=trimmed(offer.url))
     faults = offer_faults(offer)
     if offer.network_id is not None:
         network = networks.find_network(tx, offer.network_id)
@@ -118,6 +125,7 @@ def archive_offer(tx: Connection, offer: Offer, now_ms: int) -> Offer:
 
 def save_campaign(tx: Connection, campaign: Campaign, now_ms: int) -> Campaign:
     """Saves a campaign with its offers; its source and offers must exist and be live, its key be nobody else's."""
+    campaign = replace(campaign, fallback_url=trimmed(campaign.fallback_url))
     faults = campaign_faults(campaign)
     source = traffic_sources.find_source(tx, campaign.source_id)
     faults += _reference_faults("source_id", "traffic source", campaign.source_id, source)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.money import AmountFault, amount_text, read_amount
+from clickloop.pasting import trimmed
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Success, Trigger
 from clickloop.report.masking import masked_request, unmasked_template
 from clickloop.web.api.body import given_or
@@ -131,7 +132,7 @@ def changed_request(before: RequestTemplate, given: RequestBody) -> RequestTempl
         headers = tuple(Header(header.name, header.value) for header in given.headers)
     wanted = RequestTemplate(
         method=given_or(given.method, before.method),
-        url=given_or(given.url, before.url),
+        url=trimmed(given_or(given.url, before.url)),
         headers=headers,
         body_kind=given_or(given.body_kind, before.body_kind),
         body=given_or(given.body, before.body),

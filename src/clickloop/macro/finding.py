@@ -1,0 +1,47 @@
+"""What a check of a template can find: a code of a closed list, the place, a sentence and a remedy."""
+
+import enum
+
+import msgspec
+
+
+class Severity(enum.StrEnum):
+    """An error refuses the template; a warning is shown and the template saved."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class FindingCode(enum.StrEnum):
+    """What a check can find. The closed list."""
+
+    UNKNOWN_MACRO = "unknown_macro"
+    UNKNOWN_FILTER = "unknown_filter"
+    WRONG_ARGUMENT = "wrong_argument"
+    MACRO_IN_AUTHORITY = "macro_in_authority"
+    EXTERNAL_ID_MISSING = "external_id_missing"
+    OTHER_STYLE = "other_style"
+    ENCODED_BRACES = "encoded_braces"
+    UNCLOSED_MACRO = "unclosed_macro"
+    STRAY_BRACE = "stray_brace"
+    FULL_WIDTH_BRACES = "full_width_braces"
+    INVISIBLE_CHARACTER = "invisible_character"
+    HTML_ENTITY = "html_entity"
+    SECOND_QUESTION_MARK = "second_question_mark"
+    QUESTION_MARK_MISSING = "question_mark_missing"
+    AMPERSAND_MISSING = "ampersand_missing"
+    MACRO_IN_FRAGMENT = "macro_in_fragment"
+    NO_VALUE_YET = "no_value_yet"
+    ROW_OFF = "row_off"
+    ROW_MISSING = "row_missing"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that is wrong. ``text`` stands at ``position`` (characters from the start) of the template."""
+
+    code: FindingCode
+    severity: Severity
+    position: int
+    text: str
+    sentence: str
+    remedy: str

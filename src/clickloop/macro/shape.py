@@ -1,0 +1,149 @@
+"""The shape of a template: characters around its macros that would be sent as they stand, or spoil the parameter behind them."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from clickloop.macro.finding import Finding, FindingCode, Severity
+from clickloop.macro.place import Place
+from clickloop.macro.template import BRACES
+from clickloop.pasting import INVISIBLE
+
+_MAX_FINDINGS = 20
+"""Of one kind."""
+_EXCERPT = 30
+_NAME = re.compile(r"\{\s*[A-Za-z_!][\w.:|\-]*", re.ASCII)
+_BRACE = re.compile(f"{BRACES.pattern}|[{{}}]")
+_ENTITY = re.compile(r"&(?:amp|#38|#0*38|#x26|quot|lt|gt);", re.IGNORECASE)
+_CHARACTERS = {"&amp;": "&", "&quot;": "%22", "&lt;": "%3C", "&gt;": "%3E"}
+_FULL_WIDTH = re.compile("[｛｝﹛﹜❴❵]")
+_NO_AMPERSAND = re.compile(r"\}([A-Za-z_][\w.\-]{0,63}=)", re.ASCII)
+_FIRST_PAIR = re.compile(r"&[\w.\-\[\]]{1,64}=", re.ASCII)
+_SECOND_QUERY = re.compile(r"\?([\w.\-\[\]]{1,64}=)", re.ASCII)
+_PAIR_IN_FRAGMENT = re.compile(r"[#?&][\w.\-]{1,64}=(?=\{)", re.ASCII)
+
+
+def shape_findings(text: str, place: Place) -> Iterator[Finding]:
+    """Find what is odd about a template beside its macros; each is told with its place. Linear in the length of the text."""
+    if place in (Place.JSON, Place.TEXT):
+        return  # braces, entities and joined emoji are what messages are made of
+    yield from _invisible(text)
+    if place is Place.HEADER:
+        return
+    yield from _braces(text)
+    yield from _full_width(text)
+    yield from _entities(text)
+    yield from _glued(text)
+    if place is Place.URL:
+        yield from _query(text)
+        yield from _fragment(text)
+
+
+def _invisible(text: str) -> Iterator[Finding]:
+    for number, found in enumerate(INVISIBLE.finditer(text)):
+        if number == _MAX_FINDINGS:
+            return
+        name = unicodedata.name(found[0], "a control character").lower()
+        code = f"U+{ord(found[0]):04X}"
+        excerpt = text[max(0, found.start() - _EXCERPT // 2) : found.end()]
+        sentence = (
+            f"An invisible character ({code}, {name}) stands at character {found.start() + 1} and would be sent too."
+        )
+        remedy = f"Delete it and what is around it, and write that by hand: {excerpt[:-1]!r} comes before it."
+        yield _finding(FindingCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
+
+
+def _braces(text: str) -> Iterator[Finding]:
+    """Find braces that are neither of a macro nor one of a pair, such as JSON's in a parameter."""
+    open_at: list[int] = []
+    closing: list[int] = []
+    for found in _BRACE.finditer(text):
+        if len(found[0]) > 1:
+            continue
+        if found[0] == "{":
+            open_at.append(found.start())
+        elif open_at:
+            open_at.pop()
+        else:
+            closing.append(found.start())
+    for at in sorted([*open_at, *closing])[:_MAX_FINDINGS]:
+        macro = _NAME.match(text, at)
+        if macro:
+            sentence = f"{_cut(macro[0])} at character {at + 1} is not closed, so it is sent as it stands."
+            remedy = f"Write {macro[0].rstrip('|:')}}}."
+            yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
+        else:
+            around = text[max(0, at - _EXCERPT) : at + 1]
+            sentence = f"A stray {text[at]} stands at character {at + 1}, behind {_cut(around[:-1])!r}: it is sent as it stands."
+            yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
+
+
+def _full_width(text: str) -> Iterator[Finding]:
+    found = _FULL_WIDTH.search(text)
+    if found:
+        excerpt = text[found.start() : found.start() + _EXCERPT]
+        place = f"{found[0]} at character {found.start() + 1}"
+        sentence = f"{place} is no brace but only looks like one: {excerpt!r} is sent as it stands."
+        yield _finding(
+            FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, "Write { and } of the keyboard."
+        )
+
+
+def _entities(text: str) -> Iterator[Finding]:
+    for number, found in enumerate(_ENTITY.finditer(text)):
+        if number == _MAX_FINDINGS:
+            return
+        behind = text[found.end() : found.end() + _EXCERPT].partition("&")[0]
+        sentence = (
+            f"{found[0]} at character {found.start() + 1} was copied out of HTML: the parameter behind it would be called "
+            f"{found[0][1:]}{behind.partition('=')[0]}."
+        )
+        remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} in its place."
+        yield _finding(FindingCode.HTML_ENTITY, found.start(), found[0], sentence, remedy)
+
+
+def _glued(text: str) -> Iterator[Finding]:
+    for number, found in enumerate(_NO_AMPERSAND.finditer(text)):
+        if number == _MAX_FINDINGS:
+            return
+        sentence = f"{found[1]} at character {found.start() + 2} stands right behind a macro, so it becomes a part of its value."
+        yield _finding(FindingCode.AMPERSAND_MISSING, found.start() + 1, found[1], sentence, f"Write &{found[1]}.")
+
+
+def _query(text: str) -> Iterator[Finding]:
+    address = text.partition("#")[0]
+    begins_at = address.find("?")
+    if begins_at < 0:
+        pair = _FIRST_PAIR.search(address)
+        if pair:
+            sentence = f"{pair[0]} at character {pair.start() + 1} stands in the path, for no ? comes before it: it is no parameter."
+            yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
+        return
+    second = _SECOND_QUERY.search(address, begins_at + 1)
+    # An address within a parameter has a query of its own.
+    if (
+        second
+        and "://" not in address[begins_at : second.start()]
+        and "%3a%2f%2f" not in address[begins_at : second.start()].lower()
+    ):
+        sentence = f"A second ? stands at character {second.start() + 1}, so {second[1]} becomes a part of the value before it."
+        yield _finding(FindingCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}.")
+
+
+def _fragment(text: str) -> Iterator[Finding]:
+    at = text.find("#")
+    pair = _PAIR_IN_FRAGMENT.search(text, at) if at >= 0 else None
+    found = BRACES.match(text, pair.end()) if pair else None
+    if found:
+        sentence = f"{_cut(found[0])} stands behind the # at character {at + 1}: browsers keep that to themselves, no server gets it."
+        yield _finding(
+            FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Put it before the #, into the query."
+        )
+
+
+def _finding(code: FindingCode, position: int, text: str, sentence: str, remedy: str) -> Finding:
+    return Finding(code, Severity.WARNING, position, text, sentence, remedy)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 2 * _EXCERPT else f"{text[: 2 * _EXCERPT]}…"
