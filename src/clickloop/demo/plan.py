@@ -204,11 +204,12 @@ def _screenings(visitors: int) -> list[Screening]:
     ]
 
 
+_USERAGENTS = {Screening.PREVIEW_BOT: PREVIEW_BOTS, Screening.CRAWLER: CRAWLERS}
+
+
 def _visitor(number: int, kind: _Kind | None, screening: Screening | None, chance: Random) -> Visitor:
     external_id, in_link = _external_id(number, kind, chance)
-    useragents = {Screening.PREVIEW_BOT: PREVIEW_BOTS, Screening.CRAWLER: CRAWLERS}.get(
-        screening or Screening.TEST, BROWSERS
-    )
+    useragents = _USERAGENTS.get(screening, BROWSERS) if screening else BROWSERS
     country, block = chance.choice(HOME_NETWORKS)
     campaign = chance.choice(CAMPAIGNS)
     return Visitor(
