@@ -8,3 +8,5 @@ LARGE_BYTES = 32 * 1024
 """From this much at once, each header's size is counted; below it no limit can be reached unseen."""
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
+MAX_UPGRADES = 16
+"""Requests with Upgrade in one read. Each copies what follows it, and no client sends more than one."""
