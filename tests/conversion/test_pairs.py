@@ -56,7 +56,7 @@ def test_in_every_body_a_name_with_leftovers_is_the_name_behind_them(kind: str, 
 
 
 def test_what_html_escaped_in_a_query_is_read_as_it_was_meant() -> None:
-    query = b"cid=C&amp;status=rejected&payout=5&#038;txid=T1&amp;"
+    query = b"cid=C&amp;status=rejected&payout=5&#038;+txid=T1&amp;"
     assert read_pairs(query, b"", "") == Pairs(ORDER | {"status": "rejected"}, name_mended=True)
 
 

@@ -38,6 +38,13 @@ def test_an_upgrade_is_ignored_and_each_request_gets_one_answer(protocol: bytes,
     assert (got.count(b"HTTP/1.1 "), got.count(b"GET /1 a 0\n"), got.count(b"GET /2  0\n")) == (3, 2, 1)
 
 
+def test_a_hundred_upgrades_at_once_end_the_connection() -> None:
+    upgrading = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n"
+    got = answers(upgrading * 100)
+    assert got.count(b"HTTP/1.1 400 ") == 1
+    assert got.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize(
     ("announced", "body"),
     [(b"Content-Length: 5", b"cid=C"), (b"Transfer-Encoding: chunked", b"5\r\ncid=C\r\n0\r\n\r\n")],

@@ -61,7 +61,6 @@ PREVIEWS = (
     "bitlybot",
     "bitrix link preview",
     "yahoo link preview",
-    "tumblr",
     "quora link preview",
     "opengraph",
     "opengraphscraper",
@@ -78,6 +77,7 @@ APP_FETCHERS = (
     " viber ",
     " pinterest ",
     " snapchat ",
+    " tumblr ",
     " http rb ",  # Mastodon up to 4.2: http.rb/5.1.1 (Mastodon/4.2.1; …)
     " mastodon ",
     " pleroma ",

@@ -46,6 +46,7 @@ class _Collected:
             meant = meant_name(stripped)
             if meant is not stripped:
                 self.mended = True
+                meant = meant.strip()
                 if not meant:
                     continue
             name = meant.lower()[:MAX_KEY_LENGTH]

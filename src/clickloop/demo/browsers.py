@@ -44,6 +44,10 @@ PREVIEW_BOTS = (
     "WhatsApp/2.23.20.0",
     "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
 )
+CRAWLERS = (
+    "Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+)
 HOME_NETWORKS = (
     ("US", "73.162.114"),
     ("US", "98.207.5"),

@@ -9,7 +9,7 @@ import msgspec
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
-from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
+from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, CRAWLERS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
 from clickloop.postback.owing import SkipReason
 from clickloop.store.ledger.notices import Outcome
 
@@ -198,13 +198,18 @@ def _kinds(visitors: int) -> list[_Kind]:
 def _screenings(visitors: int) -> list[Screening]:
     each = max(1, visitors // 150)
     return [
-        reason for reason in (Screening.HEAD_REQUEST, Screening.PREFETCH, Screening.PREVIEW_BOT) for _ in range(each)
+        reason
+        for reason in (Screening.HEAD_REQUEST, Screening.PREFETCH, Screening.PREVIEW_BOT, Screening.CRAWLER)
+        for _ in range(each)
     ]
+
+
+_USERAGENTS = {Screening.PREVIEW_BOT: PREVIEW_BOTS, Screening.CRAWLER: CRAWLERS}
 
 
 def _visitor(number: int, kind: _Kind | None, screening: Screening | None, chance: Random) -> Visitor:
     external_id, in_link = _external_id(number, kind, chance)
-    bot = screening is Screening.PREVIEW_BOT
+    useragents = _USERAGENTS.get(screening, BROWSERS) if screening else BROWSERS
     country, block = chance.choice(HOME_NETWORKS)
     campaign = chance.choice(CAMPAIGNS)
     return Visitor(
@@ -212,7 +217,7 @@ def _visitor(number: int, kind: _Kind | None, screening: Screening | None, chanc
         external_id=external_id,
         in_link=in_link,
         cost=f"0.{chance.randrange(4, 900):04d}",
-        useragent=chance.choice(PREVIEW_BOTS if bot else BROWSERS),
+        useragent=chance.choice(useragents),
         language=LANGUAGES[country],
         ip=f"{block}.{chance.randrange(1, 255)}",
         rows={

@@ -51,7 +51,7 @@ def field_of(name: bytes) -> bytes:
     return field
 
 
-def together(field: bytes, first: bytes, second: bytes) -> bytes:
+def joined(field: bytes, first: bytes, second: bytes) -> bytes:
     """Return the value of a field that came twice."""
     between = _JOINED.get(field)
     return second if between is None else first + between + second
@@ -62,7 +62,7 @@ def has_body(headers: dict[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0").strip() != b"0"
 
 
-def expects_continue(headers: dict[bytes, bytes], version: str) -> bool:
+def awaits_100(headers: dict[bytes, bytes], version: str) -> bool:
     """Return whether the sender waits for 100 Continue. HTTP/1.0 knows none (RFC 9110, 10.1.1)."""
     return version != "1.0" and b"100-continue" in headers.get(UNUSUAL, b"").lower()
 

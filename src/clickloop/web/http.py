@@ -11,18 +11,18 @@ from typing import cast
 import httptools
 
 from clickloop.log import Sparingly
-from clickloop.web.header_fields import (
-    FIELDS,
-    UNUSUAL,
-    expects_continue,
-    field_of,
-    has_body,
-    head_without_upgrade,
-    together,
-)
+from clickloop.web.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, has_body, head_without_upgrade, joined
 from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.web.open_connections import Limits, OpenConnections, Phase, Unlimited
-from clickloop.web.request_limits import BODY_BYTES, HEADER_BYTES, LARGE_BYTES, MESSAGE_BYTES, PIPELINED, URL_BYTES
+from clickloop.web.request_limits import (
+    BODY_BYTES,
+    HEADER_BYTES,
+    LARGE_BYTES,
+    MAX_UPGRADES,
+    MESSAGE_BYTES,
+    PIPELINED,
+    URL_BYTES,
+)
 
 _MAPPED = "::ffff:"  # begins the IPv4 address of a peer on a socket that takes IPv6 as well
 
@@ -144,22 +144,26 @@ class HttpConnection(asyncio.Protocol):
                 status = 413 if self._head_complete else 431
                 self._refuse(status, "The request is too large.")
                 return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stop:
-            self._go_on(data[stop.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(400, "The request is not valid HTTP/1.1.")
+        for _ in range(MAX_UPGRADES):
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stop:
+                data = self._without_upgrade(data[stop.args[0] :])
+                if not data or self._last:
+                    return
+            except httptools.HttpParserError:
+                break
+        self._refuse(400, "The request is not valid HTTP/1.1.")
 
-    def _go_on(self, rest: bytes) -> None:
-        """Feeds a fresh parser with what follows a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a
-        body, as of Java's client, the old one took that for the other protocol; so the head is fed again."""
+    def _without_upgrade(self, rest: bytes) -> bytes:
+        """What a fresh parser is fed behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
+        as of Java's client, the old parser took that for the other protocol; so the head is fed again."""
         stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
-        if self._again:
-            self._again = self._last = False
-            rest = head_without_upgrade(stopped, self._url, self._headers) + rest
-        if rest and not self._last:
-            self.data_received(rest)
+        if not self._again:
+            return rest
+        self._again = self._last = False
+        return head_without_upgrade(stopped, self._url, self._headers) + rest
 
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
@@ -210,7 +214,7 @@ class HttpConnection(asyncio.Protocol):
                 if field == b"host":  # two hosts could mean one thing to a proxy and another to us (RFC 9112, 3.2)
                     self._refuse(400, "The request has more than one Host header.")
                     return
-                value = together(field, headers[field], value)
+                value = joined(field, headers[field], value)
             headers[field] = value
             if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):
                 self._refuse(413, "The body is larger than 256 KB.")
@@ -223,7 +227,7 @@ class HttpConnection(asyncio.Protocol):
         elif UNUSUAL in headers and not self._last and has_body(headers):
             if self._parser.should_upgrade():
                 self._again = self._last = True  # no request yet: see _go_on
-            elif expects_continue(headers, self._parser.get_http_version()):
+            elif awaits_100(headers, self._parser.get_http_version()):
                 self._invite_body()
 
     def _invite_body(self) -> None:

@@ -10,3 +10,5 @@ MESSAGE_BYTES = 1024 * 1024
 """Of a request in all: what frames the pieces of a chunked body, and fields after it, are in no other limit."""
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
+MAX_UPGRADES = 16
+"""Requests with Upgrade in one read. Each copies what follows it, and no client sends more than one."""
