@@ -22,6 +22,7 @@ from clickloop.alarms import read_alarms
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
 from clickloop.running_core import NotRunningError, ask_core
+from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.journal.reader import journal_lag
@@ -41,7 +42,7 @@ LATE_MS = 10 * MINUTE_MS
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
-_LOST = "Rows are lost or were changed by hand: restore the ledger from a backup, or tell the makers of Clickloop what these lines say."
+_LOST = "Rows are lost or were changed by hand: restore a backup (clickloop restore), or tell the makers of Clickloop what these lines say."
 
 
 class Verdict(enum.StrEnum):
@@ -67,14 +68,14 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     try:
         ledger = Ledger.open(folder / "ledger.sqlite")
     except LedgerError as error:
-        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore the ledger from a backup."))
+        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore a backup: clickloop restore."))
     else:
         try:
             for look in (_integrity, _audit, _unfinished, _held, _waiting_notices, _outbox):
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*_facts(folder), *_alarms(folder)]
+    findings += [*_hold(folder), *_facts(folder), *_alarms(folder)]
     return tuple(findings)
 
 
@@ -84,7 +85,7 @@ def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, n
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
         told = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore the ledger from a backup.")]
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore a backup: clickloop restore.")]
 
 
 def _versions() -> Iterator[Finding]:
@@ -157,9 +158,13 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         found = [str(row[0]) for row in tx.execute(text("PRAGMA quick_check(5)"))]
         orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
     if found != ["ok"]:
-        yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore it from a backup.")
+        yield Finding(
+            "ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore a backup: clickloop restore."
+        )
     elif orphans is not None:
-        yield Finding("ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore it from a backup.")
+        yield Finding(
+            "ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore a backup: clickloop restore."
+        )
     else:
         yield Finding("ledger", Verdict.WELL, "The file is sound.")
 
@@ -250,6 +255,14 @@ def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
 
 
+def _hold(folder: Path) -> Iterator[Finding]:
+    """Say that no postback leaves at all: those that are late are late for that."""
+    hold = read_hold(folder)
+    if hold is not None:
+        remedy = "Cancel what the original has sent, then release the rest: clickloop release."
+        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are held: {hold.why}.", remedy)
+
+
 def _wait(count: int) -> str:
     return counted(count, "postback waits", "postbacks wait")
 
@@ -291,7 +304,7 @@ def _facts(folder: Path) -> Iterator[Finding]:
     except FactsInUseError:
         yield _asked_facts(folder)
     except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore a backup: clickloop restore.")
     else:
         yield Finding("facts", Verdict.WELL, "The file opens; no server has it open.")
 

@@ -8,6 +8,7 @@ from clickloop.alarms import COUNTED_SECONDS, AlarmCount, Alarms
 from clickloop.campaign.user import Role
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
+from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.health import read_health
@@ -102,3 +103,33 @@ def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
     assert count() == before
     now += COUNTED_SECONDS
     assert count() == before + 2
+
+
+def test_held_postbacks_are_said_to_be_held_and_can_be_released(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        words = panel.words(panel.get("/panel/health"))
+        assert "No postback is sent. Restored from a backup of yesterday, since 2026-03-01 12:00:00" in words
+        assert "0 postbacks wait; clicks and conversions are recorded as usual." in words
+        place = panel.done("/panel/health/release")
+        assert read_hold(instance.folder) is None
+        words = panel.words(panel.get(place))
+        assert "Released: all postbacks that are due are sent now." in words
+        assert "No postback is sent" not in words
+
+
+def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        panel.become(Role.WORKER)
+        page = panel.get("/panel/health")
+        assert "No postback is sent" in page
+        assert "/panel/health/release" not in page
+        assert panel.post("/panel/health/release").status_code == 403
+        assert read_hold(instance.folder) is not None

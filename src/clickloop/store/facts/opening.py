@@ -65,8 +65,8 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):
         return FactsDamagedError(
-            f"{path} is no whole DuckDB database ({error}). Put it and {path.name}.wal aside and restore both from a backup; "
-            f"without one, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
+            f"{path} is no whole DuckDB database ({error}). Restore a backup with clickloop restore; "
+            f"without one, put it and {path.name}.wal aside, start with neither and move the folders below settled/clicks back to journal/clicks: they are loaded again."
         )
     return FactsError(f"{path} could not be opened: {error}")
 
@@ -77,7 +77,7 @@ def _create_file(path: Path) -> None:
     log = path.with_name(path.name + ".wal")
     if log.exists():
         raise FactsDamagedError(
-            f"{path} is missing, but not its log {log.name}: restore it from a backup, or put the log aside"
+            f"{path} is missing, but not its log {log.name}: restore a backup with clickloop restore, or put the log aside"
         )
     for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
         leftover.unlink(missing_ok=True)

@@ -57,7 +57,7 @@ class Ledger:
             ledger.close()
             raise LedgerError(
                 f"the ledger {ledger.engine.url.render_as_string()} cannot be opened: {error.orig}. Expected one of "
-                "Clickloop that this user may write: check the path and its rights, or restore it from a backup."
+                "Clickloop that this user may write: check the path and its rights, or restore a backup: clickloop restore."
             ) from error
         return ledger
 
