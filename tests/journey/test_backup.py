@@ -41,7 +41,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&pid={postback_id}")
         for number in range(QUEUED):
             click_id = tracker.click(campaign.key, f"external_id=v{number}")
-            assert tracker.notify(f"cid={click_id}&payout=2&txid=T{number}").body == b"OK"
+            assert tracker.notify(f"cid={click_id}&payout=2&txid=T{number}").status == 200
         eventually(lambda: len(tracker.all_of("conversions")) == QUEUED, 60, tracker.log_text)
         done = run("backup", str(folder / "b.tar"), "--data", str(tracker.folder))
         assert done.returncode == 0, done.stderr
