@@ -149,14 +149,14 @@ def test_a_stream_gets_the_same_archive(folder: Folder, tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_to_be_full(folder: Folder) -> None:
     with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(BackupError, match="disk was full"):
-        take_backup(folder.path, full, SILENT)  # type: ignore[arg-type]
+        take_backup(folder.path, full, SILENT)
 
 
 def test_a_reader_that_goes_away_is_no_riddle(folder: Folder) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with pytest.raises(BackupError, match="ended before"), os.fdopen(writing, "wb", buffering=0) as out:
-        take_backup(folder.path, out, SILENT)  # type: ignore[arg-type]
+        take_backup(folder.path, out, SILENT)
 
 
 def test_too_little_room_is_noticed_before_anything_is_written(folder: Folder, tmp_path: Path) -> None:
