@@ -92,13 +92,23 @@ def test_the_key_and_files_that_nobody_knows_are_in_it_and_what_belongs_to_the_p
     (folder.path / "identity.json").write_bytes(b"{}")
     (folder.path / "journal" / "clicks" / "marks.json").write_bytes(b"{}")
     (folder.path / "half.part").write_bytes(b"x")
+    (folder.path / "catalog.json.4711").write_bytes(b"x")
     (folder.path / "reserve").write_bytes(b"x" * 100)
     (folder.path / "link").symlink_to("/etc/passwd")
     (folder.path / "earlier.tar").write_bytes(bytes(MAX_EXTRA_BYTES + 1))
     take_backup(folder.path, tmp_path / "b.tar", SILENT)
     found = names_in(tmp_path / "b.tar")
     assert {"click_id.key", "catalog.json", "identity.json", "journal/clicks/marks.json"} <= set(found)
-    assert not {"half.part", "reserve", "link", "lock", "place.json", "delivery-hold.json", "earlier.tar"} & set(found)
+    assert not {
+        "half.part",
+        "catalog.json.4711",
+        "reserve",
+        "link",
+        "lock",
+        "place.json",
+        "delivery-hold.json",
+        "earlier.tar",
+    } & set(found)
     assert not [name for name in found if name.startswith("run/")]
 
 

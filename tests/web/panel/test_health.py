@@ -112,7 +112,7 @@ def test_held_postbacks_are_said_to_be_held_and_can_be_released(
     instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
     with panel_of(instance) as panel:
         words = panel.words(panel.get("/panel/health"))
-        assert "No postback is sent. Restored from a backup of yesterday, since 2026-03-01 12:00:00" in words
+        assert "No postback is sent. Restored from a backup of yesterday; held since 2026-03-01 12:00:00" in words
         assert "0 postbacks wait; clicks and conversions are recorded as usual." in words
         place = panel.done("/panel/health/release")
         assert read_hold(instance.folder) is None
