@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.backup import Plan, Soak, lines_of, run
-from bench.backup_audit import Acknowledged, compare
+from bench.backup_audit import Acknowledged, audit, compare
 from clickloop.backup.restoring import restore
 from clickloop.backup.taking import take_backup
 from clickloop.clock import wall_clock
@@ -39,7 +39,7 @@ def test_the_audit_sees_what_a_backup_lacks(soak: Soak, folder: Path, tmp_path: 
     assert soak.rounds
     take_backup(folder / "data", tmp_path / "b.tar", SILENT)
     restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, wall_clock(), hold=True)
-    assert compare(tmp_path / "restored", Acknowledged(), 0).broken == ()
+    assert audit(tmp_path / "restored", Acknowledged(), 120).broken == ()
     lacking = compare(tmp_path / "restored", Acknowledged(["c" * 26], [("c" * 26, "T-lost")]), 1)
     assert lacking.lost == 2
     assert len(lacking.broken) == 3
