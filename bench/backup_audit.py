@@ -52,7 +52,7 @@ def audit(folder: Path, before: Acknowledged, seconds: float) -> Audit:
     log = folder.with_suffix(".log")
     damages = log.read_text(errors="replace").count("journal damaged")
     log.unlink()
-    return _compare(folder, before, damages)
+    return compare(folder, before, damages)
 
 
 def _is_settled(tracker: Killable) -> bool:
@@ -68,7 +68,8 @@ def _is_settled(tracker: Killable) -> bool:
     return False
 
 
-def _compare(folder: Path, before: Acknowledged, damages: int) -> Audit:
+def compare(folder: Path, before: Acknowledged, damages: int) -> Audit:
+    """Look into a restored folder whose tracker has settled and is stopped. ``damages``: of the journal, that it told of."""
     place = msgspec.json.decode((folder / "place.json").read_bytes(), type=Place)
     restored_at = place.restored.restored_at if place.restored else 0
     with contextlib.closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:

@@ -20,7 +20,7 @@ from typing import cast
 import msgspec
 import uvloop
 
-from bench.machine import free_port
+from bench.killable import quiet_port
 
 ANSWER_SECONDS = (0.002, 0.03)
 """How long an answer takes, from and to: a request is under way for a while."""
@@ -133,7 +133,7 @@ class Receiver(asyncio.Protocol):
 @contextlib.contextmanager
 def flaky_receivers(seed: int, faulty_percent: float, arrivals: list[Arrival]) -> Iterator[int]:
     """The receivers' process; answers its port, and in the end puts into ``arrivals`` what came."""
-    port = free_port()
+    port = quiet_port()  # clients of other programs take their own ports from all that are free, on every address
     server = subprocess.Popen(
         [sys.executable, "-m", "bench.flaky", str(port), str(seed), str(faulty_percent)],
         stdin=subprocess.PIPE,

@@ -25,9 +25,9 @@ class Killable:
 
     def __init__(self, folder: Path, edges: int = 2, **environment: str) -> None:
         self.folder = folder
-        self.port = _quiet_port()
+        self.port = quiet_port()
         self._log = folder.with_suffix(".log")
-        panel = f"127.0.0.1:{_quiet_port()}"
+        panel = f"127.0.0.1:{quiet_port()}"
         self._command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
         self._command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", panel, "--edges", str(edges)]
         given = {"allowed_addresses": "127.0.0.0/8"} | environment  # where the stand-in receivers are
@@ -127,7 +127,7 @@ def until(question: Callable[[], bool], seconds: float, told: Callable[[], str])
         time.sleep(0.02)
 
 
-def _quiet_port() -> int:
+def quiet_port() -> int:
     """A free port outside the range from which the system takes those of clients, so that a restart finds it free again."""
     while True:
         port = random.randrange(15_000, 32_000)

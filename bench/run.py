@@ -79,6 +79,13 @@ BENCHES = (
         most_seconds=2_400,
     ),
     Bench(
+        "backup",
+        "Backups",
+        "backups under load with kills, each restored, started and audited",
+        "50 of 50; 0 acknowledged before lost",
+        most_seconds=7_200,
+    ),
+    Bench(
         "doors",
         "Three doors at once",
         "10,000 txids × 50 notices at once over three doors",

@@ -16,7 +16,7 @@ from clickloop.record_id import ALPHABET, base32_tail, base32_time
 
 LENGTH = 26
 KEY_FILE = "click_id.key"
-"""In the data folder. Losing it makes all earlier click ids unreadable: it belongs in every backup."""
+"""In the data folder. Losing it makes all earlier click ids unreadable: ``clickloop backup`` keeps it."""
 KEY_BYTES = 32
 _TAG_BYTES = 3
 _SEAL_BYTES = 16

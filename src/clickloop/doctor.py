@@ -24,6 +24,7 @@ from clickloop.doctor_looks import look_at_alarms, look_at_facts, look_for_gaps
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
 from clickloop.store.damage_log import unconfirmed_damages
+from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.identity import LEDGER_FILE, installation_id, is_filled
 from clickloop.store.journal.marks import missing_ranges
@@ -52,7 +53,7 @@ LATE_MS = 10 * MINUTE_MS
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
-_LOST = "Rows are lost or were changed by hand: restore the ledger from a backup, or tell the makers of Clickloop what these lines say."
+_LOST = "Rows are lost or were changed by hand: restore a backup (clickloop restore), or tell the makers of Clickloop what these lines say."
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
@@ -65,14 +66,14 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     try:
         ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     except LedgerError as error:
-        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore the ledger from a backup."))
+        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore a backup: clickloop restore."))
     else:
         try:
             for look in (_integrity, _audit, _unfinished, _held, _waiting_notices, _outbox):
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*look_for_gaps(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
+    findings += [*_hold(folder), *look_for_gaps(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
     return tuple(findings)
 
 
@@ -108,7 +109,7 @@ def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, n
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
         told = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore the ledger from a backup.")]
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore a backup: clickloop restore.")]
 
 
 def _versions() -> Iterator[Finding]:
@@ -183,9 +184,13 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         found = [str(row[0]) for row in tx.execute(text("PRAGMA integrity_check(5)"))]
         orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
     if found != ["ok"]:
-        yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore it from a backup.")
+        yield Finding(
+            "ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore a backup: clickloop restore."
+        )
     elif orphans is not None:
-        yield Finding("ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore it from a backup.")
+        yield Finding(
+            "ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore a backup: clickloop restore."
+        )
     else:
         yield Finding("ledger", Verdict.WELL, "The file is sound.")
 
@@ -277,6 +282,14 @@ def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         sentence = f"The receiver {receiver} is paused: {_wait(count)}."
         remedy = f"It is probed again and again; when it is repaired: POST /api/v1/receivers/{receiver}/probe."
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+
+
+def _hold(folder: Path) -> Iterator[Finding]:
+    """Say that no postback leaves at all: those that are late are late for that."""
+    hold = read_hold(folder)
+    if hold is not None:
+        remedy = "Cancel what the original has sent, then release the rest: clickloop release."
+        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are held: {hold.why}.", remedy)
 
 
 def _wait(count: int) -> str:

@@ -36,12 +36,12 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
         yield from _look_through_server(folder, began)
         return
     except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore a backup: clickloop restore.")
         return
     try:
         read = facts.verify()
     except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore the facts from a backup.")
+        yield Finding("facts", Verdict.FAULT, str(error), "Restore a backup: clickloop restore.")
         return
     finally:
         facts.close()
@@ -80,11 +80,11 @@ def _told(
 ) -> Iterator[Finding]:
     for one in unreadable[:SHOWN]:
         sentence = f"{one.table}.{one.column} cannot be read in rows {one.first_row} to {one.last_row}: {one.why}"
-        remedy = "Look at the disk, then restore the facts from a backup. Conversions are in the ledger and are not touched by this."
+        remedy = "Look at the disk, then restore a backup (clickloop restore). Conversions are in the ledger and are not touched by this."
         yield Finding("facts", Verdict.FAULT, sentence, remedy)
     if len(unreadable) > SHOWN:
         more = counted(len(unreadable) - SHOWN, "further range")
-        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", "Restore the facts from a backup.")
+        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", "Restore a backup: clickloop restore.")
     if not unreadable:
         sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, every block is sound."
         yield Finding("facts", Verdict.WELL, sentence)

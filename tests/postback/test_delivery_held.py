@@ -151,3 +151,22 @@ def test_what_stands_behind_an_earlier_change_leaves_as_soon_as_that_one_has_end
 
     assert [url for _, url in left] == ["https://source.example/1?0", "https://source.example/2?0"]
     assert left[1][0] - left[0][0] < BEHIND_MS / 1_000
+
+
+def test_on_hold_nothing_leaves_whatever_is_owed_and_all_of_it_does_when_it_is_released(desk: Desk) -> None:
+    receivers = Receivers(Outcome(status_code=200))
+
+    async def script(delivery: Delivery) -> None:
+        for _ in range(5):
+            delivery.wake()
+            delivery.follow()
+            await asyncio.sleep(0.02)
+        assert desk.states() == ["waiting"] * 20
+        delivery.release()
+        await desk.all_final()
+
+    owe_both(desk, 0, 20)
+    deliver(desk, script, receivers.send, WIDE, on_hold=True)
+
+    assert desk.states() == ["delivered"] * 20
+    assert [row.attempts for row in desk.rows()] == [1] * 20

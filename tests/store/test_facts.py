@@ -1,5 +1,6 @@
 """What every store of facts must do. Each implementation is a parameter of ``facts``; DuckDB's own files are tested below."""
 
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -362,6 +363,29 @@ def test_a_duckdb_log_without_its_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "facts.duckdb.wal").write_bytes(b"clicks that were loaded")
     with pytest.raises(FactsDamagedError, match="log"):
         DuckDbFacts.open(tmp_path / "facts.duckdb")
+
+
+@pytest.mark.parametrize("seed", [2, 3, 5])
+def test_what_was_closed_well_opens_again_whatever_was_done_before(tmp_path: Path, seed: int) -> None:
+    """The engine cuts free blocks off the end of its file and goes on counting them: such a file is whole."""
+    chance = random.Random(seed)
+    store, facts = Store(tmp_path, OPENERS["duckdb"]), 0
+    for turn in range(14):
+        match chance.choice(["load", "load", "fact", "forget", "checkpoint", "reopen"]):
+            case "load":
+                store.load(*[a_click(NOON + turn * 1000 + number) for number in range(chance.randint(1, 12))])
+            case "fact":
+                facts += 1
+                store.facts.load_facts([(facts, msgspec.json.encode(a_fact(a_click())))])
+            case "forget":
+                store.facts.forget_segments([f"clicks/writer/{number:08d}" for number in range(1, store._number + 1)])
+            case "checkpoint":
+                assert isinstance(store.facts, DuckDbFacts)
+                store.facts.checkpoint()
+            case _:
+                store.reopen()
+    store.reopen()
+    store.facts.close()
 
 
 @pytest.mark.parametrize("share", [0.0005, 0.1, 0.5, 0.9])

@@ -80,8 +80,10 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
         # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
         for stream in sorted(streams, key=lambda name: (name != NOTICES, name)):
             _link_stream(folder, stream, links, snapshot)
-    except BaseException:
+    except BaseException as error:
         snapshot.ledger.close()
+        if isinstance(error, FileNotFoundError):  # only settling and housekeeping take files away, and they are paused
+            raise DisturbedError from error
         raise
     return snapshot
 
@@ -125,13 +127,14 @@ def _link_extras(folder: Path, links: Path, snapshot: Snapshot) -> None:
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
         if not entry.is_file(follow_symlinks=False) or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
             continue
-        is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
-        if is_large or not is_safe_name(entry.name):
-            snapshot.left_out.append(entry.name)
-            continue
-        # A copy, not a link: whoever writes them may not replace them as a whole.
-        copy_file(Path(entry.path), _made(links / entry.name))
-        snapshot.files.append((entry.name, links / entry.name))
+        with contextlib.suppress(FileNotFoundError):  # the half of a file that is being replaced
+            is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
+            if is_large or not is_safe_name(entry.name):
+                snapshot.left_out.append(entry.name)
+                continue
+            # A copy, not a link: whoever writes them may not replace them as a whole.
+            copy_file(Path(entry.path), _made(links / entry.name))
+            snapshot.files.append((entry.name, links / entry.name))
 
 
 def _link_uploads(folder: Path, links: Path, snapshot: Snapshot) -> None:
@@ -232,7 +235,8 @@ def _directories(root: Path) -> Iterator[Path]:
 
 
 def _is_unfinished(name: str) -> bool:
-    return name.startswith(".") or name.endswith(_UNFINISHED)
+    # Files that are replaced as a whole are written under a name that ends with the writer's process id.
+    return name.startswith(".") or name.endswith(_UNFINISHED) or name.rpartition(".")[2].isdecimal()
 
 
 def _made(path: Path) -> Path:

@@ -113,7 +113,9 @@ def _check_target(target: Path, force: bool) -> None:
 def _check_room(folder: Path, scratch: Path, *, to_file: bool) -> None:
     """Raise BackupError unless there is room for the copies and the archive, and the tracker keeps the room that it needs."""
     stores = sum(_size(folder / name) for name in (LEDGER_FILE, LEDGER_FILE + "-wal", FACTS_FILE, FACTS_LOG))
-    rest = sum(_size(path) for part in (JOURNAL, UPLOADS) for path in (folder / part).rglob("*"))
+    # os.walk, unlike Path.rglob, does not mind folders that go meanwhile.
+    walks = (found for part in (JOURNAL, UPLOADS) for found in os.walk(folder / part))
+    rest = sum(_size(Path(place) / name) for place, _, names in walks for name in names)
     needed = _MARGIN_BYTES + stores + (stores + rest if to_file else 0)
     if scratch.stat().st_dev == folder.stat().st_dev:
         needed += LEAST_FREE_OCTETS

@@ -49,12 +49,12 @@ class Problem(enum.Enum):
 
 
 _RESTORE = {
-    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or restore the whole folder from a backup",
-    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or restore the whole folder from a backup",
-    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or restore the whole folder from one backup",
-    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or restore the whole folder from a backup",
-    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or restore the whole folder from a backup",
-    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or restore the whole folder from one backup",
+    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or restore a backup (clickloop restore)",
+    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or restore a backup (clickloop restore)",
+    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or restore a backup (clickloop restore)",
+    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or restore a backup (clickloop restore)",
+    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or restore a backup (clickloop restore)",
+    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or restore a backup (clickloop restore)",
     Problem.KEY_LOST: "Put click_id.key back from a backup",
 }
 _ALL_FRESH = "begins with an empty ledger and empty facts and puts the old files aside"

@@ -47,7 +47,7 @@ def fault_sentence(error: OSError, path: Path) -> str:
     if number in {errno.EMFILE, errno.ENFILE}:
         return f"{path} cannot be opened: too many files are open. Raise the limit (ulimit -n). {_LEAVE}"
     if number == errno.EIO:
-        return f"The disk could not read or write {path}: look at the disk, and restore the file from a backup."
+        return f"The disk could not read or write {path}: look at the disk, and restore a backup (clickloop restore)."
     return f"{path} cannot be used: {error.strerror or error}."
 
 

@@ -131,7 +131,7 @@ class ClickProgress:
             return ()
         wait = counted(count, "click that a notice waits for", "clicks that notices wait for")
         return (
-            f"the facts are damaged: {wait} cannot be read; run clickloop doctor and restore the facts from a backup",
+            f"the facts are damaged: {wait} cannot be read; run clickloop doctor and restore a backup (clickloop restore)",
         )
 
     def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:

@@ -12,6 +12,7 @@ from clickloop.clock import DAY_MS
 from clickloop.clock_guard import ClockGuard
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
+from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
@@ -164,3 +165,33 @@ def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
         assert viewer.status_code == 403
         assert api.post("/api/v1/health/clock", headers=headers).json() == {"trusted": True, "why": ""}
         assert api.post("/api/v1/health/clock", headers=headers).status_code == 200
+
+
+def test_held_postbacks_are_said_to_be_held_and_can_be_released(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        words = panel.words(panel.get("/panel/health"))
+        assert "No postback is sent. Restored from a backup of yesterday; held since 2026-03-01 12:00:00" in words
+        assert "0 postbacks wait; clicks and conversions are recorded as usual." in words
+        place = panel.done("/panel/health/release")
+        assert read_hold(instance.folder) is None
+        words = panel.words(panel.get(place))
+        assert "Released: all postbacks that are due are sent now." in words
+        assert "No postback is sent" not in words
+
+
+def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        panel.become(Role.WORKER)
+        page = panel.get("/panel/health")
+        assert "No postback is sent" in page
+        assert "/panel/health/release" not in page
+        assert panel.post("/panel/health/release").status_code == 403
+        assert read_hold(instance.folder) is not None

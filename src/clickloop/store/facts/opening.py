@@ -76,7 +76,7 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):
         return FactsDamagedError(
-            f"{path} is no whole DuckDB database ({error}). Restore it and {path.name}.wal from a backup; without one, run: clickloop "
+            f"{path} is no whole DuckDB database ({error}). Restore a backup with clickloop restore; without one, run: clickloop "
             "serve --new, which puts both aside and fills empty facts from the ledger and the journal segments that are still there."
         )
     return FactsError(f"{path} could not be opened: {error}")
@@ -88,7 +88,7 @@ def _create_file(path: Path) -> None:
     log = path.with_name(path.name + ".wal")
     if log.exists():
         raise FactsDamagedError(
-            f"{path} is missing, but not its log {log.name}: restore it from a backup, or put the log aside"
+            f"{path} is missing, but not its log {log.name}: restore a backup with clickloop restore, or put the log aside"
         )
     for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
         leftover.unlink(missing_ok=True)
@@ -98,12 +98,23 @@ def _create_file(path: Path) -> None:
 
 
 def _refuse_truncated(path: Path, database: duckdb.DuckDBPyConnection) -> None:
-    """Raise duckdb.IOException if the file's end is missing, which the engine notices only when it reads it.
+    """The engine notices a missing end only when it reads it; its own count of blocks tells at once."""
+    row = database.execute("SELECT total_blocks, used_blocks, block_size FROM pragma_database_size()").fetchone()
+    total, used, block_size = row or (0, 0, 0)
+    found = path.stat().st_size
+    if found >= total * block_size:
+        return
+    # The engine counts free blocks at the end that it has already cut off: then only what is in use has to be there.
+    if used < total:
+        total = max(used, _last_block(database) + 1)
+    if found < total * block_size:
+        raise duckdb.IOException(f"it has {found} bytes where at least {total * block_size} are expected")
 
-    Only used blocks count: the engine gives numbers to free blocks at the end without writing them, so a whole file may be
-    shorter than all its blocks.
-    """
-    row = database.execute("SELECT used_blocks * block_size FROM pragma_database_size()").fetchone()
-    octets, found = int(row[0]) if row else 0, path.stat().st_size
-    if found < octets:
-        raise duckdb.IOException(f"it has {found} bytes where at least {octets} are expected")
+
+def _last_block(database: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the last block that a table's rows are in; -1: none."""
+    last = -1
+    for (table,) in database.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+        row = database.execute("SELECT max(block_id) FROM pragma_storage_info($table)", {"table": table}).fetchone()
+        last = max(last, row[0] if row and row[0] is not None else -1)
+    return last

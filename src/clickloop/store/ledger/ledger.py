@@ -171,11 +171,11 @@ def _opening_error(url: str, error: DatabaseError) -> LedgerError:
     if code == sqlite3.SQLITE_NOTADB:
         return LedgerDamagedError(
             f"the ledger {path} is no SQLite database: another file was put in its place, or its first bytes are damaged. Put the "
-            "right one back, or restore it from a backup"
+            "right one back, or restore a backup (clickloop restore)"
         )
     if code == sqlite3.SQLITE_CORRUPT:
         return LedgerDamagedError(
-            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and restore it from a backup"
+            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and restore a backup (clickloop restore)"
         )
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return LedgerError(
@@ -192,7 +192,7 @@ def _opening_error(url: str, error: DatabaseError) -> LedgerError:
         return LedgerError(f"the ledger cannot be opened. {fault_sentence(OSError(causes[code], ''), Path(path))}")
     return LedgerError(
         f"the ledger {url} cannot be opened: {error.orig}. Expected one of Clickloop that this user may write: check the path and its "
-        "rights, or restore it from a backup."
+        "rights, or restore a backup (clickloop restore)."
     )
 
 
