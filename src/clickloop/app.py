@@ -45,6 +45,7 @@ from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import Installation, click_ids_of, find_key
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage
@@ -388,6 +389,10 @@ def main(arguments: list[str]) -> int:
             uvloop.run(serve_core(core, listening))
     except (StoresRefusedError, LedgerError, FactsError) as fault:
         return _refused(settings, fault)
+    except OSError as fault:
+        where = Path(str(fault.filename or settings.folder()))
+        log("the core could not go on", fault=f"{type(fault).__name__}: {fault}. {fault_sentence(fault, where)}")
+        return 1
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
         return 1
