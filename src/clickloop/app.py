@@ -40,7 +40,7 @@ from clickloop.process import (
 from clickloop.record_id import RecordIds
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
-from clickloop.store.damage_log import damage_alarms, record_damages
+from clickloop.store.damage_log import damage_alarms, keep_damages
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -48,7 +48,6 @@ from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import Installation, click_ids_of, find_key
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger, LedgerError
@@ -70,6 +69,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk, look_again
+from clickloop.tracking.page_audit import PageAudit
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.access import Access, forget_old_sessions, link_path, make_link
@@ -192,7 +192,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
 
     def settle_the_clicks() -> bool:
         batch = settle_clicks(click_reader, core.facts)
-        _tell(core.folder, batch.damages)
+        keep_damages(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     look_at = 0.0
@@ -201,7 +201,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         nonlocal look_at
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
-        _tell(core.folder, batch.damages)
+        keep_damages(core.folder, batch.damages)
         if batch.results:
             core.delivery.wake()
         if time.monotonic() >= look_at:
@@ -228,20 +228,25 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
             core.delivery.wake()
         return more
 
+    pages = PageAudit(core.ledger)
+
     def audit() -> bool:
+        core.alarms.tell("journal", damage_alarms(core.folder))
+        unreadable = pages.guarded(audit_the_ledger)
+        core.alarms.tell("ledger", pages.step() or unreadable)
+        return False
+
+    def audit_the_ledger() -> None:
         mismatches = audit_step(core.ledger)
         if core.alarms.tell("audit", audit_alarms(mismatches)) and mismatches:
-            log(
-                "self-audit: postbacks do not add up", first=msgspec.to_builtins(mismatches[0]), changes=len(mismatches)
-            )
+            first = msgspec.to_builtins(mismatches[0])
+            log("self-audit: postbacks do not add up", first=first, changes=len(mismatches))
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
-        core.alarms.tell("journal", damage_alarms(core.folder))
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
-        return False
 
     def tell_what_is_paused() -> bool:
         core.alarms.tell("paused", paused_alarms(core.ledger))
@@ -270,14 +275,6 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         Worker("housekeeping", keep_house, HOUSEKEEPING_SECONDS),
         Worker("marks of the stores", core.keep_marks, MARKS_SECONDS),
     ]
-
-
-def _tell(folder: Path, damages: tuple[Damage, ...]) -> None:
-    """Logs damage of the journal and keeps it: it is an alarm until somebody confirms it."""
-    for damage in damages:
-        log("journal damaged", **msgspec.structs.asdict(damage))
-    with contextlib.suppress(OSError):  # no room to keep it: the log has it
-        record_damages(folder, damages, wall_clock())
 
 
 async def serve_core(core: Core, listening: socket.socket) -> None:
