@@ -48,15 +48,15 @@ from clickloop.running.core_vitals import CoreVitals, tell_cannot_start
 from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
-from clickloop.store.damage_log import damage_alarms, record_damages
+from clickloop.store.damage_log import damage_alarms, keep_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import Installation, click_ids_of, find_key
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger, LedgerError
@@ -81,6 +81,7 @@ from clickloop.tracking.deliver import deliver
 from clickloop.tracking.exports import ExportWork, tidy_exports
 from clickloop.tracking.health import CoreHealth, core_health
 from clickloop.tracking.notices import Desk
+from clickloop.tracking.page_audit import PageAudit
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers, last_sign_of_life
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
@@ -240,7 +241,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
         batch = settle_clicks(click_reader, core.facts)
         if batch.clicks:
             core.progress.clicks_settled()
-        _tell(core.folder, batch.damages)
+        keep_damages(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     waiting = WaitingNotices()
@@ -248,7 +249,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     def settle_the_notices() -> bool:
         now_ms = wall_clock()
         batch = settle_notices(notice_reader, core.desk, now_ms)
-        _tell(core.folder, batch.damages)
+        keep_damages(core.folder, batch.damages)
         core.progress.look()
         if waiting.step(core.desk, now_ms) or batch.results:
             core.delivery.wake()
@@ -272,23 +273,28 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
             core.delivery.wake()
         return more
 
+    pages = PageAudit(core.ledger)
+
     def audit() -> bool:
+        core.alarms.tell("journal", damage_alarms(core.folder))
+        core.alarms.tell("unreadable clicks", core.progress.alarms())
+        core.alarms.tell("geo base", core.geo_check.alarms())
+        unreadable = pages.guarded(audit_the_ledger)
+        core.alarms.tell("ledger", pages.step() or unreadable)
+        return False
+
+    def audit_the_ledger() -> None:
         mismatches = audit_step(core.ledger)
         if core.alarms.tell("audit", audit_alarms(mismatches)) and mismatches:
-            log(
-                "self-audit: postbacks do not add up", first=msgspec.to_builtins(mismatches[0]), changes=len(mismatches)
-            )
+            first = msgspec.to_builtins(mismatches[0])
+            log("self-audit: postbacks do not add up", first=first, changes=len(mismatches))
         lacking = audit_rows_step(core.ledger)
         if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
             log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
         core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
-        core.alarms.tell("unreadable clicks", core.progress.alarms())
-        core.alarms.tell("journal", damage_alarms(core.folder))
-        core.alarms.tell("geo base", core.geo_check.alarms())
         refused = refused_rules(core.ledger, core.guard)
         if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
             log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
-        return False
 
     def tell_what_is_paused() -> bool:
         core.alarms.tell("paused", paused_alarms(core.ledger))
@@ -332,14 +338,6 @@ def deletions_of(core: Core, click_reader: JournalReader) -> list[Deletion]:
         delete_old_clicks,
         lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
     ]
-
-
-def _tell(folder: Path, damages: tuple[Damage, ...]) -> None:
-    """Logs damage of the journal and keeps it: it is an alarm until somebody confirms it."""
-    for damage in damages:
-        log("journal damaged", **msgspec.structs.asdict(damage))
-    with contextlib.suppress(OSError):  # no room to keep it: the log has it
-        record_damages(folder, damages, wall_clock())
 
 
 async def serve_core(core: Core, listening: socket.socket) -> None:
@@ -477,6 +475,10 @@ def main(arguments: list[str]) -> int:
             uvloop.run(serve_core(core, listening))
     except (StoresRefusedError, LedgerError, FactsError) as fault:
         return _refused(settings, fault)
+    except OSError as fault:
+        where = Path(str(fault.filename or settings.folder()))
+        log("the core could not go on", fault=f"{type(fault).__name__}: {fault}. {fault_sentence(fault, where)}")
+        return 1
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
         tell_cannot_start(settings.folder(), fault)

@@ -26,6 +26,7 @@ from clickloop.store.consistency import refusal_of
 from clickloop.store.damage_log import unconfirmed_damages
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.file_fault import trailing_bytes
 from clickloop.store.identity import LEDGER_FILE, installation_id, is_filled
 from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import journal_lag
@@ -83,6 +84,8 @@ def _refusal(folder: Path) -> list[Finding]:
         refused = refusal_of(folder)
     except (LedgerError, FactsError, SQLAlchemyError):
         return []
+    if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / "facts.duckdb")):
+        return [Finding("stores", Verdict.WARNING, trailing, "It is ignored; look at who writes to the data folder.")]
     if refused is None:
         return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
     return [Finding("stores", Verdict.FAULT, str(refused), "Do what it says; the server does not start before.")]

@@ -32,7 +32,7 @@ CORE_DRAIN_SECONDS = 15.0
 CANNOT_START = 2
 """Exit status when the tracker could not be started at all."""
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
-_REFUSED_BACKOFF_SECONDS = 10.0
+_REFUSED_BACKOFF_SECONDS = 5.0
 """A core that found the wrong stores finds them again until somebody acts: each look costs a second of the processor."""
 
 

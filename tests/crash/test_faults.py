@@ -213,7 +213,7 @@ def test_with_a_store_damaged_the_doors_go_on_and_the_log_says_what_to_do(
         store.write_bytes(backup)
         tracker.wait_until_ready()
         eventually(lambda: external_ids(tracker) == ["before", "damaged"], 20, tracker.log_text)
-        eventually(lambda: receiver.requests, 20, tracker.log_text)
+        eventually(lambda: receiver.requests, 60, tracker.log_text)
         assert [request.value("id") for request in receiver.requests] == [b"damaged"]
 
 

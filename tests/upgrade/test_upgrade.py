@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from clickloop.app import Core, open_core
-from clickloop.click_id import KEY_FILE, ClickIds
+from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.report.trace import EventKind, trace_click
@@ -112,7 +112,7 @@ def test_a_folder_of_an_earlier_version_is_opened_and_all_that_waited_is_settled
     assert found.complete
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as core:
         assert core.installation.id == installation_id(folder) == found.id
-    assert ClickIds((folder / KEY_FILE).read_bytes()).read(kept.early)
+    assert isinstance(ClickIds((folder / KEY_FILE).read_bytes()).read(kept.early), ClickId)
 
 
 def traced(core: Core, click_id: str) -> set[EventKind]:

@@ -15,6 +15,7 @@ from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.web.api.application import create_api
+from tests.store.test_page_audit import zeroed_page_of
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -204,6 +205,15 @@ class BrokenFacts:
 
     def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
         raise self.error
+
+
+def test_a_damaged_page_of_the_ledger_is_a_503_that_says_what_to_do(instance: "Instance") -> None:
+    instance.ledger.close()
+    zeroed_page_of(instance.folder / "ledger.sqlite", "networks")
+    answer = instance.api.get("/api/v1/networks", headers={"authorization": "Bearer clk_local"})
+    assert answer.status_code == 503
+    assert "clickloop doctor" in answer.text
+    assert "restore" in answer.text
 
 
 def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> None:

@@ -1,11 +1,14 @@
 """Damage that was found in the journal, kept in ``damages.json`` until somebody confirms that they have seen it."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from clickloop.clock import wall_clock
 from clickloop.counted import counted
+from clickloop.log import log
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
 from clickloop.store.journal.segment import Damage
@@ -56,6 +59,14 @@ def record_damages(folder: Path, damages: Sequence[Damage], now_ms: int) -> None
     if len(found) > MAX_KEPT:  # what was confirmed is the first that may go
         found = tuple(sorted(found, key=lambda kept: bool(kept.confirmed_at)))
     write_sealed(folder / FILE_NAME, DamageLog(found[:MAX_KEPT], log.beyond + max(0, len(found) - MAX_KEPT)))
+
+
+def keep_damages(folder: Path, damages: Sequence[Damage]) -> None:
+    """Log damages and record them. A disk that has no room for the record costs the record, not the log line."""
+    for damage in damages:
+        log("journal damaged", **msgspec.structs.asdict(damage))
+    with contextlib.suppress(OSError):
+        record_damages(folder, damages, wall_clock())
 
 
 def confirm_damages(folder: Path, now_ms: int) -> int:

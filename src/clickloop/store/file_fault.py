@@ -7,6 +7,9 @@ import pwd
 import stat
 from pathlib import Path
 
+_SQLITE_LEAST_PAGE = 512
+_DUCKDB_BLOCK = 262_144
+"""DuckDB's blocks, behind three headers of 4,096 bytes."""
 _LEAVE = "Nothing is damaged: leave the file where it is."
 
 
@@ -49,6 +52,18 @@ def fault_sentence(error: OSError, path: Path) -> str:
     if number == errno.EIO:
         return f"The disk could not read or write {path}: look at the disk, and restore a backup (clickloop restore)."
     return f"{path} cannot be used: {error.strerror or error}."
+
+
+def trailing_bytes(ledger: Path, facts: Path) -> str | None:
+    """Return a sentence when a store's file has bytes behind its last whole page; they are ignored, and were not written by us."""
+    for path, before, page in ((ledger, 0, _SQLITE_LEAST_PAGE), (facts, 3 * 4096, _DUCKDB_BLOCK)):
+        with contextlib.suppress(OSError):
+            size = path.stat().st_size
+            if size > before and (size - before) % page:
+                return (
+                    f"{path} has {size} bytes, which are not whole pages: something was appended to it, or it was cut."
+                )
+    return None
 
 
 def _owned(path: Path) -> str:

@@ -151,6 +151,15 @@ def installation_id(folder: Path) -> str:
     return "" if found is None else found.id
 
 
+def confirmed_id(folder: Path) -> str:
+    """Return the installation id if the key confirms it, for an edge that has to judge a catalog; empty: nobody can tell."""
+    try:
+        found = read_installation(folder)
+    except (SealedFileError, OSError):
+        return ""
+    return found.id if found is not None and find_key(folder, found.key).state is KeyState.GOOD else ""
+
+
 def find_key(folder: Path, fingerprint: str = "") -> KeyFound:
     """Look at the key's file. ``fingerprint``: of the key that is expected; empty: any whole one is good."""
     path = folder / KEY_FILE
@@ -216,6 +225,9 @@ def edge_click_ids(folder: Path, fingerprint: str) -> tuple[ClickIds, str]:
         installation = None
     expected = installation.key if installation is not None else fingerprint
     found = find_key(folder, expected)
+    if found.state is KeyState.ALTERED and fingerprint and find_key(folder, fingerprint).state is KeyState.GOOD:
+        # Key and catalog agree: it is installation.json that is another one's.
+        found, installation = find_key(folder, fingerprint), None
     if found.state is KeyState.GOOD:
         return click_ids_of(folder, found.key, installation or Installation(id="", key=expected)), ""
     try:

@@ -25,7 +25,7 @@ from clickloop.record_id import RecordIds
 from clickloop.running.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 from clickloop.sealed_file import SealedFileError
 from clickloop.store.disk_reserve import DiskReserve
-from clickloop.store.identity import edge_click_ids, installation_id
+from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
@@ -79,7 +79,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     stopped = stop_signal(loop)
     folder = settings.folder()
     name = f"edge{number}"
-    catalog_file = CatalogFile(folder, installation_id(folder))
+    catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = edge_click_ids(folder, catalog_file.key())
     if key_fault:
         log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=key_fault)

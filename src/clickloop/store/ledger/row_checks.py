@@ -6,8 +6,20 @@ and are left out: the audit holds them against the attempts, and the ledger's ow
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, LargeBinary, Select, Table, cast, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    cast,
+    select,
+)
 
 from clickloop.secret_box import SecretError
 from clickloop.store.ledger.sealing import opened_bytes
@@ -82,7 +94,7 @@ def wrong_postbacks(tx: Connection, ids: Collection[str]) -> list[str]:
     return _wrong(tx, _selected(tx, postbacks, CHECKED_POSTBACK), postbacks.c.postback_id, ids)
 
 
-def _wrong(tx: Connection, query: Select[tuple[object, ...]], key: Column[str], ids: Collection[str]) -> list[str]:
+def _wrong(tx: Connection, query: Select[Any], key: Column[str], ids: Collection[str]) -> list[str]:
     if not ids:
         return []
     rows = tx.execute(query.where(key.in_(ids)).order_by(key))
@@ -101,7 +113,7 @@ def _opened_value(tx: Connection, value: bytes) -> bytes:
         return value
 
 
-def _selected(tx: Connection, table: Table, names: tuple[str, ...]) -> Select[tuple[object, ...]]:
+def _selected(tx: Connection, table: Table, names: tuple[str, ...]) -> Select[Any]:
     """Key, checksum and checked columns. SQLite gives texts as bytes: a damaged one need not be UTF-8, which its driver refuses."""
     key = next(iter(table.primary_key.columns))
     if tx.dialect.name != "sqlite":
@@ -113,5 +125,5 @@ def _selected(tx: Connection, table: Table, names: tuple[str, ...]) -> Select[tu
     return select(key, table.c.row_check, *columns)
 
 
-def _raw(column: Column[object]) -> object:
+def _raw(column: Column[Any]) -> ColumnElement[Any]:
     return cast(column, Integer) if column.type.python_type is bool else cast(column, LargeBinary)

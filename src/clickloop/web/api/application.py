@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
@@ -62,6 +62,7 @@ from clickloop.web.api.problem import (
     answer_http,
     answer_invalid,
     answer_store_away,
+    answer_store_damaged,
     answer_validation,
 )
 
@@ -140,6 +141,7 @@ def create_api(
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,
             OperationalError: answer_store_away,
+            DatabaseError: answer_store_damaged,
             FactsError: answer_store_away,
             Exception: answer_breakage,
         },

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Meta
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
@@ -15,6 +15,10 @@ from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.body import choices
 
 PROBLEM_TYPE = "application/problem+json"
+STORE_DAMAGED = (
+    "The ledger is damaged and cannot be read here. Nothing was saved. Keep a copy of the data folder, run clickloop doctor, and restore "
+    "the ledger from a backup; visitors are redirected and notices are stored meanwhile."
+)
 
 
 class FieldProblem(msgspec.Struct, frozen=True):
@@ -105,6 +109,12 @@ def answer_store_away(request: AnyRequest, error: OperationalError | FactsError)
     log("api store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
     detail = "The database cannot be reached just now. Nothing was saved: try again."
     return problem_response(503, detail, headers={"Retry-After": "2"})
+
+
+def answer_store_damaged(request: AnyRequest, error: DatabaseError) -> Response[Problem]:
+    """503: a page of the ledger cannot be read. Trying again is no use."""
+    log("api: the ledger cannot be read", method=request.method, path=request.url.path, error=str(error))
+    return problem_response(503, STORE_DAMAGED)
 
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:

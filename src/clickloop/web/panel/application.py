@@ -8,12 +8,13 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
 from clickloop.web.api.context import ApiContext
+from clickloop.web.api.problem import STORE_DAMAGED
 from clickloop.web.panel import (
     campaigns,
     changes,
@@ -134,6 +135,7 @@ def create_panel(context: ApiContext) -> Router:
             HTTPException: _refused,
             IntegrityError: _conflict,
             OperationalError: _store_away,
+            DatabaseError: _store_damaged,
             FactsError: _store_away,
             Exception: _broken,
         },
@@ -202,6 +204,11 @@ def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
 def _store_away(request: AnyRequest, error: Exception) -> Answer:
     log("panel: store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
     return _told(request, 503, "The database cannot be reached just now. Nothing was saved: try again.")
+
+
+def _store_damaged(request: AnyRequest, error: Exception) -> Answer:
+    log("panel: the ledger cannot be read", method=request.method, path=request.url.path, error=str(error))
+    return _told(request, 503, STORE_DAMAGED)
 
 
 def _broken(request: AnyRequest, error: Exception) -> Answer:
