@@ -71,6 +71,7 @@ from clickloop.web.access import Access, forget_old_sessions, link_path, make_li
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.exportable import page_reader
 from clickloop.web.site import create_site
+from clickloop.web.untrusted_proxy import UntrustedProxies
 from clickloop.worker import Worker
 
 LEDGER_FILE = "ledger.sqlite"
@@ -111,7 +112,10 @@ class Core:
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
         self.alarms = Alarms(folder)
-        self.vitals = CoreVitals(folder, self.alarms, Patience(settings.alarm_after_seconds))
+        self.untrusted = UntrustedProxies("panel")
+        self.vitals = CoreVitals(
+            folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms
+        )
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -334,6 +338,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         access=core.access,
         started=core.started,
         proxies=proxy_networks(core.settings.trusted_proxies),
+        untrusted=core.untrusted,
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
         uploads=core.uploads,

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ WATCHED_WORKERS = frozenset({"settling of clicks", "settling of notices"})
 """Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""
 _START = "start"
 _WORKERS = "workers"
+_MORE = "more"
 
 
 class WatchedWorker(Protocol):
@@ -33,11 +34,20 @@ class WatchedWorker(Protocol):
 class CoreVitals:
     """Beats while the event loop turns, and sees what the core sees of itself."""
 
-    def __init__(self, folder: Path, alarms: Alarms, patience: Patience, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        alarms: Alarms,
+        patience: Patience,
+        clock: Clock = wall_clock,
+        more: Callable[[], Sequence[Alarm]] = tuple,
+    ) -> None:
+        """``more``: further alarms of the core that are looked at with every beat."""
         self._folder = folder
         self._alarms = alarms
         self._patience = patience
         self._clock = clock
+        self._more = more
         self._signs = VitalSigns(folder, patience, clock=clock)
         self._unwritten = Sparingly("alarms could not be written")
 
@@ -56,6 +66,7 @@ class CoreVitals:
                 # In a thread: a journal of a million segments takes seconds to list.
                 await loop.run_in_executor(None, self._signs.look)
                 self._set(_WORKERS, self._worker_alarms(workers))
+                self._set(_MORE, self._more())
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
             heart.close()

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.store.ledger.users import has_owner_with_password
-from clickloop.web import access
+from clickloop.web import access, known_devices
 from clickloop.web.api.context import Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.entry import COOKIE, NEEDS, OPEN, SIGN_IN
@@ -44,7 +44,8 @@ def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answ
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
     former, kept = request.cookies.get(COOKIE, ""), kept_in(request, form, browser.host)
-    result = access.sign_in(context.access, name, form.raw("password"), browser, former)
+    device = request.cookies.get(known_devices.COOKIE, "")
+    result = access.sign_in(context.access, name, form.raw("password"), browser, former, device)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
         sentence = result.reason.sentence
@@ -75,6 +76,16 @@ def with_session(answer: Answer, signed_in: access.SignedIn, secure: bool) -> An
         httponly=True,
         samesite="lax",
     )
+    if mark := known_devices.new_device_mark(signed_in.user):
+        answer.set_cookie(
+            known_devices.COOKIE,
+            mark,
+            max_age=known_devices.MAX_AGE_SECONDS,
+            path=SIGN_IN,
+            secure=secure,
+            httponly=True,
+            samesite="lax",
+        )
     return answer
 
 
