@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -49,7 +50,8 @@ class CoreVitals:
         self._clock = clock
         self._more = more
         self._signs = VitalSigns(folder, patience, clock=clock)
-        self._unwritten = Sparingly("alarms could not be written")
+        self._ending = threading.Event()
+        self._unwritten = Sparingly("looking for alarms failed and is tried again", 60)
 
     def observed(self) -> tuple[Alarm, ...]:
         """Return what this process sees by itself, as of its last look, at most some seconds ago."""
@@ -58,18 +60,29 @@ class CoreVitals:
     async def beat_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
         """Leave a sign of life every second, from the event loop itself: when that hangs, no beat is left."""
         heart = Heartbeat(self._folder, CORE)
-        loop = asyncio.get_running_loop()
+        looking = threading.Thread(target=self._look_for_ever, args=(workers,), name="vital signs", daemon=True)
+        looking.start()
         try:
-            self._set(_START, [])
             while True:
                 heart.beat({worker.name: worker.rounds for worker in workers if worker.name in WATCHED_WORKERS})
-                # In a thread: a journal of a million segments takes seconds to list.
-                await loop.run_in_executor(None, self._signs.look)
-                self._set(_WORKERS, self._worker_alarms(workers))
-                self._set(_MORE, self._more())
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
+            self._ending.set()
             heart.close()
+
+    def _look_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
+        """Look and write in a thread of its own.
+
+        A journal of a million segments takes seconds to list, and the loop's own threads may be busy with passwords for as long.
+        """
+        self._set(_START, [])
+        while not self._ending.wait(BEAT_SECONDS):
+            try:
+                self._signs.look()
+                self._set(_WORKERS, self._worker_alarms(workers))
+                self._set(_MORE, self._more())
+            except Exception as fault:  # it must outlive what it watches
+                self._unwritten(fault=f"{type(fault).__name__}: {fault}")
 
     def _worker_alarms(self, workers: Sequence[WatchedWorker]) -> list[Alarm]:
         now_ms = self._clock()
