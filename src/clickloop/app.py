@@ -94,6 +94,7 @@ from clickloop.web.devices import Devices
 from clickloop.web.open_connections import Limits as ConnectionLimits
 from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
+from clickloop.web.untrusted_proxy import UntrustedProxies
 from clickloop.worker import Worker
 
 NOTICE_LOOK_SECONDS = 0.01
@@ -143,6 +144,10 @@ class Core:
         self.progress = ClickProgress(folder / "journal")
         self.vitals = CoreVitals(folder, self.alarms, Patience(settings.alarm_after_seconds))
         self.geo_check = GeoCheck(settings.geo_base)
+        self.untrusted = UntrustedProxies("panel")
+        self.vitals = CoreVitals(
+            folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms
+        )
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
         """Those that run."""
@@ -406,6 +411,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         access=core.access,
         started=core.started,
         proxies=proxy_networks(core.settings.trusted_proxies),
+        untrusted=core.untrusted,
         guard=core.guard,
         refused_now=LookingUp(core.guard).refused_now,
         progress=core.progress,

@@ -72,8 +72,8 @@ def report(tracker: Tracker, receiver: Receiver) -> str:
 
 
 @contextlib.contextmanager
-def watched(folder: Path, receiver: Receiver, **environment: str) -> Iterator[tuple[Tracker, Campaign]]:
-    with running(folder, alarm_after_seconds="2", **environment) as tracker:
+def watched(folder: Path, receiver: Receiver) -> Iterator[tuple[Tracker, Campaign]]:
+    with running(folder, alarm_after_seconds="2") as tracker:
         campaign = with_alarm_rule(tracker, receiver)
         eventually(partial(_is_quiet, tracker), WITHIN_SECONDS, lambda: report(tracker, receiver))
         receiver.requests.clear()

@@ -16,6 +16,7 @@ from clickloop.postback.rule import (
     Rule,
     Schedule,
     Success,
+    Trigger,
     rule_of_row,
 )
 
@@ -36,6 +37,16 @@ CASES: list[tuple[RuleFault, str, dict[str, Any]]] = [
     (RuleFault.NAME_TOO_LONG, "name", {"name": "n" * 201}),
     (RuleFault.NAME_CHARACTER, "name", {"name": "a\0b"}),
     (RuleFault.TWO_OWNERS, "campaign_id", {"source_id": 1, "campaign_id": 2}),
+    (
+        RuleFault.ALARM_OF_ONE,
+        "source_id",
+        {"source_id": 1, "conditions": Conditions(trigger=Trigger.ALARM), **request(url="https://a.example/")},
+    ),
+    (
+        RuleFault.ALARM_CONDITIONS,
+        "conditions.trigger",
+        {"conditions": Conditions(trigger=Trigger.ALARM, delay_seconds=1)},
+    ),
     (RuleFault.URL_MISSING, "request.url", request(url="")),
     (RuleFault.URL_TOO_LONG, "request.url", request(url="https://a.example/" + "x" * 9000)),
     (RuleFault.URL_CHARACTER, "request.url", request(url="https://a.example/a b")),

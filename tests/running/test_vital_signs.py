@@ -1,6 +1,7 @@
 """Vital signs: every way in which nothing is settled is an alarm within a minute, and a clock that jumps raises none and hides none."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,16 @@ def test_by_default_every_alarm_is_on_its_way_within_a_minute() -> None:
     patience = Patience(float(Settings().alarm_after_seconds))
     slowest = max(patience.seconds, patience.lag_seconds) + 2 * LOOK_SECONDS + patience.begin_seconds
     assert slowest <= 60
+
+
+def test_without_a_descriptor_to_list_the_journal_its_age_goes_on_growing(watched: Watched) -> None:
+    watched.segment()
+    watched.passes(5, beats=True)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        watched.now += 60
+        codes = {alarm.code for alarm in watched.signs.look()}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert "journal_lag" in codes

@@ -145,9 +145,9 @@ def test_a_test_is_sent_to_every_rule_that_is_on_and_says_what_became_of_it(
     assert results["Here"].delivered
     assert not results["Closed"].delivered
     assert "No connection" in results["Closed"].detail
-    (request,) = receiver.requests
-    assert request.value("state") == b"test"
-    assert request.value("where") == b"go.example.com"
+    (received,) = receiver.requests
+    assert received.value("state") == b"test"
+    assert received.value("where") == b"go.example.com"
 
 
 def test_an_answer_that_repeats_a_secret_does_not_show_it(instance: "Instance", receiver: Receiver) -> None:

@@ -14,6 +14,7 @@ from clickloop.click.click import Click
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.store.facts.verifying import Verification
 from clickloop.web.api.application import create_api
 from tests.store.test_page_audit import zeroed_page_of
 
@@ -201,6 +202,9 @@ class BrokenFacts:
         raise self.error
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+        raise self.error
+
+    def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
         raise self.error
 
     def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:

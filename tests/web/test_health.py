@@ -25,7 +25,8 @@ class Watched:
         self.folder = folder
         self.now = 0.0
         self.requests = 0
-        self.edge: Any = SimpleNamespace(unrecorded=0, unstored=0, clock=lambda: NOW + round(self.now * 1000))
+        self.edge: Any
+        self.edge = SimpleNamespace(unrecorded=0, unstored=0, clock=lambda: NOW + round(self.now * 1000))
         self.proxies = UntrustedProxies("public", lambda: self.requests, lambda: self.now)
         signs = VitalSigns(folder, Patience(), lambda: self.now, self.edge.clock)
         self.vitals = EdgeVitals(folder, name, self.edge, signs, self.proxies, DiskReserve(folder / "reserve", 0))

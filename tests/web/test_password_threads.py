@@ -123,9 +123,9 @@ def test_an_odd_cookie_is_no_device(cookie: str) -> None:
 
 def test_a_device_is_known_by_its_cookie_and_by_no_altered_one_and_under_no_other_key() -> None:
     devices = Devices(b"k" * 32)
-    cookie = devices.new()
+    cookie = devices.new(1)
     assert devices.id_of(cookie)
-    assert devices.id_of(devices.new()) != devices.id_of(cookie)
+    assert devices.id_of(devices.new(1)) != devices.id_of(cookie)
     for place in range(len(cookie) - 1):
         other = "A" if cookie[place] != "A" else "B"
         assert not devices.id_of(cookie[:place] + other + cookie[place + 1 :])
@@ -206,7 +206,7 @@ def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered
         assert all(
             headers["retry-after"] == "2" and "Too many people are signing in" in text for _, headers, text in beyond
         )
-        anna = site.sign_in(120, "anna", PASSWORD, site.devices.new())
+        anna = site.sign_in(120, "anna", PASSWORD, site.devices.new(1))
         while not access.threads._known:
             assert not anna.done()
         for path in ("campaigns", "notices", "reports?group_by=campaign", "health", "profile"):
@@ -236,9 +236,9 @@ def test_the_cookie_of_a_device_opens_nothing(instance: "Instance") -> None:
     instance.user(Role.OWNER, "Anna")
     site = Site(instance.context)
     with site.serving():
-        status, _, _ = site.sign_in(1, "anna", "wrong", site.devices.new()).result(20)
+        status, _, _ = site.sign_in(1, "anna", "wrong", site.devices.new(1)).result(20)
         assert status == 403
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
-        connection.request("GET", "/panel", headers={"Cookie": f"{DEVICE_COOKIE}={site.devices.new()}"})
+        connection.request("GET", "/panel", headers={"Cookie": f"{DEVICE_COOKIE}={site.devices.new(1)}"})
         assert connection.getresponse().status == 303
         connection.close()

@@ -17,6 +17,7 @@ from clickloop.alarms import SUPERVISOR, Alarm, Alarms, read_alarms
 from clickloop.clock import SECOND_MS, wall_clock
 from clickloop.config import Settings
 from clickloop.log import Sparingly, log
+from clickloop.postback.alarm_rules import FILE_NAME as RULES_FILE
 from clickloop.postback.alarm_rules import AlarmRules, read_alarm_rules
 from clickloop.process import SUPERVISOR as SUPERVISOR_PID
 from clickloop.running.alarm_memory import AlarmMemory, read_alarm_memory, write_alarm_memory
@@ -93,14 +94,17 @@ class AlarmMonitor(threading.Thread):
     def _read_rules(self) -> AlarmRules:
         """Return the rules as the core published them last. A copy that cannot be read leaves the last one in force."""
         try:
-            mark = os.stat(self._folder / "run" / "alarm-rules.json").st_mtime_ns
-        except FileNotFoundError:
-            return AlarmRules()
+            mark = os.stat(self._folder / RULES_FILE).st_mtime_ns
+        except OSError:
+            return self._rules
         if mark == self._rules_mark:
             return self._rules
-        rules = read_alarm_rules(self._folder)
         self._rules_mark = mark
-        return rules
+        try:
+            return read_alarm_rules(self._folder)
+        except (OSError, msgspec.DecodeError) as fault:
+            log("the copy of the alarm rules cannot be read: the last one stays in force", fault=str(fault))
+            return self._rules
 
     def _send(self) -> None:
         """Take over what a sending process has done, and start the next one when something is due."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ WATCHED_WORKERS = frozenset({"settling of clicks", "settling of notices"})
 """Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""
 _START = "start"
 _WORKERS = "workers"
+_MORE = "more"
 
 
 class WatchedWorker(Protocol):
@@ -33,13 +35,23 @@ class WatchedWorker(Protocol):
 class CoreVitals:
     """Beats while the event loop turns, and sees what the core sees of itself."""
 
-    def __init__(self, folder: Path, alarms: Alarms, patience: Patience, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        alarms: Alarms,
+        patience: Patience,
+        clock: Clock = wall_clock,
+        more: Callable[[], Sequence[Alarm]] = tuple,
+    ) -> None:
+        """``more``: further alarms of the core that are looked at with every beat."""
         self._folder = folder
         self._alarms = alarms
         self._patience = patience
         self._clock = clock
+        self._more = more
         self._signs = VitalSigns(folder, patience, clock=clock)
-        self._unwritten = Sparingly("alarms could not be written")
+        self._ending = threading.Event()
+        self._unwritten = Sparingly("looking for alarms failed and is tried again", 60)
 
     def observed(self) -> tuple[Alarm, ...]:
         """Return what this process sees by itself, as of its last look, at most some seconds ago."""
@@ -48,17 +60,29 @@ class CoreVitals:
     async def beat_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
         """Leave a sign of life every second, from the event loop itself: when that hangs, no beat is left."""
         heart = Heartbeat(self._folder, CORE)
-        loop = asyncio.get_running_loop()
+        looking = threading.Thread(target=self._look_for_ever, args=(workers,), name="vital signs", daemon=True)
+        looking.start()
         try:
-            self._set(_START, [])
             while True:
                 heart.beat({worker.name: worker.rounds for worker in workers if worker.name in WATCHED_WORKERS})
-                # In a thread: a journal of a million segments takes seconds to list.
-                await loop.run_in_executor(None, self._signs.look)
-                self._set(_WORKERS, self._worker_alarms(workers))
                 await asyncio.sleep(BEAT_SECONDS)
         finally:
+            self._ending.set()
             heart.close()
+
+    def _look_for_ever(self, workers: Sequence[WatchedWorker]) -> None:
+        """Look and write in a thread of its own.
+
+        A journal of a million segments takes seconds to list, and the loop's own threads may be busy with passwords for as long.
+        """
+        self._set(_START, [])
+        while not self._ending.wait(BEAT_SECONDS):
+            try:
+                self._signs.look()
+                self._set(_WORKERS, self._worker_alarms(workers))
+                self._set(_MORE, self._more())
+            except Exception as fault:  # it must outlive what it watches
+                self._unwritten(fault=f"{type(fault).__name__}: {fault}")
 
     def _worker_alarms(self, workers: Sequence[WatchedWorker]) -> list[Alarm]:
         now_ms = self._clock()

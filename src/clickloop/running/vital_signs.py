@@ -83,7 +83,10 @@ class LagWatch:
         return self._state
 
     def _list(self, now: float) -> None:
-        lags = [journal_lag(self._root, stream, self._clock()) for stream in STREAMS]
+        try:
+            lags = [journal_lag(self._root, stream, self._clock()) for stream in STREAMS]
+        except OSError:  # no descriptor is left for a listing: what was known last grows older by the clock
+            return
         self._listed_at = self._monotonic()
         self._listing_seconds = self._listed_at - now
         waiting = [lag for lag in lags if lag.oldest_path]

@@ -115,27 +115,34 @@ class Welcome(msgspec.Struct, frozen=True):
     user: User | None
 
 
-def sign_in(access: Access, name: str, password: str, browser: Browser, former: str = "") -> SignedIn | NotSignedIn:
-    """Lets somebody in under a new secret; ``former`` is the one that his browser had, which ends."""
+def sign_in(
+    access: Access, name: str, password: str, browser: Browser, former: str = "", device: str = ""
+) -> SignedIn | NotSignedIn:
+    """Lets somebody in under a new secret; ``former`` is the one that his browser had, which ends.
+
+    ``device``: the cookie of a device that has signed in before (``devices``): its tries are counted apart from its address.
+    """
     now_ms = access.clock()
     key = name_key(name)[:200]
-    wait_ms = access.limits.enter(key, browser.address, now_ms)
-    if wait_ms:
-        return NotSignedIn(NotSignedInReason.TOO_MANY, -(-wait_ms // 1000))
     with access.ledger.read() as tx:
         user = find_user_named(tx, name)
     if user is not None and user.disabled_at is not None:
         user = None
+    known = access.devices.id_for_user(device, user.id) if user is not None else ""
+    place = f"device {known}" if known else browser.address
+    wait_ms = access.limits.enter(key, place, now_ms)
+    if wait_ms:
+        return NotSignedIn(NotSignedInReason.TOO_MANY, -(-wait_ms // 1000))
     kept = user.password_hash if user is not None else None
     try:
         right = access.passwords.is_right(kept, password)
         fresh = access.passwords.hash(password) if right and kept and access.passwords.is_outdated(kept) else None
     except BaseException:
-        access.limits.not_tried(key, browser.address)
+        access.limits.not_tried(key, place)
         raise
     if user is None or kept is None or not right:
         return NotSignedIn(NotSignedInReason.WRONG)
-    access.limits.succeeded(key, browser.address)
+    access.limits.succeeded(key, place)
     with access.ledger.write() as tx:
         user = find_user(tx, user.id)
         if user is None or user.disabled_at is not None or user.password_hash != kept:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from litestar.connection import ASGIConnection
 
+from clickloop.web.untrusted_proxy import UntrustedProxies
+
 IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
@@ -30,6 +32,18 @@ def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetwor
     return Browser(
         address=address[:64], useragent=headers.get("user-agent", "")[:400], host=host[:253].lower(), secure=secure
     )
+
+
+def note_forwarded(
+    connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetworks, untrusted: UntrustedProxies
+) -> None:
+    """Count a request, and its peer where that forwards for others without being one of the proxies."""
+    untrusted.count()
+    headers = connection.headers
+    if ("x-forwarded-for" in headers or "forwarded" in headers) and connection.client is not None:
+        peer = connection.client.host
+        if not _is_one_of(peer, proxies):
+            untrusted.note(peer)
 
 
 def _behind(forwarded_for: str, peer: str, proxies: IpNetworks) -> str:

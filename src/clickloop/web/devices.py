@@ -1,11 +1,17 @@
-"""Devices that have signed in before, known by a cookie: it gives no rights and says nothing, but a place in the queue."""
+"""Devices that have signed in before, known by a cookie. It gives no rights: it keeps a place in the queue of sign-ins, and lets a
+device's tries be counted apart from those of everybody who shares its address.
+
+Behind a proxy that is not trusted all browsers have one address, and a stranger's failures would make the owner wait.
+"""
 
 import base64
 import hashlib
 import hmac
 import secrets
 
-_BYTES = 16
+_DRAWN_BYTES = 16
+_USER_BYTES = 8
+_TAG_BYTES = 16
 _MAX_LENGTH = 64
 
 
@@ -16,22 +22,30 @@ class Devices:
         """``key``: any secret of at most 64 bytes that lasts; with another one all devices are strangers."""
         self._key = key
 
-    def new(self) -> str:
-        """Return a cookie for a device that has none."""
-        drawn = secrets.token_bytes(_BYTES)
-        return base64.urlsafe_b64encode(drawn + self._tag(drawn)).decode().rstrip("=")
+    def new(self, user_id: int) -> str:
+        """Return a cookie for a device with which this user has signed in."""
+        named = secrets.token_bytes(_DRAWN_BYTES) + user_id.to_bytes(_USER_BYTES, "big")
+        return base64.urlsafe_b64encode(named + self._tag(named)).decode().rstrip("=")
 
     def id_of(self, cookie: str) -> str:
         """Return what tells the device from others; empty for a cookie that is none of ours."""
-        if not cookie.isascii() or len(cookie) > _MAX_LENGTH:
-            return ""
-        try:
-            octets = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
-        except ValueError:
-            return ""
-        drawn, tag = octets[:_BYTES], octets[_BYTES:]
-        return drawn.hex() if hmac.compare_digest(tag, self._tag(drawn)) else ""
+        return self._named(cookie)[:_DRAWN_BYTES].hex()
 
-    def _tag(self, drawn: bytes) -> bytes:
+    def id_for_user(self, cookie: str, user_id: int) -> str:
+        """Return the same, but empty too for a device with which another user has signed in: it may not try this one's password."""
+        is_own = self._named(cookie)[_DRAWN_BYTES:] == user_id.to_bytes(_USER_BYTES, "big")
+        return self.id_of(cookie) if is_own else ""
+
+    def _named(self, cookie: str) -> bytes:
+        if not cookie.isascii() or len(cookie) > _MAX_LENGTH:
+            return b""
+        try:
+            stored = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            return b""
+        named, tag = stored[: _DRAWN_BYTES + _USER_BYTES], stored[_DRAWN_BYTES + _USER_BYTES :]
+        return named if hmac.compare_digest(tag, self._tag(named)) else b""
+
+    def _tag(self, named: bytes) -> bytes:
         # "person" keeps this use of the key apart from its others.
-        return hashlib.blake2s(drawn, digest_size=_BYTES, key=self._key, person=b"device").digest()
+        return hashlib.blake2s(named, digest_size=_TAG_BYTES, key=self._key, person=b"device").digest()

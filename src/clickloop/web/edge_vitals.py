@@ -67,20 +67,20 @@ class EdgeVitals:
         self._heart = Heartbeat(folder, name)
         self._unrecorded = _Loss()
         self._unstored = _Loss()
-        self._unwritten = Sparingly("alarms of this edge could not be written")
+        self._failed = Sparingly("looking for alarms failed and is tried again", 60)
         self._others: tuple[Alarm, ...] = ()
         self._looked = False
 
     def watch(self) -> None:
         """Look at everything, and leave this edge's alarms and sign of life for the other processes. Raise nothing."""
         self._heart.beat()
-        self._signs.look()
         try:
+            self._signs.look()
+            self._others = read_alarms(self._folder, self._edge.clock(), but=self._name)
             self._alarms.set("losses", self._losses())
             self._alarms.set("proxies", self._proxies.alarms())
-        except OSError as fault:
-            self._unwritten(fault=str(fault))
-        self._others = read_alarms(self._folder, self._edge.clock(), but=self._name)
+        except Exception as fault:  # it must outlive what it watches
+            self._failed(fault=f"{type(fault).__name__}: {fault}")
         self._looked = True
 
     def health(self) -> Health:

@@ -26,13 +26,20 @@ class _Peer(msgspec.Struct):
 class UntrustedProxies:
     """Counts forwarded requests by peer, in bounded memory. Threads may share it."""
 
-    def __init__(self, port: str, total: Callable[[], int], monotonic: Callable[[], float] = time.monotonic) -> None:
-        """``port`` is for people; ``total`` counts all requests so far, so that a share can be told."""
+    def __init__(
+        self, port: str, total: Callable[[], int] | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``port`` is for people; ``total`` counts all requests so far, so that a share can be told; None: ``count`` does."""
         self._port = port
-        self._total = total
+        self._counted = 0
+        self._total = total or (lambda: self._counted)
         self._monotonic = monotonic
         self._peers: dict[str, _Peer] = {}
         self._lock = threading.Lock()
+
+    def count(self) -> None:
+        """Count a request, forwarded or not."""
+        self._counted += 1
 
     def note(self, peer: str) -> None:
         """Count a request that brought the header from a peer that is not trusted."""

@@ -57,7 +57,11 @@ def test_a_fault_in_the_words_keeps_it_a_rule_for_alarms(panel: "Panel") -> None
 
 def test_a_rule_for_alarms_to_any_address_is_made_in_the_editor_and_saved_again(panel: "Panel") -> None:
     html = panel.get("/panel/postback-rules/new?trigger=alarm")
-    assert '<option value="alarm" selected' in html
+    assert '<input type="hidden" name="conditions.trigger" value="alarm">' in html
+    assert "conditions.statuses" not in html
+    assert "{alarm.code}" in html
+    assert "{payout}" not in html
+    assert "{alarm.code}" not in panel.get("/panel/postback-rules/new")
     fields = {"name": "Ops", "request.url": "https://me.example/?text={alarm}", "conditions.trigger": "alarm"}
     panel.done("/panel/postback-rules/new", fields)
     panel.done("/panel/postback-rules/1", fields | {"name": "Ops 2"})

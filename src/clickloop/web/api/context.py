@@ -34,6 +34,7 @@ from clickloop.tracking.pausing import SettlingPauses
 from clickloop.web.access import Access
 from clickloop.web.browser import IpNetworks
 from clickloop.web.remembered import Remembered
+from clickloop.web.untrusted_proxy import UntrustedProxies
 
 
 class Facts(Protocol):
@@ -93,6 +94,8 @@ class ApiContext:
     record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
     proxies: IpNetworks = ()
     """Whose word is taken for where a browser comes from."""
+    untrusted: UntrustedProxies = dataclasses.field(default_factory=lambda: UntrustedProxies("panel"))
+    """Proxies in front of the panel that nobody has named."""
     guard: AddressGuard = STRICT
     """Where postbacks may be sent to."""
     refused_now: RefusedNow = not_looked_up

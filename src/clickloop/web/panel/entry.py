@@ -18,7 +18,7 @@ from clickloop.campaign.user import Right
 from clickloop.store.ledger.settings import read_instance
 from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext
-from clickloop.web.browser import browser_of
+from clickloop.web.browser import browser_of, note_forwarded
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.form_body import form_pairs
 from clickloop.web.panel.kept_form import SignedOut, keep_form
@@ -53,6 +53,7 @@ def panel_guard(context: ApiContext) -> Guard:
         if not isinstance(connection, Request):
             raise PermissionDeniedException("The panel speaks HTTP alone.")
         changes = connection.method not in SAFE_METHODS
+        note_forwarded(connection, context.proxies, context.untrusted)
         host = browser_of(connection, context.proxies).host
         if changes:
             _refuse_other_origins(connection, host)

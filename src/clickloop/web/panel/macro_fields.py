@@ -12,6 +12,7 @@ from litestar.params import PathParameter, SkipValidation
 from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
+from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.target import escaped_url
 from clickloop.report.masking import MASK
 from clickloop.store.ledger.campaigns import find_campaign
@@ -128,6 +129,8 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
     )
     groups = [MacroGroup("This source's parameters", own)] if own else []
     for group in Group:
+        if group is Group.ALARM:
+            continue
         macros = tuple(
             (macro.name, macro.sentence, False)
             for macro in KNOWN
@@ -135,6 +138,14 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
         )
         groups.append(MacroGroup(str(group.value).capitalize(), macros))
     return [group for group in groups if group.macros]
+
+
+def offered_for_alarms() -> list[MacroGroup]:
+    """Return the macros that a rule for alarms has, those of the alarm itself first."""
+    known = [macro for macro in KNOWN if macro.name in FILLED_FOR_ALARMS]
+    own = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is Group.ALARM)
+    others = tuple((macro.name, macro.sentence, False) for macro in known if macro.group is not Group.ALARM)
+    return [MacroGroup("Alarm", own), MacroGroup("Others", others)]
 
 
 def rows_of_source(context: ApiContext, source_id: int) -> Rows:

@@ -29,7 +29,7 @@ from clickloop.web.panel.durations import (
 )
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.macro_fields import Rows, offered, rows_of_source, sight
+from clickloop.web.panel.macro_fields import Rows, offered, offered_for_alarms, rows_of_source, sight
 from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.remarks import postback_remarks
@@ -237,6 +237,7 @@ def _editor(
     ] + [{"name": "", "value": ""}] * blank_headers
     rows = _macro_rows(context, number_of(tree["source_id"]), number_of(tree["campaign_id"]))
     url = str(request["url"])
+    for_alarms = _is_for_alarms(tree)
     body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
     return page(
         visit,
@@ -250,11 +251,12 @@ def _editor(
         statuses=list_statuses(context).items,
         methods=METHODS,
         body_kinds=BODY_KINDS,
-        triggers=TRIGGERS,
+        triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions never becomes one for alarms
+        for_alarms=for_alarms,
         url_sight=sight(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
         header_sights=[sight(header["value"], rows, Place.HEADER) for header in request["headers"]],
         body_sight=sight(str(request["body"]), rows, body_place),
-        groups=offered(rows),
+        groups=offered_for_alarms() if for_alarms else offered(rows),
         times=_times(tree["waits_seconds"]),
         usual_waits=_line(Schedule().waits_seconds),
         try_campaign_id=_campaign_to_try(context, view),

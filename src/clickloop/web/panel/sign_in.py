@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
+from clickloop.campaign.user import User
 from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.web import access
 from clickloop.web.api.context import ApiContext, Context
@@ -65,7 +66,8 @@ def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
     former, kept = session_secret(context, request), kept_in(request, form, browser.host)
-    result = access.sign_in(context.access, name, form.raw("password"), browser, former)
+    device = request.cookies.get(DEVICE_COOKIE, "")
+    result = access.sign_in(context.access, name, form.raw("password"), browser, former, device)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
         sentence = result.reason.sentence
@@ -74,13 +76,13 @@ def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
             answer.headers["retry-after"] = str(result.wait_seconds)
         return answer
     onward = _ask_about(kept, result) if kept else _on_to(wanted)
-    return with_session(onward, result, browser.secure, known_device(context, request))
+    return with_session(onward, result, browser.secure, known_device(context, request, result.user))
 
 
-def known_device(context: ApiContext, request: AnyRequest) -> str:
-    """The cookie of the device that has just signed in: its own, if it had one."""
-    cookie = request.cookies.get(DEVICE_COOKIE, "")
-    return cookie if context.access.devices.id_of(cookie) else context.access.devices.new()
+def known_device(context: ApiContext, request: AnyRequest, user: User) -> str:
+    """Return the cookie of the device with which a user has just signed in: the one that it has, if it is this user's."""
+    cookie, devices = request.cookies.get(DEVICE_COOKIE, ""), context.access.devices
+    return cookie if devices.id_for_user(cookie, user.id) else devices.new(user.id)
 
 
 def sign_out(context: Context, request: AnyRequest, visit: Visit) -> Answer:

@@ -43,7 +43,7 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
         return _form(context, key, name, error.faults)
     if signed_in is None:
         return _form(context, key, name)
-    return with_session(redirect(HOME), signed_in, browser.secure, known_device(context, request))
+    return with_session(redirect(HOME), signed_in, browser.secure, known_device(context, request, signed_in.user))
 
 
 def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> Answer:
