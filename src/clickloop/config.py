@@ -84,9 +84,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     journal_keep_hours: Annotated[int, _about("How long settled journal segments are kept.", "hours")] = 24
     reserve_mb: Annotated[int, _about("Disk space held back, released when the disk is full.", "MiB")] = 64
     connections_per_address: Annotated[
-        int, _about("Open connections that one address may have; trusted proxies are not limited.", "connections")
+        int,
+        _about(
+            "Open connections that one address may have per process, and at most half of all; trusted proxies are not limited.",
+            "connections",
+        ),
     ] = 1000
-    request_seconds: Annotated[int, _about("How long a client may take to send one request.", "s")] = 10
+    request_seconds: Annotated[
+        int,
+        _about(
+            "How long a client may take to send one request; an upload to the panel only has to go on arriving.", "s"
+        ),
+    ] = 10
     keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s")] = 75
     delivery_connections: Annotated[int, _about("Postbacks that may be on their way at once.", "requests")] = 200
     attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s")] = 10
