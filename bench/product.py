@@ -22,11 +22,11 @@ _PARAMETERS = ("external_id", "cost", "zone", "campaign", "creative", "country")
 class Serving:
     """A running ``clickloop serve``. ``pids``: the supervisor first, then its children."""
 
-    def __init__(self, folder: Path, edges: int = 0) -> None:
-        """``edges``: so many edge processes; 0: as many as the product takes by itself."""
+    def __init__(self, folder: Path, edges: int = 0, prefix: tuple[str, ...] = ()) -> None:
+        """``edges``: so many edge processes; 0: as many as the product takes by itself. ``prefix``: a command that becomes ours."""
         self.folder = folder
         self.port = free_port()
-        command = [sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
+        command = [*prefix, sys.executable, "-m", "clickloop", "serve", "--data", str(folder)]
         command += ["--listen", f"127.0.0.1:{self.port}", "--panel-listen", f"127.0.0.1:{free_port()}"]
         environment = os.environ | {"CLICKLOOP_ALLOWED_ADDRESSES": "127.0.0.0/8"}  # where the stand-in sources are
         environment["CLICKLOOP_EDGES"] = str(edges)

@@ -62,6 +62,21 @@ BENCHES = (
         "≤ 1.5",
         "",
     ),
+    Bench(
+        "half_open",
+        "Half-open connections",
+        "p99 of visitors and of postbacks with 5,000 half-open connections to each port ÷ without, soft limit 1,024",
+        "≤ 2",
+        most_seconds=600,
+    ),
+    Bench("guessing", "Guessing passwords", "API p99 while 64 sign-ins are guessed at once", "≤ 250 ms"),
+    Bench(
+        "restart",
+        "Restarting",
+        "clicks that failed under 200/s while everything, or an edge, is restarted",
+        "0",
+        most_seconds=600,
+    ),
     Bench("deciding", "Deciding", "a conversion's change against 20 rules", "≤ 100 µs", ""),
     Bench(
         "panel",

@@ -112,13 +112,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: Annotated[
         int,
         _about(
-            "Open connections that one address may have; trusted proxies are not limited.",
+            "Open connections that one address may have per process, and at most half of all; trusted proxies are not limited.",
             "connections",
             ge=1,
             le=1000000,
         ),
     ] = 1000
-    request_seconds: Annotated[int, _about("How long a client may take to send one request.", "s", ge=1, le=600)] = 10
+    request_seconds: Annotated[
+        int,
+        _about(
+            "How long a client may take to send one request; an upload to the panel only has to go on arriving.",
+            "s",
+            ge=1,
+            le=600,
+        ),
+    ] = 10
     keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s", ge=1, le=3600)] = 75
     delivery_connections: Annotated[
         int, _about("Postbacks that may be on their way at once.", "requests", ge=1, le=10000)

@@ -8,7 +8,7 @@ import pytest
 
 from clickloop.web.http import Connections
 from clickloop.web.message import Answer, Request, plain_answer
-from clickloop.web.open_connections import Limits
+from clickloop.web.open_connections import Limits, place_of
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -155,6 +155,12 @@ def test_one_address_has_at_most_half_of_all_connections_unless_it_is_a_proxy() 
         assert len(port.connections.per_address) == 2
 
     serve(talk, total=8)
+
+
+def test_the_64_bits_of_a_customer_count_as_one_address() -> None:
+    assert place_of("2001:db8::1") == place_of("2001:db8::ffff:1") != place_of("2001:db8:0:1::1")
+    assert place_of("192.0.2.1") != place_of("192.0.2.2")
+    assert place_of("fe80::1%eth0") != place_of("fe81::1%eth0")
 
 
 def test_visitors_are_answered_while_ten_times_the_cap_of_half_open_connections_comes() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import enum
+import functools
+import ipaddress
 import select
 from typing import Generic, Protocol, TypeVar
 
@@ -75,6 +77,19 @@ class Unlimited(Protocol):
     def __call__(self, peer: str) -> bool: ...
 
 
+def place_of(peer: str) -> str:
+    """Return who counts as one address: an IPv4 address, or the 64 bits of IPv6 that one customer is given."""
+    return _network_of(peer) if ":" in peer else peer
+
+
+@functools.lru_cache(maxsize=4096)
+def _network_of(peer: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(int(ipaddress.IPv6Address(peer)) >> 64 << 64))
+    except ValueError:
+        return peer
+
+
 C = TypeVar("C", bound=OpenConnection)
 
 
@@ -93,11 +108,11 @@ class OpenConnections(Generic[C]):
 
     def enter(self, connection: C) -> bool:
         """Count a new connection; return False if it has to be turned away."""
-        peer = connection.peer
-        count = self.per_address.get(peer, 0) + 1
-        self.per_address[peer] = count
+        place = place_of(connection.peer)
+        count = self.per_address.get(place, 0) + 1
+        self.per_address[place] = count
         self.open.add(connection)
-        if count > self.limits.per_address and not self.unlimited(peer):
+        if count > self.limits.per_address and not self.unlimited(connection.peer):
             self.turned_away += 1
             return False
         if len(self.open) > self.limits.total and not self._make_room(connection):
@@ -110,11 +125,12 @@ class OpenConnections(Generic[C]):
         if connection not in self.open:
             return
         self.open.discard(connection)
-        left = self.per_address[connection.peer] - 1
+        place = place_of(connection.peer)
+        left = self.per_address[place] - 1
         if left > 0:
-            self.per_address[connection.peer] = left
+            self.per_address[place] = left
         else:
-            del self.per_address[connection.peer]
+            del self.per_address[place]
 
     def sweep(self, now: float) -> None:
         """End what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""

@@ -17,7 +17,7 @@ THREADS = 2
 MAX_WAITING = 8
 KEPT_FOR_KNOWN = 2
 """Of the places to wait at, those that strangers never get: people get in while the others are full of guesses."""
-_NICENESS = 10
+_NICENESS = 3
 
 T = TypeVar("T")
 

@@ -13,6 +13,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
+from clickloop.web.long_work import in_long_work
 
 LATELY_MS = 30_000
 """So old what came lately may be on the page: counting it reads weeks of logs."""
@@ -83,7 +84,7 @@ def standing_of(context: ApiContext) -> Standing:
 router = Router(
     "/check",
     route_handlers=[
-        get("/", sync_to_thread=True, summary="Check the whole chain")(check_setup),
+        get("/", summary="Check the whole chain")(in_long_work(check_setup)),
     ],
     tags=["Diagnosis"],
 )

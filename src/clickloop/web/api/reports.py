@@ -15,6 +15,7 @@ from clickloop.report.query import Dimension, Measure, Sums
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"
 
@@ -234,6 +235,6 @@ def _amount(micros: int | None, currency: str) -> MoneyText | None:
 
 router = Router(
     "/reports",
-    route_handlers=[get("/", sync_to_thread=True, summary="Read a report")(read_report)],
+    route_handlers=[get("/", summary="Read a report")(in_long_work(read_report))],
     tags=["Reports"],
 )

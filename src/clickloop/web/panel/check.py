@@ -13,6 +13,7 @@ from clickloop.report.check.told import ToldPlace
 from clickloop.web.api.check import checked_lately
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import LARGEST_ID
+from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.page import Answer, page, when
 from clickloop.web.panel.try_it import live_campaigns
 from clickloop.web.panel.visit import Visit
@@ -75,4 +76,4 @@ def editor_of(place: ToldPlace) -> str:
     return f"/panel/{_FOLDERS[place.kind]}/{place.id}{field}"
 
 
-routes = [get(PATH.removeprefix("/panel"), sync_to_thread=True)(show)]
+routes = [get(PATH.removeprefix("/panel"))(in_long_work(show))]

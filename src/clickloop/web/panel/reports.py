@@ -19,6 +19,7 @@ from clickloop.store.ledger.report_names import parameter_names
 from clickloop.tracking.reporting import MadeReport, Row
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.reports import csv_response, report_asked
+from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.figures import figure_text
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -317,4 +318,4 @@ def _statuses(made: MadeReport, row: Row) -> list[str]:
     return [f"{row.sums.by_status.get(key, 0):,}" for key in made.statuses]
 
 
-routes = [get("/reports", sync_to_thread=True)(show)]
+routes = [get("/reports")(in_long_work(show))]

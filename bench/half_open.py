@@ -1,0 +1,165 @@
+"""5,000 half-open connections to each port under a soft limit of 1,024 descriptors: ``python -m bench.half_open``.
+
+Rounds with them and without take turns, so that whatever else the machine does meets both. What is closed is opened again, up to a rate.
+"""
+
+import asyncio
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from bench.machine import percentile
+from bench.product import Serving
+from bench.steady import Source, Steady
+from clickloop.running_core import read_core_address
+
+CONNECTIONS = 5_000
+OPENED_PER_SECOND = 600
+PER_SECOND = 100
+NOTICE_EVERY = 5
+SECONDS = 6.0
+ROUNDS = 3
+HARD_LIMITS = (20_000, 1_024)
+SOFT_LIMIT = 1_024
+REACH = 2.0
+_HALF = b"GET /x HTTP/1.1\r\nHost: track.exa"
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What visitors saw in ms, and how long after its notice a postback arrived."""
+
+    p50: float
+    p99: float
+    failed: int
+    lag_p50: float
+    lag_p99: float
+
+
+def main() -> list[str]:
+    """Result lines in Markdown. Raises ArithmeticError when a visitor was not redirected or a postback did not arrive."""
+    lines = [
+        (
+            f"{PER_SECOND} clicks/s, of which every {NOTICE_EVERY}th reports a conversion; {ROUNDS} rounds of {SECONDS:g} s each in turns; "
+            f"{CONNECTIONS:,} half-open connections held to each port, what is closed opened again, at most {OPENED_PER_SECOND}/s. "
+            "Medians of the rounds."
+        ),
+        "",
+        "| limits (soft : hard) | half-open, each port | redirect p50 | p99 | postback after its notice p50 | p99 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    worst = 0.0
+    for hard in HARD_LIMITS:
+        found = asyncio.run(_measure(hard))
+        told = {
+            kind: [median(values) for values in zip(*map(msgspec.structs.astuple, rounds), strict=True)]
+            for kind, rounds in found.items()
+        }
+        for kind, (p50, p99, _, lag_p50, lag_p99) in told.items():
+            lines.append(
+                f"| {SOFT_LIMIT:,} : {hard:,} | {kind:,} | {p50:.1f} ms | {p99:.1f} ms | {lag_p50:.0f} ms | {lag_p99:.0f} ms |"
+            )
+        ratios = [told[CONNECTIONS][place] / told[0][place] for place in (1, 4)]
+        worst = max(worst, *ratios)
+        lines.append(f"| | with ÷ without | | **{ratios[0]:.2f}** | | **{ratios[1]:.2f}** |")
+    lines += [
+        "",
+        f"Worst ratio: {worst:.2f} (to reach: ≤ {REACH:g}). No visitor was turned away, every postback arrived.",
+    ]
+    return lines
+
+
+async def _measure(hard: int) -> dict[int, list[Round]]:
+    source = Source()
+    rounds: dict[int, list[Round]] = {0: [], CONNECTIONS: []}
+    async with source.listening() as port:
+        with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
+            limited = ("prlimit", f"--nofile={SOFT_LIMIT}:{hard}")
+            serving = await asyncio.to_thread(Serving, Path(folder) / "data", 0, limited)
+            try:
+                link = await asyncio.to_thread(serving.create_campaign, f"http://127.0.0.1:{port}/pb?id={{externalid}}")
+                await _round(serving, link, source, 2.0)
+                for _ in range(ROUNDS):
+                    rounds[0].append(await _round(serving, link, source, SECONDS))
+                    async with _held(serving):
+                        rounds[CONNECTIONS].append(await _round(serving, link, source, SECONDS))
+            finally:
+                await asyncio.to_thread(serving.stop)
+    return rounds
+
+
+async def _round(serving: Serving, link: str, source: Source, seconds: float) -> Round:
+    steady = Steady(serving.port, link, PER_SECOND, NOTICE_EVERY)
+    async with steady.running():
+        await asyncio.sleep(seconds)
+    give_up = time.monotonic() + 60
+    while not steady.told_at.keys() <= source.came_at.keys():
+        if time.monotonic() > give_up:
+            raise ArithmeticError(f"{len(steady.told_at.keys() - source.came_at.keys())} postbacks did not arrive")
+        await asyncio.sleep(0.05)
+    if steady.failed:
+        raise ArithmeticError(f"{len(steady.failed)} visitors were not redirected: {steady.failed[:3]}")
+    lags = [(source.came_at[name] - at) * 1000 for name, at in steady.told_at.items()]
+    return Round(steady.p(50), steady.p(99), len(steady.failed), percentile(lags, 50), percentile(lags, 99))
+
+
+@asynccontextmanager
+async def _held(serving: Serving) -> AsyncIterator[None]:
+    """Half-open connections to both ports, held by a process of their own until the block is left."""
+    panel = read_core_address(serving.folder).url.rpartition(":")[2]
+    command = [sys.executable, "-m", "bench.half_open", "hold", str(serving.port), panel]
+    holder = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    await holder.stdout.readline()
+    try:
+        yield
+    finally:
+        holder.send_signal(signal.SIGTERM)
+        await holder.wait()
+
+
+async def _hold(ports: list[int]) -> None:
+    """Open connections to these ports and open again what is closed, until killed; print a line when all were opened once."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+    async def keep(port: int, number: int, first: asyncio.Semaphore, pace: asyncio.Semaphore) -> None:
+        address = f"127.1.0.{number % 250 + 1}"
+        while True:
+            await pace.acquire()
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+                writer.write(_HALF)
+                first.release()
+                await reader.read()
+                writer.close()
+            except OSError:
+                await asyncio.sleep(0.1)
+
+    opened, pace = asyncio.Semaphore(0), asyncio.Semaphore(0)
+    keeping = [asyncio.create_task(keep(port, number, opened, pace)) for number in range(CONNECTIONS) for port in ports]
+    told, count = False, 0
+    while keeping:
+        for _ in range(OPENED_PER_SECOND * len(ports) // 20):
+            pace.release()
+        await asyncio.sleep(0.05)
+        while not told and not opened.locked():
+            await opened.acquire()
+            count += 1
+        if not told and count >= CONNECTIONS * len(ports) * 0.99:
+            print("held", flush=True)
+            told = True
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["hold"]:
+        asyncio.run(_hold([int(port) for port in sys.argv[2:]]))
+    print("\n".join(main()))

@@ -1,0 +1,137 @@
+"""Restarts under 200 clicks/s: of everything, with sockets that somebody else holds, and of edges alone: ``python -m bench.restart``."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from bench.product import Serving, until
+from bench.steady import Steady
+
+PER_SECOND = 200
+FULL_RESTARTS = 5
+EDGE_RESTARTS = 10
+_HOLDER = (
+    "import os, sys\n"
+    "for number in (0, 1): os.dup2(int(sys.argv[1 + number]), 3 + number)\n"
+    "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2', 'LISTEN_FDNAMES': 'visitors:panel'}\n"
+    "os.execv(sys.argv[3], sys.argv[3:])\n"
+)
+"""What systemd does between fork and exec for a service with two sockets."""
+
+
+class HeldServing:
+    """``clickloop serve`` on a folder, with the listening sockets held here."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.held = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
+        self.port = self.held[0].getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Hand the sockets to a new process; it need not be ready."""
+        addresses = [f"127.0.0.1:{held.getsockname()[1]}" for held in self.held]
+        numbers = [str(held.fileno()) for held in self.held]
+        command = [sys.executable, "-m", "clickloop", "serve", "--data", str(self.folder)]
+        command += ["--listen", addresses[0], "--panel-listen", addresses[1]]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _HOLDER, *numbers, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[held.fileno() for held in self.held],
+        )
+
+    def stop(self) -> None:
+        """Drain and end it; the sockets stay."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(40)
+
+    def edges(self) -> list[int]:
+        """The process ids of the edges."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in children if b"edge_process" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def main() -> list[str]:
+    """Result lines in Markdown. Raises ArithmeticError when a request failed."""
+    with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as temporary:
+        folder = Path(temporary) / "data"
+        serving = Serving(folder)
+        try:
+            link = serving.create_campaign("https://source.example/postback?id={externalid}")
+        finally:
+            serving.stop()
+        held = HeldServing(folder)
+        held.start()
+        try:
+            full = asyncio.run(_full(held, link))
+            alone = asyncio.run(_edges(held, link))
+        finally:
+            held.stop()
+            for one in held.held:
+                one.close()
+    lines = [
+        f"{PER_SECOND} clicks/s, every other one on a connection of its own, the others on kept ones.",
+        "",
+        "| restarted | times | clicks | failed | p50 | p99 | longest |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, times, steady in (("everything", FULL_RESTARTS, full), ("an edge", EDGE_RESTARTS, alone)):
+        lines.append(
+            f"| {name} | {times} | {len(steady.milliseconds):,} | {len(steady.failed)} | {steady.p(50):.1f} ms "
+            f"| {steady.p(99):.0f} ms | {max(steady.milliseconds):.0f} ms |"
+        )
+        if steady.failed:
+            raise ArithmeticError(f"{len(steady.failed)} clicks failed: {steady.failed[:3]}")
+    return [
+        *lines,
+        "",
+        "Clicks that come while nobody accepts wait in the socket's queue: the longest is how long a restart takes.",
+    ]
+
+
+async def _answered(steady: Steady, more: int) -> None:
+    """Wait until so many more clicks were answered."""
+    enough = len(steady.milliseconds) + more
+    await asyncio.to_thread(until, lambda: len(steady.milliseconds) >= enough, 60, "no clicks are answered")
+
+
+async def _full(held: HeldServing, link: str) -> Steady:
+    steady = Steady(held.port, link, PER_SECOND)
+    async with steady.running():
+        for _ in range(FULL_RESTARTS):
+            await _answered(steady, 2 * PER_SECOND)
+            await asyncio.to_thread(held.stop)
+            held.start()
+        await _answered(steady, 2 * PER_SECOND)
+    return steady
+
+
+def _is_replaced(held: HeldServing, pid: int) -> bool:
+    running = held.edges()
+    return bool(running) and pid not in running
+
+
+async def _edges(held: HeldServing, link: str) -> Steady:
+    steady = Steady(held.port, link, PER_SECOND)
+    async with steady.running():
+        for _ in range(EDGE_RESTARTS):
+            await _answered(steady, PER_SECOND)
+            (pid, *_) = held.edges()
+            os.kill(pid, signal.SIGTERM)
+            await asyncio.to_thread(until, partial(_is_replaced, held, pid), 30, "no new edge")
+        await _answered(steady, PER_SECOND)
+    return steady
+
+
+if __name__ == "__main__":
+    print("\n".join(main()))
