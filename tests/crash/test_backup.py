@@ -13,7 +13,7 @@ from clickloop.clock import wall_clock
 from tests.backup.folders import SILENT
 
 pytestmark = pytest.mark.crash
-PLAN = Plan(rounds=4, seed=random.randrange(10_000))
+PLAN = Plan(rounds=3, seed=random.randrange(10_000), pause_seconds=0.2, first_conversions=100)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def soak(folder: Path) -> Soak:
 def test_backups_under_load_with_kills_lose_nothing_double_nothing_and_send_nothing(soak: Soak) -> None:
     print("\n".join(lines_of(soak)))
     assert soak.broken == (), f"seed {PLAN.seed}"
-    assert [one.killed for one in soak.rounds] == ["", "core", "edge", "backup"]
+    assert [one.killed for one in soak.rounds] == ["core", "backup", "edge"]
     assert soak.notices > PLAN.first_conversions
     assert all(one.audit.conversions >= PLAN.first_conversions for one in soak.rounds)
 
