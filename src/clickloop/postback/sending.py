@@ -27,7 +27,7 @@ from clickloop.postback.answer_recovery import Answer
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import BodyKind, Header, Method, Request
-from clickloop.postback.target import Target, TargetFault, escaped, target_of
+from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, target_of
 
 USER_AGENT = f"Clickloop/{__version__}"
 ATTEMPT_HEADER = "X-Clickloop-Attempt"
@@ -205,8 +205,14 @@ def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
 
     To another host go no headers of the rule, which may hold secrets, but what the body is.
     """
-    location = escaped(location.strip()).partition("#")[0]
-    url = location if _SCHEME.match(location) else urljoin(hop.target.url, location)
+    location = location.strip()
+    if len(location) > MAX_URL:
+        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.TOO_LONG.value}"
+    location = escaped(location).partition("#")[0]
+    try:
+        url = location if _SCHEME.match(location) else urljoin(hop.target.url, location)
+    except ValueError:  # a bracket that is not closed
+        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.HOST.value}"
     target = target_of(url)
     if isinstance(target, TargetFault):
         return f"The redirect leads to a URL that cannot be sent to. {target.value}"

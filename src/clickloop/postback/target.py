@@ -58,6 +58,9 @@ class Target(msgspec.Struct, frozen=True):
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
+_ESCAPED = [f"%{octet:02X}" for octet in range(256)]
+_MAX_HOST = 1_000
+"""Characters of a host before its letters are made ASCII, which takes more than linear time."""
 _UNSENDABLE = re.compile(r"[\x00-\x20\x7f\\]")
 _TO_ESCAPE = re.compile(r"[^\x21-\x5b\x5d-\x7e]+")
 _AUTHORITY = re.compile(r"[^/?#]*//[^/?#]*")
@@ -107,7 +110,7 @@ def escaped(text: str) -> str:
     """
     if text.isascii() and not _UNSENDABLE.search(text):
         return text
-    return _TO_ESCAPE.sub(lambda found: "".join(f"%{octet:02X}" for octet in octets_of(found[0])), text)
+    return _TO_ESCAPE.sub(lambda found: "".join([_ESCAPED[octet] for octet in octets_of(found[0])]), text)
 
 
 def escaped_url(url: str) -> str:
@@ -137,6 +140,8 @@ def _host_of(text: str) -> str | None:
             return str(ipaddress.IPv6Address(text[1:-1]))
         except ValueError:
             return None
+    if len(text) > _MAX_HOST:
+        return None
     host = text.lower()
     if not host.isascii():
         try:

@@ -75,6 +75,6 @@ def read_number_cursor(noun: str, cursor: str) -> int:
     key = read_cursor(noun, cursor)
     if not key:
         return 0
-    if not key.isdecimal() or int(key) > LARGEST_ID:
+    if not key.isdecimal() or len(key) > 20 or int(key) > LARGEST_ID:
         raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
     return int(key)

@@ -104,11 +104,11 @@ def show(visit: Visit, context: Context, number: Id) -> Answer:
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the campaign."""
     if form.has("add_row"):
-        return _editor(visit, context, form.tree, None, blank_rows=1)
+        return _editor(visit, context, form.shown_again(api.CampaignCreation), None, blank_rows=1)
     try:
         view = save_read(context, form.read_partly(api.CampaignCreation, **_given(form)), api.create_campaign)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
+        return _editor(visit, context, form.shown_again(api.CampaignCreation), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -116,12 +116,12 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the campaign."""
     view = api.read_campaign(context, number)
     if form.has("add_row"):
-        return _editor(visit, context, form.tree, view, blank_rows=1)
+        return _editor(visit, context, form.shown_again(api.CampaignCreation), view, blank_rows=1)
     try:
         edited = Edited(api.NOUN, number, view, _EMPTY)
         save_over(context, form, edited, api.CampaignUpdate, api.change_campaign, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
+        return _editor(visit, context, form.shown_again(api.CampaignCreation), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 

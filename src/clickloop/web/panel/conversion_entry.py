@@ -57,14 +57,14 @@ def show_new(visit: Visit, request: AnyRequest, context: Context) -> Answer:
 def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Registers it, or shows what would come of it."""
     if form.has("add_row"):
-        return _form(visit, context, form.tree, blank_rows=ROWS + 1)
+        return _form(visit, context, form.shown_again(api.ConversionReport), blank_rows=ROWS + 1)
     try:
         report = _report(visit, form)
         if form.has("preview"):
-            return _form(visit, context, form.tree, verdict=_verdict(context, report))
+            return _form(visit, context, form.shown_again(api.ConversionReport), verdict=_verdict(context, report))
         reported = api.report_conversion(context, request, report).content
     except InvalidInputError as error:
-        return _form(visit, context, form.tree, error.faults)
+        return _form(visit, context, form.shown_again(api.ConversionReport), error.faults)
     if reported.conversion is None:
         return visit.go(f"/panel/notices/{reported.notice.notice_id}", Said.CONVERTED)
     return visit.go(f"{PATH}/{reported.conversion.conversion_id}", Said.CONVERTED)

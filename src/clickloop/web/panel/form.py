@@ -48,6 +48,15 @@ class Form:
         """Whether a button or field of that name was sent."""
         return any(given == name for given, _ in self.pairs)
 
+    def shown_again(self, kind: type[Any]) -> dict[str, Any]:
+        """Return ``tree`` for the form to be shown once more, in the shape that the fields of a Struct of that kind have in a form.
+
+        A program may send a text where the form has rows, or rows where it has a text: what does not fit is left out here, and the
+        fault of its field says so.
+        """
+        kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+        return {name: _as_shown(value, kinds.get(name, str)) for name, value in self.tree.items()}
+
     def read(self, kind: type[T], **more: Any) -> T:
         """The Struct that the form fills in, ``more`` put over it. Raises InvalidInputError with a fault for each field."""
         read = self.read_partly(kind, **more)
@@ -113,6 +122,41 @@ def _is_written(row: Any) -> bool:
     if isinstance(row, dict):
         return any(_is_written(value) for key, value in row.items() if key not in ("number", "tracked", "weight"))
     return bool(row)
+
+
+def _as_shown(value: Any, kind: Any) -> Any:
+    """Return a value of the form as a page that shows a field of this kind expects it; a Struct with all of its fields."""
+    for option in options_of(kind):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            given = value if isinstance(value, dict) else {}
+            fields = msgspec.structs.fields(option)
+            return {field.encode_name: _as_shown(given.get(field.encode_name, ""), field.type) for field in fields}
+        origin = typing.get_origin(option)
+        if origin is dict:
+            return _pairs_as_shown(value)
+        if origin in (list, tuple):
+            inner = typing.get_args(option)[0]
+            items = value if isinstance(value, list) else [value]
+            if all(isinstance(kind, type) and issubclass(kind, msgspec.Struct) for kind in options_of(inner)):
+                return [_as_shown(item, inner) for item in items if isinstance(item, dict)]
+            texts = [item for item in items if isinstance(item, str)]
+            # A field of lines, or of words with commas between them, is one text.
+            return texts if isinstance(value, list) else "".join(texts)
+    return _last_text(value)
+
+
+def _pairs_as_shown(value: Any) -> Any:
+    """Return rows of ``name`` and ``value``, or a dict of texts."""
+    if isinstance(value, dict):
+        return {name: _last_text(text) for name, text in value.items()}
+    rows = [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+    return [{part: _last_text(row.get(part, "")) for part in ("name", "value")} for row in rows]
+
+
+def _last_text(value: Any) -> str:
+    if isinstance(value, list):
+        return next((text for text in reversed(value) if isinstance(text, str)), "")
+    return value if isinstance(value, str) else ""
 
 
 def _shaped_struct(tree: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:

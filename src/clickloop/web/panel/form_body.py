@@ -6,7 +6,6 @@ depth to whoever reads them; strangers reach it at the sign-in.
 
 import re
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.exceptions import HTTPException
@@ -21,6 +20,7 @@ MAX_STRANGERS_BODY_BYTES = 512 * 1024
 
 _READ = "clickloop_form"
 _BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,70})', re.IGNORECASE)
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -73,7 +73,9 @@ def _urlencoded(body: bytes) -> list[tuple[str, str]]:
 
 
 def _decoded(encoded: bytes) -> str:
-    return unquote_to_bytes(encoded.replace(b"+", b" ")).decode("utf-8", "replace")
+    # Not urllib's: it splits at every percent sign, and a megabyte of them takes it a quarter of a second.
+    octets = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), encoded.replace(b"+", b" "))
+    return octets.decode("utf-8", "replace")
 
 
 def _multipart(body: bytes, boundary: str) -> list[tuple[str, str]]:

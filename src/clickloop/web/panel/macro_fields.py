@@ -231,14 +231,14 @@ def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
 
 def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
     """The rows of the source that the form names, or of the source of its campaign."""
-    source_id = form.text("source_id")
-    if source_id.isdecimal():
-        return rows_of_source(context, int(source_id))
-    campaign_id = form.text("campaign_id")
-    if not campaign_id.isdecimal():
+    source_id = number_of(form.text("source_id"))
+    if source_id is not None:
+        return rows_of_source(context, source_id)
+    campaign_id = number_of(form.text("campaign_id"))
+    if campaign_id is None:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
-        campaign = find_campaign(tx, int(campaign_id))
+        campaign = find_campaign(tx, campaign_id)
     return rows_of_source(context, campaign.source_id) if campaign else Rows()
 
 

@@ -84,7 +84,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     try:
         view = save_read(context, form.read_partly(api.OfferCreation, **_given(form)), api.create_offer)
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.tree}, None, error.faults)
+        return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -97,7 +97,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         edited = Edited(api.NOUN, number, view, _EMPTY)
         save_over(context, form, edited, api.OfferUpdate, api.change_offer, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.tree}, view, error.faults)
+        return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 
@@ -125,7 +125,7 @@ def _filled(visit: VisitFacts, context: ApiContext, form: Form, view: api.OfferV
     """The form with the network's template filled in; nothing is stored."""
     url = _filled_url(context, form)
     told = "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
-    return _editor(visit, context, {**_EMPTY, **form.tree, "url": url}, view, told=told)
+    return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation), "url": url}, view, told=told)
 
 
 def _filled_url(context: ApiContext, form: Form) -> str:

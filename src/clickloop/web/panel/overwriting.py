@@ -87,7 +87,9 @@ def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: obj
     found = _differing(edited.view, given, edited.noun)
     if not found:
         return None
-    actor, at = _changed_by(context, edited, int(shown_at) if shown_at.isdecimal() else context.clock())
+    actor, at = _changed_by(
+        context, edited, int(shown_at) if shown_at.isdecimal() and len(shown_at) < 16 else context.clock()
+    )
     sentence = f"{actor or 'Somebody'} changed it while this form was open. Save once more to put yours over it."
     fresh = mark_of(context, edited.view, edited.fields)
     return Overwriting("", FaultCode.CONFLICT, sentence, fresh, actor, at, found)

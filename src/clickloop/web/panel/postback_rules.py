@@ -128,12 +128,12 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.text("preset"):
         return _create_from_preset(visit, context, form)
     if form.has("add_header"):
-        return _editor(visit, context, form.tree, None, blank_headers=1)
+        return _editor(visit, context, form.shown_again(api.RuleCreation), None, blank_headers=1)
     try:
         given, more = _given(form)
         view = save_read(context, given.read_partly(api.RuleCreation, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
+        return _editor(visit, context, form.shown_again(api.RuleCreation), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -147,13 +147,13 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the rule."""
     view = api.read_rule(context, number)
     if form.has("add_header"):
-        return _editor(visit, context, form.tree, view, blank_headers=1)
+        return _editor(visit, context, form.shown_again(api.RuleCreation), view, blank_headers=1)
     try:
         given, more = _given(form)
         edited = Edited(api.NOUN, number, view, _EMPTY)
         save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
+        return _editor(visit, context, form.shown_again(api.RuleCreation), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 
@@ -197,7 +197,7 @@ def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> A
         body = form.read_partly(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
         view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(visit, context, _preset(form.text("preset")), form.tree, error.faults)
+        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(api.RuleCreation), error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 

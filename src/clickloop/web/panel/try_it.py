@@ -79,10 +79,13 @@ def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     if tried.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
     usual = _usual(tried, request)
+    given = form.shown_again(api.SimulationBody)
     values = {
-        name: {**value, **form.tree.get(name, {})} if isinstance(value, dict) else form.tree.get(name, value)
+        name: {**value, **given.get(name, {})} if isinstance(value, dict) else given.get(name, value)
         for name, value in usual.items()
     }
+    if not isinstance(values["parameters"], list):
+        values["parameters"] = usual["parameters"]
     try:
         view = api.simulation_view(api.dry_run(context, form.read(api.SimulationBody)))
     except InvalidInputError as error:
