@@ -7,8 +7,7 @@ import pytest
 from clickloop.campaign.fault import FaultCode
 from clickloop.campaign.web_address import address_faults
 from clickloop.conversion.notice import Door, RawNotice, read_notice
-from clickloop.macro import Place, check, parse
-from clickloop.macro.checking import FindingCode
+from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.money import Amount, read_amount
 from clickloop.octets import octets_of, text_of
 from clickloop.postback.target import Target, TargetFault, target_of

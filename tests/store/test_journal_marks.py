@@ -224,7 +224,9 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     folder.settle()
     alarms = Alarms(folder.path)
     alarms.tell("journal", damage_alarms(folder.path))
-    assert read_alarms(folder.path) == ("journal: 1 damage is not confirmed; run clickloop doctor",)
+    assert [alarm.sentence for alarm in read_alarms(folder.path)] == [
+        "journal: 1 damage is not confirmed; run clickloop doctor"
+    ]
     folder.settle()
     assert len(unconfirmed_damages(folder.path)) == 1, "told by every start, kept once"
     assert confirm_damages(folder.path, NOW) == 1
