@@ -146,8 +146,10 @@ def main(names: list[str]) -> int:
 
 
 def with_section(text: str, result: Result) -> str:
-    """The results with a bench's section put anew. Raises ValueError where they have none of it."""
+    """Return the results with a bench's section put anew, or added at the end where they have none of it."""
     title = f"\n## {result.bench.title}\n"
+    if title not in text:
+        return text + "\n".join(section(result)) + "\n"
     begin = text.index(title)
     end = text.find("\n## ", begin + 1)
     rest = text[end:] if end >= 0 else ""

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bench.machine import percentile
 
 ANSWER_SECONDS = 60.0
+_ADDRESSES = tuple(f"127.0.2.{number}" for number in range(1, 100))
+"""Of visitors: what waits during a restart is more than one address may have."""
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -22,6 +25,7 @@ class Steady:
         self.failed: list[str] = []
         self.told_at: dict[str, float] = {}
         """By external id, when the notice of a click was answered."""
+        self._name = secrets.token_hex(4)
         self._port = port
         self._link = link
         self._per_second = per_second
@@ -59,7 +63,7 @@ class Steady:
 
     async def _visit(self, number: int, due: float) -> None:
         loop = asyncio.get_running_loop()
-        name = f"x{id(self):x}-{number}"
+        name = f"{self._name}-{number}"
         try:
             status, head = await self._exchange(f"{self._link}?external_id={name}", keeps=number % 2 == 1)
             if status != 302:
@@ -76,7 +80,9 @@ class Steady:
         while self._kept and self._kept[-1][0].at_eof():
             self._kept.pop()[1].close()
         reader, writer = (
-            self._kept.pop() if keeps and self._kept else await asyncio.open_connection("127.0.0.1", self._port)
+            self._kept.pop()
+            if keeps and self._kept
+            else await asyncio.open_connection("127.0.0.1", self._port, local_addr=(secrets.choice(_ADDRESSES), 0))
         )
         async with asyncio.timeout(ANSWER_SECONDS):
             writer.write(f"GET {target} HTTP/1.1\r\nHost: track.example.com\r\nUser-Agent: bench/1.0\r\n\r\n".encode())

@@ -17,6 +17,11 @@ THREADS = 2
 MAX_WAITING = 8
 KEPT_FOR_KNOWN = 2
 """Of the places to wait at, those that strangers never get: people get in while the others are full of guesses."""
+MAX_HELD_UP = 64
+"""Of those for whom there is no place, so many wait a moment and look once more: who guesses in a loop loops more slowly.
+
+No more than these: each holds a connection."""
+_HOLD_UP_SECONDS = 0.5
 _NICENESS = 3
 
 T = TypeVar("T")
@@ -32,6 +37,7 @@ class PasswordThreads:
         self._places = waiting
         self._known: deque[asyncio.Future[None]] = deque()
         self._strangers: deque[asyncio.Future[None]] = deque()
+        self._held_up = 0
         self._devices: set[str] = set()
         """Known devices that wait or are served: each has one of the kept places at most."""
 
@@ -50,6 +56,12 @@ class PasswordThreads:
             self._devices.discard(device)
 
     async def _run(self, function: Callable[[], T], queue: deque[asyncio.Future[None]], places: int) -> T:
+        if self._is_full(places) and self._held_up < MAX_HELD_UP:
+            self._held_up += 1
+            try:
+                await asyncio.sleep(_HOLD_UP_SECONDS)
+            finally:
+                self._held_up -= 1
         if self._free == 0:
             await self._wait(queue, places)
         else:
@@ -60,7 +72,7 @@ class PasswordThreads:
         return await running
 
     async def _wait(self, queue: deque[asyncio.Future[None]], places: int) -> None:
-        if len(self._known) + len(self._strangers) >= places:
+        if self._is_full(places):
             raise HTTPException(
                 status_code=503,
                 detail="Too many people are signing in just now: try again in a moment.",
@@ -76,6 +88,9 @@ class PasswordThreads:
             with contextlib.suppress(ValueError):
                 queue.remove(turn)
             raise
+
+    def _is_full(self, places: int) -> bool:
+        return self._free == 0 and len(self._known) + len(self._strangers) >= places
 
     def _pass_on(self, _done: object = None) -> None:
         """Give a thread that is free again to whoever is next."""
