@@ -75,6 +75,7 @@ _ERRORS = {
 }
 
 _GONE = {"410": "The file of the upload is not kept any more."}
+_NO_USER = {"404": "The token belongs to no user."}
 _OWN_ERRORS = {
     "upload_conversions": {
         "413": "The file is larger than the operator allows.",
@@ -90,6 +91,15 @@ _OWN_ERRORS = {
         "409": "The export is not finished, so there is no file.",
         "410": "The file of the export is not kept any more.",
     },
+    "cancel_postback": {"409": "It does not wait any more: it is being sent, or has ended."},
+    "copy_as_curl": {"409": "Nothing was made ready to be sent: the postback was skipped."},
+    "check_setup": {"404": "There is no such campaign."},
+    "simulate": {"404": "There is no such campaign, offer, click or conversion."},
+    "make_test_link": {"404": "There is no such campaign."},
+    "change_profile": _NO_USER,
+    "change_own_password": _NO_USER,
+    "list_sessions": _NO_USER,
+    "end_all_sessions": _NO_USER,
 }
 """What some operations answer besides, or instead of, the usual."""
 
@@ -167,6 +177,12 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
             "description": own.get(status) or _ERRORS[status],
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+    if operation["operationId"] in _TEXT_TOO:
+        operation["responses"]["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
+    if operation["operationId"] in _BODY_OPTIONAL:
+        operation["requestBody"]["required"] = False
+    if operation["operationId"] in _PREVIEWS:
+        operation["responses"]["200"] = msgspec.json.decode(msgspec.json.encode(operation["responses"]["202"]))
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
             answer["description"] = _DONE.get(status, "Done.")
@@ -178,6 +194,11 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
 
 
+_TEXT_TOO = frozenset({"read_trace", "simulate", "check_setup"})
+"""Operations that answer plain text where ``format=text`` asks for it."""
+_BODY_OPTIONAL = frozenset({"resume_paused_rule"})
+_PREVIEWS = frozenset({"rerun_notices", "resend_postbacks", "cancel_postbacks"})
+"""Operations that answer 200 where only a preview is asked for: nothing is done then."""
 _ADMINISTERED = frozenset({"Users", "Tokens", "Log of changes"})
 _WRITING = ("post", "patch")
 _DONE = {"200": "Done; the record as it is now.", "201": "Created.", "202": "Taken; it is done in the background."}
