@@ -142,7 +142,7 @@ READERS: dict[str, Callable[[str], object]] = {
     ),
     "test mark": lambda text: is_test(CLICK_IDS, b"aB3xY9", f"clickloop_test={text}".encode(), 0),
     "cookie": lambda text: cookie_value(text.encode()),
-    "purpose": lambda text: screen(b"GET", text.encode(), False),
+    "purpose": lambda text: screen(b"GET", text.encode(), None),
     "user agent": lambda text: VISITORS.known(text.encode()),
     "language": lambda text: VISITORS.language(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
