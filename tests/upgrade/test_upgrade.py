@@ -15,10 +15,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clickloop.app import Core, open_core
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
+from clickloop.core import Core, open_core
 from clickloop.report.trace import EventKind, trace_click
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
