@@ -4,7 +4,6 @@ uvicorn itself takes heads of any size, waits for them for ever, and accepts as 
 """
 
 import asyncio
-import ipaddress
 from typing import Any
 
 import httptools
@@ -14,6 +13,7 @@ from uvicorn.server import ServerState
 
 from clickloop.web.message import plain_answer
 from clickloop.web.open_connections import Limits, OpenConnections, Phase
+from clickloop.web.proxies import IpNetworks, is_in
 
 HEAD_BYTES = 64 * 1024
 """Of an address, all headers, and what comes after a body in pieces."""
@@ -24,14 +24,12 @@ MAX_UNREAD_BYTES = 4 * 1024 * 1024
 _FRAMING = 8
 """A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
 
-IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-
 
 class PanelConnections(OpenConnections["PanelConnection"]):
     """All open connections to the panel's port."""
 
     def __init__(self, limits: Limits, proxies: IpNetworks = ()) -> None:
-        super().__init__(limits, lambda peer: bool(proxies) and _is_in(peer, proxies))
+        super().__init__(limits, lambda peer: is_in(peer, proxies))
 
     def __call__(
         self,
@@ -281,11 +279,3 @@ class PanelConnection(HttpToolsProtocol):
             self.cycle.message_event.set()
             self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
         self.transport.close()
-
-
-def _is_in(peer: str, networks: IpNetworks) -> bool:
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)

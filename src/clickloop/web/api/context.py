@@ -32,7 +32,7 @@ from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.web.access import Access
-from clickloop.web.browser import IpNetworks
+from clickloop.web.proxies import IpNetworks
 from clickloop.web.remembered import Remembered
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
