@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import iso_text
+from clickloop.replacing_file import replace_file
 from clickloop.store.delivery_hold import hold_deliveries
-from clickloop.store.durable_file import write_durably
 
 FILE_NAME = "place.json"
 RESTORING = "restoring"
@@ -113,7 +113,7 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
 
 def write_place(folder: Path, place: Place) -> None:
     """Write the place into the folder. Raises OSError."""
-    write_durably(folder / FILE_NAME, msgspec.json.encode(place))
+    replace_file(folder / FILE_NAME, msgspec.json.encode(place))
 
 
 def _read(folder: Path) -> Place | None:

@@ -3,13 +3,13 @@
 A copy of them stands in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from clickloop.postback.rule import Rule, Trigger
+from clickloop.replacing_file import replace_file
 
 ALARM_MACROS = frozenset({"alarm", "alarm.code", "alarm.state", "alarm.since"})
 FILLED_FOR_ALARMS = ALARM_MACROS | {"postback_id", "rule.name", "domain", "now"}
@@ -45,12 +45,7 @@ def write_alarm_rules(folder: Path, rules: AlarmRules) -> None:
             return
     except FileNotFoundError:
         pass
-    fresh = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(encoded)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, encoded)
 
 
 def read_alarm_rules(folder: Path) -> AlarmRules:

@@ -1,10 +1,10 @@
 """What the supervisor remembers of alarms over a restart, and what panel and API show of it: ``<data>/run/alarm-messages.json``."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from clickloop.replacing_file import replace_file
 from clickloop.running.alarm_outbox import AlarmDelivery
 from clickloop.running.alarm_tracker import TrackedAlarm
 
@@ -30,12 +30,4 @@ def read_alarm_memory(folder: Path) -> AlarmMemory:
 
 def write_alarm_memory(folder: Path, memory: AlarmMemory) -> None:
     """Replace what is remembered. Raise OSError when the disk does."""
-    path = folder / FILE_NAME
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(memory))
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
+    replace_file(folder / FILE_NAME, msgspec.json.encode(memory), durable=False)

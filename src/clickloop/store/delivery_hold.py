@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.replacing_file import replace_file
 from clickloop.store.directory import sync_directory
-from clickloop.store.durable_file import write_durably
 
 FILE_NAME = "delivery-hold.json"
 UNREADABLE = "the file that says why cannot be read"
@@ -25,7 +25,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 def hold_deliveries(folder: Path, why: str, now_ms: int) -> None:
     """Hold all postbacks of a data folder from the next start on. Raises OSError."""
-    write_durably(folder / FILE_NAME, msgspec.json.encode(Hold(since=now_ms, why=why)))
+    replace_file(folder / FILE_NAME, msgspec.json.encode(Hold(since=now_ms, why=why)))
 
 
 def read_hold(folder: Path) -> Hold | None:

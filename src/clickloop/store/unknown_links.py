@@ -1,10 +1,11 @@
 """Links under ``/c/`` that led nowhere: counted by each edge, written rarely to ``<data>/run``, read by the core for the operator."""
 
-import os
 import re
 from pathlib import Path
 
 import msgspec
+
+from clickloop.replacing_file import replace_file
 
 MAX_KEYS = 20
 """Distinct keys that are remembered, the latest ones."""
@@ -63,9 +64,7 @@ class UnknownLinkCounter:
         self._written_at = now_ms  # also where it fails: a full disk is not tried again with every second
         links = UnknownLinks(self._total, self._since, tuple(reversed(self._latest.values())))
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        fresh = self._path.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(msgspec.json.encode(links))
-        fresh.replace(self._path)
+        replace_file(self._path, msgspec.json.encode(links), durable=False)
         self._changed = False
 
 
