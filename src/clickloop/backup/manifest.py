@@ -86,7 +86,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def read_manifest(data: bytes) -> Manifest:
-    """Return the manifest of an archive. Raises BackupError for anything but what ``manifest_bytes`` wrote."""
+    """Return the manifest of an archive. Raise BackupError for anything but what ``manifest_bytes`` wrote."""
     line, _, checksum = data.partition(b"\n")
     if checksum != hashlib.sha256(line).hexdigest().encode() + b"\n":
         raise BackupError("The backup is damaged: its manifest does not match its checksum. Use another backup.")

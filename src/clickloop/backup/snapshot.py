@@ -66,7 +66,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
 def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
     """Copy the facts into ``copies`` and link the rest into ``links``, on the data folder's file system. Call it while it is quiet.
 
-    Raises DisturbedError when something moved all the same, OSError, sqlite3.Error.
+    Raise DisturbedError when something moved all the same, OSError, sqlite3.Error.
     """
     snapshot = Snapshot(ledger=_pinned(folder / LEDGER_FILE), files=[], segments=[], newest_segments={}, left_out=[])
     try:
@@ -97,7 +97,7 @@ def copy_ledger(snapshot: Snapshot, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raises OSError."""
+    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raise OSError."""
     with source.open("rb") as file, target.open("xb") as copy:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -255,7 +255,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def segment_bytes(segment: SegmentCopy) -> bytes:
-    """Return a segment up to its last whole line: its writer may be in the middle of one. Raises OSError."""
+    """Return a segment up to its last whole line: its writer may be in the middle of one. Raise OSError."""
     data = segment.path.read_bytes()
     if not segment.is_open:
         return data
