@@ -13,7 +13,7 @@ from clickloop.backup.place import Place
 from clickloop.clock import wall_clock
 from clickloop.doctor import Verdict, examine
 from clickloop.running_core import NotRunningError
-from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.listing import journal_lag
 
 
 class Acknowledged(msgspec.Struct):

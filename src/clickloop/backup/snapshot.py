@@ -9,7 +9,6 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,14 +19,19 @@ from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE
 from clickloop.backup.quiet import DisturbedError
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
-from clickloop.store.journal.segment import BIRTH_PREFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, OPEN_SUFFIX, PART_SUFFIX
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from clickloop.store.journal.listing import segment_numbers, writer_directories
+from clickloop.store.journal.segment import (
+    CLOSED_SUFFIX,
+    DAMAGED_SUFFIX,
+    NOTICES_STREAM,
+    OPEN_SUFFIX,
+    PART_SUFFIX,
+)
 from clickloop.store.journal.segment import LOCK_NAME as WRITER_LOCK
 
-LEDGER_FILE = "ledger.sqlite"
-FACTS_FILE = "facts.duckdb"
 FACTS_LOG = FACTS_FILE + ".wal"
 JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
-NOTICES = "notices"
 UPLOAD_SUFFIX = ".text"
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
 """A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
@@ -78,7 +82,7 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
         _link_uploads(folder, links, snapshot)
         streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
         # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
-        for stream in sorted(streams, key=lambda name: (name != NOTICES, name)):
+        for stream in sorted(streams, key=lambda name: (name != NOTICES_STREAM, name)):
             _link_stream(folder, stream, links, snapshot)
     except BaseException as error:
         snapshot.ledger.close()
@@ -154,9 +158,9 @@ def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> 
         prefix = f"{JOURNAL}/{stream}/{directory.name}"
         for name in _small_files(directory):
             _keep_small(directory / name, f"{prefix}/{name}", links, snapshot)
-        numbers = _numbers(directory)
+        numbers = segment_numbers(directory)
         for number in sorted(numbers):
-            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES))
+            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES_STREAM))
         newest = _newest_settled(folder / SETTLED / stream / directory.name)
         if newest is not None:
             # Settled long ago: it says where the numbers of this writer go on, so that none seems to be missing.
@@ -179,20 +183,6 @@ def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, end
         size = (links / name).stat().st_size if ends else None
         return SegmentCopy(name=name, path=links / name, is_open=suffix == OPEN_SUFFIX, size=size)
     raise DisturbedError
-
-
-def _numbers(directory: Path) -> set[int]:
-    """Return the numbers of a writer's segments.
-
-    A listing may miss a file that is being renamed. A segment is renamed once, when it is closed, so that two listings miss none.
-    """
-    found: set[int] = set()
-    for _ in range(2):
-        for name in os.listdir(directory):
-            stem, suffix = os.path.splitext(name)
-            if suffix in {OPEN_SUFFIX, CLOSED_SUFFIX} and stem.isdecimal():
-                found.add(int(stem))
-    return found
 
 
 def _newest_settled(directory: Path) -> Path | None:
@@ -224,14 +214,8 @@ def _keep_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
     snapshot.files.append((name, links / name))
 
 
-def _directories(root: Path) -> Iterator[Path]:
-    try:
-        entries = sorted(root.iterdir())
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir() and not entry.name.startswith((BIRTH_PREFIX, ".")):
-            yield entry
+def _directories(root: Path) -> list[Path]:
+    return sorted(map(Path, writer_directories(root)))
 
 
 def _is_unfinished(name: str) -> bool:

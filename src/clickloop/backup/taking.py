@@ -19,11 +19,8 @@ from clickloop.backup.progress import Progress
 from clickloop.backup.quiet import DisturbedError, quiet
 from clickloop.backup.scratch import scratch_folder
 from clickloop.backup.snapshot import (
-    FACTS_FILE,
     FACTS_LOG,
     JOURNAL,
-    LEDGER_FILE,
-    NOTICES,
     UPLOAD_SUFFIX,
     UPLOADS,
     Snapshot,
@@ -36,8 +33,8 @@ from clickloop.clock import wall_clock
 from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import LEAST_FREE_OCTETS
-from clickloop.store.journal.segment import TRAILER_START
-from clickloop.tracking.settle import CLICKS_STREAM
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
 
 MAX_TRIES = 20
 """Snapshots that are begun, where the core is killed during each."""
@@ -228,7 +225,7 @@ def _manifest(
             ledger.counts,
             clicks=facts.clicks,
             clicks_in_journal=records.get(CLICKS_STREAM, 0),
-            notices_in_journal=records.get(NOTICES, 0),
+            notices_in_journal=records.get(NOTICES_STREAM, 0),
         ),
         marks=change(
             ledger.marks,

@@ -15,9 +15,9 @@ import msgspec
 from clickloop.alarms import CORE, Alarm, disk_alarms
 from clickloop.clock import Clock, wall_clock
 from clickloop.running.heartbeat import read_beat
-from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.segment import STREAMS
 
-STREAMS = ("clicks", "notices")
 LOOK_SECONDS = 1.0
 BEGIN_SHARE = 6
 """An alarm is sent away once it has stood for this part of the patience: what passes by itself wakes nobody."""

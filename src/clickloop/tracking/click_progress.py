@@ -13,7 +13,8 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.counted import counted
 from clickloop.log import Sparingly
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.journal.reader import unsettled_segments
+from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.journal.listing import unsettled_segments
 
 LOOK_SECONDS = 1.0
 """The journal's directories are listed at most this often: a listing costs as much as settling some clicks."""
@@ -130,9 +131,7 @@ class ClickProgress:
         if not count:
             return ()
         wait = counted(count, "click that a notice waits for", "clicks that notices wait for")
-        return (
-            f"the facts are damaged: {wait} cannot be read; run clickloop doctor and restore a backup (clickloop restore)",
-        )
+        return (f"the facts are damaged: {wait} cannot be read; run clickloop doctor, and {RESTORE_BACKUP}",)
 
     def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
         """Look up what can be read. What could not be read before is not split down to single ids again: that costs too much."""
