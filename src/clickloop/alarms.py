@@ -21,7 +21,7 @@ SUPERVISOR = "supervisor"
 LEAST_FREE_PERCENT = 10.0
 COUNTED_SECONDS = 3.0
 MOST = 20
-"""So many alarms of one source are kept."""
+"""Maximum number of alarms of one source."""
 MAX_SENTENCE = 1_000
 FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 """Codes of alarms that make /health answer ``failing``: something is being lost or turned away right now."""

@@ -17,7 +17,6 @@ from clickloop.clock import wall_clock
 from clickloop.config import Settings, proxy_networks
 from clickloop.core import Core, open_core
 from clickloop.core_workers import workers_of
-from clickloop.descriptors import max_connections
 from clickloop.log import log, take_library_logs
 from clickloop.postback.looking_up import LookingUp
 from clickloop.process import (
@@ -38,24 +37,25 @@ from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.tracking.deliver import deliver
 from clickloop.web.access import link_path, make_link
 from clickloop.web.api.context import ApiContext
-from clickloop.web.open_connections import Limits as ConnectionLimits
+from clickloop.web.open_connections import limits_of
 from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
 
 RESERVED_DESCRIPTORS = 192
-"""Not for connections to the panel's port, beside those of deliveries: ledger, facts, journal segments, files of exports and uploads."""
+"""Descriptors that the panel's connections leave free, beside those of deliveries: stores, journal segments, exports and uploads."""
 GRACEFUL_SECONDS = 8
-"""How long a request that is being answered may take when the core is to end."""
+"""Time that a request which is being answered gets when the core is to end."""
 
 
 async def serve_core(core: Core, listening: socket.socket) -> None:
-    """Runs the core until SIGTERM: the API, delivery, and the workers."""
+    """Run the core until SIGTERM: the API, delivery, and the workers."""
     loop = asyncio.get_running_loop()
     stopped = stop_signal(loop)
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
     context = _context_of(core, local_token)
-    connections = PanelConnections(_connection_limits(core.settings), context.proxies)
+    limits = limits_of(core.settings, core.settings.delivery_connections + RESERVED_DESCRIPTORS)
+    connections = PanelConnections(limits, context.proxies)
     server = _api_server(context, connections)
     workers = core.workers = workers_of(core, context)
     for worker in workers:
@@ -91,7 +91,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
 
 
 def _welcome_first_owner(core: Core) -> None:
-    """While no owner has a password: prints, for whoever started the tracker, the panel's address and a fresh one-time link."""
+    """While no owner has a password, print the panel's address and a fresh one-time link for whoever started the tracker."""
     with core.ledger.write() as tx:
         if has_owner_with_password(tx):
             return
@@ -136,15 +136,6 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
     )
 
 
-def _connection_limits(settings: Settings) -> ConnectionLimits:
-    return ConnectionLimits(
-        settings.request_seconds,
-        settings.keep_alive_seconds,
-        settings.connections_per_address,
-        max_connections(settings.delivery_connections + RESERVED_DESCRIPTORS),
-    )
-
-
 def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.Server:
     config = uvicorn.Config(
         create_site(context),
@@ -162,7 +153,7 @@ def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.S
 
 
 def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
-    """Says why the core does not start on these stores: in the log, and as an alarm, which names no paths."""
+    """Say in the log, and in an alarm that names no paths, why the core does not start on these stores; return the exit status."""
     log("the core does not start on these stores: visitors are redirected, notices are stored", fault=str(fault))
     what = "the ledger cannot be opened" if isinstance(fault, LedgerError) else "the facts cannot be opened"
     if isinstance(fault, StoresRefusedError):
@@ -173,7 +164,7 @@ def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | Facts
 
 
 def main(arguments: list[str]) -> int:
-    """``app SETTINGS FD``, as the supervisor starts it."""
+    """Run ``app SETTINGS FD``, as the supervisor starts it, and return the exit status."""
     end_with_parent()
     leave_a_core_to_visitors()
     take_library_logs()

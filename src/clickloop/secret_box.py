@@ -19,7 +19,7 @@ MAX_CACHED = 4096
 
 
 class SecretError(Exception):
-    """What is sealed cannot be opened with this key; the message says what to do."""
+    """A sealed text cannot be opened with this key; the message says what to do."""
 
 
 class SecretBox:

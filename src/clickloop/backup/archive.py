@@ -51,7 +51,7 @@ def is_safe_name(name: str) -> bool:
 
 
 class ArchiveWriter:
-    """Writes an archive into a file that need not be seekable. Raise OSError when that fails."""
+    """An archive that is being written, into a file that need not be seekable. Its methods raise OSError."""
 
     def __init__(self, out: IO[bytes], version: str, made_at: int, progress: Progress) -> None:
         self._out = out

@@ -26,7 +26,7 @@ _COUNTED = {
 
 
 class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What the copy of a ledger holds."""
+    """The contents of the copy of a ledger, counted."""
 
     schema: str
     counts: Counts
@@ -35,7 +35,7 @@ class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What the copy of the facts holds."""
+    """The contents of the copy of the facts, counted."""
 
     clicks: int
     newest_click_id: str

@@ -36,7 +36,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a backup holds. What stands in journal segments is settled when the restored folder is started."""
+    """Numbers of records. Those in journal segments are settled when the restored folder is started."""
 
     clicks: int = 0
     clicks_in_journal: int = 0
@@ -65,7 +65,7 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive holds."""
+    """The contents of an archive."""
 
     format: int
     clickloop: str

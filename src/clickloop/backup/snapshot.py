@@ -57,7 +57,7 @@ class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """What was copied. The ledger is still to be copied from its pinned state."""
+    """The copies. The ledger is still to be copied from its pinned state."""
 
     ledger: sqlite3.Connection
     files: list[tuple[str, Path]]
@@ -93,7 +93,7 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
 
 
 def copy_ledger(snapshot: Snapshot, target: Path) -> None:
-    """Copy the ledger as it was pinned, while others write to it. Raises sqlite3.Error."""
+    """Copy the ledger as it was pinned, while others write to it. Raise sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
         snapshot.ledger.backup(copy, pages=_PAGES_AT_ONCE)

@@ -1,6 +1,6 @@
 """Alarm rules: postback rules of the whole instance whose trigger is an alarm, not a conversion. They are sent by the supervisor.
 
-A copy of them stands in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
+A copy of them is in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ FILE_NAME = "run/alarm-rules.json"
 
 
 class AlarmRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to send alarms: the live rules, and what the address guard must know of the set-up."""
+    """Everything needed to send alarms: the live rules, and what the address guard must know of the set-up."""
 
     rules: tuple[Rule, ...] = ()
     own_hosts: tuple[str, ...] = ()

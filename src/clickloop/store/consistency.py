@@ -36,7 +36,7 @@ from clickloop.store.ledger.ledger import Ledger
 
 
 class Problem(enum.Enum):
-    """What can be wrong between the stores. The value: what it is called."""
+    """Faults between the stores, with their names for people."""
 
     LEDGER_LOST = "the ledger is lost"
     LEDGER_FOREIGN = "the ledger is of another installation"

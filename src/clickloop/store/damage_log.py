@@ -1,4 +1,4 @@
-"""Damage that was found in the journal, kept in ``damages.json`` until somebody confirms that they have seen it."""
+"""The list of damage found in the journal (``damages.json``), each until somebody confirms that they have seen it."""
 
 import contextlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from clickloop.store.journal.segment import STREAMS, Damage
 
 FILE_NAME = "damages.json"
 MAX_KEPT = 1_000
-"""Maximum number of damages that are kept; a disk that fails makes one after the other."""
+"""Maximum number of damages in the list; a disk that fails makes one after the other."""
 
 
 class FoundDamage(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class FoundDamage(msgspec.Struct, frozen=True):
 
 
 class DamageLog(msgspec.Struct, frozen=True):
-    """What the file holds. ``beyond``: how many more were found than are kept."""
+    """The contents of the file. ``beyond``: the number of damages found beyond ``MAX_KEPT``."""
 
     found: tuple[FoundDamage, ...] = ()
     beyond: int = 0

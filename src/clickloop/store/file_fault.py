@@ -1,4 +1,4 @@
-"""Why a file of the data folder cannot be used, by cause, and what to do: rights are not damage, and a full disk is neither."""
+"""Faults of files in the data folder, by cause, and what to do: rights are not damage, and a full disk is neither."""
 
 import contextlib
 import errno

@@ -24,7 +24,7 @@ class UnknownLink(msgspec.Struct, frozen=True):
 
 
 class UnknownLinks(msgspec.Struct, frozen=True):
-    """How many requests under ``/c/`` were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
+    """The requests under ``/c/`` that were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
 
     total: int = 0
     since: int = 0
@@ -47,7 +47,7 @@ class UnknownLinkCounter:
         self._written_at = 0
 
     def note(self, path: bytes, now_ms: int) -> None:
-        """Count a request for ``path``, what stood behind ``/c/``."""
+        """Count a request for ``path``, the part behind ``/c/``."""
         found = _KEY.match(path.lstrip(b"/"), 0, MAX_KEY + 100)
         key = found[0][:MAX_KEY].decode("ascii") if found else ""
         known = self._latest.pop(key, None)  # popped, so that it goes to the end
@@ -58,7 +58,7 @@ class UnknownLinkCounter:
         self._changed = True
 
     def write(self, now_ms: int, *, at_once: bool = False) -> None:
-        """Write what was counted, if there is news and the last write is long enough ago. Raises OSError."""
+        """Write what was counted, if there is news and the last write is long enough ago. Raise OSError."""
         if not self._changed or not (at_once or abs(now_ms - self._written_at) >= WRITE_EVERY_MS):
             return
         self._written_at = now_ms  # also where it fails: a full disk is not tried again with every second
@@ -86,7 +86,7 @@ def read_unknown_links(folder: Path) -> UnknownLinks:
 
 
 def _read(path: Path) -> UnknownLinks:
-    """What stands in one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
+    """Return the contents of one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
     try:
         return _decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError):

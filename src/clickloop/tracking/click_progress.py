@@ -1,4 +1,4 @@
-"""How far the settling of clicks is: what decides whether a click that the facts lack may still be on its way."""
+"""The progress of settling clicks, which decides whether a click that the facts lack may still be on its way."""
 
 import sys
 import time
@@ -26,7 +26,7 @@ _EVERYTHING = sys.maxsize
 
 
 class ClickLookup(Protocol):
-    """Where clicks are found: the facts."""
+    """A look-up of clicks by their ids: the facts."""
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids; those that are not there are absent. Raise FactsError if they cannot be read."""
@@ -72,11 +72,11 @@ class ClickProgress:
         self._unreadable: dict[str, None] = {}
         self._fault = Sparingly("clicks cannot be read from the facts: their notices wait, all others go on", 60)
         self.batches = 0
-        """How many batches of clicks were settled: a change says that notices may have what they wait for."""
+        """The number of batches of clicks that were settled: a change says that notices may have what they wait for."""
 
     @property
     def settled_to(self) -> int | None:
-        """The moment whose click segments are all settled; None: not known yet."""
+        """Return the moment whose click segments are all settled; None: not known yet."""
         return self._settled_to
 
     def clicks_settled(self) -> None:

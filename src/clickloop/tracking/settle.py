@@ -24,7 +24,7 @@ CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
 LOOKED_UP_AT_ONCE = 5_000
-"""Clicks of a doubtful segment that one query of the facts is asked for."""
+"""Clicks of a doubtful segment that one query of the facts looks up."""
 NOTICE_SEGMENTS = 64
 OUTBOX_BATCH = 5_000
 
@@ -86,7 +86,7 @@ _click_line = msgspec.json.Decoder(_ClickLine)
 def _unrepeated(
     reader: JournalReader, facts: Facts, contents: SegmentContents, damages: list[Damage]
 ) -> SegmentContents:
-    """The segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
+    """Return the segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
     if facts.has_loaded(contents.segment.name):
         return contents
     lines = reader.read(contents.segment).lines

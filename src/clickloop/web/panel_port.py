@@ -16,7 +16,7 @@ from clickloop.web.open_connections import Limits, OpenConnections, Phase
 from clickloop.web.proxies import IpNetworks, is_in
 
 HEAD_BYTES = 64 * 1024
-"""Of an address, all headers, and what comes after a body in pieces."""
+"""Maximum size of an address with all headers, and of the fields after a chunked body."""
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
@@ -74,7 +74,7 @@ class PanelConnection(HttpToolsProtocol):
         self._message_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
-        """When the state was entered in which the connection is."""
+        """The beginning of the state in which the connection is."""
         self._checked_at = self._since
         self._checked_bytes = 0
         self._stalled_at = 0.0
@@ -220,11 +220,11 @@ class PanelConnection(HttpToolsProtocol):
             self.end()
 
     def _is_busy(self) -> bool:
-        """Whether a whole request is being answered; the head of the next one may be arriving behind it."""
+        """Return whether a whole request is being answered; the head of the next one may be arriving behind it."""
         return not self._is_answered() and not self._in_body
 
     def _is_answered(self) -> bool:
-        """Whether nothing is being answered."""
+        """Return whether nothing is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _sweep_body(self, now: float) -> None:

@@ -42,7 +42,7 @@ from clickloop.store.journal.segment import (
 _UNREADABLE_AGAIN_MS = MINUTE_MS
 _BIRTH_MS = MINUTE_MS
 _LOST_WRITERS_MS = MINUTE_MS
-"""How often writers are looked for that have a mark and no directory."""
+"""Time between looks for writers that have a mark and no directory."""
 
 
 class JournalReader:
@@ -96,7 +96,7 @@ class JournalReader:
         return self._checked(segment, with_lines=False, accepts=accepts, why=why)
 
     def rewrite(self, segment: Segment, lines: Sequence[bytes]) -> SegmentContents:
-        """Leave only these records in a segment; the original is kept aside."""
+        """Leave only these records in a segment; the original is put aside."""
         origin = origin_of(self._installation, segment.stream, segment.writer)
         segment = _rewritten(segment, sealed(segment.number, lines, origin), keep_original=True)
         return SegmentContents(segment, len(lines))
@@ -198,7 +198,7 @@ class JournalReader:
         return segments
 
     def _look_for_lost_writers(self, stream: str) -> None:
-        """Notes the segments of writers whose directory is gone before they were settled; forgets the marks of all others."""
+        """Report the segments of writers whose directory is gone before they were settled; forget the marks of all others."""
         lost = {writer: (start, end) for writer, start, end in missing_ranges(self._root, self._settled_root, stream)}
         for writer in marked_writers(self._root, stream):
             directory = self._root / stream / writer
@@ -236,7 +236,7 @@ class JournalReader:
         self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(path), 0, 0, sentence))
 
     def _note_returned(self, stream: str, path: Path, octets: int) -> None:
-        """Reports a segment that was settled for good and is there again, once."""
+        """Report a segment that was settled for good and is there again, once."""
         if str(path) not in self._reported:
             self._reported.add(str(path))
             sentence = (
