@@ -25,7 +25,7 @@ class Figure(msgspec.Struct, frozen=True):
     what: str
     pattern: str
     shorter: str
-    """What makes one run of the bench short: there are many of them."""
+    """Return the environment that makes one run of the bench short: there are many of them."""
 
 
 FIGURES = (

@@ -35,12 +35,12 @@ ROUNDS = 50
 COMMAND_SECONDS = 240.0
 SETTLE_SECONDS = 120.0
 _KINDS = ("core", "backup", "edge", "", "core", "supervisor", "backup")
-"""What is killed in a round, in turn; empty: nothing."""
+"""Processes that are killed, a kind in each round; empty: none."""
 _OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is done."""
+    """The amount of work."""
 
     rounds: int = ROUNDS
     seed: int = 20_261_130
@@ -48,7 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     pause_seconds: float = 0.1
     """Between two conversions of a connection."""
     first_conversions: int = 300
-    """So many are there before the first backup."""
+    """Clicks that are there before the first backup."""
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +56,10 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
     killed: str
     anew: int
-    """How often the snapshot was begun anew because the core was killed."""
+    """Snapshots that were begun anew because the core was killed."""
     backup_seconds: float
     notice_ms: list[float]
-    """How long each notice took to be answered during the backup."""
+    """Answer times of the notices during the backup, in ms."""
     audit: Audit
 
 
@@ -72,7 +72,7 @@ class Soak(msgspec.Struct, frozen=True, kw_only=True):
     pause_seconds: list[float]
     """Of each pause of settling."""
     leftovers: tuple[str, ...]
-    """What backups left behind that should not be there."""
+    """Leftovers of backups that should not be there."""
 
     @property
     def broken(self) -> tuple[str, ...]:

@@ -13,11 +13,11 @@ from clickloop.backup.place import Place
 from clickloop.clock import wall_clock
 from clickloop.doctor import Verdict, examine
 from clickloop.running_core import NotRunningError
-from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.listing import journal_lag
 
 
 class Acknowledged(msgspec.Struct):
-    """What a client was answered well for."""
+    """The clicks and notices that were acknowledged to a client."""
 
     clicks: list[str] = []
     notices: list[tuple[str, str]] = []
@@ -29,7 +29,7 @@ class Acknowledged(msgspec.Struct):
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in a restored folder."""
+    """The result of auditing a restored folder."""
 
     broken: tuple[str, ...]
     """Each promise that does not hold, as a sentence."""

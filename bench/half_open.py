@@ -39,7 +39,7 @@ _HALF = b"GET /x HTTP/1.1\r\nHost: track.exa"
 
 
 class Round(msgspec.Struct, frozen=True):
-    """What visitors saw in ms, and how long after its notice a postback arrived."""
+    """Answer times of visitors in ms, and the time from a notice to its postback."""
 
     p50: float
     p99: float

@@ -22,7 +22,7 @@ _HOLDER = (
     "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': '2', 'LISTEN_FDNAMES': 'visitors:panel'}\n"
     "os.execv(sys.argv[3], sys.argv[3:])\n"
 )
-"""What systemd does between fork and exec for a service with two sockets."""
+"""A shell command that does what systemd does between fork and exec for a service with two sockets."""
 
 
 class HeldServing:

@@ -14,8 +14,9 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
+from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.tracking.settle import CLICKS_STREAM, settle_clicks
+from clickloop.tracking.settle import settle_clicks
 
 SMALL_BATCH = 5_000
 SEGMENT = 2_500

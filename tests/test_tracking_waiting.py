@@ -16,7 +16,8 @@ from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.journal.reader import JournalReader, unsettled_segments
+from clickloop.store.journal.listing import unsettled_segments
+from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, notices_before

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import wall_clock
+from clickloop.replacing_file import replace_file
 
 FOLDER_NAME = "run"
 CORE = "core"
@@ -20,7 +21,7 @@ SUPERVISOR = "supervisor"
 LEAST_FREE_PERCENT = 10.0
 COUNTED_SECONDS = 3.0
 MOST = 20
-"""So many alarms of one source are kept."""
+"""Maximum number of alarms of one source."""
 MAX_SENTENCE = 1_000
 FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 """Codes of alarms that make /health answer ``failing``: something is being lost or turned away right now."""
@@ -80,16 +81,11 @@ class Alarms:
             return True
 
     def _write(self, alarms: tuple[Alarm, ...]) -> None:
-        encoded = msgspec.json.encode(alarms)
-        fresh = self._path.with_suffix(f".{os.getpid()}")
         try:
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(encoded.ljust(_FILE_BYTES))
-            fresh.replace(self._path)
+            replace_file(self._path, msgspec.json.encode(alarms).ljust(_FILE_BYTES), durable=False)
         except OSError:
             # A full disk has no room for a new file; overwriting the blocks that are there needs none.
-            fresh.unlink(missing_ok=True)
             _overwrite(self._path, alarms)
 
 

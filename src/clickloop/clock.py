@@ -19,7 +19,7 @@ def wall_clock() -> int:
 
 
 def steady_seconds() -> float:
-    """Seconds since the machine was started, also those it slept through: no jump of the wall clock moves them."""
+    """Return the seconds since the machine was started, also those it slept through: no jump of the wall clock moves them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -1,4 +1,4 @@
-"""Whether the machine's clock can be trusted to delete by: it is compared with the monotonic clock and the last sign of life."""
+"""The guard of the machine's clock, by which old records are deleted: it is compared with the monotonic clock and the last sign of life."""
 
 import threading
 from collections.abc import Callable
@@ -8,15 +8,15 @@ import msgspec
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock, iso_text
 
 MAX_DRIFT_MS = MINUTE_MS
-"""How far the wall clock may move against the monotonic one within a day. NTP slews by 43 seconds a day at most."""
+"""Maximum drift of the wall clock against the monotonic one within a day. NTP slews by 43 seconds a day at most."""
 STEADY_MS = DAY_MS
-"""After so much time without a jump the clock is trusted again."""
+"""Time without a jump after which the clock is trusted again."""
 MAX_ABSENCE_MS = DAY_MS
-"""A start so far from the last sign of life was after a long pause, or with a wrong clock: nobody can tell which."""
+"""Maximum time between the last sign of life and a start: beyond it, a long pause and a wrong clock look the same."""
 
 
 class Doubt(msgspec.Struct, frozen=True):
-    """Why nothing is deleted by the clock now. ``by_ms``: how far it is ahead (or, negative, behind)."""
+    """The reason why nothing is deleted by the clock now. ``by_ms``: its lead or, negative, its lag."""
 
     at: int
     by_ms: int
@@ -24,7 +24,7 @@ class Doubt(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The reason for people, with what to do."""
+        """Return the reason for people, with what to do."""
         way = "ahead" if self.by_ms > 0 else "back"
         span = _span(abs(self.by_ms))
         if self.at_start:
@@ -58,7 +58,7 @@ class ClockGuard:
 
     @property
     def doubt(self) -> Doubt | None:
-        """Why the clock is not trusted, as of the last check."""
+        """Return why the clock is not trusted, as of the last check."""
         return self._doubt
 
     def moment_to_delete_by(self) -> int | None:
@@ -97,7 +97,7 @@ class ClockGuard:
 
 
 def _span(ms: int) -> str:
-    """A span of time in its largest fitting unit."""
+    """Return a span of time in its largest fitting unit."""
     for unit_ms, name in ((DAY_MS, "day"), (DAY_MS // 24, "hour"), (MINUTE_MS, "minute")):
         if ms >= unit_ms:
             count = round(ms / unit_ms)

@@ -20,7 +20,7 @@ INTERNAL_NAMES = frozenset({"CLICKLOOP_SUPERVISOR"})
 
 
 def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None) -> Meta:
-    """``ge`` and ``le``: the range of a number, both ends included."""
+    """Return the description of a setting. ``ge`` and ``le``: the range of a number, both ends included."""
     return Meta(description=text, extra={"unit": unit}, ge=ge, le=le)
 
 
@@ -185,7 +185,7 @@ class SettingError(Exception):
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Settings from defaults, then the environment, then what was ``given`` and is not None.
+    """Return the settings from defaults, then the environment, then what was ``given`` and is not None.
 
     Raise SettingError for a value of another kind or out of its range, and for a name in the environment that is no setting.
     """
@@ -219,7 +219,7 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
 
 
 def _what_is_wrong(values: Mapping[str, Any]) -> str:
-    """The first value that its setting does not take, with what it takes; empty: each is right by itself."""
+    """Return the first value that its setting does not take, with what it takes; empty: each is right by itself."""
     for field in _fields():
         if field.name not in values:
             continue
@@ -238,7 +238,7 @@ def _fields() -> Sequence[Any]:
 
 
 def _range_of(field: Any) -> str:
-    """The range of a number with its unit; empty: it is no number."""
+    """Return the range of a number with its unit; empty: it is no number."""
     kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
     if not isinstance(kind, msgspec.inspect.IntType):
         return ""

@@ -18,21 +18,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from clickloop import __version__
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
+from clickloop.doctor_finding import RESTORE
 from clickloop.doctor_finding import Finding as Finding
 from clickloop.doctor_finding import Verdict as Verdict
-from clickloop.doctor_looks import look_at_alarms, look_at_facts, look_for_gaps
+from clickloop.doctor_looks import look_at_alarms, look_at_facts
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
 from clickloop.store.damage_log import unconfirmed_damages
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.file_fault import trailing_bytes
-from clickloop.store.identity import LEDGER_FILE, installation_id, is_filled
+from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, is_filled
+from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.marks import missing_ranges
-from clickloop.store.journal.reader import journal_lag
 from clickloop.store.journal.segment import (
     CLOSED_SUFFIX,
     DAMAGED_SUFFIX,
+    STREAMS,
     Segment,
     damages_of,
     origin_of,
@@ -54,7 +56,9 @@ LATE_MS = 10 * MINUTE_MS
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
-_LOST = "Rows are lost or were changed by hand: restore a backup (clickloop restore), or tell the makers of Clickloop what these lines say."
+_LOST = (
+    f"Rows are lost or were changed by hand: {RESTORE_BACKUP}, or tell the makers of Clickloop what these lines say."
+)
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
@@ -65,26 +69,26 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     if refused and not is_filled(folder / LEDGER_FILE):
         return (*findings, *look_at_alarms(folder, now_ms))  # opening it would make one
     try:
-        ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
+        ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     except LedgerError as error:
-        findings.append(Finding("ledger", Verdict.FAULT, str(error), "Restore a backup: clickloop restore."))
+        findings.append(Finding("ledger", Verdict.FAULT, str(error), RESTORE))
     else:
         try:
             for look in (_integrity, _audit, _unfinished, _held, _waiting_notices, _outbox):
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
-    findings += [*_hold(folder), *look_for_gaps(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
+    findings += [*_hold(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
     return tuple(findings)
 
 
 def _refusal(folder: Path) -> list[Finding]:
-    """Whether the stores belong together. What cannot be opened at all is found by the looks at each of them."""
+    """Find out whether the stores belong together. One that cannot be opened at all is found by the look at it alone."""
     try:
         refused = refusal_of(folder)
     except (LedgerError, FactsError, SQLAlchemyError):
         return []
-    if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / "facts.duckdb")):
+    if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE)):
         return [Finding("stores", Verdict.WARNING, trailing, "It is ignored; look at who writes to the data folder.")]
     if refused is None:
         return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
@@ -92,18 +96,22 @@ def _refusal(folder: Path) -> list[Finding]:
 
 
 def _lost_records(folder: Path) -> Iterator[Finding]:
-    """Damage of the journal that nobody has confirmed, and segments that are gone."""
+    """Find damage of the journal that nobody has confirmed, and segments that are gone."""
     remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
     sentences = list(unconfirmed_damages(folder))
-    for stream in ("clicks", "notices"):
+    for stream in STREAMS:
         for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
             path = folder / "journal" / stream / writer
             if not any(str(path) in sentence for sentence in sentences):
-                sentences.append(f"{path}: segments {first} to {last} were written and are gone.")
+                sentences.append(
+                    f"{path}: segments {first} to {last} were written and are gone, and so is what they held."
+                )
     for sentence in sentences[:SHOWN]:
         yield Finding("journal", Verdict.FAULT, sentence, remedy)
     if len(sentences) > SHOWN:
         yield Finding("journal", Verdict.FAULT, f"There are {len(sentences) - SHOWN} more.", remedy)
+    if not sentences:
+        yield Finding("journal", Verdict.WELL, "No segment is missing, and no damage is unconfirmed.")
 
 
 def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
@@ -112,7 +120,7 @@ def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, n
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
         told = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", "Restore a backup: clickloop restore.")]
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", RESTORE)]
 
 
 def _versions() -> Iterator[Finding]:
@@ -134,7 +142,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
 
 def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     journal = folder / "journal"
-    for stream in ("clicks", "notices"):
+    for stream in STREAMS:
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
         segments, octets = counted(lag.segments, "segment"), counted(lag.octets, "byte")
@@ -187,13 +195,9 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         found = [str(row[0]) for row in tx.execute(text("PRAGMA integrity_check(5)"))]
         orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
     if found != ["ok"]:
-        yield Finding(
-            "ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", "Restore a backup: clickloop restore."
-        )
+        yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", RESTORE)
     elif orphans is not None:
-        yield Finding(
-            "ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", "Restore a backup: clickloop restore."
-        )
+        yield Finding("ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", RESTORE)
     else:
         yield Finding("ledger", Verdict.WELL, "The file is sound.")
 
@@ -288,7 +292,7 @@ def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
 
 
 def _hold(folder: Path) -> Iterator[Finding]:
-    """Say that no postback leaves at all: those that are late are late for that."""
+    """Find out whether all postbacks are held: those that are late are late for that."""
     hold = read_hold(folder)
     if hold is not None:
         remedy = "Cancel what the original has sent, then release the rest: clickloop release."

@@ -1,12 +1,17 @@
-"""What one look of the doctor found."""
+"""The findings of the doctor: a place, how bad it is, a sentence and a remedy."""
 
 import enum
 
 import msgspec
 
+from clickloop.store.file_fault import RESTORE_BACKUP
+
+RESTORE = f"{RESTORE_BACKUP.capitalize()}."
+"""The remedy for a damaged store."""
+
 
 class Verdict(enum.StrEnum):
-    """How well it is."""
+    """The state of what was looked at."""
 
     WELL = "well"
     WARNING = "warning"
@@ -14,7 +19,7 @@ class Verdict(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one look found. ``remedy`` is empty where all is well."""
+    """A result of one look. ``remedy`` is empty where all is well."""
 
     place: str
     verdict: Verdict

@@ -1,4 +1,4 @@
-"""Looks of the doctor that need no ledger: every block of the facts, alarms, heartbeats, and gaps in the journal."""
+"""Looks of the doctor that need no ledger: every block of the facts, alarms and heartbeats."""
 
 import time
 from collections.abc import Iterator
@@ -8,24 +8,25 @@ import msgspec
 
 from clickloop.alarms import CORE, read_alarms
 from clickloop.counted import counted
-from clickloop.doctor_finding import Finding, Verdict
+from clickloop.doctor_finding import RESTORE, Finding, Verdict
 from clickloop.running.heartbeat import beat_age_seconds
 from clickloop.running_core import NotRunningError, ask_core
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.facts.verifying import UnreadableRange, Verification
-from clickloop.store.journal.segment import CLOSED_SUFFIX, OPEN_SUFFIX
+from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.identity import FACTS_FILE
 
 SILENT_SECONDS = 30.0
 SHOWN = 5
 _PATIENCE_SECONDS = 600.0
-"""How long a running server may take to read all facts, some seconds per request."""
+"""Longest time in which a running server reads all facts, some seconds per request."""
 _TOO_MANY_REQUESTS = 429
 
 
 def look_at_facts(folder: Path) -> Iterator[Finding]:
     """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
-    path = folder / "facts.duckdb"
+    path = folder / FACTS_FILE
     if not path.exists():
         yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
         return
@@ -36,16 +37,16 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
         yield from _look_through_server(folder, began)
         return
     except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore a backup: clickloop restore.")
+        yield Finding("facts", Verdict.FAULT, str(error), RESTORE)
         return
     try:
         read = facts.verify()
     except FactsError as error:
-        yield Finding("facts", Verdict.FAULT, str(error), "Restore a backup: clickloop restore.")
+        yield Finding("facts", Verdict.FAULT, str(error), RESTORE)
         return
     finally:
         facts.close()
-    yield from _told(read.unreadable, read.columns, read.rows, "Read here", began)
+    yield from _findings_of(read.unreadable, read.columns, read.rows, "Read here", began)
 
 
 def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
                 time.sleep(1.0)  # somebody else lets it read just now
                 continue
             if answer.status != 200:
-                sentence = f"The server answered {answer.status} when it was asked to read them."
+                sentence = f"The server answered {answer.status} to the request to read them."
                 yield Finding("facts", Verdict.FAULT, sentence, "See in its log what is wrong.")
                 return
             read = msgspec.json.decode(answer.body, type=Verification)
@@ -72,26 +73,26 @@ def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
     if following is not None:
         sentence = f"After {_PATIENCE_SECONDS:.0f} s only {columns} columns were read."
         yield Finding("facts", Verdict.WARNING, sentence, "Stop the server and look again.")
-    yield from _told(tuple(unreadable), columns, rows, "Read by the running server", began)
+    yield from _findings_of(tuple(unreadable), columns, rows, "Read by the running server", began)
 
 
-def _told(
+def _findings_of(
     unreadable: tuple[UnreadableRange, ...], columns: int, rows: int, how: str, began: float
 ) -> Iterator[Finding]:
     for one in unreadable[:SHOWN]:
         sentence = f"{one.table}.{one.column} cannot be read in rows {one.first_row} to {one.last_row}: {one.why}"
-        remedy = "Look at the disk, then restore a backup (clickloop restore). Conversions are in the ledger and are not touched by this."
+        remedy = f"Look at the disk, then {RESTORE_BACKUP}. Conversions are in the ledger and are not touched by this."
         yield Finding("facts", Verdict.FAULT, sentence, remedy)
     if len(unreadable) > SHOWN:
         more = counted(len(unreadable) - SHOWN, "further range")
-        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", "Restore a backup: clickloop restore.")
+        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", RESTORE)
     if not unreadable:
         sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, every block is sound."
         yield Finding("facts", Verdict.WELL, sentence)
 
 
 def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
-    """Return the alarms that every process left, and whether a server lives that would take them back."""
+    """Find the alarms of every process, and a core that gives no sign of life."""
     alarms = read_alarms(folder)
     lives = _lives(folder)
     age = beat_age_seconds(folder, CORE, now_ms)
@@ -100,13 +101,11 @@ def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
         yield Finding("heartbeat", Verdict.WARNING, sentence, "See in the log what holds it up, or restart Clickloop.")
     for alarm in alarms:
         if lives:
-            yield Finding(
-                "alarm", Verdict.WARNING, f"The server tells: {alarm.sentence}", "It goes when its cause does."
-            )
+            sentence, remedy = f"The server tells: {alarm.sentence}", "It goes when its cause does."
         else:
-            told = f"When the server last ran, it told: {alarm.sentence}"
+            sentence = f"When the server last ran, it told: {alarm.sentence}"
             remedy = "Start it: it looks again, and the alarm goes if its cause has."
-            yield Finding("alarm", Verdict.WARNING, told, remedy)
+        yield Finding("alarm", Verdict.WARNING, sentence, remedy)
 
 
 def _lives(folder: Path) -> bool:
@@ -115,35 +114,3 @@ def _lives(folder: Path) -> bool:
     except NotRunningError:
         return False
     return True
-
-
-def look_for_gaps(folder: Path) -> Iterator[Finding]:
-    """Return the segments whose numbers are missing between those that are there, settled or not."""
-    gaps = []
-    writers = {
-        path.relative_to(folder / place) for place in ("journal", "settled") for path in (folder / place).glob("*/*")
-    }
-    for writer in sorted(writers):
-        numbers = _numbers(folder / "journal" / writer) | _numbers(folder / "settled" / writer)
-        if not numbers:
-            continue
-        missing = [number for number in range(min(numbers), max(numbers)) if number not in numbers]
-        if missing:
-            # Settled meanwhile, a segment is in neither listing for a moment: what is missing must be missing twice.
-            again = _numbers(folder / "settled" / writer) | _numbers(folder / "journal" / writer)
-            gaps += [f"{writer}/{number:08d}" for number in missing if number not in again]
-    if gaps:
-        told = f"{', '.join(gaps[:SHOWN])}{' …' if len(gaps) > SHOWN else ''}"
-        sentence = f"{counted(len(gaps), 'segment is', 'segments are')} missing between others: {told}. What they held is lost."
-        remedy = "Look at the disk, and restore what was there from a backup, if there is one."
-        yield Finding("journal", Verdict.FAULT, sentence, remedy)
-    else:
-        yield Finding("journal", Verdict.WELL, "No segment is missing between others.")
-
-
-def _numbers(directory: Path) -> set[int]:
-    try:
-        names = [path for path in directory.iterdir() if path.suffix in (OPEN_SUFFIX, CLOSED_SUFFIX)]
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    return {int(path.stem) for path in names if path.stem.isdecimal()}

@@ -29,7 +29,7 @@ class SocketError(Exception):
 def sockets_handed_over(environment: Mapping[str, str], pid: int) -> dict[str, socket.socket]:
     """Return the listening sockets that were handed to process ``pid``, by name; empty when none were.
 
-    Variables that are meant for another process, as a shell leaves them to what it starts, count for nothing. Raises SocketError.
+    Variables that are meant for another process, as a shell leaves them to what it starts, count for nothing. Raise SocketError.
     """
     if environment.get("LISTEN_PID", "") != str(pid):
         return {}
@@ -100,7 +100,7 @@ def check_address(taken: socket.socket, text: str, setting: str) -> None:
 
 
 def listen(text: str, setting: str) -> socket.socket:
-    """Open a listening socket that children inherit. Raises SocketError.
+    """Open a listening socket that children inherit. Raise SocketError.
 
     A server that was killed may still be letting go of the port: waits a little.
     """
@@ -133,7 +133,7 @@ def address_of(listening: socket.socket) -> str:
 
 
 def open_sockets(listen_text: str, panel_text: str) -> tuple[socket.socket, socket.socket, tuple[str, ...]]:
-    """Return the sockets for visitors and for the panel, and the names of those that were handed over. Raises SocketError."""
+    """Return the sockets for visitors and for the panel, and the names of those that were handed over. Raise SocketError."""
     handed_over = sockets_handed_over(os.environ, os.getpid())
     forget_handed_over(os.environ)
     wanted = {VISITORS: ("listen", listen_text), PANEL: ("panel_listen", panel_text)}

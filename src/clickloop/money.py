@@ -57,7 +57,7 @@ class Money(msgspec.Struct, frozen=True):
 
 
 class Amount(msgspec.Struct, frozen=True):
-    """What a text says: millionths, the currency written beside them, and what was not plain about it."""
+    """An amount that was read: millionths, the currency written beside them, and what was not plain about it."""
 
     micros: int
     currency: str = ""

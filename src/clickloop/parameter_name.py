@@ -1,7 +1,7 @@
 """Names of parameters as their sender meant them, behind what copying a link leaves in front of them."""
 
 _LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
-"""What stands behind the ``&`` of a pair when the link was copied out of HTML, where an ampersand is written as an entity."""
+"""The rest of an ampersand's entity behind the ``&`` of a pair, in links that were copied out of HTML."""
 _LONGEST = max(map(len, _LEFTOVERS))
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,8 @@ from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
+
+from clickloop.replacing_file import replace_file
 
 FILE_NAME = "run/core.json"
 ANSWER_SECONDS = 30
@@ -42,10 +43,7 @@ def write_core_address(folder: Path, core: CoreAddress) -> None:
     """Puts the address where commands of the same user, and nobody else, can read it (mode 0600)."""
     path = folder / FILE_NAME
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(core))
-    fresh.replace(path)
+    replace_file(path, msgspec.json.encode(core), durable=False)
 
 
 def read_core_address(folder: Path) -> CoreAddress:

@@ -13,13 +13,13 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from clickloop.click_id import KEY_BYTES, KEY_FILE
 
-_MARK = "sealed:"
+SEALED = "sealed:"
 """Begins every sealed text, so that what was stored before there was encryption is told apart."""
 MAX_CACHED = 4096
 
 
 class SecretError(Exception):
-    """What is sealed cannot be opened with this key; the message says what to do."""
+    """A sealed text cannot be opened with this key; the message says what to do."""
 
 
 class SecretBox:
@@ -33,7 +33,7 @@ class SecretBox:
 
     def seal(self, text: str) -> str:
         """Return ``text`` encrypted and authenticated, as ASCII; the same text gives another result each time."""
-        return _MARK + self._fernet.encrypt(text.encode()).decode("ascii")
+        return SEALED + self._fernet.encrypt(text.encode()).decode("ascii")
 
     def open(self, stored: str) -> str:
         """Return the text behind what ``seal`` made; a text that is not sealed is returned as it is. Raise SecretError."""
@@ -41,7 +41,7 @@ class SecretBox:
 
     def _decrypted(self, sealed: str) -> str:
         try:
-            return self._fernet.decrypt(sealed.removeprefix(_MARK).encode()).decode()
+            return self._fernet.decrypt(sealed.removeprefix(SEALED).encode()).decode()
         except InvalidToken as error:
             raise SecretError(
                 "A secret in the ledger cannot be decrypted: it was encrypted under another key, or is damaged. Put the "
@@ -60,4 +60,4 @@ def secret_box_of(folder: Path) -> SecretBox | None:
 
 def is_sealed(stored: str) -> bool:
     """Return whether a stored text is one that ``SecretBox.seal`` made."""
-    return stored.startswith(_MARK)
+    return stored.startswith(SEALED)

@@ -4,7 +4,6 @@ It imports nothing heavy, so that it costs little memory and has little to fail 
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -16,10 +15,11 @@ from pathlib import Path
 import msgspec
 
 from clickloop.alarms import forget_alarms
-from clickloop.backup.place import Origin, PlaceError, settle_place
+from clickloop.backup.place import LOCK_FILE, Origin, PlaceError, settle_place
 from clickloop.clock import iso_text, wall_clock
 from clickloop.config import Settings
 from clickloop.descriptors import raise_descriptor_limit
+from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.listening import SocketError, address_of, open_sockets
 from clickloop.log import log
 from clickloop.process import STORES_REFUSED, SUPERVISOR
@@ -53,11 +53,11 @@ class Child:
         self._deaths = 0
         self._start_at = 0.0
         self.deaths_at: deque[float] = deque(maxlen=20)
-        """When it died, in monotonic seconds."""
+        """Moments of the last deaths, in monotonic seconds."""
 
     @property
     def pid(self) -> int | None:
-        """The process id; None while it does not run."""
+        """Return the process id; None while it does not run."""
         process = self._process
         return process.pid if process is not None else None
 
@@ -105,9 +105,9 @@ class Child:
 
 
 def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
-    """Runs the tracker until SIGTERM or SIGINT, then drains it within 30 s. Raises CannotStartError.
+    """Run the tracker until SIGTERM or SIGINT, then drain it within 30 s. Raise CannotStartError.
 
-    ``origin``: what a folder is that was last started at another place.
+    ``origin``: whether a folder that was last started at another place was moved or copied.
     """
     os.umask(PRIVATE_UMASK)  # children inherit it: journal and stores are made by them
     folder = settings.folder()
@@ -167,28 +167,24 @@ def _tell_rights(folder: Path, found: Corrected) -> None:
 
 
 def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
-    """Makes the data folder this process's alone: the lock's descriptor. Raises CannotStartError when another server has it.
+    """Make the data folder this process's alone, and return the lock's descriptor.
 
-    Also raised for the copy of a folder, unless ``origin`` says what it is.
+    Raise CannotStartError when another server has it, and for the copy of a folder, unless ``origin`` says what it is.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = take_lock(folder / LOCK_FILE)
+    except LockedError as locked:
+        raise CannotStartError(
+            f"The data folder {folder} is in use by another server (process {locked.holder}). "
+            "Stop that one, or name another folder with --data."
+        ) from locked
     except OSError as fault:
         raise CannotStartError(
             f"The data folder {folder} cannot be used: {fault}. Name another with --data or correct its rights."
         ) from fault
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-        raise CannotStartError(
-            f"The data folder {folder} is in use by another server (process {holder or 'unknown'}). "
-            "Stop that one, or name another folder with --data."
-        ) from fault
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    note_holder(lock)
     try:
         place = settle_place(folder, origin, wall_clock())
     except (PlaceError, OSError) as fault:

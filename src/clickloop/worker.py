@@ -27,7 +27,7 @@ class Worker(threading.Thread):
         self._failing_since: int | None = None
         self._fault = ""
         self.rounds = 0
-        """How many steps have gone well, in this thread's life."""
+        """The number of steps that have gone well, in this thread's life."""
 
     def run(self) -> None:
         """Works until ``stop``, then, if it drains, until nothing more is waiting."""

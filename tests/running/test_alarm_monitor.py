@@ -24,7 +24,7 @@ def monitor(folder: Path) -> AlarmMonitor:
 
 def looks(watching: AlarmMonitor, codes: set[str]) -> None:
     """Lets it look until these alarms are tracked."""
-    while not codes <= {one.code for one in watching._tracker.tracked.values() if one.told_at}:
+    while not codes <= {one.code for one in watching._tracker.tracked.values() if one.announced_at}:
         watching._look()
 
 

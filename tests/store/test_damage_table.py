@@ -18,7 +18,6 @@ import msgspec
 import pytest
 from sqlalchemy import insert
 
-from clickloop.app import open_core
 from clickloop.campaign.catalog import FILE_NAME as CATALOG
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.click.click import Click
@@ -27,6 +26,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.conversion.notice import Door, RawNotice
+from clickloop.core import open_core
 from clickloop.doctor import Verdict, examine
 from clickloop.sealed_file import SealedFileError
 from clickloop.store.consistency import Problem, StoresRefusedError

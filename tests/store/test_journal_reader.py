@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.store.journal.reader import JournalReader, journal_lag
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
     Damage,
     DamageKind,

@@ -10,6 +10,7 @@ from clickloop.campaign.network import Network
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.postback.owing import Owed
 from clickloop.postback.rule import Header, Request, RequestTemplate, Rule
+from clickloop.report.secret_names import is_secret_name
 from clickloop.secret_box import SecretBox, SecretError, is_sealed
 from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.ledger import Ledger
@@ -19,6 +20,7 @@ from clickloop.store.ledger.postback_rules import find_kept_rule, insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert_postbacks, postbacks_before
 from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
+from clickloop.store.ledger.sealing import may_hold_secret
 from clickloop.store.ledger.terms import network_terms
 
 NOW = 1_772_366_400_000
@@ -150,3 +152,30 @@ def test_any_text_comes_back_as_it_was(secret: str) -> None:
     box = SecretBox(b"k" * 32)
     assert box.open(box.seal(secret)) == secret
     assert box.seal(secret) != box.seal(secret)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "token",
+        "API-Key",
+        "security_code",
+        "pin",
+        "otp",
+        "jwt",
+        "access",
+        "Cookie",
+        "pass.phrase",
+        "bearer",
+        "x_cred",
+        "hmac",
+    ],
+)
+@pytest.mark.parametrize("form", ["a=1&{}=s", "%3Fa%3D1%26{}%3Ds", '{{"{}": "s"}}', '{{"name":"{}","value":"s"}}'])
+def test_what_is_masked_on_screen_for_its_name_is_encrypted_in_the_ledger(name: str, form: str) -> None:
+    assert is_secret_name(name)
+    assert may_hold_secret(form.format(name).encode())
+
+
+def test_what_holds_no_name_of_a_secret_is_stored_as_it_is() -> None:
+    assert not may_hold_secret(b"https://source.example/conv?cid=01kaqj6z8m4x2c9v7b5n3t1w0y&payout=1.5&status=sale")

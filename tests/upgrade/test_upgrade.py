@@ -15,14 +15,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clickloop.app import Core, open_core
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
+from clickloop.core import Core, open_core
 from clickloop.report.trace import EventKind, trace_click
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
-from clickloop.store.journal.reader import JournalReader, journal_lag
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.reader import JournalReader
 from clickloop.store.ledger.audit_rows import count_lacking, wrong_rows
 from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click
 from clickloop.store.ledger.ledger import Ledger

@@ -24,7 +24,7 @@ from clickloop.web.long_work import LONG_WORK
 from clickloop.web.open_connections import Limits
 from clickloop.web.panel.sign_in import DEVICE_COOKIE
 from clickloop.web.panel_port import PanelConnections
-from clickloop.web.password_threads import KEPT_FOR_KNOWN, MAX_WAITING, THREADS, PasswordThreads
+from clickloop.web.password_threads import MAX_WAITING, RESERVED_FOR_KNOWN, THREADS, PasswordThreads
 from clickloop.web.passwords import Passwords
 from clickloop.web.site import create_site
 from tests.journey.running import eventually
@@ -33,7 +33,7 @@ from tests.web.conftest import PASSWORD, SECRET
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
 
-FOR_STRANGERS = THREADS + MAX_WAITING - KEPT_FOR_KNOWN
+FOR_STRANGERS = THREADS + MAX_WAITING - RESERVED_FOR_KNOWN
 
 
 class Gate:
@@ -67,7 +67,7 @@ class GatedHasher(argon2.PasswordHasher):
 def test_strangers_get_six_places_to_wait_at_and_known_devices_the_last_two_and_go_first() -> None:
     async def run() -> None:
         gate, threads = Gate(), PasswordThreads(threads=1)  # one, so that the order is sure
-        count = 1 + MAX_WAITING - KEPT_FOR_KNOWN
+        count = 1 + MAX_WAITING - RESERVED_FOR_KNOWN
         tasks = [asyncio.create_task(threads.run(gate.work, f"stranger{number}")) for number in range(count)]
         await asyncio.sleep(0)
         with pytest.raises(HTTPException) as refused:
@@ -102,7 +102,7 @@ def test_one_known_device_has_one_of_the_kept_places() -> None:
 
 def test_who_stops_waiting_leaves_the_place_and_a_fault_the_thread() -> None:
     async def run() -> None:
-        gate, threads = Gate(), PasswordThreads(threads=1, waiting=1, kept=0)
+        gate, threads = Gate(), PasswordThreads(threads=1, waiting=1, reserved=0)
         working = asyncio.create_task(threads.run(gate.work))
         waiting = asyncio.create_task(threads.run(gate.work))
         await asyncio.sleep(0)
@@ -205,7 +205,7 @@ def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered
         ]
         for _ in range(THREADS):
             assert hasher.gate.begun.acquire(timeout=20)
-        eventually(lambda: len(access.threads._strangers) == MAX_WAITING - KEPT_FOR_KNOWN, 60)
+        eventually(lambda: len(access.threads._strangers) == MAX_WAITING - RESERVED_FOR_KNOWN, 60)
         assert not any(guess.done() for guess in guesses)
         beyond = [site.sign_in(number, "anna", PASSWORD).result(20) for number in range(101, 107)]
         assert {status for status, _, _ in beyond} == {503}

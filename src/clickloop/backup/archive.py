@@ -51,7 +51,7 @@ def is_safe_name(name: str) -> bool:
 
 
 class ArchiveWriter:
-    """Writes an archive into a file that need not be seekable. Raises OSError when that fails."""
+    """An archive that is being written, into a file that need not be seekable. Its methods raise OSError."""
 
     def __init__(self, out: IO[bytes], version: str, made_at: int, progress: Progress) -> None:
         self._out = out
@@ -73,7 +73,7 @@ class ArchiveWriter:
         self._end(name, len(data), hashlib.sha256(data).hexdigest())
 
     def add_file(self, name: str, path: Path) -> None:
-        """Add a file of the disk as long as it is now. Raises BackupError if it gets shorter meanwhile."""
+        """Add a file of the disk as long as it is now. Raise BackupError if it gets shorter meanwhile."""
         with path.open("rb") as file:
             size = path.stat().st_size
             self._begin(name, size)
@@ -114,7 +114,7 @@ class Archive:
     """An archive that is open for reading, its names and sizes checked. Contents are checked as they are read."""
 
     def __init__(self, file: IO[bytes], size: int, version: str) -> None:
-        """``file`` is seekable and has ``size`` bytes. Raises BackupError for what is no whole archive that this version can read."""
+        """``file`` is seekable and has ``size`` bytes. Raise BackupError for what is no whole archive that this version can read."""
         self._file = file
         self._size = size
         self._places: list[tuple[str, int, int]] = []
@@ -126,13 +126,13 @@ class Archive:
     def read(self, progress: Progress) -> Iterator[tuple[FileEntry, Iterator[bytes]]]:
         """Yield each file with its contents, which have to be read to their end before the next one.
 
-        Raises BackupError where they do not match their checksum: only what was read to the end without it is as it was written.
+        Raise BackupError where they do not match their checksum: only what was read to the end without it is as it was written.
         """
         for entry, (_, at, _) in zip(self.manifest.files, self._places, strict=False):
             yield entry, self._pieces(entry, at, progress)
 
     def verify(self, progress: Progress) -> None:
-        """Read all contents. Raises BackupError for any damage."""
+        """Read all contents. Raise BackupError for any damage."""
         for _, pieces in self.read(progress):
             for _ in pieces:
                 pass
@@ -164,7 +164,7 @@ class Archive:
             raise BackupError(f"The backup is damaged: its head cannot be read ({error}). Use another one.") from error
 
     def _scan(self) -> None:
-        """Note where each file is. Raises BackupError at the first thing that we would not have written."""
+        """Note where each file is. Raise BackupError at the first thing that we would not have written."""
         at = 0
         names: set[str] = set()
         while True:

@@ -26,7 +26,7 @@ _COUNTED = {
 
 
 class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What the copy of a ledger holds."""
+    """The contents of the copy of a ledger, counted."""
 
     schema: str
     counts: Counts
@@ -35,7 +35,7 @@ class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
-    """What the copy of the facts holds."""
+    """The contents of the copy of the facts, counted."""
 
     clicks: int
     newest_click_id: str
@@ -43,7 +43,7 @@ class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine_ledger(path: Path) -> LedgerFound:
-    """Read the copy of a ledger through and count. Raises BackupError where it is damaged."""
+    """Read the copy of a ledger through and count. Raise BackupError where it is damaged."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as ledger:
             told = [str(row[0]) for row in ledger.execute("PRAGMA quick_check(3)")]
@@ -64,7 +64,7 @@ def examine_ledger(path: Path) -> LedgerFound:
 
 
 def examine_facts(path: Path) -> FactsFound:
-    """Bring the log of copied facts into their file, read every block, and count. Raises BackupError where they are damaged."""
+    """Bring the log of copied facts into their file, read every block, and count. Raise BackupError where they are damaged."""
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": _FACTS_MEMORY,
         "threads": 1,

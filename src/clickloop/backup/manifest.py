@@ -36,7 +36,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """How much a backup holds. What stands in journal segments is settled when the restored folder is started."""
+    """Numbers of records. Those in journal segments are settled when the restored folder is started."""
 
     clicks: int = 0
     clicks_in_journal: int = 0
@@ -65,7 +65,7 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive holds."""
+    """The contents of an archive."""
 
     format: int
     clickloop: str
@@ -86,7 +86,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def read_manifest(data: bytes) -> Manifest:
-    """Return the manifest of an archive. Raises BackupError for anything but what ``manifest_bytes`` wrote."""
+    """Return the manifest of an archive. Raise BackupError for anything but what ``manifest_bytes`` wrote."""
     line, _, checksum = data.partition(b"\n")
     if checksum != hashlib.sha256(line).hexdigest().encode() + b"\n":
         raise BackupError("The backup is damaged: its manifest does not match its checksum. Use another backup.")

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import iso_text
+from clickloop.file_lock import holder_of
+from clickloop.replacing_file import replace_file
 from clickloop.store.delivery_hold import hold_deliveries
-from clickloop.store.durable_file import write_durably
 
 FILE_NAME = "place.json"
 RESTORING = "restoring"
@@ -24,7 +25,7 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 class Origin(enum.StrEnum):
-    """What whoever starts a folder from another place says that it is."""
+    """The user's word for a folder that is started at another place than before."""
 
     UNSAID = ""
     MOVED = "moved"
@@ -41,7 +42,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a data folder was used last. Empty or 0: the system did not tell."""
+    """Where a data folder was used last. Empty or 0: unknown."""
 
     path: str
     inode: int
@@ -54,11 +55,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlaceError(Exception):
-    """The folder must not be started as it is; the text says what was found and what to do."""
+    """The folder must not be started as it is; the text says why and what to do."""
 
 
 def place_of(folder: Path, now_ms: int) -> Place:
-    """Return where a folder is. Raises OSError."""
+    """Return where a folder is. Raise OSError."""
     state = folder.stat()
     try:
         machine = _MACHINE_ID.read_text(encoding="ascii", errors="replace").strip()
@@ -90,9 +91,9 @@ def is_same(last: Place, now: Place) -> bool:
 
 
 def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
-    """Make a folder's place the one where it is, and return it. Call it with the folder's lock held.
+    """Make a folder's place the one where it is, and return it. Call it while the folder is locked.
 
-    Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError.
+    Raise PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raise OSError.
     """
     if (folder / RESTORING).exists():
         raise PlaceError(
@@ -112,8 +113,8 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
 
 
 def write_place(folder: Path, place: Place) -> None:
-    """Write the place into the folder. Raises OSError."""
-    write_durably(folder / FILE_NAME, msgspec.json.encode(place))
+    """Write the place into the folder. Raise OSError."""
+    replace_file(folder / FILE_NAME, msgspec.json.encode(place))
 
 
 def _read(folder: Path) -> Place | None:
@@ -136,7 +137,7 @@ def _refusal(folder: Path, last: Place) -> str:
 
 
 def _whereabouts(folder: Path, last: Place) -> str:
-    """Return what can be said of the original: another machine's folder cannot be seen."""
+    """Return what is known of the original, as the end of a sentence; another machine's folder cannot be seen."""
     original = Path(last.path)
     try:
         if original == folder.resolve():
@@ -147,9 +148,7 @@ def _whereabouts(folder: Path, last: Place) -> str:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return (
-            f", which is in use now (process {os.pread(lock, 20, 0).decode('ascii', 'replace').strip() or 'unknown'})"
-        )
+        return f", which is in use now (process {holder_of(lock)})"
     finally:
         os.close(lock)
     return ", which is still there"

@@ -16,7 +16,7 @@ class Progress:
         self._next = 0.0
 
     def stage(self, text: str, total: int = 0) -> None:
-        """Say what is done from now on; ``total`` bytes will be moved."""
+        """Begin a stage, in which ``total`` bytes will be moved."""
         self._total, self._moved = total, 0
         self._next = time.monotonic() + _EVERY_SECONDS
         self._say(text)

@@ -17,10 +17,11 @@ import msgspec
 
 from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
+from clickloop.file_lock import LockedError, take_lock
 from clickloop.running_core import NotRunningError, ask_core
 
 WAIT_SECONDS = 60.0
-"""How long to wait for a core that is starting, or for another pause to end."""
+"""Longest wait for a core that is starting, or for another pause to end."""
 _AGAIN_SECONDS = 0.2
 _PATH = "/api/v1/settling-pauses"
 _CREATED, _ENDED, _MISSING = 201, 204, 404
@@ -41,16 +42,16 @@ class _Problem(msgspec.Struct):
 
 @contextlib.contextmanager
 def quiet(folder: Path, facts: Path) -> Iterator[None]:
-    """Keep a data folder quiet. Raises BackupError when it cannot become so, DisturbedError on leaving when it did not stay so."""
-    held = _become_quiet(folder, facts)
-    if isinstance(held, int):
+    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so."""
+    claim = _become_quiet(folder, facts)
+    if isinstance(claim, int):
         try:
             yield
         finally:
-            os.close(held)
+            os.close(claim)
         return
     over = threading.Event()
-    renewing = threading.Thread(target=_renew, args=(folder, held, over), name="renewing the pause", daemon=True)
+    renewing = threading.Thread(target=_renew, args=(folder, claim, over), name="renewing the pause", daemon=True)
     renewing.start()
     ended = False
     try:
@@ -59,7 +60,7 @@ def quiet(folder: Path, facts: Path) -> Iterator[None]:
         over.set()
         renewing.join()
         with contextlib.suppress(NotRunningError):
-            ended = ask_core(folder, "DELETE", f"{_PATH}/{held.pause_id}").status == _ENDED
+            ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
     if not ended:
         raise DisturbedError
 
@@ -70,28 +71,26 @@ def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
     while True:
         lock = _take_lock(folder)
         if lock is None:
-            found = _ask_for_pause(folder)
-            if isinstance(found, _Pause):
-                return found
+            granted = _ask_for_pause(folder)
+            if isinstance(granted, _Pause):
+                return granted
+            why = granted
         elif not _is_locked(facts):
             return lock
         else:
             # The supervisor was killed, and its core is still settling what it has.
             os.close(lock)
-            found = f"A tracker that was killed is still ending in {folder}."
+            why = f"A tracker that was killed is still ending in {folder}."
         if time.monotonic() > give_up:
-            raise BackupError(f"{found} Nothing was backed up: see in the tracker's log what holds it up.")
+            raise BackupError(f"{why} Nothing was backed up: see in the tracker's log what holds it up.")
         time.sleep(_AGAIN_SECONDS)
 
 
 def _take_lock(folder: Path) -> int | None:
-    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+        return take_lock(folder / LOCK_FILE)
+    except LockedError:
         return None
-    return lock
 
 
 def _is_locked(facts: Path) -> bool:
@@ -105,7 +104,7 @@ def _is_locked(facts: Path) -> bool:
 
 
 def _ask_for_pause(folder: Path) -> _Pause | str:
-    """Return the pause, or why there is none yet. Raises BackupError where waiting does not help."""
+    """Return the pause, or why there is none yet. Raise BackupError where waiting does not help."""
     try:
         answer = ask_core(folder, "POST", _PATH)
     except NotRunningError as error:

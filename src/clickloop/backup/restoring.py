@@ -6,7 +6,6 @@ Nothing that was there before is deleted: with ``force`` it is moved aside, with
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from clickloop.backup.place import LOCK_FILE, RESTORING, Restored, place_of, wri
 from clickloop.backup.progress import Progress
 from clickloop.backup.taking import open_archive
 from clickloop.clock import iso_text
+from clickloop.file_lock import LockedError, take_lock
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
@@ -29,12 +29,12 @@ from clickloop.store.ledger.migrations import HEAD, knows_revision
 ASIDE = "before-restore-"
 _MARGIN_BYTES = 64 * 1024 * 1024
 _BESIDE = frozenset({LOCK_FILE, "lost+found"})
-"""What may be in an empty folder: our lock, and what a new file system brings."""
+"""Names that do not count as contents: our lock, and what a new file system has."""
 _RESERVED = frozenset({LOCK_FILE, RESTORING, PLACE_FILE, HOLD_FILE, "run", "reserve"})
 
 
 class Restoration(msgspec.Struct, frozen=True):
-    """What was restored, and where the folder's earlier contents are; None: it had none."""
+    """The restored backup, and where the folder's earlier contents are; None: it had none."""
 
     manifest: Manifest
     aside: Path | None
@@ -45,7 +45,7 @@ def restore(
 ) -> Restoration:
     """Make a data folder of a backup. ``hold``: no postback leaves until somebody releases them.
 
-    Raises BackupError for anything but a whole backup, and for a folder that is in use or, without ``force``, not empty; then
+    Raise BackupError for anything but a whole backup, and for a folder that is in use or, without ``force``, not empty; then
     the folder is as it was.
     """
     with open_archive(path) as archive:
@@ -73,21 +73,19 @@ def restore(
 
 @contextlib.contextmanager
 def _taken(folder: Path) -> Iterator[bool]:
-    """Hold the lock of the folder, made if need be; yields whether it was. Raises BackupError when a tracker runs on it."""
+    """Lock the folder, made if need be, and yield whether it was. Raise BackupError when a tracker runs on it."""
     is_new = not folder.exists()
     if not is_new and not folder.is_dir():
         raise BackupError(f"{folder} is no folder: name another one with --data.")
     make_directories(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-            raise BackupError(
-                f"The folder {folder} is in use (process {holder or 'unknown'}): stop what uses it, or name another one with --data."
-            ) from None
+        lock = take_lock(folder / LOCK_FILE)
+    except LockedError as locked:
+        raise BackupError(
+            f"The folder {folder} is in use (process {locked.holder}): stop what uses it, or name another one with --data."
+        ) from None
+    try:
         yield is_new
     finally:
         os.close(lock)
@@ -138,7 +136,7 @@ def _check_contents(manifest: Manifest) -> None:
 
 
 def _unpack(archive: Archive, staging: Path, progress: Progress) -> None:
-    """Write every file, durably; each is verified by the time it is written. Raises BackupError, OSError."""
+    """Write every file, durably; each is verified by the time it is written. Raise BackupError, OSError."""
     for entry, pieces in archive.read(progress.moved):
         if entry.name == HEAD_NAME:
             for _ in pieces:

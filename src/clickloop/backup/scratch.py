@@ -14,7 +14,7 @@ _LOCK = "lock"
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder of one's own in ``parent``, and remove it on leaving; first remove those of the dead. Raises OSError."""
+    """Make a folder of one's own in ``parent``, and remove it on leaving; first remove those of the dead. Raise OSError."""
     _remove_stale(parent)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

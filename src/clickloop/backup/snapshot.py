@@ -9,7 +9,6 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,14 +19,19 @@ from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE
 from clickloop.backup.quiet import DisturbedError
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
-from clickloop.store.journal.segment import BIRTH_PREFIX, CLOSED_SUFFIX, DAMAGED_SUFFIX, OPEN_SUFFIX, PART_SUFFIX
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from clickloop.store.journal.listing import segment_numbers, writer_directories
+from clickloop.store.journal.segment import (
+    CLOSED_SUFFIX,
+    DAMAGED_SUFFIX,
+    NOTICES_STREAM,
+    OPEN_SUFFIX,
+    PART_SUFFIX,
+)
 from clickloop.store.journal.segment import LOCK_NAME as WRITER_LOCK
 
-LEDGER_FILE = "ledger.sqlite"
-FACTS_FILE = "facts.duckdb"
 FACTS_LOG = FACTS_FILE + ".wal"
 JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
-NOTICES = "notices"
 UPLOAD_SUFFIX = ".text"
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
 """A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
@@ -53,7 +57,7 @@ class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """What was copied. The ledger is still to be copied from its pinned state."""
+    """The copies. The ledger is still to be copied from its pinned state."""
 
     ledger: sqlite3.Connection
     files: list[tuple[str, Path]]
@@ -66,7 +70,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
 def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
     """Copy the facts into ``copies`` and link the rest into ``links``, on the data folder's file system. Call it while it is quiet.
 
-    Raises DisturbedError when something moved all the same, OSError, sqlite3.Error.
+    Raise DisturbedError when something moved all the same, OSError, sqlite3.Error.
     """
     snapshot = Snapshot(ledger=_pinned(folder / LEDGER_FILE), files=[], segments=[], newest_segments={}, left_out=[])
     try:
@@ -78,7 +82,7 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
         _link_uploads(folder, links, snapshot)
         streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
         # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
-        for stream in sorted(streams, key=lambda name: (name != NOTICES, name)):
+        for stream in sorted(streams, key=lambda name: (name != NOTICES_STREAM, name)):
             _link_stream(folder, stream, links, snapshot)
     except BaseException as error:
         snapshot.ledger.close()
@@ -89,7 +93,7 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
 
 
 def copy_ledger(snapshot: Snapshot, target: Path) -> None:
-    """Copy the ledger as it was pinned, while others write to it. Raises sqlite3.Error."""
+    """Copy the ledger as it was pinned, while others write to it. Raise sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
         snapshot.ledger.backup(copy, pages=_PAGES_AT_ONCE)
@@ -97,7 +101,7 @@ def copy_ledger(snapshot: Snapshot, target: Path) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raises OSError."""
+    """Copy a file; where the file system can, the copy shares its blocks and takes neither time nor room. Raise OSError."""
     with source.open("rb") as file, target.open("xb") as copy:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -154,9 +158,9 @@ def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> 
         prefix = f"{JOURNAL}/{stream}/{directory.name}"
         for name in _small_files(directory):
             _keep_small(directory / name, f"{prefix}/{name}", links, snapshot)
-        numbers = _numbers(directory)
+        numbers = segment_numbers(directory)
         for number in sorted(numbers):
-            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES))
+            snapshot.segments.append(_link_segment(directory, number, prefix, links, ends=stream == NOTICES_STREAM))
         newest = _newest_settled(folder / SETTLED / stream / directory.name)
         if newest is not None:
             # Settled long ago: it says where the numbers of this writer go on, so that none seems to be missing.
@@ -179,20 +183,6 @@ def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, end
         size = (links / name).stat().st_size if ends else None
         return SegmentCopy(name=name, path=links / name, is_open=suffix == OPEN_SUFFIX, size=size)
     raise DisturbedError
-
-
-def _numbers(directory: Path) -> set[int]:
-    """Return the numbers of a writer's segments.
-
-    A listing may miss a file that is being renamed. A segment is renamed once, when it is closed, so that two listings miss none.
-    """
-    found: set[int] = set()
-    for _ in range(2):
-        for name in os.listdir(directory):
-            stem, suffix = os.path.splitext(name)
-            if suffix in {OPEN_SUFFIX, CLOSED_SUFFIX} and stem.isdecimal():
-                found.add(int(stem))
-    return found
 
 
 def _newest_settled(directory: Path) -> Path | None:
@@ -224,14 +214,8 @@ def _keep_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
     snapshot.files.append((name, links / name))
 
 
-def _directories(root: Path) -> Iterator[Path]:
-    try:
-        entries = sorted(root.iterdir())
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir() and not entry.name.startswith((BIRTH_PREFIX, ".")):
-            yield entry
+def _directories(root: Path) -> list[Path]:
+    return sorted(map(Path, writer_directories(root)))
 
 
 def _is_unfinished(name: str) -> bool:
@@ -255,7 +239,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def segment_bytes(segment: SegmentCopy) -> bytes:
-    """Return a segment up to its last whole line: its writer may be in the middle of one. Raises OSError."""
+    """Return a segment up to its last whole line: its writer may be in the middle of one. Raise OSError."""
     data = segment.path.read_bytes()
     if not segment.is_open:
         return data

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -20,11 +19,8 @@ from clickloop.backup.progress import Progress
 from clickloop.backup.quiet import DisturbedError, quiet
 from clickloop.backup.scratch import scratch_folder
 from clickloop.backup.snapshot import (
-    FACTS_FILE,
     FACTS_LOG,
     JOURNAL,
-    LEDGER_FILE,
-    NOTICES,
     UPLOAD_SUFFIX,
     UPLOADS,
     Snapshot,
@@ -34,13 +30,14 @@ from clickloop.backup.snapshot import (
     take_snapshot,
 )
 from clickloop.clock import wall_clock
+from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import LEAST_FREE_OCTETS
-from clickloop.store.journal.segment import TRAILER_START
-from clickloop.tracking.settle import CLICKS_STREAM
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
 
 MAX_TRIES = 20
-"""So often a snapshot is begun anew because the core was killed meanwhile."""
+"""Snapshots that are begun, where the core is killed during each."""
 _RUN = "run"
 _LOCK = "backup.lock"
 _MARGIN_BYTES = 64 * 1024 * 1024
@@ -50,7 +47,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, force: bool = False) -> Manifest:
     """Write a backup of a data folder to a file, or to a stream such as standard output, and return its manifest.
 
-    A file is there as a whole or not at all; one that is there is replaced only with ``force``. Raises BackupError.
+    A file is there as a whole or not at all; one that is there is replaced only with ``force``. Raise BackupError.
     """
     check_folder(folder)
     if isinstance(target, Path):
@@ -83,19 +80,16 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock that lets one backup of a folder run at a time. Raises BackupError when another one does."""
+    """Let one backup of a folder run at a time. Raise BackupError when another one does."""
     (folder / _RUN).mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(folder / _RUN / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-            raise BackupError(
-                f"Another backup of {folder} is running (process {holder or 'unknown'}): wait until it has ended."
-            ) from None
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        lock = take_lock(folder / _RUN / _LOCK)
+    except LockedError as locked:
+        raise BackupError(
+            f"Another backup of {folder} is running (process {locked.holder}): wait until it has ended."
+        ) from None
+    try:
+        note_holder(lock)
         yield
     finally:
         os.close(lock)
@@ -231,7 +225,7 @@ def _manifest(
             ledger.counts,
             clicks=facts.clicks,
             clicks_in_journal=records.get(CLICKS_STREAM, 0),
-            notices_in_journal=records.get(NOTICES, 0),
+            notices_in_journal=records.get(NOTICES_STREAM, 0),
         ),
         marks=change(
             ledger.marks,
@@ -267,7 +261,7 @@ def _failure(error: OSError) -> str:
 
 
 def verify_backup(path: Path, progress: Progress) -> Manifest:
-    """Return the manifest of a backup after every byte of it was checked. Raises BackupError."""
+    """Return the manifest of a backup after every byte of it was checked. Raise BackupError."""
     with open_archive(path) as archive:
         progress.stage(f"Checking {path} …", sum(entry.size for entry in archive.manifest.files))
         archive.verify(progress.moved)
@@ -276,7 +270,7 @@ def verify_backup(path: Path, progress: Progress) -> Manifest:
 
 @contextlib.contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """Open a backup. Raises BackupError, also for a file that cannot be read to its end."""
+    """Open a backup. Raise BackupError, also for a file that cannot be read to its end."""
     try:
         with path.open("rb") as file:
             if not path.is_file():

@@ -82,7 +82,7 @@ class Catalog(msgspec.Struct, frozen=True):
 
 
 def write_catalog(folder: Path, catalog: Catalog) -> None:
-    """Puts the catalog into the data folder, each copy in one step: a reader sees the old one or the new one."""
+    """Put the catalog into the data folder, each copy in one step: a reader sees the old one or the new one."""
     write_sealed(folder / FILE_NAME, catalog)
     write_sealed(folder / COPY_NAME, catalog)
 

@@ -1,4 +1,4 @@
-"""Whether an address is one of our own campaign links, judged as the visitor's browser reads it (https://url.spec.whatwg.org).
+"""Recognising our own campaign links in addresses, read as the visitor's browser reads them (https://url.spec.whatwg.org).
 
 A browser takes ``LOCALHOST``, ``127.1``, ``0x7f000001``, full-width digits, Punycode, a dot at the end and the default port for what
 they mean, where our own sender refuses most of them; so this is not the parser by which postbacks are sent.

@@ -73,10 +73,10 @@ def doctor(
     from clickloop.counted import counted
     from clickloop.doctor import Verdict, examine
     from clickloop.store.damage_log import confirm_damages
-    from clickloop.store.identity import FILE_NAME, has_been_used
+    from clickloop.store.identity import FILE_NAME, LEDGER_FILE, has_been_used
 
     folder = data.resolve()
-    if not ((folder / "ledger.sqlite").exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
+    if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
         raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
     if confirm:
         typer.echo(f"Confirmed: {counted(confirm_damages(folder, wall_clock()), 'damage', 'damages')} of the journal.")

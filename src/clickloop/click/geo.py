@@ -12,7 +12,7 @@ from typing import Protocol
 import maxminddb
 
 _PROBED = ("1.1.1.1", "8.8.8.8", "81.2.69.142", "200.160.2.3")
-"""Addresses in different parts of the tree, looked up once: a base that was cut or mixed up is found before visitors need it."""
+"""Addresses in different parts of the tree, looked up once, so that a cut or mixed-up base is noticed before visitors need it."""
 
 
 class GeoBase(Protocol):

@@ -70,7 +70,7 @@ class GeoFile:
         return True
 
     def _copy(self, state: _State) -> Path:
-        """The private copy of the file as it is now, made by whichever process needs it first; the original where there is no room."""
+        """Return a private copy of the file as it is now, made by the process that needs it first; the original where there is no room."""
         copy = self._copies / f"{_COPY_PREFIX}{state[0]}-{state[1]}.mmdb"
         fresh = copy.with_suffix(f".{os.getpid()}")
         try:
@@ -118,7 +118,7 @@ class GeoCheck:
 
 
 def _state_of(path: str) -> _State | None:
-    """What changes with the file; None: it is not there."""
+    """Return what changes when the file does; None: it is not there."""
     try:
         state = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Campaign links as people mangle them: what stands between the key and the query. A paid visitor is not turned away for it."""
+"""Mangled campaign links: what people and programs put between the key and the query. A paid visitor is not turned away for it."""
 
 from urllib.parse import unquote_to_bytes
 
@@ -20,9 +20,9 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
 
 def mended_link(path: bytes, query: bytes) -> Link | None:
-    """Return what a link that names no campaign was meant to be; None: nothing that can be told.
+    """Return what a link that names no campaign was meant to be; None: unknown.
 
-    ``path`` is what stood behind ``/c/``, percent-encoded. Browsers, mail programs and ad panels add slashes, punctuation and
+    ``path`` is what follows ``/c/``, percent-encoded. Browsers, mail programs and ad panels add slashes, punctuation and
     spaces; links put together by hand have ``&`` in place of the question mark, or an encoded one. Where letters or digits
     follow directly, it is another key. The cost is linear in the length.
     """

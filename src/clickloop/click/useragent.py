@@ -1,4 +1,4 @@
-"""What a User-Agent says of device, operating system and browser, and whether a person sent it.
+"""Reading User-Agents: device, operating system and browser, and whether a person sent it.
 
 Words are compared, not letters inside of words: ``CUBOT`` is a phone, ``Twitterbot`` is none. Everything takes time linear in the
 text's length and is done once per distinct text (``visitor.Visitors``).
@@ -23,11 +23,11 @@ from clickloop.click.useragent_words import (
 )
 
 _FROZEN_IOS = ("18_6", "18_7")
-"""What Safari 26 and web views on iOS 26 name as their system, whatever it is."""
+"""Versions that Safari 26 and web views on iOS 26 name as their system's, whatever it is."""
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """What a User-Agent tells. ``kind``: mobile, tablet, desktop, tv or bot; empty when it tells nothing.
+    """The contents of a User-Agent. ``kind``: mobile, tablet, desktop, tv or bot; empty when it tells nothing.
 
     A version that browsers have frozen, such as Android 10 with the model K, is unknown and so empty.
     """
@@ -50,7 +50,7 @@ class UserAgentParser:
         self._parser = ua_parser.Parser(regex.Resolver(loaders.load_lazy_builtins()))
 
     def __call__(self, text: str) -> Device:
-        """Return what a User-Agent says."""
+        """Return the device, system and browser that a User-Agent names."""
         if not text:
             return Device()
         parsed = self._parser.parse(text)

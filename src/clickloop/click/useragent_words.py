@@ -70,7 +70,7 @@ PREVIEWS = (
     "url preview",
     "urlpreview",
 )
-"""Services that open a link to show what is behind it, wherever the name stands."""
+"""Services that open a link to show what is behind it, wherever in the text the name is."""
 
 APP_FETCHERS = (
     " whatsapp ",
@@ -90,7 +90,7 @@ APP_FETCHERS = (
     " iceshrimp ",
     " peertube ",
 )
-"""Programs that fetch previews under a name which stands first; behind ``Mozilla/5.0 …`` the same name is somebody in the app."""
+"""Programs that fetch previews under a name at the beginning; behind ``Mozilla/5.0 …`` the same name is somebody in the app."""
 
 CRAWLERS = (
     "storebot google",
@@ -165,4 +165,4 @@ PHONES = (
     "bada ",
     "maui ",
 )
-"""How words begin that only phones send; a space ends the word."""
+"""Beginnings of words that only phones send; a space ends the word."""

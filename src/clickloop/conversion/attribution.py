@@ -13,7 +13,7 @@ from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
 
 WAIT_MS = 10 * MINUTE_MS
-"""How long a notice waits for a click that is still on its way, from the core's first look at it."""
+"""Time that a notice waits for a click which is still on its way, from the core's first look at it."""
 FIRST_LOOK_MS = 100
 LONGEST_LOOK_MS = 30 * SECOND_MS
 MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
@@ -59,10 +59,10 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class MissingClick(msgspec.Struct, frozen=True):
-    """What is known of a click that was looked for and is not there."""
+    """A click that was looked for and is not there."""
 
     first_look_at: int
-    """When the core first looked for it, in Unix milliseconds."""
+    """The moment of the core's first look for it, in Unix milliseconds."""
     settled_to: int | None
     """The moment up to which all click segments that may hold it are settled and readable; None: unknown."""
 

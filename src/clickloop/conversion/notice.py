@@ -305,7 +305,7 @@ def _take(values: dict[str, str], names: tuple[str, ...]) -> str:
 
 
 def _click_id_text(sent: str, from_cookie: str) -> str:
-    """The click id that was sent, else that of the cookie: a thank-you page may leave the pixel's macro as it is."""
+    """Return the click id that was sent, else that of the cookie: a thank-you page may leave the pixel's macro as it is."""
     return from_cookie if from_cookie and (not sent or unreplaced_macro(sent)) else sent
 
 

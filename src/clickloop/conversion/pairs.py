@@ -138,7 +138,7 @@ def _body_pairs(body: bytes, content_type: str) -> tuple[Iterable[tuple[str, str
 
 
 def _json(body: bytes) -> list[tuple[str, str]] | None:
-    """The pairs of an object; of one that stands alone in a list, or was encoded twice and so is a text, too. None: unreadable."""
+    """Return the pairs of an object, which may be alone in a list, or encoded twice and so a text. None: unreadable."""
     try:
         if body.lstrip()[:1] == b'"':
             body = _JSON_TEXT.decode(body).encode("utf-8", "surrogatepass")

@@ -35,7 +35,7 @@ _ALIASES = {
     ),
     "currency": "currencycode payoutcurrency commissioncurrency earningscurrency",
 }
-"""What networks call a value, in small letters and without anything between them; the first that a table has counts."""
+"""Networks' names for a value, in small letters and without anything between them; the first that a table has counts."""
 _FIELD_OF_ALIAS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases.split()}
 _RANKS = {alias: rank for rank, alias in enumerate(_FIELD_OF_ALIAS)}
 WANTED = ("payout", "txid")

@@ -38,7 +38,7 @@ class Utf8:
 
     def __init__(self) -> None:
         self.encoding = UTF_8
-        """What the file turned out to be so far."""
+        """The encoding of the file, as far as it has arrived."""
         self._head: bytes | None = b""
         self._decoder: codecs.IncrementalDecoder | None = None
         self._is_ascii = True

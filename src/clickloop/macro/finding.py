@@ -1,4 +1,4 @@
-"""What a check of a template can find: a code of a closed list, the place, a sentence and a remedy."""
+"""Findings of the check of a template: a code of a closed list, the place, a sentence and a remedy."""
 
 import enum
 
@@ -13,7 +13,7 @@ class Severity(enum.StrEnum):
 
 
 class FindingCode(enum.StrEnum):
-    """What a check can find. The closed list."""
+    """The closed list of findings."""
 
     UNKNOWN_MACRO = "unknown_macro"
     UNKNOWN_FILTER = "unknown_filter"
@@ -37,7 +37,7 @@ class FindingCode(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that is wrong. ``text`` stands at ``position`` (characters from the start) of the template."""
+    """One fault. ``text`` is at ``position`` (characters from the start) of the template."""
 
     code: FindingCode
     severity: Severity

@@ -1,4 +1,4 @@
-"""The shape of a template: characters around its macros that would be sent as they stand, or spoil the parameter behind them."""
+"""The shape of a template: characters around its macros that would be sent as they are, or spoil the parameter behind them."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ _PAIR_IN_FRAGMENT = re.compile(r"[#?&][\w.\-]{1,64}=(?=\{)", re.ASCII)
 
 
 def shape_findings(text: str, place: Place) -> Iterator[Finding]:
-    """Find what is odd about a template beside its macros; each is told with its place. Linear in the length of the text."""
+    """Find what is odd about a template beside its macros. Linear in the length of the text."""
     if place in (Place.JSON, Place.TEXT):
         return  # braces, entities and joined emoji are what messages are made of
     yield from _invisible(text)

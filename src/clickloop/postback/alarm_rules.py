@@ -1,15 +1,15 @@
 """Alarm rules: postback rules of the whole instance whose trigger is an alarm, not a conversion. They are sent by the supervisor.
 
-A copy of them stands in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
+A copy of them is in the data folder (mode 0600: it holds bots' tokens), so that no ledger is needed to send an alarm about it.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from clickloop.postback.rule import Rule, Trigger
+from clickloop.replacing_file import replace_file
 
 ALARM_MACROS = frozenset({"alarm", "alarm.code", "alarm.state", "alarm.since"})
 FILLED_FOR_ALARMS = ALARM_MACROS | {"postback_id", "rule.name", "domain", "now"}
@@ -17,7 +17,7 @@ FILE_NAME = "run/alarm-rules.json"
 
 
 class AlarmRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to send alarms: the live rules, and what the address guard must know of the set-up."""
+    """Everything needed to send alarms: the live rules, and what the address guard must know of the set-up."""
 
     rules: tuple[Rule, ...] = ()
     own_hosts: tuple[str, ...] = ()
@@ -45,12 +45,7 @@ def write_alarm_rules(folder: Path, rules: AlarmRules) -> None:
             return
     except FileNotFoundError:
         pass
-    fresh = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(encoded)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    replace_file(path, encoded)
 
 
 def read_alarm_rules(folder: Path) -> AlarmRules:

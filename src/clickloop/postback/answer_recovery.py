@@ -1,4 +1,4 @@
-"""Answers that are untidy behind their status line: the status counts, and of the rest what can be read.
+"""Malformed answers of receivers: the status line counts, and of the rest what can be read.
 
 The HTTP client refuses an answer as a whole when a header's name holds a space, a header is too long, or a length stands there twice.
 The receiver has taken the request all the same, so a refusal would send it again up to thirteen times. Here the client's parser is

@@ -160,7 +160,7 @@ def _check_owner(rule: Rule) -> list[FaultFound]:
 
 
 def _check_alarm_rule(rule: Rule) -> list[FaultFound]:
-    """What would be ignored in silence: conditions about conversions in a rule that is sent for none."""
+    """Find what would be ignored in silence: conditions about conversions in a rule that is sent for none."""
     if rule.conditions.trigger is not Trigger.ALARM:
         return []
     owners = [field for field in ("source_id", "campaign_id") if getattr(rule, field) is not None]

@@ -17,7 +17,7 @@ MASK = "•••"
 MAX_SHOWN = 16 * 1024
 """Characters of a stranger's text that are looked at and shown: as much as is read of a notice's query or body."""
 _MAX_NESTING = 2
-"""How many levels of percent-encoding are opened to look for parameters inside a parameter's value."""
+"""Levels of percent-encoding that are opened to look for parameters inside a parameter's value."""
 
 # Each pattern below is linear: it begins at a fixed character only, and what it repeats can neither contain that character
 # nor be divided in two ways.

@@ -1,4 +1,4 @@
-"""Which parameters, JSON fields and headers hold a secret, judged by their names."""
+"""Names of secrets: which parameters, JSON fields and headers are masked on screen and encrypted in the ledger."""
 
 import re
 from functools import lru_cache
@@ -24,6 +24,10 @@ _KEY_PREFIXES = frozenset(
     }
 )
 """Written together with ``key`` they are one as well: ``authkey``."""
+SECRET_PARTS = tuple(
+    sorted(part for part in {*_ANYWHERE, *_WORDS} if not any(one in part for one in {*_ANYWHERE, *_WORDS} - {part}))
+)
+"""One of these is in every secret name, separators left out; it may be in others, too."""
 _HARMLESS = frozenset({"idempotency-key"})
 _OURS = frozenset({"cid", "clickid", "click_id", "subid", "external_id", "externalid", "conversion_id", "txid"})
 

@@ -1,10 +1,10 @@
-"""What the supervisor remembers of alarms over a restart, and what panel and API show of it: ``<data>/run/alarm-messages.json``."""
+"""The supervisor's memory of alarms over a restart, which panel and API show, too: ``<data>/run/alarm-messages.json``."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from clickloop.replacing_file import replace_file
 from clickloop.running.alarm_outbox import AlarmDelivery
 from clickloop.running.alarm_tracker import TrackedAlarm
 
@@ -12,16 +12,16 @@ FILE_NAME = "run/alarm-messages.json"
 
 
 class AlarmMemory(msgspec.Struct, frozen=True, kw_only=True):
-    """Alarms that were told, and messages with what became of them, oldest first."""
+    """Alarms that were announced, and messages with their outcome, oldest first."""
 
     tracked: dict[str, TrackedAlarm] = {}
     deliveries: tuple[AlarmDelivery, ...] = ()
     rule_ids: tuple[int, ...] = ()
-    """The rules that are known: one that is new is told what stands."""
+    """The rules that are known: to a new one all alarms of now are announced."""
 
 
 def read_alarm_memory(folder: Path) -> AlarmMemory:
-    """Return what was remembered last; nothing where there is no file, or none that can be read: then alarms are told anew."""
+    """Return what was remembered last; nothing where there is no file, or none that can be read: then alarms are announced anew."""
     try:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=AlarmMemory)
     except (OSError, msgspec.DecodeError):
@@ -30,12 +30,4 @@ def read_alarm_memory(folder: Path) -> AlarmMemory:
 
 def write_alarm_memory(folder: Path, memory: AlarmMemory) -> None:
     """Replace what is remembered. Raise OSError when the disk does."""
-    path = folder / FILE_NAME
-    fresh = path.with_suffix(f".{os.getpid()}")
-    try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(memory))
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
+    replace_file(folder / FILE_NAME, msgspec.json.encode(memory), durable=False)

@@ -28,7 +28,7 @@ from clickloop.running.vital_signs import LOOK_SECONDS, Patience, VitalSigns
 
 _SENDING_MODULE = "clickloop.running.alarm_sending"
 _START_SECONDS = 30.0
-"""How long the sending process may take beside the deadline of its attempts."""
+"""Time that the sending process gets beside the deadline of its attempts."""
 _AGAIN_MS = 10 * SECOND_MS
 """After a sending process that failed as a whole."""
 
@@ -75,16 +75,16 @@ class AlarmMonitor(threading.Thread):
 
     def _look(self) -> None:
         own = self._children.look()
-        found: list[Alarm] = [*self._signs.look(), *own, *read_alarms(self._folder, but=SUPERVISOR)]
-        self._tell_new_rules()  # before the tracker tells what is new, which goes to all rules
-        messages = self._tracker.update(found, time.monotonic(), wall_clock())
+        alarms: list[Alarm] = [*self._signs.look(), *own, *read_alarms(self._folder, but=SUPERVISOR)]
+        self._introduce_new_rules()  # before the tracker announces what is new, which goes to all rules
+        messages = self._tracker.update(alarms, time.monotonic(), wall_clock())
         for message in messages:
             log(f"alarm {message.state}", code=message.code, sentence=message.sentence)
         self._outbox.add(messages, self._rules, wall_clock())
         self._own.set("processes", own)
 
-    def _tell_new_rules(self) -> None:
-        """Take over the rules of now, and tell those that are new what stands."""
+    def _introduce_new_rules(self) -> None:
+        """Take over the rules of now, and announce the alarms of now to those that are new."""
         self._rules = self._read_rules()
         new = tuple(rule for rule in self._rules.rules if rule.rule_id not in self._rule_ids)
         if new and (messages := self._tracker.standing(wall_clock())):
@@ -145,11 +145,11 @@ class AlarmMonitor(threading.Thread):
         ) as process:
             self._process = process
             try:
-                told, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
+                output, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
             finally:
                 self._process = None
                 process.kill()
-        return msgspec.json.decode(told, type=list[Attempt])
+        return msgspec.json.decode(output, type=list[Attempt])
 
     def _remember(self) -> None:
         """Write down what changed. On a full disk that fails, and nothing depends on it until the next start."""

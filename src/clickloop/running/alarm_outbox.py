@@ -1,4 +1,4 @@
-"""The alarm outbox: which message goes to which rule, what is due, and what became of it. Pure; moments are passed in."""
+"""The alarm outbox: messages to rules, from the first attempt to the last. Pure; moments are passed in."""
 
 import enum
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from clickloop.running.alarm_tracker import AlarmMessage
 
 MAX_WAITING = 500
 MAX_FINISHED = 200
-"""How many finished ones are remembered, to be shown."""
+"""Finished ones that are remembered, to be shown."""
 MAX_AT_ONCE = 50
 _MAX_WAIT_MS = 8 * DAY_MS
 """Longer than any wait of a schedule: a moment that is further ahead is one of a clock that has jumped back."""
 
 
 class DeliveryState(enum.StrEnum):
-    """How far one message to one rule is."""
+    """The state of one message to one rule."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -45,7 +45,7 @@ class AlarmDelivery(msgspec.Struct, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one attempt."""
+    """The outcome of one attempt."""
 
     state: DeliveryState
     next_at: int = 0
@@ -55,21 +55,21 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SendingJob(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to make: the rule as it is today, and what to tell it."""
+    """One attempt to make: the rule as it is today, and the message."""
 
     rule: Rule
     message: AlarmMessage
     attempts: int = 0
-    """How many were made before."""
+    """Attempts that were made before."""
     rejections: int = 0
 
 
 class AlarmOutbox:
-    """What is to be sent and what was. For one thread."""
+    """Messages that are to be sent, and those that were. For one thread."""
 
     def __init__(self, deliveries: Sequence[AlarmDelivery] = ()) -> None:
         self.deliveries = list(deliveries)
-        """Oldest first; to be kept over a restart."""
+        """Oldest first; to be remembered over a restart."""
 
     def add(self, messages: Sequence[AlarmMessage], rules: AlarmRules, now_ms: int) -> None:
         """Take messages in, each for every rule."""
@@ -106,7 +106,7 @@ class AlarmOutbox:
         return found
 
     def record(self, delivery: AlarmDelivery, attempt: Attempt, now_ms: int) -> None:
-        """Write down what became of an attempt."""
+        """Record the outcome of an attempt."""
         delivery.attempts += 1
         delivery.rejections = attempt.rejections
         delivery.status_code = attempt.status_code

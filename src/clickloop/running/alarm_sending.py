@@ -27,7 +27,7 @@ _ANSWER_CHARACTERS = 200
 
 
 class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sending process is given."""
+    """The work of one sending process."""
 
     settings: Settings
     own_hosts: tuple[str, ...]
@@ -38,7 +38,7 @@ class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
 async def send_alarms(
     jobs: Sequence[SendingJob], guard: AddressGuard, domain: str, deadline_seconds: float
 ) -> list[Attempt]:
-    """Make one attempt for each job, all at once, and return what became of them in the same order."""
+    """Make one attempt for each job, all at once, and return their outcomes in the same order."""
     async with Sender(deadline_seconds, guard) as sender:
         return await asyncio.gather(*(_send(sender, job, domain) for job in jobs))
 

@@ -32,7 +32,7 @@ class AlarmState(enum.StrEnum):
 
 
 class AlarmMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be sent about one alarm. Moments are Unix milliseconds."""
+    """A message about one alarm. Moments are Unix milliseconds."""
 
     message_id: str
     code: str
@@ -44,15 +44,15 @@ class AlarmMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrackedAlarm(msgspec.Struct, kw_only=True):
-    """What is remembered of one alarm. ``told_at`` 0: no message was made of it yet."""
+    """The memory of one alarm. ``announced_at`` 0: no message was made of it yet."""
 
     code: str
     sentence: str
     since: int
-    told_at: int = 0
+    announced_at: int = 0
     flaps: int = 0
     ended_at: int = 0
-    """When its end was told; it is remembered for a day, so that one that comes back is known."""
+    """The moment of the message about its end; it is remembered for a day, so that one that comes back is known."""
 
 
 class _Seen(msgspec.Struct):
@@ -63,16 +63,16 @@ class _Seen(msgspec.Struct):
 
 
 class AlarmTracker:
-    """Compares the alarms of now with those that were told. For one thread."""
+    """Compares the alarms of now with those that were announced. For one thread."""
 
     def __init__(self, patience: Patience, new_id: Callable[[], str], tracked: dict[str, TrackedAlarm] | None = None):
         self._patience = patience
         self._new_id = new_id
         self.tracked = tracked or {}
-        """By key; to be kept over a restart."""
+        """By key; to be remembered over a restart."""
         self._seen: dict[str, _Seen] = {}
         self._sent_at: list[float] = []
-        self._overflow_told_at: float | None = None
+        self._overflow_announced_at: float | None = None
 
     def update(self, alarms: Sequence[Alarm], now: float, now_ms: int) -> list[AlarmMessage]:
         """Return the messages that are due. ``now``: monotonic seconds."""
@@ -87,8 +87,8 @@ class AlarmTracker:
         return self._within_the_limit(due, now, now_ms)
 
     def standing(self, now_ms: int) -> list[AlarmMessage]:
-        """Return a message for each alarm that was told and stands, for a rule that was made since."""
-        told = [(key, one) for key, one in self.tracked.items() if one.told_at and not one.ended_at]
+        """Return a message for each alarm that was announced and has not ended, for a rule that was made since."""
+        announced = [(key, one) for key, one in self.tracked.items() if one.announced_at and not one.ended_at]
         return [
             AlarmMessage(
                 message_id=self._new_id(),
@@ -99,7 +99,7 @@ class AlarmTracker:
                 at=now_ms,
                 key=key,
             )
-            for key, one in told[:MAX_MESSAGES_PER_HOUR]
+            for key, one in announced[:MAX_MESSAGES_PER_HOUR]
         ]
 
     def _see(self, alarm: Alarm, now: float, now_ms: int) -> None:
@@ -110,7 +110,7 @@ class AlarmTracker:
                 code=alarm.code, sentence=alarm.sentence, since=alarm.since or now_ms
             )
         elif one.ended_at:
-            one.since, one.ended_at, one.told_at = alarm.since or now_ms, 0, 0
+            one.since, one.ended_at, one.announced_at = alarm.since or now_ms, 0, 0
             one.flaps = min(one.flaps + 1, _MAX_FLAPS)
             self._seen.pop(key, None)
         one.sentence = alarm.sentence
@@ -122,26 +122,26 @@ class AlarmTracker:
             if not 0 <= now_ms - one.ended_at < _FORGET_FLAPS_MS:
                 del self.tracked[key]
             return None
-        # One that a restart found told and that is not there any more: its absence counts from the restart.
+        # One that was announced before a restart and is not there any more: its absence counts from the restart.
         seen = self._seen.setdefault(key, _Seen(now, now))
         if now - seen.last >= self._patience.end_seconds * 2**one.flaps:
-            if one.told_at:
+            if one.announced_at:
                 return AlarmState.ENDED
             del self.tracked[key], self._seen[key]
             return None
         if seen.last < now:
             return None  # absent just now: neither new nor to be reminded of
-        if not one.told_at:
+        if not one.announced_at:
             return AlarmState.BEGUN if now - seen.first >= self._patience.begin_seconds else None
-        return AlarmState.STANDING if abs(now_ms - one.told_at) >= REMINDER_MS else None
+        return AlarmState.STANDING if abs(now_ms - one.announced_at) >= REMINDER_MS else None
 
     def _within_the_limit(self, due: list[tuple[str, AlarmState]], now: float, now_ms: int) -> list[AlarmMessage]:
-        """Make messages of as many as may be sent in this hour; the others stay due, and one message tells that there are more."""
+        """Make messages of as many as may be sent in this hour; the others stay due, and one message says that there are more."""
         room = max(0, MAX_MESSAGES_PER_HOUR - 1 - len(self._sent_at))
         messages = [self._message(key, state, now_ms) for key, state in due[:room]]
         left = len(due) - len(messages)
-        if left and (self._overflow_told_at is None or now - self._overflow_told_at >= HOUR_MS / 1000):
-            self._overflow_told_at = now
+        if left and (self._overflow_announced_at is None or now - self._overflow_announced_at >= HOUR_MS / 1000):
+            self._overflow_announced_at = now
             sentence = f"{left} more alarms have begun or ended within an hour: the health page lists those that stand."
             messages.append(
                 AlarmMessage(
@@ -162,7 +162,7 @@ class AlarmTracker:
             one.ended_at = now_ms
             self._seen.pop(key, None)
         else:
-            one.told_at = now_ms
+            one.announced_at = now_ms
         return AlarmMessage(
             message_id=self._new_id(),
             code=one.code,

@@ -1,4 +1,4 @@
-"""What the supervisor sees of its children: that they die again and again, give no sign of life, or run out of descriptors."""
+"""Alarms about the supervisor's children: crash loops, edges that hang, and descriptors that run out."""
 
 import os
 import time
@@ -26,7 +26,7 @@ class ChildState(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """The process id; None while it does not run."""
+        """Return the process id; None while it does not run."""
         ...
 
 
@@ -66,7 +66,7 @@ class ChildAlarms:
         return [*found, *self._descriptors]
 
     def _crashes(self, child: ChildState, now: float) -> Alarm | None:
-        """Several deaths within minutes. It ends when the child has lived for as long as an alarm must be gone."""
+        """Return the alarm of several deaths within minutes. It ends when the child has lived for as long as an alarm must be gone."""
         recent = [at for at in tuple(child.deaths_at) if now - at < CRASH_WINDOW_SECONDS]
         if len(recent) < CRASHES or now - recent[-1] > self._patience.end_seconds:
             return None
@@ -78,7 +78,7 @@ class ChildAlarms:
         return Alarm(code="core_crash_loop" if child.name == CORE else "edge_crash_loop", sentence=sentence)
 
     def _silence(self, child: ChildState, now: float) -> Alarm | None:
-        """An edge that hangs. The core's silence is among the vital signs that every process looks at."""
+        """Return the alarm of an edge that hangs. The core's silence is among the vital signs that every process looks at."""
         seconds = self._hearts[child.name].seconds(read_beat(self._folder, child.name).mark, now)
         if child.name == CORE or seconds < self._patience.seconds:
             return None

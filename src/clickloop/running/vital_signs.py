@@ -15,39 +15,39 @@ import msgspec
 from clickloop.alarms import CORE, Alarm, disk_alarms
 from clickloop.clock import Clock, wall_clock
 from clickloop.running.heartbeat import read_beat
-from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.segment import STREAMS
 
-STREAMS = ("clicks", "notices")
 LOOK_SECONDS = 1.0
 BEGIN_SHARE = 6
-"""An alarm is sent away once it has stood for this part of the patience: what passes by itself wakes nobody."""
+"""An alarm is sent once it is as old as this part of the patience: what passes by itself wakes nobody."""
 _LISTING_SHARE = 20
 """Listing a journal of a million segments takes seconds: it is listed again only after twenty times as long."""
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """How long what must not stand still may stand still. ``seconds`` is the setting ``alarm_after_seconds``."""
+    """Times without progress that are no alarm yet. ``seconds`` is the setting ``alarm_after_seconds``."""
 
     seconds: float = 30.0
 
     @property
     def lag_seconds(self) -> float:
-        """How far the journal may be behind. With it, and the looks and the wait before sending, the default stays within a minute."""
+        """Return the maximum lag of the journal. With it, and the looks and the wait before sending, the default stays within a minute."""
         return 1.5 * self.seconds
 
     @property
     def begin_seconds(self) -> float:
-        """How long an alarm must stand before it is sent."""
+        """Return how old an alarm must be before it is sent."""
         return self.seconds / BEGIN_SHARE
 
     @property
     def end_seconds(self) -> float:
-        """How long an alarm must be gone before its end is sent."""
+        """Return how long an alarm must be gone before its end is sent."""
         return 2 * self.seconds
 
 
 class JournalState(msgspec.Struct, frozen=True):
-    """What of the journal is not settled yet."""
+    """The part of the journal that is not settled yet."""
 
     segments: int = 0
     octets: int = 0
@@ -101,7 +101,7 @@ class LagWatch:
 
 
 class Standstill:
-    """How long something has not changed, by monotonic time since it was first looked at."""
+    """The time for which something has not changed, by monotonic time since the first look at it."""
 
     __slots__ = ("changed_at", "mark")
 

@@ -16,6 +16,7 @@ from clickloop.sealed_file import SealedFileError
 from clickloop.secret_box import secret_box_of
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsInUseError
+from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -35,7 +36,7 @@ from clickloop.store.ledger.ledger import Ledger
 
 
 class Problem(enum.Enum):
-    """What can be wrong between the stores. The value: what it is called."""
+    """Faults between the stores, with their names for people."""
 
     LEDGER_LOST = "the ledger is lost"
     LEDGER_FOREIGN = "the ledger is of another installation"
@@ -49,12 +50,12 @@ class Problem(enum.Enum):
 
 
 _RESTORE = {
-    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or restore a backup (clickloop restore)",
-    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or restore a backup (clickloop restore)",
-    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or restore a backup (clickloop restore)",
-    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or restore a backup (clickloop restore)",
-    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or restore a backup (clickloop restore)",
-    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or restore a backup (clickloop restore)",
+    Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or {RESTORE_BACKUP}",
+    Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
+    Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or {RESTORE_BACKUP}",
+    Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
     Problem.KEY_LOST: "Put click_id.key back from a backup",
 }
 _ALL_FRESH = "begins with an empty ledger and empty facts and puts the old files aside"

@@ -1,4 +1,4 @@
-"""Damage that was found in the journal, kept in ``damages.json`` until somebody confirms that they have seen it."""
+"""The list of damage found in the journal (``damages.json``), each until somebody confirms that they have seen it."""
 
 import contextlib
 from collections.abc import Sequence
@@ -11,12 +11,11 @@ from clickloop.counted import counted
 from clickloop.log import log
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
-from clickloop.store.journal.segment import Damage
+from clickloop.store.journal.segment import STREAMS, Damage
 
 FILE_NAME = "damages.json"
 MAX_KEPT = 1_000
-"""Maximum number of damages that are kept; a disk that fails makes one after the other."""
-_STREAMS = ("clicks", "notices")
+"""Maximum number of damages in the list; a disk that fails makes one after the other."""
 
 
 class FoundDamage(msgspec.Struct, frozen=True):
@@ -28,7 +27,7 @@ class FoundDamage(msgspec.Struct, frozen=True):
 
 
 class DamageLog(msgspec.Struct, frozen=True):
-    """What the file holds. ``beyond``: how many more were found than are kept."""
+    """The contents of the file. ``beyond``: the number of damages found beyond ``MAX_KEPT``."""
 
     found: tuple[FoundDamage, ...] = ()
     beyond: int = 0
@@ -77,7 +76,7 @@ def confirm_damages(folder: Path, now_ms: int) -> int:
         log = DamageLog(beyond=1)
     journal, settled = folder / "journal", folder / "settled"
     gone = 0
-    for stream in _STREAMS:
+    for stream in STREAMS:
         lost = {writer for writer, _, _ in missing_ranges(journal, settled, stream)}
         for writer in marked_writers(journal, stream):
             if writer in lost and not (journal / stream / writer).is_dir():

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.replacing_file import replace_file
 from clickloop.store.directory import sync_directory
-from clickloop.store.durable_file import write_durably
 
 FILE_NAME = "delivery-hold.json"
 UNREADABLE = "the file that says why cannot be read"
@@ -24,8 +24,8 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hold_deliveries(folder: Path, why: str, now_ms: int) -> None:
-    """Hold all postbacks of a data folder from the next start on. Raises OSError."""
-    write_durably(folder / FILE_NAME, msgspec.json.encode(Hold(since=now_ms, why=why)))
+    """Hold all postbacks of a data folder from the next start on. Raise OSError."""
+    replace_file(folder / FILE_NAME, msgspec.json.encode(Hold(since=now_ms, why=why)))
 
 
 def read_hold(folder: Path) -> Hold | None:
@@ -49,11 +49,11 @@ class DeliveryHold:
 
     @property
     def current(self) -> Hold | None:
-        """What holds the postbacks now."""
+        """Return the hold; None: postbacks are sent."""
         return self._hold
 
     def release(self) -> bool:
-        """End the hold for good; return False if there was none. Raises OSError, and then it goes on."""
+        """End the hold for good; return False if there was none. Raise OSError, and then it goes on."""
         # Two releases at once would both tell that they had ended it.
         with self._lock:
             if self._hold is None or self._folder is None:

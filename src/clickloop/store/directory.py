@@ -1,16 +1,10 @@
 """Directories whose entries survive a power cut."""
 
-import os
 from pathlib import Path
 
+from clickloop.replacing_file import sync_directory
 
-def sync_directory(path: Path) -> None:
-    """Waits until the names in a directory are on disk."""
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+__all__ = ["make_directories", "sync_directory"]
 
 
 def make_directories(path: Path) -> None:

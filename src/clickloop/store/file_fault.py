@@ -1,4 +1,4 @@
-"""Why a file of the data folder cannot be used, by cause, and what to do: rights are not damage, and a full disk is neither."""
+"""Faults of files in the data folder, by cause, and what to do: rights are not damage, and a full disk is neither."""
 
 import contextlib
 import errno
@@ -10,6 +10,8 @@ from pathlib import Path
 _SQLITE_LEAST_PAGE = 512
 _DUCKDB_BLOCK = 262_144
 """DuckDB's blocks, behind three headers of 4,096 bytes."""
+RESTORE_BACKUP = "restore a backup (clickloop restore)"
+"""The advice for whatever is damaged, as a part of a sentence."""
 _LEAVE = "Nothing is damaged: leave the file where it is."
 
 
@@ -50,7 +52,7 @@ def fault_sentence(error: OSError, path: Path) -> str:
     if number in {errno.EMFILE, errno.ENFILE}:
         return f"{path} cannot be opened: too many files are open. Raise the limit (ulimit -n). {_LEAVE}"
     if number == errno.EIO:
-        return f"The disk could not read or write {path}: look at the disk, and restore a backup (clickloop restore)."
+        return f"The disk could not read or write {path}: look at the disk, and {RESTORE_BACKUP}."
     return f"{path} cannot be used: {error.strerror or error}."
 
 

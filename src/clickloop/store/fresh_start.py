@@ -58,7 +58,7 @@ _OF_THE_LEDGER = (
     "uploads",
     "exports",
 )
-"""What refers to the ledger's rows by their numbers, which begin at 1 again in a new one. The key stays: old ids are still genuine."""
+"""Everything that refers to the ledger's rows by numbers, which begin at 1 again in a new one. The key stays: old ids are still genuine."""
 _OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
 _CHUNK = 500
 _FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
@@ -107,7 +107,7 @@ def _fresh_ledger(folder: Path, now_ms: int) -> str:
 
 
 def _fresh_facts(folder: Path, now_ms: int) -> str:
-    """The conversions are told to the new facts from the ledger; of the clicks there is what settled segments still hold."""
+    """Begin with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
     aside = _aside(folder, _OF_THE_FACTS, now_ms)
     ledger = Ledger.open(folder / LEDGER_FILE)
     try:
@@ -140,7 +140,7 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
 
 
 def _facts_told(tx: Connection) -> Iterator[list[bytes]]:
-    """What the ledger tells the facts of every change of every conversion, oldest first."""
+    """Yield the facts of every change of every conversion, oldest first."""
     ids = list(tx.scalars(select(conversions.c.conversion_id).order_by(conversions.c.conversion_id)))
     for start in range(0, len(ids), _CHUNK):
         changes = changes_of_conversions(tx, ids[start : start + _CHUNK])

@@ -1,7 +1,7 @@
-"""Which installation a data folder belongs to: ``installation.json``, and the secret key of its click ids.
+"""The identity of a data folder: ``installation.json``, and the secret key of its click ids.
 
-The id is drawn once, at the first start. It stands here, in the ledger, in the facts, in the catalog and in every journal
-segment, so that a store of another installation is noticed; beside it stands the fingerprint of the key, never the key.
+The id is drawn once, at the first start. It is here, in the ledger, in the facts, in the catalog and in every journal
+segment, so that a store of another installation is noticed; beside it is the fingerprint of the key, never the key.
 Light on purpose: the supervisor and the edges import it.
 """
 
@@ -22,13 +22,13 @@ FILE_NAME = "installation.json"
 LEDGER_FILE = "ledger.sqlite"
 FACTS_FILE = "facts.duckdb"
 STAND_IN_FILE = "click_id.key.standin"
-"""The key under which edges make click ids while the real one is lost: kept, so that those clicks can be attributed later."""
+"""The key under which edges make click ids while the real one is lost; it stays, so that those clicks can be attributed later."""
 _ID_BYTES = 16
 _EVER = 1 << 62
 
 
 class Marks(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the stores were when somebody last wrote it down. None of these numbers ever falls in a store that goes on.
+    """The progress of the stores when it was last written down. None of these numbers ever falls in a store that goes on.
 
     Each is read from what a store has committed and synced, so a crash leaves a mark behind its store, never ahead of it.
     """
@@ -40,24 +40,24 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     outbox: int = 0
     """The highest number that the ledger gave to a row for the facts."""
     facts_loads: int = 0
-    """How many loads the facts have committed."""
+    """The number of loads that the facts have committed."""
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``installation.json`` holds."""
+    """The contents of ``installation.json``."""
 
     id: str
     key: str
     """The fingerprint of the click ids' key."""
     complete: bool = False
-    """Whether ledger and facts carry the id. Until then a start goes on where the first one was cut short."""
+    """True once ledger and facts carry the id. Until then a start goes on where the first one was cut short."""
     unchecked_before: int = 0
     """Click ids from before this moment count as genuine whatever their tag says: their key was lost. Unix milliseconds."""
     marks: Marks = Marks()
 
 
 class KeyState(enum.Enum):
-    """What became of the key's file."""
+    """The state of the key's file."""
 
     GOOD = "good"
     MISSING = "missing"
@@ -113,14 +113,14 @@ def prepare(folder: Path) -> None:
 
 
 def has_been_used(folder: Path) -> bool:
-    """Whether a tracker has run on a folder, by what it has left there other than ``installation.json``."""
+    """Return whether a tracker has run on a folder, by what it has left there other than ``installation.json``."""
     if any(is_filled(folder / name) for name in (FACTS_FILE, "catalog.json", "catalog.copy.json")):
         return True
     return any((folder / "settled").glob("*/*/*")) or _is_stamped(folder / LEDGER_FILE)
 
 
 def is_filled(path: Path) -> bool:
-    """Whether there is anything at a path but an empty file."""
+    """Return whether there is anything at a path but an empty file."""
     try:
         return path.stat().st_size > 0
     except OSError as error:
@@ -128,7 +128,7 @@ def is_filled(path: Path) -> bool:
 
 
 def _is_stamped(ledger: Path) -> bool:
-    """Whether a ledger belongs to an installation; one that a command has made before the first start does not yet."""
+    """Return whether a ledger belongs to an installation; one that a command has made before the first start does not yet."""
     if not is_filled(ledger):
         return False
     import sqlite3  # only here: the supervisor stays small
@@ -215,7 +215,7 @@ def click_ids_of(folder: Path, key: bytes, installation: Installation) -> ClickI
 def edge_click_ids(folder: Path, fingerprint: str) -> tuple[ClickIds, str]:
     """Return the click ids for an edge, and what is wrong with the key; empty: nothing.
 
-    Without its key an edge goes on under a stand-in that is kept: visitors are redirected, and their clicks can be attributed.
+    Without its key an edge goes on under a stand-in that stays: visitors are redirected, and their clicks can be attributed.
     It cannot tell a forged id then, so it takes every well-formed one; the core decides when it has the key.
     ``fingerprint``: the one in the catalog; what ``installation.json`` says comes first.
     """

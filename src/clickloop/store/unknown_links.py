@@ -1,10 +1,11 @@
 """Links under ``/c/`` that led nowhere: counted by each edge, written rarely to ``<data>/run``, read by the core for the operator."""
 
-import os
 import re
 from pathlib import Path
 
 import msgspec
+
+from clickloop.replacing_file import replace_file
 
 MAX_KEYS = 20
 """Distinct keys that are remembered, the latest ones."""
@@ -23,7 +24,7 @@ class UnknownLink(msgspec.Struct, frozen=True):
 
 
 class UnknownLinks(msgspec.Struct, frozen=True):
-    """How many requests under ``/c/`` were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
+    """The requests under ``/c/`` that were answered 404 since ``since`` (Unix milliseconds), and the latest keys, newest first."""
 
     total: int = 0
     since: int = 0
@@ -46,7 +47,7 @@ class UnknownLinkCounter:
         self._written_at = 0
 
     def note(self, path: bytes, now_ms: int) -> None:
-        """Count a request for ``path``, what stood behind ``/c/``."""
+        """Count a request for ``path``, the part behind ``/c/``."""
         found = _KEY.match(path.lstrip(b"/"), 0, MAX_KEY + 100)
         key = found[0][:MAX_KEY].decode("ascii") if found else ""
         known = self._latest.pop(key, None)  # popped, so that it goes to the end
@@ -57,15 +58,13 @@ class UnknownLinkCounter:
         self._changed = True
 
     def write(self, now_ms: int, *, at_once: bool = False) -> None:
-        """Write what was counted, if there is news and the last write is long enough ago. Raises OSError."""
+        """Write what was counted, if there is news and the last write is long enough ago. Raise OSError."""
         if not self._changed or not (at_once or abs(now_ms - self._written_at) >= WRITE_EVERY_MS):
             return
         self._written_at = now_ms  # also where it fails: a full disk is not tried again with every second
         links = UnknownLinks(self._total, self._since, tuple(reversed(self._latest.values())))
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
-        fresh = self._path.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(msgspec.json.encode(links))
-        fresh.replace(self._path)
+        replace_file(self._path, msgspec.json.encode(links), durable=False)
         self._changed = False
 
 
@@ -87,7 +86,7 @@ def read_unknown_links(folder: Path) -> UnknownLinks:
 
 
 def _read(path: Path) -> UnknownLinks:
-    """What stands in one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
+    """Return the contents of one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
     try:
         return _decode(path.read_bytes())
     except (OSError, msgspec.MsgspecError):

@@ -1,4 +1,4 @@
-"""How far the settling of clicks is: what decides whether a click that the facts lack may still be on its way."""
+"""The progress of settling clicks, which decides whether a click that the facts lack may still be on its way."""
 
 import sys
 import time
@@ -13,7 +13,8 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.counted import counted
 from clickloop.log import Sparingly
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.journal.reader import unsettled_segments
+from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.journal.listing import unsettled_segments
 
 LOOK_SECONDS = 1.0
 """The journal's directories are listed at most this often: a listing costs as much as settling some clicks."""
@@ -25,7 +26,7 @@ _EVERYTHING = sys.maxsize
 
 
 class ClickLookup(Protocol):
-    """Where clicks are found: the facts."""
+    """A look-up of clicks by their ids: the facts."""
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """Return the clicks with these ids; those that are not there are absent. Raise FactsError if they cannot be read."""
@@ -71,11 +72,11 @@ class ClickProgress:
         self._unreadable: dict[str, None] = {}
         self._fault = Sparingly("clicks cannot be read from the facts: their notices wait, all others go on", 60)
         self.batches = 0
-        """How many batches of clicks were settled: a change says that notices may have what they wait for."""
+        """The number of batches of clicks that were settled: a change says that notices may have what they wait for."""
 
     @property
     def settled_to(self) -> int | None:
-        """The moment whose click segments are all settled; None: not known yet."""
+        """Return the moment whose click segments are all settled; None: not known yet."""
         return self._settled_to
 
     def clicks_settled(self) -> None:
@@ -130,9 +131,7 @@ class ClickProgress:
         if not count:
             return ()
         wait = counted(count, "click that a notice waits for", "clicks that notices wait for")
-        return (
-            f"the facts are damaged: {wait} cannot be read; run clickloop doctor and restore a backup (clickloop restore)",
-        )
+        return (f"the facts are damaged: {wait} cannot be read; run clickloop doctor, and {RESTORE_BACKUP}",)
 
     def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
         """Look up what can be read. What could not be read before is not split down to single ids again: that costs too much."""

@@ -8,14 +8,14 @@ import msgspec
 
 from clickloop.alarms import Alarm
 from clickloop.store.disk_reserve import DiskReserve
-from clickloop.store.journal.reader import journal_lag
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.segment import STREAMS
 from clickloop.store.ledger.audit import AuditMemory, newest_change, read_memory
 from clickloop.store.ledger.bulk_jobs import BulkJob, unfinished_jobs
 from clickloop.store.ledger.exports import Export, unfinished_exports
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.uploads import Upload, unfinished_uploads
 from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
-from clickloop.tracking.settle import CLICKS_STREAM, NOTICES_STREAM
 
 MOST_UNDER_WAY = 50
 
@@ -80,7 +80,7 @@ def core_health(
 ) -> CoreHealth:
     """How the core on this data folder is."""
     disk = shutil.disk_usage(folder)
-    lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in (CLICKS_STREAM, NOTICES_STREAM)]
+    lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in STREAMS]
     return CoreHealth(
         lags=tuple(
             StreamLag(stream=stream, segments=lag.segments, octets=lag.octets, oldest_ms=max(0, lag.oldest_age_ms))

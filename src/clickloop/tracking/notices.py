@@ -51,7 +51,7 @@ class Desk(msgspec.Struct, frozen=True):
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
     progress: ClickProgress = ClickProgress()
-    """How far the settling of clicks is. By default there is no journal, and everything is settled."""
+    """The progress of settling clicks. By default there is no journal, and everything is settled."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):

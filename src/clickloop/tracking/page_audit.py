@@ -5,11 +5,12 @@ from collections.abc import Callable
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.ledger import Ledger
 
 STEPS_PER_TABLE = 30
 """Looks of the audit from one table to the next: checking a table reads all of it, some seconds for a million rows."""
-_DAMAGED = "the ledger is damaged: keep a copy of it, run clickloop doctor, and restore it from a backup"
+_DAMAGED = f"the ledger is damaged: keep a copy of it, run clickloop doctor, and {RESTORE_BACKUP}"
 
 
 class PageAudit:

@@ -14,11 +14,11 @@ import msgspec
 from clickloop.log import log
 
 LEASE_SECONDS = 10.0
-"""How long a pause lasts that nobody renews."""
+"""The length of a pause that nobody renews."""
 MAX_PAUSE_SECONDS = 900.0
-"""How long it lasts at most: notices are acknowledged meanwhile, but become no conversions."""
+"""The maximum length of a pause: notices are acknowledged meanwhile, but become no conversions."""
 BEGIN_SECONDS = 20.0
-"""How long to wait for the steps under way: less than a command waits for an answer."""
+"""The longest wait for the steps under way: less than a command waits for an answer."""
 
 
 class PauseError(Exception):
@@ -57,7 +57,7 @@ class SettlingPauses:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a pause lasts that nobody renews."""
+        """The length of a pause that nobody renews."""
         return self._lease_seconds
 
     def gate(self, step: Callable[[], bool]) -> Callable[[], bool]:
@@ -73,7 +73,7 @@ class SettlingPauses:
         return gated
 
     def begin(self) -> str:
-        """Wait until no step is under way, and return the id of the pause that then begins. Raises PauseError."""
+        """Wait until no step is under way, and return the id of the pause that then begins. Raise PauseError."""
         now = time.monotonic()
         pause = _Pause(secrets.token_urlsafe(12), now, now + self._begin_seconds, threading.Event())
         with self._lock:

@@ -23,7 +23,7 @@ Deletion = Callable[[int], object]
 
 
 class ClickPages(Protocol):
-    """Where the newest click is found: the facts."""
+    """Pages of clicks, newest first: the facts."""
 
     def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
         """Return clicks, newest first."""

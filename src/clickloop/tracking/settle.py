@@ -7,19 +7,24 @@ import msgspec
 from clickloop.conversion.notice import RawNotice
 from clickloop.store.facts.facts import Facts, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.journal.segment import Damage, DamageKind, Segment, SegmentContents
+from clickloop.store.journal.segment import (
+    CLICKS_STREAM,
+    NOTICES_STREAM,
+    Damage,
+    DamageKind,
+    Segment,
+    SegmentContents,
+)
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
 from clickloop.tracking.notices import Desk, NoticeResult, take_notices
 
-CLICKS_STREAM = "clicks"
 CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
 LOOKED_UP_AT_ONCE = 5_000
-"""Clicks of a doubtful segment that one query of the facts is asked for."""
-NOTICES_STREAM = "notices"
+"""Clicks of a doubtful segment that one query of the facts looks up."""
 NOTICE_SEGMENTS = 64
 OUTBOX_BATCH = 5_000
 
@@ -81,7 +86,7 @@ _click_line = msgspec.json.Decoder(_ClickLine)
 def _unrepeated(
     reader: JournalReader, facts: Facts, contents: SegmentContents, damages: list[Damage]
 ) -> SegmentContents:
-    """The segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
+    """Return the segment without the clicks that are in the facts already: it was copied, or put back after it was settled."""
     if facts.has_loaded(contents.segment.name):
         return contents
     lines = reader.read(contents.segment).lines

@@ -1,13 +1,13 @@
-"""What is kept of notices without a genuine click id: anybody can send them, as fast as the line carries them."""
+"""Limits of notices without a genuine click id: anybody can send them, as fast as the line carries them."""
 
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.pairs import MAX_OCTETS
 
 KEPT_BYTES = MAX_OCTETS + 1
-"""Of query and body each: what is read, and one byte that says that there was more."""
+"""Bytes stored of query and body each: what is read, and one that says that there was more."""
 KEPT_BYTES_BEYOND = 1_024
 PER_MINUTE = 60
-"""Notices of one address a minute of which ``KEPT_BYTES`` are kept: a network with a wrong macro is to be understood."""
+"""Notices of one address a minute that are stored at length: a network with a wrong macro is to be understood."""
 PER_MINUTE_OF_ALL = 1_000
 MAX_ADDRESSES = 20_000
 """Addresses counted in a minute; what comes from further ones counts as beyond its rate."""
@@ -22,7 +22,7 @@ class Strangers:
         self._counts: dict[str, int] = {}
 
     def is_beyond(self, ip: str, now_ms: int) -> bool:
-        """Count a notice from this address. Return whether more came from it, or from all, than are kept at length."""
+        """Count a notice from this address. Return whether more came from it, or from all, than are stored at length."""
         minute = now_ms // MINUTE_MS
         if minute != self._minute:
             self._minute, self._all = minute, 0
@@ -37,7 +37,7 @@ class Strangers:
 
 
 def _network_of(ip: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 address, all of which its owner may use."""
+    """Return an IPv4 address, or the /64 of an IPv6 address, all of which its owner may use."""
     if ":" not in ip:
         return ip
     head, gap, tail = ip.partition("::")

@@ -94,7 +94,7 @@ class Edge(msgspec.Struct):
     secure: bool = False
     """Whether visitors come over https even where no proxy says so: cookies are then for https alone."""
     strangers: Strangers = msgspec.field(default_factory=Strangers)
-    """How many notices without a genuine click id came lately, by address."""
+    """The numbers of notices without a genuine click id that came lately, by address."""
     unrecorded: int = 0
     """Visitors who were redirected without a record because the disk was full."""
     unstored: int = 0
@@ -190,7 +190,7 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
 
 
 def _shortened(raw: RawNotice, arrival: Arrival, *, beyond: bool) -> RawNotice:
-    """What is kept of a notice without a genuine click id. It is never refused: a network would switch its postback off."""
+    """Return what is stored of a notice without a genuine click id. It is never refused: a network would switch its postback off."""
     kept = KEPT_BYTES_BEYOND if beyond else KEPT_BYTES
     if len(arrival.query) <= kept and len(arrival.body) <= kept:
         return raw

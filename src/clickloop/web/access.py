@@ -60,7 +60,7 @@ class Access:
     passwords: Passwords = dataclasses.field(default_factory=Passwords)
     limits: SignInLimits = dataclasses.field(default_factory=SignInLimits)
     threads: PasswordThreads = dataclasses.field(default_factory=PasswordThreads)
-    """What hashes passwords is run in these: ``sign_in``, ``enter_by_link``, ``change_password``."""
+    """For the functions that hash passwords: ``sign_in``, ``enter_by_link``, ``change_password``."""
     devices: Devices = dataclasses.field(default_factory=lambda: Devices(secrets.token_bytes(32)))
 
 
@@ -118,7 +118,7 @@ class Welcome(msgspec.Struct, frozen=True):
 def sign_in(
     access: Access, name: str, password: str, browser: Browser, former: str = "", device: str = ""
 ) -> SignedIn | NotSignedIn:
-    """Lets somebody in under a new secret; ``former`` is the one that his browser had, which ends.
+    """Let somebody in under a new secret; ``former`` is the one that their browser had, which ends.
 
     ``device``: the cookie of a device that has signed in before (``devices``): its tries are counted apart from its address.
     """
@@ -229,7 +229,7 @@ def welcome_of(access: Access, key: str) -> Welcome | None:
 def enter_by_link(access: Access, key: str, name: str, password: str, browser: Browser) -> SignedIn | None:
     """Sets the password that a link is for and lets its user in; his other sessions end. None: the link is not valid.
 
-    ``name`` counts for the first owner only. Raises InvalidInputError.
+    ``name`` counts for the first owner only. Raise InvalidInputError.
     """
     welcome = welcome_of(access, key)
     if welcome is None:

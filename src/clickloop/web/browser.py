@@ -1,14 +1,12 @@
-"""Where somebody who uses the panel comes from, also behind the proxies that the operator names."""
+"""The browser of somebody who uses the panel, also behind the proxies that the operator names."""
 
-import ipaddress
 from typing import Any
 
 import msgspec
 from litestar.connection import ASGIConnection
 
+from clickloop.web.proxies import IpNetworks, client_behind, first_of, is_in
 from clickloop.web.untrusted_proxy import UntrustedProxies
-
-IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 class Browser(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,10 +23,11 @@ def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetwor
     headers = connection.headers
     address = connection.client.host if connection.client else ""
     host, secure = headers.get("host", ""), connection.url.scheme == "https"
-    if _is_one_of(address, proxies):
-        host = headers.get("x-forwarded-host", host)
-        secure = secure or headers.get("x-forwarded-proto", "").strip().lower() == "https"
-        address = _behind(headers.get("x-forwarded-for", ""), address, proxies)
+    if is_in(address, proxies):
+        host = first_of(_all_lines(connection, "x-forwarded-host")).decode("latin-1") or host
+        secure = secure or first_of(_all_lines(connection, "x-forwarded-proto")).lower() == b"https"
+        forwarded_for = _all_lines(connection, "x-forwarded-for")
+        address = client_behind(forwarded_for, address, lambda hop: is_in(hop, proxies))
     return Browser(
         address=address[:64], useragent=headers.get("user-agent", "")[:400], host=host[:253].lower(), secure=secure
     )
@@ -42,28 +41,13 @@ def note_forwarded(
     headers = connection.headers
     if ("x-forwarded-for" in headers or "forwarded" in headers) and connection.client is not None:
         peer = connection.client.host
-        if not _is_one_of(peer, proxies):
+        if not is_in(peer, proxies):
             untrusted.note(peer)
 
 
-def _behind(forwarded_for: str, peer: str, proxies: IpNetworks) -> str:
-    """The right-most address in X-Forwarded-For that is not one of the proxies."""
-    for part in reversed(forwarded_for.split(",")):
-        try:
-            hop = str(ipaddress.ip_address(part.strip()))
-        except ValueError:
-            return peer
-        if not _is_one_of(hop, proxies):
-            return hop
-        peer = hop
-    return peer
+def _all_lines(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> bytes:
+    """Return a header's lines as one list (RFC 9110, 5.3).
 
-
-def _is_one_of(address: str, networks: IpNetworks) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    return any(parsed in network for network in networks)
+    Some proxies add a line of their own behind what came: a stranger's line that stands first must not hide it.
+    """
+    return ", ".join(connection.headers.getall(name, [])).encode("latin-1", "replace")

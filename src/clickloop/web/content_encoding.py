@@ -24,7 +24,7 @@ def decoded(body: bytes, encoding: bytes, max_bytes: int) -> bytes:
     """Return the body without its Content-Encoding. At most ``max_bytes`` are ever made of it, so a bomb costs nothing.
 
     gzip and deflate are read, deflate with and without zlib's header, as senders disagree on it. A body that is plain text though
-    a header says otherwise is returned as it is: senders set the header and forget to compress. Raises one of the errors above.
+    a header says otherwise is returned as it is: senders set the header and forget to compress. Raise one of the errors above.
     """
     names = [name for name in encoding.lower().replace(b" ", b"").replace(b"\t", b"").split(b",") if name]
     names = [name for name in names if name != b"identity"]

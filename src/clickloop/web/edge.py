@@ -69,7 +69,7 @@ class EdgeDoors:
         return self._mended(request)
 
     def _mended(self, request: Request) -> Answer:
-        """Answers a path that is not quite one of ours: with a slash too many, or with the query put straight behind it."""
+        """Answer a path that is not quite one of ours: with a slash too many, or with the query put straight behind it."""
         path = request.path
         if path[:2] == b"//":
             request.path = b"/" + path.lstrip(b"/")
@@ -171,7 +171,7 @@ class EdgeDoors:
         )
 
     def _look_behind_proxies(self, request: Request) -> None:
-        """Sets the visitor's own address, the host that was asked for, and whether it was over https."""
+        """Set the visitor's own address, the host of the request, and whether it was over https."""
         headers = request.headers
         host = headers.get(b"host", b"")
         request.secure = self._edge.secure

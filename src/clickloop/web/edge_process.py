@@ -6,6 +6,7 @@ import random
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import uvloop
@@ -16,9 +17,9 @@ from clickloop.click.geo_file import LOOK_SECONDS as GEO_LOOK_SECONDS
 from clickloop.click.geo_file import GeoFile
 from clickloop.click.routing import Routes
 from clickloop.click.visitor import Visitors
+from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.descriptors import max_connections
 from clickloop.log import Sparingly, log
 from clickloop.process import end_with_parent, give_memory_back, stop_signal
 from clickloop.record_id import RecordIds
@@ -27,19 +28,20 @@ from clickloop.sealed_file import SealedFileError
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
+from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
 from clickloop.web.edge import EdgeDoors
 from clickloop.web.edge_vitals import EdgeVitals
 from clickloop.web.http import Connections
-from clickloop.web.open_connections import Limits
+from clickloop.web.open_connections import limits_of
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
 CATALOG_POLL_SECONDS = 0.1
 DRAIN_SECONDS = 10.0
 RESERVED_DESCRIPTORS = 64
-"""Not for connections: journal segments, the catalog, a fresh country base, what ``/health`` looks at. About ten are used at once."""
+"""Descriptors that connections leave free: for journal segments, catalog, country base and ``/health``. About ten are used at once."""
 
 
 class SetUp:
@@ -80,14 +82,10 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     folder = settings.folder()
     name = f"edge{number}"
     catalog_file = CatalogFile(folder, confirmed_id(folder))
-    click_ids, key_fault = edge_click_ids(folder, catalog_file.key())
-    if key_fault:
-        log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=key_fault)
-    clicks = JournalWriter.open(folder / "journal", "clicks", name)
-    notices = JournalWriter.open(folder / "journal", "notices", name)
-    geo = GeoFile(settings.geo_base, folder / "run")
-    if geo.fault:
-        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
+    click_ids = _usable_click_ids(folder, catalog_file)
+    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
+    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
+    geo = _geo_file(settings)
     edge = Edge(
         routes=Routes(Catalog(), ""),
         visitors=Visitors(geo.base),
@@ -116,12 +114,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
     doors = EdgeDoors(settings, edge, commit, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
-    limits = Limits(
-        settings.request_seconds,
-        settings.keep_alive_seconds,
-        settings.connections_per_address,
-        max_connections(RESERVED_DESCRIPTORS),
-    )
+    limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
     background = [
@@ -151,6 +144,21 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     return 1 if broken else 0
 
 
+def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> ClickIds:
+    """Return the click ids under the installation's key, or under a stand-in where that is lost: visitors come first."""
+    click_ids, fault = edge_click_ids(folder, catalog_file.key())
+    if fault:
+        log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
+    return click_ids
+
+
+def _geo_file(settings: Settings) -> GeoFile:
+    geo = GeoFile(settings.geo_base, settings.folder() / "run")
+    if geo.fault:
+        log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
+    return geo
+
+
 async def _watch_set_up(set_up: SetUp) -> None:
     """Takes over what the core published, also when nobody asks for it."""
     while True:
@@ -159,14 +167,14 @@ async def _watch_set_up(set_up: SetUp) -> None:
 
 
 async def _watch_vitals(vitals: EdgeVitals) -> None:
-    """Looks every second, in a thread: a journal that is far behind takes seconds to list, and no visitor is to wait for that."""
+    """Look every second, in a thread: a journal that is far behind takes seconds to list, and no visitor is to wait for that."""
     while True:
         await asyncio.to_thread(vitals.watch)
         await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _watch_geo(geo: GeoFile, visitors: Visitors) -> None:
-    """Takes over a geo base whose file became another."""
+    """Take over a geo base whose file has changed."""
     while True:
         await asyncio.sleep(GEO_LOOK_SECONDS)
         if geo.look():
@@ -195,7 +203,7 @@ async def _hand_over(
 
 
 async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
-    """Hands what led nowhere to the core now and then, and what is left when this ends."""
+    """Write the counts of unknown links for the core now and then, and once more at the end."""
     failed = Sparingly("unknown links could not be written down")
     ending = False
     while not ending:

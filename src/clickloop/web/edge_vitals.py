@@ -1,4 +1,4 @@
-"""What an edge sees and tells of itself and of the whole: /health, its own alarms, its heartbeat."""
+"""The vital signs of an edge: /health, its own alarms, its heartbeat."""
 
 import os
 from pathlib import Path
@@ -14,13 +14,13 @@ from clickloop.tracking.take import Edge
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
 CURRENT_MS = 60_000
-"""So long after the last loss /health says ``failing``."""
+"""Time after the last loss for which /health says ``failing``."""
 _NO_ROOM_BYTES = 256 * 1024
 """With less than this on the disk, and no reserve to release, the next visitor goes unrecorded."""
 
 
 class Health(msgspec.Struct, frozen=True):
-    """What ``/health`` answers to anybody: numbers, no names."""
+    """The answer of ``/health``, which anybody may read: numbers, no names."""
 
     status: str
     """``ok``; ``degraded``: there are alarms; ``failing``: clicks go unrecorded or notices unstored right now."""
@@ -35,11 +35,11 @@ class Health(msgspec.Struct, frozen=True):
 class _Loss:
     """Counts what was lost, and remembers when the last of it was."""
 
-    __slots__ = ("_seen", "_told_from", "last_at")
+    __slots__ = ("_run_from", "_seen", "last_at")
 
     def __init__(self) -> None:
         self._seen = 0
-        self._told_from = 0
+        self._run_from = 0
         self.last_at: int | None = None
 
     def current(self, count: int, now_ms: int) -> int:
@@ -47,8 +47,8 @@ class _Loss:
         if count != self._seen:
             self._seen, self.last_at = count, now_ms
         if self.last_at is None or not 0 <= now_ms - self.last_at < CURRENT_MS:
-            self.last_at, self._told_from = None, count
-        return count - self._told_from
+            self.last_at, self._run_from = None, count
+        return count - self._run_from
 
 
 class EdgeVitals:

@@ -1,4 +1,4 @@
-"""The header fields that a door reads, and what counts where one came more than once."""
+"""Header fields that the public endpoints read, and what counts where one came more than once."""
 
 import httptools
 
@@ -26,7 +26,7 @@ _WANTED = {
     b"x-forwarded-proto": b"x-forwarded-proto",
     b"x-forwarded-host": b"x-forwarded-host",
 }
-"""The headers that a door reads, by lower-case name, and under which name it reads them."""
+"""Our names for the headers that are read, by their names in lower case."""
 
 _JOINED = {
     b"cookie": b"; ",  # proxies split it when they come from HTTP/2 (RFC 9113, 8.2.3)
@@ -37,14 +37,14 @@ _JOINED = {
     b"x-forwarded-proto": b", ",
     b"x-forwarded-host": b", ",
 }
-"""Fields whose lines make one list (RFC 9110, 5.3), and what stands between them. Of others the last line counts."""
+"""Fields whose lines make one list (RFC 9110, 5.3), with their separators. Of others the last line counts."""
 
 FIELDS: dict[bytes, bytes] = {}
-"""What ``field_of`` returned for the spellings that came so far."""
+"""A cache of ``field_of`` by spelling."""
 
 
 def field_of(name: bytes) -> bytes:
-    """Return the name under which a door reads a header that was sent as ``name``, in any case; empty when none does."""
+    """Return our name for a header that was sent as ``name``, in any case; empty: it is not read."""
     field = _WANTED.get(name.lower(), b"")
     if len(FIELDS) < 1000 and len(name) < 100:
         FIELDS[name] = field

@@ -119,7 +119,7 @@ class HttpConnection(asyncio.Protocol):
     # asyncio.Protocol -------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection, unless its address, or everybody together, has too many already."""
+        """Take the connection, unless its address, or everybody together, has too many already."""
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
         peername = transport.get_extra_info("peername")
         self.peer = peername[0].removeprefix(_MAPPED) if isinstance(peername, tuple) else ""
@@ -157,7 +157,7 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(400, "The request is not valid HTTP/1.1.")
 
     def _without_upgrade(self, rest: bytes) -> bytes:
-        """What a fresh parser is fed behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
+        """Return what to feed a fresh parser behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
         as of Java's client, the old parser took that for the other protocol; so the head is fed again."""
         stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
         if not self._again:
@@ -231,7 +231,7 @@ class HttpConnection(asyncio.Protocol):
                 self._invite_body()
 
     def _invite_body(self) -> None:
-        """Tells who waits for it that the body is welcome (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
+        """Send 100 Continue to a client that waits for it (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
         if self._transport is not None and not (self._task or self._unsent or self._queue):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

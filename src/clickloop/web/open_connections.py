@@ -9,7 +9,8 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from clickloop.descriptors import MAX_CONNECTIONS
+from clickloop.config import Settings
+from clickloop.descriptors import MAX_CONNECTIONS, max_connections
 from clickloop.log import Sparingly
 
 IDLE_GRACE_SECONDS = 1.0
@@ -21,7 +22,7 @@ _EVICTED_SHARE = 64
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long and how many. Seconds are of the loop's monotonic clock."""
+    """Limits of times and numbers. Seconds are of the loop's monotonic clock."""
 
     request_seconds: float
     keep_alive_seconds: float
@@ -34,8 +35,18 @@ class Limits(msgspec.Struct, frozen=True):
             msgspec.structs.force_setattr(self, "per_address", max(1, self.total // 2))
 
 
+def limits_of(settings: Settings, reserved: int) -> Limits:
+    """Return the limits of this process, which leave ``reserved`` descriptors free. Call it when all but the connections is open."""
+    return Limits(
+        settings.request_seconds,
+        settings.keep_alive_seconds,
+        settings.connections_per_address,
+        max_connections(reserved),
+    )
+
+
 class Phase(enum.IntEnum):
-    """What a connection is doing. At the cap, the lower go first, and in each phase those that have waited longest."""
+    """The phase of a connection. At the cap, the lower go first, and in each phase those that have waited longest."""
 
     UNFINISHED = 0
     """Nothing of a request has come yet, or not its whole head; or the client does not take its last answer."""
@@ -50,7 +61,7 @@ class Phase(enum.IntEnum):
 
 
 class OpenConnection(Protocol):
-    """What a connection tells about itself."""
+    """The parts of a connection that are used here."""
 
     peer: str
 

@@ -4,7 +4,6 @@ uvicorn itself takes heads of any size, waits for them for ever, and accepts as 
 """
 
 import asyncio
-import ipaddress
 from typing import Any
 
 import httptools
@@ -14,9 +13,10 @@ from uvicorn.server import ServerState
 
 from clickloop.web.message import plain_answer
 from clickloop.web.open_connections import Limits, OpenConnections, Phase
+from clickloop.web.proxies import IpNetworks, is_in
 
 HEAD_BYTES = 64 * 1024
-"""Of an address, all headers, and what comes after a body in pieces."""
+"""Maximum size of an address with all headers, and of the fields after a chunked body."""
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
@@ -24,14 +24,12 @@ MAX_UNREAD_BYTES = 4 * 1024 * 1024
 _FRAMING = 8
 """A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
 
-IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-
 
 class PanelConnections(OpenConnections["PanelConnection"]):
     """All open connections to the panel's port."""
 
     def __init__(self, limits: Limits, proxies: IpNetworks = ()) -> None:
-        super().__init__(limits, lambda peer: bool(proxies) and _is_in(peer, proxies))
+        super().__init__(limits, lambda peer: is_in(peer, proxies))
 
     def __call__(
         self,
@@ -76,7 +74,7 @@ class PanelConnection(HttpToolsProtocol):
         self._message_bytes = 0
         self._body_bytes = 0
         self._since = self.loop.time()
-        """When the state was entered in which the connection is."""
+        """The beginning of the state in which the connection is."""
         self._checked_at = self._since
         self._checked_bytes = 0
         self._stalled_at = 0.0
@@ -222,11 +220,11 @@ class PanelConnection(HttpToolsProtocol):
             self.end()
 
     def _is_busy(self) -> bool:
-        """Whether a whole request is being answered; the head of the next one may be arriving behind it."""
+        """Return whether a whole request is being answered; the head of the next one may be arriving behind it."""
         return not self._is_answered() and not self._in_body
 
     def _is_answered(self) -> bool:
-        """Whether nothing is being answered."""
+        """Return whether nothing is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
     def _sweep_body(self, now: float) -> None:
@@ -281,11 +279,3 @@ class PanelConnection(HttpToolsProtocol):
             self.cycle.message_event.set()
             self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
         self.transport.close()
-
-
-def _is_in(peer: str, networks: IpNetworks) -> bool:
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    return any(address in network for network in networks)

@@ -15,13 +15,13 @@ from litestar.exceptions import HTTPException
 THREADS = 2
 """A hash takes 46 MiB and some 60 ms of one core."""
 MAX_WAITING = 8
-KEPT_FOR_KNOWN = 2
-"""Of the places to wait at, those that strangers never get: people get in while the others are full of guesses."""
-MAX_HELD_UP = 64
-"""Of those for whom there is no place, so many wait a moment and look once more: who guesses in a loop loops more slowly.
+RESERVED_FOR_KNOWN = 2
+"""Places in the queue that strangers never get: people get in while the others are full of guesses."""
+MAX_DELAYED = 64
+"""Requests without a place in the queue that wait a moment and look once more, so that guessing in a loop is slow.
 
-No more than these: each holds a connection."""
-_HOLD_UP_SECONDS = 0.5
+Bounded, because each has a connection."""
+_DELAY_SECONDS = 0.5
 _NICENESS = 3
 
 T = TypeVar("T")
@@ -30,21 +30,21 @@ T = TypeVar("T")
 class PasswordThreads:
     """Runs functions in its threads. For one event loop at a time."""
 
-    def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, kept: int = KEPT_FOR_KNOWN) -> None:
+    def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, reserved: int = RESERVED_FOR_KNOWN) -> None:
         self._executor = ThreadPoolExecutor(threads, "passwords", _step_back)
         self._free = threads
-        self._places_for_strangers = waiting - kept
+        self._places_for_strangers = waiting - reserved
         self._places = waiting
         self._known: deque[asyncio.Future[None]] = deque()
         self._strangers: deque[asyncio.Future[None]] = deque()
-        self._held_up = 0
+        self._delayed = 0
         self._devices: set[str] = set()
-        """Known devices that wait or are served: each has one of the kept places at most."""
+        """Known devices that wait or are served: each has one of the reserved places at most."""
 
     async def run(self, function: Callable[..., T], *given: object, device: str = "") -> T:
         """Run a function in one of the threads, after those that came before; who has a known ``device`` goes first.
 
-        Raises HTTPException 503 when as many wait as may, for a stranger two earlier.
+        Raise HTTPException 503 when as many wait as may, for a stranger two earlier.
         """
         known = bool(device) and device not in self._devices
         if not known:
@@ -56,12 +56,12 @@ class PasswordThreads:
             self._devices.discard(device)
 
     async def _run(self, function: Callable[[], T], queue: deque[asyncio.Future[None]], places: int) -> T:
-        if self._is_full(places) and self._held_up < MAX_HELD_UP:
-            self._held_up += 1
+        if self._is_full(places) and self._delayed < MAX_DELAYED:
+            self._delayed += 1
             try:
-                await asyncio.sleep(_HOLD_UP_SECONDS)
+                await asyncio.sleep(_DELAY_SECONDS)
             finally:
-                self._held_up -= 1
+                self._delayed -= 1
         if self._free == 0:
             await self._wait(queue, places)
         else:
@@ -104,6 +104,6 @@ class PasswordThreads:
 
 
 def _step_back() -> None:
-    """Lets the threads of everything else go first: on a machine with few cores two that compute are felt by all others."""
+    """Let all other threads go first: on a machine with few cores, two that compute slow down everything."""
     with contextlib.suppress(OSError):  # a system that has no priorities of threads
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

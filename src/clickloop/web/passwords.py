@@ -1,4 +1,4 @@
-"""Passwords: hashed with Argon2id. ``PasswordThreads`` bounds how many are at once."""
+"""Passwords, hashed with Argon2id. ``PasswordThreads`` bounds how many are hashed at once."""
 
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError

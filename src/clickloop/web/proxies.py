@@ -1,7 +1,6 @@
-"""What trusted proxies say of a visitor: the address, the host that was asked for, and whether it was over https.
+"""Headers of trusted proxies: the visitor's address, the host of the request, and whether it was over https.
 
-Only the right-most part of X-Forwarded-For is looked at until an address is none of our proxies; what stands left of it anybody
-may have written.
+X-Forwarded-For is read from the right until an address is none of our proxies: what is left of that anybody may have written.
 """
 
 import ipaddress
@@ -10,13 +9,26 @@ from collections.abc import Callable, Sequence
 MAX_HOPS = 50
 """Proxies in a chain; what is further left is not looked at."""
 MAX_HOST = 253
-_MAX_REMEMBERED = 1_000
+_MAX_PEERS = 10_000
+_MAX_HOSTS = 1_000
+
+IpNetworks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+
+def is_in(address: str, networks: IpNetworks) -> bool:
+    """Return whether an address is in one of the networks. An IPv4 address within IPv6 is IPv4; what is no address is in none."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return any(parsed in network for network in networks)
 
 
 class Proxies:
     """The proxies that the operator trusts, by network. Judgements are remembered: a proxy sends many requests."""
 
-    def __init__(self, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> None:
+    def __init__(self, networks: IpNetworks) -> None:
         self._networks = tuple(networks)
         self._trusted: dict[str, bool] = {}
 
@@ -29,9 +41,8 @@ class Proxies:
             return False
         trusted = self._trusted.get(peer)
         if trusted is None:
-            address = ipaddress.ip_address(peer)
-            trusted = any(address in network for network in self._networks)
-            if len(self._trusted) > 10_000:
+            trusted = is_in(peer, self._networks)
+            if len(self._trusted) >= _MAX_PEERS:  # anybody may connect
                 self._trusted.clear()
             self._trusted[peer] = trusted
         return trusted
@@ -91,7 +102,7 @@ class Hosts:
         if known is None:
             known = host_of(header)
             if len(header) <= MAX_HOST + 10:
-                if len(self._known) >= _MAX_REMEMBERED:  # anybody may send any host
+                if len(self._known) >= _MAX_HOSTS:  # anybody may send any host
                     self._known.clear()
                 self._known[header] = known
         return known

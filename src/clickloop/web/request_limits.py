@@ -1,4 +1,4 @@
-"""How large a request may be, and how many may wait on one connection."""
+"""Limits of requests at the public port: sizes, and the number that may wait on one connection."""
 
 URL_BYTES = 128 * 1024
 HEADER_BYTES = 64 * 1024

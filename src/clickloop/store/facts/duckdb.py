@@ -88,7 +88,7 @@ class DuckDbFacts:
             return self._load_one_by_one(fresh)
 
     def has_loaded(self, name: str) -> bool:
-        """Whether a segment's name is remembered as loaded."""
+        """Return whether a segment's name is remembered as loaded."""
         with self._writing:
             return name in self._known
 

@@ -82,7 +82,7 @@ class Facts(Protocol):
         ...
 
     def has_loaded(self, name: str) -> bool:
-        """Whether a segment's name is remembered as loaded."""
+        """Return whether a segment's name is remembered as loaded."""
         ...
 
     def forget_segments(self, names: Collection[str]) -> None:

@@ -8,7 +8,7 @@ import duckdb
 from clickloop.store.directory import sync_directory
 from clickloop.store.facts.columns import ALL_COLUMNS, quoted
 from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUseError
-from clickloop.store.file_fault import fault_sentence, file_fault
+from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
 _LOG_LIMIT = "256MB"
 """Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
@@ -76,7 +76,7 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):
         return FactsDamagedError(
-            f"{path} is no whole DuckDB database ({error}). Restore a backup with clickloop restore; without one, run: clickloop "
+            f"{path} is no whole DuckDB database ({error}): {RESTORE_BACKUP}; without one, run: clickloop "
             "serve --new, which puts both aside and fills empty facts from the ledger and the journal segments that are still there."
         )
     return FactsError(f"{path} could not be opened: {error}")
@@ -88,7 +88,7 @@ def _create_file(path: Path) -> None:
     log = path.with_name(path.name + ".wal")
     if log.exists():
         raise FactsDamagedError(
-            f"{path} is missing, but not its log {log.name}: restore a backup with clickloop restore, or put the log aside"
+            f"{path} is missing, but not its log {log.name}: {RESTORE_BACKUP}, or put the log aside"
         )
     for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
         leftover.unlink(missing_ok=True)

@@ -9,9 +9,9 @@ import msgspec
 from clickloop.store.facts.columns import quoted
 
 ROWS_PER_GROUP = 122_880
-"""DuckDB's row group: what is unreadable is told by these, since a column's block never spans two of them."""
+"""DuckDB's row group: unreadable rows are reported by these, since a column's block never spans two of them."""
 MAX_RANGES = 20
-"""Ranges told per column; a wholly unreadable column of a large table has thousands."""
+"""Maximum number of ranges reported per column; a wholly unreadable column of a large table has thousands."""
 
 
 class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read. ``next_column`` None: all of it."""
+    """The result of reading. ``next_column`` None: everything was read."""
 
     columns: int
     rows: int

@@ -1,8 +1,8 @@
-"""How far each writer of the journal is, kept outside of its segments: deleted segments, the last one too, are noticed.
+"""Marks of the journal: the progress of each writer, stored outside of its segments, so that deleted ones are noticed.
 
 ``<data>/marks/<stream>/<writer>`` holds two numbers of ten digits: the newest segment with a record that is known to be on disk,
 written by the writer after the sync that proved it, and the newest settled one, written by the reader after its directory was
-synced. Neither is synced by itself: after a power cut a mark is behind what it tells of, never ahead.
+synced. Neither is synced by itself: after a power cut a mark is behind its segments, never ahead of them.
 """
 
 import contextlib
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+
+from clickloop.store.journal.listing import segment_numbers, writer_directories
 
 FOLDER = "marks"
 _LINE = b"%010d\n"
@@ -94,7 +96,7 @@ def missing_ranges(journal: Path, settled: Path, stream: str) -> Iterator[tuple[
     """Yield writer, first and last number of segments that were written and are neither in the journal nor settled. Only reads."""
     marks = {writer: read_mark(journal, stream, writer) for writer in marked_writers(journal, stream)}
     # The marks first: what a live writer adds meanwhile is then in the listing, and not the other way round.
-    directories = {path.name for path in _directories(journal / stream)}
+    directories = {os.path.basename(path) for path in writer_directories(journal / stream)}
     for writer in sorted(directories | marks.keys()):
         mark = marks.get(writer, StreamMark())
         there = _numbers(journal / stream / writer)
@@ -105,7 +107,7 @@ def missing_ranges(journal: Path, settled: Path, stream: str) -> Iterator[tuple[
 
 
 def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """The runs of ascending numbers."""
+    """Yield the first and last number of each run of ascending numbers."""
     start = 0
     for index, number in enumerate(numbers):
         if index + 1 == len(numbers) or numbers[index + 1] != number + 1:
@@ -115,21 +117,13 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 def _numbers(directory: Path) -> set[int]:
     try:
-        names = os.listdir(directory)
+        return segment_numbers(directory)
     except OSError:
         return set()
-    return {int(stem) for stem, suffix in map(os.path.splitext, names) if suffix in _SUFFIXES and stem.isdecimal()}
-
-
-def _directories(parent: Path) -> list[Path]:
-    try:
-        return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    except OSError:
-        return []
 
 
 def _opened(path: Path) -> int:
-    """The mark's file, made with both numbers 0 where it is missing."""
+    """Open the mark's file, made with both numbers 0 where it is missing."""
     with contextlib.suppress(FileNotFoundError):
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -137,6 +131,3 @@ def _opened(path: Path) -> int:
     if os.fstat(file).st_size == 0:
         os.pwrite(file, _LINE % 0 + _LINE % 0, 0)
     return file
-
-
-_SUFFIXES = frozenset({".open", ".ndjson"})

@@ -25,6 +25,7 @@ from clickloop.store.journal.segment import (
     LOCK_NAME,
     OPEN_SUFFIX,
     PART_SUFFIX,
+    SEGMENT_SUFFIXES,
     Damage,
     DamageKind,
     Segment,
@@ -41,16 +42,7 @@ from clickloop.store.journal.segment import (
 _UNREADABLE_AGAIN_MS = MINUTE_MS
 _BIRTH_MS = MINUTE_MS
 _LOST_WRITERS_MS = MINUTE_MS
-"""How often writers are looked for that have a mark and no directory."""
-
-
-class Lag(msgspec.Struct, frozen=True):
-    """What a stream's journal holds that is not settled yet. ``oldest_age_ms`` is since the last write to the oldest segment."""
-
-    segments: int
-    octets: int
-    oldest_age_ms: int
-    oldest_path: str = ""
+"""Time between looks for writers that have a mark and no directory."""
 
 
 class JournalReader:
@@ -104,7 +96,7 @@ class JournalReader:
         return self._checked(segment, with_lines=False, accepts=accepts, why=why)
 
     def rewrite(self, segment: Segment, lines: Sequence[bytes]) -> SegmentContents:
-        """Leave only these records in a segment; the original is kept aside."""
+        """Leave only these records in a segment; the original is put aside."""
         origin = origin_of(self._installation, segment.stream, segment.writer)
         segment = _rewritten(segment, sealed(segment.number, lines, origin), keep_original=True)
         return SegmentContents(segment, len(lines))
@@ -170,7 +162,7 @@ class JournalReader:
             directory
         )  # asked before listing: what is listed is then all that a dead writer will ever leave
         entries = [path for path in directory.iterdir() if path.stem.isdecimal()]
-        paths = {int(path.stem): path for path in entries if path.suffix in _SEGMENT_SUFFIXES}
+        paths = {int(path.stem): path for path in entries if path.suffix in SEGMENT_SUFFIXES}
         repaired = {int(path.stem) for path in entries if path.suffix == DAMAGED_SUFFIX}
         key = (stream, directory.name)
         first = self._first_number(stream, directory.name)
@@ -206,7 +198,7 @@ class JournalReader:
         return segments
 
     def _look_for_lost_writers(self, stream: str) -> None:
-        """Notes the segments of writers whose directory is gone before they were settled; forgets the marks of all others."""
+        """Report the segments of writers whose directory is gone before they were settled; forget the marks of all others."""
         lost = {writer: (start, end) for writer, start, end in missing_ranges(self._root, self._settled_root, stream)}
         for writer in marked_writers(self._root, stream):
             directory = self._root / stream / writer
@@ -244,7 +236,7 @@ class JournalReader:
         self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(path), 0, 0, sentence))
 
     def _note_returned(self, stream: str, path: Path, octets: int) -> None:
-        """Reports a segment that was settled for good and is there again, once."""
+        """Report a segment that was settled for good and is there again, once."""
         if str(path) not in self._reported:
             self._reported.add(str(path))
             sentence = (
@@ -295,56 +287,6 @@ class JournalReader:
         target = self._settled_root / segment.stream / segment.writer
         make_directories(target)
         return target
-
-
-def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
-    """What is not settled yet, by the names and sizes of files alone; any process may ask."""
-    segments = octets = 0
-    oldest_ns = now_ns = now_ms * 1_000_000
-    oldest_path = ""
-    for directory in _directories(root / stream):
-        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
-            for entry in entries:
-                if os.path.splitext(entry.name)[1] in _SEGMENT_SUFFIXES:
-                    with contextlib.suppress(FileNotFoundError):
-                        state = entry.stat()
-                        segments += 1
-                        octets += state.st_size
-                        if not oldest_path or state.st_mtime_ns < oldest_ns:
-                            oldest_ns, oldest_path = state.st_mtime_ns, entry.path
-    return Lag(segments, octets, max(0, now_ns - oldest_ns) // 1_000_000, oldest_path)
-
-
-def unsettled_segments(root: Path, stream: str) -> frozenset[str]:
-    """Return the names of all segments of a stream that hold records not settled yet, also those still being written.
-
-    Raises OSError when a directory cannot be listed.
-    """
-    names: set[str] = set()
-    for directory in _directories(root / stream):
-        with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
-            for entry in entries:
-                stem, suffix = os.path.splitext(entry.name)
-                if suffix == CLOSED_SUFFIX:
-                    names.add(f"{directory}/{stem}")
-                elif suffix == OPEN_SUFFIX:
-                    # An empty one is not counted: a click's record is written before anybody learns its id.
-                    with contextlib.suppress(FileNotFoundError):
-                        if entry.stat().st_size:
-                            names.add(f"{directory}/{stem}")
-    return frozenset(names)
-
-
-_SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
-
-
-def _directories(parent: Path) -> list[str]:
-    """The paths of the writers' directories."""
-    try:
-        with os.scandir(parent) as entries:
-            return [entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    except FileNotFoundError:
-        return []
 
 
 def _number(path: Path) -> int:

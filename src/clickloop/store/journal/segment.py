@@ -18,6 +18,10 @@ DAMAGED_SUFFIX = ".damaged"
 PART_SUFFIX = ".part"
 LOCK_NAME = "lock"
 BIRTH_PREFIX = ".new-"
+SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
+CLICKS_STREAM = "clicks"
+NOTICES_STREAM = "notices"
+STREAMS = (CLICKS_STREAM, NOTICES_STREAM)
 TRAILER_START = b'{"segment":'
 _CRC_FIELD = b',"crc":'
 _LINE_END = re.compile(rb',"crc":[0-9]{1,10}\}')
@@ -60,7 +64,7 @@ class Segment(msgspec.Struct, frozen=True):
     octets: int
     """Size of the file in bytes."""
     doubtful: bool = False
-    """Whether some of its records may be in the stores already: it was settled before, or was repaired."""
+    """True where some of its records may be in the stores already: it was settled before, or was repaired."""
 
     @property
     def name(self) -> str:
@@ -107,7 +111,7 @@ def trailer_line(number: int, count: int, checksum: int, origin: str = "") -> by
 
 
 def origin_of(installation: str, stream: str, writer: str) -> str:
-    """What a trailer says of where its segment was written; empty where the installation has no id yet."""
+    """Return where a segment is written, as its trailer has it; empty where the installation has no id yet."""
     return f"{installation}/{stream}/{writer}" if installation else ""
 
 
@@ -127,7 +131,7 @@ def is_good_line(line: bytes) -> bool:
 
 
 def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
-    """How many records a whole, undamaged segment holds; ``None`` when it must be looked at line by line.
+    """Return the number of records in a whole, undamaged segment; None when it must be looked at line by line.
 
     ``origin``: where it must have been written; empty, or a trailer without one: anywhere.
     """
@@ -171,7 +175,7 @@ def _is_of(trailer: Trailer, origin: str) -> bool:
 
 
 def is_foreign(trailer: Trailer | None, origin: str) -> bool:
-    """Whether a segment was written by another installation."""
+    """Return whether a segment was written by another installation."""
     if trailer is None or _is_of(trailer, origin):
         return False
     return trailer.origin.partition("/")[0] != origin.partition("/")[0]

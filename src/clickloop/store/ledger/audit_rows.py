@@ -49,7 +49,7 @@ _SENTENCES = {
     Lack.MOMENT: "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand.",
 }
 OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
-"""What a conversion can lack; the rest is of postbacks."""
+"""The lacks of conversions; the others are of postbacks."""
 
 
 class Lacking(msgspec.Struct, frozen=True):
@@ -108,7 +108,7 @@ def postbacks_of_ids(tx: Connection, ids: Collection[str]) -> Looked:
 
 
 def wrong_rows(tx: Connection) -> Iterator[Lacking]:
-    """The conversions and postbacks that do not match their checksums. Looks at every one: some 20 seconds for a million."""
+    """Yield the conversions and postbacks that do not match their checksums. Looks at every one: some 20 seconds for a million."""
     for key, wrong, lack in (
         (conversions.c.conversion_id, wrong_conversions, Lack.CONVERSION_CHECK),
         (postbacks.c.postback_id, wrong_postbacks, Lack.POSTBACK_CHECK),
@@ -120,7 +120,7 @@ def wrong_rows(tx: Connection) -> Iterator[Lacking]:
 
 
 def count_lacking(tx: Connection) -> dict[Lack, int]:
-    """How many rows lack what, other than their right checksum (``wrong_rows``). Looks at every one."""
+    """Return the number of rows by what they lack, other than their right checksum (``wrong_rows``). Looks at every one."""
     history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
     change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
     attempt = select(func.count()).select_from(postbacks).where(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT)

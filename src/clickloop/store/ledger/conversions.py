@@ -193,7 +193,7 @@ _NOTE_DECIDED = (
 
 
 def _columns(conversion: Conversion) -> dict[str, Any]:
-    """The whole row, with its checksum."""
+    """Return the whole row, with its checksum."""
     row = {
         "conversion_id": conversion.conversion_id,
         "click_id": conversion.click.click_id,

@@ -1,4 +1,4 @@
-"""The ledger's share of the installation's identity, and how far the ledger is; ``tx`` is an open transaction."""
+"""The ledger's share of the installation's identity, and the ledger's progress; ``tx`` is an open transaction."""
 
 import msgspec
 from sqlalchemy import Connection, func, inspect, select, text
@@ -16,11 +16,11 @@ class LedgerStamp(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     """The fingerprint of the click ids' key."""
     facts_loads: int = 0
-    """How many loads the facts had committed when somebody last looked."""
+    """The number of loads that the facts had committed at the last look."""
 
 
 class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far the ledger is. None of these ever falls."""
+    """The progress of the ledger. None of these numbers ever falls."""
 
     setup_change: int
     conversion_change: int
@@ -41,7 +41,7 @@ def write_stamp(tx: Connection, stamp: LedgerStamp) -> None:
 
 
 def read_progress(tx: Connection) -> LedgerProgress:
-    """Return how far the ledger is."""
+    """Return the progress of the ledger."""
     oldest, newest = tx.execute(select(func.min(fact_outbox.c.id), func.max(fact_outbox.c.id))).one()
     outbox = _highest_outbox_id(tx, newest or 0)
     return LedgerProgress(
@@ -53,7 +53,7 @@ def read_progress(tx: Connection) -> LedgerProgress:
 
 
 def _highest_outbox_id(tx: Connection, newest: int) -> int:
-    """SQLite keeps the highest number in a table of its own, which goes back with a rolled-back transaction: there are no gaps."""
+    """Return the highest number that was ever given. SQLite has it in a table, which a rolled-back transaction rolls back: no gaps."""
     if tx.dialect.name != "sqlite" or not inspect(tx).has_table("sqlite_sequence"):
         return newest
     return tx.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'fact_outbox'")) or newest

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from clickloop.secret_box import SecretBox
-from clickloop.store.file_fault import fault_sentence, file_fault
+from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
 from clickloop.store.ledger.sealing import seal_with
@@ -165,17 +165,17 @@ class TrialLedger(Ledger):
 
 
 def _opening_error(url: str, error: DatabaseError) -> LedgerError:
-    """What is wrong with the database, by cause, and what to do."""
+    """Return the error that says what is wrong with the database, by cause, and what to do."""
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants of the same
     path = url.removeprefix("sqlite:///")
     if code == sqlite3.SQLITE_NOTADB:
         return LedgerDamagedError(
             f"the ledger {path} is no SQLite database: another file was put in its place, or its first bytes are damaged. Put the "
-            "right one back, or restore a backup (clickloop restore)"
+            f"right one back, or {RESTORE_BACKUP}"
         )
     if code == sqlite3.SQLITE_CORRUPT:
         return LedgerDamagedError(
-            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and restore a backup (clickloop restore)"
+            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and {RESTORE_BACKUP}"
         )
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return LedgerError(
@@ -192,7 +192,7 @@ def _opening_error(url: str, error: DatabaseError) -> LedgerError:
         return LedgerError(f"the ledger cannot be opened. {fault_sentence(OSError(causes[code], ''), Path(path))}")
     return LedgerError(
         f"the ledger {url} cannot be opened: {error.orig}. Expected one of Clickloop that this user may write: check the path and its "
-        "rights, or restore a backup (clickloop restore)."
+        f"rights, or {RESTORE_BACKUP}."
     )
 
 

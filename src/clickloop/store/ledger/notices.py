@@ -62,7 +62,7 @@ class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
     """Of the conversion, after this notice."""
     look_again_at: int | None = None
     first_look_at: int | None = None
-    """When the core first looked for its click and did not find it."""
+    """The moment of the core's first look for its click, where that was not there."""
     runs: int = 1
     """How often it was read: once, and whenever it was run again."""
     run_at: int | None = None

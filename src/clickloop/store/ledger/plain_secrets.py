@@ -2,10 +2,11 @@
 
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, select, update
 
+from clickloop.secret_box import SEALED
 from clickloop.store.ledger.tables import networks, postback_rules
 
-_PLAIN_TOKEN = and_(cast(networks.c.token, Text) != "", ~cast(networks.c.token, Text).startswith("sealed:"))
-_PLAIN_REQUEST: ColumnElement[bool] = ~cast(postback_rules.c.request, Text).startswith('"sealed:')
+_PLAIN_TOKEN = and_(cast(networks.c.token, Text) != "", ~cast(networks.c.token, Text).startswith(SEALED))
+_PLAIN_REQUEST: ColumnElement[bool] = ~cast(postback_rules.c.request, Text).startswith(f'"{SEALED}')
 
 
 def count_plain_secrets(tx: Connection) -> int:

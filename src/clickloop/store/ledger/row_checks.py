@@ -1,4 +1,4 @@
-"""Checksums of rows: what must not change silently of a conversion (all of it) and of a postback (all that is fixed when it is owed).
+"""Checksums of rows, against silent changes: over all of a conversion, and over what is fixed of a postback when it is owed.
 
 Computed where a row is written and compared by the self-audit. A postback's state, dates and attempts change with every attempt
 and are left out: the audit holds them against the attempts, and the ledger's own constraints against each other.

@@ -11,14 +11,13 @@ import msgspec
 from sqlalchemy import JSON, Dialect, Engine, LargeBinary, String, Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
-from clickloop.secret_box import SecretBox, SecretError, is_sealed
+from clickloop.report.secret_names import SECRET_PARTS
+from clickloop.secret_box import SEALED, SecretBox, SecretError, is_sealed
 
 _boxes: "WeakKeyDictionary[Dialect, SecretBox]" = WeakKeyDictionary()
-_SECRET_NAMES = (
-    rb'(?i)(?:token|secret|passw|pass|pwd|key|sign|sig|hash|auth|cred|session|uid)[\w.\-\]]*(?:=|%3d|"|\\)'
-    rb"|/bot\d|/hooks?/|/services/|/webhooks?/"
-)
-"""Over-cautious on purpose: sealing what is no secret costs some microseconds, missing one costs the secret."""
+# Over-cautious on purpose: sealing what is no secret costs some microseconds, missing one costs the secret.
+_NAMES = "|".join(r"[\]\[_.{}:$ \-]?".join(part) for part in SECRET_PARTS)  # security_code is the name securitycode
+_SECRETS = rf"""(?i)(?:{_NAMES})[\w.\-\]]*(?:=|%3d|"|\\)|/bot\d|/hooks?/|/services/|/webhooks?/""".encode()
 
 
 def seal_with(engine: Engine, box: SecretBox) -> None:
@@ -40,7 +39,7 @@ def opened(dialect: Dialect, stored: str) -> str:
 
 def opened_bytes(dialect: Dialect, stored: bytes) -> bytes:
     """Return the plain bytes of stored ones, as ``opened`` does."""
-    return opened(dialect, stored.decode("ascii")).encode() if stored.startswith(b"sealed:") else stored
+    return opened(dialect, stored.decode("ascii")).encode() if stored.startswith(SEALED.encode()) else stored
 
 
 def opened_json(dialect: Dialect, stored: str) -> str:
@@ -50,16 +49,16 @@ def opened_json(dialect: Dialect, stored: str) -> str:
 
 def may_hold_secret(data: bytes) -> bool:
     """Return whether bytes hold a name that secrets go by. Takes linear time, since strangers write part of them."""
-    return _secret_names().search(data) is not None
+    return _secrets().search(data) is not None
 
 
 @lru_cache(maxsize=1)
-def _secret_names() -> Any:
+def _secrets() -> Any:
     import re2  # type: ignore[import-untyped, unused-ignore]  # here: only processes that write to the ledger need it
 
     options = re2.Options()
     options.never_capture = True
-    return re2.compile(_SECRET_NAMES, options)
+    return re2.compile(_SECRETS, options)
 
 
 class SealedText(TypeDecorator[str]):

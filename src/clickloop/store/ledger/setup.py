@@ -77,7 +77,7 @@ def archive_source(tx: Connection, source: TrafficSource, now_ms: int) -> Traffi
 
 
 def save_network(tx: Connection, network: Network, now_ms: int) -> Network:
-    """Save a network. Raises InvalidInputError."""
+    """Save a network. Raise InvalidInputError."""
     macros = {name: trimmed(macro) for name, macro in network.postback_parameters.items()}
     network = replace(network, offer_url_template=trimmed(network.offer_url_template), postback_parameters=macros)
     faults = network_faults(network)

@@ -1,4 +1,4 @@
-"""/alarms: what an operator has to look at, where alarms are sent, and what became of the messages."""
+"""/alarms: the alarms of now, where alarms are sent, and the messages about them."""
 
 import asyncio
 import uuid

@@ -32,7 +32,7 @@ from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.web.access import Access
-from clickloop.web.browser import IpNetworks
+from clickloop.web.proxies import IpNetworks
 from clickloop.web.remembered import Remembered
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
@@ -101,9 +101,9 @@ class ApiContext:
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
-    """How far the settling of clicks is."""
+    """The progress of settling clicks."""
     clock_guard: ClockGuard | None = None
-    """Whether the clock can be trusted to delete by; None where nothing is deleted."""
+    """The guard of the clock by which old records are deleted; None where nothing is deleted."""
     uploads: UploadFiles
     """Where uploaded files stand."""
     exports: ExportFiles
@@ -119,7 +119,7 @@ class ApiContext:
     count_alarms: Callable[[], int] = _none
     """How many alarms there are; costs nothing."""
     alarm_memory: Callable[[], AlarmMemory] = AlarmMemory
-    """What the supervisor remembers of alarms and their messages."""
+    """Returns what the supervisor remembers of alarms and their messages."""
     attempt_seconds: int = 10
     """The deadline of one attempt to send something."""
     on_setup_changed: Callable[[], None] = _nothing
@@ -131,9 +131,9 @@ class ApiContext:
     on_hold_released: Callable[[], None] = _nothing
     """Called after the delivery hold was released, from a worker thread."""
     hold: DeliveryHold = dataclasses.field(default_factory=DeliveryHold)
-    """What keeps all postbacks from leaving, if anything does."""
+    """The hold of all postbacks, if there is one."""
     settling_pauses: SettlingPauses = dataclasses.field(default_factory=SettlingPauses)
-    """By which a backup stops settling for a moment."""
+    """The pauses of settling, for backups."""
 
     def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
         """The same for one request of somebody."""
@@ -151,7 +151,7 @@ class ApiContext:
 
     @property
     def domain(self) -> str:
-        """The host of the public doors."""
+        """Return the host of the public endpoints."""
         return urlsplit(self.base_url).netloc
 
     @property

@@ -12,12 +12,13 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.web.api.body import choices
 
 PROBLEM_TYPE = "application/problem+json"
 STORE_DAMAGED = (
-    "The ledger is damaged and cannot be read here. Nothing was saved. Keep a copy of the data folder, run clickloop doctor, and restore "
-    "the ledger from a backup; visitors are redirected and notices are stored meanwhile."
+    "The ledger is damaged and cannot be read here. Nothing was saved. Keep a copy of the data folder, run clickloop doctor, and "
+    f"{RESTORE_BACKUP}; visitors are redirected and notices are stored meanwhile."
 )
 
 

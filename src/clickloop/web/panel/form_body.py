@@ -28,7 +28,7 @@ Pairs = tuple[tuple[str, str], ...]
 async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
     """Return the names and values of a request's form, in order. It is read once for the guard and the page.
 
-    Raises HTTPException 400 for what cannot be read, 413 for what is too long.
+    Raise HTTPException 400 for what cannot be read, 413 for what is too long.
     """
     read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]
     if read is None:
@@ -40,7 +40,7 @@ async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
 def read_form(body: bytes, content_type: str) -> Pairs:
     """Return the names and values in a body, urlencoded or multipart, as UTF-8 whatever charset it claims; files are left out.
 
-    A body of another kind holds none. Raises HTTPException 400, with what is wrong, for one that cannot be read.
+    A body of another kind holds none. Raise HTTPException 400, with what is wrong, for one that cannot be read.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
@@ -58,7 +58,7 @@ def read_form(body: bytes, content_type: str) -> Pairs:
 
 
 def boundary_of(content_type: str) -> str:
-    """Return what separates the parts of a multipart body. Raises HTTPException 400 where the header names none."""
+    """Return what separates the parts of a multipart body. Raise HTTPException 400 where the header names none."""
     found = _BOUNDARY.search(content_type.encode("utf-8", "replace"))
     if found is None:
         raise _unreadable("its Content-Type names no boundary")

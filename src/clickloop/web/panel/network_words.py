@@ -32,7 +32,7 @@ class SentWord(msgspec.Struct, frozen=True):
 
 
 class WordsView(msgspec.Struct, frozen=True):
-    """What the editor shows of a network's words."""
+    """The part of a network's editor about its words."""
 
     rows: tuple[dict[str, str], ...]
     """``name`` and ``value``: a word and the key of its status; a row with ``offered`` came from us and may stay empty."""

@@ -36,7 +36,7 @@ def source_remarks(text: str) -> tuple[Remark, ...]:
 
 
 def offer_remarks(url: str, parameter: str, own_hosts: frozenset[str]) -> tuple[Remark, ...]:
-    """What saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us.
+    """Return what saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us.
 
     ``parameter``: its network's for the click id.
     """

@@ -25,7 +25,7 @@ def session_secret(context: ApiContext, request: AnyRequest) -> str:
 
 
 def set_session(answer: Response[Any], secret: str, max_age_seconds: int, *, secure: bool) -> None:
-    """Give the browser a session. ``secure``: it came over https."""
+    """Give the browser a session. ``secure``: its request came over https."""
     answer.set_cookie(
         SECURE_COOKIE if secure else COOKIE,
         secret,

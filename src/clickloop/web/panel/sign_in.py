@@ -47,7 +47,7 @@ def signed_out_page(kept: KeptForm | None) -> Answer:
 
 
 async def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
-    """Lets somebody in, or says no more than that name or password is wrong. 503 with the form when too many are at it."""
+    """Let somebody in, or say no more than that name or password is wrong. 503 with the form when too many are at it."""
     device = context.access.devices.id_of(request.cookies.get(DEVICE_COOKIE, ""))
     try:
         return await context.access.threads.run(_sign_in, context, request, form, device=device)

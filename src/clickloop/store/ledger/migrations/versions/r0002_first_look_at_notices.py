@@ -1,4 +1,4 @@
-"""Adds the moment at which the core first looked for a notice's click."""
+"""Add the moment at which the core first looked for a notice's click."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Gives conversions and postbacks a checksum each, and computes it for the rows that are there."""
+"""Give conversions and postbacks a checksum each, and compute it for the rows that are there."""
 
 import hashlib
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ _CHUNK = 1_000
 
 
 def upgrade() -> None:
-    """Adds the columns and fills them, a thousand rows at a time."""
+    """Add the columns and fill them, a thousand rows at a time."""
     for table, names in (("conversions", _CONVERSION.split()), ("postbacks", _POSTBACK.split())):
         op.add_column(table, sa.Column("row_check", sa.BigInteger(), server_default="0", nullable=False))
         _fill(table, names)

@@ -1,4 +1,4 @@
-"""Gives each network words of its own for statuses, and each upload what was understood of its file.
+"""Give each network words of its own for statuses, and each upload what was understood of its file.
 
 Existing networks have no words, so the common ones go on counting for them.
 """

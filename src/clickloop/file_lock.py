@@ -1,0 +1,39 @@
+"""Locks by which processes on one machine exclude each other: a file that its holder has locked, with the holder's process id in it."""
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class LockedError(Exception):
+    """Another process holds the lock. ``holder``: its process id, or ``unknown``."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"locked by process {holder}")
+        self.holder = holder
+
+
+def take_lock(path: Path) -> int:
+    """Return the descriptor of the locked file; closing it, or the end of the process, releases it. Raise LockedError or OSError."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = holder_of(lock)
+        os.close(lock)
+        raise LockedError(holder) from None
+    except OSError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def note_holder(lock: int) -> None:
+    """Write into a lock that is held that this process holds it."""
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+
+
+def holder_of(lock: int) -> str:
+    """Return the process id in an open lock file; ``unknown``: there is none."""
+    return os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
