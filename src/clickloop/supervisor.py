@@ -4,6 +4,7 @@ It imports nothing heavy, so that it costs little memory and has little to fail 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -174,7 +175,7 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         (folder / "run").mkdir(exist_ok=True, mode=0o700)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = _open_lock(folder / "lock")
     except OSError as fault:
         raise CannotStartError(
             f"The data folder {folder} cannot be used: {fault}. Name another with --data or correct its rights."
@@ -187,8 +188,9 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
             f"The data folder {folder} is in use by another server (process {holder or 'unknown'}). "
             "Stop that one, or name another folder with --data."
         ) from fault
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    with contextlib.suppress(OSError):  # the number is for people; a full or read-only disk must not keep visitors out
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
     try:
         place = settle_place(folder, origin, wall_clock())
     except (PlaceError, OSError) as fault:
@@ -202,6 +204,16 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
     except OSError as fault:
         raise CannotStartError(f"The data folder {folder} cannot be written: {fault}.") from fault
     return lock
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        if fault.errno != errno.EROFS:
+            raise
+    # A disk that fails is mounted read-only by the system: edges redirect visitors from it all the same, and a lock needs no writing.
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _stop(children: list[Child], seconds: float) -> None:

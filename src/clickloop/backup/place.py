@@ -5,6 +5,7 @@ calls it, and the machine. A rename, another mount point of the same volume, or 
 a copy has another inode, and a clone of a volume is on another machine. This module is loaded by the supervisor and stays light.
 """
 
+import contextlib
 import enum
 import fcntl
 import os
@@ -92,7 +93,8 @@ def is_same(last: Place, now: Place) -> bool:
 def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     """Make a folder's place the one where it is, and return it. Call it with the folder's lock held.
 
-    Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError.
+    Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError for a copy that cannot
+    be held, and for a folder that cannot be read.
     """
     if (folder / RESTORING).exists():
         raise PlaceError(
@@ -107,7 +109,10 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
             # Before the place is written: killed between the two, the copy is still refused.
             hold_deliveries(folder, f"this is a copy of the data folder {last.path}", now_ms)
     place = msgspec.structs.replace(now, restored=last.restored if last else None)
-    write_place(folder, place)
+    # A full or read-only disk must not keep a machine that was restarted from redirecting visitors. Unwritten, the place stays what
+    # it was, and a copy of the folder is refused all the same.
+    with contextlib.suppress(OSError):
+        write_place(folder, place)
     return place
 
 
