@@ -112,11 +112,23 @@ def test_the_options_do_nothing_to_a_folder_in_its_place(used: Path) -> None:
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b'{"path":1}', b"\xff" * 20, b'{"path":"\xb1"}'])
-def test_a_damaged_place_counts_as_another_one(used: Path, damaged: bytes) -> None:
+def test_a_folder_whose_place_is_damaged_starts_and_holds_its_postbacks(used: Path, damaged: bytes) -> None:
     (used / FILE_NAME).write_bytes(damaged)
-    with pytest.raises(PlaceError, match="damaged"):
-        settle_place(used, Origin.UNSAID, NOW)
+    assert settle_place(used, Origin.UNSAID, NOW).path == str(used)
+    hold = read_hold(used)
+    assert hold is not None
+    assert "place.json is damaged" in hold.why
+
+
+def test_a_folder_whose_place_is_damaged_and_that_was_moved_holds_nothing(used: Path) -> None:
+    (used / FILE_NAME).write_bytes(b"{")
     settle_place(used, Origin.MOVED, NOW)
+    assert read_hold(used) is None
+
+
+def test_a_place_that_cannot_be_written_keeps_no_tracker_from_starting(used: Path) -> None:
+    (used / f"{FILE_NAME}.{os.getpid()}.new").mkdir()  # where the fresh file would be written
+    assert settle_place(used, Origin.UNSAID, NOW + 1).used_at == NOW + 1
 
 
 def test_an_unfinished_restore_is_never_started(used: Path) -> None:

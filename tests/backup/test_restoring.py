@@ -235,6 +235,21 @@ def test_a_restore_that_was_ended_while_it_put_things_in_place_cannot_be_started
     assert (target / "facts.duckdb").is_file()
 
 
+def test_a_half_restored_folder_is_not_startable_after_a_second_restore_that_failed(file: Path, tmp_path: Path) -> None:
+    target = tmp_path / "data"
+    restore(file, target, SILENT, NOW, hold=True)
+    (target / RESTORING).mkdir()
+    (target / "journal").rename(target / RESTORING / "journal")  # killed before the journal was in its place
+    middle = file.stat().st_size // 2
+    other = damaged(
+        file, tmp_path, lambda data: bytes(data[:middle]) + bytes([data[middle] ^ 1]) + bytes(data[middle + 1 :])
+    )
+    with pytest.raises(BackupError):
+        restore(other, target, SILENT, NOW, hold=True, force=True)
+    with pytest.raises(PlaceError, match="has not finished"):
+        settle_place(target, Origin.UNSAID, NOW)
+
+
 def test_a_restore_that_was_killed_while_it_unpacked_is_simply_run_again(file: Path, tmp_path: Path) -> None:
     target = tmp_path / "data"
     (target / RESTORING / "journal").mkdir(parents=True)

@@ -1,6 +1,8 @@
 """Faults around the running product: a full disk, stores that are locked or damaged, a journal that lost bytes."""
 
 import contextlib
+import http.client
+import json
 import os
 import signal
 import sqlite3
@@ -119,6 +121,59 @@ def test_on_a_full_disk_visitors_go_on_and_notices_are_sent_again(
             run_full(tracker, disk, receiver)
         finally:
             tracker.close()
+
+
+def test_a_tracker_that_is_started_on_a_full_disk_redirects_visitors(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "tmpfs", 64) as disk:
+        tracker = Tracker(disk / "data", reserve_mb="2")
+        tracker.log_path = tmp_path / "log"
+        try:
+            tracker.start()
+            campaign = tracker.set_up("")
+            tracker.close()
+            with kept_full(disk):
+                tracker.start(wait=False)
+                eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
+            eventually(tracker.api_answers, 40, tracker.log_text)
+            visit(tracker, campaign, "afterwards")
+            eventually(lambda: _is_settled(tracker, "afterwards"), 20, tracker.log_text)
+        finally:
+            tracker.close()
+
+
+def test_while_the_disk_is_read_only_visitors_are_redirected_also_after_a_restart(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "ext4", 64) as disk:
+        tracker = Tracker(disk / "data", reserve_mb="2")
+        tracker.log_path = tmp_path / "log"
+        try:
+            tracker.start()
+            campaign = tracker.set_up("")
+            click_id = visit(tracker, campaign, "before")
+            assert tracker.notify(f"cid={click_id}&txid=before").status == 200
+            _system("mount", "-o", "remount,abort", str(disk))  # as the kernel does when the disk fails
+            eventually(lambda: not _stores(tracker, click_id), 20, tracker.log_text)
+            eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
+            tracker.close()
+            tracker.start(wait=False)
+            eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
+            assert not _stores(tracker, click_id), "what is on no disk must not be acknowledged"
+            assert json.loads(tracker.ask("GET", "/health").body)["status"] == "failing"
+        finally:
+            tracker.close()
+
+
+def _stores(tracker: Tracker, click_id: str) -> bool:
+    try:
+        return tracker.notify(f"cid={click_id}&txid=meanwhile").status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _redirects(tracker: Tracker, campaign: Campaign) -> bool:
+    try:
+        return tracker.ask("GET", f"/c/{campaign.key}").status == 302
+    except (OSError, http.client.HTTPException):
+        return False
 
 
 def run_full(tracker: Tracker, disk: Path, receiver: Receiver) -> None:

@@ -112,3 +112,33 @@ def test_serve_new_says_what_it_does_and_the_tracker_runs_again(tmp_path: Path) 
         assert tracker.got("campaigns")["items"] == []
     finally:
         tracker.close()
+
+
+def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entered_again(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    tracker = Tracker(tmp_path / "data")
+    try:
+        tracker.start()
+        campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&txid={txid}")
+        guarded = tracker.made("networks", {"name": "Guarded network", "token": "only-they-know"})
+        earlier = tracker.click(campaign.key, "external_id=earlier")
+        assert tracker.notify(f"cid={earlier}&txid=before&token=sealed-in-the-notice").status == 200
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == 1, 20, tracker.log_text)
+        assert tracker.stop() == 0
+        removed(tracker.folder / KEY_FILE)
+        command = tracker.command
+        tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
+        tracker.start()
+
+        told = tracker.log_text().rpartition("Began with a new key")[2]
+        assert "Guarded network" in told
+        rules = tracker.all_of("postback-rules")
+        assert all(rule["name"] in told and not rule["active"] for rule in rules)
+        assert tracker.got(f"networks/{guarded['id']}")["token"] != "only-they-know"
+        assert tracker.notify(f"cid={earlier}&txid=after").status == 200
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 2, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("postbacks", state="skipped")) == 1, 20, tracker.log_text)
+    finally:
+        tracker.close()

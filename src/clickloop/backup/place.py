@@ -5,6 +5,7 @@ calls it, and the machine. A rename, another mount point of the same volume, or 
 a copy has another inode, and a clone of a volume is on another machine. This module is loaded by the supervisor and stays light.
 """
 
+import contextlib
 import enum
 import fcntl
 import os
@@ -58,6 +59,10 @@ class PlaceError(Exception):
     """The folder must not be started as it is; the text says why and what to do."""
 
 
+class _DamagedPlaceError(Exception):
+    """The file is there and does not tell where the folder was."""
+
+
 def place_of(folder: Path, now_ms: int) -> Place:
     """Return where a folder is. Raise OSError."""
     state = folder.stat()
@@ -93,14 +98,28 @@ def is_same(last: Place, now: Place) -> bool:
 def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     """Make a folder's place the one where it is, and return it. Call it while the folder is locked.
 
-    Raise PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raise OSError.
+    <<<<<<< HEAD
+        Raise PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raise OSError.
+    =======
+        Where a damaged file does not tell whether the folder is a copy, its postbacks are held until somebody releases them.
+        Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError for a copy that cannot
+        be held, and for a folder that cannot be read.
+    >>>>>>> attackdamage
     """
     if (folder / RESTORING).exists():
         raise PlaceError(
             f"A restore into {folder} has not finished: run it again, with --force to put aside what is there."
         )
     now = place_of(folder, now_ms)
-    last = _read(folder)
+    try:
+        last = _read(folder)
+    except _DamagedPlaceError:
+        last = None
+        if origin is not Origin.MOVED:
+            # It may be a copy or not: visitors are redirected and everything is recorded, and nothing can be sent twice.
+            hold_deliveries(
+                folder, f"{FILE_NAME} is damaged, so that this may be a copy of a folder in use elsewhere", now_ms
+            )
     if last is not None and not is_same(last, now):
         if origin is Origin.UNSAID:
             raise PlaceError(_refusal(folder, last))
@@ -108,7 +127,10 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
             # Before the place is written: killed between the two, the copy is still refused.
             hold_deliveries(folder, f"this is a copy of the data folder {last.path}", now_ms)
     place = msgspec.structs.replace(now, restored=last.restored if last else None)
-    write_place(folder, place)
+    # A full or read-only disk must not keep a machine that was restarted from redirecting visitors. Unwritten, the place stays what
+    # it was, and a copy of the folder is refused all the same.
+    with contextlib.suppress(OSError):
+        write_place(folder, place)
     return place
 
 
@@ -118,13 +140,13 @@ def write_place(folder: Path, place: Place) -> None:
 
 
 def _read(folder: Path) -> Place | None:
-    """Return the last place; None: the folder is new, or of a version that did not write it. A damaged file counts as another place."""
+    """Return the last place; None: the folder is new, or of a version that did not write it. Raises _DamagedPlaceError, OSError."""
     try:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Place)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return Place(path=f"unknown ({FILE_NAME} is damaged)", inode=0, device=0, file_system=0, machine="", used_at=0)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _DamagedPlaceError from error
 
 
 def _refusal(folder: Path, last: Place) -> str:

@@ -56,19 +56,34 @@ def restore(
                 _check_empty(folder, force)
                 _check_room(folder, manifest)
                 staging = folder / RESTORING
-                shutil.rmtree(staging, ignore_errors=True)  # what an earlier restore has unpacked
-                staging.mkdir(mode=0o700)
+                # Half of what an earlier restore unpacked may be in place already: until one is finished the folder must not start.
+                is_half = staging.exists() and any(
+                    entry.name not in _BESIDE for entry in folder.iterdir() if entry != staging
+                )
+                _clear(staging)
                 try:
                     progress.stage(f"Unpacking and checking {path} …", sum(entry.size for entry in manifest.files))
                     _unpack(archive, staging, progress)
                 except BaseException:
-                    shutil.rmtree(staging, ignore_errors=True)
+                    _clear(staging)
+                    if not is_half:
+                        staging.rmdir()
                     if is_new:
                         _remove_new(folder)
                     raise
                 return Restoration(manifest, _put_in_place(folder, staging, manifest, now_ms, hold=hold))
         except OSError as error:
             raise BackupError(_failure(error, folder)) from error
+
+
+def _clear(staging: Path) -> None:
+    """Empty the folder that is unpacked into. It is never away in between: it is what keeps a half restored folder from starting."""
+    staging.mkdir(mode=0o700, exist_ok=True)
+    for entry in staging.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

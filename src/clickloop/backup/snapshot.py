@@ -1,6 +1,6 @@
 """The snapshot: copies of everything in a data folder that belongs together, taken while it is quiet.
 
-The order is what makes it whole: the ledger's state is pinned first, then the facts are copied, then the journal is linked. So
+The order is what makes it whole: small files are copied, the ledger's state is pinned, the facts are copied, the journal is linked. So
 what was acknowledged before is in a store or in a segment, and what is in both is known by its name or id and settled once.
 """
 
@@ -72,13 +72,18 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
 
     Raise DisturbedError when something moved all the same, OSError, sqlite3.Error.
     """
-    snapshot = Snapshot(ledger=_pinned(folder / LEDGER_FILE), files=[], segments=[], newest_segments={}, left_out=[])
+    files: list[tuple[str, Path]] = []
+    left_out: list[str] = []
+    # Small files before the stores and the journal: API and panel go on changing the ledger, and a mark in installation.json or in
+    # the catalog that is ahead of the copy of the ledger would make the restored folder one that is refused.
+    _link_extras(folder, links, files, left_out)
+    snapshot = Snapshot(
+        ledger=_pinned(folder / LEDGER_FILE), files=files, segments=[], newest_segments={}, left_out=left_out
+    )
     try:
         for name in (FACTS_FILE, FACTS_LOG):
             with contextlib.suppress(FileNotFoundError):
                 copy_file(folder / name, copies / name)
-        # Small files before the journal: a mark in them never is ahead of the segments that are in the backup.
-        _link_extras(folder, links, snapshot)
         _link_uploads(folder, links, snapshot)
         streams = sorted(entry.name for entry in _directories(folder / JOURNAL))
         # Notices before clicks: then each notice of the backup finds its click, which was recorded before it came.
@@ -126,7 +131,7 @@ def _pinned(path: Path) -> sqlite3.Connection:
     return ledger
 
 
-def _link_extras(folder: Path, links: Path, snapshot: Snapshot) -> None:
+def _link_extras(folder: Path, links: Path, files: list[tuple[str, Path]], left_out: list[str]) -> None:
     """Take all small files beside the stores: the key, the catalog, and what this module has not heard of."""
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
         if not entry.is_file(follow_symlinks=False) or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
@@ -134,11 +139,11 @@ def _link_extras(folder: Path, links: Path, snapshot: Snapshot) -> None:
         with contextlib.suppress(FileNotFoundError):  # the half of a file that is being replaced
             is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
             if is_large or not is_safe_name(entry.name):
-                snapshot.left_out.append(entry.name)
+                left_out.append(entry.name)
                 continue
             # A copy, not a link: whoever writes them may not replace them as a whole.
             copy_file(Path(entry.path), _made(links / entry.name))
-            snapshot.files.append((entry.name, links / entry.name))
+            files.append((entry.name, links / entry.name))
 
 
 def _link_uploads(folder: Path, links: Path, snapshot: Snapshot) -> None:

@@ -26,22 +26,31 @@ class Heartbeat:
     """Writes one process's heartbeat. Its file is opened once and overwritten in place, which needs neither a descriptor nor room."""
 
     def __init__(self, folder: Path, process: str) -> None:
-        """Raise OSError when the file cannot be opened."""
-        path = _path_of(folder, process)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Where the file cannot be opened, because the disk is read-only, say, every beat tries again: that ends no process."""
+        self._path = _path_of(folder, process)
+        self._file = -1
+        self._open()
 
     def beat(self, steps: Mapping[str, int] | None = None) -> None:
         """Leave a sign of life, and how many rounds each worker has finished so far."""
+        if self._file < 0:
+            self._open()
         # Where even the first block found no room, the time of the file alone says that the process lives.
         with contextlib.suppress(OSError):
             os.pwrite(self._file, msgspec.json.encode(steps or {}).ljust(_FILE_BYTES), 0)
         with contextlib.suppress(OSError):
-            os.utime(self._file)
+            os.utime(self._file if self._file >= 0 else self._path)
 
     def close(self) -> None:
         """Close the file and leave it where it is."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _open(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def read_beat(folder: Path, process: str) -> Beat:

@@ -17,6 +17,7 @@ from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Change
 from clickloop.report.fact import facts_of_change
 from clickloop.sealed_file import SealedFileError
+from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import Problem, StoresRefusedError, open_stores, own_catalog
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -40,6 +41,7 @@ from clickloop.store.journal.segment import CLOSED_SUFFIX
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
+from clickloop.store.ledger.lost_secrets import LostSecrets, replace_lost_secrets
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.tables import conversions, fact_outbox
 
@@ -174,10 +176,12 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
         (folder / STAND_IN_FILE).rename(folder / KEY_FILE)
         sync_directory(folder)
     key = fingerprint_of(draw_key(folder / KEY_FILE))
-    ledger = Ledger.open(folder / LEDGER_FILE)
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
-        with ledger.read() as tx:
+        with ledger.write() as tx:
             stamp = read_stamp(tx)
+            # First: killed before the new key counts, the next call finds nothing more to replace and does the rest.
+            lost = replace_lost_secrets(tx, now_ms)
         installation = _known_installation(folder, stamp)
         if installation is not None:
             write_installation(folder, msgspec.structs.replace(installation, key=key, unchecked_before=now_ms))
@@ -188,8 +192,20 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
         ledger.close()
     return (
         f"Began with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
-        f"still convert. What was there is kept in {aside}."
+        f"still convert. What was there is kept in {aside}.{_lost_sentence(lost)}"
     )
+
+
+def _lost_sentence(lost: LostSecrets) -> str:
+    networks = (
+        f" Enter the tokens of these networks again, which were encrypted under the lost key: {', '.join(lost.networks)}. Until "
+        "then their notices are refused as wrong_token; run them again afterwards (clickloop rerun --reason wrong_token)."
+    )
+    rules = (
+        f" Enter the requests of these postback rules again, for the same reason, and switch the rules on: {', '.join(lost.rules)}. "
+        "What they would have sent until then is in Conversions - Out as rule_off."
+    )
+    return (networks if lost.networks else "") + (rules if lost.rules else "")
 
 
 def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:

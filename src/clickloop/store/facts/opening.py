@@ -13,6 +13,15 @@ from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_faul
 _LOG_LIMIT = "256MB"
 """Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
 
+_SYSTEM_FAULTS = {
+    "no space left": errno.ENOSPC,
+    "read-only file system": errno.EROFS,
+    "permission denied": errno.EACCES,
+    "too many open files": errno.EMFILE,
+    "input/output error": errno.EIO,
+}
+"""What the engine quotes of the system in its errors: none of it says that the file is damaged."""
+
 
 def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
     """Opens or creates the file with all its tables and columns. Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``."""
@@ -70,8 +79,9 @@ def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
     """What is wrong and what to do."""
     if "could not set lock" in str(error).lower():
         return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
-    if "no space left" in str(error).lower():
-        return FactsError(f"the facts cannot be opened. {fault_sentence(OSError(errno.ENOSPC, ''), path)}")
+    for words, number in _SYSTEM_FAULTS.items():
+        if words in str(error).lower():
+            return FactsError(f"the facts cannot be opened. {fault_sentence(OSError(number, ''), path)}")
     if isinstance(
         error, duckdb.IOException | duckdb.SerializationException | duckdb.InternalException | duckdb.FatalException
     ):

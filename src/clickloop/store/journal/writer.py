@@ -26,11 +26,14 @@ from clickloop.store.journal.segment import (
 MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
 _MAX_UNSYNCED_SEGMENTS = 64
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO}
+"""Why a file cannot be created that is not there yet: nothing is stored, and it may work later. A disk that fails is often mounted
+read-only by the system; a writer that broke then, and so an edge that ended, would turn visitors away instead of redirecting them."""
 _SEGMENT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 
 class JournalFull(JournalError):  # noqa: N818
-    """There was no room for the record, which is not stored. The segment is whole, and a later record may fit."""
+    """The record is not stored: there was no room, or no file could be made. The segment is whole; a later record may be stored."""
 
 
 class JournalBroken(JournalError):  # noqa: N818
@@ -120,7 +123,7 @@ class JournalWriter:
     def open(cls, root: Path, stream: str, name: str, clock: Clock = wall_clock) -> "JournalWriter":
         """A writer with a directory of its own under ``root/stream``, which appears there with its lock already held.
 
-        When the disk is full it appears later: with the first record that there is room for.
+        When the disk is full or refuses to be written it appears later: with the first record that can be stored.
         """
         unique = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
         writer = cls(root / stream / unique, clock)
@@ -276,8 +279,8 @@ class JournalWriter:
             with contextlib.suppress(OSError):
                 (newborn / LOCK_NAME).unlink(missing_ok=True)
                 newborn.rmdir()
-            if error.errno in _FULL:
-                raise JournalFull(f"no room for {self.path}: {error.strerror}") from error
+            if error.errno in _REFUSED:
+                raise JournalFull(f"{self.path} could not be made: {error.strerror}") from error
             raise self._broke("its directory could not be made", error) from error
         self._lock, self._directory = lock, directory
 
@@ -291,8 +294,8 @@ class JournalWriter:
         try:
             self._fd = os.open(name, _SEGMENT_FLAGS, 0o644, dir_fd=self._directory)
         except OSError as error:
-            if error.errno in _FULL:
-                raise JournalFull(f"no room for {self.path / name}: {error.strerror}") from error
+            if error.errno in _REFUSED:
+                raise JournalFull(f"{self.path / name} could not be made: {error.strerror}") from error
             raise self._broke(f"{name} could not be created", error) from error
         self._number += 1
         self._octets = self._checksum = self._count = 0

@@ -269,7 +269,7 @@ def _result(notice: StoredNotice) -> dict[str, Any]:
 
 def _of_row(row: Row[Any]) -> StoredNotice:
     return StoredNotice(
-        raw=_raw.decode(row.raw),
+        raw=_raw_of(row),
         click_id=row.click_id,
         network_id=row.network_id,
         campaign_id=row.campaign_id,
@@ -284,6 +284,13 @@ def _of_row(row: Row[Any]) -> StoredNotice:
         runs=row.runs,
         run_at=row.run_at,
     )
+
+
+def _raw_of(row: Row[Any]) -> RawNotice:
+    """What arrived; where its secrets were encrypted under a key that is lost, what the other columns still tell."""
+    if row.raw is not None:
+        return _raw.decode(row.raw)
+    return RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door))
 
 
 def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:
