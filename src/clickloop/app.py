@@ -48,7 +48,7 @@ from clickloop.running.core_vitals import CoreVitals, tell_cannot_start
 from clickloop.running.vital_signs import Patience
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError, keep_marks, open_stores
-from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.store.damage_log import JournalDamages, damage_alarms, keep_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
@@ -202,6 +202,10 @@ class Core:
         except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
             log("the copy of the alarm rules could not be written", fault=str(fault))
 
+    def tell_damages(self) -> None:
+        """Raise or end the alarm for damage of the journal that nobody has confirmed."""
+        self.alarms.tell("journal", damage_alarms(self.folder))
+
     def health(self) -> CoreHealth:
         """How this process and its data folder are."""
         versions = (
@@ -281,7 +285,7 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     pages = PageAudit(core.ledger)
 
     def audit() -> bool:
-        core.alarms.tell("journal", damage_alarms(core.folder))
+        core.tell_damages()
         core.alarms.tell("unreadable clicks", core.progress.alarms())
         core.alarms.tell("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(audit_the_ledger)
@@ -425,6 +429,8 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_receivers_asked=core.delivery.follow,
         on_hold_released=core.delivery.release,
         hold=core.hold,
+        journal_damages=JournalDamages(core.folder),
+        on_damages_confirmed=core.tell_damages,
         settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),

@@ -12,7 +12,9 @@ from clickloop.clock import DAY_MS
 from clickloop.clock_guard import ClockGuard
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
+from clickloop.store.damage_log import JournalDamages, record_damages, unconfirmed_damages
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
+from clickloop.store.journal.segment import Damage, DamageKind
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
@@ -151,7 +153,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
         panel.done("/panel/health/clock")
         assert guard.doubt is None
         assert "in doubt" not in panel.get("/panel/health")
-        assert "The clock confirmed" in panel.words(panel.get("/panel/changes"))
+        assert "Health clock" in panel.words(panel.get("/panel/changes"))
 
 
 def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
@@ -179,7 +181,7 @@ def test_held_postbacks_are_said_to_be_held_and_can_be_released(
         place = panel.done("/panel/health/release")
         assert read_hold(instance.folder) is None
         words = panel.words(panel.get(place))
-        assert "Released: all postbacks that are due are sent now." in words
+        assert "Postbacks released. Those that are due are sent now." in words
         assert "No postback is sent" not in words
 
 
@@ -195,3 +197,57 @@ def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
         assert "/panel/health/release" not in page
         assert panel.post("/panel/health/release").status_code == 403
         assert read_hold(instance.folder) is not None
+
+
+def damaged(instance: "Instance", told: list[int]) -> None:
+    """Give an instance two damages of its journal; ``told`` grows when they are confirmed."""
+    path = str(instance.folder / "journal" / "clicks" / "w" / "00000002.ndjson")
+    found = [
+        Damage(DamageKind.FLIPPED_BITS, path, first, first + 10, f"{path}: bytes {first} to {first + 9} are damaged.")
+        for first in (0, 40)
+    ]
+    record_damages(instance.folder, found, instance.now)
+    instance.context = replace(
+        instance.context,
+        journal_damages=JournalDamages(instance.folder),
+        on_damages_confirmed=lambda: told.append(1),
+    )
+
+
+def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    told: list[int] = []
+    damaged(instance, told)
+    with panel_of(instance) as panel:
+        panel.become(Role.WORKER)
+        page = panel.get("/panel/health")
+        assert "The journal is damaged." in panel.words(page)
+        assert "Confirm the damage" not in page
+        assert panel.post("/panel/health/damages/confirm").status_code == 403
+        assert len(unconfirmed_damages(instance.folder)) == 2
+        panel.become(Role.OWNER)
+        words = panel.words(panel.get("/panel/health"))
+        assert "The journal is damaged." in words
+        assert "bytes 40 to 49 are damaged" in words
+        place = panel.done("/panel/health/damages/confirm")
+        words = panel.words(panel.get(place))
+    assert "Damage confirmed." in words
+    assert "The journal is damaged." not in words
+    assert (unconfirmed_damages(instance.folder), told) == ((), [1])
+
+
+def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
+    told: list[int] = []
+    damaged(instance, told)
+    with TestClient(create_api(instance.context), raise_server_exceptions=False) as api:
+        owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
+        assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
+        assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2
+        for _ in range(2):
+            confirmed = api.post("/api/v1/health/damages/confirm", headers=owner)
+            assert confirmed.json() == {"count": 0, "sentences": []}
+        lines = [line for line in api.get("/api/v1/changes", headers=owner).json()["items"] if line["noun"] == "health"]
+    assert [(line["record_id"], line["before"]["count"], line["after"]["count"]) for line in lines] == [
+        ("journal", 2, 0)
+    ]
