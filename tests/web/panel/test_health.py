@@ -108,12 +108,12 @@ def test_links_that_led_nowhere_are_told(
     assert (told.total, [(one.key, one.count) for one in told.latest]) == (3, [("Ab12Cd", 2), ("", 1)])
     with panel_of(instance) as panel:
         words = panel.words(panel.get("/panel/health"))
-    assert "3 requests for a campaign link were answered 404 since" in words
+    assert "3 requests got a 404 since" in words
     assert "Ab12Cd 2" in words
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "every campaign link that was opened named a campaign" in panel.words(panel.get("/panel/health"))
+    assert "Every campaign link that was opened belongs to a campaign" in panel.words(panel.get("/panel/health"))
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
@@ -142,9 +142,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "Nothing is deleted for its age while the clock is in doubt. It says 2026-03-01 12:00:00" in panel.words(
-            page
-        )
+        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in panel.words(page)
         assert "The clock is right" not in page
         assert panel.post("/panel/health/clock").status_code == 403
         instance.now += 1
@@ -152,7 +150,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
         assert "The clock is right" in panel.get("/panel/health")
         panel.done("/panel/health/clock")
         assert guard.doubt is None
-        assert "in doubt" not in panel.get("/panel/health")
+        assert "The clock may be wrong" not in panel.get("/panel/health")
         assert "Health clock" in panel.words(panel.get("/panel/changes"))
 
 
@@ -176,13 +174,14 @@ def test_held_postbacks_are_said_to_be_held_and_can_be_released(
     instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
     with panel_of(instance) as panel:
         words = panel.words(panel.get("/panel/health"))
-        assert "No postback is sent. Restored from a backup of yesterday; held since 2026-03-01 12:00:00" in words
-        assert "0 postbacks wait; clicks and conversions are recorded as usual." in words
+        assert "Postbacks are on hold since 2026-03-01 12:00:00" in words
+        assert "restored from a backup of yesterday." in words
+        assert "0 postbacks are waiting. Clicks and conversions are recorded as usual." in words
         place = panel.done("/panel/health/release")
         assert read_hold(instance.folder) is None
         words = panel.words(panel.get(place))
         assert "Postbacks released. Those that are due are sent now." in words
-        assert "No postback is sent" not in words
+        assert "Postbacks are on hold" not in words
 
 
 def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
@@ -193,10 +192,36 @@ def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "No postback is sent" in page
+        assert "Postbacks are on hold" in page
         assert "/panel/health/release" not in page
         assert panel.post("/panel/health/release").status_code == 403
         assert read_hold(instance.folder) is not None
+
+
+def test_the_log_of_postbacks_and_a_waiting_one_say_that_they_are_on_hold(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "12.5"})
+    postback_id = instance.got("postbacks")["items"][0]["postback_id"]
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        for page in ("/panel/postbacks", f"/panel/postbacks/{postback_id}"):
+            words = panel.words(panel.get(page))
+            assert "Postbacks are on hold: restored from a backup of yesterday." in words
+            assert "Release them on the page Health" in words
+        assert "Next attempt" not in words
+        panel.done("/panel/health/release")
+        assert "Next attempt" in panel.words(panel.get(f"/panel/postbacks/{postback_id}"))
+
+
+def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None:
+    request = {"url": "https://pager.example/?text={alarm}"}
+    panel.instance.made("postback-rules", {"name": "P", "conditions": {"trigger": "alarm"}, "request": request})
+    page = panel.get("/panel/postback-rules")
+    assert '<a href="/panel/health#alarms">messages</a>' in page
+    assert "/panel/postbacks?rule_id=" not in page
 
 
 def damaged(instance: "Instance", told: list[int]) -> None:
@@ -226,6 +251,7 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
         assert "Confirm the damage" not in page
         assert panel.post("/panel/health/damages/confirm").status_code == 403
         assert len(unconfirmed_damages(instance.folder)) == 2
+        instance.now += 1
         panel.become(Role.OWNER)
         words = panel.words(panel.get("/panel/health"))
         assert "The journal is damaged." in words

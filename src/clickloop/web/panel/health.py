@@ -25,7 +25,7 @@ PATH = "/panel/health"
 ROWS = 100
 MESSAGE_STATES = {
     AlarmState.BEGUN: "begun",
-    AlarmState.STANDING: "still there",
+    AlarmState.STANDING: "reminder",
     AlarmState.ENDED: "ended",
     AlarmState.TEST: "test",
 }
