@@ -17,6 +17,7 @@ from clickloop.doctor import Verdict, examine
 from clickloop.doctor_looks import SHOWN
 from clickloop.postback.owing import Owed
 from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import framed, sealed
 from clickloop.store.journal.writer import JournalWriter
@@ -354,3 +355,13 @@ def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> Non
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Confirmed: 1 damage of the journal." in result.output
     assert unwell(folder) == []
+
+
+def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:
+    with_postback(folder)
+    later = NOW + HOUR_MS
+    assert [finding.sentence for finding in examine(folder, later) if "should have left" in finding.sentence]
+    hold_deliveries(folder, "restored from a backup of yesterday", NOW)
+    sentences = [finding.sentence for finding in examine(folder, later)]
+    assert not [sentence for sentence in sentences if "should have left" in sentence]
+    assert "All postbacks are held: restored from a backup of yesterday." in sentences

@@ -30,6 +30,7 @@ from clickloop.running.alarm_memory import read_alarm_memory
 from clickloop.running.core_vitals import tell_cannot_start
 from clickloop.running_core import CoreAddress, write_core_address
 from clickloop.store.consistency import StoresRefusedError
+from clickloop.store.damage_log import JournalDamages
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import fault_sentence
 from clickloop.store.ledger.ledger import LedgerError
@@ -128,6 +129,10 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_receivers_asked=core.delivery.follow,
         on_hold_released=core.delivery.release,
         hold=core.hold,
+        journal_damages=JournalDamages(core.folder),
+        on_damages_confirmed=core.tell_damages,
+        journal_damages=JournalDamages(core.folder),
+        on_damages_confirmed=core.tell_damages,
         settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),

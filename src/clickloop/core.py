@@ -29,6 +29,7 @@ from clickloop.record_id import RecordIds
 from clickloop.running.core_vitals import CoreVitals
 from clickloop.running.vital_signs import Patience
 from clickloop.store.consistency import keep_marks, open_stores
+from clickloop.store.damage_log import damage_alarms
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
@@ -142,6 +143,10 @@ class Core:
             write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
         except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
             log("the copy of the alarm rules could not be written", fault=str(fault))
+
+    def tell_damages(self) -> None:
+        """Raise or end the alarm for damage of the journal that nobody has confirmed."""
+        self.alarms.tell("journal", damage_alarms(self.folder))
 
     def health(self) -> CoreHealth:
         """Return the state of this process and its data folder."""

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.core import Core
 from clickloop.log import log
-from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.store.damage_log import keep_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.auditing import (
     audit_alarms,
@@ -119,7 +119,7 @@ def _self_audit(core: Core) -> Step:
     pages = PageAudit(core.ledger)
 
     def step() -> bool:
-        core.alarms.tell("journal", damage_alarms(core.folder))
+        core.tell_damages()
         core.alarms.tell("unreadable clicks", core.progress.alarms())
         core.alarms.tell("geo base", core.geo_check.alarms())
         unreadable = pages.guarded(lambda: _audit_ledger(core))

@@ -9,6 +9,7 @@ import platform
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -74,7 +75,8 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
         findings.append(Finding("ledger", Verdict.FAULT, str(error), RESTORE))
     else:
         try:
-            for look in (_integrity, _audit, _unfinished, _held, _waiting_notices, _outbox):
+            unfinished = partial(_unfinished, is_on_hold=read_hold(folder) is not None)
+            for look in (_integrity, _audit, unfinished, _held, _waiting_notices, _outbox):
                 findings += _guarded(look, ledger, now_ms)
         finally:
             ledger.close()
@@ -237,7 +239,7 @@ def _see(clicks: Mapping[str, str], row_id: str) -> str:
     return f"See it with: clickloop trace {click_id}" if click_id else "Nothing tells which click it was of."
 
 
-def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
+def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Finding]:
     """Promise 4: what is not final has a moment; and that moment does not pass unused, unless the rule or receiver is paused."""
     table = postbacks.c
     timeless = select(func.count()).where(
@@ -262,7 +264,7 @@ def _unfinished(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
     if without:
         have = counted(without, "unfinished postback has", "unfinished postbacks have")
         yield Finding("postbacks", Verdict.FAULT, f"{have} no moment.", _LOST)
-    if overdue:
+    if overdue and not is_on_hold:  # on hold, ``_hold`` says why they have not left
         sentence = f"{counted(overdue, 'postback')} should have left more than ten minutes ago."
         yield Finding(
             "postbacks", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not deliver."

@@ -1,5 +1,7 @@
 """Locks by which processes on one machine exclude each other: a file that its holder has locked, with the holder's process id in it."""
 
+import contextlib
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -15,7 +17,7 @@ class LockedError(Exception):
 
 def take_lock(path: Path) -> int:
     """Return the descriptor of the locked file; closing it, or the end of the process, releases it. Raise LockedError or OSError."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = _opened(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,11 +31,22 @@ def take_lock(path: Path) -> int:
 
 
 def note_holder(lock: int) -> None:
-    """Write into a lock that is held that this process holds it."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    """Write this process's id into a lock that it holds."""
+    with contextlib.suppress(OSError):  # the number is for people; a full or read-only disk must not keep visitors out
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def holder_of(lock: int) -> str:
     """Return the process id in an open lock file; ``unknown``: there is none."""
     return os.pread(lock, 20, 0).decode("ascii", "replace").strip() or "unknown"
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        if fault.errno != errno.EROFS:
+            raise
+    # A disk that fails is mounted read-only by the system: edges redirect visitors from it all the same, and a lock needs no writing.
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)

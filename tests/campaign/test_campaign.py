@@ -170,10 +170,14 @@ def test_without_a_macro_for_it_the_pixel_code_leaves_the_click_id_to_the_cookie
 @pytest.mark.parametrize(
     ("base_url", "cid", "told"),
     [
-        ("https://go.example.com", "{sub1}", "The click id comes in cid; where the page leaves that empty"),
+        (
+            "https://go.example.com",
+            "{sub1}",
+            "The click id is read from cid, or from the visitor's cookie when cid is empty.",
+        ),
         ("https://go.example.com", "{sub1}", "Safari, Firefox, Brave"),
         ("https://go.example.com", "", "The code has no macro for cid, so it needs the visitor's cookie."),
-        ("http://go.example.com", "{sub1}", "Over plain http the cookie works on pages of this same site alone"),
+        ("http://go.example.com", "{sub1}", "Over plain http the cookie only works on pages of this site."),
     ],
 )
 def test_what_to_know_of_the_pixels_cookie_is_told(base_url: str, cid: str, told: str) -> None:

@@ -1,6 +1,7 @@
 """The journal's marks: deleted segments are noticed, the last ones and a whole writer's too; copied and returned ones count once."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from clickloop.store.damage_log import (
     FILE_NAME,
     confirm_damages,
     damage_alarms,
+    read_damages,
     record_damages,
     unconfirmed_damages,
 )
@@ -225,7 +227,7 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     alarms = Alarms(folder.path)
     alarms.tell("journal", damage_alarms(folder.path))
     assert [alarm.sentence for alarm in read_alarms(folder.path)] == [
-        "journal: 1 damage is not confirmed; run clickloop doctor"
+        "journal: 1 damage is not confirmed; see the page Health or clickloop doctor"
     ]
     folder.settle()
     assert len(unconfirmed_damages(folder.path)) == 1, "told by every start, kept once"
@@ -234,6 +236,25 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     assert read_alarms(folder.path) == ()
     assert folder.settle() == []
     assert unconfirmed_damages(folder.path) == ()
+
+
+def test_damage_found_while_others_are_confirmed_is_not_lost(folder: Folder) -> None:
+    def damage(first: int) -> Damage:
+        return Damage(DamageKind.FLIPPED_BITS, "journal/clicks/w/1", first, first + 1, f"byte {first}")
+
+    def record(first: int) -> None:
+        for byte in range(first, first + 50):
+            record_damages(folder.path, [damage(byte)], NOW)
+
+    seen = 0
+    with ThreadPoolExecutor(2) as pool:
+        writing = [pool.submit(record, first) for first in (0, 1_000)]
+        while not all(one.done() for one in writing):
+            seen += confirm_damages(folder.path, NOW)
+        for one in writing:
+            one.result()
+    seen += confirm_damages(folder.path, NOW)
+    assert (seen, len(read_damages(folder.path).found)) == (100, 100)
 
 
 def test_a_list_of_damages_that_is_damaged_itself_is_an_alarm(folder: Folder) -> None:

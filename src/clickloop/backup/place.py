@@ -98,13 +98,9 @@ def is_same(last: Place, now: Place) -> bool:
 def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     """Make a folder's place the one where it is, and return it. Call it while the folder is locked.
 
-    <<<<<<< HEAD
-        Raise PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raise OSError.
-    =======
-        Where a damaged file does not tell whether the folder is a copy, its postbacks are held until somebody releases them.
-        Raises PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raises OSError for a copy that cannot
-        be held, and for a folder that cannot be read.
-    >>>>>>> attackdamage
+    Where a damaged file does not tell whether the folder is a copy, its postbacks are held until somebody releases them.
+    Raise PlaceError for an unfinished restore, and for a copy that nobody has said to be one. Raise OSError for a copy that cannot
+    be held, and for a folder that cannot be read.
     """
     if (folder / RESTORING).exists():
         raise PlaceError(

@@ -124,17 +124,17 @@ def pixel_code(base_url: str, network: Network) -> str:
 
 def pixel_note(base_url: str, network: Network) -> str:
     """Return what to know of the pixel's cookie, for the page that shows the code."""
-    first = "The click id comes in cid; where the page leaves that empty, from the visitor's cookie. "
+    first = "The click id is read from cid, or from the visitor's cookie when cid is empty. "
     if not network.postback_parameters.get("cid"):
         first = "The code has no macro for cid, so it needs the visitor's cookie. "
     if base_url.startswith("https://"):
         return first + (
-            "Safari, Firefox, Brave and private windows of Chrome block that cookie on pages of other sites, and so do people who switch "
-            "third-party cookies off."
+            "On other sites that cookie is blocked by Safari, Firefox, Brave and Chrome's incognito mode, and wherever third-party cookies "
+            "are switched off."
         )
     return first + (
-        "Over plain http the cookie works on pages of this same site alone: no browser sends it from another site's page. "
-        "Over https those do that allow third-party cookies."
+        "Over plain http the cookie only works on pages of this site. Over https it also works on other sites, in browsers that allow "
+        "third-party cookies."
     )
 
 

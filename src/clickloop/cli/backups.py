@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where to; - for standard output.", allow_dash=True)],
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless it fails, for cron.")] = False,
+    file: Annotated[Path, typer.Argument(help="The file to write, or - for standard output.", allow_dash=True)],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only, for cron.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Copy a data folder into one file, while the tracker runs or not: nothing that was acknowledged before is missing from it."""
+    """Back up a data folder into one file, also while the tracker is running.
+
+    Everything that was acknowledged before the backup began is in it. Ends with 1 when no backup could be made, with 2 when
+    the command was used wrongly.
+    """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
     from clickloop.backup.taking import take_backup
@@ -42,20 +46,28 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What clickloop backup has written.")],
+    file: Annotated[Path, typer.Argument(help="A file written by clickloop backup.")],
     hold_postbacks: Annotated[
-        bool, typer.Option("--hold-postbacks", help="Send nothing until you release it: the original may have sent it.")
+        bool,
+        typer.Option(
+            "--hold-postbacks",
+            help="Hold queued postbacks until you release them: the original may have sent them.",
+        ),
     ] = False,
     send_postbacks: Annotated[
-        bool, typer.Option("--send-postbacks", help="Send what was queued as soon as the tracker is started.")
+        bool, typer.Option("--send-postbacks", help="Send queued postbacks as soon as the tracker starts.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Move what is in the folder aside; nothing is deleted.")
+        bool, typer.Option("--force", help="Move the present contents of the folder aside. Nothing is deleted.")
     ] = False,
-    verify_only: Annotated[bool, typer.Option("--verify-only", help="Check the backup and restore nothing.")] = False,
+    verify_only: Annotated[bool, typer.Option("--verify-only", help="Verify the backup without restoring it.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Make a data folder of a backup. The whole file is verified before anything is put in its place."""
+    """Restore a backup into a data folder. The whole file is verified before anything is put in place.
+
+    Asks whether queued postbacks may be sent, unless --hold-postbacks or --send-postbacks says so. Ends with 1 when the backup
+    is damaged or cannot be restored, with 2 when the command was used wrongly.
+    """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
     from clickloop.backup.restoring import restore as restore_folder
@@ -77,12 +89,14 @@ def restore(
     if restored.aside is not None:
         typer.echo(f"What was there before is in {restored.aside}.")
     if hold:
-        typer.echo("Postbacks are held. When it runs, see what waits, cancel what was sent, then: clickloop release")
+        typer.echo(
+            "Postbacks are on hold. Once it runs, review what is waiting, cancel what was sent, then: clickloop release"
+        )
     typer.echo(f"Start it with: clickloop serve --data {folder}")
 
 
 def release(data: Data = DEFAULT_DATA) -> None:
-    """Let all postbacks leave that a restore, or the start of a copy, has held. Cancel first what must not be sent."""
+    """Send the postbacks held since a restore or since a copy was started. First cancel those that must not be sent (clickloop cancel)."""
     import msgspec
 
     before = msgspec.json.decode(ask(data, "GET", "/api/v1/delivery").body)
@@ -104,35 +118,49 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
         return hold
     if not sys.stdin.isatty():
         raise stop(
-            "Say whether queued postbacks may be sent when the restored tracker starts: --hold-postbacks keeps them until you release "
-            "them, and is right unless the original has sent nothing since the backup; --send-postbacks sends them.",
+            "Say whether queued postbacks may be sent when the restored tracker starts. --hold-postbacks keeps them until you release "
+            "them: use it unless the original has sent nothing since the backup. --send-postbacks sends them.",
             UNUSABLE,
         )
     with open_archive(file) as archive:
         waiting = archive.manifest.counts.postbacks_waiting
     typer.echo(
-        f"{waiting} postback{' was' if waiting == 1 else 's were'} queued when the backup was made. If the original went on after that, it "
-        "has sent them, and they would be sent twice."
+        f"{waiting} postback{' was' if waiting == 1 else 's were'} queued when the backup was made. If the original kept running after "
+        "that, it has sent them, and they would be sent twice."
     )
-    return not typer.confirm("Send them when the restored tracker starts? No: they are held until you release them")
+    return not typer.confirm("Send them when the restored tracker starts? (No: hold them until you release them)")
 
 
 def _contents(manifest: "Manifest") -> str:
     """Return what a backup holds, and up to when, as sentences."""
     from clickloop.clock import iso_text
+    from clickloop.counted import counted
 
     counts = manifest.counts
-    setup = (
-        f"{counts.campaigns:,} campaigns, {counts.offers:,} offers, {counts.networks:,} networks, {counts.traffic_sources:,} "
-        f"traffic sources, {counts.postback_rules:,} postback rules, {counts.users:,} users"
+    setup = ", ".join(
+        (
+            counted(counts.campaigns, "campaign"),
+            counted(counts.offers, "offer"),
+            counted(counts.networks, "network"),
+            counted(counts.traffic_sources, "traffic source"),
+            counted(counts.postback_rules, "postback rule"),
+            counted(counts.users, "user"),
+        )
     )
     journal = ""
     if counts.clicks_in_journal or counts.notices_in_journal:
-        journal = f" In its journal, settled at the start: {counts.clicks_in_journal:,} clicks, {counts.notices_in_journal:,} notices."
-    return (
-        f"It holds everything up to {iso_text(manifest.made_at)}: {counts.clicks:,} clicks, {counts.notices:,} notices, "
-        f"{counts.conversions:,} conversions, {counts.postbacks:,} postbacks ({counts.postbacks_waiting:,} queued); {setup}.{journal}"
+        unsettled = f"{counted(counts.clicks_in_journal, 'click')}, {counted(counts.notices_in_journal, 'notice')}"
+        journal = f" In its journal, settled at the start: {unsettled}."
+    facts = ", ".join(
+        (
+            counted(counts.clicks, "click"),
+            counted(counts.notices, "notice"),
+            counted(counts.conversions, "conversion"),
+            counted(counts.postbacks, "postback"),
+        )
     )
+    queued = f"({counts.postbacks_waiting:,} queued)"
+    return f"It holds everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
 
 
 def _prepare() -> None:

@@ -65,10 +65,16 @@ def doctor(
     data: Data = DEFAULT_DATA,
     confirm: Annotated[
         bool,
-        typer.Option("--confirm", help="End the alarm of the journal's damage: you have seen it and dealt with it."),
+        typer.Option(
+            "--confirm",
+            help="Confirm the journal damage found so far, once you have dealt with it. This ends its alarm.",
+        ),
     ] = False,
 ) -> None:
-    """Look at a data folder as a whole: versions, disk, journal, ledger, facts, and whether every postback is accounted for."""
+    """Examine a data folder: versions, disk, journal, ledger, facts, and whether every postback is accounted for.
+
+    Works with or without a running server. Ends with 1 when a fault is found.
+    """
     from clickloop.clock import wall_clock
     from clickloop.counted import counted
     from clickloop.doctor import Verdict, examine

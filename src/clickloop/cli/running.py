@@ -21,15 +21,20 @@ def serve(
     new: Annotated[
         bool,
         typer.Option(
-            "--new", help="Where a store is lost, older, foreign or damaged: begin it anew, keep the old files aside."
+            "--new",
+            help="Start afresh with a store that is lost, outdated, damaged or from another installation. Old files are moved "
+            "aside, not deleted.",
         ),
     ] = False,
     moved: Annotated[
-        bool, typer.Option("--moved", help="The data folder was moved here; where it was it is not used any more.")
+        bool, typer.Option("--moved", help="The data folder was moved here and is no longer used in its old place.")
     ] = False,
     as_copy: Annotated[
         bool,
-        typer.Option("--as-copy", help="The data folder is a copy: hold all postbacks until they are released."),
+        typer.Option(
+            "--as-copy",
+            help="The data folder is a copy. Postbacks are on hold until you release them (clickloop release).",
+        ),
     ] = False,
 ) -> None:
     """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""

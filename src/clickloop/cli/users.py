@@ -47,7 +47,7 @@ def add_user(
     role: Annotated[str, typer.Option(help="owner, admin, worker or viewer.")] = "worker",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Add a user. The link by which he sets his password is printed alone on standard output, this once."""
+    """Add a user. The one-time link to set a password is the only output on stdout."""
     from clickloop.campaign.fault import InvalidInputError
     from clickloop.campaign.user import Role, User
     from clickloop.clock import wall_clock
@@ -63,7 +63,7 @@ def add_user(
             link = _link(tx, data, user)
     except InvalidInputError as refusal:
         raise stop(f"The user cannot be added. {refusal.faults[0].message}", REFUSED) from None
-    typer.echo(f"User {user.id}, {user.role}. The link to set his password is good once, for 24 hours:", err=True)
+    typer.echo(f"User {user.id}, {user.role}. One-time link to set the password, valid for 24 hours:", err=True)
     typer.echo(link)
 
 
@@ -95,7 +95,7 @@ def make_user_link(
 
 @user_app.command("disable")
 def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
-    """Put a user out at once, with his sessions and tokens. The last owner stays."""
+    """Disable a user and end their sessions and tokens at once. The last owner cannot be disabled."""
     from msgspec.structs import replace
 
     from clickloop.campaign.fault import InvalidInputError

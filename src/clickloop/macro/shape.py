@@ -49,7 +49,7 @@ def _invisible(text: str) -> Iterator[Finding]:
         sentence = (
             f"An invisible character ({code}, {name}) stands at character {found.start() + 1} and would be sent too."
         )
-        remedy = f"Delete it and what is around it, and write that by hand: {excerpt[:-1]!r} comes before it."
+        remedy = f"Delete what follows {excerpt[:-1]!r} and type it again by hand."
         yield _finding(FindingCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
 
 

@@ -1,7 +1,8 @@
 """The list of damage found in the journal (``damages.json``), each until somebody confirms that they have seen it."""
 
 import contextlib
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from clickloop.store.journal.marks import forget_mark, marked_writers, missing_r
 from clickloop.store.journal.segment import STREAMS, Damage
 
 FILE_NAME = "damages.json"
+LOCK_NAME = "damages.lock"
 MAX_KEPT = 1_000
 """Maximum number of damages in the list; a disk that fails makes one after the other."""
 
@@ -46,6 +48,11 @@ def record_damages(folder: Path, damages: Sequence[Damage], now_ms: int) -> None
     """Add damages; one that is known already, confirmed or not, is not added again. Raise OSError."""
     if not damages:
         return
+    with _locked(folder):
+        _add(folder, damages, now_ms)
+
+
+def _add(folder: Path, damages: Sequence[Damage], now_ms: int) -> None:
     try:
         log = read_damages(folder)
     except SealedFileError:
@@ -70,6 +77,19 @@ def keep_damages(folder: Path, damages: Sequence[Damage]) -> None:
 
 def confirm_damages(folder: Path, now_ms: int) -> int:
     """Write that everything found so far has been seen, and return how much it was. Raise OSError."""
+    with _locked(folder):
+        return _confirm(folder, now_ms)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one change the file at a time: settling adds to it while the panel or another process confirms, and would lose its damage."""
+    with (folder / LOCK_NAME).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _confirm(folder: Path, now_ms: int) -> int:
     try:
         log = read_damages(folder)
     except SealedFileError:
@@ -105,7 +125,25 @@ def damage_alarms(folder: Path) -> tuple[str, ...]:
     count = len(unconfirmed_damages(folder))
     if not count:
         return ()
-    return (f"journal: {counted(count, 'damage is', 'damages are')} not confirmed; run clickloop doctor",)
+    return (
+        f"journal: {counted(count, 'damage is', 'damages are')} not confirmed; see the page Health or clickloop doctor",
+    )
+
+
+class JournalDamages:
+    """The damages of a running tracker's journal, for those who look at them and confirm them. Threads may share it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """``folder`` None: there is no journal."""
+        self._folder = folder
+
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Return a sentence for each damage that nobody has confirmed. Raise OSError."""
+        return unconfirmed_damages(self._folder) if self._folder else ()
+
+    def confirm(self, now_ms: int) -> int:
+        """Write that everything found so far has been seen, and return how much it was. Raise OSError."""
+        return confirm_damages(self._folder, now_ms) if self._folder else 0
 
 
 def _key(damage: Damage) -> tuple[str, str, int, int]:

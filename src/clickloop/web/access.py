@@ -86,7 +86,7 @@ class NotSignedInReason(enum.StrEnum):
 
 _SENTENCES = {
     NotSignedInReason.WRONG: "Name or password is wrong.",
-    NotSignedInReason.TOO_MANY: "Too many tries failed: wait a little before the next one.",
+    NotSignedInReason.TOO_MANY: "Too many failed attempts. Wait a minute, then try again.",
 }
 
 
@@ -266,7 +266,7 @@ def change_password(
     address = f"user {user.id}"
     wait_ms = access.limits.enter(name_key(user.name), address, access.clock())
     if wait_ms:
-        sentence = f"Too many tries failed: wait {-(-wait_ms // 1000)} seconds."
+        sentence = f"Too many failed attempts. Try again in {-(-wait_ms // 1000)} seconds."
         raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, sentence),))
     try:
         is_right = access.passwords.is_right(user.password_hash, current)

@@ -75,7 +75,7 @@ class PasswordThreads:
         if self._is_full(places):
             raise HTTPException(
                 status_code=503,
-                detail="Too many people are signing in just now: try again in a moment.",
+                detail="Too many people are signing in right now. Try again in a moment.",
                 headers={"Retry-After": "2"},
             )
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

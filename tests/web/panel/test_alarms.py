@@ -22,7 +22,7 @@ TOKEN = "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"
 
 def test_without_a_rule_the_page_says_so_and_leads_to_one(panel: "Panel") -> None:
     html = panel.get("/panel/health")
-    assert "alarms are seen on this page alone" in panel.words(html)
+    assert "Alarms are shown on this page only" in panel.words(html)
     assert 'href="/panel/postback-rules/new?preset=telegram&amp;trigger=alarm"' in html
     filling = panel.get("/panel/postback-rules/new?preset=telegram&trigger=alarm")
     assert 'name="conditions.trigger" value="alarm"' in filling

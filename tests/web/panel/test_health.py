@@ -12,7 +12,9 @@ from clickloop.clock import DAY_MS
 from clickloop.clock_guard import ClockGuard
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Standing
+from clickloop.store.damage_log import JournalDamages, record_damages, unconfirmed_damages
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
+from clickloop.store.journal.segment import Damage, DamageKind
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
@@ -106,12 +108,12 @@ def test_links_that_led_nowhere_are_told(
     assert (told.total, [(one.key, one.count) for one in told.latest]) == (3, [("Ab12Cd", 2), ("", 1)])
     with panel_of(instance) as panel:
         words = panel.words(panel.get("/panel/health"))
-    assert "3 requests for a campaign link were answered 404 since" in words
+    assert "3 requests got a 404 since" in words
     assert "Ab12Cd 2" in words
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "every campaign link that was opened named a campaign" in panel.words(panel.get("/panel/health"))
+    assert "Every campaign link that was opened belongs to a campaign" in panel.words(panel.get("/panel/health"))
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
@@ -140,9 +142,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "Nothing is deleted for its age while the clock is in doubt. It says 2026-03-01 12:00:00" in panel.words(
-            page
-        )
+        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in panel.words(page)
         assert "The clock is right" not in page
         assert panel.post("/panel/health/clock").status_code == 403
         instance.now += 1
@@ -150,8 +150,8 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
         assert "The clock is right" in panel.get("/panel/health")
         panel.done("/panel/health/clock")
         assert guard.doubt is None
-        assert "in doubt" not in panel.get("/panel/health")
-        assert "The clock confirmed" in panel.words(panel.get("/panel/changes"))
+        assert "The clock may be wrong" not in panel.get("/panel/health")
+        assert "Health clock" in panel.words(panel.get("/panel/changes"))
 
 
 def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
@@ -174,13 +174,14 @@ def test_held_postbacks_are_said_to_be_held_and_can_be_released(
     instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
     with panel_of(instance) as panel:
         words = panel.words(panel.get("/panel/health"))
-        assert "No postback is sent. Restored from a backup of yesterday; held since 2026-03-01 12:00:00" in words
-        assert "0 postbacks wait; clicks and conversions are recorded as usual." in words
+        assert "Postbacks are on hold since 2026-03-01 12:00:00" in words
+        assert "restored from a backup of yesterday." in words
+        assert "0 postbacks are waiting. Clicks and conversions are recorded as usual." in words
         place = panel.done("/panel/health/release")
         assert read_hold(instance.folder) is None
         words = panel.words(panel.get(place))
-        assert "Released: all postbacks that are due are sent now." in words
-        assert "No postback is sent" not in words
+        assert "Postbacks released. Those that are due are sent now." in words
+        assert "Postbacks are on hold" not in words
 
 
 def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
@@ -191,7 +192,88 @@ def test_who_does_not_administer_sees_the_hold_and_cannot_release_it(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "No postback is sent" in page
+        assert "Postbacks are on hold" in page
         assert "/panel/health/release" not in page
         assert panel.post("/panel/health/release").status_code == 403
         assert read_hold(instance.folder) is not None
+
+
+def test_the_log_of_postbacks_and_a_waiting_one_say_that_they_are_on_hold(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    instance.set_up()
+    instance.made("conversions", {"click_id": instance.visit(), "payout": "12.5"})
+    postback_id = instance.got("postbacks")["items"][0]["postback_id"]
+    hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
+    instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
+    with panel_of(instance) as panel:
+        for page in ("/panel/postbacks", f"/panel/postbacks/{postback_id}"):
+            words = panel.words(panel.get(page))
+            assert "Postbacks are on hold: restored from a backup of yesterday." in words
+            assert "Release them on the page Health" in words
+        assert "Next attempt" not in words
+        panel.done("/panel/health/release")
+        assert "Next attempt" in panel.words(panel.get(f"/panel/postbacks/{postback_id}"))
+
+
+def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None:
+    request = {"url": "https://pager.example/?text={alarm}"}
+    panel.instance.made("postback-rules", {"name": "P", "conditions": {"trigger": "alarm"}, "request": request})
+    page = panel.get("/panel/postback-rules")
+    assert '<a href="/panel/health#alarms">messages</a>' in page
+    assert "/panel/postbacks?rule_id=" not in page
+
+
+def damaged(instance: "Instance", told: list[int]) -> None:
+    """Give an instance two damages of its journal; ``told`` grows when they are confirmed."""
+    path = str(instance.folder / "journal" / "clicks" / "w" / "00000002.ndjson")
+    found = [
+        Damage(DamageKind.FLIPPED_BITS, path, first, first + 10, f"{path}: bytes {first} to {first + 9} are damaged.")
+        for first in (0, 40)
+    ]
+    record_damages(instance.folder, found, instance.now)
+    instance.context = replace(
+        instance.context,
+        journal_damages=JournalDamages(instance.folder),
+        on_damages_confirmed=lambda: told.append(1),
+    )
+
+
+def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    told: list[int] = []
+    damaged(instance, told)
+    with panel_of(instance) as panel:
+        panel.become(Role.WORKER)
+        page = panel.get("/panel/health")
+        assert "The journal is damaged." in panel.words(page)
+        assert "Confirm the damage" not in page
+        assert panel.post("/panel/health/damages/confirm").status_code == 403
+        assert len(unconfirmed_damages(instance.folder)) == 2
+        instance.now += 1
+        panel.become(Role.OWNER)
+        words = panel.words(panel.get("/panel/health"))
+        assert "The journal is damaged." in words
+        assert "bytes 40 to 49 are damaged" in words
+        place = panel.done("/panel/health/damages/confirm")
+        words = panel.words(panel.get(place))
+    assert "Damage confirmed." in words
+    assert "The journal is damaged." not in words
+    assert (unconfirmed_damages(instance.folder), told) == ((), [1])
+
+
+def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
+    told: list[int] = []
+    damaged(instance, told)
+    with TestClient(create_api(instance.context), raise_server_exceptions=False) as api:
+        owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
+        assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
+        assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2
+        for _ in range(2):
+            confirmed = api.post("/api/v1/health/damages/confirm", headers=owner)
+            assert confirmed.json() == {"count": 0, "sentences": []}
+        lines = [line for line in api.get("/api/v1/changes", headers=owner).json()["items"] if line["noun"] == "health"]
+    assert [(line["record_id"], line["before"]["count"], line["after"]["count"]) for line in lines] == [
+        ("journal", 2, 0)
+    ]

@@ -192,7 +192,7 @@ def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel"
     assert 'name="status_words[0].name" value="gizmo"' in html
     assert 'title="No status claims this word' in html
     instance.made("networks", {"name": "Silent"})
-    assert "Words that it sent lately" not in panel.get("/panel/networks/2")
+    assert "Recent words" not in panel.get("/panel/networks/2")
 
 
 def words_of(*rows: tuple[str, str, str]) -> list[tuple[str, str]]:

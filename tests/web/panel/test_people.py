@@ -44,7 +44,7 @@ def test_a_new_user_gets_a_link_that_is_shown_once(panel: "Panel", instance: "In
     number = instance.got("users")["items"][-1]["id"]
     assert "welcome?key" not in panel.get(f"/panel/users/{number}")
     assert panel.done(f"/panel/users/{number}/disable") == f"/panel/users/{number}?said=disabled"
-    assert "Let in again" in panel.get(f"/panel/users/{number}")
+    assert "Enable" in panel.get(f"/panel/users/{number}")
     assert panel.done(f"/panel/users/{number}/enable") == f"/panel/users/{number}?said=enabled"
     assert panel.post(f"/panel/users/{number}/link").status_code == 200
     assert panel.done(f"/panel/users/{number}", {"name": "benjamin", "role": "viewer"}).endswith("said=saved")

@@ -74,13 +74,13 @@ def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_al
     place = sent(panel, file, preview="1").headers["location"]
     work_off(panel)
     words = panel.words(panel.get(place))
-    assert "No column was taken as payout" in words
-    assert "No column was taken as transaction id" in words
-    assert "Columns that were not used: Geld , Nummer" in words
+    assert "No payout column was found." in words
+    assert "No transaction id column was found." in words
+    assert "Unused columns: Geld , Nummer" in words
     assert "it was read as windows-1252" in words
     registered = panel.done(f"{place}/register", {})
     work_off(panel)
-    assert "Columns that were not used: Geld , Nummer" in panel.words(panel.get(registered))
+    assert "Unused columns: Geld , Nummer" in panel.words(panel.get(registered))
     assert len(instance.got("conversions")["items"]) == 1
 
 

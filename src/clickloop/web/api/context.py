@@ -21,6 +21,7 @@ from clickloop.record_id import RecordIds
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.running.alarm_memory import AlarmMemory
+from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
@@ -131,7 +132,11 @@ class ApiContext:
     on_hold_released: Callable[[], None] = _nothing
     """Called after the delivery hold was released, from a worker thread."""
     hold: DeliveryHold = dataclasses.field(default_factory=DeliveryHold)
-    """The hold of all postbacks, if there is one."""
+    """What keeps all postbacks from leaving, if anything does."""
+    journal_damages: JournalDamages = dataclasses.field(default_factory=JournalDamages)
+    """What was found damaged in the journal."""
+    on_damages_confirmed: Callable[[], None] = _nothing
+    """Called after damages were confirmed, from a worker thread."""
     settling_pauses: SettlingPauses = dataclasses.field(default_factory=SettlingPauses)
     """The pauses of settling, for backups."""
 

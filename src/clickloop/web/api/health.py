@@ -24,6 +24,8 @@ from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 VERIFY_SECONDS = 5.0
+MAX_DAMAGES = 100
+"""Maximum number of damages that are listed."""
 _verifying = threading.Lock()
 """One reads at a time: reading everything takes a core and much of the engine's memory."""
 
@@ -125,6 +127,13 @@ class VerificationView(msgspec.Struct, kw_only=True):
     next_column: Annotated[int | None, Meta(description="Where to go on; null: all is read.")]
 
 
+class DamagesView(msgspec.Struct, kw_only=True):
+    """Damage of the journal that nobody has confirmed yet."""
+
+    count: int
+    sentences: Annotated[list[str], Meta(description=f"The first {MAX_DAMAGES}, each with its file and range.")]
+
+
 FirstColumn = Annotated[int, QueryParameter(ge=0, le=10_000, description="The number of the column to begin with.")]
 
 
@@ -221,6 +230,25 @@ def _clock_view(context: ApiContext) -> ClockView:
     return ClockView(trusted=doubt is None, why=doubt.sentence if doubt is not None else "")
 
 
+def read_damages(context: Context) -> DamagesView:
+    """Return the damage of the journal that nobody has confirmed: its alarm goes on until somebody does."""
+    sentences = context.journal_damages.unconfirmed()
+    return DamagesView(count=len(sentences), sentences=[shown(one) for one in sentences[:MAX_DAMAGES]])
+
+
+def confirm_damages(context: Context) -> DamagesView:
+    """End the alarm of the journal's damage, once you have seen it and dealt with it. ``clickloop doctor --confirm`` does the same.
+
+    Nothing is repaired or deleted by it. What is found later raises a new alarm.
+    """
+    before = read_damages(context)
+    if context.journal_damages.confirm(context.clock()):
+        with context.ledger.write() as tx:
+            note_change(tx, context, "health", "journal", before, read_damages(context))
+    context.on_damages_confirmed()
+    return read_damages(context)
+
+
 def verify_facts(context: Context, first_column: FirstColumn = 0) -> VerificationView:
     """Reads the facts to find what cannot be read: as many columns as some seconds allow; go on at next_column.
 
@@ -298,6 +326,14 @@ router = Router(
             sync_to_thread=True,
             summary="Confirm that the machine's clock is right",
         )(confirm_clock),
+        get("/damages", sync_to_thread=True, summary="Read what is damaged in the journal")(read_damages),
+        post(
+            "/damages/confirm",
+            status_code=200,
+            opt={RIGHT: Right.ADMINISTER},
+            sync_to_thread=True,
+            summary="Confirm the journal's damage",
+        )(confirm_damages),
         post(
             "/facts",
             status_code=200,

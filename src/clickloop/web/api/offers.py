@@ -230,7 +230,7 @@ def leads_back(url: str, own_hosts: frozenset[str]) -> Advice | None:
     """Return what to say of an address that is one of our own campaign links."""
     if OwnLinks(own_hosts).key_in(url) is None:
         return None
-    sentence = "The address is a campaign link of this tracker: visitors would go round for ever, so they are sent to the fallback."
+    sentence = "The address is a campaign link of this tracker: visitors would go in circles, so they are sent to the fallback address."
     return Advice("url", Code.OFFER_LOOPS, sentence, "Put the network's link there.")
 
 

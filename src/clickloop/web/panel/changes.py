@@ -37,7 +37,7 @@ NOUNS = {
     "postbacks": "Postbacks",
     "postbacks/resends": "Postbacks sent again, many",
     "receivers": "Receivers",
-    "health": "The clock confirmed",
+    "health": "Health",
     "rates": "Rates",
     "settings": "Settings",
     "delivery": "Delivery",

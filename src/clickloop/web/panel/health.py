@@ -25,7 +25,7 @@ PATH = "/panel/health"
 ROWS = 100
 MESSAGE_STATES = {
     AlarmState.BEGUN: "begun",
-    AlarmState.STANDING: "still there",
+    AlarmState.STANDING: "reminder",
     AlarmState.ENDED: "ended",
     AlarmState.TEST: "test",
 }
@@ -65,6 +65,7 @@ def _show(
         alarming=alarms.read_alarms(context),
         tested=tested,
         message_states=MESSAGE_STATES,
+        damages=health.read_damages(context),
         delivery=delivery.read_delivery(context),
         export_titles=TITLES,
         receivers=receivers.list_receivers(context, ROWS, cursor),
@@ -111,6 +112,12 @@ def confirm_clock(visit: Visit, context: Context) -> Answer:
     return visit.go(PATH, Said.CLOCK_CONFIRMED)
 
 
+def confirm_damages(visit: Visit, context: Context) -> Answer:
+    """End the alarm of the journal's damage."""
+    health.confirm_damages(context)
+    return visit.go(PATH, Said.DAMAGE_CONFIRMED)
+
+
 def release_delivery(visit: Visit, context: Context) -> Answer:
     """Let all postbacks leave that a restore has held."""
     delivery.release_delivery(context)
@@ -132,6 +139,7 @@ def _show_receiver(
 routes = [
     get("/health", sync_to_thread=True)(show),
     post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
+    post("/health/damages/confirm", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_damages),
     post("/health/alarms/test", status_code=200, sync_to_thread=True)(send_test),
     post("/health/release", sync_to_thread=True, opt={NEEDS: Right.ADMINISTER})(release_delivery),
     get("/health/receivers", sync_to_thread=True)(open_receiver),

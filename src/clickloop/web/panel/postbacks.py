@@ -59,6 +59,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         asked=asked,
         found=_found(context, asked),
         names=names,
+        held=context.hold.current,
         filters=[
             of_words("state", "State", api.State, asked),
             of_words("reason", "Reason", SkipReason, asked),
@@ -145,6 +146,7 @@ def _show(
         story=story,
         names=names,
         secrets=secrets,
+        held=context.hold.current,
         under_way=story.postback.state in UNDER_WAY,
         key=context.record_ids(),
     )

@@ -8,6 +8,7 @@ from clickloop.campaign.fault import FaultCode
 from clickloop.campaign.web_address import address_faults
 from clickloop.macro import parse
 from clickloop.macro.known import TOKENS
+from clickloop.pasting import INVISIBLE
 from clickloop.postback.address_guard import AddressGuard
 from clickloop.postback.checking import RuleFault, check_request
 from clickloop.postback.rule import RequestTemplate
@@ -45,7 +46,8 @@ def offer_remarks(url: str, parameter: str, own_hosts: frozenset[str]) -> tuple[
 
 def _of_offer(url: str, parameter: str, own_hosts: frozenset[str]) -> Iterator[Remark]:
     for fault in address_faults("url", url, required=False):
-        if fault.code != FaultCode.MACRO_IN_HOST:  # which the check of its macros says better
+        is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
+        if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the check of its macros says both better
             yield Remark("fault", fault.message)
     for advice in (click_id_missing(url, parameter), leads_back(url, own_hosts)) if url else ():
         if advice is not None:

@@ -21,6 +21,7 @@ class Said(enum.StrEnum):
     REVOKED = "revoked"
     PROBED = "probed"
     CLOCK_CONFIRMED = "clock-confirmed"
+    DAMAGE_CONFIRMED = "damage-confirmed"
     STOPPED = "stopped"
     EXPORT_STOPPED = "export-stopped"
     REMOVED = "removed"
@@ -55,16 +56,17 @@ _SENTENCES = {
     Said.STOPPED: "Stopped. What is registered stays so.",
     Said.EXPORT_STOPPED: "Stopped. What was written of it is deleted.",
     Said.PROBED: "It is tried within five seconds; if it answers, all that waits is sent.",
-    Said.CLOCK_CONFIRMED: "The clock is trusted again: what is too old by it is deleted.",
+    Said.CLOCK_CONFIRMED: "Clock confirmed. Data past its retention is deleted again.",
+    Said.DAMAGE_CONFIRMED: "Damage confirmed. New damage raises a new alarm.",
     Said.REVOKED: "Revoked: it is valid no more.",
     Said.REMOVED: "Removed.",
-    Said.DISABLED: "Disabled: he is out, with his tokens.",
-    Said.ENABLED: "He may sign in again.",
+    Said.DISABLED: "Disabled. Their sessions and API tokens no longer work.",
+    Said.ENABLED: "Enabled. They can sign in again.",
     Said.PASSWORD_SET: "The password was changed; your other browsers are signed out.",
     Said.SESSION_ENDED: "That browser is signed out.",
-    Said.SIGNED_OUT_HIM: "He is signed out everywhere.",
+    Said.SIGNED_OUT_HIM: "Signed out everywhere.",
     Said.SIGNED_OUT: "You are signed out.",
-    Said.RELEASED: "Released: all postbacks that are due are sent now.",
+    Said.RELEASED: "Postbacks released. Those that are due are sent now.",
     Said.SIGNED_OUT_EVERYWHERE: "All other sessions were ended.",
 }
 
