@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar.connection import ASGIConnection
 
+from clickloop.web.proxies import client_behind, first_of
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
 IpNetworks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -26,9 +27,10 @@ def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetwor
     address = connection.client.host if connection.client else ""
     host, secure = headers.get("host", ""), connection.url.scheme == "https"
     if _is_one_of(address, proxies):
-        host = headers.get("x-forwarded-host", host)
-        secure = secure or headers.get("x-forwarded-proto", "").strip().lower() == "https"
-        address = _behind(headers.get("x-forwarded-for", ""), address, proxies)
+        host = first_of(_all_lines(connection, "x-forwarded-host")).decode("latin-1") or host
+        secure = secure or first_of(_all_lines(connection, "x-forwarded-proto")).lower() == b"https"
+        forwarded_for = _all_lines(connection, "x-forwarded-for")
+        address = client_behind(forwarded_for, address, lambda hop: _is_one_of(hop, proxies))
     return Browser(
         address=address[:64], useragent=headers.get("user-agent", "")[:400], host=host[:253].lower(), secure=secure
     )
@@ -46,17 +48,12 @@ def note_forwarded(
             untrusted.note(peer)
 
 
-def _behind(forwarded_for: str, peer: str, proxies: IpNetworks) -> str:
-    """The right-most address in X-Forwarded-For that is not one of the proxies."""
-    for part in reversed(forwarded_for.split(",")):
-        try:
-            hop = str(ipaddress.ip_address(part.strip()))
-        except ValueError:
-            return peer
-        if not _is_one_of(hop, proxies):
-            return hop
-        peer = hop
-    return peer
+def _all_lines(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> bytes:
+    """Return a header's lines as one list (RFC 9110, 5.3).
+
+    Some proxies add a line of their own behind what came: a stranger's line that stands first must not hide it.
+    """
+    return ", ".join(connection.headers.getall(name, [])).encode("latin-1", "replace")
 
 
 def _is_one_of(address: str, networks: IpNetworks) -> bool:
