@@ -131,8 +131,6 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         hold=core.hold,
         journal_damages=JournalDamages(core.folder),
         on_damages_confirmed=core.tell_damages,
-        journal_damages=JournalDamages(core.folder),
-        on_damages_confirmed=core.tell_damages,
         settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),

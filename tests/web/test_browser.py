@@ -76,3 +76,15 @@ def test_of_a_chain_of_proxies_the_host_that_the_user_asked_for_counts(host: str
 )
 def test_of_a_chain_of_proxies_the_protocol_that_the_user_spoke_counts(proto: str, secure: bool) -> None:
     assert browser(("x-forwarded-proto", proto)).secure is secure
+
+
+ODD_HOSTS = (
+    *("", ":", "a:b", "a:b:c", "[", "[::1", "]", "a.example:99999", "a.example:-1", "::::::", "@", "a@b:c"),
+    *("%", "é", "[v1.x]", "a:٣"),
+)
+"""Host headers that are none."""
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_a_host_that_is_none_breaks_nothing(host: str) -> None:
+    assert browser(("host", host.encode().decode("latin-1"))).address == "10.0.0.1"

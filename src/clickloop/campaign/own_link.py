@@ -14,6 +14,8 @@ import idna
 _DEFAULT_PORTS = {"http:": 80, "https:": 443}
 _PARTS = re.compile(r"(https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)", re.IGNORECASE)
 _LOOPBACK = "127.0.0.1"
+_MAX_HOST = 4_096
+"""A name of 253 characters, each percent-encoded: longer ones lead nowhere, and reading them costs time at every click."""
 
 
 class OwnLinks:
@@ -45,11 +47,13 @@ class OwnLinks:
 
 def browser_host(text: str) -> str | None:
     """Return a host in the one form in which browsers connect to it, all of loopback as ``127.0.0.1``; None: no browser takes it."""
+    if len(text) > _MAX_HOST:
+        return None
     if text.startswith("["):
         address = _ip(text.strip("[]"))
         return None if address is None else _plain(address)
-    host = unquote(text, errors="strict") if "%" in text else text
     try:
+        host = unquote(text, errors="strict") if "%" in text else text
         host = idna.uts46_remap(host, std3_rules=False, transitional=False)
         if not host.isascii():
             host = idna.encode(host).decode("ascii")

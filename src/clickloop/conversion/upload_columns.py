@@ -1,7 +1,7 @@
 """The columns of an uploaded table: which parameter of a notice each stands for, as networks name them in their exports."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import msgspec
 
@@ -64,13 +64,16 @@ class Repeated(msgspec.Struct, frozen=True):
 def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
     """Return what each column of a table stands for."""
     exact = [_exact_name(header) for header in headers]
+    own: set[str] = set()
     for position, name in enumerate(exact):
-        if name and name in exact[:position]:
+        if name in own:
             return Repeated(position)
+        if name:
+            own.add(name)
     meant = [_alias_of(header) for header in headers]
     taken: dict[str, int] = {}
     for position, (name, rank, _) in enumerate(meant):
-        if not name or exact[position] or _has_own(name, exact):
+        if not name or exact[position] or _has_own(name, own):
             continue
         if name not in taken or rank < meant[taken[name]][1]:
             taken[name] = position
@@ -107,12 +110,12 @@ def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
 
 
-def _has_own(name: str, exact: Sequence[str]) -> bool:
+def _has_own(name: str, own: Set[str]) -> bool:
     """Return whether a table has a column by the very name of a parameter, which counts before an alias of it.
 
     Of the money only ``payout`` does: beside a commission, an amount or a sum is what the customer paid.
     """
-    return name in exact if name in NAMES["payout"] else any(own in exact for own in NAMES.get(name, ()))
+    return name in own if name in NAMES["payout"] else not own.isdisjoint(NAMES.get(name, ()))
 
 
 def _exact_name(header: str) -> str:

@@ -22,7 +22,7 @@ def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetwor
     """Who asks. ``X-Forwarded-…`` is believed from these proxies alone."""
     headers = connection.headers
     address = connection.client.host if connection.client else ""
-    host, secure = headers.get("host", ""), connection.url.scheme == "https"
+    host, secure = headers.get("host", ""), connection.scope["scheme"] == "https"
     if is_in(address, proxies):
         host = first_of(_all_lines(connection, "x-forwarded-host")).decode("latin-1") or host
         secure = secure or first_of(_all_lines(connection, "x-forwarded-proto")).lower() == b"https"

@@ -76,4 +76,7 @@ def escaped_request_line(data: bytes) -> bytes:
     line, end, rest = data.partition(b"\r\n")
     if line.isascii():
         return data
-    return b"".join(b"%%%02X" % octet if octet > 127 else bytes((octet,)) for octet in line) + end + rest
+    return line.decode("latin-1").translate(_ESCAPES).encode("ascii") + end + rest
+
+
+_ESCAPES = {octet: f"%{octet:02X}" for octet in range(128, 256)}

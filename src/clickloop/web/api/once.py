@@ -49,7 +49,7 @@ def once(
     """
     if key and not (key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", FaultCode.CHARACTER, "Printable ASCII is expected.")
-    place = f"{request.method} {request.url.path} {key}"
+    place = f"{request.method} {request.scope['path']} {key}"
     question = hashlib.sha256(_encode(asked)).hexdigest()
     with context.ledger.write() as tx:
         kept = find_answer(tx, place) if key else None

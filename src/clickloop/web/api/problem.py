@@ -107,20 +107,22 @@ def answer_conflict(_request: AnyRequest, _error: IntegrityError) -> Response[Pr
 
 def answer_store_away(request: AnyRequest, error: OperationalError | FactsError) -> Response[Problem]:
     """503: the ledger or the facts cannot be reached. Nothing was saved."""
-    log("api store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
+    log("api store away", method=request.method, path=request.scope["path"][:MAX_PATH], error=str(error))
     detail = "The database cannot be reached just now. Nothing was saved: try again."
     return problem_response(503, detail, headers={"Retry-After": "2"})
 
 
 def answer_store_damaged(request: AnyRequest, error: DatabaseError) -> Response[Problem]:
     """503: a page of the ledger cannot be read. Trying again is no use."""
-    log("api: the ledger cannot be read", method=request.method, path=request.url.path, error=str(error))
+    log(
+        "api: the ledger cannot be read", method=request.method, path=request.scope["path"][:MAX_PATH], error=str(error)
+    )
     return problem_response(503, STORE_DAMAGED)
 
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
     """500 without a word about the inside; the log has it."""
-    log_breakage("api broke", error, method=request.method, path=request.url.path[:MAX_PATH])
+    log_breakage("api broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     return problem_response(500, "Something broke inside; the log of the server says what.")
 
 

@@ -202,15 +202,20 @@ def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
 
 
 def _store_away(request: AnyRequest, error: Exception) -> Answer:
-    log("panel: store away", method=request.method, path=request.url.path[:MAX_PATH], error=str(error))
+    log("panel: store away", method=request.method, path=request.scope["path"][:MAX_PATH], error=str(error))
     return _told(request, 503, "The database cannot be reached just now. Nothing was saved: try again.")
 
 
 def _store_damaged(request: AnyRequest, error: Exception) -> Answer:
-    log("panel: the ledger cannot be read", method=request.method, path=request.url.path, error=str(error))
+    log(
+        "panel: the ledger cannot be read",
+        method=request.method,
+        path=request.scope["path"][:MAX_PATH],
+        error=str(error),
+    )
     return _told(request, 503, STORE_DAMAGED)
 
 
 def _broken(request: AnyRequest, error: Exception) -> Answer:
-    log_breakage("panel broke", error, method=request.method, path=request.url.path[:MAX_PATH])
+    log_breakage("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     return _told(request, 500, "Something broke inside; the log of the server says what.")

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -134,7 +134,8 @@ def tidied(request: AnyRequest) -> Answer | None:
     kept = [(name, value) for name, value in pairs if value != ""]
     if len(kept) == len(pairs):
         return None
-    return redirect(f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path)
+    path = quote(request.scope["path"])
+    return redirect(f"{path}?{urlencode(kept)}" if kept else path)
 
 
 def chosen(request: AnyRequest, noun: str, columns: Sequence[Column], asked: Asked) -> tuple[Column, ...]:

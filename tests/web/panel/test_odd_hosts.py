@@ -1,0 +1,33 @@
+"""Requests to the panel's port whose Host header is none: whatever it is, a page or a refusal is the answer."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clickloop.web.access import csrf_of
+from clickloop.web.panel.form import CSRF_FIELD
+from tests.web.test_browser import ODD_HOSTS
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+    from tests.web.panel.conftest import Panel
+
+
+@pytest.mark.parametrize("host", ODD_HOSTS)
+def test_whatever_host_is_asked_for_nothing_breaks(panel: "Panel", instance: "Instance", host: str) -> None:
+    instance.set_up()
+    headers = {"host": host.encode()}
+    form = {CSRF_FIELD: csrf_of(panel.secret), "name": "x"}
+    statuses = [
+        panel.client.get(path, headers=headers).status_code
+        for path in ("/panel", "/panel/offers", "/panel/sign-in", "/panel/nowhere", "/api/v1/offers", "/api/v1/nowhere")
+    ]
+    statuses += [
+        panel.client.post("/panel/offers/new", data=form, headers=headers).status_code,
+        panel.client.post("/panel/sign-in", data={"name": "x", "password": "y"}, headers=headers).status_code,
+        instance.api.post("/api/v1/offers", json={"name": "x"}, headers=headers).status_code,
+        instance.api.post(
+            "/api/v1/conversions", json={"click_id": "x"}, headers={**headers, "idempotency-key": "1"}
+        ).status_code,
+    ]
+    assert max(statuses) < 500, statuses
