@@ -5,7 +5,8 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
-from clickloop.backup.snapshot import LEDGER_FILE, take_snapshot
+from clickloop.backup.snapshot import take_snapshot
+from clickloop.store.identity import LEDGER_FILE
 from tests.backup.folders import Folder
 from tests.journey.running import eventually
 

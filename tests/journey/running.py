@@ -26,7 +26,7 @@ START_SECONDS = 40.0
 
 
 class Answer(NamedTuple):
-    """What a server answered; header names are in lower case, of a repeated one the last value stands."""
+    """What a server answered; header names are in lower case, the lines of a repeated one are joined by line feeds."""
 
     status: int
     headers: dict[str, str]
@@ -66,7 +66,10 @@ class Connection:
         try:
             response.begin()
             body = response.read()
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+            headers: dict[str, str] = {}
+            for name, value in response.getheaders():
+                headers[name.lower()] = f"{headers[name.lower()]}\n{value}" if name.lower() in headers else value
+            return Answer(response.status, headers, body)
         finally:
             response.close()
 
