@@ -26,7 +26,8 @@ from clickloop.conversion.notice import Door, RawNotice, quick_verdict, read_not
 from clickloop.conversion.pairs import read_pairs
 from clickloop.conversion.status import word_key
 from clickloop.conversion.understanding import understood
-from clickloop.conversion.upload import Layout, detect, lines_of, without_apostrophes
+from clickloop.conversion.upload import Layout, detect, lines_of
+from clickloop.conversion.upload_cells import without_apostrophes
 from clickloop.conversion.upload_text import Utf8
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.macro.checking import check

@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from clickloop.currency import CURRENCIES, currency_of, meanings, usual_meaning
+from clickloop.pasting import trimmed
 
 __all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "currency_of", "read_amount"]
 
@@ -18,8 +19,6 @@ FRACTION_DIGITS = 6
 """Digits after the point that are kept; further ones are rounded."""
 
 _SPACES = " \t\u00a0\u2007\u2009\u202f"
-_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-"""Invisible characters that spreadsheets and web pages put around an amount that is copied out of them."""
 _PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
 # Possessive throughout: no text makes it look at a character twice.
 _SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,'’{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
@@ -102,7 +101,7 @@ def read_amount(text: str) -> Amount | AmountFault:
         return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    text = text.strip(_SPACES + "\r\n" + _UNSEEN)
+    text = trimmed(text)  # spreadsheets and web pages put invisible characters around what is copied out of them
     if not text:
         return AmountFault.EMPTY
     shape = _SHAPE.fullmatch(text)

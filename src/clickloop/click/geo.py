@@ -112,8 +112,3 @@ def _shipped_ranges() -> tuple[list[int], list[str], list[int]]:
         [codes[index] for chunk in countries for index in chunk],
         [length for chunk in lengths for length in chunk],
     )
-
-
-def open_geo_base(path: str) -> GeoBase:
-    """The base at ``path``, or the shipped one when it is empty. Raises ValueError with what to do."""
-    return MmdbGeoBase(Path(path)) if path else ShippedGeoBase()

@@ -1,4 +1,4 @@
-"""The columns of an uploaded table: which parameter of a notice each stands for, as networks name them in their exports."""
+"""The columns of an uploaded table, and the parameters of a notice that they mean, as networks name them in their exports."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS
 from clickloop.currency import CURRENCIES, SIGNS, usual_meaning
+from clickloop.octets import readable
 
 RESULT_PREFIX = "clickloop_"
 """Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""
@@ -43,6 +44,8 @@ WANTED = ("payout", "txid")
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
 _MAX_HEADER = 200
+_SHOWN_COLUMNS = 10
+_SHOWN_CHARACTERS = 60
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -105,6 +108,24 @@ def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
     """Return which of payout and txid no column stands for."""
     used = {column.name for column in columns if column.is_used}
     return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
+
+
+def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
+    """Return what is missing of a table, the columns that may be it, and what to do."""
+    wanted = " and none as ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
+    shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
+    more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
+    return (
+        f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
+        "the file and register it from there, or say that it is complete as it is (incomplete=1, --incomplete)."
+    )
+
+
+def payout_currencies(columns: Sequence[Column]) -> list[tuple[int, str]]:
+    """Return the places of payout columns, in the order in which they count, with the currencies of their headers."""
+    places = {column.name: at for at, column in enumerate(columns)}
+    payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
+    return payouts if any(currency for _, currency in payouts) else []
 
 
 def _has_own(name: str, exact: Sequence[str]) -> bool:
