@@ -30,7 +30,7 @@ class MmdbGeoBase:
         try:
             self._reader = maxminddb.open_database(path)
             for address in _PROBED:
-                self._reader.get(address)  # the tree stands before what opening reads
+                self._reader.get(address)  # the tree lies before what opening reads
         except (OSError, maxminddb.InvalidDatabaseError) as fault:
             raise ValueError(
                 f"geo_base {path} cannot be opened: {fault}. Expected a country or city base as .mmdb."

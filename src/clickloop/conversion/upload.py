@@ -137,7 +137,7 @@ class Layout(msgspec.Struct, frozen=True):
     """Octets before that line."""
 
     def column_uses(self) -> tuple[Column, ...]:
-        """Return what each column stands for; nothing where there is no header."""
+        """Return the meaning of each column; none where there is no header."""
         columns = read_columns(self.columns)
         assert not isinstance(columns, Repeated), "a layout was found without repeated columns"
         return columns
@@ -147,7 +147,7 @@ class Layout(msgspec.Struct, frozen=True):
         return unused_columns(self.column_uses())
 
     def missing(self) -> tuple[str, ...]:
-        """Return which of payout and txid no column of the table stands for."""
+        """Return which of payout and txid no column of the table means."""
         return missing_values(self.column_uses()) if self.columns else ()
 
 

@@ -49,7 +49,7 @@ _SHOWN_CHARACTERS = 60
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column. ``name``: the parameter that it stands for, or its header in small letters where it stands for none."""
+    """A column. ``name``: the parameter that it means, or its header in small letters where it means none."""
 
     header: str
     name: str
@@ -65,7 +65,7 @@ class Repeated(msgspec.Struct, frozen=True):
 
 
 def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
-    """Return what each column of a table stands for."""
+    """Return the meaning of each column of a table."""
     exact = [_exact_name(header) for header in headers]
     for position, name in enumerate(exact):
         if name and name in exact[:position]:
@@ -90,13 +90,13 @@ def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
 
 
 def column_name(header: str) -> str:
-    """Return the parameter that a column alone would stand for, else its header in small letters."""
+    """Return the parameter that a column alone would mean, else its header in small letters."""
     columns = read_columns([header])
     return columns[0].name if isinstance(columns, tuple) else header
 
 
 def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return the headers of the columns that stand for no parameter; they are kept with the conversion."""
+    """Return the headers of the columns that mean no parameter; their cells stay with the conversion."""
     return tuple(
         column.header
         for column in columns
@@ -105,7 +105,7 @@ def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return which of payout and txid no column stands for."""
+    """Return which of payout and txid no column means."""
     used = {column.name for column in columns if column.is_used}
     return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
 
