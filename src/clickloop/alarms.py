@@ -129,7 +129,7 @@ class AlarmCount:
 
 
 def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
-    """Return the alarm of a disk that is nearly full, if it is. One that cannot be asked about is an alarm, too."""
+    """Return the alarm of a disk that is nearly full, if it is. One that cannot be read is an alarm, too."""
     try:
         disk = os.statvfs(folder)
     except OSError as fault:

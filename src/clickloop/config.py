@@ -14,9 +14,11 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta
 
+from clickloop.process import SUPERVISOR
+
 PREFIX = "CLICKLOOP_"
-INTERNAL_NAMES = frozenset({"CLICKLOOP_SUPERVISOR"})
-"""Names in the environment that one process of the tracker sets for another: no settings (see ``process``)."""
+INTERNAL_NAMES = frozenset({SUPERVISOR})
+"""Names in the environment that one process of the tracker sets for another: no settings."""
 
 
 def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None) -> Meta:

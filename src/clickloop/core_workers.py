@@ -50,7 +50,9 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     journal, settled = core.folder / "journal", core.folder / "settled"
     # A reader for each thread: they remember where each writer's segments go on.
     clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
-    gate = core.pauses.gate  # around whatever moves or deletes segments: a backup copies stores that stand still
+    gate = (
+        core.pauses.gate
+    )  # around whatever moves or deletes segments: a backup copies stores that do not change meanwhile
     export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
     return [
         Worker("settling of clicks", gate(_settling_of_clicks(core, clicks)), CLICK_LOOK_SECONDS),

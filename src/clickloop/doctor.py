@@ -121,8 +121,8 @@ def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, n
     try:
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
-        told = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {told}", RESTORE)]
+        detail = str(getattr(error, "orig", None) or error)
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {detail}", RESTORE)]
 
 
 def _versions() -> Iterator[Finding]:
@@ -224,8 +224,8 @@ def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in lacking]
         clicks = clicks_of_rows(tx, ids)
     for mismatch in shown:
-        told = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
-        yield Finding("audit", Verdict.FAULT, told, _see(clicks, mismatch.conversion_id))
+        detail = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
+        yield Finding("audit", Verdict.FAULT, detail, _see(clicks, mismatch.conversion_id))
     for lack, count in counts.items():
         if count:
             yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", _LOST)

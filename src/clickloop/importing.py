@@ -81,8 +81,8 @@ def _send(
 ) -> dict[str, Any]:
     """Sends the file; answers the upload as the API tells it."""
     task = progress.add_task("Sending", total=octets)
-    wishes = {"preview": wanted.preview, "postbacks": wanted.postbacks, "incomplete": wanted.incomplete}
-    query = urlencode({"name": name[:200], **{wish: int(is_wanted) for wish, is_wanted in wishes.items()}})
+    options = {"preview": wanted.preview, "postbacks": wanted.postbacks, "incomplete": wanted.incomplete}
+    query = urlencode({"name": name[:200], **{option: int(is_on) for option, is_on in options.items()}})
     answer = send_to_core(wanted.data, f"{DOOR}?{query}", _pieces(source, head, progress, task), octets, "text/csv")
     return _good(answer)
 

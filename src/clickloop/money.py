@@ -6,6 +6,7 @@ import re
 import msgspec
 
 from clickloop.currency import CURRENCIES, currency_of, meanings, usual_meaning
+from clickloop.pasting import trimmed
 
 __all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "currency_of", "read_amount"]
 
@@ -15,11 +16,9 @@ MAX_TEXT = 64
 MAX_WHOLE_DIGITS = 12
 MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
 FRACTION_DIGITS = 6
-"""Digits after the point that are kept; further ones are rounded."""
+"""Digits after the point of an amount; further ones are rounded."""
 
 _SPACES = " \t\u00a0\u2007\u2009\u202f"
-_UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
-"""Invisible characters that spreadsheets and web pages put around an amount that is copied out of them."""
 _PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
 # Possessive throughout: no text makes it look at a character twice.
 _SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,'’{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
@@ -80,7 +79,7 @@ def read_amount(text: str) -> Amount | AmountFault:
 
     Digits 0–9, a currency's sign or code before or after them, and one mark of the sign: a minus or plus anywhere around
     the number (``-$5``, ``$-5``, ``12.50-``), or accountants' parentheses, which make it negative (``(5.00)``, ``$(5.00)``).
-    Code and sign may stand together where they agree: ``$5.00 CAD``. The rules for the separators:
+    Code and sign may be together where they agree: ``$5.00 CAD``. The rules for the separators:
 
     - a point alone is the decimal point (``1.234`` is one and a bit); repeated, it separates thousands (``1.234.567``), and
       so it does beside the sign of a currency that is written without cents (``Rp 10.000``): ``ambiguous``;
@@ -102,7 +101,7 @@ def read_amount(text: str) -> Amount | AmountFault:
         return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    text = text.strip(_SPACES + "\r\n" + _UNSEEN)
+    text = trimmed(text)  # spreadsheets and web pages put invisible characters around what is copied out of them
     if not text:
         return AmountFault.EMPTY
     shape = _SHAPE.fullmatch(text)
@@ -110,7 +109,7 @@ def read_amount(text: str) -> Amount | AmountFault:
 
 
 def _written(before: str, number: str, after: str) -> Amount | AmountFault | None:
-    """Return the amount of a number and what stands around it; None where that is no currency and no sign."""
+    """Return the amount of a number with what is around it; None where that is no currency and no sign."""
     before, after = before.translate(_DROP_SPACES), after.translate(_DROP_SPACES)
     if before[-1:] in (".", ",") and not meanings(before.strip(_MARKS)):
         number, before = before[-1] + number, before[:-1]
@@ -153,7 +152,7 @@ def _marks(around: str, unit: str) -> str:
 
 
 def _currency(before: str, after: str) -> str | None:
-    """Return the currency that is written before or after a number; empty: none; None: what stands there is no currency.
+    """Return the currency that is written before or after a number; empty: none; None: it is no currency.
 
     Where it is ambiguous, such as ``kr``, the sign itself is returned: it is no guess.
     """

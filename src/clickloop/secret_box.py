@@ -14,7 +14,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from clickloop.click_id import KEY_BYTES, KEY_FILE
 
 SEALED = "sealed:"
-"""Begins every sealed text, so that what was stored before there was encryption is told apart."""
+"""Begins every sealed text, so that what was stored before there was encryption is recognised."""
 MAX_CACHED = 4096
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.country import country_name
-from clickloop.click.geo import GeoBase, open_geo_base
+from clickloop.click.geo import GeoBase, MmdbGeoBase, ShippedGeoBase
 
-SHIPPED = open_geo_base("")
+SHIPPED = ShippedGeoBase()
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_a_missing_base_is_told_with_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"missing\.mmdb cannot be opened: .* Expected a country or city base as \.mmdb"
     ):
-        open_geo_base(str(tmp_path / "missing.mmdb"))
+        MmdbGeoBase(tmp_path / "missing.mmdb")
 
 
 def test_a_file_that_is_no_base_is_told(tmp_path: Path) -> None:
     path = tmp_path / "garbage.mmdb"
     path.write_bytes(b"garbage" * 1_000)
     with pytest.raises(ValueError, match="cannot be opened"):
-        open_geo_base(str(path))
+        MmdbGeoBase(path)

@@ -46,9 +46,9 @@ def examine_ledger(path: Path) -> LedgerFound:
     """Read the copy of a ledger through and count. Raise BackupError where it is damaged."""
     try:
         with contextlib.closing(sqlite3.connect(path)) as ledger:
-            told = [str(row[0]) for row in ledger.execute("PRAGMA quick_check(3)")]
-            if told != ["ok"]:
-                raise BackupError(_damaged("ledger", "; ".join(told)))
+            problems = [str(row[0]) for row in ledger.execute("PRAGMA quick_check(3)")]
+            if problems != ["ok"]:
+                raise BackupError(_damaged("ledger", "; ".join(problems)))
             unfinished = "SELECT upload_id FROM uploads WHERE state IN ('waiting', 'running')"
             return LedgerFound(
                 schema=str(_one(ledger, "SELECT version_num FROM alembic_version")),

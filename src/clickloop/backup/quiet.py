@@ -1,6 +1,6 @@
 """Quiet: the time in which nothing moves from the journal into the stores, so that copies of them fit together.
 
-Where a tracker runs, its core is asked over the local API to pause settling; where none runs, its lock is taken, so that none
+Where a tracker runs, its core pauses settling at a request over the local API; where none runs, its lock is taken, so that none
 starts. The edges go on acknowledging either way. Whether it was quiet to the end is known only at the end: a core that was killed
 and started again has settled meanwhile, and what was copied is thrown away.
 """
@@ -116,7 +116,7 @@ def _ask_for_pause(folder: Path) -> _Pause | str:
     try:
         return msgspec.json.decode(answer.body, type=_Problem).detail
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return f"The server answered {answer.status} when it was asked to pause settling."
+        return f"The server answered {answer.status} to the request to pause settling."
 
 
 def _renew(folder: Path, pause: _Pause, over: threading.Event) -> None:

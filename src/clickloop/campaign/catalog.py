@@ -92,15 +92,15 @@ def read_catalog_file(path: Path) -> Catalog:
     return _catalog_in(path.read_bytes(), path)
 
 
-def _catalog_in(octets: bytes, path: Path) -> Catalog:
-    if octets.startswith(
+def _catalog_in(data: bytes, path: Path) -> Catalog:
+    if data.startswith(
         b'{"campaigns"'
     ):  # written before catalogs had a checksum; the core writes a new one at its start
         try:
-            return msgspec.json.decode(octets, type=Catalog)
+            return msgspec.json.decode(data, type=Catalog)
         except msgspec.DecodeError as error:
             raise SealedFileError(f"{path} cannot be read: {error}") from error
-    return unsealed(octets, Catalog, str(path))
+    return unsealed(data, Catalog, str(path))
 
 
 class CatalogFile:
@@ -141,10 +141,10 @@ class CatalogFile:
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._seen:
             return None
-        octets = self._path.read_bytes()
-        catalog = self._ours(_catalog_in(octets, self._path), self._path)
+        data = self._path.read_bytes()
+        catalog = self._ours(_catalog_in(data, self._path), self._path)
         self._seen = stamp
-        digest = hashlib.blake2b(octets).digest()
+        digest = hashlib.blake2b(data).digest()
         if digest == self._taken:  # written again as it was, by a core that was started again, say
             return None
         self._taken = digest

@@ -86,7 +86,7 @@ def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    # Systems connect to this very machine when 0.0.0.0 or :: is asked for.
+    # A connection to 0.0.0.0 or :: goes to this very machine.
     return _LOOPBACK if address.is_loopback or address.is_unspecified else str(address)
 
 

@@ -32,7 +32,7 @@ def address_faults(field: str, url: str, *, required: bool) -> list[Fault]:
         return [Fault(field, FaultCode.CHARACTER, sentence)]
     if invisible := INVISIBLE.search(url):
         sentence = (
-            f"An invisible character (U+{ord(invisible[0]):04X}) stands at character {invisible.start() + 1}: delete it, or write it "
+            f"An invisible character (U+{ord(invisible[0]):04X}) is at character {invisible.start() + 1}: delete it, or write it "
             "percent-encoded."
         )
         return [Fault(field, FaultCode.CHARACTER, sentence)]

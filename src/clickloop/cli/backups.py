@@ -32,7 +32,7 @@ def backup(
     to_stream = str(file) == "-"
     if to_stream and sys.stdout.isatty():
         raise stop("A backup is no text: redirect standard output to a file or a program.", UNUSABLE)
-    _prepare()
+    _end_by_signals()
     folder, target = data.resolve(), sys.stdout.buffer if to_stream else file.absolute()
     try:
         manifest = take_backup(folder, target, Progress(silent=quiet), force=force)
@@ -74,7 +74,7 @@ def restore(
     from clickloop.backup.taking import verify_backup
     from clickloop.clock import wall_clock
 
-    _prepare()
+    _end_by_signals()
     progress = Progress()
     try:
         if verify_only:
@@ -103,13 +103,13 @@ def release(data: Data = DEFAULT_DATA) -> None:
     if not before["held"]:
         typer.echo("No postbacks are held.")
         return
-    told = msgspec.json.decode(ask(data, "POST", "/api/v1/delivery/release").body)
-    waiting = told["waiting"]
+    after = msgspec.json.decode(ask(data, "POST", "/api/v1/delivery/release").body)
+    waiting = after["waiting"]
     typer.echo(f"Released: {waiting} postback{'' if waiting == 1 else 's'} will be sent when due.")
 
 
 def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
-    """Return whether postbacks are to be held; asks on a terminal where it was not said."""
+    """Return whether postbacks are to be held; ask on a terminal where neither option was given."""
     from clickloop.backup.taking import open_archive
 
     if hold and send:
@@ -163,9 +163,8 @@ def _contents(manifest: "Manifest") -> str:
     return f"It holds everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
 
 
-def _prepare() -> None:
-    """Keep what is written from other users, and let SIGTERM and SIGHUP end the command as Ctrl-C does: what is half is removed."""
-    os.umask(0o077)
+def _end_by_signals() -> None:
+    """Let SIGTERM and SIGHUP end the command as Ctrl-C does, so that what is half done is removed."""
 
     def end(number: int, _frame: object) -> NoReturn:
         sys.exit(128 + number)

@@ -44,10 +44,11 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
 def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
     """The ledger of a data folder, opened beside the server if one runs; exits with a sentence when it cannot be."""
     from clickloop.secret_box import secret_box_of
+    from clickloop.store.identity import LEDGER_FILE
     from clickloop.store.ledger.ledger import Ledger, LedgerError
 
     folder = data.resolve()
-    path = folder / "ledger.sqlite"
+    path = folder / LEDGER_FILE
     if create:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     elif not path.exists():

@@ -30,7 +30,7 @@ class MmdbGeoBase:
         try:
             self._reader = maxminddb.open_database(path)
             for address in _PROBED:
-                self._reader.get(address)  # the tree stands before what opening reads
+                self._reader.get(address)  # the tree lies before what opening reads
         except (OSError, maxminddb.InvalidDatabaseError) as fault:
             raise ValueError(
                 f"geo_base {path} cannot be opened: {fault}. Expected a country or city base as .mmdb."
@@ -112,8 +112,3 @@ def _shipped_ranges() -> tuple[list[int], list[str], list[int]]:
         [codes[index] for chunk in countries for index in chunk],
         [length for chunk in lengths for length in chunk],
     )
-
-
-def open_geo_base(path: str) -> GeoBase:
-    """The base at ``path``, or the shipped one when it is empty. Raises ValueError with what to do."""
-    return MmdbGeoBase(Path(path)) if path else ShippedGeoBase()

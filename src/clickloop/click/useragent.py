@@ -113,17 +113,17 @@ def _outside_of_phones(text: str) -> str:
     """
     if "android" not in text.lower():
         return text
-    kept: list[str] = []
+    parts: list[str] = []
     for piece in text.replace("[", "(").replace("]", ")").split("("):
         inside, closed, outside = piece.partition(")")
-        if not kept:
-            kept.append(piece)
+        if not parts:
+            parts.append(piece)
             continue
         lowered = inside.lower()
         if "compatible" in lowered or "http" in lowered:
-            kept.append(inside)
-        kept.append(outside if closed else "")
-    return " ".join(kept)
+            parts.append(inside)
+        parts.append(outside if closed else "")
+    return " ".join(parts)
 
 
 def _kind(text: str, words: str, system: str) -> str:

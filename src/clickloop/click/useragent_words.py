@@ -1,4 +1,4 @@
-"""The words by which User-Agents are told apart: in lower case, a phrase's words parted by single spaces.
+"""The words that distinguish User-Agents: in lower case, a phrase's words parted by single spaces.
 
 Sources: the pages on which each service describes its own bot, and https://github.com/monperrus/crawler-user-agents (MIT).
 """
@@ -110,7 +110,7 @@ CRAWLERS = (
     "chrome lighthouse",
     "w3c validator",
 )
-"""Further ones whose names end in no word for a bot, or stand where phones name their model."""
+"""Further ones whose names end in no word for a bot, or are where phones name their model."""
 
 BOT_ENDINGS = ("bot", "bots", "crawler", "crawl", "spider", "scraper", "slurp")
 NOT_BOTS = ("cubot", "idbot")
@@ -142,7 +142,7 @@ TELEVISIONS = (
     "playstation",
     "nintendo",
 )
-"""Televisions, what is plugged into them, and consoles that stand beside one."""
+"""Televisions, what is plugged into them, and consoles that belong to one."""
 TELEVISION_STARTS = ("appletv", "mitv", "mibox", "opera tv")
 HANDHELD_CONSOLES = ("playstation vita", "playstation portable", "nintendo 3ds", "nintendo dsi", "new nintendo 3ds")
 

@@ -48,7 +48,7 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     cookie_click_id: str = ""
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
     shortened: bool = False
-    """Only the first kilobyte of query and body was kept: too many without a genuine click id came from the address."""
+    """Only the first kilobyte of query and body was stored: too many without a genuine click id came from the address."""
 
 
 class RefusalReason(enum.StrEnum):
@@ -128,7 +128,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
     "as the name behind it.",
-    NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was kept.",
+    NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was stored.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",

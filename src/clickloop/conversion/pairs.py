@@ -97,7 +97,7 @@ def _decoded(octets: bytes) -> str:
 def _as_utf8(body: bytes, content_type: str) -> bytes:
     """Return the body without its byte order mark (RFC 8259, 8.1 allows to ignore it), and UTF-16 as UTF-8.
 
-    UTF-16 is told by its mark, by the charset, or by the zero beside the first brace (RFC 4627, 3).
+    UTF-16 is recognised by its mark, by the charset, or by the zero beside the first brace (RFC 4627, 3).
     """
     if body.startswith(b"\xef\xbb\xbf"):
         return body[3:]

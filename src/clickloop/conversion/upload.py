@@ -3,19 +3,22 @@
 import enum
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
 import msgspec
 
 from clickloop.conversion.notice import NAMES, Door, RawNotice
+from clickloop.conversion.upload_cells import bare, without_apostrophes
 from clickloop.conversion.upload_columns import (
     RESULT_PREFIX,
     Column,
     Repeated,
     column_name,
     missing_values,
+    not_understood,
+    payout_currencies,
     read_columns,
     unused_columns,
 )
@@ -29,7 +32,7 @@ from clickloop.conversion.upload_table import (
     unfit,
 )
 from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_OCTETS, PhysicalLine, physical_lines
-from clickloop.octets import octets_of, readable, text_of
+from clickloop.octets import octets_of, text_of
 from clickloop.record_id import base32_tail, base32_time
 
 HEAD_OCTETS = 64 * 1024
@@ -39,16 +42,11 @@ MOST_FILE_OCTETS = 2**32 - 1
 NO_POSTBACK = "&disable_postback=1"
 _MAX_QUERY = MAX_LINE_OCTETS - len(NO_POSTBACK)
 _EXCERPT = 200
-_SHOWN_COLUMNS = 10
-_SHOWN_CHARACTERS = 60
 
 _SEPARATORS = (b"\t", b";", b",")
 _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")
 _KEY = re.compile(rb"\s*([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*=")
 _SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
-_NO_TEXT = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
-_APOSTROPHED = re.compile(rb"'(?=[ \"']*(?:[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])|'*[\t\r\n])")
-_APOSTROPHED_INSIDE = re.compile(rb"([;\t\r\n][ \"']*)'(?=[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])")
 _ID_NAMES = frozenset((*NAMES["click_id"], *NAMES["txid"], "conversion_id"))
 _DAMAGED = re.compile(rb"[0-9](?:[.,][0-9]{1,20})?[eE]\+[0-9]{2,3}")
 """As spreadsheets write a long number: ``1.23457E+14``."""
@@ -139,7 +137,7 @@ class Layout(msgspec.Struct, frozen=True):
     """Octets before that line."""
 
     def column_uses(self) -> tuple[Column, ...]:
-        """Return what each column stands for; nothing where there is no header."""
+        """Return the meaning of each column; none where there is no header."""
         columns = read_columns(self.columns)
         assert not isinstance(columns, Repeated), "a layout was found without repeated columns"
         return columns
@@ -149,7 +147,7 @@ class Layout(msgspec.Struct, frozen=True):
         return unused_columns(self.column_uses())
 
     def missing(self) -> tuple[str, ...]:
-        """Return which of payout and txid no column of the table stands for."""
+        """Return which of payout and txid no column of the table means."""
         return missing_values(self.column_uses()) if self.columns else ()
 
 
@@ -257,17 +255,6 @@ def complete(layout: Layout) -> Layout | Unusable:
     return Unusable(FileFault.COLUMNS_NOT_UNDERSTOOD, detail=not_understood(missing, unused))
 
 
-def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
-    """Return what is missing of a table, the columns that may be it, and what to do."""
-    wanted = " and none as ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
-    shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
-    more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
-    return (
-        f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
-        "the file and register it from there, or say that it is complete as it is (incomplete=1, --incomplete)."
-    )
-
-
 def lines_of(
     layout: Layout, pieces: Iterable[bytes], first_line: int | None = None, begins_at: int | None = None
 ) -> Iterator[Line | BadLine]:
@@ -291,7 +278,7 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
         for at, column in enumerate(columns, 1)
     ]
     ids = [column.name in _ID_NAMES for column in columns]
-    currencies = _currencies(columns)
+    currencies = payout_currencies(columns)
     width = len(prefixes)
     for record in records(found, separator):
         if isinstance(record, BadRecord):
@@ -313,25 +300,6 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
             if prefix and value:
                 pairs.append(prefix + _quoted(without_apostrophes(value) if is_result else value))
         yield _line(record.number, record.next_number, record.ends_at, tuple(cells[:width]), "&".join(pairs))
-
-
-def without_apostrophes(cell: bytes) -> bytes:
-    """Return a cell of a file that we wrote as it was before ``report.spreadsheet`` made it safe."""
-    if _APOSTROPHED.match(cell):
-        cell = cell[1:]
-    return _APOSTROPHED_INSIDE.sub(rb"\1", cell)
-
-
-def bare(cell: bytes) -> bytes:
-    """Return a cell without ``="…"``, which exports write around an id so that a spreadsheet keeps it as text."""
-    return cell[2:-1].replace(b'""', b'"') if cell.startswith(b'="') and cell.endswith(b'"') and len(cell) > 2 else cell
-
-
-def _currencies(columns: tuple[Column, ...]) -> list[tuple[int, str]]:
-    """Return the places of payout columns, in the order in which they count, with the currencies of their headers; and of currency."""
-    places = {column.name: at for at, column in enumerate(columns)}
-    payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
-    return payouts if any(currency for _, currency in payouts) else []
 
 
 def _currency_pair(values: list[bytes], currencies: list[tuple[int, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The columns of an uploaded table: which parameter of a notice each stands for, as networks name them in their exports."""
+"""The columns of an uploaded table, and the parameters of a notice that they mean, as networks name them in their exports."""
 
 import re
 from collections.abc import Sequence, Set
@@ -7,6 +7,7 @@ import msgspec
 
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS
 from clickloop.currency import CURRENCIES, SIGNS, usual_meaning
+from clickloop.octets import readable
 
 RESULT_PREFIX = "clickloop_"
 """Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""
@@ -43,10 +44,12 @@ WANTED = ("payout", "txid")
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
 _MAX_HEADER = 200
+_SHOWN_COLUMNS = 10
+_SHOWN_CHARACTERS = 60
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column. ``name``: the parameter that it stands for, or its header in small letters where it stands for none."""
+    """A column. ``name``: the parameter that it means, or its header in small letters where it means none."""
 
     header: str
     name: str
@@ -62,7 +65,7 @@ class Repeated(msgspec.Struct, frozen=True):
 
 
 def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
-    """Return what each column of a table stands for."""
+    """Return the meaning of each column of a table."""
     exact = [_exact_name(header) for header in headers]
     own: set[str] = set()
     for position, name in enumerate(exact):
@@ -90,13 +93,13 @@ def read_columns(headers: Sequence[str]) -> tuple[Column, ...] | Repeated:
 
 
 def column_name(header: str) -> str:
-    """Return the parameter that a column alone would stand for, else its header in small letters."""
+    """Return the parameter that a column alone would mean, else its header in small letters."""
     columns = read_columns([header])
     return columns[0].name if isinstance(columns, tuple) else header
 
 
 def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return the headers of the columns that stand for no parameter; they are kept with the conversion."""
+    """Return the headers of the columns that mean no parameter; their cells stay with the conversion."""
     return tuple(
         column.header
         for column in columns
@@ -105,9 +108,27 @@ def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
 
 
 def missing_values(columns: Sequence[Column]) -> tuple[str, ...]:
-    """Return which of payout and txid no column stands for."""
+    """Return which of payout and txid no column means."""
     used = {column.name for column in columns if column.is_used}
     return tuple(field for field in WANTED if used.isdisjoint(NAMES[field]))
+
+
+def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
+    """Return what is missing of a table, the columns that may be it, and what to do."""
+    wanted = " and none as ".join({"payout": "payout", "txid": "transaction id (txid)"}[name] for name in missing)
+    shown = ", ".join(readable(name)[:_SHOWN_CHARACTERS] for name in unused[:_SHOWN_COLUMNS])
+    more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
+    return (
+        f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
+        "the file and register it from there, or say that it is complete as it is (incomplete=1, --incomplete)."
+    )
+
+
+def payout_currencies(columns: Sequence[Column]) -> list[tuple[int, str]]:
+    """Return the places of payout columns, in the order in which they count, with the currencies of their headers."""
+    places = {column.name: at for at, column in enumerate(columns)}
+    payouts = [(places[name], columns[places[name]].currency) for name in NAMES["payout"] if name in places]
+    return payouts if any(currency for _, currency in payouts) else []
 
 
 def _has_own(name: str, own: Set[str]) -> bool:

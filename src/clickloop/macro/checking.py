@@ -199,7 +199,7 @@ def _other_styles(text: str, place: Place) -> Iterator[Finding]:
             sentence = _OTHER_SENTENCE.format(found[0])
             yield Finding(FindingCode.OTHER_STYLE, Severity.WARNING, found.start(), found[0], sentence, remedy)
     for found in _ENCODED.finditer(text):
-        sentence = f"{found[0]} has its braces percent-encoded, so it is sent as it stands."
+        sentence = f"{found[0]} has its braces percent-encoded, so it is sent as it is."
         yield Finding(
             FindingCode.ENCODED_BRACES, Severity.WARNING, found.start(), found[0], sentence, f"Write {{{found[1]}}}."
         )

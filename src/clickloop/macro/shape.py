@@ -46,9 +46,7 @@ def _invisible(text: str) -> Iterator[Finding]:
         name = unicodedata.name(found[0], "a control character").lower()
         code = f"U+{ord(found[0]):04X}"
         excerpt = text[max(0, found.start() - _EXCERPT // 2) : found.end()]
-        sentence = (
-            f"An invisible character ({code}, {name}) stands at character {found.start() + 1} and would be sent too."
-        )
+        sentence = f"An invisible character ({code}, {name}) is at character {found.start() + 1} and would be sent too."
         remedy = f"Delete what follows {excerpt[:-1]!r} and type it again by hand."
         yield _finding(FindingCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
 
@@ -69,12 +67,14 @@ def _braces(text: str) -> Iterator[Finding]:
     for at in sorted([*open_at, *closing])[:_MAX_FINDINGS]:
         macro = _NAME.match(text, at)
         if macro:
-            sentence = f"{_cut(macro[0])} at character {at + 1} is not closed, so it is sent as it stands."
+            sentence = f"{_cut(macro[0])} at character {at + 1} is not closed, so it is sent as it is."
             remedy = f"Write {macro[0].rstrip('|:')}}}."
             yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
         else:
             around = text[max(0, at - _EXCERPT) : at + 1]
-            sentence = f"A stray {text[at]} stands at character {at + 1}, behind {_cut(around[:-1])!r}: it is sent as it stands."
+            sentence = (
+                f"A stray {text[at]} is at character {at + 1}, behind {_cut(around[:-1])!r}: it is sent as it is."
+            )
             yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
 
 
@@ -83,7 +83,7 @@ def _full_width(text: str) -> Iterator[Finding]:
     if found:
         excerpt = text[found.start() : found.start() + _EXCERPT]
         place = f"{found[0]} at character {found.start() + 1}"
-        sentence = f"{place} is no brace but only looks like one: {excerpt!r} is sent as it stands."
+        sentence = f"{place} is no brace but only looks like one: {excerpt!r} is sent as it is."
         yield _finding(
             FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, "Write { and } of the keyboard."
         )
@@ -106,7 +106,9 @@ def _glued(text: str) -> Iterator[Finding]:
     for number, found in enumerate(_NO_AMPERSAND.finditer(text)):
         if number == _MAX_FINDINGS:
             return
-        sentence = f"{found[1]} at character {found.start() + 2} stands right behind a macro, so it becomes a part of its value."
+        sentence = (
+            f"{found[1]} at character {found.start() + 2} is right behind a macro, so it becomes a part of its value."
+        )
         yield _finding(FindingCode.AMPERSAND_MISSING, found.start() + 1, found[1], sentence, f"Write &{found[1]}.")
 
 
@@ -116,7 +118,7 @@ def _query(text: str) -> Iterator[Finding]:
     if begins_at < 0:
         pair = _FIRST_PAIR.search(address)
         if pair:
-            sentence = f"{pair[0]} at character {pair.start() + 1} stands in the path, for no ? comes before it: it is no parameter."
+            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for no ? comes before it: it is no parameter."
             yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
@@ -126,7 +128,9 @@ def _query(text: str) -> Iterator[Finding]:
         and "://" not in address[begins_at : second.start()]
         and "%3a%2f%2f" not in address[begins_at : second.start()].lower()
     ):
-        sentence = f"A second ? stands at character {second.start() + 1}, so {second[1]} becomes a part of the value before it."
+        sentence = (
+            f"A second ? is at character {second.start() + 1}, so {second[1]} becomes a part of the value before it."
+        )
         yield _finding(FindingCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}.")
 
 
@@ -135,7 +139,7 @@ def _fragment(text: str) -> Iterator[Finding]:
     pair = _PAIR_IN_FRAGMENT.search(text, at) if at >= 0 else None
     found = BRACES.match(text, pair.end()) if pair else None
     if found:
-        sentence = f"{_cut(found[0])} stands behind the # at character {at + 1}: browsers keep that to themselves, no server gets it."
+        sentence = f"{_cut(found[0])} is behind the # at character {at + 1}: browsers keep that to themselves, no server gets it."
         yield _finding(
             FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Put it before the #, into the query."
         )

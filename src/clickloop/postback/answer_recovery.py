@@ -1,8 +1,8 @@
 """Malformed answers of receivers: the status line counts, and of the rest what can be read.
 
-The HTTP client refuses an answer as a whole when a header's name holds a space, a header is too long, or a length stands there twice.
+The HTTP client refuses an answer as a whole when a header's name has a space in it, a header is too long, or there are two lengths.
 The receiver has taken the request all the same, so a refusal would send it again up to thirteen times. Here the client's parser is
-wrapped: while it reads a head, the bytes are kept beside it, and where it gives up, the status is read from them. The connection of
+wrapped: while it reads a head, the bytes are remembered, and where it gives up, the status is read from them. The connection of
 such an answer is never used again.
 """
 
@@ -17,7 +17,7 @@ from aiohttp.http import HttpVersion11, RawResponseMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_HEAD_BYTES = 65_536
-"""Bytes of a head that are kept to read its status and headers from."""
+"""Maximum size of a head of which status and headers are read."""
 MAX_BODY_BYTES = 65_536
 QUIET_SECONDS = 1.0
 """An answer whose end cannot be known ends when nothing more has come for this long."""
@@ -118,7 +118,7 @@ class _TolerantParser:
         return self._inner.feed_eof()
 
     def pause_reading(self) -> None:
-        """Pause; of an answer that was recovered little is kept, so that it needs no pause."""
+        """Pause; an answer that was recovered takes little memory and needs no pause."""
         if self._recovered is None:
             self._inner.pause_reading()
 

@@ -23,11 +23,11 @@ _IN_FORMAT = {
 def curl_command(request: Request) -> str:
     """Return the command, one option a line.
 
-    Visitors' values stand in it, and it is pasted into a shell. So nothing is written that shells read differently: ``$'…'`` of bash is
+    Visitors' values are in it, and it is pasted into a shell. So nothing is written that shells read differently: ``$'…'`` of bash is
     a dollar and a quoted text to dash and ash, in which a quote that was escaped ends the text. What is no line of printable ASCII goes
     through ``printf``, whose octal escapes are POSIX: a body by a pipe, byte for byte; a header or URL as ``"$(printf '\\303\\251')"``.
 
-    A header's value is text, as ``sending`` sends it. A NUL can stand in a body alone: a shell's argument would end there.
+    A header's value is text, as ``sending`` sends it. A NUL can be in a body alone: a shell's argument would end there.
     """
     parts = ["curl --globoff"]
     if request.method is not Method.GET:
@@ -46,7 +46,7 @@ def curl_command(request: Request) -> str:
 def _quoted(text: str) -> str:
     """Return a text as one word of a shell.
 
-    Within the double quotes stand octal digits alone, so that nothing in them can be expanded, and no newline at whose end a
+    Within the double quotes are octal digits alone, so that nothing in them can be expanded, and no newline at whose end a
     substitution would drop it.
     """
     words = []

@@ -48,7 +48,7 @@ _AnyRequest = TypeVar("_AnyRequest", Request, RequestTemplate)
 def masked_text(text: str, secrets: Iterable[str] = (), limit: int | None = MAX_SHOWN) -> str:
     """Return a URL, query, body or answer with its secrets masked, those given in any encoding; all else as it is.
 
-    ``limit``: characters beyond it are left out, and their number is told; None for a text of the user's own, whose length
+    ``limit``: characters beyond it are left out, and counted at the end; None for a text of the user's own, whose length
     was limited when it was saved.
     """
     forms = _forms(secrets)
@@ -157,7 +157,7 @@ def _masked_encoded(value: str, level: int) -> str:
 
 
 def _masked_json(text: str) -> str:
-    """Return a text with the strings and numbers masked that stand behind a secret name in JSON, and in a list behind one."""
+    """Return a text with the strings and numbers masked that are behind a secret name in JSON, and in a list behind one."""
     parts: list[str] = []
     done = at = 0
     while name := _JSON_STRING.search(text, at):

@@ -40,7 +40,7 @@ def _cell(value: str | bytes | int) -> bytes:
 
 
 def _with_apostrophe(before: re.Match[bytes]) -> bytes:
-    """Return what stands before a formula, with an apostrophe unless it is a number; one that is there already would be taken away."""
+    """Return what is before a formula, with an apostrophe unless it is a number; one that is there already would be taken away."""
     return before[0] if before[2] and b"'" not in before[0] else before[0] + b"'"
 
 

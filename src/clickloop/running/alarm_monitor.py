@@ -87,7 +87,7 @@ class AlarmMonitor(threading.Thread):
         """Take over the rules of now, and announce the alarms of now to those that are new."""
         self._rules = self._read_rules()
         new = tuple(rule for rule in self._rules.rules if rule.rule_id not in self._rule_ids)
-        if new and (messages := self._tracker.standing(wall_clock())):
+        if new and (messages := self._tracker.reminders(wall_clock())):
             self._outbox.add(messages, msgspec.structs.replace(self._rules, rules=new), wall_clock())
         self._rule_ids = tuple(rule.rule_id for rule in self._rules.rules)
 

@@ -86,7 +86,7 @@ class AlarmTracker:
                 due.append((key, state))
         return self._within_the_limit(due, now, now_ms)
 
-    def standing(self, now_ms: int) -> list[AlarmMessage]:
+    def reminders(self, now_ms: int) -> list[AlarmMessage]:
         """Return a message for each alarm that was announced and has not ended, for a rule that was made since."""
         announced = [(key, one) for key, one in self.tracked.items() if one.announced_at and not one.ended_at]
         return [
@@ -142,7 +142,7 @@ class AlarmTracker:
         left = len(due) - len(messages)
         if left and (self._overflow_announced_at is None or now - self._overflow_announced_at >= HOUR_MS / 1000):
             self._overflow_announced_at = now
-            sentence = f"{left} more alarms have begun or ended within an hour: the health page lists those that stand."
+            sentence = f"{left} more alarms have begun or ended within an hour: the health page lists those of now."
             messages.append(
                 AlarmMessage(
                     message_id=self._new_id(),

@@ -302,6 +302,6 @@ def keep_marks(
     if stamp is not None and stamp.facts_loads != loads:
         with ledger.write() as tx:
             write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=loads))
-    kept = msgspec.structs.replace(installation, marks=marks)
-    write_installation(folder, kept)
-    return kept
+    marked = msgspec.structs.replace(installation, marks=marks)
+    write_installation(folder, marked)
+    return marked

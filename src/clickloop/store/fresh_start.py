@@ -105,7 +105,7 @@ def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
 def _fresh_ledger(folder: Path, now_ms: int) -> str:
     aside = _aside(folder, _OF_THE_LEDGER, now_ms)
     prepare(folder)
-    return f"Began with an empty ledger and empty facts. What was there is kept in {aside}."
+    return f"Began with an empty ledger and empty facts. What was there is in {aside}."
 
 
 def _fresh_facts(folder: Path, now_ms: int) -> str:
@@ -117,7 +117,7 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
             stamp = read_stamp(tx)
             taken = read_progress(tx).outbox
             tx.execute(delete(fact_outbox))
-            for lines in _facts_told(tx):
+            for lines in _facts_of_ledger(tx):
                 insert_facts(tx, lines)
             if stamp is not None:
                 write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=0))
@@ -137,17 +137,17 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
     facts.close()
     return (
         f"Began with empty facts: they take all conversions from the ledger, and the clicks of {back} journal segments that are still "
-        f"there; older clicks are in no report. What was there is kept in {aside}."
+        f"there; older clicks are in no report. What was there is in {aside}."
     )
 
 
-def _facts_told(tx: Connection) -> Iterator[list[bytes]]:
+def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
     """Yield the facts of every change of every conversion, oldest first."""
     ids = list(tx.scalars(select(conversions.c.conversion_id).order_by(conversions.c.conversion_id)))
     for start in range(0, len(ids), _CHUNK):
         changes = changes_of_conversions(tx, ids[start : start + _CHUNK])
-        told = [Change(before=c.before, after=c.after, at=c.at, notice_id=c.notice_id) for c in changes]
-        yield [msgspec.json.encode(fact) for change in told for fact in facts_of_change(change)]
+        copied = [Change(before=c.before, after=c.after, at=c.at, notice_id=c.notice_id) for c in changes]
+        yield [msgspec.json.encode(fact) for change in copied for fact in facts_of_change(change)]
 
 
 def _unsettle_clicks(folder: Path) -> int:
@@ -192,7 +192,7 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
         ledger.close()
     return (
         f"Began with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
-        f"still convert. What was there is kept in {aside}.{_lost_sentence(lost)}"
+        f"still convert. What was there is in {aside}.{_lost_sentence(lost)}"
     )
 
 

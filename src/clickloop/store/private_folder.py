@@ -18,7 +18,7 @@ class Corrected(msgspec.Struct, frozen=True):
 
 
 def make_private(folder: Path) -> Corrected:
-    """Take the rights of group and others from everything that stands directly in the folder.
+    """Take the rights of group and others from everything directly in the folder.
 
     The folder itself keeps its mode: systemd sets it anew at each start, and a private directory guards all that is below it.
     Links are left alone: what they lead to may be shared on purpose.

@@ -16,7 +16,7 @@ _KEY = re.compile(rb"[A-Za-z0-9_-]*")  # one run from the start: linear
 
 
 class UnknownLink(msgspec.Struct, frozen=True):
-    """A key that no campaign has. Only letters, digits, ``_`` and ``-`` of it are kept; of anything else nothing."""
+    """A key that no campaign has. Only its letters, digits, ``_`` and ``-`` are stored."""
 
     key: str
     count: int

@@ -143,10 +143,10 @@ class ClickProgress:
             return found | found_again, bad | bad_again
         return found, bad
 
-    def _note(self, asked: Sequence[str], unreadable: frozenset[str]) -> None:
+    def _note(self, looked_up: Sequence[str], unreadable: frozenset[str]) -> None:
         if not unreadable and not self._unreadable:
             return
-        for click_id in asked:
+        for click_id in looked_up:
             if click_id not in unreadable:
                 self._unreadable.pop(click_id, None)
             elif len(self._unreadable) < MAX_UNREADABLE:

@@ -1,7 +1,7 @@
 """Pausing settling for a backup: nothing moves from the journal into the stores while they are copied together.
 
 Clicks and notices are acknowledged by the edges all the while; they are settled when the pause ends. A pause is a lease: whoever
-asked for it may be killed, and settling must then go on by itself.
+began it may be killed, and settling must then go on by itself.
 """
 
 import secrets

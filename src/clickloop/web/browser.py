@@ -48,6 +48,6 @@ def note_forwarded(
 def _all_lines(connection: ASGIConnection[Any, Any, Any, Any], name: str) -> bytes:
     """Return a header's lines as one list (RFC 9110, 5.3).
 
-    Some proxies add a line of their own behind what came: a stranger's line that stands first must not hide it.
+    Some proxies add a line of their own behind what came: a stranger's line before it must not hide it.
     """
     return ", ".join(connection.headers.getall(name, [])).encode("latin-1", "replace")

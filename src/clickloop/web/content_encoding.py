@@ -3,7 +3,7 @@
 import zlib
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_AUTOMATIC, _RAW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS  # 32: gzip or zlib, told by the header
+_AUTOMATIC, _RAW = zlib.MAX_WBITS | 32, -zlib.MAX_WBITS  # 32: gzip or zlib, by the header
 MAX_MEMBERS = 16
 """Members of a gzip body. Each copies what follows it, so their number is bounded."""
 
@@ -68,7 +68,7 @@ def _inflated(body: bytes, form: int, max_bytes: int) -> bytes:
 
 
 def _plain(body: bytes) -> bytes:
-    """Return a body that is text as it stands; raise UnreadableBodyError for one that is not."""
+    """Return a body that is plain text; raise UnreadableBodyError for one that is not."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:

@@ -83,20 +83,10 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     name = f"edge{number}"
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids = _usable_click_ids(folder, catalog_file)
+    geo = _geo_file(settings)
     clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
     notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
-    geo = _geo_file(settings)
-    edge = Edge(
-        routes=Routes(Catalog(), ""),
-        visitors=Visitors(geo.base),
-        click_ids=click_ids,
-        notice_ids=RecordIds(),
-        clicks=clicks,
-        notices=notices,
-        clock=wall_clock,
-        chance=random.random,
-        currency=settings.currency,
-    )
+    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices)
     broken: list[Exception] = []
 
     def give_up(fault: Exception) -> None:
@@ -142,6 +132,22 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         notices.close()
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
+
+
+def _edge(
+    settings: Settings, click_ids: ClickIds, visitors: Visitors, clicks: JournalWriter, notices: JournalWriter
+) -> Edge:
+    return Edge(
+        routes=Routes(Catalog(), ""),
+        visitors=visitors,
+        click_ids=click_ids,
+        notice_ids=RecordIds(),
+        clicks=clicks,
+        notices=notices,
+        clock=wall_clock,
+        chance=random.random,
+        currency=settings.currency,
+    )
 
 
 def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> ClickIds:

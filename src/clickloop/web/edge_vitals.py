@@ -117,5 +117,5 @@ class EdgeVitals:
 
 
 def _loss(code: str, sentence: str, loss: _Loss) -> Alarm:
-    # It ends by itself, so that the file of an edge that died with it standing does not say for ever that all is failing.
+    # It ends by itself, so that the file of an edge that died meanwhile does not say for ever that all is failing.
     return Alarm(code=code, sentence=sentence, expires_at=(loss.last_at or 0) + CURRENT_MS)

@@ -68,7 +68,7 @@ def awaits_100(headers: dict[bytes, bytes], version: str) -> bool:
 
 
 def head_without_upgrade(parser: httptools.HttpRequestParser, url: bytes, headers: dict[bytes, bytes]) -> bytes:
-    """Return the head that a parser has read, as it would be had its sender not asked for another protocol."""
+    """Return the head that a parser has read, without the request for another protocol."""
     lines = [b"%b: %b\r\n" % field for field in headers.items() if field[0] != UNUSUAL]
     version = parser.get_http_version().encode("ascii")
     return b"%b %b HTTP/%b\r\n%b\r\n" % (parser.get_method(), url, version, b"".join(lines))

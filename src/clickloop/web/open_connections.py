@@ -155,7 +155,7 @@ class OpenConnections(Generic[C]):
     async def drained(self, seconds: float) -> None:
         """Return when every connection has ended, at the latest after ``seconds``. Called after ``drain``.
 
-        A client that asks for nothing more cannot be told of the end. Its connection is closed after a grace, in which a request
+        A client that sends no further request is not told of the end. Its connection is closed after a grace, in which a request
         that had left before still arrives and is answered.
         """
         loop = asyncio.get_running_loop()

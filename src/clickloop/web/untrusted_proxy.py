@@ -29,7 +29,7 @@ class UntrustedProxies:
     def __init__(
         self, port: str, total: Callable[[], int] | None = None, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """``port`` is for people; ``total`` counts all requests so far, so that a share can be told; None: ``count`` does."""
+        """``port`` is for people; ``total`` counts all requests so far, for the peer's share; None: ``count`` does."""
         self._port = port
         self._counted = 0
         self._total = total or (lambda: self._counted)

@@ -90,7 +90,7 @@ def _template_findings(
 def _foreign(finding: MacroFinding, ours: str, code: Code, place: FoundPlace) -> Finding:
     whose = "traffic source's" if code is Code.SOURCE_MACRO_IN_OURS else "network's"
     severity = Severity.ERROR if ours in ("{externalid}", "{clickid}") else Severity.WARNING
-    sentence = f"{finding.text} is the {whose} own macro; nobody replaces it here, so it is sent as it stands."
+    sentence = f"{finding.text} is the {whose} own macro; nobody replaces it here, so it is sent as it is."
     return Finding(severity, code, place, sentence, f"Write {ours}." if ours else finding.remedy)
 
 

@@ -169,7 +169,7 @@ class JournalReader:
         # Of a live writer a deleted last segment is noticed when the next one has made a gap of it.
         last = read_mark(self._root, stream, directory.name).on_disk + 1 if dead else 0
         newest = max(paths, default=0)
-        # A dead writer that has none left is told of as a whole, when its directory is gone.
+        # A dead writer that has none left is reported as a whole, when its directory is gone.
         for number in range(first, max(last, newest) if newest else 0):
             if number not in paths:
                 self._note_missing(stream, directory, number)

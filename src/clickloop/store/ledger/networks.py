@@ -39,7 +39,7 @@ def networks_of_offers(tx: Connection, offer_ids: Collection[int]) -> list[Netwo
 
 
 def networks_with_status(tx: Connection, key: str) -> list[str]:
-    """Return the names of the networks, archived ones too, of which a word of their own stands for a status."""
+    """Return the names of the networks, archived ones too, that have a word of their own for a status."""
     rows = tx.execute(select(networks.c.name, networks.c.status_words).order_by(networks.c.name))
     return [name for name, words in rows if key in words.values()]
 

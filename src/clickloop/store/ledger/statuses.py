@@ -80,7 +80,7 @@ def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
 def unmapped_words(
     tx: Connection, limit: int, campaign_id: int | None = None, network_id: int | None = None
 ) -> list[UnmappedWord]:
-    """Return the words under which conversions (of a campaign or network, or all) stand as ``other``, the most frequent first."""
+    """Return the words under which conversions (of a campaign or network, or all) count as ``other``, the most frequent first."""
     word = func.lower(func.trim(conversions.c.status_word))
     count = func.count()
     query = (
@@ -99,7 +99,7 @@ def unmapped_words(
 
 
 def networks_of_unmapped_words(tx: Connection, words: Collection[str]) -> dict[str, tuple[int, ...]]:
-    """Return the networks whose conversions stand as ``other`` under each of these words; 0 is no network."""
+    """Return the networks whose conversions count as ``other`` under each of these words; 0 is no network."""
     word = func.lower(func.trim(conversions.c.status_word))
     rows = tx.execute(
         select(word, conversions.c.network_id)

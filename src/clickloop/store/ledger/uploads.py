@@ -90,9 +90,9 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     encoding: str = UTF_8
     """As which the file was read."""
     unused_columns: tuple[str, ...] = ()
-    """Headers that stand for no parameter, in the form of ``octets.text_of``."""
+    """Headers that mean no parameter, in the form of ``octets.text_of``."""
     missing_values: tuple[str, ...] = ()
-    """Those of payout and txid that no column of the table stands for."""
+    """Those of payout and txid that no column of the table means."""
 
     @property
     def is_incomplete(self) -> bool:

@@ -198,7 +198,7 @@ _TEXT_TOO = frozenset({"read_trace", "simulate", "check_setup"})
 """Operations that answer plain text where ``format=text`` asks for it."""
 _BODY_OPTIONAL = frozenset({"resume_paused_rule"})
 _PREVIEWS = frozenset({"rerun_notices", "resend_postbacks", "cancel_postbacks"})
-"""Operations that answer 200 where only a preview is asked for: nothing is done then."""
+"""Operations that answer 200 to requests for a preview: nothing is done then."""
 _ADMINISTERED = frozenset({"Users", "Tokens", "Log of changes"})
 _WRITING = ("post", "patch")
 _DONE = {"200": "Done; the record as it is now.", "201": "Created.", "202": "Taken; it is done in the background."}

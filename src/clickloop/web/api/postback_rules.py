@@ -14,10 +14,9 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.counted import counted
 from clickloop.macro import check
-from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
+from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
 from clickloop.postback.rule import RequestTemplate, Rule, Schedule, Trigger
-from clickloop.postback.values import ready_request
 from clickloop.report.check.templates import templates_of
 from clickloop.report.masking import masks_in
 from clickloop.store.ledger.campaigns import find_campaign
@@ -49,6 +48,7 @@ from clickloop.web.api.rule_parts import (
     changed_request,
     changed_success,
     conditions_view,
+    empty_macros,
     request_template_view,
 )
 from clickloop.web.api.telling_all import tells_all
@@ -365,24 +365,7 @@ def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list
     found = []
     for field, text, place in templates_of(rule.request):
         found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
-    return [*found, *_empty_macros(rule)]
-
-
-def _empty_macros(rule: Rule) -> list[Advice]:
-    """Return what is said of macros that are always empty: those of conversions for alarms, those of alarms for conversions."""
-    for_alarms = is_alarm_rule(rule)
-    names = ready_request(rule.request).names
-    empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
-    if not empty:
-        return []
-    told = ", ".join(f"{{{name}}}" for name in empty)
-    if for_alarms:
-        return [Advice("request", "empty_macro", f"For an alarm these are empty: {told}.", "Use {alarm} and the like.")]
-    return [
-        Advice(
-            "request", "empty_macro", f"For a conversion these are empty: {told}.", "They belong into rules for alarms."
-        )
-    ]
+    return [*found, *empty_macros(rule)]
 
 
 _ALARM_STAYS = (

@@ -77,10 +77,10 @@ class UploadView(msgspec.Struct, kw_only=True):
     error: Annotated[str | None, Meta(description="Why it failed.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
-        list[str], Meta(description="Headers that stand for no parameter: their cells are kept with the notices.")
+        list[str], Meta(description="Headers that mean no parameter: their cells stay with the notices.")
     ]
     missing_values: Annotated[
-        list[str], Meta(description="Those of payout and txid that no column stands for.", examples=[["txid"]])
+        list[str], Meta(description="Those of payout and txid that no column means.", examples=[["txid"]])
     ]
     incomplete: Annotated[
         bool,

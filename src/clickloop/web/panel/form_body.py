@@ -11,6 +11,8 @@ from litestar import Request
 from litestar.exceptions import HTTPException
 from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
 
+from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
+
 MAX_FIELDS = 1_000
 """The largest form of the panel, a flow with all rows that are possible, has fewer."""
 MAX_NAME_LENGTH = 200
@@ -19,7 +21,6 @@ MAX_STRANGERS_BODY_BYTES = 512 * 1024
 """Of a form that nobody has to be signed in for. The sign-in carries what somebody had typed when the session ended."""
 
 _READ = "clickloop_form"
-_BOUNDARY = re.compile(rb'boundary="?([^";\s]{1,70})', re.IGNORECASE)
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 Pairs = tuple[tuple[str, str], ...]
@@ -58,11 +59,11 @@ def read_form(body: bytes, content_type: str) -> Pairs:
 
 
 def boundary_of(content_type: str) -> str:
-    """Return what separates the parts of a multipart body. Raise HTTPException 400 where the header names none."""
-    found = _BOUNDARY.search(content_type.encode("utf-8", "replace"))
-    if found is None:
+    """Return the boundary of a multipart body. Raise HTTPException 400 where the header names none."""
+    boundary = header_parameters(content_type.encode("utf-8", "replace")).get(b"boundary", b"")
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
         raise _unreadable("its Content-Type names no boundary")
-    return found[1].decode("utf-8", "replace")
+    return boundary.decode("utf-8", "replace")
 
 
 def _urlencoded(body: bytes) -> list[tuple[str, str]]:

@@ -109,7 +109,7 @@ def sight(
         elif braces.fault is Fault.OTHER_STYLE:
             pieces.append(Piece(whole, "unknown", "A macro of another system: nobody here replaces it."))
         else:
-            pieces.append(Piece(whole, "unknown", "No macro of ours: it is sent as it stands."))
+            pieces.append(Piece(whole, "unknown", "No macro of ours: it is sent as it is."))
         done = braces.end
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)

@@ -28,7 +28,7 @@ class SentWord(msgspec.Struct, frozen=True):
     notices: int
     status: str
     waiting: int = 0
-    """Conversions that still stand under other because of it, though it has a status by now."""
+    """Conversions that still count as other because of it, though it has a status by now."""
 
 
 class WordsView(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ from clickloop.web.panel.macro_fields import Rows, offered, offered_for_alarms, 
 from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.remarks import postback_remarks
+from clickloop.web.panel.rule_summary import conditions_summary
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -88,7 +89,7 @@ def show_list(
         campaign_id=of_campaign,
         of=of,
         q=words,
-        conditions={one.id: _told_conditions(one) for one in found.items},
+        conditions={one.id: conditions_summary(one) for one in found.items},
         sources=choices(context, Named.SOURCE, [of_source]),
         campaigns=choices(context, Named.CAMPAIGN, [of_campaign]),
         source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
@@ -260,7 +261,7 @@ def _editor(
         times=_times(tree["waits_seconds"]),
         usual_waits=_line(Schedule().waits_seconds),
         try_campaign_id=_campaign_to_try(context, view),
-        told=_told_conditions(view) if view else [],
+        told=conditions_summary(view) if view else [],
         **_owners(context, tree),
     )
 
@@ -373,27 +374,6 @@ def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | No
         return view.campaign_id if view else None
     found = list_campaigns(context, 1, source_id=view.source_id).items
     return found[0].id if found else None
-
-
-def _told_conditions(view: api.RuleView) -> list[str]:
-    """When the rule is sent, in a few words."""
-    conditions = view.conditions
-    told = [", ".join(conditions.statuses) or "all but rejected"]
-    if conditions.trigger is Trigger.ALARM:
-        return ["alarms of this tracker"]
-    if conditions.trigger is Trigger.STATUS:
-        told.append("every change of status")
-    if conditions.only_first:
-        told.append("first of a click")
-    if conditions.minimum_payout is not None:
-        told.append(f"from {conditions.minimum_payout}")
-    if conditions.every_nth > 1:
-        told.append(f"1 of {conditions.every_nth}")
-    if conditions.delay_seconds:
-        told.append(f"after {duration_text(conditions.delay_seconds)}")
-    if conditions.payout_percent != 100:
-        told.append(f"{conditions.payout_percent} % of the payout")
-    return told
 
 
 routes = [
