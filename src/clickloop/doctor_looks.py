@@ -14,6 +14,7 @@ from clickloop.running_core import NotRunningError, ask_core
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.facts.verifying import UnreadableRange, Verification
+from clickloop.store.identity import has_been_used
 from clickloop.store.journal.segment import CLOSED_SUFFIX, OPEN_SUFFIX
 
 SILENT_SECONDS = 30.0
@@ -27,7 +28,10 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
     """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
     path = folder / "facts.duckdb"
     if not path.exists():
-        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
+        remedy = "The server creates it at its first start."
+        if has_been_used(folder):
+            remedy = "Put it back or restore a backup; docs/how-to/lost-stores.md says what else helps."
+        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", remedy)
         return
     began = time.monotonic()
     try:
@@ -101,11 +105,14 @@ def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
     for alarm in alarms:
         if lives:
             yield Finding(
-                "alarm", Verdict.WARNING, f"The server tells: {alarm.sentence}", "It goes when its cause does."
+                "alarm",
+                Verdict.WARNING,
+                f"{alarm.sentence[0].upper()}{alarm.sentence[1:]}",
+                "The alarm ends when its cause is gone.",
             )
         else:
-            told = f"When the server last ran, it told: {alarm.sentence}"
-            remedy = "Start it: it looks again, and the alarm goes if its cause has."
+            told = f"Alarm when the core last ran: {alarm.sentence}"
+            remedy = "The core does not answer. Once it runs, the alarm ends if its cause is gone."
             yield Finding("alarm", Verdict.WARNING, told, remedy)
 
 

@@ -15,6 +15,7 @@ from clickloop.backup.manifest import BackupError
 from clickloop.backup.restoring import restore
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
 from clickloop.backup.taking import take_backup, verify_backup
+from clickloop.store.journal.marks import mark_path
 from clickloop.store.journal.writer import JournalWriter
 from tests.backup.folders import NOW, SILENT, Folder, click_line, settled_clicks
 
@@ -77,9 +78,11 @@ def test_a_segment_that_was_loaded_but_not_put_away_counts_once(folder: Folder, 
     folder.visit(2)
     folder.writer.close_segment()
     (segment,) = folder.writer.path.glob("*.ndjson")
-    kept = segment.read_bytes()
+    mark = mark_path(folder.path / "journal", "clicks", folder.writer.path.name)
+    kept = {path: path.read_bytes() for path in (segment, mark)}
     settled_clicks(folder.path)
-    segment.write_bytes(kept)  # as after a power cut between the facts' commit and the rename
+    for path, content in kept.items():  # as after a power cut between the facts' commit and the rename
+        path.write_bytes(content)
     (folder.path / "settled" / "clicks" / folder.writer.path.name / segment.name).unlink()
     take_backup(folder.path, tmp_path / "b.tar", SILENT)
     found = clicks_of(tmp_path / "b.tar", tmp_path)
