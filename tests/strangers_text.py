@@ -32,7 +32,8 @@ from clickloop.conversion.notice import Door, RawNotice, quick_verdict, read_not
 from clickloop.conversion.pairs import read_pairs
 from clickloop.conversion.status import word_key
 from clickloop.conversion.understanding import sent_tokens, understood
-from clickloop.conversion.upload import Layout, bare, detect, lines_of, without_apostrophes
+from clickloop.conversion.upload import Layout, detect, lines_of
+from clickloop.conversion.upload_cells import bare, without_apostrophes
 from clickloop.conversion.upload_columns import column_name, read_columns
 from clickloop.conversion.upload_text import Utf8
 from clickloop.macro import Place, unreplaced_macro

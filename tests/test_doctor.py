@@ -310,7 +310,7 @@ def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) 
 def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
     with_alarm(folder)
     sentences = [finding.sentence for finding in examine(folder, NOW)]
-    assert "When the server last ran, it told: so" in sentences
+    assert "Alarm when the core last ran: so" in sentences
 
 
 def test_the_command_ends_with_1_for_a_fault_and_with_0_for_a_warning(folder: Path) -> None:

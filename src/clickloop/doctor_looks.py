@@ -15,7 +15,7 @@ from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError, FactsInUseError
 from clickloop.store.facts.verifying import UnreadableRange, Verification
 from clickloop.store.file_fault import RESTORE_BACKUP
-from clickloop.store.identity import FACTS_FILE
+from clickloop.store.identity import FACTS_FILE, has_been_used
 
 SILENT_SECONDS = 30.0
 SHOWN = 5
@@ -28,7 +28,10 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
     """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
     path = folder / FACTS_FILE
     if not path.exists():
-        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", "The server makes it when it starts.")
+        remedy = "The server creates it at its first start."
+        if has_been_used(folder):
+            remedy = "Put it back or restore a backup; docs/how-to/lost-stores.md says what else helps."
+        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", remedy)
         return
     began = time.monotonic()
     try:
@@ -101,11 +104,16 @@ def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
         yield Finding("heartbeat", Verdict.WARNING, sentence, "See in the log what holds it up, or restart Clickloop.")
     for alarm in alarms:
         if lives:
-            sentence, remedy = f"The server tells: {alarm.sentence}", "It goes when its cause does."
+            yield Finding(
+                "alarm",
+                Verdict.WARNING,
+                f"{alarm.sentence[0].upper()}{alarm.sentence[1:]}",
+                "The alarm ends when its cause is gone.",
+            )
         else:
-            sentence = f"When the server last ran, it told: {alarm.sentence}"
-            remedy = "Start it: it looks again, and the alarm goes if its cause has."
-        yield Finding("alarm", Verdict.WARNING, sentence, remedy)
+            told = f"Alarm when the core last ran: {alarm.sentence}"
+            remedy = "The core does not answer. Once it runs, the alarm ends if its cause is gone."
+            yield Finding("alarm", Verdict.WARNING, told, remedy)
 
 
 def _lives(folder: Path) -> bool:

@@ -67,7 +67,7 @@ def settled_clicks(folder: Path) -> list[str]:
     reader = JournalReader(folder / "journal", folder / "settled")
     while True:
         batch = settle_clicks(reader, facts)
-        assert batch.damages == ()
+        assert batch.damages == (), batch.damages
         if not batch.segments:
             break
     facts.close()

@@ -22,8 +22,8 @@ def backup(
 ) -> None:
     """Back up a data folder into one file, also while the tracker is running.
 
-    Everything that was acknowledged before the backup began is in it. Ends with 1 when no backup could be made, with 2 when
-    the command was used wrongly.
+    Everything that was acknowledged before the backup began is in it.
+    Ends with 1 when no backup could be made, with 2 when the command was used wrongly.
     """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
@@ -65,8 +65,8 @@ def restore(
 ) -> None:
     """Restore a backup into a data folder. The whole file is verified before anything is put in place.
 
-    Asks whether queued postbacks may be sent, unless --hold-postbacks or --send-postbacks says so. Ends with 1 when the backup
-    is damaged or cannot be restored, with 2 when the command was used wrongly.
+    Asks whether queued postbacks may be sent, unless --hold-postbacks or --send-postbacks says so.
+    Ends with 1 when nothing was restored, with 2 when the command was used wrongly.
     """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
