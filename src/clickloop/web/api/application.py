@@ -145,7 +145,7 @@ def create_api(
             FactsError: answer_store_away,
             Exception: answer_breakage,
         },
-        before_send=[_secure, *before_send],
+        before_send=[_secure, _name_all_methods, *before_send],
         request_max_body_size=MOST_BODY_BYTES,
         logging_config=None,
         debug=False,
@@ -180,3 +180,15 @@ async def _secure(message: Message, scope: Scope) -> None:
     """Puts the headers onto every answer of the API that keep browsers from doing anything with it."""
     if message["type"] == "http.response.start" and not scope["path"].startswith("/panel"):
         message["headers"] = [*message["headers"], *_HEADERS]
+
+
+async def _name_all_methods(message: Message, scope: Scope) -> None:
+    """Name all methods of a path in the answer to OPTIONS: Litestar makes one for each handler, which knows of itself alone."""
+    if message["type"] != "http.response.start" or scope["method"] != "OPTIONS" or message["status"] != 204:
+        return
+    routes = [
+        route for route in scope["litestar_app"].routes if getattr(route, "path_format", "") == scope["path_template"]
+    ]
+    allowed = ", ".join(sorted({method for route in routes for method in getattr(route, "methods", ())}))
+    others = [(name, value) for name, value in message["headers"] if name.lower() != b"allow"]
+    message["headers"] = [*others, (b"allow", allowed.encode("ascii"))]

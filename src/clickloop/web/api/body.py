@@ -17,6 +17,9 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 
 T = TypeVar("T")
 
+MAX_FAULTS = 100
+"""Faults of one object or list that are named; a body of 1 MiB can have half a million, and nobody reads them."""
+
 
 class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
     """What a body or a form holds. Where there are faults, ``value`` is for checking the rest and never for saving: what is at fault
@@ -152,6 +155,8 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     for name, value in given.items():
+        if len(faults) >= MAX_FAULTS:
+            break
         place = _below(path, name[:100])
         field = fields.get(name)
         if field is None:
@@ -212,13 +217,24 @@ def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
             return _read_struct(value, option, path)
         inner = typing.get_args(option)
         if typing.get_origin(option) in (list, tuple) and isinstance(value, list) and _is_struct(inner[0]):
-            read = [_read_struct(item, inner[0], f"{path}[{position}]") for position, item in enumerate(value)]
-            items = [item for item, _ in read]
-            faults = [fault for _, found in read for fault in found]
+            items, faults = _read_rows(value, inner[0], path)
             if faults:
                 return (None if None in items else items), faults
             return _converted(items, kind, path)
     return _converted(value, kind, path)
+
+
+def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], list[Fault]]:
+    """Read a list of objects up to the row in which there are more faults than anybody is told of."""
+    items: list[Any] = []
+    faults: list[Fault] = []
+    for position, row in enumerate(rows):
+        if len(faults) >= MAX_FAULTS:
+            break
+        item, found = _read_struct(row, kind, f"{path}[{position}]")
+        items.append(item)
+        faults += found
+    return items, faults
 
 
 def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:

@@ -72,8 +72,11 @@ _ERRORS = {
     "413": "The body is longer than 1 MiB.",
     "415": "The body is not application/json.",
     "422": "A field or parameter cannot be taken; `errors` names each one.",
+    "default": "Anything else that is no success, such as 503 while the database cannot be reached.",
 }
 
+_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
+_MOMENT_OR_DAY = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
 _GONE = {"410": "The file of the upload is not kept any more."}
 _NO_USER = {"404": "The token belongs to no user."}
 _OWN_ERRORS = {
@@ -85,6 +88,7 @@ _OWN_ERRORS = {
     },
     "read_upload_lines": _GONE,
     "read_upload_result": _GONE,
+    "verify_facts": {"429": "They are being read already."},
     "begin_pause": {"409": "Settling is paused already, or cannot be paused now."},
     "order_export": {"409": "Too many exports of the caller are under way."},
     "read_export_result": {
@@ -92,6 +96,8 @@ _OWN_ERRORS = {
         "410": "The file of the export is not kept any more.",
     },
     "cancel_postback": {"409": "It does not wait any more: it is being sent, or has ended."},
+    "remove_status": {"409": "Rules, networks or notices still use it; the sentence names them."},
+    "resend_postback": {"409": "It cannot be sent again as it is; the sentence says what to do."},
     "copy_as_curl": {"409": "Nothing was made ready to be sent: the postback was skipped."},
     "check_setup": {"404": "There is no such campaign."},
     "simulate": {"404": "There is no such campaign, offer, click or conversion."},
@@ -136,6 +142,9 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
             if isinstance(operation, dict) and "responses" in operation:
                 _describe_errors(path, method, operation)
     _tell_structs(app, schemas)
+    for schema in schemas.values():
+        for name, field in schema.get("properties", {}).items():
+            _describe_moment(name, field)
     for name in _bodies(document):
         schemas[name]["additionalProperties"] = False
     renamed = re.sub(rb"Page_[a-z_.]+\.([A-Za-z]+)View_", rb"\1Page", msgspec.json.encode(document))
@@ -163,13 +172,22 @@ def _bodies(document: dict[str, Any]) -> set[str]:
     return found
 
 
+def _describe_moment(name: str, field: dict[str, Any]) -> None:
+    """Give a field of an answer that is a moment its format. In what is sent to us, moments are read more leniently."""
+    if "default" in field or not (name.endswith(("_at", "_since")) or name in _MOMENTS):
+        return
+    for option in [field, *field.get("oneOf", ())]:
+        if option.get("type") == "string":
+            option["format"] = "date-time"
+
+
 def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
     has_body = "requestBody" in operation
     wanted = ["401"]
     wanted += ["403"] if method != "get" or _ADMINISTERED.intersection(operation["tags"]) else []
     wanted += ["400", "413", "415"] if has_body else []
     wanted += ["404"] if "{" in path else []
-    wanted += ["422"] if has_body or operation.get("parameters") else []
+    wanted += ["422", "default"]  # unknown parameters of an address are refused everywhere
     own = _OWN_ERRORS.get(operation["operationId"], {})
     operation["responses"].pop("400", None)
     for status in sorted({*wanted, *own} - ({"400"} if "413" in own else set())):
@@ -177,6 +195,8 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
             "description": own.get(status) or _ERRORS[status],
             "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] |= _PARAMETER_SHAPES.get(parameter["name"], {})
     if operation["operationId"] in _TEXT_TOO:
         operation["responses"]["200"]["content"]["text/plain"] = {"schema": {"type": "string"}}
     if operation["operationId"] in _BODY_OPTIONAL:
@@ -194,6 +214,17 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
         operation["responses"]["202"] = created | {"description": "It waits for its click to arrive."}
 
 
+_PARAMETER_SHAPES = {
+    "cursor": {"pattern": "^[A-Za-z0-9_-]*$"},
+    "since": {"pattern": _MOMENT_OR_DAY},
+    "until": {"pattern": _MOMENT_OR_DAY},
+    "from": {"pattern": _DAY},
+    "to": {"pattern": _DAY},
+    "day": {"format": "date"},
+}
+"""What a value of these parameters looks like; empty is as if it were left out."""
+_MOMENTS = frozenset({"at", "since", "until", "valid_until", "not_before"})
+"""Fields of answers that hold a moment and are not called ``…_at``."""
 _TEXT_TOO = frozenset({"read_trace", "simulate", "check_setup"})
 """Operations that answer plain text where ``format=text`` asks for it."""
 _BODY_OPTIONAL = frozenset({"resume_paused_rule"})

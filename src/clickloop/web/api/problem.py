@@ -13,8 +13,10 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
-from clickloop.web.api.body import choices
+from clickloop.web.api.body import MAX_FAULTS, choices
 
+MAX_SENTENCE = 1_000
+"""Characters of a sentence about one fault; some repeat what was sent."""
 PROBLEM_TYPE = "application/problem+json"
 STORE_DAMAGED = (
     "The ledger is damaged and cannot be read here. Nothing was saved. Keep a copy of the data folder, run clickloop doctor, and "
@@ -59,8 +61,10 @@ def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
 
 def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[Problem]:
     """422 with each field's fault."""
-    faults = tuple(FieldProblem(fault.field, fault.code, fault.message) for fault in error.faults)
+    faults = tuple(FieldProblem(fault.field, fault.code, _cut(fault.message)) for fault in error.faults[:MAX_FAULTS])
     detail = faults[0].message if len(faults) == 1 else f"{len(faults)} fields are at fault."
+    if len(faults) == MAX_FAULTS:
+        detail = f"{MAX_FAULTS} fields or more are at fault; the first {MAX_FAULTS} are named."
     return problem_response(422, detail, faults)
 
 
@@ -136,8 +140,13 @@ def problem_response(
         title = "Error"
     kept = {name: value for name, value in (headers or {}).items() if name.lower() != "content-type"}
     return Response(
-        Problem(title=title, status=status, detail=detail, errors=errors),
+        Problem(title=title, status=status, detail=_cut(detail), errors=errors),
         status_code=status,
         media_type=PROBLEM_TYPE,
         headers=kept,
     )
+
+
+def _cut(sentence: str) -> str:
+    """Return a sentence without most of a long value that it repeats: an answer is never much longer than its request."""
+    return sentence if len(sentence) <= MAX_SENTENCE else f"{sentence[:MAX_SENTENCE]}…"
