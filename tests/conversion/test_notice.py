@@ -111,7 +111,7 @@ def test_a_multipart_form_is_read() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" * 16_000, b'{"a":' * 3_000, b"{", b"[]", b"7", b'{"a": \xff}', b'{"a" 1}', b'{"a": 1} x', b'{"a": "\x00"}'],
+    [b"[" * 16_000, b'{"a":' * 3_000, b"{", b"[]", b"7", b'{"a": \xff}', b'{"a" 1}', b'{"a": 1} x', b'{"a": \x00}'],
 )
 def test_json_that_cannot_be_read_is_flagged_and_the_query_still_counts(body: bytes) -> None:
     notice = _read(b"cid=a", body, "application/json")
@@ -127,7 +127,8 @@ def test_beyond_16_kilobytes_the_query_is_cut_at_a_whole_pair() -> None:
 def test_beyond_16_kilobytes_a_body_is_cut() -> None:
     flags = (NoticeFlag.BODY_CUT,)
     assert _read(b"", b"cid=a&" + b"x" * 17_000, FORM).flags == flags
-    assert _read(b"", b'{"a": "' + b"x" * 17_000 + b'"}', FORM).flags == (*flags, NoticeFlag.BODY_UNREADABLE)
+    assert _read(b"", b'{"a": "' + b"x" * 17_000 + b'"}', FORM).flags == flags
+    assert _read(b"", b'{"a": "' + b"x" * 17_000, FORM).flags == (*flags, NoticeFlag.BODY_UNREADABLE)
 
 
 def test_beyond_100_names_further_ones_are_left_out() -> None:

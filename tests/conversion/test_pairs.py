@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.pairs import Pairs, read_pairs
+from clickloop.octets import octets_of
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -211,3 +212,64 @@ def test_any_mixture_of_multipart_pieces_is_read(pieces: list[bytes]) -> None:
 def test_a_body_of_one_repeated_piece_is_read_within_the_limits(piece: bytes) -> None:
     for content_type in (MULTIPART, FORM, JSON, ""):
         read_pairs(b"", piece * (256 * 1024 // len(piece)), content_type)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"cid":"C","name":"Ren\xe9"}',
+        b'{"n\xe9":"1","cid":"C"}',
+        b'{"cid":"C","name":"\\ud83d"}',
+        b'{"\\udc00":1,"cid":"C"}',
+        b'{"cid":"C","list":["\\ud800"]}',
+        b'[{"cid":"C","name":"\\ud83d"}]',
+        b' [ {"cid":"C","name":"Ren\xe9"} ] ',
+        b'{"cid":"C","name":"two\nlines\tand a tab"}',
+        b'{"cid":"C","rate":NaN,"ratio":-Infinity}',
+        b'{"cid":"C"}\r\n\0',
+    ],
+)
+def test_an_id_is_read_from_json_that_is_wrong_somewhere_else(body: bytes) -> None:
+    found = read_pairs(b"", body, JSON)
+    assert (found.values["cid"], found.body_unreadable) == ("C", False)
+
+
+def test_values_in_another_charset_stay_apart_byte_for_byte() -> None:
+    texts = [values(b'{"txid":"caf%b","x":{"y":"%b","z":1.50}}' % (byte, byte), JSON) for byte in (b"\xe8", b"\xe9")]
+    assert [octets_of(text["txid"]) for text in texts] == [b"caf\xe8", b"caf\xe9"]
+    assert [octets_of(text["x"]) for text in texts] == [b'{"y":"\xe8","z":1.50}', b'{"y":"\xe9","z":1.50}']
+
+
+def test_an_emoji_beside_another_charset_is_read_and_a_half_of_one_keeps_its_bytes() -> None:
+    assert octets_of(values(b'{"a":"\\ud83d\\ude00 \xe9"}', JSON)["a"]) == "😀 ".encode() + b"\xe9"
+    assert octets_of(values(b'{"a":"\\ud83d"}', JSON)["a"]) == b"\xed\xa0\xbd"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":"\xe9"',
+        b'{"a":"\xe9",}',
+        b'{"a":"\xe9","b":}',
+        b'{"a":"\xe9"}}',
+        b'{"a":"\xe9"}[]',
+        b'{"\xe9"}',
+        b'["\xe9"]',
+    ],
+)
+def test_json_that_has_no_end_or_no_form_stays_unreadable(body: bytes) -> None:
+    assert read_pairs(b"cid=q", body, JSON) == Pairs({"cid": "q"}, body_unreadable=True)
+
+
+@pytest.mark.parametrize(
+    "filling", [json.dumps("y" * 20_000), json.dumps([{"sku": 1}] * 5_000), '"\xe9' + "y" * 250_000 + '"']
+)
+@pytest.mark.parametrize("order", ["{{{0},{1}}}", "{{{1},{0}}}", "[{{{1},{0}}}]"])
+def test_of_a_long_json_object_the_members_that_fit_are_read(filling: str, order: str) -> None:
+    body = order.format(TEXT[1:-1], f'"basket":{filling}').encode("latin-1")
+    assert read_pairs(b"", body, JSON) == Pairs(ORDER, body_cut=True)
+
+
+def test_of_a_long_json_object_no_more_than_16_kb_are_read() -> None:
+    found = read_pairs(b"", json.dumps({f"k{number}": "x" * 1_000 for number in range(90)}).encode(), JSON)
+    assert (len(found.values), found.body_cut) == (16, True)

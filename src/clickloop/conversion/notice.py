@@ -123,7 +123,7 @@ class NoticeFlag(enum.StrEnum):
 
 _FLAG_SENTENCES = {
     NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
-    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond was not read.",
+    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond, or did not fit, was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "

@@ -5,12 +5,13 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from clickloop.conversion.lenient_json import object_items, octets_in, text_in
 from clickloop.conversion.multipart_body import boundary_of, form_fields
 from clickloop.octets import text_of
 from clickloop.parameter_name import meant_name
 
 MAX_OCTETS = 16_384
-"""Of the query and of the body each; what is beyond is not read."""
+"""Of the query and of the body each; what is beyond is not read. Of a longer JSON object the first members that fit are."""
 MAX_KEYS = 100
 MAX_KEY_LENGTH = 200
 
@@ -126,36 +127,55 @@ def _body_pairs(body: bytes, content_type: str) -> tuple[Iterable[tuple[str, str
             return (), False, True
     looks = body.lstrip()[:1]
     if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
-        if len(body) > MAX_OCTETS:
-            return (), True, True
-        pairs = _json(body)
-        if pairs is not None:
-            return pairs, False, False
+        items = _json_items(body)
+        if items is not None:
+            fitting = items if len(body) <= MAX_OCTETS else _fitting(items)
+            return [(_plain(key), _json_value(raw)) for key, raw in fitting], len(body) > MAX_OCTETS, False
         if "json" in kind or looks == b"{":
-            return (), False, True
+            return (), len(body) > MAX_OCTETS, True
     kept, was_cut = _cut(body, b"&")
     return _urlencoded(kept.strip()), was_cut, False
 
 
-def _json(body: bytes) -> list[tuple[str, str]] | None:
-    """Return the pairs of an object, which may be alone in a list, or encoded twice and so a text. None: unreadable."""
+def _json_items(body: bytes) -> list[tuple[str, bytes]] | None:
+    """Return the names of an object, each with its value's JSON; None: unreadable.
+
+    An object that stands alone in a list, or was encoded twice and so is a text, is read too.
+    """
     try:
         if body.lstrip()[:1] == b'"':
             body = _JSON_TEXT.decode(body).encode("utf-8", "surrogatepass")
-        if body.lstrip()[:1] == b"[":
-            (only,) = _JSON_LIST.decode(body)
-            body = bytes(only)
-        return [(_plain(key), _json_value(bytes(value))) for key, value in _JSON_OBJECT.decode(body).items()]
+        try:
+            members = body
+            if body.lstrip()[:1] == b"[":
+                (only,) = _JSON_LIST.decode(body)
+                members = bytes(only)
+            return [(key, bytes(raw)) for key, raw in _JSON_OBJECT.decode(members).items()]
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return object_items(body)
     except (msgspec.MsgspecError, RecursionError, ValueError):
         return None
+
+
+def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """Yield the members for which there is room, in order. A long one, a basket say, takes none from those behind it."""
+    room = MAX_OCTETS
+    for key, raw in items:
+        size = len(key) + len(raw)
+        if size <= room:
+            room -= size
+            yield key, raw
 
 
 def _json_value(raw: bytes) -> str:
     raw = raw.strip()
     if raw[:1] == b'"':
-        return _plain(_JSON_TEXT.decode(raw))
+        try:
+            return _plain(_JSON_TEXT.decode(raw))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return text_in(raw)
     return "" if raw == b"null" else text_of(raw)
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() and "\0" not in text else text_of(text.encode("utf-8", "surrogatepass"))
+    return text if text.isascii() and "\0" not in text else text_of(octets_in(text))

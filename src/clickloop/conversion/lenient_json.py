@@ -1,0 +1,82 @@
+"""JSON objects as networks write them by hand: in another charset than UTF-8, cut within a character, with line breaks in texts.
+
+For what msgspec refuses. A conversion must not be lost over the letters of a product's name. Every function takes time linear
+in its input.
+"""
+
+import json
+from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
+
+from clickloop.octets import text_of
+
+_VALUES = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
+_SPACE = frozenset(" \t\r\n\0")  # senders written in C count the NUL that ends a text
+
+
+def object_items(body: bytes) -> list[tuple[str, bytes]]:
+    """Return the names of an object (see ``octets_in``), each with its value's JSON; of a repeated name the last. It may stand alone
+    in a list.
+
+    Raises ValueError or RecursionError for what is none.
+    """
+    text = body.decode("utf-8", "surrogateescape")
+    at = _behind_space(text, 0)
+    is_in_list = text[at : at + 1] == "["
+    if is_in_list:
+        at = _behind_space(text, at + 1)
+    items, at = _members(text, at)
+    at = _behind_space(text, at)
+    if is_in_list:
+        at = _behind_space(text, _behind(text, at, "]"))
+    if at != len(text):
+        raise ValueError("something stands behind the object")
+    return [(key, octets_in(value)) for key, value in items.items()]
+
+
+def text_in(raw: bytes) -> str:
+    """Return the text of a JSON string, in the form of ``octets.text_of``; of one that cannot be read, the JSON as it is."""
+    try:
+        text, _ = scanstring(raw.decode("utf-8", "surrogateescape"), 1, False)
+    except ValueError:
+        return text_of(raw)
+    return text_of(octets_in(text))
+
+
+def _members(text: str, at: int) -> tuple[dict[str, str], int]:
+    """Return the members of the object that begins at ``at``, and where it ends."""
+    items: dict[str, str] = {}
+    at = _behind_space(text, _behind(text, at, "{"))
+    if text[at : at + 1] == "}":
+        return items, at + 1
+    while True:
+        key, at = scanstring(text, _behind(text, at, '"'), False)
+        start = _behind_space(text, _behind(text, _behind_space(text, at), ":"))
+        try:
+            _, at = _VALUES.raw_decode(text, start)
+        except StopIteration as error:
+            raise ValueError("a value is missing") from error
+        items[key] = text[start:at]
+        at = _behind_space(text, at)
+        if text[at : at + 1] == "}":
+            return items, at + 1
+        at = _behind_space(text, _behind(text, at, ","))
+
+
+def _behind(text: str, at: int, expected: str) -> int:
+    if text[at : at + 1] != expected:
+        raise ValueError(f"{expected} is missing at {at}")
+    return at + 1
+
+
+def _behind_space(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _SPACE:
+        at += 1
+    return at
+
+
+def octets_in(text: str) -> bytes:
+    """Return the bytes behind a text that was decoded with ``surrogateescape``; an escaped lone surrogate in it as its three bytes."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
