@@ -28,7 +28,8 @@ FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 _FILE_BYTES = 4096
 """Files are padded to this size, so that there is a block to overwrite when the disk is full."""
 _MAX_EXPIRY_MS = 600_000
-_ALONE_NUMBER = re.compile(r"(?<![\w.:-])\d+(?![\w.:-])")
+_CHANGING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z|(?<![\w.:-])\d+(?![\w.:-])")
+"""Moments and numbers that stand alone: the clock's alarm names the moment of each start, and would be a new one after each."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,7 +45,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> str:
         """Return what stays the same while the numbers in the sentence change: a growing backlog is one alarm, not many."""
-        return f"{self.code} {_ALONE_NUMBER.sub('#', self.sentence)}"
+        return f"{self.code} {_CHANGING.sub('#', self.sentence)}"
 
 
 class Alarms:

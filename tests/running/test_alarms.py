@@ -89,3 +89,12 @@ def test_on_a_full_disk_alarms_are_still_written(tmp_path: Path, kind: str) -> N
         assert subprocess.run(["ls", str(disk / "run")], capture_output=True, text=True, check=True).stdout.split() == [
             "alarms.core.json"
         ]
+
+
+def test_an_alarm_that_names_the_moment_of_each_start_stays_one_alarm() -> None:
+    first, second = (
+        Alarm(code="clock", sentence=f"at its start the clock said {moment}, {days} days after the last sign of life")
+        for moment, days in (("2026-11-30T03:35:18.019Z", 60), ("2026-12-01T04:00:00Z", 61))
+    )
+    assert first.key == second.key
+    assert first.key != Alarm(code="clock", sentence="the clock jumped back to 2026-11-30T03:35:18.019Z").key
