@@ -1,12 +1,12 @@
 """Stores that are lost or altered under the whole product: visitors go on, notices are stored, and all is settled when they are back."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from clickloop.alarms import read_alarms
 from clickloop.click_id import KEY_FILE
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
 from tests.journey.running import Campaign, Receiver, Tracker, eventually
@@ -84,8 +84,7 @@ def run_without(tracker: Tracker, campaign: Campaign, earlier: str, log_so_far: 
     for click_id in (earlier, meanwhile):
         answer = tracker.notify(f"cid={click_id}&payout=2&txid={click_id}")
         assert (answer.status, answer.headers["x-clickloop-outcome"]) == (200, "accepted")
-    alarms = json.loads((tracker.folder / "run" / "alarms.json").read_bytes())
-    assert any("the core does not start" in alarm for alarm in alarms)
+    assert any("the core does not start" in alarm.sentence for alarm in read_alarms(tracker.folder))
     assert "Set the owner's password" not in told()
     assert "clickloop serve --new" in told()
     return meanwhile

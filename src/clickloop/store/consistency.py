@@ -33,6 +33,7 @@ from clickloop.store.identity import (
 )
 from clickloop.store.ledger.installation import LedgerProgress, LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.lost_secrets import find_lost_secrets
 
 
 class Problem(enum.Enum):
@@ -46,6 +47,7 @@ class Problem(enum.Enum):
     FACTS_OLDER = "the facts are older than the other stores"
     KEY_LOST = "the key of click ids is lost"
     KEY_UNREADABLE = "the key of click ids cannot be read"
+    SECRETS_DAMAGED = "secrets in the ledger cannot be decrypted"
     FOLDER_UNREADABLE = "installation.json cannot be read"
 
 
@@ -57,6 +59,7 @@ _RESTORE = {
     Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or {RESTORE_BACKUP}",
     Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
     Problem.KEY_LOST: "Put click_id.key back from a backup",
+    Problem.SECRETS_DAMAGED: "Look at the disk, and restore a backup (clickloop restore)",
 }
 _ALL_FRESH = "begins with an empty ledger and empty facts and puts the old files aside"
 _FACTS_FRESH = "keeps the ledger, begins with empty facts and puts the old file aside"
@@ -68,6 +71,7 @@ _NEW = {
     Problem.FACTS_FOREIGN: _FACTS_FRESH,
     Problem.FACTS_OLDER: _FACTS_FRESH,
     Problem.KEY_LOST: "draws a new key and still accepts the clicks that were made under the old one",
+    Problem.SECRETS_DAMAGED: "keeps all else and says which to enter again",
 }
 
 
@@ -188,6 +192,10 @@ def check_ledger(
         raise StoresRefusedError(
             Problem.KEY_LOST, f"the key's fingerprint is {fingerprint_of(found.key)}, the ledger expects {stamp.key}"
         )
+    with ledger.read() as tx:
+        lost = find_lost_secrets(tx)
+    if lost.sentence:
+        raise StoresRefusedError(Problem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or under another key")
     return msgspec.structs.replace(installation, key=fingerprint_of(found.key)), stamp
 
 

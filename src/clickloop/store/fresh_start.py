@@ -99,6 +99,8 @@ def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
         return _fresh_facts(folder, now_ms)
     if refused.problem is Problem.KEY_LOST:
         return _fresh_key(folder, now_ms)
+    if refused.problem is Problem.SECRETS_DAMAGED:
+        return _fresh_secrets(folder, now_ms)
     raise refused
 
 
@@ -197,15 +199,23 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
 
 
 def _lost_sentence(lost: LostSecrets) -> str:
-    networks = (
-        f" Enter the tokens of these networks again, which were encrypted under the lost key: {', '.join(lost.networks)}. Until "
-        "then their notices are refused as wrong_token; run them again afterwards (clickloop rerun --reason wrong_token)."
+    return (
+        f" Enter {lost.sentence} again, which cannot be decrypted, and switch those rules on. Until then notices of those networks are "
+        "refused as wrong_token (afterwards: clickloop rerun --reason wrong_token), and what those rules would have sent is in "
+        "Conversions - Out as rule_off."
+        if lost.sentence
+        else ""
     )
-    rules = (
-        f" Enter the requests of these postback rules again, for the same reason, and switch the rules on: {', '.join(lost.rules)}. "
-        "What they would have sent until then is in Conversions - Out as rule_off."
-    )
-    return (networks if lost.networks else "") + (rules if lost.rules else "")
+
+
+def _fresh_secrets(folder: Path, now_ms: int) -> str:
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        with ledger.write() as tx:
+            lost = replace_lost_secrets(tx, now_ms)
+    finally:
+        ledger.close()
+    return f"Replaced secrets of the set-up; all else is as it was.{_lost_sentence(lost)}"
 
 
 def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:

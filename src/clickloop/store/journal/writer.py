@@ -26,7 +26,7 @@ from clickloop.store.journal.segment import (
 MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
 _MAX_UNSYNCED_SEGMENTS = 64
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.EIO}
+_REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 """Why a file cannot be created that is not there yet: nothing is stored, and it may work later. A disk that fails is often mounted
 read-only by the system; a writer that broke then, and so an edge that ended, would turn visitors away instead of redirecting them."""
 _SEGMENT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC

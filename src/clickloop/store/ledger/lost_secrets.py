@@ -1,9 +1,13 @@
-"""Secrets of the set-up whose key is lost: replaced, so that the tracker runs and the user can enter them again. ``tx`` is open."""
+"""Secrets of the set-up that cannot be decrypted, for a lost key or damage: found, and replaced when the user asks for it.
+
+``tx`` is an open transaction.
+"""
 
 import secrets
+from collections.abc import Callable
 
 import msgspec
-from sqlalchemy import Connection, Text, cast, select, update
+from sqlalchemy import Connection, Dialect, Text, cast, select, update
 
 from clickloop.postback.rule import RequestTemplate
 from clickloop.secret_box import SecretError
@@ -16,10 +20,30 @@ _TOKEN_BYTES = 24
 
 
 class LostSecrets(msgspec.Struct, frozen=True):
-    """Names of what has to be entered again."""
+    """What has to be entered again: names by number."""
 
-    networks: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
+    networks: dict[int, str] = {}
+    rules: dict[int, str] = {}
+
+    @property
+    def sentence(self) -> str:
+        """Which they are, for people; empty: none."""
+        found = []
+        if self.networks:
+            found.append(f"the tokens of the networks {', '.join(self.networks.values())}")
+        if self.rules:
+            found.append(f"the requests of the postback rules {', '.join(self.rules.values())}")
+        return " and ".join(found)
+
+
+def find_lost_secrets(tx: Connection) -> LostSecrets:
+    """Return what this ledger's key does not open. The rows are read as text: reading them as what they are is what fails."""
+    tokens = tx.execute(select(networks.c.id, networks.c.name, cast(networks.c.token, Text)))
+    requests = tx.execute(select(postback_rules.c.id, postback_rules.c.name, cast(postback_rules.c.request, Text)))
+    return LostSecrets(
+        {number: name for number, name, stored in tokens if not _opens(opened, tx, stored)},
+        {number: name for number, name, stored in requests if not _opens(opened_json, tx, stored)},
+    )
 
 
 def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
@@ -27,23 +51,22 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
 
     A network gets a token that nobody knows, so that it does not become open to forged notices: what it sends is refused as
     ``wrong_token`` and can be run again. A rule is switched off: what it would owe is skipped as ``rule_off`` and can be sent
-    later. The rows are read as text, because reading them as what they are is what fails.
+    later.
     """
-    lost_networks, lost_rules = [], []
-    for number, name, stored in tx.execute(select(networks.c.id, networks.c.name, cast(networks.c.token, Text))).all():
-        try:
-            opened(tx.dialect, stored)
-        except SecretError:
-            values = {"token": secrets.token_urlsafe(_TOKEN_BYTES), "updated_at": now_ms}
-            tx.execute(update(networks).where(networks.c.id == number).values(**values))
-            lost_networks.append(name)
-    requests = select(postback_rules.c.id, postback_rules.c.name, cast(postback_rules.c.request, Text))
-    for number, name, stored in tx.execute(requests).all():
-        try:
-            opened_json(tx.dialect, stored)
-        except SecretError:
-            request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
-            values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
-            tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
-            lost_rules.append(name)
-    return LostSecrets(tuple(lost_networks), tuple(lost_rules))
+    lost = find_lost_secrets(tx)
+    for number in lost.networks:
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        tx.execute(update(networks).where(networks.c.id == number).values(token=token, updated_at=now_ms))
+    request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
+    for number in lost.rules:
+        values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
+        tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
+    return lost
+
+
+def _opens(how: Callable[[Dialect, str], str], tx: Connection, stored: str) -> bool:
+    try:
+        how(tx.dialect, stored)
+    except (SecretError, msgspec.DecodeError, UnicodeError):
+        return False
+    return True
