@@ -43,11 +43,11 @@ async def _measure(serving: Serving) -> list[str]:
         task.cancel()
     await asyncio.gather(*guessing, return_exceptions=True)
     p99 = percentile(beside, 99)
-    told = ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items()))
+    text = ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items()))
     return [
         (
             f"{AT_ONCE} strangers at once, each guess from an address of its own and followed by the next; {SECONDS:g} s. "
-            f"Their answers: {told}."
+            f"Their answers: {text}."
         ),
         "",
         "| | p50 | p99 | longest |",

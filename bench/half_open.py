@@ -63,15 +63,15 @@ def main() -> list[str]:
     worst = 0.0
     for hard in HARD_LIMITS:
         found = asyncio.run(_measure(hard))
-        told = {
+        figures = {
             kind: [median(values) for values in zip(*map(msgspec.structs.astuple, rounds), strict=True)]
             for kind, rounds in found.items()
         }
-        for kind, (p50, p99, _, lag_p50, lag_p99) in told.items():
+        for kind, (p50, p99, _, lag_p50, lag_p99) in figures.items():
             lines.append(
                 f"| {SOFT_LIMIT:,} : {hard:,} | {kind:,} | {p50:.1f} ms | {p99:.1f} ms | {lag_p50:.0f} ms | {lag_p99:.0f} ms |"
             )
-        ratios = [told[CONNECTIONS][place] / told[0][place] for place in (1, 4)]
+        ratios = [figures[CONNECTIONS][place] / figures[0][place] for place in (1, 4)]
         worst = max(worst, *ratios)
         lines.append(f"| | with ÷ without | | **{ratios[0]:.2f}** | | **{ratios[1]:.2f}** |")
     lines += [

@@ -37,7 +37,7 @@ from clickloop.store.identity import (
     write_installation,
 )
 from clickloop.store.journal.marks import forget_mark, note_settled
-from clickloop.store.journal.segment import CLOSED_SUFFIX
+from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
@@ -156,15 +156,15 @@ def _unsettle_clicks(folder: Path) -> int:
     """Put the settled click segments back into the journal: they are loaded again. Return how many."""
     journal = folder / "journal"
     count = 0
-    for writer in sorted((folder / "settled" / "clicks").glob("*")):
+    for writer in sorted((folder / "settled" / CLICKS_STREAM).glob("*")):
         paths = sorted(writer.glob("*" + CLOSED_SUFFIX))
         if not paths:
             continue
-        target = journal / "clicks" / writer.name
+        target = journal / CLICKS_STREAM / writer.name
         make_directories(target)
-        forget_mark(journal, "clicks", writer.name)
+        forget_mark(journal, CLICKS_STREAM, writer.name)
         # The ones before were deleted after their time: they are not missing. Nothing was loaded yet that these could repeat.
-        note_settled(journal, "clicks", writer.name, int(paths[0].stem) - 1)
+        note_settled(journal, CLICKS_STREAM, writer.name, int(paths[0].stem) - 1)
         for path in paths:
             path.rename(target / path.name)
             count += 1

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.campaign.catalog import COPY_NAME as CATALOG_COPY
+from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.click_id import KEY_BYTES, KEY_FILE, ClickIds
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.directory import sync_directory
@@ -114,7 +116,7 @@ def prepare(folder: Path) -> None:
 
 def has_been_used(folder: Path) -> bool:
     """Return whether a tracker has run on a folder, by what it has left there other than ``installation.json``."""
-    if any(is_filled(folder / name) for name in (FACTS_FILE, "catalog.json", "catalog.copy.json")):
+    if any(is_filled(folder / name) for name in (FACTS_FILE, CATALOG_FILE, CATALOG_COPY)):
         return True
     return any((folder / "settled").glob("*/*/*")) or _is_stamped(folder / LEDGER_FILE)
 

@@ -15,6 +15,7 @@ from clickloop.log import Sparingly
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.journal.listing import unsettled_segments
+from clickloop.store.journal.segment import CLICKS_STREAM
 
 LOOK_SECONDS = 1.0
 """The journal's directories are listed at most this often: a listing costs as much as settling some clicks."""
@@ -56,7 +57,7 @@ class ClickProgress:
     def __init__(
         self,
         journal: Path | None = None,
-        stream: str = "clicks",
+        stream: str = CLICKS_STREAM,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

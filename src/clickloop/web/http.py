@@ -13,7 +13,7 @@ import httptools
 from clickloop.log import Sparingly
 from clickloop.web.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, has_body, head_without_upgrade, joined
 from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
-from clickloop.web.open_connections import Limits, OpenConnections, Phase, Unlimited
+from clickloop.web.open_connections import MAPPED, Limits, OpenConnections, Phase, Unlimited
 from clickloop.web.request_limits import (
     BODY_BYTES,
     HEADER_BYTES,
@@ -23,8 +23,6 @@ from clickloop.web.request_limits import (
     PIPELINED,
     URL_BYTES,
 )
-
-_MAPPED = "::ffff:"  # begins the IPv4 address of a peer on a socket that takes IPv6 as well
 
 
 class Connections(OpenConnections["HttpConnection"]):
@@ -122,7 +120,7 @@ class HttpConnection(asyncio.Protocol):
         """Take the connection, unless its address, or everybody together, has too many already."""
         transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclasses
         peername = transport.get_extra_info("peername")
-        self.peer = peername[0].removeprefix(_MAPPED) if isinstance(peername, tuple) else ""
+        self.peer = peername[0].removeprefix(MAPPED) if isinstance(peername, tuple) else ""
         self._transport = transport
         if not self._connections.enter(self):
             self._refuse(503, "Too many connections are open.")

@@ -13,6 +13,8 @@ from clickloop.config import Settings
 from clickloop.descriptors import MAX_CONNECTIONS, max_connections
 from clickloop.log import Sparingly
 
+MAPPED = "::ffff:"
+"""Begins the IPv4 address of a peer on a socket that takes IPv6 as well."""
 IDLE_GRACE_SECONDS = 1.0
 """While draining, an idle connection stays open this long: its next request may be on the way already, and is answered."""
 HEAD_GRACE_SECONDS = 3.0

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from clickloop.web.message import plain_answer
-from clickloop.web.open_connections import Limits, OpenConnections, Phase
+from clickloop.web.open_connections import MAPPED, Limits, OpenConnections, Phase
 from clickloop.web.proxies import IpNetworks, is_in
 
 HEAD_BYTES = 64 * 1024
@@ -84,7 +84,7 @@ class PanelConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless its address, or everybody together, has too many already."""
         super().connection_made(transport)
-        self.peer = self.client[0].removeprefix("::ffff:") if self.client else ""
+        self.peer = self.client[0].removeprefix(MAPPED) if self.client else ""
         if not self._counted.enter(self):
             self._refuse(503, "Too many connections are open: try again in a moment.", b"retry-after: 2\r\n")
 
