@@ -188,7 +188,9 @@ def test_a_body_of_any_kind_is_read_as_json_or_refused_with_415(
             continue
         place = path.format_map({name: places.get(name, "x") for name in _parameters(path)})
         for body in (b"{", b"\xff\xfe{\0}\0", b'{"x": "\xff"}'):
-            answer = instance.api.request(method, place, content=body, headers={"content-type": kind.encode("latin-1")})
+            answer = instance.api.request(
+                method, place, content=body, headers=[(b"content-type", kind.encode("latin-1"))]
+            )
             assert fault_of(answer) == "", (path, kind, body)
             assert answer.status_code == (400 if kind in KINDS else 415), (path, kind, answer.text)
 

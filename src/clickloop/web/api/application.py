@@ -184,7 +184,7 @@ async def _secure(message: Message, scope: Scope) -> None:
 
 async def _name_all_methods(message: Message, scope: Scope) -> None:
     """Name all methods of a path in the answer to OPTIONS: Litestar makes one for each handler, which knows of itself alone."""
-    if message["type"] != "http.response.start" or scope["method"] != "OPTIONS" or message["status"] != 204:
+    if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS" or message["status"] != 204:
         return
     routes = [
         route for route in scope["litestar_app"].routes if getattr(route, "path_format", "") == scope["path_template"]
