@@ -1,6 +1,7 @@
 """The trace: everything that happened to a click in one time line, and as a page that can be read."""
 
 import enum
+import time
 
 import msgspec
 import pytest
@@ -218,3 +219,18 @@ def test_a_short_text_stays_as_it_is() -> None:
 def test_a_click_that_has_not_arrived_is_said_to_be_missing() -> None:
     trace = trace_click("c" * 26, None, [Notice(outcome=Outcome.WAITING)], [], [], {})
     assert "its click has not arrived" in trace_text(trace)
+
+
+def test_a_story_with_twice_as_many_waiting_postbacks_takes_twice_as_long() -> None:
+    def seconds(count: int) -> float:
+        waiting = [
+            Postback(conversion_id=f"c{number % 500}", version=number, state="waiting") for number in range(count)
+        ]
+        began = time.process_time()
+        trace = trace_click(CLICK.click_id, CLICK, [], [], waiting, {}, NAMES)
+        assert len(trace.events) == count + 2
+        return time.process_time() - began
+
+    assert seconds(16_000) < 20 * max(
+        seconds(2_000), 0.02
+    )  # eight times as many: 64 times where each is compared with all

@@ -189,8 +189,9 @@ def trace_click(
         if notice.run_at is not None:
             events.append(_rerun_event(notice, notice.run_at))
     events += [_change_event(change) for change in changes]
+    first_unfinished = _first_unfinished(postbacks)
     for postback in postbacks:
-        events.append(_postback_event(postback, _first_before(postback, postbacks)))
+        events.append(_postback_event(postback, _first_before(postback, first_unfinished)))
         events += [_attempt_event(postback, attempt) for attempt in attempts.get(postback.postback_id, ())]
     order = list(EventKind)
     return Trace(
@@ -281,18 +282,25 @@ def _change_event(change: TracedChange) -> Event:
     return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
 
 
-def _first_before(postback: TracedPostback, others: Sequence[TracedPostback]) -> TracedPostback | None:
+def _first_unfinished(postbacks: Sequence[TracedPostback]) -> dict[tuple[str, int], TracedPostback]:
+    """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
+    first: dict[tuple[str, int], TracedPostback] = {}
+    for postback in postbacks:
+        if postback.state in ("waiting", "paused", "sending"):
+            known = first.setdefault((postback.conversion_id, postback.rule_id), postback)
+            if (postback.version, postback.resend) < (known.version, known.resend):
+                first[postback.conversion_id, postback.rule_id] = postback
+    return first
+
+
+def _first_before(
+    postback: TracedPostback, first_unfinished: Mapping[tuple[str, int], TracedPostback]
+) -> TracedPostback | None:
     """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
     if postback.state not in ("waiting", "paused"):
         return None
-    earlier = [
-        other
-        for other in others
-        if (other.conversion_id, other.rule_id) == (postback.conversion_id, postback.rule_id)
-        and (other.version, other.resend) < (postback.version, postback.resend)
-        and other.state in ("waiting", "paused", "sending")
-    ]
-    return min(earlier, key=lambda other: (other.version, other.resend), default=None)
+    first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
+    return first if (first.version, first.resend) < (postback.version, postback.resend) else None
 
 
 def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> Event:
