@@ -69,7 +69,7 @@ def test_a_rule_for_alarms_to_any_address_is_made_in_the_editor_and_saved_again(
 
 
 def test_a_test_says_on_the_page_what_became_of_it(panel: "Panel") -> None:
-    assert "No rule for alarms is on" in panel.words(panel.post("/panel/health/alarms/test").text)
+    assert "no alarm rule is switched on" in panel.words(panel.post("/panel/health/alarms/test").text)
     panel.instance.made(
         "postback-rules",
         {
