@@ -59,7 +59,10 @@ def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_w
     assert (octets_of(raw.query), octets_of(raw.body)) == (query[:KEPT_BYTES], body[:KEPT_BYTES])
     whole = msgspec.structs.replace(raw, query=query.decode(), body=body.decode("latin-1"))
     read, read_whole = read_notice(raw), read_notice(whole)
-    if kind:
+    if kind == b"application/json":  # the end of an object is not kept: that is said, and nothing else changes
+        assert NoticeFlag.BODY_UNREADABLE in read.flags
+        assert msgspec.structs.replace(read, flags=()) == msgspec.structs.replace(read_whole, flags=())
+    elif kind:
         assert read == read_whole
     assert NoticeFlag.BODY_CUT in read.flags
     assert quick_verdict(read, edge.click_ids) == stored.reason
