@@ -59,7 +59,7 @@ def test_a_newcomer_gets_from_an_empty_start_to_delivered_postbacks_and_mends_a_
         visitor.goto(link.replace("${SUBID}", "fourth-visitor"))
         expect(visitor).to_have_title("The offer")
     convert_by_network(tracker, shop.click_ids[3])
-    eventually(lambda: len(source.those("cid", b"fourth-visitor")) == 2, 20)
+    eventually(lambda: len(source.those("cid", b"fourth-visitor")) == 2)
     eventually(lambda: tracker.all_of("postbacks", state="waiting"))
     mend_and_resend(owner, source)
     read_trace(owner)

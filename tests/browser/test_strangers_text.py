@@ -91,7 +91,7 @@ def fill_with_corpus(tracker: Tracker, receiver: str) -> None:
         tried = [one for one in tracker.all_of("postbacks") if one["attempts"] or one["state"] == "skipped"]
         return len(tried) >= len(CORPUS)
 
-    eventually(is_tried, 30)
+    eventually(is_tried)
 
 
 def test_nothing_that_strangers_write_runs_on_any_page(

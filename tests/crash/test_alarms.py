@@ -264,7 +264,7 @@ def test_a_full_disk_is_told_and_health_is_failing_while_it_lasts(
             click_id = tracker.click(campaign.key, "external_id=x")
             with kept_full(disk):
                 eventually(lambda: tracker.notify(f"cid={click_id}&txid=1").status == 503, WITHIN_SECONDS)
-                eventually(lambda: health(tracker)["status"] == "failing", 10, lambda: report(tracker, receiver))
+                eventually(lambda: health(tracker)["status"] == "failing", told=lambda: report(tracker, receiver))
                 assert health(tracker)["code"] == 503
                 assert tracker.click(campaign.key, "external_id=unrecorded")
                 expect(tracker, receiver, "notices_unstored", "clicks_unrecorded", "disk_low")

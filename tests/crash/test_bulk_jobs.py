@@ -47,9 +47,9 @@ def kill_while_it_runs(tracker: Tracker, job: str) -> int:
             found = tracker.got(job)
         kill(tracker.pids()["core"])
         hits += not found["finished"]
-        eventually(tracker.api_answers, 30, tracker.log_text)
+        eventually(tracker.api_answers, told=tracker.log_text)
         seen = found["done"]
-    eventually(lambda: tracker.got(job)["finished"], 30, tracker.log_text)
+    eventually(lambda: tracker.got(job)["finished"], told=tracker.log_text)
     return hits
 
 
@@ -73,7 +73,7 @@ def test_a_resend_of_all_that_match_goes_on_after_kills_of_the_core_and_sends_ea
 ) -> None:
     with running(tmp_path / "data") as tracker:
         convert_many(tracker, receiver, tmp_path, "sale")
-        eventually(lambda: len(receiver.requests) >= CONVERSIONS and nothing_unfinished(tracker), 30, tracker.log_text)
+        eventually(lambda: len(receiver.requests) >= CONVERSIONS and nothing_unfinished(tracker), told=tracker.log_text)
         answer = tracker.api("POST", "postbacks/resend", {"state": "delivered"})
         assert answer.status == 202, answer.body
         (resend_id,) = [answer.body.decode().split('"resend_id":"')[1][:26]]
@@ -83,7 +83,7 @@ def test_a_resend_of_all_that_match_goes_on_after_kills_of_the_core_and_sends_ea
         assert hits >= 1, "the job was over before anything was killed"
         job = tracker.got(f"postbacks/resends/{resend_id}")
         assert (job["matched"], job["done"], job["made"], job["left_out"]) == (CONVERSIONS,) * 3 + ({},)
-        eventually(lambda: nothing_unfinished(tracker), 30, tracker.log_text)
+        eventually(lambda: nothing_unfinished(tracker), told=tracker.log_text)
         postbacks = tracker.all_of("postbacks")
         assert Counter(postback["resend"] for postback in postbacks) == {0: CONVERSIONS, 1: CONVERSIONS}
         assert len({postback["original_id"] for postback in postbacks if postback["resend"]}) == CONVERSIONS
@@ -96,7 +96,7 @@ def test_a_rerun_of_notices_goes_on_after_kills_of_the_core_and_owes_each_postba
 ) -> None:
     with running(tmp_path / "data") as tracker:
         convert_many(tracker, receiver, tmp_path, "mystery")  # a word of no status: such conversions stand under other
-        eventually(lambda: len(receiver.requests) >= CONVERSIONS and nothing_unfinished(tracker), 30, tracker.log_text)
+        eventually(lambda: len(receiver.requests) >= CONVERSIONS and nothing_unfinished(tracker), told=tracker.log_text)
         url = receiver.url + "/sales?pid={postback_id}"
         only_sales = {"statuses": ["sale"], "trigger": "status"}
         tracker.made("postback-rules", {"name": "Sales", "request": {"url": url}, "conditions": only_sales})
@@ -111,7 +111,7 @@ def test_a_rerun_of_notices_goes_on_after_kills_of_the_core_and_owes_each_postba
         assert hits >= 1, "the job was over before anything was killed"
         job = tracker.got(f"notices/reruns/{rerun_id}")
         assert (job["matched"], job["done"], job["made"]) == (CONVERSIONS, CONVERSIONS, CONVERSIONS)
-        eventually(lambda: nothing_unfinished(tracker), 30, tracker.log_text)
+        eventually(lambda: nothing_unfinished(tracker), told=tracker.log_text)
         conversions = tracker.all_of("conversions")
         assert len(conversions) == CONVERSIONS
         assert {(conversion["status"]["key"], conversion["version"]) for conversion in conversions} == {("sale", 2)}

@@ -33,7 +33,7 @@ def kill_while_they_are_written(tracker: Tracker) -> int:
             pass
         kill(tracker.pids()["core"])
         hits += found < EXPORTS
-        eventually(tracker.api_answers, 30, tracker.log_text)
+        eventually(tracker.api_answers, told=tracker.log_text)
         seen = found
     return hits
 
@@ -48,7 +48,7 @@ def test_exports_go_on_after_kills_of_the_core_and_hold_every_row_once(tmp_path:
 
         hits = kill_while_they_are_written(tracker)
 
-        eventually(lambda: finished(tracker) == EXPORTS, 60, tracker.log_text)
+        eventually(lambda: finished(tracker) == EXPORTS, told=tracker.log_text)
 
         assert hits >= 1, "all was written before anything was killed"
         expected = [notice["notice_id"] for notice in tracker.all_of("notices")]

@@ -133,10 +133,10 @@ def test_a_tracker_that_is_started_on_a_full_disk_redirects_visitors(tmp_path: P
             tracker.close()
             with kept_full(disk):
                 tracker.start(wait=False)
-                eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
-            eventually(tracker.api_answers, 40, tracker.log_text)
+                eventually(lambda: _redirects(tracker, campaign), told=tracker.log_text)
+            eventually(tracker.api_answers, told=tracker.log_text)
             visit(tracker, campaign, "afterwards")
-            eventually(lambda: _is_settled(tracker, "afterwards"), 20, tracker.log_text)
+            eventually(lambda: _is_settled(tracker, "afterwards"), told=tracker.log_text)
         finally:
             tracker.close()
 
@@ -151,11 +151,11 @@ def test_while_the_disk_is_read_only_visitors_are_redirected_also_after_a_restar
             click_id = visit(tracker, campaign, "before")
             assert tracker.notify(f"cid={click_id}&txid=before").status == 200
             _system("mount", "-o", "remount,abort", str(disk))  # as the kernel does when the disk fails
-            eventually(lambda: not _stores(tracker, click_id), 20, tracker.log_text)
-            eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
+            eventually(lambda: not _stores(tracker, click_id), told=tracker.log_text)
+            eventually(lambda: _redirects(tracker, campaign), told=tracker.log_text)
             tracker.close()
             tracker.start(wait=False)
-            eventually(lambda: _redirects(tracker, campaign), 30, tracker.log_text)
+            eventually(lambda: _redirects(tracker, campaign), told=tracker.log_text)
             assert not _stores(tracker, click_id), "what is on no disk must not be acknowledged"
             assert json.loads(tracker.ask("GET", "/health").body)["status"] == "failing"
         finally:
@@ -203,16 +203,16 @@ def run_full(tracker: Tracker, disk: Path, receiver: Receiver) -> None:
             number += 1
         for name in ("edge1", "core"):
             kill(tracker.pids()[name])
-        eventually(tracker.takes_clicks, 10, tracker.log_text)
+        eventually(tracker.takes_clicks, told=tracker.log_text)
         visit(tracker, campaign, "restarted")
         assert notify("restarted") in {200, 503}
 
-    eventually(lambda: notify("after") == 200, 10, tracker.log_text)
+    eventually(lambda: notify("after") == 200, told=tracker.log_text)
     visit(tracker, campaign, "after")
-    eventually(lambda: "after" in external_ids(tracker), 20, tracker.log_text)
-    eventually(lambda: len(txids(tracker)) >= len(stored), 20, tracker.log_text)
+    eventually(lambda: "after" in external_ids(tracker), told=tracker.log_text)
+    eventually(lambda: len(txids(tracker)) >= len(stored), told=tracker.log_text)
     assert txids(tracker) == sorted(stored)
-    eventually(lambda: reported(receiver) == set(stored), 20, tracker.log_text)
+    eventually(lambda: reported(receiver) == set(stored), told=tracker.log_text)
     recorded = external_ids(tracker)
     assert len(recorded) == len(set(recorded))
 
@@ -238,7 +238,7 @@ def test_while_the_ledger_is_locked_the_doors_go_on_and_all_is_settled_later_onc
                 time.sleep(0.1)
             other.execute("ROLLBACK")
         expected = sorted(f"locked-{made}" for made in range(number))
-        eventually(lambda: len(receiver.requests) >= number, 20, tracker.log_text)
+        eventually(lambda: len(receiver.requests) >= number, told=tracker.log_text)
         assert (external_ids(tracker), txids(tracker)) == (expected, expected)
         assert sorted(request.value("id").decode() for request in receiver.requests) == expected
 
@@ -258,17 +258,17 @@ def test_with_a_store_damaged_the_doors_go_on_and_the_log_says_what_to_do(
         store.write_bytes(os.urandom(100_000))
 
         tracker.start(wait=False)
-        eventually(tracker.takes_clicks, 20, tracker.log_text)
+        eventually(tracker.takes_clicks, told=tracker.log_text)
         click_id = visit(tracker, campaign, "damaged")
         assert tracker.notify(f"cid={click_id}&txid=damaged").body == b"OK\n"
-        eventually(lambda: fault_of_core(tracker), 20, tracker.log_text)
+        eventually(lambda: fault_of_core(tracker), told=tracker.log_text)
         assert str(store) in fault_of_core(tracker)
         assert "restore" in fault_of_core(tracker).lower()
 
         store.write_bytes(backup)
         tracker.wait_until_ready()
-        eventually(lambda: external_ids(tracker) == ["before", "damaged"], 20, tracker.log_text)
-        eventually(lambda: receiver.requests, 60, tracker.log_text)
+        eventually(lambda: external_ids(tracker) == ["before", "damaged"], told=tracker.log_text)
+        eventually(lambda: receiver.requests, told=tracker.log_text)
         assert [request.value("id") for request in receiver.requests] == [b"damaged"]
 
 
@@ -295,14 +295,14 @@ def test_lost_facts_are_had_again_by_what_the_log_advises(tmp_path: Path, receiv
         assert tracker.stop() == 0
         (tracker.folder / "facts.duckdb").unlink()
         tracker.start(wait=False)
-        eventually(lambda: fault_of_core(tracker), 20, tracker.log_text)
+        eventually(lambda: fault_of_core(tracker), told=tracker.log_text)
         assert "clickloop serve --new" in fault_of_core(tracker)
         assert tracker.stop() == 0
         command = tracker.command
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
         expected = [f"lost-{number}" for number in range(3)]
-        eventually(lambda: external_ids(tracker) == expected, 20, tracker.log_text)
+        eventually(lambda: external_ids(tracker) == expected, told=tracker.log_text)
         assert "clicks of 3 journal segments" in tracker.log_text()
 
 
@@ -323,12 +323,12 @@ def test_a_flipped_bit_and_a_lost_segment_are_told_and_the_rest_is_settled(tmp_p
             os.kill(core, signal.SIGCONT)
         expected = [f"batch-{batch}-{number}" for batch in (0, 1, 3) for number in range(3)]
         expected.remove("batch-1-1")
-        eventually(lambda: external_ids(tracker) == expected, 20, tracker.log_text)
+        eventually(lambda: external_ids(tracker) == expected, told=tracker.log_text)
 
         def damages() -> dict[str, Any]:
             return {line["file"]: line for line in tracker.log_lines() if line["event"] == "journal damaged"}
 
-        eventually(lambda: len(damages()) == 2, 20, tracker.log_text)
+        eventually(lambda: len(damages()) == 2, told=tracker.log_text)
         told = damages()
         assert {path: line["kind"] for path, line in told.items()} == {
             str(flipped): "flipped_bits",

@@ -106,7 +106,7 @@ def test_visitors_panel_and_postbacks_go_on_beside_half_open_connections(
             assert tracker.api("GET", "campaigns").status == 200
             with Connection(tracker.api_port) as connection:
                 assert connection.ask("GET", "/panel/sign-in").status == 200
-            eventually(partial(receiver.those, "id", f"x{turn}".encode()), 20, tracker.log_text)
+            eventually(partial(receiver.those, "id", f"x{turn}".encode()), told=tracker.log_text)
         assert "Too many open files" not in tracker.log_text()
         assert sum(one.opened for one in held) >= 3_000
         if kind is Limited:

@@ -49,7 +49,7 @@ def test_while_a_store_is_lost_visitors_go_on_and_all_is_settled_when_it_is_back
         tracker.start()
         campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&txid={txid}")
         earlier = tracker.click(campaign.key, "external_id=earlier")
-        eventually(lambda: len(tracker.all_of("clicks")) == 1, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("clicks")) == 1, told=tracker.log_text)
         assert tracker.stop() == 0
         shutil.copytree(tracker.folder, kept)
         file, damage = LOST[name]
@@ -64,7 +64,7 @@ def test_while_a_store_is_lost_visitors_go_on_and_all_is_settled_when_it_is_back
 
         put_back(tracker.folder, kept, file)
         tracker.start()
-        eventually(lambda: len(tracker.all_of("conversions")) == 2, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("conversions")) == 2, told=tracker.log_text)
         assert sorted(row["click_id"] for row in tracker.all_of("conversions")) == sorted([earlier, meanwhile])
         assert {row["outcome"] for row in tracker.all_of("notices")} == {"new"}
         assert sorted(row["external_id"] for row in tracker.all_of("clicks")) == ["earlier", "meanwhile"]
@@ -74,12 +74,12 @@ def test_while_a_store_is_lost_visitors_go_on_and_all_is_settled_when_it_is_back
 
 def run_without(tracker: Tracker, campaign: Campaign, earlier: str, log_so_far: int) -> str:
     """A visitor, and notices of an earlier click and of this one, while the core refuses to start; answers the click id."""
-    eventually(tracker.takes_clicks, 20, tracker.log_text)
+    eventually(tracker.takes_clicks, told=tracker.log_text)
 
     def told() -> str:
         return tracker.log_text()[log_so_far:]
 
-    eventually(lambda: "the core does not start on these stores" in told(), 20, tracker.log_text)
+    eventually(lambda: "the core does not start on these stores" in told(), told=tracker.log_text)
     meanwhile = tracker.click(campaign.key, "external_id=meanwhile")
     for click_id in (earlier, meanwhile):
         answer = tracker.notify(f"cid={click_id}&payout=2&txid={click_id}")
@@ -123,8 +123,8 @@ def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entere
         guarded = tracker.made("networks", {"name": "Guarded network", "token": "only-they-know"})
         earlier = tracker.click(campaign.key, "external_id=earlier")
         assert tracker.notify(f"cid={earlier}&txid=before&token=sealed-in-the-notice").status == 200
-        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, 20, tracker.log_text)
-        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == 1, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, told=tracker.log_text)
+        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == 1, told=tracker.log_text)
         assert tracker.stop() == 0
         removed(tracker.folder / KEY_FILE)
         command = tracker.command
@@ -137,7 +137,7 @@ def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entere
         assert all(rule["name"] in told and not rule["active"] for rule in rules)
         assert tracker.got(f"networks/{guarded['id']}")["token"] != "only-they-know"
         assert tracker.notify(f"cid={earlier}&txid=after").status == 200
-        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 2, 20, tracker.log_text)
-        eventually(lambda: len(tracker.all_of("postbacks", state="skipped")) == 1, 20, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 2, told=tracker.log_text)
+        eventually(lambda: len(tracker.all_of("postbacks", state="skipped")) == 1, told=tracker.log_text)
     finally:
         tracker.close()

@@ -62,7 +62,7 @@ def test_after_a_core_was_stopped_for_twenty_minutes_every_notice_of_that_time_i
         live = tracker.click(campaign.key)
         assert tracker.notify(f"cid={live}").headers["x-clickloop-outcome"] == "accepted"
         os.kill(core, signal.SIGCONT)
-        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == COUNT + 1, 15, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == COUNT + 1, told=tracker.log_text)
         assert tracker.all_of("notices", outcome="refused") == []
 
 
@@ -74,10 +74,10 @@ def test_after_a_core_crashed_again_and_again_every_notice_of_that_time_is_regis
         aside = facts.rename(tmp_path / "aside")
         facts.write_bytes(b"no database at all" * 1000)
         tracker.start(wait=False)
-        eventually(lambda: tracker.log_text().count("the core could not go on") >= 2, 30, tracker.log_text)
+        eventually(lambda: tracker.log_text().count("the core could not go on") >= 2, told=tracker.log_text)
         write_as_an_edge(tracker, campaign, wall_clock() - OUTAGE_MS)
         facts.unlink()
         aside.rename(facts)
         tracker.wait_until_ready()
-        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == COUNT, 15, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == COUNT, told=tracker.log_text)
         assert tracker.all_of("notices", outcome="refused") == []

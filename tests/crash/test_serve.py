@@ -145,9 +145,9 @@ def kill_again_and_again(tracker: Tracker, clients: Sequence[Visitors], chance: 
     """
     killed = 0
     for name in victims(chance):
-        eventually(partial(_runs, tracker, name), 30, tracker.log_text)
+        eventually(partial(_runs, tracker, name), told=tracker.log_text)
         enough = _answered(clients) + chance.randrange(MIN_ANSWERS, 10 * MIN_ANSWERS)
-        eventually(partial(_have_answers, clients, enough), 60, tracker.log_text)
+        eventually(partial(_have_answers, clients, enough), told=tracker.log_text)
         process = tracker.process
         assert process is not None
         running_now = tracker.pids()
@@ -155,7 +155,7 @@ def kill_again_and_again(tracker: Tracker, clients: Sequence[Visitors], chance: 
         kill(running_now[name])
         killed += 1
         if name == "supervisor":
-            process.wait(10)
+            process.wait(60)
             tracker.start(wait=False)
         else:
             eventually(partial(_is_gone, tracker, name, running_now[name]))
@@ -197,8 +197,8 @@ def test_kill_9_of_any_process_under_load_loses_nothing_that_was_answered(tmp_pa
         assert len(clicks) + len(notices) > killed * MIN_ANSWERS
 
         tracker.wait_until_ready()
-        eventually(lambda: notices.keys() <= {txid_of(one) for one in tracker.all_of("notices")}, 25, tracker.log_text)
-        eventually(lambda: not unfinished(tracker), 25, tracker.log_text)
+        eventually(lambda: notices.keys() <= {txid_of(one) for one in tracker.all_of("notices")}, told=tracker.log_text)
+        eventually(lambda: not unfinished(tracker), told=tracker.log_text)
         stored = {txid_of(notice): notice for notice in tracker.all_of("notices")}
         assert len(stored) == len(tracker.all_of("notices")), "a notice is there twice"
         assert stored.keys() <= asked
@@ -268,7 +268,7 @@ def test_a_second_server_is_refused_and_a_killed_one_starts_again_by_itself(tmp_
         campaign = tracker.set_up(receiver.url + POSTBACK)
         click_id = tracker.click(campaign.key, "external_id=before")
         second = Tracker(tracker.folder)
-        refused = subprocess.run(second.command(), capture_output=True, text=True, timeout=30, check=False)
+        refused = subprocess.run(second.command(), capture_output=True, text=True, timeout=120, check=False)
         assert refused.returncode == 2
         assert "is in use by another server" in refused.stderr
         assert str(tracker.pids()["supervisor"]) in refused.stderr
@@ -277,8 +277,8 @@ def test_a_second_server_is_refused_and_a_killed_one_starts_again_by_itself(tmp_
             idle.ask("GET", "/health")
             assert tracker.process is not None
             kill(tracker.process.pid)
-            tracker.process.wait(10)
+            tracker.process.wait(60)
             tracker.start()
         tracker.notify(f"cid={click_id}")
-        eventually(lambda: receiver.those("id", b"before"), 15, tracker.log_text)
+        eventually(lambda: receiver.those("id", b"before"), told=tracker.log_text)
         assert tracker.stop() == 0

@@ -34,10 +34,10 @@ def test_an_import_survives_kills_of_the_core(tmp_path: Path, receiver: Receiver
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        eventually(lambda: _lines(tracker) > 0, 30)
+        eventually(lambda: _lines(tracker) > 0)
         for _ in range(2):
             kill(tracker.pids()["core"])
-            eventually(tracker.api_answers, 30)
+            eventually(tracker.api_answers)
         told, _ = importing.communicate(timeout=60)
         assert importing.returncode == 0, told
         upload = tracker.got("conversions/uploads")["items"][0]

@@ -22,7 +22,8 @@ from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 from clickloop.running_core import NotRunningError, ask_core
 
 COMMAND = [sys.executable, "-m", "clickloop"]
-START_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
+"""How long is waited for what other processes do: long, since a busy machine is slow, and only a failing test waits so long."""
 
 
 class Answer(NamedTuple):
@@ -195,7 +196,7 @@ class Tracker:
 
     def wait_until_ready(self) -> None:
         """Waits until every process answers."""
-        eventually(lambda: self.takes_clicks() and self.api_answers(), START_SECONDS, self.log_text)
+        eventually(lambda: self.takes_clicks() and self.api_answers(), told=self.log_text)
 
     def takes_clicks(self) -> bool:
         """Whether an edge answers."""
@@ -223,7 +224,7 @@ class Tracker:
         """Ends every process of it, whatever state it is in."""
         if self.process is not None:
             kill(self.process.pid)
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
         while left := _processes_of(self.folder):
             for pid in left:
@@ -311,7 +312,7 @@ class Tracker:
     def command_line(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Runs a command of the product on this data folder."""
         command = [*COMMAND, *arguments, "--data", str(self.folder)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @contextmanager
@@ -337,7 +338,7 @@ def click_id_of(answer: Answer) -> str:
     return pairs["sub1"]
 
 
-def eventually(is_so: Callable[[], object], seconds: float = 10.0, told: Callable[[], str] = str) -> None:
+def eventually(is_so: Callable[[], object], seconds: float = PATIENCE_SECONDS, told: Callable[[], str] = str) -> None:
     """Waits until something that other processes do has happened; fails with ``told()`` when it does not."""
     give_up = time.monotonic() + seconds
     while not is_so():

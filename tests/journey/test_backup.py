@@ -42,7 +42,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
         for number in range(QUEUED):
             click_id = tracker.click(campaign.key, f"external_id=v{number}")
             assert tracker.notify(f"cid={click_id}&payout=2&txid=T{number}").status == 200
-        eventually(lambda: len(tracker.all_of("conversions")) == QUEUED, 60, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("conversions")) == QUEUED, told=tracker.log_text)
         done = run("backup", str(folder / "b.tar"), "--data", str(tracker.folder))
         assert done.returncode == 0, done.stderr
         assert tracker.stop() == 0
@@ -83,15 +83,15 @@ def test_restored_and_held_nothing_leaves_until_it_is_released_and_then_each_onc
         campaign = tracker.got("campaigns")["items"][0]["key"]
         click_id = tracker.click(campaign, "external_id=new")
         tracker.notify(f"cid={click_id}&payout=2&txid=new")
-        eventually(lambda: len(tracker.all_of("conversions")) == QUEUED + 1, 60, tracker.log_text)
-        eventually(lambda: any("no postback is sent" in alarm for alarm in tracker.got("health")["alarms"]), 30)
+        eventually(lambda: len(tracker.all_of("conversions")) == QUEUED + 1, told=tracker.log_text)
+        eventually(lambda: any("no postback is sent" in alarm for alarm in tracker.got("health")["alarms"]))
         assert "All postbacks are held" in tracker.command_line("doctor").stdout
         assert len(day.receiver.requests) == before
         for receiver in tracker.got("receivers")["items"]:
             tracker.api("POST", f"receivers/{receiver['receiver']}/resume")
         released = tracker.command_line("release")
         assert f"Released: {QUEUED + 1} postbacks" in released.stdout
-        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == QUEUED + 1, 60, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == QUEUED + 1, told=tracker.log_text)
         sent = [request.value("pid") for request in day.receiver.requests[before:]]
         assert len(sent) == len(set(sent)) == QUEUED + 1
         assert tracker.command_line("release").stdout == "No postbacks are held.\n"
@@ -111,7 +111,7 @@ def test_a_started_copy_is_refused_in_words_and_held_when_it_is_said_to_be_one(d
     assert both.returncode == 2
     process = subprocess.Popen([*tracker.command(), "--as-copy"], env=os.environ | tracker.environment)
     try:
-        eventually(tracker.api_answers, 60)
+        eventually(tracker.api_answers)
         assert str(day.tracker.folder) in tracker.got("delivery")["why"]
     finally:
         process.send_signal(signal.SIGTERM)

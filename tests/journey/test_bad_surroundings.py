@@ -17,16 +17,16 @@ def test_with_a_bad_geo_base_visitors_are_redirected_an_alarm_says_so_and_a_good
     with running(tmp_path / "data", geo_base=str(base)) as tracker:
         campaign = tracker.set_up("")
         clicked = [tracker.click(campaign.key)]
-        eventually(lambda: any(str(base) in alarm for alarm in tracker.got("health")["alarms"]), 30, tracker.log_text)
+        eventually(lambda: any(str(base) in alarm for alarm in tracker.got("health")["alarms"]), told=tracker.log_text)
         fresh = tmp_path / "fresh.mmdb"
         fresh.write_bytes(country_base("DE"))
         fresh.replace(base)
-        eventually(lambda: "geo base taken" in tracker.log_text(), 40, tracker.log_text)
+        eventually(lambda: "geo base taken" in tracker.log_text(), told=tracker.log_text)
         clicked.append(tracker.click(campaign.key))
-        eventually(lambda: len(tracker.all_of("clicks")) == 2, 10, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("clicks")) == 2, told=tracker.log_text)
         countries = {click["click_id"]: click["country"] for click in tracker.all_of("clicks")}
         assert [countries[click_id] for click_id in clicked] == ["", "DE"]
-        eventually(lambda: tracker.got("health")["alarms"] == [], 30, tracker.log_text)
+        eventually(lambda: tracker.got("health")["alarms"] == [], told=tracker.log_text)
 
 
 def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Pat
         assert [line["files"] for line in told] == [["click_id.key"]]
         campaign = tracker.set_up("")
         tracker.notify(f"cid={tracker.click(campaign.key)}&payout=5")
-        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, 10, tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 1, told=tracker.log_text)
         created = tracker.command_line("token", "create", "laptop")
         assert created.returncode == 0, created.stderr
         tracker.stop()

@@ -31,13 +31,13 @@ class Stage(NamedTuple):
 
     def received(self, click_id: str) -> Received:
         """The one postback of a click at the source; waits for it."""
-        eventually(lambda: self.receiver.those("cid", click_id.encode()), 10, self.tracker.log_text)
+        eventually(lambda: self.receiver.those("cid", click_id.encode()), told=self.tracker.log_text)
         (only,) = self.receiver.those("cid", click_id.encode())
         return only
 
     def notice_of(self, click_id: str) -> Any:
         """The one notice of a click in Conversions - In; waits for it."""
-        eventually(lambda: self.tracker.all_of("notices", click_id=click_id), 10, self.tracker.log_text)
+        eventually(lambda: self.tracker.all_of("notices", click_id=click_id), told=self.tracker.log_text)
         (only,) = self.tracker.all_of("notices", click_id=click_id)
         return only
 
@@ -313,7 +313,7 @@ def test_the_same_notice_200_times_at_once_is_one_conversion_and_one_postback(st
         notices = stage.tracker.all_of("notices", click_id=click_id)
         return len(notices) == 200 and not any(notice["outcome"] == "waiting" for notice in notices)
 
-    eventually(settled, 20, stage.tracker.log_text)
+    eventually(settled, told=stage.tracker.log_text)
     assert stage.received(click_id).value("payout") == b"12.5"
     outcomes = [notice["outcome"] for notice in stage.tracker.all_of("notices", click_id=click_id)]
     assert sorted(set(outcomes)) == ["new", "repeated"]

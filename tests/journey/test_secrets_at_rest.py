@@ -29,8 +29,8 @@ def test_the_ledger_of_a_tracker_holds_no_secret_in_plain_text_and_works_with_th
         click_id = tracker.click(campaign.key, "external_id=e1")
         tracker.notify(f"cid={click_id}&txid=1")
         tracker.notify(f"cid={click_id}&txid=2&token={NETWORK_TOKEN}")
-        eventually(lambda: receiver.requests, 20, tracker.log_text)
-        eventually(lambda: len(tracker.all_of("notices", outcome="refused")) == 1, 20, tracker.log_text)
+        eventually(lambda: receiver.requests, told=tracker.log_text)
+        eventually(lambda: len(tracker.all_of("notices", outcome="refused")) == 1, told=tracker.log_text)
         assert [request.value("api_key") for request in receiver.requests] == [SOURCE_KEY.encode()]
         assert tracker.got(path)["token"] == NETWORK_TOKEN
         assert tracker.stop() == 0

@@ -72,7 +72,7 @@ class Desk:
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Waits until it is so; ten seconds are too long."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await asyncio.to_thread(reached):  # noqa: ASYNC110 – the ledger has no event to wait for
                 await asyncio.sleep(0.005)
 
@@ -100,7 +100,7 @@ def deliver(
             await script(delivery)
         finally:
             delivery.stop()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await running
 
     asyncio.run(run())

@@ -150,7 +150,7 @@ def test_a_worker_killed_between_request_and_outcome_is_followed_by_the_same_req
             async with worker(desk) as first:
                 workers.append(first)
                 postback_id = owe(desk, receiver.url("/"), f"127.0.0.1:{receiver.port}")
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await first.wait()
             killed = story(desk, postback_id)
             assert (killed[0].state, [attempt.result for attempt in killed[1]]) == ("sending", [None])

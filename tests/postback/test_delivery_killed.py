@@ -82,12 +82,12 @@ def test_killed_delivery_loses_nothing_and_repeats_at_most_what_was_under_way(tm
             for _ in range(KILLS):
                 kill_now.clear()
                 worker = await asyncio.create_subprocess_exec(sys.executable, "-c", DELIVERING, str(path))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await kill_now.wait()
                 worker.kill()
                 await worker.wait()
             worker = await asyncio.create_subprocess_exec(sys.executable, "-c", DELIVERING, str(path))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await asyncio.to_thread(all_delivered, ledger):  # noqa: ASYNC110 – another process does it
                     await asyncio.sleep(0.05)
             worker.kill()

@@ -392,7 +392,7 @@ def test_many_attempts_leave_no_file_descriptors_behind(answering: Any) -> None:
                 await sender.send(Request(url=receiver.url()), 1)
                 before = len(os.listdir("/proc/self/fd"))
                 await asyncio.gather(*(sender.send(Request(url=receiver.url()), 1) for _ in range(50)))
-            async with asyncio.timeout(5):  # until the receiver, which is in this process too, has closed its ends
+            async with asyncio.timeout(60):  # until the receiver, which is in this process too, has closed its ends
                 while len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 – the kernel has no event for it
                     await asyncio.sleep(0.01)
             return before, len(os.listdir("/proc/self/fd"))

@@ -114,7 +114,7 @@ class EdgeProcess:
     def close(self) -> None:
         """Ends it."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 def cookie_of(answer: Answer) -> str:

@@ -152,7 +152,7 @@ class Site:
         """Serve in a thread until the block is left."""
         thread = threading.Thread(target=self.server.run)
         thread.start()
-        eventually(lambda: self.server.started, 60)
+        eventually(lambda: self.server.started)
         self.port = self.server.servers[0].sockets[0].getsockname()[1]
         try:
             yield
@@ -205,7 +205,7 @@ def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered
         ]
         for _ in range(THREADS):
             assert hasher.gate.begun.acquire(timeout=20)
-        eventually(lambda: len(access.threads._strangers) == MAX_WAITING - RESERVED_FOR_KNOWN, 60)
+        eventually(lambda: len(access.threads._strangers) == MAX_WAITING - RESERVED_FOR_KNOWN)
         assert not any(guess.done() for guess in guesses)
         beyond = [site.sign_in(number, "anna", PASSWORD).result(20) for number in range(101, 107)]
         assert {status for status, _, _ in beyond} == {503}
@@ -213,7 +213,7 @@ def test_while_sixteen_sign_ins_are_computed_or_wait_everything_else_is_answered
             headers["retry-after"] == "2" and "Too many people are signing in" in text for _, headers, text in beyond
         )
         anna = site.sign_in(120, "anna", PASSWORD, site.devices.new(1))
-        eventually(lambda: access.threads._known, 60)
+        eventually(lambda: access.threads._known)
         for path in ("campaigns", "notices", "reports?group_by=campaign", "health", "profile"):
             assert site.api(f"/api/v1/{path}") == 200
         assert not any(guess.done() for guess in guesses)
