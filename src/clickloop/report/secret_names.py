@@ -2,7 +2,6 @@
 
 import re
 from functools import lru_cache
-from urllib.parse import unquote
 
 _ANYWHERE = (
     *("token", "secret", "passw", "passphrase", "signature", "hmac", "credential", "oauth", "bearer", "session"),
@@ -32,6 +31,7 @@ _HARMLESS = frozenset({"idempotency-key"})
 _OURS = frozenset({"cid", "clickid", "click_id", "subid", "external_id", "externalid", "conversion_id", "txid"})
 
 _WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]", re.ASCII)
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _SEPARATORS = str.maketrans("", "", "_-.[]{}:$ ")
 _MAX_CACHED = 64
 
@@ -43,7 +43,8 @@ def is_secret_name(name: str) -> bool:
 
 def _is_secret(name: str) -> bool:
     if "%" in name or "+" in name:
-        name = unquote(name.replace("+", " "))
+        # Not urllib's: it splits at every percent sign. Names of secrets are ASCII, so a byte is a character.
+        name = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), name.replace("+", " "))
     lowered = name.strip().lower()
     if lowered in _OURS or lowered in _HARMLESS or lowered.startswith("access-control-"):
         return False
