@@ -52,7 +52,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 def test_a_backup_says_what_it_holds_and_up_to_when(day: Day) -> None:
     assert f"{QUEUED} clicks, {QUEUED} notices, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)" in day.said
-    assert "1 campaigns, 1 offers" in day.said
+    assert "1 campaign, 1 offer" in day.said
     assert "It holds everything up to 20" in day.said
 
 
@@ -84,7 +84,7 @@ def test_restored_and_held_nothing_leaves_until_it_is_released_and_then_each_onc
         click_id = tracker.click(campaign, "external_id=new")
         tracker.notify(f"cid={click_id}&payout=2&txid=new")
         eventually(lambda: len(tracker.all_of("conversions")) == QUEUED + 1, told=tracker.log_text)
-        eventually(lambda: any("no postback is sent" in alarm for alarm in tracker.got("health")["alarms"]))
+        eventually(lambda: any("no postback is sent" in alarm["sentence"] for alarm in tracker.got("health")["alarms"]))
         assert "All postbacks are held" in tracker.command_line("doctor").stdout
         assert len(day.receiver.requests) == before
         for receiver in tracker.got("receivers")["items"]:
