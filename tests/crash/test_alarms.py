@@ -191,10 +191,21 @@ class Unprivileged(Tracker):
         return ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *super().command()]
 
 
-def test_a_process_of_visitors_that_cannot_start_is_told(tmp_path: Path, receiver: Receiver) -> None:
-    """Whatever keeps it from starting: here its key is cut after the core has read it."""
-    with watched(tmp_path / "data", receiver) as (tracker, _):
+def test_a_process_of_visitors_without_its_key_goes_on_and_tells_it(tmp_path: Path, receiver: Receiver) -> None:
+    """The core has read the key before it was cut, and settles as usual."""
+    with watched(tmp_path / "data", receiver) as (tracker, campaign):
         cut_key(tracker)
+        kill(tracker.pids()["edge1"])
+        expect(tracker, receiver, "key_unusable")
+        assert tracker.click(campaign.key, "external_id=x")
+
+
+def test_a_process_of_visitors_that_cannot_start_is_told(tmp_path: Path, receiver: Receiver) -> None:
+    """Whatever keeps it from starting: here the folder of its journal is a file."""
+    with watched(tmp_path / "data", receiver) as (tracker, _):
+        journal = tracker.folder / "journal"
+        journal.rename(tmp_path / "journal")
+        journal.write_bytes(b"")
         kill(tracker.pids()["edge1"])
         eventually(
             lambda: sent(receiver) & {"edge_crash_loop", "edge_silent"},

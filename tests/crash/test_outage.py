@@ -74,7 +74,9 @@ def test_after_a_core_crashed_again_and_again_every_notice_of_that_time_is_regis
         aside = facts.rename(tmp_path / "aside")
         facts.write_bytes(b"no database at all" * 1000)
         tracker.start(wait=False)
-        eventually(lambda: tracker.log_text().count("the core could not go on") >= 2, told=tracker.log_text)
+        eventually(
+            lambda: tracker.log_text().count("the core does not start on these stores") >= 2, told=tracker.log_text
+        )
         write_as_an_edge(tracker, campaign, wall_clock() - OUTAGE_MS)
         facts.unlink()
         aside.rename(facts)

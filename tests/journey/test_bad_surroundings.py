@@ -17,7 +17,10 @@ def test_with_a_bad_geo_base_visitors_are_redirected_an_alarm_says_so_and_a_good
     with running(tmp_path / "data", geo_base=str(base)) as tracker:
         campaign = tracker.set_up("")
         clicked = [tracker.click(campaign.key)]
-        eventually(lambda: any(str(base) in alarm["sentence"] for alarm in tracker.got("health")["alarms"]), told=tracker.log_text)
+        eventually(
+            lambda: any(str(base) in alarm["sentence"] for alarm in tracker.got("health")["alarms"]),
+            told=tracker.log_text,
+        )
         fresh = tmp_path / "fresh.mmdb"
         fresh.write_bytes(country_base("DE"))
         fresh.replace(base)

@@ -82,7 +82,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     folder = settings.folder()
     name = f"edge{number}"
     catalog_file = CatalogFile(folder, confirmed_id(folder))
-    click_ids = _usable_click_ids(folder, catalog_file)
+    click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
     clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
     notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
@@ -101,7 +101,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
     untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
-    vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve)
+    vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
     doors = EdgeDoors(settings, edge, commit, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
@@ -150,12 +150,12 @@ def _edge(
     )
 
 
-def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> ClickIds:
-    """Return the click ids under the installation's key, or under a stand-in where that is lost: visitors come first."""
+def _usable_click_ids(folder: Path, catalog_file: CatalogFile) -> tuple[ClickIds, str]:
+    """Return the click ids under the installation's key, or under a stand-in and why: visitors come first."""
     click_ids, fault = edge_click_ids(folder, catalog_file.key())
     if fault:
         log("the key of click ids is not usable: clicks go under a stand-in key, notices are stored", fault=fault)
-    return click_ids
+    return click_ids, fault
 
 
 def _geo_file(settings: Settings) -> GeoFile:

@@ -55,14 +55,23 @@ class EdgeVitals:
     """One edge's watch. ``watch`` runs once a second in a thread of its own; ``health`` answers from it at once."""
 
     def __init__(
-        self, folder: Path, name: str, edge: Edge, signs: VitalSigns, proxies: UntrustedProxies, reserve: DiskReserve
+        self,
+        folder: Path,
+        name: str,
+        edge: Edge,
+        signs: VitalSigns,
+        proxies: UntrustedProxies,
+        reserve: DiskReserve,
+        key_fault: str = "",
     ) -> None:
+        """``key_fault``: why this edge makes its click ids under a stand-in key; empty: it does not."""
         self._folder = folder
         self._name = name
         self._edge = edge
         self._signs = signs
         self._proxies = proxies
         self._reserve = reserve
+        self._of_start = (_key_alarm(name, key_fault),) if key_fault else ()
         self._alarms = Alarms(folder, name, edge.clock)
         self._heart = Heartbeat(folder, name)
         self._unrecorded = _Loss()
@@ -79,6 +88,7 @@ class EdgeVitals:
             self._others = read_alarms(self._folder, self._edge.clock(), but=self._name)
             self._alarms.set("losses", self._losses())
             self._alarms.set("proxies", self._proxies.alarms())
+            self._alarms.set("start", self._of_start)
         except Exception as fault:  # it must outlive what it watches
             self._failed(fault=f"{type(fault).__name__}: {fault}")
         self._looked = True
@@ -89,7 +99,7 @@ class EdgeVitals:
             self.watch()
         disk = os.statvfs(self._folder)
         free = disk.f_bavail * disk.f_frsize
-        found = (*self._signs.alarms, *self._others, *self._losses(), *self._proxies.alarms())
+        found = (*self._signs.alarms, *self._others, *self._losses(), *self._proxies.alarms(), *self._of_start)
         codes = {alarm.code for alarm in found}
         is_failing = bool(codes & FAILING_CODES) or (free < _NO_ROOM_BYTES and not self._reserve.held)
         status = "failing" if is_failing else "degraded" if codes else "ok"
@@ -114,6 +124,14 @@ class EdgeVitals:
             sentence = f"{lost} notices could not be stored by {self._name} and were answered 503: networks send them again. Make room."
             found.append(_loss("notices_unstored", sentence, self._unstored))
         return found
+
+
+def _key_alarm(name: str, fault: str) -> Alarm:
+    sentence = (
+        f"{name} makes click ids under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; visitors "
+        "are redirected and notices are stored meanwhile."
+    )
+    return Alarm(code="key_unusable", sentence=sentence)
 
 
 def _loss(code: str, sentence: str, loss: _Loss) -> Alarm:
