@@ -26,8 +26,21 @@ from tests.web.conftest import Instance
 Case = Callable[["Instance"], tuple[str, Any]]
 """Brings an instance to where a door does something; answers the door's path and body."""
 
-LEAVES_NONE = {("POST", "/api/v1/test-clicks")}
-"""A link is made, and nothing kept of it."""
+LEAVES_NONE = {
+    ("POST", "/api/v1/test-clicks"),  # a link is made and nothing stored
+    ("POST", "/api/v1/alarms/test"),  # a message is sent
+    ("POST", "/api/v1/health/facts"),  # reads
+    ("POST", "/api/v1/settling-pauses"),  # a backup's lease, which ends by itself
+    ("PUT", "/api/v1/settling-pauses/{pause_id}"),
+    ("DELETE", "/api/v1/settling-pauses/{pause_id}"),
+}
+"""Nothing of the set-up is changed."""
+ONLY_IN_TROUBLE = {
+    ("POST", "/api/v1/delivery/release"),
+    ("POST", "/api/v1/health/clock"),
+    ("POST", "/api/v1/health/damages/confirm"),
+}
+"""Leave a line where there is something to release or confirm: the tests of the health page and of the delivery hold say so."""
 
 
 def plain(path: str, body: Any = None) -> Case:
@@ -286,7 +299,7 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
 
 def test_every_changing_door_stands_here(instance: "Instance") -> None:
     changing = {(method, path) for method, path, _ in doors(instance) if method not in READING}
-    assert changing - WITHOUT_EFFECT - LEAVES_NONE == CASES.keys()
+    assert changing - WITHOUT_EFFECT - LEAVES_NONE - ONLY_IN_TROUBLE == CASES.keys()
 
 
 @pytest.mark.parametrize("door", CASES, ids=" ".join)

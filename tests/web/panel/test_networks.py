@@ -190,7 +190,7 @@ def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel"
     assert "no word ×1 → Sale" in words
     assert "gizmo ×1 → not mapped" in words
     assert 'name="status_words[0].name" value="gizmo"' in html
-    assert 'title="No status claims this word' in html
+    assert 'title="No status has this word' in html
     instance.made("networks", {"name": "Silent"})
     assert "Recent words" not in panel.get("/panel/networks/2")
 

@@ -77,7 +77,7 @@ def test_a_table_whose_money_is_not_understood_is_registered_from_its_preview_al
     assert "No payout column was found." in words
     assert "No transaction id column was found." in words
     assert "Unused columns: Geld , Nummer" in words
-    assert "it was read as windows-1252" in words
+    assert "It was read as windows-1252" in words
     registered = panel.done(f"{place}/register", {})
     work_off(panel)
     assert "Unused columns: Geld , Nummer" in panel.words(panel.get(registered))
