@@ -18,6 +18,7 @@ from tests.journey.running import Receiver, Tracker, eventually
 pytestmark = pytest.mark.crash
 
 CLICKS_PER_SECOND = 100
+CLICKS_BETWEEN_RESTARTS = 70
 HOLDER = (
     "import os, sys\n"
     "for number in (0, 1): os.dup2(int(sys.argv[1 + number]), 3 + number)\n"
@@ -157,7 +158,7 @@ async def until(is_so: object, seconds: float = 60.0) -> None:
 
 def answers_new_clicks(tracker: Tracker, load: Load, before: int) -> bool:
     """Whether clicks were answered since there were ``before`` of them."""
-    return load.answers["click 302"] > before + 20 and tracker.process is not None
+    return load.answers["click 302"] > before + CLICKS_BETWEEN_RESTARTS and tracker.process is not None
 
 
 def test_a_full_restart_with_sockets_that_are_handed_over_fails_no_request(tmp_path: Path, receiver: Receiver) -> None:

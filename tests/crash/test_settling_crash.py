@@ -117,7 +117,7 @@ while True:
 def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     chance = random.Random(9)
     acknowledged: set[str] = set()
-    batches: list[int] = []
+    batches: list[str] = []
     write = [sys.executable, "-c", _WRITER, str(tmp_path), str(CHILD.parent)]
     settle = [sys.executable, str(CHILD), str(tmp_path)]
     for _ in range(4):
@@ -125,11 +125,13 @@ def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_doubl
             assert writer.stdout is not None
             acknowledged.add(writer.stdout.readline().decode().strip())
             rest = reading.submit(writer.stdout.readlines)  # else the writer waits for room in the pipe
-            batches += [len(killed_after(settle, number, chance)) for number in range(3)]
+            batches += killed_after(settle, 0, chance)
+            enough = len(batches) + 3
+            while len(batches) < enough:  # a slow writer may have closed nothing new: settling then ends without a batch
+                batches += killed_after(settle, 1, chance)
             writer.kill()
             acknowledged |= {line.decode().strip() for line in rest.result() if line.endswith(b"\n")}
     assert len(acknowledged) >= 4
-    assert sum(batches) >= 12, "settling was killed before it had settled anything"
     damages = settle_all(tmp_path)
     assert damages == []
     facts = DuckDbFacts.open(tmp_path / "facts.duckdb")

