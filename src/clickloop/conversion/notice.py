@@ -257,7 +257,7 @@ def read_notice(raw: RawNotice) -> Notice:
         disable_postback=values.get("disable_postback", "").strip().lower() in _YES,
         return_text=values.get("return", "")[:MAX_RETURN],
         parameters=_parameters(values, flags),
-        flags=tuple(dict.fromkeys(flags)),
+        flags=tuple(dict.fromkeys(flags)) if flags else (),
     )
 
 
@@ -285,14 +285,18 @@ def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReaso
 
 
 def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
-    seen = {
-        NoticeFlag.QUERY_CUT: pairs.query_cut,
-        NoticeFlag.BODY_CUT: pairs.body_cut,
-        NoticeFlag.BODY_UNREADABLE: pairs.body_unreadable,
-        NoticeFlag.TOO_MANY_KEYS: pairs.too_many_keys,
-        NoticeFlag.NAME_MENDED: pairs.name_mended,
-    }
-    return [flag for flag, is_set in seen.items() if is_set]
+    flags: list[NoticeFlag] = []
+    if pairs.query_cut:
+        flags.append(NoticeFlag.QUERY_CUT)
+    if pairs.body_cut:
+        flags.append(NoticeFlag.BODY_CUT)
+    if pairs.body_unreadable:
+        flags.append(NoticeFlag.BODY_UNREADABLE)
+    if pairs.too_many_keys:
+        flags.append(NoticeFlag.TOO_MANY_KEYS)
+    if pairs.name_mended:
+        flags.append(NoticeFlag.NAME_MENDED)
+    return flags
 
 
 def _take(values: dict[str, str], names: tuple[str, ...]) -> str:

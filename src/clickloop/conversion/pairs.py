@@ -42,6 +42,7 @@ class _Collected:
 
     def take(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Put pairs over the values that are there."""
+        values = self.values
         for key, value in pairs:
             stripped = key.strip()
             meant = meant_name(stripped)
@@ -51,8 +52,8 @@ class _Collected:
                 if not meant:
                     continue
             name = meant.lower()[:MAX_KEY_LENGTH]
-            if name in self.values or len(self.values) < MAX_KEYS:
-                self.values[name] = value
+            if name in values or len(values) < MAX_KEYS:
+                values[name] = value
             else:
                 self.too_many = True
 

@@ -142,17 +142,27 @@ class HttpConnection(asyncio.Protocol):
                 status = 413 if self._head_complete else 431
                 self._refuse(status, "The request is too large.")
                 return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            self._feed_behind_upgrades(data, stop)
+        except httptools.HttpParserError:
+            self._refuse_invalid()
+
+    def _feed_behind_upgrades(self, data: bytes, stop: httptools.HttpParserUpgrade) -> None:
+        """Feed what is left behind a head with Upgrade, on which a parser stops, and behind further ones."""
         for _ in range(MAX_UPGRADES):
+            data = self._without_upgrade(data[stop.args[0] :])
+            if not data or self._last:
+                return
             try:
                 self._parser.feed_data(data)
                 return
-            except httptools.HttpParserUpgrade as stop:
-                data = self._without_upgrade(data[stop.args[0] :])
-                if not data or self._last:
-                    return
+            except httptools.HttpParserUpgrade as next_stop:
+                stop = next_stop
             except httptools.HttpParserError:
                 break
-        self._refuse(400, "The request is not valid HTTP/1.1.")
+        self._refuse_invalid()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
         """Return what to feed a fresh parser behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
@@ -162,6 +172,9 @@ class HttpConnection(asyncio.Protocol):
             return rest
         self._again = self._last = False
         return head_without_upgrade(stopped, self._url, self._headers) + rest
+
+    def _refuse_invalid(self) -> None:
+        self._refuse(400, "The request is not valid HTTP/1.1.")
 
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
@@ -214,12 +227,13 @@ class HttpConnection(asyncio.Protocol):
                     return
                 value = joined(field, headers[field], value)
             headers[field] = value
-            if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):
-                self._refuse(413, "The body is larger than 256 KB.")
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
         headers = self._headers
+        if b"content-length" in headers and _is_too_long(headers[b"content-length"]):
+            self._refuse(413, "The body is larger than 256 KB.")
+            return
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._refuse(400, "The request has no Host header.")
         elif UNUSUAL in headers and not self._last and has_body(headers):
@@ -376,3 +390,7 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is not None:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
+
+
+def _is_too_long(content_length: bytes) -> bool:
+    return len(content_length) > 12 or int(content_length) > BODY_BYTES
