@@ -171,9 +171,7 @@ def check_ledger(
         stamp = read_stamp(tx)
     if installation is None:
         # Lost, or from before there was one: the ledger knows; else this is where the installation gets its id.
-        known = stamp is not None
-        id_, key = (stamp.id, stamp.key) if stamp is not None else (new_id(), "")
-        installation = Installation(id=id_, key=key, complete=known)
+        installation = installation_of(stamp) if stamp is not None else Installation(id=new_id(), key="")
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
@@ -196,7 +194,14 @@ def check_ledger(
         lost = find_lost_secrets(tx)
     if lost.sentence:
         raise StoresRefusedError(Problem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or under another key")
-    return msgspec.structs.replace(installation, key=fingerprint_of(found.key)), stamp
+    unchecked_before = max(installation.unchecked_before, stamp.unchecked_before if stamp is not None else 0)
+    key = fingerprint_of(found.key)
+    return msgspec.structs.replace(installation, key=key, unchecked_before=unchecked_before), stamp
+
+
+def installation_of(stamp: LedgerStamp) -> Installation:
+    """Return the identity of a folder whose ``installation.json`` is lost, by its ledger."""
+    return Installation(id=stamp.id, key=stamp.key, complete=True, unchecked_before=stamp.unchecked_before)
 
 
 def check_together(
@@ -307,9 +312,11 @@ def keep_marks(
     )
     if marks == installation.marks and not at_once:
         return installation
-    if stamp is not None and stamp.facts_loads != loads:
-        with ledger.write() as tx:
-            write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=loads))
+    if stamp is not None:
+        known = msgspec.structs.replace(stamp, facts_loads=loads, unchecked_before=installation.unchecked_before)
+        if known != stamp:
+            with ledger.write() as tx:
+                write_stamp(tx, known)
     marked = msgspec.structs.replace(installation, marks=marks)
     write_installation(folder, marked)
     return marked

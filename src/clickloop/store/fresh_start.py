@@ -18,7 +18,13 @@ from clickloop.conversion.conversion import Change
 from clickloop.report.fact import facts_of_change
 from clickloop.sealed_file import SealedFileError
 from clickloop.secret_box import secret_box_of
-from clickloop.store.consistency import Problem, StoresRefusedError, open_stores, own_catalog
+from clickloop.store.consistency import (
+    Problem,
+    StoresRefusedError,
+    installation_of,
+    open_stores,
+    own_catalog,
+)
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsDamagedError
@@ -189,7 +195,7 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
             write_installation(folder, msgspec.structs.replace(installation, key=key, unchecked_before=now_ms))
         if stamp is not None:
             with ledger.write() as tx:
-                write_stamp(tx, msgspec.structs.replace(stamp, key=key))
+                write_stamp(tx, msgspec.structs.replace(stamp, key=key, unchecked_before=now_ms))
     finally:
         ledger.close()
     return (
@@ -223,7 +229,7 @@ def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation
         found = read_installation(folder)
         if found is not None:
             return found
-    return None if stamp is None else Installation(id=stamp.id, key=stamp.key, complete=True)
+    return None if stamp is None else installation_of(stamp)
 
 
 def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
