@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,17 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         write_half()
     with ledger.read() as tx:
         assert tx.scalars(select(settings.c.name)).all() == []
+
+
+def test_an_error_names_the_statement_and_not_what_was_to_be_written(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    with ledger.write() as tx:
+        tx.execute(insert(settings).values(name="only-they-know", value="token=only-they-know"))
+    with pytest.raises(IntegrityError) as caught, ledger.write() as tx:
+        tx.execute(insert(settings).values(name="only-they-know", value="token=only-they-know"))
+    ledger.close()
+    assert "INSERT INTO settings" in str(caught.value)
+    assert "only-they-know" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_read_sees_one_state_while_others_write(tmp_path: Path) -> None:
