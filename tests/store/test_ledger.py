@@ -6,6 +6,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from alembic import command
@@ -114,7 +115,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 def test_an_error_names_the_statement_and_not_what_was_to_be_written(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    secret = "".join(["only", "-they-", "know"])  # tracebacks quote this file
+    secret = token_hex(8)  # tracebacks quote this file
     with ledger.write() as tx:
         tx.execute(insert(settings).values(name=secret, value=secret))
     with pytest.raises(IntegrityError) as caught, ledger.write() as tx:

@@ -19,6 +19,7 @@ from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
 from clickloop.file_lock import LockedError, take_lock
 from clickloop.running_core import NotRunningError, ask_core
+from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0
 """Longest wait for a core that is starting, or for another pause to end."""
@@ -44,6 +45,7 @@ class _Problem(msgspec.Struct):
 def quiet(folder: Path, facts: Path) -> Iterator[None]:
     """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so."""
     claim = _become_quiet(folder, facts)
+    began = time.monotonic()
     if isinstance(claim, int):
         try:
             yield
@@ -61,6 +63,12 @@ def quiet(folder: Path, facts: Path) -> Iterator[None]:
         renewing.join()
         with contextlib.suppress(NotRunningError):
             ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
+    if not ended and time.monotonic() - began >= MAX_PAUSE_SECONDS:
+        # Once more would take as long, and keep conversions waiting as long.
+        raise BackupError(
+            f"The facts could not be copied within {MAX_PAUSE_SECONDS / 60:.0f} minutes, and settling is not paused any longer: make "
+            "room on the data folder's disk, where copying is fast, or name a file on a faster disk. No backup was made."
+        )
     if not ended:
         raise DisturbedError
 
