@@ -42,8 +42,11 @@ class _Problem(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def quiet(folder: Path, facts: Path) -> Iterator[None]:
-    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so."""
+def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> Iterator[None]:
+    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so.
+
+    ``max_seconds``: after these the core goes on whoever asks, and once more would take as long: BackupError on leaving.
+    """
     claim = _become_quiet(folder, facts)
     began = time.monotonic()
     if isinstance(claim, int):
@@ -63,10 +66,9 @@ def quiet(folder: Path, facts: Path) -> Iterator[None]:
         renewing.join()
         with contextlib.suppress(NotRunningError):
             ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
-    if not ended and time.monotonic() - began >= MAX_PAUSE_SECONDS:
-        # Once more would take as long, and keep conversions waiting as long.
+    if not ended and time.monotonic() - began >= max_seconds:
         raise BackupError(
-            f"The facts could not be copied within {MAX_PAUSE_SECONDS / 60:.0f} minutes, and settling is not paused any longer: make "
+            f"The facts could not be copied within {max_seconds / 60:.0f} minutes, and settling is not paused any longer: make "
             "room on the data folder's disk, where copying is fast, or name a file on a faster disk. No backup was made."
         )
     if not ended:
