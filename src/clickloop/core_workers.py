@@ -122,6 +122,7 @@ def _self_audit(core: Core) -> Step:
     pages = PageAudit(core.ledger)
 
     def step() -> bool:
+        core.watch_files()
         core.tell_damages()
         core.alarms.tell("unreadable clicks", core.progress.alarms())
         core.alarms.tell("geo base", core.geo_check.alarms())

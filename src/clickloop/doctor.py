@@ -26,7 +26,7 @@ from clickloop.doctor_finding import Verdict as Verdict
 from clickloop.doctor_looks import look_at_alarms, look_at_facts
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
-from clickloop.store.damage_log import unconfirmed_damages
+from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_mended
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
@@ -134,7 +134,10 @@ def _refusal(folder: Path) -> list[Finding]:
 def _lost_records(folder: Path) -> Iterator[Finding]:
     """Find damage of the journal that nobody has confirmed, and segments that are gone."""
     remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
-    sentences = list(unconfirmed_damages(folder))
+    files = unconfirmed_mended(folder)
+    for sentence in files[:SHOWN]:
+        yield Finding("stores", Verdict.WARNING, sentence, remedy)
+    sentences = [sentence for sentence in unconfirmed_damages(folder) if sentence not in files]
     for stream in STREAMS:
         for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
             path = folder / "journal" / stream / writer

@@ -94,6 +94,10 @@ class OpenedStores(msgspec.Struct, frozen=True):
     ledger: Ledger
     facts: DuckDbFacts
     installation: Installation
+    lost_identity: str = ""
+    """What was wrong with ``installation.json``, which was written anew; empty: nothing."""
+    was_complete: bool = False
+    """Whether a start before this one has come to its end."""
 
 
 def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) -> OpenedStores:
@@ -103,6 +107,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     FactsError; then nothing is left open.
     """
     installation = expected_installation(folder)
+    lost = "" if installation is not None else "was damaged" if (folder / FILE_NAME).exists() else "was missing"
     check_files(folder, installation)
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
@@ -110,7 +115,13 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
         facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
             check_together(folder, ledger, facts, installation, stamp)
-            return OpenedStores(ledger, facts, _stamped(folder, ledger, facts, installation, stamp))
+            return OpenedStores(
+                ledger,
+                facts,
+                _stamped(folder, ledger, facts, installation, stamp),
+                lost if stamp is not None else "",
+                installation.complete,
+            )
         except BaseException:
             facts.close()
             raise
