@@ -12,11 +12,12 @@ import msgspec
 
 from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.campaign.catalog import Catalog, read_catalog_file
+from clickloop.log import log
 from clickloop.sealed_file import SealedFileError
 from clickloop.secret_box import secret_box_of
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsInUseError
-from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -109,6 +110,9 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     installation = expected_installation(folder)
     lost = "" if installation is not None else "was damaged" if (folder / FILE_NAME).exists() else "was missing"
     check_files(folder, installation)
+    if trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE):
+        # No alarm: a process that was killed while it wrote may have left them.
+        log("bytes behind a store's last page are ignored", what=trailing)
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         installation, stamp = check_ledger(folder, ledger, installation)
