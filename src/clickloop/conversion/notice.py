@@ -114,6 +114,7 @@ class NoticeFlag(enum.StrEnum):
     PAYOUT_EXPONENT = "payout_exponent"
     PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits"
     PAYOUT_UNREADABLE = "payout_unreadable"
+    HELD_BY_DAMAGE = "held_by_damage"
 
     @property
     def sentence(self) -> str:
@@ -150,6 +151,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.PAYOUT_EXPONENT: "The payout had an exponent, which is not taken.",
     NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before the point.",
     NoticeFlag.PAYOUT_UNREADABLE: "The payout could not be read as an amount.",
+    NoticeFlag.HELD_BY_DAMAGE: "A record of the ledger that it needs is damaged: it waits, and is registered once that can be read.",
 }
 
 

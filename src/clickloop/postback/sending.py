@@ -26,7 +26,7 @@ from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddres
 from clickloop.postback.answer_recovery import Answer
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
 from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, target_of
 
 USER_AGENT = f"Clickloop/{__version__}"
@@ -186,6 +186,8 @@ class _Seen:
 
 def first_hop(request: Request) -> Hop | str:
     """The request made ready to leave, or the sentence why it cannot be sent."""
+    if not request.url:
+        return LOST_REQUEST
     target = target_of(request.url)
     if isinstance(target, TargetFault):
         return target.value

@@ -16,7 +16,7 @@ from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import LOST_REQUEST, Request
 from clickloop.report.masking import masked_request, masked_text
 
 
@@ -312,6 +312,8 @@ def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> E
         behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
         sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
     request = masked_request(postback.request) if postback.request else None
+    if request is None and postback.reason is None:
+        sentence += f" {LOST_REQUEST}"
     details = _details(
         postback=postback.postback_id,
         trigger=postback.trigger,

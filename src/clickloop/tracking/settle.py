@@ -18,7 +18,8 @@ from clickloop.store.journal.segment import (
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
-from clickloop.tracking.notices import Desk, NoticeResult, take_notices
+from clickloop.tracking.around_damage import take_notices_around_damage
+from clickloop.tracking.notices import Desk, NoticeResult
 
 CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
@@ -157,7 +158,7 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
         return NoticeBatch((), tuple(damages), False)
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
-    results = take_notices(desk, raws, now_ms, names)
+    results = take_notices_around_damage(desk, raws, now_ms, names)
     reader.settled([contents.segment for contents in whole])
     with desk.ledger.write() as tx:
         forget_settled(tx, names)

@@ -32,7 +32,7 @@ class JournalError(Exception):
 
 
 class DamageKind(enum.StrEnum):
-    """What can be wrong with a stored segment."""
+    """What can be wrong with a stored segment, or with a file beside the journal."""
 
     TORN_TAIL = "torn_tail"
     FLIPPED_BITS = "flipped_bits"
@@ -42,6 +42,8 @@ class DamageKind(enum.StrEnum):
     """A segment of another installation."""
     REPEATED = "repeated"
     """Records that the stores have taken before."""
+    MENDED = "mended"
+    """A file beside the journal, lost or damaged, that was written anew."""
 
 
 class Damage(msgspec.Struct, frozen=True):

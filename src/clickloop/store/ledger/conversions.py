@@ -1,5 +1,6 @@
 """Conversions and their history in the ledger: one statement per function; ``tx`` is an open transaction."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,13 +47,17 @@ class RecordedChange(msgspec.Struct, frozen=True):
 
 
 def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str, Click]:
-    """The clicks, by id, that have conversions among these ids."""
+    """The clicks, by id, that have conversions among these ids. One that is damaged here is left out: the facts have it."""
     rows = tx.execute(
         select(conversions.c.click_id, conversions.c.click).where(
             conversions.c.click_id.in_(click_ids), conversions.c.first_of_click
         )
     )
-    return {click_id: _click.decode(octets) for click_id, octets in rows}
+    found = {}
+    for click_id, octets in rows:
+        with contextlib.suppress(msgspec.DecodeError):
+            found[click_id] = _click.decode(octets)
+    return found
 
 
 def clicks_with_conversions(tx: Connection, click_ids: Sequence[str]) -> set[str]:

@@ -281,9 +281,25 @@ def _postback(row: RowMapping) -> Postback:
         fields["state"] = "paused"
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
-    fields["findings"] = _read_findings(row["findings"])
-    fields["request"] = None if row["request"] is None else _read_request(row["request"])
+    fields["findings"] = _findings_of(row["findings"])
+    fields["request"] = None if row["request"] is None else _request_of(row["request"])
     return Postback(**fields)
+
+
+def _request_of(stored: bytes) -> Request | None:
+    """Return the request; None where it is damaged: one such row does not stop those beside it, and the self-audit tells of it."""
+    try:
+        return _read_request(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _findings_of(stored: bytes) -> tuple[Finding, ...]:
+    """Return the findings; none where they are damaged."""
+    try:
+        return _read_findings(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ()
 
 
 def _reason(text: str | None) -> SkipReason | None:
