@@ -34,6 +34,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.QUERY_CUT: _query("a=" + "x" * 20_000),
     NoticeFlag.BODY_CUT: _json('{"a": "' + "x" * 20_000 + '"}'),
     NoticeFlag.BODY_UNREADABLE: _json("{"),
+    NoticeFlag.BODY_MENDED: _json('{"a":,"b":1}'),
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
     NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),

@@ -91,6 +91,7 @@ class NoticeFlag(enum.StrEnum):
     QUERY_CUT = "query_cut"
     BODY_CUT = "body_cut"
     BODY_UNREADABLE = "body_unreadable"
+    BODY_MENDED = "body_mended"
     TOO_MANY_KEYS = "too_many_keys"
     NAME_MENDED = "name_mended"
     SHORTENED = "shortened"
@@ -125,6 +126,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
     NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond, or did not fit, was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
+    NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
     "as the name behind it.",
@@ -289,6 +291,7 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
         NoticeFlag.QUERY_CUT: pairs.query_cut,
         NoticeFlag.BODY_CUT: pairs.body_cut,
         NoticeFlag.BODY_UNREADABLE: pairs.body_unreadable,
+        NoticeFlag.BODY_MENDED: pairs.body_mended,
         NoticeFlag.TOO_MANY_KEYS: pairs.too_many_keys,
         NoticeFlag.NAME_MENDED: pairs.name_mended,
     }
