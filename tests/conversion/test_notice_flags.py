@@ -38,6 +38,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
     NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
+    NoticeFlag.CONDENSED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, condensed=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
     NoticeFlag.AT_BEFORE_CLICK: _query(f"at={NOW // 1000 - 3600}"),

@@ -167,11 +167,12 @@ def test_of_large_unfinished_requests_the_oldest_are_dropped_and_small_ones_neve
         small_reader, small_writer = await server.connect(b"GET /small HTTP/1.1\r\nHo")
         await until(lambda: len(server.connections.open) == 1)
         clients = []
-        for _ in range(6):
-            count = len(server.connections._bytes) + server.connections.evicted
+        seen: set[object] = set()
+        for number in range(1, 7):
             clients.append(await server.connect(LARGE))
-            await until(lambda count=count: len(server.connections._bytes) + server.connections.evicted > count)
-            await until(lambda: all(size > 150_000 for size in server.connections._bytes.values()))
+            while len(seen) < number or any(size < 150_000 for size in server.connections._bytes.values()):
+                await asyncio.sleep(0)
+                seen |= server.connections._bytes.keys()
         assert server.connections.evicted
         assert await clients[0][0].read(-1) == b""
         clients[-1][1].write(b"x" * 50_000)
