@@ -1,6 +1,7 @@
 """One client's requests, however many and however large, make nobody else wait and take a bounded amount of memory."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -193,5 +194,19 @@ def test_memory_of_requests_that_are_finished_or_gone_is_no_longer_counted() -> 
         await finished[0].readline()
         await until(lambda: len(server.connections.open) == 1)
         assert (server.connections._bytes, server.connections._all_bytes) == ({}, 0)
+
+    serve(talk)
+
+
+def test_nothing_is_left_of_an_unfinished_request_whose_connection_is_gone() -> None:
+    async def talk(server: Server) -> None:
+        _, writer = await server.connect(b"GET /" + b"a" * 100_000)
+        await until(lambda: server.connections._bytes)
+        (connection,) = server.connections.open
+        parser = connection._parser
+        writer.close()
+        await until(lambda: not server.connections.open)
+        assert (connection._url, connection._headers, connection._body) == (b"", {}, [])
+        assert connection not in gc.get_referrers(parser)  # else they hold each other
 
     serve(talk)

@@ -92,6 +92,9 @@ class HttpConnection(asyncio.Protocol):
         self._connections.leave(self)
         self._transport = None
         self._backlog.clear()
+        # The parser knows us and we it: else both would keep a request of some hundred KB until the collector comes round.
+        del self._parser
+        self._url, self._headers, self._body = b"", {}, []
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; anything it objects to ends the connection with 400."""
