@@ -227,6 +227,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "notice form": lambda text: _read_notice(_notice(body=text)),
     "notice JSON": lambda text: _read_notice(_notice(body="{" + text, content_type="application/json")),
     "notice JSON value": lambda text: _read_notice(_notice(body=f'{{"payout": "{text}"}}')),
+    "notice JSON that is mended": lambda text: _read_notice(_notice(body=f"{{{text}}}")),
+    "notice JSON with a value to be mended": lambda text: _read_notice(_notice(body=f'{{"cid":"C","a":{text},"b":,}}')),
     "notice JSON read leniently": lambda text: _read_notice(_notice(body=f'{{"a": "\\ud800", {text}: "{text}"}}')),
     "notice multipart": lambda text: _read_notice(
         _notice(body=f"--b\r\n{text}", content_type='multipart/form-data; boundary="b"')

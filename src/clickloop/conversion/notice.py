@@ -49,6 +49,8 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
     shortened: bool = False
     """Only the first kilobyte of query and body was stored: too many without a genuine click id came from the address."""
+    condensed: bool = False
+    """Only the parameters that are understood were stored: see ``conversion.condensed``."""
 
 
 class RefusalReason(enum.StrEnum):
@@ -91,9 +93,11 @@ class NoticeFlag(enum.StrEnum):
     QUERY_CUT = "query_cut"
     BODY_CUT = "body_cut"
     BODY_UNREADABLE = "body_unreadable"
+    BODY_MENDED = "body_mended"
     TOO_MANY_KEYS = "too_many_keys"
     NAME_MENDED = "name_mended"
     SHORTENED = "shortened"
+    CONDENSED = "condensed"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     AT_BEFORE_CLICK = "at_before_click"
@@ -126,10 +130,13 @@ _FLAG_SENTENCES = {
     NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
     NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond, or did not fit, was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
+    NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
     "as the name behind it.",
     NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was stored.",
+    NoticeFlag.CONDENSED: "Many came for its click, or many long ones from its address: only the parameters that are understood were "
+    "stored.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
@@ -222,6 +229,8 @@ EVENTS = 30
 MAX_TXID = 500
 MAX_WORD = 200
 MAX_RETURN = 1_000
+PLAIN_NAMES = frozenset({"token", "at", "disable_postback", "conversion_id"})
+"""Parameters with a meaning that have one name only."""
 _NEVER_KEPT = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
 _PARAM_NUMBERS = {f"param{number}": number for number in range(1, PARAMS + 1)}
 _EVENT_NUMBERS = {f"event{number}": number for number in range(1, EVENTS + 1)}
@@ -238,6 +247,8 @@ def read_notice(raw: RawNotice) -> Notice:
     flags = _flags_of(pairs)
     if raw.shortened:
         flags.append(NoticeFlag.SHORTENED)
+    if raw.condensed:
+        flags.append(NoticeFlag.CONDENSED)
     values = dict(pairs.values)
     taken = {field: _take(values, names) for field, names in NAMES.items()}
     moment_text = values.get("at", "").strip()
@@ -294,6 +305,8 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
         flags.append(NoticeFlag.BODY_CUT)
     if pairs.body_unreadable:
         flags.append(NoticeFlag.BODY_UNREADABLE)
+    if pairs.body_mended:
+        flags.append(NoticeFlag.BODY_MENDED)
     if pairs.too_many_keys:
         flags.append(NoticeFlag.TOO_MANY_KEYS)
     if pairs.name_mended:
@@ -326,9 +339,15 @@ def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
     if unreplaced_macro(txid):
         flags.append(NoticeFlag.TXID_UNREPLACED_MACRO)
         return ""
+    if len(txid) > MAX_TXID:
+        flags.append(NoticeFlag.VALUE_CUT)
+    return identifying_txid(txid)
+
+
+def identifying_txid(txid: str) -> str:
+    """Return a txid as it is stored: one that is too long as its beginning and a digest."""
     if len(txid) <= MAX_TXID:
         return txid
-    flags.append(NoticeFlag.VALUE_CUT)
     digest = hashlib.sha256(octets_of(txid)).hexdigest()
     return f"{txid[: MAX_TXID - len(digest) - 1]}~{digest}"
 

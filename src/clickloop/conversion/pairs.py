@@ -1,11 +1,13 @@
 """The parameters of a request as names and values: query, form and JSON body merged, within limits."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from clickloop.conversion.lenient_json import object_items, octets_in, text_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, octets_in, text_in
+from clickloop.conversion.mended_json import mended_items
 from clickloop.conversion.multipart_body import boundary_of, form_fields
 from clickloop.octets import text_of
 from clickloop.parameter_name import meant_name
@@ -30,6 +32,8 @@ class Pairs(msgspec.Struct, frozen=True):
     too_many_keys: bool = False
     name_mended: bool = False
     """A name had leftovers in front of it: see ``parameter_name``."""
+    body_mended: bool = False
+    """The body was no JSON, but it was plain what was meant: see ``mended_json``."""
 
 
 class _Collected:
@@ -68,11 +72,22 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
     collected = _Collected()
     query_kept, query_cut = _cut(query, b"&")
     collected.take(_urlencoded(query_kept))
-    body_cut = unreadable = False
+    read = _Body()
     if body and not body.isspace():
-        pairs, body_cut, unreadable = _body_pairs(_as_utf8(body, content_type), content_type)
-        collected.take(pairs)
-    return Pairs(collected.values, query_cut, body_cut, unreadable, collected.too_many, collected.mended)
+        read = _read_body(_as_utf8(body, content_type), content_type)
+        collected.take(read.pairs)
+    return Pairs(
+        collected.values, query_cut, read.cut, read.unreadable, collected.too_many, collected.mended, read.mended
+    )
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """The pairs of a body, and what was odd about it."""
+
+    pairs: Iterable[tuple[str, str]] = ()
+    cut: bool = False
+    unreadable: bool = False
+    mended: bool = False
 
 
 def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
@@ -115,31 +130,31 @@ def _as_utf8(body: bytes, content_type: str) -> bytes:
     return body.decode(encoding, "replace").encode("utf-8", "replace") if encoding else body
 
 
-def _body_pairs(body: bytes, content_type: str) -> tuple[Iterable[tuple[str, str]], bool, bool]:
-    """The body's pairs, whether it was cut, and whether it could not be read."""
+def _read_body(body: bytes, content_type: str) -> _Body:
     kind = content_type.lower()
     if "multipart/" in kind or body.lstrip()[:2] == b"--":
         boundary = boundary_of(content_type.encode("utf-8", "replace"), body)
         delimiter = b"--" + boundary
         if boundary and delimiter in body:
             kept, was_cut = _cut(body, delimiter)
-            return form_fields(kept, boundary), was_cut, False
+            return _Body(form_fields(kept, boundary), was_cut)
         if "multipart/" in kind:
-            return (), False, True
+            return _Body(unreadable=True)
     looks = body.lstrip()[:1]
     if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
-        items = _json_items(body)
+        is_long = len(body) > MAX_OCTETS
+        items, mended = _json_items(body)
         if items is not None:
-            fitting = items if len(body) <= MAX_OCTETS else _fitting(items)
-            return [(_plain(key), _json_value(raw)) for key, raw in fitting], len(body) > MAX_OCTETS, False
+            fitting = _fitting(items) if is_long else items
+            return _Body([(_plain(key), _json_value(raw)) for key, raw in fitting], is_long, mended=mended)
         if "json" in kind or looks == b"{":
-            return (), len(body) > MAX_OCTETS, True
+            return _Body((), is_long, unreadable=True)
     kept, was_cut = _cut(body, b"&")
-    return _urlencoded(kept.strip()), was_cut, False
+    return _Body(_urlencoded(kept.strip()), was_cut)
 
 
-def _json_items(body: bytes) -> list[tuple[str, bytes]] | None:
-    """Return the names of an object, each with its value's JSON; None: unreadable.
+def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
+    """Return the names of an object, each with its value's JSON, and whether it had to be mended; None: unreadable.
 
     An object that stands alone in a list, or was encoded twice and so is a text, is read too.
     """
@@ -151,11 +166,17 @@ def _json_items(body: bytes) -> list[tuple[str, bytes]] | None:
             if body.lstrip()[:1] == b"[":
                 (only,) = _JSON_LIST.decode(body)
                 members = bytes(only)
-            return [(key, bytes(raw)) for key, raw in _JSON_OBJECT.decode(members).items()]
+            # No more than can be kept are looked at: a body has room for tens of thousands.
+            first = islice(_JSON_OBJECT.decode(members).items(), MAX_MEMBERS)
+            return [(key, bytes(raw)) for key, raw in first], False
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return object_items(body)
+            pass
+        try:
+            return object_items(body), False
+        except ValueError:
+            return mended_items(body), True
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
+        return None, False
 
 
 def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:

@@ -5,7 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion, Parameters
@@ -86,6 +98,11 @@ def find_conversion(tx: Connection, conversion_id: str) -> Conversion | None:
     return None if row is None else _of_row(row)
 
 
+def count_conversions_of_click(tx: Connection, click_id: str) -> int:
+    """Return how many conversions a click has."""
+    return tx.scalar(select(func.count()).select_from(conversions).where(conversions.c.click_id == click_id)) or 0
+
+
 def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
     """All conversions of a click, the first one first."""
     query = _selected().where(conversions.c.click_id == click_id).order_by(conversions.c.conversion_id)
@@ -130,6 +147,26 @@ def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> lis
     rows = tx.execute(
         select(table.version, table.at, table.notice_id, table.before, table.after)
         .where(table.conversion_id.in_(conversion_ids))
+        .order_by(table.conversion_id, table.version)
+    )
+    return [
+        RecordedChange(
+            version, at, notice_id, _conversion.decode(before) if before else None, _conversion.decode(after)
+        )
+        for version, at, notice_id, before, after in rows
+    ]
+
+
+def newest_changes(tx: Connection, conversion_ids: Sequence[str], newest: int) -> list[RecordedChange]:
+    """Return the ``newest`` changes of all these conversions together, by conversion, in order of its versions."""
+    table = conversion_changes.c
+    query = select(table.conversion_id, table.version).where(table.conversion_id.in_(conversion_ids))
+    chosen = tx.execute(query.order_by(table.at.desc(), table.version.desc()).limit(newest)).all()
+    if not chosen:
+        return []
+    rows = tx.execute(
+        select(table.version, table.at, table.notice_id, table.before, table.after)
+        .where(tuple_(table.conversion_id, table.version).in_([tuple(pair) for pair in chosen]))
         .order_by(table.conversion_id, table.version)
     )
     return [

@@ -119,10 +119,13 @@ def count_waiting_flagged(tx: Connection, flag: str) -> int:
     return tx.scalar(select(func.count()).select_from(notices).where(_IS_WAITING, notices.c.flags == flag)) or 0
 
 
-def notices_of_click(tx: Connection, click_id: str) -> list[StoredNotice]:
-    """All notices of a click, the first one first."""
-    query = select(notices).where(notices.c.click_id == click_id).order_by(notices.c.at, notices.c.notice_id)
-    return [_of_row(row) for row in tx.execute(query)]
+def notices_of_click(tx: Connection, click_id: str, newest: int) -> list[StoredNotice]:
+    """Return the ``newest`` notices of a click, the first one first. There may be any number: whoever has the id can send them."""
+    # The ids are sorted, not the rows, of which each may be some hundred KB long.
+    ids = select(notices.c.notice_id).where(notices.c.click_id == click_id)
+    ids = ids.order_by(notices.c.notice_id.desc()).limit(newest)
+    query = select(notices).where(notices.c.notice_id.in_(ids.scalar_subquery()))
+    return [_of_row(row) for row in tx.execute(query.order_by(notices.c.at, notices.c.notice_id))]
 
 
 def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotice]:

@@ -163,10 +163,17 @@ def find_postback(tx: Connection, postback_id: str) -> Postback | None:
     return None if row is None else _postback(row)
 
 
-def postbacks_of_click(tx: Connection, click_id: str) -> list[Postback]:
-    """Every postback of a click's conversions, in order."""
-    query = _LOG.where(postbacks.c.click_id == click_id).order_by(postbacks.c.postback_id)
+def postbacks_of_click(tx: Connection, click_id: str, newest: int) -> list[Postback]:
+    """Return the ``newest`` postbacks of a click's conversions, in order."""
+    ids = select(postbacks.c.postback_id).where(postbacks.c.click_id == click_id)
+    ids = ids.order_by(postbacks.c.postback_id.desc()).limit(newest)
+    query = _LOG.where(postbacks.c.postback_id.in_(ids.scalar_subquery())).order_by(postbacks.c.postback_id)
     return [_postback(row) for row in tx.execute(query).mappings()]
+
+
+def count_postbacks_of_click(tx: Connection, click_id: str) -> int:
+    """Return how many postbacks a click's conversions have."""
+    return tx.scalar(select(func.count()).select_from(postbacks).where(postbacks.c.click_id == click_id)) or 0
 
 
 def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
