@@ -36,6 +36,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.BODY_UNREADABLE: _json("{"),
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
+    NoticeFlag.CLICK_ID_MENDED: _query("cid={01kjmm87x09z14xzr1jgrhd1sd}"),
     NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
