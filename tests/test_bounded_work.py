@@ -205,7 +205,8 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 
 MEASURED = """
-octets money pasting alarms campaign.own_link click.test_mark conversion.moment conversion.upload conversion.upload_columns
+octets money pasting alarms campaign.own_link click.test_mark conversion.mending conversion.moment conversion.upload
+conversion.upload_columns
 macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape postback.sending postback.target postback.retry
 postback.curl postback.answer_recovery report.rate_text report.spreadsheet report.trace_text report.masking report.secret_names
 report.check.static store.unknown_links
@@ -238,7 +239,7 @@ FOLDERS = ("click", "conversion", "web")
 """Folders in which strangers' text is read, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.test_mark click.useragent click.visitor click.geo
-conversion.given conversion.lenient_json conversion.mended_json conversion.moment
+conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
 conversion.multipart_body conversion.network_words conversion.notice
 conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
 conversion.upload_table conversion.upload_text

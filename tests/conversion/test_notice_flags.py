@@ -37,6 +37,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.BODY_MENDED: _json('{"a":,"b":1}'),
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
+    NoticeFlag.CLICK_ID_MENDED: _query("cid={01kjmm87x09z14xzr1jgrhd1sd}"),
     NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
     NoticeFlag.CONDENSED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, condensed=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),

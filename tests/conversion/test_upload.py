@@ -232,7 +232,7 @@ def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
     ("header", "query"),
     [
         ("cid;Payout (USD);Order Number", "cnv_currency=USD&cid=x&payout=5&txid=7"),
-        ("cid;Payout $;TransactionId", "cnv_currency=USD&cid=x&payout=5&transaction_id=7"),
+        ("cid;Payout $;TransactionId", "cnv_currency=USD&cid=x&payout=5&transactionid=7"),
         ("cid;payout_usd;Lead ID", "cnv_currency=USD&cid=x&payout=5&txid=7"),
         ("Click ID;Commission;Order ID", "click_id=x&payout=5&order_id=7"),
         ("cid;Earnings (R$);Sale ID", "cnv_currency=BRL&cid=x&payout=5&txid=7"),

@@ -5,10 +5,12 @@ import hashlib
 
 import msgspec
 
-from clickloop.click_id import ClickId, ClickIds, Fault
+from clickloop.click_id import LENGTH as CLICK_ID_LENGTH
+from clickloop.click_id import ClickId, ClickIds, Fault, is_shaped_like_click_id
 from clickloop.conversion.conversion import Parameters
+from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
-from clickloop.conversion.pairs import Pairs, read_pairs
+from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
 from clickloop.octets import octets_of
@@ -96,6 +98,7 @@ class NoticeFlag(enum.StrEnum):
     BODY_MENDED = "body_mended"
     TOO_MANY_KEYS = "too_many_keys"
     NAME_MENDED = "name_mended"
+    CLICK_ID_MENDED = "click_id_mended"
     SHORTENED = "shortened"
     CONDENSED = "condensed"
     VALUE_CUT = "value_cut"
@@ -133,7 +136,9 @@ _FLAG_SENTENCES = {
     NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
-    "as the name behind it.",
+    "as the name behind it. Or all of the query was percent-encoded once too often.",
+    NoticeFlag.CLICK_ID_MENDED: "Something stood around the click id, such as a quote, a brace or, percent-encoded, the parameters behind "
+    "it: the id was read, and those parameters too.",
     NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was stored.",
     NoticeFlag.CONDENSED: "Many came for its click, or many long ones from its address: only the parameters that are understood were "
     "stored.",
@@ -219,10 +224,10 @@ NAMES = {
     "click_id": ("cid", "clickid", "click_id", "subid"),
     "payout": ("payout", "revenue", "amount", "sum"),
     "status": ("status", "type", "et", "cnv_status"),
-    "txid": ("txid", "transaction_id", "tid", "orderid", "order_id"),
+    "txid": ("txid", "transaction_id", "tid", "orderid", "order_id", "transactionid"),
     "currency": ("currency", "cnv_currency"),
 }
-"""The names under which each value may come. Of several, the first in this order that is not empty counts."""
+"""The names under which each value may come. Of several, the first in this order that is neither empty nor an unreplaced macro counts."""
 
 PARAMS = 20
 EVENTS = 30
@@ -243,14 +248,15 @@ def read_notice(raw: RawNotice) -> Notice:
     Unknown parameters are kept; so is what came under a further name of a value already taken, and an event that is no
     number. The token never is.
     """
-    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    pairs, values, is_mended = read_values(raw)
     flags = _flags_of(pairs)
+    if is_mended:
+        flags.append(NoticeFlag.CLICK_ID_MENDED)
     if raw.shortened:
         flags.append(NoticeFlag.SHORTENED)
     if raw.condensed:
         flags.append(NoticeFlag.CONDENSED)
-    values = dict(pairs.values)
-    taken = {field: _take(values, names) for field, names in NAMES.items()}
+    taken = {field: _take(values, field) for field in NAMES}
     moment_text = values.get("at", "").strip()
     converted_at = read_moment(moment_text, raw.at) if moment_text else None
     if moment_text and converted_at is None:
@@ -272,6 +278,27 @@ def read_notice(raw: RawNotice) -> Notice:
         parameters=_parameters(values, flags),
         flags=tuple(dict.fromkeys(flags)) if flags else (),
     )
+
+
+def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
+    """Return the pairs of a raw notice, their values as they were meant, and whether the click id had to be mended for that."""
+    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    values = dict(pairs.values)
+    is_mended = False
+    for name in NAMES["click_id"]:
+        text = values.get(name, "")
+        if len(text) > CLICK_ID_LENGTH and (mended := mended_click_id(text)):
+            values[name], further = mended
+            for other, value in further.items():
+                if not values.get(other) and (other in values or len(values) < MAX_KEYS):
+                    values[other] = value
+            is_mended = is_mended or values[name] != text.strip()
+    return pairs, values, is_mended
+
+
+def name_that_counts(values: dict[str, str], field: str) -> str:
+    """Return the name under which a value of ``NAMES`` counts; empty: it did not come."""
+    return chosen_name(values, NAMES[field], is_shaped_like_click_id if field == "click_id" else is_replaced)
 
 
 WITHOUT_CLICK_ID = (
@@ -314,13 +341,10 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
     return flags
 
 
-def _take(values: dict[str, str], names: tuple[str, ...]) -> str:
-    """Takes a value out, under the first of its names that holds one."""
-    for name in names:
-        if text := values.get(name, "").strip():
-            del values[name]
-            return text
-    return ""
+def _take(values: dict[str, str], field: str) -> str:
+    """Take a value out, under the name that counts."""
+    name = name_that_counts(values, field)
+    return values.pop(name).strip() if name else ""
 
 
 def _click_id_text(sent: str, from_cookie: str) -> str:

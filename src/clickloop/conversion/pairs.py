@@ -23,7 +23,7 @@ _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Values by lower-case name, in order of appearance; of a repeated name the last. Texts as in ``octets``."""
+    """Values by lower-case name, in order of appearance; of a repeated name the last that is not empty. Texts as in ``octets``."""
 
     values: dict[str, str]
     query_cut: bool = False
@@ -31,7 +31,7 @@ class Pairs(msgspec.Struct, frozen=True):
     body_unreadable: bool = False
     too_many_keys: bool = False
     name_mended: bool = False
-    """A name had leftovers in front of it: see ``parameter_name``."""
+    """A name had leftovers in front of it (see ``parameter_name``), or the query was encoded once too often."""
     body_mended: bool = False
     """The body was no JSON, but it was plain what was meant: see ``mended_json``."""
 
@@ -56,6 +56,8 @@ class _Collected:
                 if not meant:
                     continue
             name = meant.lower()[:MAX_KEY_LENGTH]
+            if not value and values.get(name):
+                continue  # empty is as if it had not been sent: it takes nothing away
             if name in values or len(values) < MAX_KEYS:
                 values[name] = value
             else:
@@ -70,6 +72,9 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
     or multipart. A body whose type is missing or wrong is read as what it unmistakably looks like.
     """
     collected = _Collected()
+    if len(query) <= MAX_OCTETS and b"=" not in query and b"%3d" in query.lower():
+        # Encoded as a whole by whoever put the address together.
+        query, collected.mended = unquote_to_bytes(query), True
     query_kept, query_cut = _cut(query, b"&")
     collected.take(_urlencoded(query_kept))
     read = _Body()

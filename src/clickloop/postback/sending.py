@@ -23,7 +23,7 @@ from yarl import URL
 from clickloop import __version__
 from clickloop.octets import readable
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.answer_recovery import Answer
+from clickloop.postback.answer_recovery import Answer, note_accepted
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
@@ -99,6 +99,7 @@ class Sender:
         """One attempt, number ``attempt`` from 1. Answers what became of it; raises nothing but cancellation."""
         attempt += request.earlier_attempts
         seen = _Seen()
+        note_accepted.set(seen.accept)
         hop = first_hop(request)
         if isinstance(hop, str):
             return seen.outcome(Trouble.UNSENDABLE, hop)
@@ -170,6 +171,10 @@ class _Seen:
         self.malformed = ""
         self.retry_after = ""
         self.chunks: list[bytes] = []
+
+    def accept(self, status_code: int) -> None:
+        """Take the status of an answer whose head did not end before the deadline."""
+        self.status_code = status_code
 
     def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
         if trouble is None and self.malformed:
