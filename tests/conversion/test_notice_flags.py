@@ -64,7 +64,8 @@ ODD: dict[NoticeFlag, RawNotice] = {
 
 
 def test_every_flag_has_its_case() -> None:
-    assert set(ODD) == set(NoticeFlag)
+    # A notice held by damage is not registered yet: see tests/test_tracking_around_damage.py.
+    assert set(ODD) == set(NoticeFlag) - {NoticeFlag.HELD_BY_DAMAGE}
 
 
 @pytest.mark.parametrize("flag", ODD)

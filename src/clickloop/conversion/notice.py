@@ -229,6 +229,8 @@ NAMES = {
 }
 """The names under which each value may come. Of several, the first in this order that is neither empty nor an unreplaced macro counts."""
 
+_FIELDS = {name: field for field, names in NAMES.items() for name in names}
+
 PARAMS = 20
 EVENTS = 30
 MAX_TXID = 500
@@ -256,7 +258,7 @@ def read_notice(raw: RawNotice) -> Notice:
         flags.append(NoticeFlag.SHORTENED)
     if raw.condensed:
         flags.append(NoticeFlag.CONDENSED)
-    taken = {field: _take(values, field) for field in NAMES}
+    taken = _take_named(values)
     moment_text = values.get("at", "").strip()
     converted_at = read_moment(moment_text, raw.at) if moment_text else None
     if moment_text and converted_at is None:
@@ -341,10 +343,14 @@ def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
     return flags
 
 
-def _take(values: dict[str, str], field: str) -> str:
-    """Take a value out, under the name that counts."""
-    name = name_that_counts(values, field)
-    return values.pop(name).strip() if name else ""
+def _take_named(values: dict[str, str]) -> dict[str, str]:
+    """Take the values of ``NAMES`` out, each under the name that counts; empty: it did not come."""
+    names = dict.fromkeys(NAMES, "")
+    for name, value in values.items():  # by what came, not by all names that might have: this runs for every notice
+        field = _FIELDS.get(name)
+        if field is not None and value.strip():
+            names[field] = name_that_counts(values, field) if names[field] else name
+    return {field: values.pop(name).strip() if name else "" for field, name in names.items()}
 
 
 def _click_id_text(sent: str, from_cookie: str) -> str:

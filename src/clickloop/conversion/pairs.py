@@ -77,7 +77,7 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
         query, collected.mended = unquote_to_bytes(query), True
     query_kept, query_cut = _cut(query, b"&")
     collected.take(_urlencoded(query_kept))
-    read = _Body()
+    read = _NO_BODY
     if body and not body.isspace():
         read = _read_body(_as_utf8(body, content_type), content_type)
         collected.take(read.pairs)
@@ -93,6 +93,9 @@ class _Body(msgspec.Struct, frozen=True):
     cut: bool = False
     unreadable: bool = False
     mended: bool = False
+
+
+_NO_BODY = _Body()
 
 
 def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
