@@ -145,6 +145,20 @@ def test_a_folder_whose_killed_tracker_is_still_ending_is_refused_and_stays_as_i
 _HOLDS_FACTS = "import duckdb, sys; facts = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path, tmp_path: Path, force: bool) -> None:
+    target, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    target.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_bytes(b"x")
+    (target / "restoring").symlink_to(elsewhere)
+    with pytest.raises(BackupError, match="no folder that a restore has made"):
+        restore(file, target, SILENT, NOW, hold=True, force=force)
+    assert [path.name for path in elsewhere.iterdir()] == ["precious"]
+    (target / "restoring").unlink()
+    restore(file, target, SILENT, NOW, hold=True, force=force)
+
+
 def test_a_file_in_the_place_of_the_folder_is_refused(file: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"x")
     with pytest.raises(BackupError, match="no folder"):

@@ -59,6 +59,11 @@ def restore(
                 _check_empty(folder, force)
                 _check_room(folder, manifest)
                 staging = folder / RESTORING
+                if os.path.lexists(staging) and (staging.is_symlink() or not staging.is_dir()):
+                    # Emptying what a link leads to would delete somebody else's files.
+                    raise BackupError(
+                        f"{staging} is no folder that a restore has made: look at what it is, and remove it."
+                    )
                 # Half of what an earlier restore unpacked may be in place already: until one is finished the folder must not start.
                 is_half = staging.exists() and any(
                     entry.name not in _BESIDE for entry in folder.iterdir() if entry != staging
