@@ -4,6 +4,8 @@ import fcntl
 import io
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -116,6 +118,45 @@ def test_a_folder_in_use_is_refused_even_with_force(file: Path, tmp_path: Path) 
         with pytest.raises(BackupError, match="in use \\(process 4711\\)"):
             restore(file, target, SILENT, NOW, hold=True, force=True)
     assert [path.name for path in target.iterdir()] == ["lock"]
+
+
+def test_a_folder_whose_killed_tracker_is_still_ending_is_refused_and_stays_as_it_was(
+    file: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "data"
+    restore(file, target, SILENT, NOW, hold=True)
+    ending = subprocess.Popen(
+        [sys.executable, "-c", _HOLDS_FACTS, str(target / "facts.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert ending.stdout is not None
+    assert ending.stdout.readline() == b"open\n"
+    before = sorted(path.name for path in target.iterdir())
+    try:
+        with pytest.raises(BackupError, match="still ending"):
+            restore(file, target, SILENT, NOW, hold=True, force=True)
+        assert sorted(path.name for path in target.iterdir()) == before
+    finally:
+        ending.communicate(b"")
+    restore(file, target, SILENT, NOW, hold=True, force=True)
+
+
+_HOLDS_FACTS = "import duckdb, sys; facts = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path, tmp_path: Path, force: bool) -> None:
+    target, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    target.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_bytes(b"x")
+    (target / "restoring").symlink_to(elsewhere)
+    with pytest.raises(BackupError, match="no folder that a restore has made"):
+        restore(file, target, SILENT, NOW, hold=True, force=force)
+    assert [path.name for path in elsewhere.iterdir()] == ["precious"]
+    (target / "restoring").unlink()
+    restore(file, target, SILENT, NOW, hold=True, force=force)
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(file: Path, tmp_path: Path) -> None:

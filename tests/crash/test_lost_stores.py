@@ -8,6 +8,7 @@ import pytest
 
 from clickloop.alarms import read_alarms
 from clickloop.click_id import KEY_FILE
+from clickloop.postback.rule import LOST_REQUEST
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
 from tests.journey.running import Campaign, Receiver, Tracker, eventually
 
@@ -139,5 +140,36 @@ def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entere
         assert tracker.notify(f"cid={earlier}&txid=after").status == 200
         eventually(lambda: len(tracker.all_of("notices", outcome="new")) == 2, told=tracker.log_text)
         eventually(lambda: len(tracker.all_of("postbacks", state="skipped")) == 1, told=tracker.log_text)
+    finally:
+        tracker.close()
+
+
+def test_after_a_lost_key_postbacks_whose_requests_are_lost_say_so_and_are_no_alarm_for_ever(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    tracker = Tracker(tmp_path / "data")
+    try:
+        tracker.start()
+        campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&txid={txid}&api_key=sealed-in-the-request")
+        receiver.status = 503
+        earlier = tracker.click(campaign.key, "external_id=earlier")
+        assert tracker.notify(f"cid={earlier}&txid=before").status == 200
+        eventually(lambda: len(receiver.requests) >= 1, told=tracker.log_text)
+        assert tracker.stop() == 0
+        removed(tracker.folder / KEY_FILE)
+        command = tracker.command
+        tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
+        receiver.status = 200
+        tracker.start()
+
+        told = tracker.log_text().rpartition("Began with a new key")[2]
+        assert "1 postback holds a request with a secret in it" in told
+        assert "1 of them were still to be sent" in told
+        eventually(lambda: len(tracker.all_of("postbacks", state="failed")) == 1, told=tracker.log_text)
+        (lost,) = tracker.all_of("postbacks", state="failed")
+        assert LOST_REQUEST in lost["last_error"]
+        assert LOST_REQUEST.encode() in tracker.api("GET", f"clicks/{earlier}/trace?format=text").body
+        eventually(lambda: tracker.got("health")["audit"]["audited"] == 1, told=tracker.log_text)
+        assert not [alarm for alarm in read_alarms(tracker.folder) if "self-audit" in alarm.sentence]
     finally:
         tracker.close()

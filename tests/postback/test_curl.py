@@ -94,7 +94,8 @@ def read_back(shell: Shell, request: Request) -> None:
     arguments, piped = shell.run(curl_command(request), reads=is_piped)
     expected = [b"--globoff", b"--request", b"POST"]
     for header in request.headers:
-        expected += [b"--header", f"{header.name}: {header.value}".encode()]
+        is_empty = not header.value.strip(" \t\r\n\v\f")
+        expected += [b"--header", (f"{header.name};" if is_empty else f"{header.name}: {header.value}").encode()]
     if body:
         expected += [b"--data-binary", b"@-"] if is_piped else [b"--data-raw", body]
     assert arguments == [*expected, octets_of(request.url)]
@@ -141,12 +142,12 @@ def test_a_plain_body_stands_in_the_command() -> None:
 
 
 def test_curl_sends_what_the_command_says() -> None:
-    got: list[tuple[str, bytes, str | None]] = []
+    got: list[tuple[str, bytes, str | None, str | None]] = []
 
     class Receiver(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             length = int(self.headers["content-length"])
-            got.append((self.path, self.rfile.read(length), self.headers["x-note"]))
+            got.append((self.path, self.rfile.read(length), self.headers["x-note"], self.headers["x-empty"]))
             self.send_response(200)
             self.end_headers()
 
@@ -158,11 +159,11 @@ def test_curl_sends_what_the_command_says() -> None:
     request = Request(
         method=Method.PUT,
         url=f"http://127.0.0.1:{server.server_port}/p?x=[1]&y={{2}}",
-        headers=(Header("X-Note", "it's 'quoted'"),),
+        headers=(Header("X-Note", "it's 'quoted'"), Header("X-Empty", "")),
         body_kind=BodyKind.TEXT,
         body=text_of(body),
     )
     subprocess.run(["sh", "-c", curl_command(request)], check=True, capture_output=True)
     server.shutdown()
     server.server_close()
-    assert got == [("/p?x=[1]&y={2}", body, "it's 'quoted'")]
+    assert got == [("/p?x=[1]&y={2}", body, "it's 'quoted'", "")]

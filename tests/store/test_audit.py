@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Table, delete, insert, select, text, update
+from sqlalchemy import Table, delete, insert, literal, select, text, update
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
@@ -173,6 +173,13 @@ LOST: dict[Lack, Callable[[], list[Any]]] = {
     Lack.DELIVERED_ATTEMPT: lambda: [
         update(postbacks).values(state="delivered", next_attempt_at=None, finished_at=NOW)
     ],
+    Lack.FAILED_ATTEMPT: lambda: [update(postbacks).values(state="failed", next_attempt_at=None, finished_at=NOW)],
+    Lack.DELIVERED_STATE: lambda: [
+        insert(attempts).from_select(
+            ["postback_id", "number", "started_at", "finished_at", "result"],
+            select(postbacks.c.postback_id, literal(1), literal(NOW), literal(NOW), literal("delivered")),
+        )
+    ],
     Lack.CONVERSION_CHECK: lambda: [update(conversions).values(payout_micros=conversions.c.payout_micros + 4096)],
     Lack.POSTBACK_CHECK: lambda: [update(postbacks).values(lane="elsewhere.example:443")],
     Lack.MOMENT: lambda: [update(postbacks).values(next_attempt_at=NOW + (1 << 50))],
@@ -201,6 +208,7 @@ def test_a_row_that_lacks_something_is_found_and_stays_told_until_it_does_not(tr
     alarms = rows_alarms(audit_rows_step(tracker.ledger))
     assert len(alarms) == len(expected)
     assert any(lack.sentence in alarm and "1 row does" in alarm for alarm in alarms)
+    tracker.harm(delete(attempts))
     for table, row in rows:
         tracker.harm(update(table).values(dict(row)))
     assert rows_alarms(audit_rows_step(tracker.ledger)) == ()

@@ -107,14 +107,13 @@ def test_an_altered_key_is_an_alarm_and_left_as_it_is(core: Core) -> None:
 @pytest.mark.parametrize("name", [INSTALLATION, CATALOG, COPY_NAME])
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"{}")], ids=["deleted", "damaged"])
 def test_what_the_core_knows_is_written_anew_and_told(core: Core, name: str, harm: Callable[[Path], object]) -> None:
-    known = read_installation(core.folder)
+    known = core.installation
     harm(core.folder / name)
     assert alarms(core) == ()
     found = read_installation(core.folder)
-    assert known is not None
     assert found is not None
     assert (found.id, found.key) == (known.id, known.key)
-    read_catalog_file(core.folder / name if name != INSTALLATION else core.folder / CATALOG)
+    assert {read_catalog_file(core.folder / one).installation for one in (CATALOG, COPY_NAME)} == {known.id}
     (told,) = unconfirmed_damages(core.folder)
     assert told.startswith(f"{core.folder / name} was ")
 

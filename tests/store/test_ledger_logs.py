@@ -167,6 +167,26 @@ def test_conversions_page_and_are_found_singly_and_by_click(ledger: Ledger) -> N
         assert conversions_of_click(tx, "c1") == stored
 
 
+@pytest.mark.parametrize("column", ["click", "parameters"])
+def test_a_damaged_conversion_takes_no_page_away_from_the_others(ledger: Ledger, column: str) -> None:
+    stored = [_conversion(0), _conversion(1, first_of_click=False)]
+    with ledger.write() as tx:
+        insert_conversions(tx, stored)
+        tx.exec_driver_sql(f"UPDATE conversions SET {column} = x'7b' WHERE conversion_id = ?", (_id(0),))
+        for page in (conversions_before(tx, ConversionFilter(), None, 10), conversions_of_click(tx, "c1")[::-1]):
+            assert page[0] == stored[1]
+            assert (page[1].conversion_id, page[1].click.click_id, page[1].payout) == (_id(0), "c1", Money(1, "USD"))
+
+
+def test_a_damaged_notice_takes_no_page_away_from_the_others(ledger: Ledger) -> None:
+    stored = [_notice(number, click_id="c") for number in range(2)]
+    with ledger.write() as tx:
+        insert_notices(tx, stored)
+        tx.exec_driver_sql("UPDATE notices SET raw = x'7b' WHERE notice_id = ?", (_id(0),))
+        assert notices_before(tx, NoticeFilter(), None, 10) == stored[::-1]
+        assert notices_of_click(tx, "c") == stored
+
+
 def test_a_conversion_bears_the_name_that_its_status_has_today(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_conversions(tx, [_conversion(0)])

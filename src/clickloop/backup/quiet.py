@@ -85,7 +85,7 @@ def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
             if isinstance(granted, _Pause):
                 return granted
             why = granted
-        elif not _is_locked(facts):
+        elif not is_open(facts):
             return lock
         else:
             # The supervisor was killed, and its core is still settling what it has.
@@ -103,8 +103,8 @@ def _take_lock(folder: Path) -> int | None:
         return None
 
 
-def _is_locked(facts: Path) -> bool:
-    """Return whether a core has the facts open: the engine holds a lock on their file as long."""
+def is_open(facts: Path) -> bool:
+    """Return whether a core has the facts open: the engine holds a lock on their file as long. Raise OSError where they are not."""
     with facts.open("rb") as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

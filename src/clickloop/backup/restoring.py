@@ -18,12 +18,14 @@ from clickloop.backup.manifest import HEAD_NAME, BackupError, Manifest
 from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE, RESTORING, Restored, place_of, write_place
 from clickloop.backup.progress import Progress
+from clickloop.backup.quiet import is_open
 from clickloop.backup.taking import open_archive
 from clickloop.clock import iso_text
 from clickloop.file_lock import LockedError, take_lock
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.identity import FACTS_FILE
 from clickloop.store.ledger.migrations import HEAD, knows_revision
 
 ASIDE = "before-restore-"
@@ -53,9 +55,15 @@ def restore(
         _check_contents(manifest)
         try:
             with _taken(folder) as is_new:
+                _check_ended(folder)
                 _check_empty(folder, force)
                 _check_room(folder, manifest)
                 staging = folder / RESTORING
+                if os.path.lexists(staging) and (staging.is_symlink() or not staging.is_dir()):
+                    # Emptying what a link leads to would delete somebody else's files.
+                    raise BackupError(
+                        f"{staging} is no folder that a restore has made: look at what it is, and remove it."
+                    )
                 # Half of what an earlier restore unpacked may be in place already: until one is finished the folder must not start.
                 is_half = staging.exists() and any(
                     entry.name not in _BESIDE for entry in folder.iterdir() if entry != staging
@@ -104,6 +112,15 @@ def _taken(folder: Path) -> Iterator[bool]:
         yield is_new
     finally:
         os.close(lock)
+
+
+def _check_ended(folder: Path) -> None:
+    """Raise BackupError while the core of a tracker that was killed is still ending: it would write into the restored folder."""
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        if is_open(folder / FACTS_FILE):
+            raise BackupError(
+                f"A tracker that was killed is still ending in {folder}: wait until its processes are gone, some seconds, or stop them."
+            )
 
 
 def _remove_new(folder: Path) -> None:

@@ -4,7 +4,7 @@ import re
 import shlex
 
 from clickloop.octets import octets_of, readable
-from clickloop.postback.rule import Method, Request
+from clickloop.postback.rule import Header, Method, Request
 
 _BULLET = "•"
 """Masks are made of it: it stays as it is, so that people see that something is masked."""
@@ -32,7 +32,7 @@ def curl_command(request: Request) -> str:
     parts = ["curl --globoff"]
     if request.method is not Method.GET:
         parts.append(f"--request {request.method.value}")
-    parts += [f"--header {_quoted(f'{header.name}: {readable(header.value)}')}" for header in request.headers]
+    parts += [f"--header {_quoted(_header_line(header))}" for header in request.headers]
     body = octets_of(request.body)
     if body and _ONE_LINE.fullmatch(body):
         parts.append(f"--data-raw {_quoted(request.body)}")
@@ -41,6 +41,12 @@ def curl_command(request: Request) -> str:
         parts.append("--data-binary @-")
     parts.append(_quoted(request.url))
     return " \\\n  ".join(parts) + "\n"
+
+
+def _header_line(header: Header) -> str:
+    """Return a header as curl takes it: with nothing behind the colon it would be left out, with a semicolon it is sent empty."""
+    value = readable(header.value)
+    return f"{header.name}: {value}" if value.strip(" \t\r\n\v\f") else f"{header.name};"
 
 
 def _quoted(text: str) -> str:

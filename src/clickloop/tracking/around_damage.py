@@ -15,7 +15,7 @@ from clickloop.clock import MINUTE_MS
 from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
 from clickloop.conversion.notice import NoticeFlag, RawNotice
 from clickloop.counted import counted
-from clickloop.log import log
+from clickloop.log import Sparingly, log
 from clickloop.secret_box import SecretError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.ledger import Ledger
@@ -41,6 +41,7 @@ AGAIN_MS = MINUTE_MS
 """Time to the first look at a notice that could not be registered."""
 
 T = TypeVar("T")
+_told_again = Sparingly("notices wait on: a record of the ledger that they need cannot be read", 60)
 
 
 def take_notices_around_damage(
@@ -52,9 +53,8 @@ def take_notices_around_damage(
     except Exception as error:
         if not is_fault_of_record(error):
             raise
-    results = _halved(
-        raws, lambda part: take_notices(desk, part, now_ms), lambda raw, fault: _hold_new(desk, raw, now_ms, fault)
-    )
+    results, held = _halved(raws, lambda part: take_notices(desk, part, now_ms))
+    _hold_new(desk, held, now_ms)
     # After the notices, in a transaction of its own: killed in between, all of them are known by their ids.
     with desk.ledger.write() as tx:
         insert_settled(tx, sorted(set(segments) - settled_among(tx, segments)), now_ms)
@@ -66,11 +66,9 @@ def look_again_around_damage(
 ) -> list[NoticeResult]:
     """Look again at waiting notices: at these, else as ``look_again`` does. Those that cannot be registered are put off."""
     ids = notices_to_look_at(desk, now_ms, click_ids) if notice_ids is None else notice_ids
-    return _halved(
-        ids,
-        lambda part: look_again_at_notices(desk, part, now_ms),
-        lambda notice_id, fault: _hold_again(desk, notice_id, now_ms, fault),
-    )
+    results, held = _halved(ids, lambda part: look_again_at_notices(desk, part, now_ms))
+    _hold_again(desk, held, now_ms)
+    return results
 
 
 def is_fault_of_record(error: Exception) -> bool:
@@ -95,24 +93,33 @@ def held_notice_alarms(ledger: Ledger) -> tuple[str, ...]:
 
 
 def _halved(
-    items: Sequence[T], act: Callable[[Sequence[T]], list[NoticeResult]], hold: Callable[[T, Exception], None]
-) -> list[NoticeResult]:
+    items: Sequence[T], act: Callable[[Sequence[T]], list[NoticeResult]]
+) -> tuple[list[NoticeResult], list[tuple[T, Exception]]]:
+    """Return the results of those for which it could be done, and those for which it could not, with why."""
     try:
-        return act(items)
+        return act(items), []
     except Exception as error:
         if not is_fault_of_record(error):
             raise
-        if len(items) == 1:
-            hold(items[0], error)
         if len(items) <= 1:
-            return []
+            return [], [(item, error) for item in items]
     middle = len(items) // 2
-    return _halved(items[:middle], act, hold) + _halved(items[middle:], act, hold)
+    (results, held), (more_results, more_held) = _halved(items[:middle], act), _halved(items[middle:], act)
+    return results + more_results, held + more_held
 
 
-def _hold_new(desk: Desk, raw: RawNotice, now_ms: int, fault: Exception) -> None:
+def _hold_new(desk: Desk, held: Sequence[tuple[RawNotice, Exception]], now_ms: int) -> None:
+    with desk.ledger.write() as tx:
+        fresh = [(raw, fault) for raw, fault in held if not is_stored(tx, raw.notice_id)]
+        if fresh:
+            insert_notices(tx, [_waiting(desk, raw, now_ms) for raw, _ in fresh])
+    for raw, fault in fresh:
+        _tell(raw.notice_id, fault)
+
+
+def _waiting(desk: Desk, raw: RawNotice, now_ms: int) -> StoredNotice:
     reading = read(raw, desk.click_ids)
-    held = StoredNotice(
+    return StoredNotice(
         raw=raw,
         click_id=reading.click_id,
         status_word=reading.notice.status_word,
@@ -121,17 +128,16 @@ def _hold_new(desk: Desk, raw: RawNotice, now_ms: int, fault: Exception) -> None
         look_again_at=now_ms + AGAIN_MS,
         first_look_at=now_ms,
     )
-    with desk.ledger.write() as tx:
-        if is_stored(tx, raw.notice_id):
-            return
-        insert_notices(tx, [held])
-    _tell(raw.notice_id, fault)
 
 
-def _hold_again(desk: Desk, notice_id: str, now_ms: int, fault: Exception) -> None:
+def _hold_again(desk: Desk, held: Sequence[tuple[str, Exception]], now_ms: int) -> None:
+    if not held:
+        return
+    # One transaction for all of them: many may be held by one damaged record, and each commit waits for the disk.
     with desk.ledger.write() as tx:
-        hold_notice(tx, notice_id, NoticeFlag.HELD_BY_DAMAGE, now_ms + MAX_OVERDUE_LOOK_MS)
-    _tell(notice_id, fault)
+        for notice_id, _ in held:
+            hold_notice(tx, notice_id, NoticeFlag.HELD_BY_DAMAGE, now_ms + MAX_OVERDUE_LOOK_MS)
+    _told_again(count=len(held), first=held[0][0], fault=f"{type(held[0][1]).__name__}: {held[0][1]}")
 
 
 def _tell(notice_id: str, fault: Exception) -> None:

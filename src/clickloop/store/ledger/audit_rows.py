@@ -35,6 +35,8 @@ class Lack(enum.StrEnum):
     HISTORY = "history"
     CHANGE = "change"
     DELIVERED_ATTEMPT = "delivered_attempt"
+    FAILED_ATTEMPT = "failed_attempt"
+    DELIVERED_STATE = "delivered_state"
     CONVERSION_CHECK = "conversion_check"
     POSTBACK_CHECK = "postback_check"
     MOMENT = "moment"
@@ -49,6 +51,8 @@ _SENTENCES = {
     Lack.HISTORY: "A conversion does not have as many changes as its version says.",
     Lack.CHANGE: "A postback is for a change that is not there.",
     Lack.DELIVERED_ATTEMPT: "A postback counts as delivered, and no attempt of it was.",
+    Lack.FAILED_ATTEMPT: "A postback counts as failed, and no attempt of it did.",
+    Lack.DELIVERED_STATE: "A postback was delivered, and does not count as such: it may be sent again.",
     Lack.CONVERSION_CHECK: "A conversion does not match its checksum: its row was damaged, or changed by hand.",
     Lack.POSTBACK_CHECK: "A postback does not match its checksum: its row was damaged, or changed by hand.",
     Lack.MOMENT: "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand.",
@@ -139,15 +143,26 @@ def count_lacking(tx: Connection) -> dict[Lack, int]:
     history = select(func.count()).select_from(conversions).where(conversions.c.version != _CHANGES)
     change = select(func.count()).select_from(postbacks).where(~_HAS_CHANGE)
     attempt = select(func.count()).select_from(postbacks).where(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT)
+    failed = select(func.count()).select_from(postbacks).where(_IS_FAILED, ~_HAS_FAILED_ATTEMPT)
+    state = select(func.count()).select_from(postbacks).where(~_IS_DELIVERED, _HAS_DELIVERED_ATTEMPT)
     moment = select(func.count()).select_from(postbacks).where(_HAS_NO_MOMENT)
-    counted = {Lack.HISTORY: history, Lack.CHANGE: change, Lack.DELIVERED_ATTEMPT: attempt, Lack.MOMENT: moment}
+    counted = {
+        Lack.HISTORY: history,
+        Lack.CHANGE: change,
+        Lack.DELIVERED_ATTEMPT: attempt,
+        Lack.FAILED_ATTEMPT: failed,
+        Lack.DELIVERED_STATE: state,
+        Lack.MOMENT: moment,
+    }
     return {lack: tx.scalar(query) or 0 for lack, query in counted.items()}
 
 
 def some_lacking(tx: Connection, limit: int) -> list[Lacking]:
     """At most ``limit`` rows of each kind that lack something. Looks at every one until then."""
     history = _conversions(tx, _HISTORY.where(conversions.c.version != _CHANGES).limit(limit), checked=False)
-    lost = or_(~_HAS_CHANGE, and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT), _HAS_NO_MOMENT)
+    lost = or_(
+        ~_HAS_CHANGE, _IS_DELIVERED != _HAS_DELIVERED_ATTEMPT, and_(_IS_FAILED, ~_HAS_FAILED_ATTEMPT), _HAS_NO_MOMENT
+    )
     return [*history.lacking, *_postbacks(tx, _ENDING.where(lost).limit(limit), checked=False).lacking]
 
 
@@ -191,6 +206,12 @@ _HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
     .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "delivered")
     .exists()
 )
+_IS_FAILED: ColumnElement[bool] = postbacks.c.state == "failed"
+_HAS_FAILED_ATTEMPT: ColumnElement[bool] = (
+    select(attempts.c.number)
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "failed")
+    .exists()
+)
 _HAS_NO_MOMENT: ColumnElement[bool] = and_(
     postbacks.c.state.in_(("waiting", "sending")),
     not_(
@@ -199,10 +220,12 @@ _HAS_NO_MOMENT: ColumnElement[bool] = and_(
         )
     ),
 )
-_ENDING: Select[tuple[str, bool, bool, bool]] = select(
+_ENDING: Select[tuple[str, bool, bool, bool, bool, bool]] = select(
     postbacks.c.postback_id,
     (~_HAS_CHANGE).label("lacks_change"),
     and_(_IS_DELIVERED, ~_HAS_DELIVERED_ATTEMPT).label("lacks_attempt"),
+    and_(_IS_FAILED, ~_HAS_FAILED_ATTEMPT).label("lacks_failed_attempt"),
+    and_(~_IS_DELIVERED, _HAS_DELIVERED_ATTEMPT).label("lacks_state"),
     _HAS_NO_MOMENT.label("lacks_moment"),
 )
 
@@ -216,11 +239,13 @@ def _conversions(tx: Connection, query: Select[tuple[str, bool]], limit: int = 0
 
 
 def _postbacks(
-    tx: Connection, query: Select[tuple[str, bool, bool, bool]], limit: int = 0, *, checked: bool = True
+    tx: Connection, query: Select[tuple[str, bool, bool, bool, bool, bool]], limit: int = 0, *, checked: bool = True
 ) -> Looked:
     rows = tx.execute(query).all()
     lacking = [Lacking(Lack.CHANGE, row.postback_id) for row in rows if row.lacks_change]
     lacking += [Lacking(Lack.DELIVERED_ATTEMPT, row.postback_id) for row in rows if row.lacks_attempt]
+    lacking += [Lacking(Lack.FAILED_ATTEMPT, row.postback_id) for row in rows if row.lacks_failed_attempt]
+    lacking += [Lacking(Lack.DELIVERED_STATE, row.postback_id) for row in rows if row.lacks_state]
     lacking += [Lacking(Lack.MOMENT, row.postback_id) for row in rows if row.lacks_moment]
     wrong = wrong_postbacks(tx, [row.postback_id for row in rows]) if checked else []
     lacking += [Lacking(Lack.POSTBACK_CHECK, row_id) for row_id in wrong]

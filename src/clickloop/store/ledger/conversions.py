@@ -106,7 +106,7 @@ def count_conversions_of_click(tx: Connection, click_id: str) -> int:
 def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
     """All conversions of a click, the first one first."""
     query = _selected().where(conversions.c.click_id == click_id).order_by(conversions.c.conversion_id)
-    return [_of_row(row) for row in tx.execute(query)]
+    return [_shown(row) for row in tx.execute(query)]
 
 
 def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str | None, limit: int) -> list[Conversion]:
@@ -138,7 +138,7 @@ def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str 
     if wanted.period.until is not None:
         query = query.where(table.created_at < wanted.period.until)
         query = query.where(table.conversion_id < id_from(wanted.period.latest_id_at))
-    return [_of_row(row) for row in tx.execute(query)]
+    return [_shown(row) for row in tx.execute(query)]
 
 
 def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> list[RecordedChange]:
@@ -279,11 +279,36 @@ def _selected() -> Select[Any]:
     )
 
 
-def _of_row(row: Row[Any]) -> Conversion:
-    """The conversion of a row, under its status's name of today and as it has been counted; a removed status goes by its key."""
+def _shown(row: Row[Any]) -> Conversion:
+    """Return a conversion for a page: of a click or parameters that are damaged, what the other columns still tell.
+
+    One damaged row does not take the page away from those beside it; the self-audit tells of it.
+    """
+    try:
+        return _of_row(row)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _of_row(row, _click_by_columns(row))
+
+
+def _click_by_columns(row: Row[Any]) -> Click:
+    return Click(
+        click_id=row.click_id,
+        at=row.converted_at,
+        campaign_id=row.campaign_id,
+        source_id=row.source_id,
+        offer_id=row.offer_id,
+        network_id=row.network_id,
+    )
+
+
+def _of_row(row: Row[Any], damaged: Click | None = None) -> Conversion:
+    """The conversion of a row, under its status's name of today and as it has been counted; a removed status goes by its key.
+
+    ``damaged``: stands for the click of a row that cannot be read, which then has no parameters either.
+    """
     return Conversion(
         conversion_id=row.conversion_id,
-        click=_click.decode(row.click),
+        click=_click.decode(row.click) if damaged is None else damaged,
         txid=row.txid,
         status=Status(row.status_key, row.status_name or row.status_key, CountsAs(row.counts_as)),
         status_word=row.status_word,
@@ -292,7 +317,7 @@ def _of_row(row: Row[Any]) -> Conversion:
         flags=tuple(row.flags.split(",")) if row.flags else (),
         first_of_click=row.first_of_click,
         test=row.test,
-        parameters=_parameters.decode(row.parameters),
+        parameters=_parameters.decode(row.parameters) if damaged is None else Parameters(),
         converted_at=row.converted_at,
         created_at=row.created_at,
         updated_at=row.updated_at,

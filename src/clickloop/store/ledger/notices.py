@@ -125,7 +125,7 @@ def notices_of_click(tx: Connection, click_id: str, newest: int) -> list[StoredN
     ids = select(notices.c.notice_id).where(notices.c.click_id == click_id)
     ids = ids.order_by(notices.c.notice_id.desc()).limit(newest)
     query = select(notices).where(notices.c.notice_id.in_(ids.scalar_subquery()))
-    return [_of_row(row) for row in tx.execute(query.order_by(notices.c.at, notices.c.notice_id))]
+    return [_shown(row) for row in tx.execute(query.order_by(notices.c.at, notices.c.notice_id))]
 
 
 def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotice]:
@@ -199,7 +199,7 @@ def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, 
     query = _matching(select(notices), wanted).order_by(notices.c.notice_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(notices.c.notice_id < before_id)
-    return [_of_row(row) for row in tx.execute(query)]
+    return [_shown(row) for row in tx.execute(query)]
 
 
 def notice_ids_after(tx: Connection, wanted: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
@@ -296,9 +296,17 @@ def _readable(rows: Iterable[Row[Any]]) -> list[StoredNotice]:
     return found
 
 
-def _of_row(row: Row[Any]) -> StoredNotice:
+def _shown(row: Row[Any]) -> StoredNotice:
+    """Return a notice for a page; one whose text is damaged does not take the page away from those beside it."""
+    try:
+        return _of_row(row)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door)))
+
+
+def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
     return StoredNotice(
-        raw=_raw_of(row),
+        raw=_raw_of(row) if raw is None else raw,
         click_id=row.click_id,
         network_id=row.network_id,
         campaign_id=row.campaign_id,
