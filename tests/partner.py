@@ -51,8 +51,14 @@ class Partner:
         self.desk = Desk(Ledger.open(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
 
     def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
-        click = Click(
-            click_id=self.click_ids.new(at),
+        click_id = self.click_ids.new(at)
+        if arrived:
+            self.arrives(click_id, at)
+        return click_id
+
+    def arrives(self, click_id: str, at: int = NOW - MINUTE_MS) -> None:
+        self.clicks.arrived[click_id] = Click(
+            click_id=click_id,
             at=at,
             campaign_id=3,
             source_id=5,
@@ -60,8 +66,6 @@ class Partner:
             network_id=9,
             external_id="source click",
         )
-        self.clicks.arrived |= {click.click_id: click} if arrived else {}
-        return click.click_id
 
     def notice(self, cid: str | None = None, at: int = NOW, **said: str) -> RawNotice:
         query = urlencode(({} if cid is None else {"cid": cid}) | said)

@@ -24,6 +24,7 @@ from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
 from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.mending import mended_click_id
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.multipart_body import boundary_of as boundary_of_notice
 from clickloop.conversion.multipart_body import form_fields, header_parameters
@@ -223,10 +224,16 @@ READERS: dict[str, Callable[[str], object]] = {
     "language": lambda text: VISITORS.language(text.encode()),
     "request line": lambda text: escaped_request_line(f"GET /é{text} HTTP/1.1\r\n".encode()),
     "click id": lambda text: CLICK_IDS.read(text),
+    "mended click id": lambda text: mended_click_id(f"01kjmm87x09z14xzr1jgrhd1sd{text}"),
+    "mended click id behind a quote": lambda text: mended_click_id(f'"{text}'),
+    "click id with parameters": lambda text: _read_notice(_notice(query=f"cid=01kjmm87x09z14xzr1jgrhd1sd?{text}")),
+    "query encoded as a whole": lambda text: _read_notice(_notice(query=f"cid%3d{text.replace('=', '')}")),
     "notice query": lambda text: _read_notice(_notice(query=text)),
     "notice form": lambda text: _read_notice(_notice(body=text)),
     "notice JSON": lambda text: _read_notice(_notice(body="{" + text, content_type="application/json")),
     "notice JSON value": lambda text: _read_notice(_notice(body=f'{{"payout": "{text}"}}')),
+    "notice JSON that is mended": lambda text: _read_notice(_notice(body=f"{{{text}}}")),
+    "notice JSON with a value to be mended": lambda text: _read_notice(_notice(body=f'{{"cid":"C","a":{text},"b":,}}')),
     "notice JSON read leniently": lambda text: _read_notice(_notice(body=f'{{"a": "\\ud800", {text}: "{text}"}}')),
     "notice multipart": lambda text: _read_notice(
         _notice(body=f"--b\r\n{text}", content_type='multipart/form-data; boundary="b"')

@@ -205,10 +205,12 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 
 MEASURED = """
-octets money pasting alarms campaign.own_link click.test_mark conversion.moment conversion.upload conversion.upload_columns
+octets money pasting alarms campaign.own_link click.test_mark conversion.mending conversion.moment conversion.upload
+conversion.upload_columns
 macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape postback.sending postback.target postback.retry
 postback.curl postback.answer_recovery report.rate_text report.spreadsheet report.trace_text report.masking report.secret_names
-report.check.static store.unknown_links web.panel.form web.panel.form_body web.panel.durations conversion.upload_cells
+report.check.static store.unknown_links
+conversion.lenient_json conversion.mended_json web.panel.form web.panel.form_body web.panel.durations conversion.upload_cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
@@ -237,7 +239,8 @@ FOLDERS = ("click", "conversion", "web")
 """Folders in which strangers' text is read, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.test_mark click.useragent click.visitor click.geo
-conversion.given conversion.lenient_json conversion.moment conversion.multipart_body conversion.network_words conversion.notice
+conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
+conversion.multipart_body conversion.network_words conversion.notice
 conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
 conversion.upload_table conversion.upload_text
 web.browser web.content_encoding web.devices web.header_fields web.message web.proxies web.untrusted_proxy
@@ -254,6 +257,8 @@ NOT_READING = {
     "conversion.attribution": "compares what was read",
     "conversion.conversion": "the record alone",
     "conversion.terms": "the set-up",
+    "web.backlog": "queues; what is in them is counted",
+    "web.burst": "a list of answers",
     "web.access": "names and secrets by look-up; forms are those of web.panel.form",
     "web.edge": "puts the readers together; held by tests of the public port with requests of every size",
     "web.edge_process": "starts",

@@ -21,6 +21,7 @@ from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import framed, sealed
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.store.ledger.changes_log import ChangesFilter, changes_before
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
@@ -355,6 +356,25 @@ def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> Non
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
     assert "Confirmed: 1 damage of the journal." in result.output
     assert unwell(folder) == []
+
+
+def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_the_change_log_names_them(
+    folder: Path,
+) -> None:
+    with_postback(folder)
+    assert unwell(folder) == []
+    harmed(folder, "UPDATE postbacks SET lane = 'elsewhere.example:443'")
+    assert ("audit", Verdict.FAULT) in unwell(folder)
+    result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Accepted as they are now: 1 row of the ledger." in result.output
+    assert unwell(folder) == []
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.read() as tx:
+        (change,) = changes_before(tx, ChangesFilter(noun="health"), None, 10)
+    ledger.close()
+    assert change.before == {"rows": 1, "which": [f"{'p' * 26}: postback_check"]}
+    again = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Accepted" not in again.output
 
 
 def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:

@@ -1,11 +1,13 @@
 """Notices without a genuine click id: little of them is kept, none is refused, and they are deleted after their time."""
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
 
 from clickloop.clock import DAY_MS, MINUTE_MS
+from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, NoticeFlag, RawNotice, quick_verdict, read_notice
 from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
@@ -15,15 +17,18 @@ from clickloop.tracking.retention import BATCH, MAX_BATCHES, delete_old_stranger
 from clickloop.tracking.strangers import (
     KEPT_BYTES,
     KEPT_BYTES_BEYOND,
+    LONG_PER_MINUTE,
+    LONG_PER_MINUTE_OF_ALL,
     MAX_ADDRESSES,
+    PER_CLICK,
     PER_MINUTE,
     PER_MINUTE_OF_ALL,
     Strangers,
 )
-from clickloop.tracking.take import take_notice
+from clickloop.tracking.take import Edge, take_notice
 from clickloop.web.message import Request
 from tests.partner import NOW, Partner
-from tests.test_tracking_take import an_edge
+from tests.test_tracking_take import Paper, an_edge
 
 LONG = 250_000
 
@@ -68,13 +73,96 @@ def test_what_is_kept_of_a_long_notice_without_a_genuine_click_id_reads_as_the_w
     assert quick_verdict(read, edge.click_ids) == stored.reason
 
 
+def _genuine(edge: Edge, number: int = 0) -> bytes:
+    """A click id made at a moment of its own."""
+    return edge.click_ids.new(NOW + number).encode()
+
+
 def test_of_a_notice_with_a_genuine_click_id_everything_is_kept() -> None:
     edge, _, notices = an_edge()
-    query, body = b"cid=" + edge.click_ids.new(NOW).encode(), b"a=" + b"x" * LONG
-    for _ in range(PER_MINUTE + 1):
-        take_notice(edge, _arriving(query, body), Door.S2S)
-    raw = msgspec.json.decode(notices.lines[-1], type=RawNotice)
-    assert (len(raw.body), raw.shortened) == (len(body), False)
+    body = b"a=" + b"x" * LONG
+    for number in range(LONG_PER_MINUTE + 1):
+        take_notice(edge, _arriving(b"cid=" + _genuine(edge, number), body), Door.S2S)
+    raws = [msgspec.json.decode(line, type=RawNotice) for line in notices.lines]
+    assert [(len(raw.body), raw.condensed) for raw in raws] == [(len(body), False)] * LONG_PER_MINUTE + [(0, True)]
+    take_notice(edge, _arriving(b"cid=" + _genuine(edge), b"a=" + b"x" * 10_000), Door.S2S)
+    assert not msgspec.json.decode(notices.lines[-1], type=RawNotice).condensed
+
+
+def test_beyond_the_rate_of_a_click_what_is_understood_is_kept_and_flagged_and_nothing_is_refused() -> None:
+    edge, _, notices = an_edge()
+    deferred = Paper()
+    edge.deferred = deferred
+    query = b"cid=" + _genuine(edge) + b"&unknown=" + b"x" * 2_000 + b"&payout=12.5&txid=%d"
+    answers = [take_notice(edge, _arriving(query % number, b""), Door.S2S) for number in range(PER_CLICK + 5)]
+    assert [(answer.reason, answer.is_deferred) for answer in answers] == [(None, False)] * PER_CLICK + [
+        (None, True)
+    ] * 5
+    assert (len(notices.lines), len(deferred.lines)) == (PER_CLICK, 5)
+    read = [read_notice(msgspec.json.decode(line, type=RawNotice)) for line in deferred.lines]
+    assert [(one.payout_text, one.txid) for one in read] == [("12.5", str(PER_CLICK + number)) for number in range(5)]
+    assert all(one.flags == (NoticeFlag.CONDENSED,) and not one.parameters.others for one in read)
+    assert max(len(line) for line in deferred.lines) < 600
+    edge.clock = lambda: NOW + MINUTE_MS
+    assert not take_notice(edge, _arriving(query % 1, b""), Door.S2S).is_deferred
+
+
+def test_a_notice_without_a_genuine_click_id_is_deferred() -> None:
+    edge, _, notices = an_edge()
+    edge.deferred = Paper()
+    assert take_notice(edge, _arriving(b"cid=1", b""), Door.S2S).is_deferred
+    assert notices.lines == []
+
+
+WAYS = {
+    "query": lambda text: _arriving(text.encode(), b""),
+    "form": lambda text: _arriving(b"", text.encode()),
+    "json": lambda text: _arriving(
+        b"", msgspec.json.encode(dict(parse_qsl(text, keep_blank_values=True))), b"application/json"
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clickid={cid}&revenue=1%2C234.50&type=Sale%26More&tid=%C3%A9+%2B%25&cnv_currency=eur",
+        "cid={cid}&payout=&amount=7&status=+hold+&txid=" + "T" * 700 + "1",
+        "cid={cid}&txid=%7Btxid%7D&payout=%23price%23&at=1772366400&conversion_id=77&disable_postback=1&token=geheim",
+        "cid={cid}&param1=a%26b&param20=%E2%82%AC&event1=2.5&event30=none&userid=9",
+        "cid={cid}&txid=%FF%00x",
+    ],
+)
+def test_a_condensed_notice_says_the_same_of_its_conversion(way: str, text: str) -> None:
+    edge, _, notices = an_edge()
+    take_notice(edge, WAYS[way](text.replace("{cid}", _genuine(edge).decode())), Door.S2S)
+    raw = msgspec.json.decode(notices.lines[0], type=RawNotice)
+    whole, short = read_notice(raw), read_notice(condensed(raw))
+    assert NoticeFlag.CONDENSED in short.flags
+    parameters = msgspec.structs.replace(whole.parameters, others={})
+    unread = {NoticeFlag.CONDENSED, NoticeFlag.VALUE_CUT, NoticeFlag.TXID_UNREPLACED_MACRO, NoticeFlag.EVENT_UNREADABLE}
+    assert set(whole.flags) - unread == set(short.flags) - unread
+    short_parameters = msgspec.structs.replace(short.parameters, others={})
+    assert msgspec.structs.replace(short, flags=(), parameters=short_parameters) == msgspec.structs.replace(
+        whole, flags=(), parameters=parameters
+    )
+
+
+def test_a_condensed_notice_is_short_whatever_came() -> None:
+    edge, _, notices = an_edge()
+    names = ("cid", "txid", "payout", "status", "currency", "at", "token", "conversion_id", "param1", "event1")
+    query = b"&".join(name.encode() + b"=" + b"\xff%25+%26" * 1_000 for name in names)
+    take_notice(edge, _arriving(query, b"x" * LONG), Door.S2S)
+    raw = msgspec.json.decode(notices.lines[0], type=RawNotice)
+    assert len(msgspec.json.encode(condensed(raw))) < 20_000
+
+
+def test_long_notices_of_many_addresses_share_a_rate_and_take_bounded_memory() -> None:
+    strangers = Strangers()
+    found = [strangers.is_long_beyond(f"10.0.{turn >> 8}.{turn & 255}", NOW) for turn in range(2_000)]
+    assert found == [False] * LONG_PER_MINUTE_OF_ALL + [True] * (2_000 - LONG_PER_MINUTE_OF_ALL)
+    assert len(strangers._long_counts) <= LONG_PER_MINUTE_OF_ALL
 
 
 def test_beyond_the_rate_of_an_address_a_kilobyte_is_kept_and_flagged_and_nothing_is_refused() -> None:

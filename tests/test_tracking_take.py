@@ -89,6 +89,7 @@ def an_edge(
         notice_ids=RecordIds(),
         clicks=clicks,
         notices=notices,
+        deferred=notices,
         clock=lambda: NOW,
         chance=lambda: 0.5,
         currency="USD",

@@ -22,6 +22,11 @@ _TAG_BYTES = 3
 _SEAL_BYTES = 16
 _POOL_BYTES = 8 * 512
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
+_PYTHON_DIGITS = bytes(
+    b"0123456789abcdefghijklmnopqrstuv"[_VALUES[chr(octet)]] if chr(octet) in _VALUES else ord("~")
+    for octet in range(256)
+)
+"""From our letters to the digits that ``int`` reads in base 32, which is many times faster than a loop; ``~`` is none."""
 
 
 def is_shaped_like_click_id(text: str) -> bool:
@@ -86,12 +91,10 @@ class ClickIds:
         text = text.strip().lower()
         if len(text) != LENGTH:
             return Fault.MALFORMED
-        number = 0
-        for letter in text:
-            value = _VALUES.get(letter)
-            if value is None:
-                return Fault.MALFORMED
-            number = number << 5 | value
+        try:
+            number = int(text.encode("ascii").translate(_PYTHON_DIGITS), 32)
+        except ValueError:
+            return Fault.MALFORMED
         if number >> 128:
             return Fault.MALFORMED
         octets = number.to_bytes(16, "big")

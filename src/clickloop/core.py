@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
 from clickloop.alarms import Alarms, read_alarms
+from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.campaign.catalog import write_catalog
 from clickloop.campaign.instance import started_with
 from clickloop.click.geo_file import GeoCheck
@@ -29,13 +30,14 @@ from clickloop.record_id import RecordIds
 from clickloop.running.core_vitals import CoreVitals
 from clickloop.running.vital_signs import Patience
 from clickloop.store.consistency import keep_marks, open_stores
-from clickloop.store.damage_log import damage_alarms
+from clickloop.store.damage_log import damage_alarms, keep_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.identity import Installation, click_ids_of, find_key
+from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
+from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger
@@ -79,6 +81,13 @@ class Core:
             self.sender.send,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
+        )
+        self.watch = FolderWatch(
+            folder,
+            key,
+            installation.id,
+            write_installation=lambda: write_installation(folder, self.installation),
+            publish_catalog=self.publish_catalog,
         )
         self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
         self.exports = ExportFiles(folder / "exports")
@@ -149,6 +158,24 @@ class Core:
         """Raise or end the alarm for damage of the journal that nobody has confirmed."""
         self.alarms.tell("journal", damage_alarms(self.folder))
 
+    def watch_files(self) -> None:
+        """Raise the alarms of files that were deleted or replaced, and write anew what can be."""
+        found = self.watch.look()
+        keep_damages(self.folder, found.mended)
+        self.alarms.tell("files", found.alarms)
+
+    def tell_mended(self, lost_identity: str) -> None:
+        """Record what this start writes anew. Call it before the catalog is published."""
+        now_ms = wall_clock()
+        faults = {FILE_NAME: lost_identity}
+        with self.ledger.read() as tx:
+            was_published = read_progress(tx).setup_change > 0
+        if was_published:  # by the start before: else the folder has just been made
+            faults[CATALOG_FILE] = catalog_fault(self.folder / CATALOG_FILE, self.installation.id)
+        keep_damages(
+            self.folder, [mended(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
+        )
+
     def health(self) -> CoreHealth:
         """Return the state of this process and its data folder."""
         versions = (
@@ -178,6 +205,8 @@ def open_core(settings: Settings) -> Iterator[Core]:
     opened = open_stores(settings.folder(), settings.facts_memory_mb)
     core = Core(settings, opened.ledger, opened.facts, opened.installation)
     try:
+        if opened.was_complete:
+            core.tell_mended(opened.lost_identity)
         yield core
     finally:
         core.close()

@@ -9,6 +9,7 @@ from clickloop.core import Core
 from clickloop.log import log
 from clickloop.store.damage_log import keep_damages
 from clickloop.store.journal.reader import JournalReader
+from clickloop.tracking.around_damage import held_notice_alarms
 from clickloop.tracking.auditing import (
     audit_alarms,
     audit_rows_step,
@@ -121,6 +122,7 @@ def _self_audit(core: Core) -> Step:
     pages = PageAudit(core.ledger)
 
     def step() -> bool:
+        core.watch_files()
         core.tell_damages()
         core.alarms.tell("unreadable clicks", core.progress.alarms())
         core.alarms.tell("geo base", core.geo_check.alarms())
@@ -139,6 +141,7 @@ def _audit_ledger(core: Core) -> None:
     lacking = audit_rows_step(core.ledger)
     if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
         log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
+    core.alarms.tell("held notices", held_notice_alarms(core.ledger))
     core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
     refused = refused_rules(core.ledger, core.guard)
     if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:

@@ -131,6 +131,33 @@ SIGNS = {
     "KM": "BAM",
     "R": "ZAR",
     "Q": "GTQ",
+    # Words. None that is a word of another kind in a column's name: ``real``, ``won``.
+    "DOLLAR": _DOLLARS,
+    "DOLLARS": _DOLLARS,
+    "USDOLLAR": "USD",
+    "USDOLLARS": "USD",
+    "EURO": "EUR",
+    "EUROS": "EUR",
+    "POUND": "GBP EGP LBP SYP",
+    "POUNDS": "GBP EGP LBP SYP",
+    "RUBLE": "RUB BYN",
+    "RUBLES": "RUB BYN",
+    "ROUBLES": "RUB BYN",
+    "YEN": "JPY",
+    "YUAN": "CNY",
+    "ZLOTY": "PLN",
+    "ЕВРО": "EUR",
+    "ДОЛЛ": "USD",
+    "ДОЛЛ.": "USD",
+    "ДОЛЛАР": "USD",
+    "ДОЛЛАРА": "USD",
+    "ДОЛЛАРОВ": "USD",
+    "РУБЛЬ": "RUB",
+    "РУБЛЯ": "RUB",
+    "РУБЛЕЙ": "RUB",
+    "ГРИВЕН": "UAH",
+    "ГРИВНА": "UAH",
+    "ТЕНГЕ": "KZT",
     # Signs of several currencies, none of which is meant more than the others.
     "KR": "DKK ISK NOK SEK",
     "KR.": "DKK ISK NOK SEK",
@@ -156,7 +183,11 @@ SIGNS = {
     "DIN": "DZD IQD KWD RSD TND",
 }
 _MEANINGS = MappingProxyType({sign: tuple(codes.split()) for sign, codes in SIGNS.items()})
-_USUAL = MappingProxyType({"$": "USD", "£": "GBP", "¥": "JPY"})
+_USUAL = MappingProxyType(
+    {"$": "USD", "£": "GBP", "¥": "JPY"}
+    | {"DOLLAR": "USD", "DOLLARS": "USD", "POUND": "GBP", "POUNDS": "GBP"}
+    | {"RUBLE": "RUB", "RUBLES": "RUB", "ROUBLES": "RUB"}
+)
 _CODE_LETTERS = 3
 _MAX_WORD_LETTERS = 5
 

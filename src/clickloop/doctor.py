@@ -17,6 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
+from clickloop.campaign.user import THIS_MACHINE
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
 from clickloop.doctor_finding import RESTORE
@@ -25,7 +26,7 @@ from clickloop.doctor_finding import Verdict as Verdict
 from clickloop.doctor_looks import look_at_alarms, look_at_facts
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
-from clickloop.store.damage_log import unconfirmed_damages
+from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_mended
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
@@ -43,7 +44,15 @@ from clickloop.store.journal.segment import (
     salvage,
 )
 from clickloop.store.ledger.audit import STATES
-from clickloop.store.ledger.audit_rows import clicks_of_rows, count_lacking, some_lacking, wrong_rows
+from clickloop.store.ledger.audit_rows import (
+    Lack,
+    accept_wrong_rows,
+    clicks_of_rows,
+    count_lacking,
+    some_lacking,
+    wrong_rows,
+)
+from clickloop.store.ledger.changes_log import Action, insert_change
 from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger, LedgerError
@@ -57,9 +66,12 @@ LATE_MS = 10 * MINUTE_MS
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
+MAX_NAMED = 1_000
+"""Maximum number of rows that a confirmation names in the log of changes."""
 _LOST = (
     f"Rows are lost or were changed by hand: {RESTORE_BACKUP}, or tell the makers of Clickloop what these lines say."
 )
+_WRONG = f"Look at the disk and who changes the ledger; {RESTORE_BACKUP}, or accept the rows as they are now: clickloop doctor --confirm"
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
@@ -84,6 +96,28 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
+def confirm_rows(folder: Path, now_ms: int) -> int:
+    """Accept the ledger's rows that do not match their checksums as they are now, and return how many those were.
+
+    Which they were is in the log of changes. Raise LedgerError.
+    """
+    if not is_filled(folder / LEDGER_FILE):
+        return 0  # opening it would make one
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        with ledger.write() as tx:
+            wrong = accept_wrong_rows(tx)
+            if wrong:
+                rows = [f"{found.row_id}: {found.lack}" for found in wrong[:MAX_NAMED]]
+                before = {"rows": len(wrong), "which": rows}
+                insert_change(
+                    tx, THIS_MACHINE, now_ms, noun="health", record_id="rows", action=Action.CHANGED, before=before
+                )
+            return len(wrong)
+    finally:
+        ledger.close()
+
+
 def _refusal(folder: Path) -> list[Finding]:
     """Find out whether the stores belong together. One that cannot be opened at all is found by the look at it alone."""
     try:
@@ -100,7 +134,10 @@ def _refusal(folder: Path) -> list[Finding]:
 def _lost_records(folder: Path) -> Iterator[Finding]:
     """Find damage of the journal that nobody has confirmed, and segments that are gone."""
     remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
-    sentences = list(unconfirmed_damages(folder))
+    files = unconfirmed_mended(folder)
+    for sentence in files[:SHOWN]:
+        yield Finding("stores", Verdict.WARNING, sentence, remedy)
+    sentences = [sentence for sentence in unconfirmed_damages(folder) if sentence not in files]
     for stream in STREAMS:
         for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
             path = folder / "journal" / stream / writer
@@ -228,7 +265,8 @@ def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
         yield Finding("audit", Verdict.FAULT, detail, _see(clicks, mismatch.conversion_id))
     for lack, count in counts.items():
         if count:
-            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", _LOST)
+            remedy = _WRONG if lack in (Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK) else _LOST
+            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", remedy)
     for found in lacking:
         yield Finding("audit", Verdict.FAULT, f"{found.row_id}: {found.lack.sentence}", _see(clicks, found.row_id))
 

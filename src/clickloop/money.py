@@ -18,14 +18,16 @@ MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
 FRACTION_DIGITS = 6
 """Digits after the point of an amount; further ones are rounded."""
 
-_SPACES = " \t\u00a0\u2007\u2009\u202f"
+_SPACES = " \t\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
+_APOSTROPHES = "'’‘ʼ′`´"
+_QUOTES = _APOSTROPHES + '"“”„«»'
 _PLAIN = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,18}))?")
 # Possessive throughout: no text makes it look at a character twice.
-_SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,'’{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
-_SIGNS = "-+−–"
-_MARKS = _SIGNS + "()"
-_NEGATIVE = {"": False, "+": False, "-": True, "−": True, "–": True, "()": True}
-_NO_CENTS = re.compile(r"[.,](?:--?|––?|—)")
+_SHAPE = re.compile(rf"([^0-9]*+)([0-9]++(?:[.,{_APOSTROPHES}{_SPACES}]++[0-9]++)*+)([^0-9]*+)")
+_MINUSES = "-−–‐‑‒—﹣－"
+_MARKS = _MINUSES + "+()"
+_NEGATIVE = {"": False, "+": False, "()": True} | dict.fromkeys(_MINUSES, True)
+_NO_CENTS = re.compile(r"[.,:](?:--?|––?|—)|/[-–]")
 _DROP_SPACES = str.maketrans("", "", _SPACES)
 _GROUPED = re.compile(r"[0-9]{1,3}(?:[^0-9][0-9]{3})+")
 _INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
@@ -81,8 +83,9 @@ def read_amount(text: str) -> Amount | AmountFault:
     the number (``-$5``, ``$-5``, ``12.50-``), or accountants' parentheses, which make it negative (``(5.00)``, ``$(5.00)``).
     Code and sign may be together where they agree: ``$5.00 CAD``. The rules for the separators:
 
-    - a point alone is the decimal point (``1.234`` is one and a bit); repeated, it separates thousands (``1.234.567``), and
-      so it does beside the sign of a currency that is written without cents (``Rp 10.000``): ``ambiguous``;
+    - a point alone is the decimal point (``1.234`` is one and a bit; beside a currency, ``1.234 €``, that is ``ambiguous``);
+      repeated, it separates thousands (``1.234.567``), and so it does beside the sign of a currency that is written without
+      cents (``Rp 10.000``): ``ambiguous``;
     - a comma alone is the decimal comma (``12,5``, ``0,125``), but before exactly three digits it separates thousands
       (``1,234``), because payouts have cents and not mills: ``ambiguous``; repeated, it separates thousands;
     - of both, the last one is the decimal separator (``1,234.50``, ``1.234,50``);
@@ -101,7 +104,9 @@ def read_amount(text: str) -> Amount | AmountFault:
         return _amount(whole, fraction, negative=bool(sign))
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
-    text = trimmed(text)  # spreadsheets and web pages put invisible characters around what is copied out of them
+    text = trimmed(
+        trimmed(text).strip(_QUOTES)
+    )  # spreadsheets and web pages put such things around what is copied from them
     if not text:
         return AmountFault.EMPTY
     shape = _SHAPE.fullmatch(text)
@@ -114,7 +119,7 @@ def _written(before: str, number: str, after: str) -> Amount | AmountFault | Non
     if before[-1:] in (".", ",") and not meanings(before.strip(_MARKS)):
         number, before = before[-1] + number, before[:-1]
     no_cents = _NO_CENTS.match(after)
-    if no_cents:  # Central European for "no cents": 5,- and 5.–
+    if no_cents:  # "no cents" in Central Europe (5,- and 5.–), Sweden (5:-) and India (5/-)
         after = after[no_cents.end() :]
     elif after[:1] in (".", ","):
         number, after = number + after[0], after[1:]
@@ -179,7 +184,7 @@ def _fault_of(text: str) -> AmountFault:
 def _split(number: str, currency: str) -> tuple[str, str, bool] | None:
     """Return the digits before and after the decimal separator, and whether that was a guess; None where the groups are wrong."""
     point, comma = number.rfind("."), number.rfind(",")
-    grouped_otherwise = any(character in number for character in "'’" + _SPACES)
+    grouped_otherwise = any(character in number for character in _APOSTROPHES + _SPACES)
     at = max(point, comma)
     ambiguous = False
     three_after = 1 <= at <= 3 and len(number) - at == 4 and number[0] != "0" and not grouped_otherwise
@@ -187,8 +192,10 @@ def _split(number: str, currency: str) -> tuple[str, str, bool] | None:
         pass
     elif at < 0 or number.count(".") > 1 or number.count(",") > 1:
         at = len(number)
-    elif three_after and (comma >= 0 or currency in _WITHOUT_CENTS):
-        at, ambiguous = len(number), True
+    elif three_after:
+        ambiguous = comma >= 0 or currency != ""
+        if comma >= 0 or currency in _WITHOUT_CENTS:
+            at = len(number)
     whole, fraction = number[:at], number[at + 1 :]
     if whole and not whole.isdigit():
         separators = {character for character in whole if not character.isdigit()}

@@ -10,6 +10,8 @@ def meant_name(name: str) -> str:
 
     A name that has none is returned as the same object. No value is ever touched: in one, these characters may be meant.
     """
+    if ";" not in name and name[:1] != "?":  # nearly every name: this runs for each parameter of each notice
+        return name
     at = 0
     while at < len(name):
         if name[at] == "?":  # `??cid=`: somebody appended a query with its question mark to an address that had one

@@ -99,6 +99,16 @@ def test_a_pause_that_had_ended_before_is_no_quiet(folder: Folder) -> None:
         pass
 
 
+def test_a_pause_that_lasted_too_long_is_not_tried_again(folder: Folder) -> None:
+    answers: Answers = {"POST": [GRANTED], "PUT": [GONE], "DELETE": [GONE]}
+    with (
+        core_of(folder.path, answers),
+        pytest.raises(BackupError, match="could not be copied within 0 minutes"),
+        quiet(folder.path, folder.path / "facts.duckdb", max_seconds=0),
+    ):
+        pass
+
+
 def test_a_fault_within_is_told_and_the_core_goes_on(folder: Folder) -> None:
     with core_of(folder.path, {"POST": [GRANTED], "PUT": [GRANTED], "DELETE": [ENDED]}) as asked:
         with pytest.raises(ZeroDivisionError), quiet(folder.path, folder.path / "facts.duckdb"):

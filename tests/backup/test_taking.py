@@ -3,23 +3,29 @@
 import contextlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from clickloop.backup.manifest import BackupError
+from clickloop.backup.progress import Progress
 from clickloop.backup.restoring import restore
+from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
 from clickloop.backup.taking import take_backup, verify_backup
+from clickloop.click_id import KEY_FILE
 from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.identity import FACTS_FILE
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter
 from tests.backup.folders import NOW, SILENT, Folder, click_line, settled_clicks
+from tests.store.used_folder import used
 
 
 @pytest.fixture
@@ -112,6 +118,83 @@ def test_the_key_and_files_that_nobody_knows_are_in_it_and_what_belongs_to_the_p
         "earlier.tar",
     } & set(found)
     assert not [name for name in found if name.startswith("run/")]
+
+
+def test_a_key_that_is_a_link_is_in_the_backup_as_a_file(folder: Folder, tmp_path: Path) -> None:
+    key = folder.path / KEY_FILE
+    (tmp_path / "secrets").mkdir()
+    key.rename(tmp_path / "secrets" / "key")
+    key.symlink_to(tmp_path / "secrets" / "key")
+    take_backup(folder.path, tmp_path / "b.tar", SILENT)
+    restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, NOW, hold=True)
+    restored = tmp_path / "restored" / KEY_FILE
+    assert restored.read_bytes() == key.read_bytes()
+    assert not restored.is_symlink()
+
+
+LOST_KEYS: dict[str, Callable[[Path], object]] = {
+    "is missing": Path.unlink,
+    "has 31 bytes": lambda key: key.write_bytes(key.read_bytes()[:-1]),
+    "another key": lambda key: key.write_bytes(b"x" * 32),
+}
+
+
+@pytest.mark.parametrize("told", LOST_KEYS)
+def test_without_its_key_no_backup_replaces_one_with_it(tmp_path: Path, told: str) -> None:
+    data, target = used(tmp_path / "data"), tmp_path / "b.tar"
+    take_backup(data, target, SILENT)
+    good = target.read_bytes()
+    LOST_KEYS[told](data / KEY_FILE)
+    with pytest.raises(BackupError, match=told):
+        take_backup(data, target, SILENT, force=True)
+    assert target.read_bytes() == good
+
+
+def test_facts_of_another_installation_replace_no_good_backup(tmp_path: Path) -> None:
+    data, other, target = used(tmp_path / "data"), used(tmp_path / "other"), tmp_path / "b.tar"
+    shutil.copy(other / FACTS_FILE, data / FACTS_FILE)
+    with pytest.raises(BackupError, match="facts are of installation"):
+        take_backup(data, target, SILENT)
+    assert not target.exists()
+
+
+class _Looks(Progress):
+    """Looks at where the facts have been copied to, while they are checked."""
+
+    def __init__(self, *places: Path) -> None:
+        super().__init__(silent=True)
+        self.places = places
+        self.found: list[int] = []
+
+    def stage(self, text: str, total: int = 0) -> None:
+        if text.startswith("Checking the facts"):
+            self.found = [len(list(place.glob(f"{PREFIX}*/copies/{FACTS_FILE}"))) for place in self.places]
+
+
+def test_stores_are_copied_on_the_disk_of_the_data_folder_however_slow_the_target_is(
+    folder: Folder, tmp_path: Path
+) -> None:
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    looks = _Looks(folder.path / "run", slow)
+    take_backup(folder.path, slow / "b.tar", looks)
+    assert looks.found == [1, 0]
+    verify_backup(slow / "b.tar", SILENT)
+
+
+@pytest.mark.parametrize("name", ["ledger.sqlite", "click_id.key", "new.tar", "journal/clicks/b.tar"])
+def test_no_backup_is_written_into_the_data_folder(folder: Folder, name: str) -> None:
+    before = (folder.path / "ledger.sqlite").read_bytes(), (folder.path / KEY_FILE).read_bytes()
+    with pytest.raises(BackupError, match="in the data folder"):
+        take_backup(folder.path, folder.path / name, SILENT, force=True)
+    assert before == ((folder.path / "ledger.sqlite").read_bytes(), (folder.path / KEY_FILE).read_bytes())
+
+
+def test_a_device_or_pipe_is_not_replaced_by_a_file(folder: Folder, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BackupError, match="no regular file"):
+        take_backup(folder.path, tmp_path / "pipe", SILENT, force=True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 def test_nothing_is_left_behind_and_the_folder_is_as_it_was(folder: Folder, tmp_path: Path) -> None:

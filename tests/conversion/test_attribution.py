@@ -452,7 +452,7 @@ def test_a_notice_that_is_settled_late_is_flagged() -> None:
 
 SAID = st.fixed_dictionaries(
     {
-        "status_word": st.sampled_from(["", "lead", "approved", "rejected", "strange"]),
+        "status_word": st.sampled_from(["", "lead", "approved", "rejected", "strange", "{status}"]),
         "payout_text": st.sampled_from(["", "0", "5", "-5", "7 EUR", "{payout}"]),
         "parameters": st.sampled_from([Parameters(), Parameters(params={1: "a"}), Parameters(params={1: "b"})]),
     }
@@ -479,6 +479,24 @@ def test_a_repeat_without_a_status_keeps_the_status() -> None:
     assert isinstance(again, Changed)
     assert again.after.status.key == "rejected"
     assert again.after.payout.micros == 10_000_000
+
+
+@pytest.mark.parametrize("macro", ["{status}", "[STATUS]", "${STATUS}", "#status#", "__STATUS__"])
+@pytest.mark.parametrize("first", [{"status_word": "approved"}, {}])
+def test_a_repeat_whose_status_is_an_unreplaced_macro_keeps_the_status(first: dict[str, Any], macro: str) -> None:
+    known = _after(_notice(1, **first))
+    match _attribute(_notice(2, status_word=macro), known):
+        case Repeated(conversion, flags):
+            assert (conversion.status.key, conversion.status_word) == ("sale", first.get("status_word", ""))
+            assert flags == (NoticeFlag.UNKNOWN_STATUS,)
+        case other:
+            raise AssertionError(other)
+
+
+def test_a_new_conversion_whose_status_is_an_unreplaced_macro_is_no_confirmed_revenue() -> None:
+    known = _after(_notice(1, status_word="{status}"))
+    assert (known.status.key, known.status_word) == ("other", "{status}")
+    assert _after(_notice(1, status_word="{status}"), _notice(2, status_word="approved")).status.key == "sale"
 
 
 def test_a_status_that_is_settled_late_holds_where_none_was_named_since() -> None:

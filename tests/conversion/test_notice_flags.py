@@ -34,9 +34,12 @@ ODD: dict[NoticeFlag, RawNotice] = {
     NoticeFlag.QUERY_CUT: _query("a=" + "x" * 20_000),
     NoticeFlag.BODY_CUT: _json('{"a": "' + "x" * 20_000 + '"}'),
     NoticeFlag.BODY_UNREADABLE: _json("{"),
+    NoticeFlag.BODY_MENDED: _json('{"a":,"b":1}'),
     NoticeFlag.TOO_MANY_KEYS: _query("&".join(f"k{number}=1" for number in range(200))),
     NoticeFlag.NAME_MENDED: _query("a=1&amp;payout=5"),
+    NoticeFlag.CLICK_ID_MENDED: _query("cid={01kjmm87x09z14xzr1jgrhd1sd}"),
     NoticeFlag.SHORTENED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, shortened=True),
+    NoticeFlag.CONDENSED: RawNotice(notice_id="n", at=NOW, door=Door.S2S, condensed=True),
     NoticeFlag.VALUE_CUT: _query("status=" + "x" * 300),
     NoticeFlag.AT_UNREADABLE: _query("at=2024-02-30"),
     NoticeFlag.AT_BEFORE_CLICK: _query(f"at={NOW // 1000 - 3600}"),
@@ -61,7 +64,8 @@ ODD: dict[NoticeFlag, RawNotice] = {
 
 
 def test_every_flag_has_its_case() -> None:
-    assert set(ODD) == set(NoticeFlag)
+    # A notice held by damage is not registered yet: see tests/test_tracking_around_damage.py.
+    assert set(ODD) == set(NoticeFlag) - {NoticeFlag.HELD_BY_DAMAGE}
 
 
 @pytest.mark.parametrize("flag", ODD)

@@ -1,6 +1,7 @@
 """The parameters of a notice in every form of body that networks send, also where it is not written as it should be."""
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -249,8 +250,8 @@ def test_an_emoji_beside_another_charset_is_read_and_a_half_of_one_keeps_its_byt
     "body",
     [
         b'{"a":"\xe9"',
-        b'{"a":"\xe9",}',
-        b'{"a":"\xe9","b":}',
+        b'{"a":"\xe9","b":',
+        b'{"a":"\xe9" "b":1}',
         b'{"a":"\xe9"}}',
         b'{"a":"\xe9"}[]',
         b'{"\xe9"}',
@@ -273,3 +274,92 @@ def test_of_a_long_json_object_the_members_that_fit_are_read(filling: str, order
 def test_of_a_long_json_object_no_more_than_16_kb_are_read() -> None:
     found = read_pairs(b"", json.dumps({f"k{number}": "x" * 1_000 for number in range(90)}).encode(), JSON)
     assert (len(found.values), found.body_cut) == (16, True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"cid":"C","payout":5,"txid":"T1",}',
+        '{"cid":"C","payout":5,"txid":"T1",,}',
+        '{,"cid":"C",, "payout":5,"txid":"T1"}',
+        '[{"cid":"C","payout":5,"txid":"T1",}]',
+        '[{"cid":"C","payout":5,"txid":"T1"},]',
+        "{'cid':'C','payout':5,'txid':'T1'}",
+        "{'cid': 'C', 'payout': '5', 'txid': 'T1'}",
+        '{cid:"C",payout:5,txid:"T1"}',
+        '{"cid":C,"payout":5,"txid":T1}',
+        '{"cid" : C , "payout" : 5 , "txid" : T1 }',
+        ' {\n"cid": "C",\n"payout": 5,\n"txid": "T1",\n} \0',
+        json.dumps('{"cid":"C","payout":5,"txid":"T1",}'),
+    ],
+)
+@pytest.mark.parametrize("content_type", [JSON, FORM, ""])
+def test_an_object_that_is_no_json_is_read_where_it_is_plain_what_was_meant(body: str, content_type: str) -> None:
+    found = read_pairs(b"", body.encode(), content_type if body[0] != '"' else JSON)
+    assert found == Pairs(ORDER, body_mended=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("", ""),
+        (" ", ""),
+        ("None", ""),
+        ("undefined", ""),
+        ("{payout}", "{payout}"),
+        ("{{payout}}", "{{payout}}"),
+        ("${PAYOUT}", "${PAYOUT}"),
+        ("#price#", "#price#"),
+        ("[PAYOUT]", "[PAYOUT]"),
+        ("%PAYOUT%", "%PAYOUT%"),
+        ("12,5", "12,5"),
+        ("1,234.50", "1,234.50"),
+        (".5", ".5"),
+        ("007", "007"),
+        ("$5", "$5"),
+        ("5 USD", "5 USD"),
+        ("'it\\'s'", "it's"),
+        ("caf\xe9", "café"),
+    ],
+)
+@pytest.mark.parametrize("order", ['{{"payout":{},"cid":"C"}}', '{{"cid":"C","payout":{}}}', '{{"payout":{},}}'])
+def test_a_value_without_quotes_is_read_as_it_stands(value: str, meant: str, order: str) -> None:
+    found = read_pairs(b"", order.format(value).encode(), JSON)
+    assert (found.values["payout"], found.body_mended, found.body_unreadable) == (meant, True, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"cid":"C","payout":12',
+        '{"cid":"C","payout":12,',
+        '{"cid":"C","payout":"12',
+        '{"cid":"C","payout":,',
+        '{"cid":"Joe "The" Doe","payout":5}',
+        '{"payout":1 2 "cid":"C"}',
+        '{"payout":[1,2,"cid":"C"}',
+        '{"cid":"C",}{"cid":"D",}',
+        '{"cid":"C",} x',
+        '[{"cid":"C",},{"cid":"D",}]',
+        '{"payout":5"cid":"C"}',
+        "{'payout':'5}",
+        "{" + '"a":,' * 5_000 + "}",
+    ],
+)
+def test_what_could_be_meant_in_two_ways_or_ends_too_early_stays_unreadable(body: str) -> None:
+    found = read_pairs(b"cid=q", body.encode(), JSON)
+    assert (found.values, found.body_unreadable) == ({"cid": "q"}, True)
+
+
+def test_of_a_long_object_that_is_no_json_the_members_that_fit_are_read() -> None:
+    basket = json.dumps([{"sku": 1}] * 5_000)
+    found = read_pairs(b"", f'{{"basket":{basket},"cid":"C","payout":5,"txid":"T1","sub2":,}}'.encode(), JSON)
+    assert found == Pairs({**ORDER, "sub2": ""}, body_cut=True, body_mended=True)
+
+
+@pytest.mark.parametrize("member", ['"a":NaN,', '"a":,', "'a':1,", "a:1,", '"a":1,', '"a" : [1] ,'])
+def test_an_object_of_tens_of_thousands_of_members_costs_little(member: str) -> None:
+    body = ("{" + member * (250_000 // len(member)) + "}").encode()
+    begun = time.process_time()
+    assert read_pairs(b"cid=q", body, JSON).values == {"cid": "q"}
+    assert time.process_time() - begun < 0.1

@@ -232,7 +232,7 @@ def test_a_quote_that_stays_open_costs_its_own_line_only() -> None:
     ("header", "query"),
     [
         ("cid;Payout (USD);Order Number", "cnv_currency=USD&cid=x&payout=5&txid=7"),
-        ("cid;Payout $;TransactionId", "cnv_currency=USD&cid=x&payout=5&transaction_id=7"),
+        ("cid;Payout $;TransactionId", "cnv_currency=USD&cid=x&payout=5&transactionid=7"),
         ("cid;payout_usd;Lead ID", "cnv_currency=USD&cid=x&payout=5&txid=7"),
         ("Click ID;Commission;Order ID", "click_id=x&payout=5&order_id=7"),
         ("cid;Earnings (R$);Sale ID", "cnv_currency=BRL&cid=x&payout=5&txid=7"),
@@ -391,8 +391,9 @@ def test_octets_without_a_mark_pass_as_they_are_or_as_windows_1252(octets: bytes
     windows = octets.decode("latin-1").translate(
         {at: bytes([at]).decode("cp1252", "ignore") or chr(at) for at in range(0x80, 0xA0)}
     )
-    assert passed in (octets, windows.encode()) or octets.startswith(marks)
-    assert passed == octets or decoder.encoding == "windows-1252"
+    if not octets.startswith(marks):
+        assert passed in (octets, windows.encode())
+        assert passed == octets or decoder.encoding == "windows-1252"
 
 
 # Whatever comes -------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 
 from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery import Delivery
-from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import Method, Request, RequestTemplate, Rule, Success
+from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
+from clickloop.postback.rule import Method, Request, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.sending import Sender
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import Attempt, Postback, attempts_of
@@ -136,21 +136,62 @@ def test_an_answer_that_comes_after_the_deadline_is_not_taken_for_that_of_the_ne
     assert (second.status_code, second.trouble) == (500, None)
 
 
+async def _drip(begin: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(begin)
+    while True:
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize(
-    "begin", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-Slow: "]
+    "begin",
+    [
+        b"H",
+        b"HTTP/1.1 100 Continue\r\n\r\nH",
+        b"HTTP/1.1 503 Busy\r\nX-Slow: ",
+        b"HTTP/1.1 302 Found\r\nX-Slow: ",
+        b"HTTP/1.1 410 Gone\r\nX-Slow: ",
+    ],
 )
 def test_a_receiver_that_drips_its_head_is_left_at_the_deadline(handling: Any, begin: bytes) -> None:
     async def drip(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
-        writer.write(begin or b"H")
-        while True:
-            writer.write(b"x")
-            await writer.drain()
-            await asyncio.sleep(0.01)
+        await _drip(begin, writer)
 
     (outcome,) = send_each(handling(drip), 0.3, Method.GET, 1)
 
     assert outcome.status_code is None
     assert outcome.trouble in {Trouble.TIMEOUT, Trouble.BROKEN}  # broken: what came can be no answer any more
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.1 204 No Content\r\nX-Slow: ",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX-Slow: ",
+        b"HTTP/1.0 202 Accepted\r\nDate: ",
+    ],
+)
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_200_whose_head_has_no_end_is_a_delivery_and_not_sent_again(
+    handling: Any, begin: bytes, goes_on: bool
+) -> None:
+    async def stall(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
+        if goes_on:
+            await _drip(begin, writer)
+        writer.write(begin)
+        await asyncio.Event().wait()
+
+    receiver = handling(stall)
+    outcome, again = send_each(receiver, 0.3, Method.POST, 2)
+
+    assert (outcome.status_code or 0) // 100 == 2
+    assert outcome.trouble is Trouble.TIMEOUT
+    assert decide(outcome, Tried(1), Success(), Schedule(), 0, lambda: 0.5) == Delivered()
+    assert fault_of(outcome, Success(must_contain="ok")) is not None
+    assert (again.status_code, len(receiver.requests)) == (outcome.status_code, 2)
 
 
 def test_of_an_answer_without_end_or_length_a_bounded_part_is_read(handling: Any) -> None:

@@ -24,7 +24,7 @@ from clickloop.store.ledger.audit import (
     judge,
     read_memory,
 )
-from clickloop.store.ledger.audit_rows import Lack, count_lacking, some_lacking, wrong_rows
+from clickloop.store.ledger.audit_rows import Lack, accept_wrong_rows, count_lacking, some_lacking, wrong_rows
 from clickloop.store.ledger.conversions import conversions_of_ids, update_conversions
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
@@ -204,6 +204,24 @@ def test_a_row_that_lacks_something_is_found_and_stays_told_until_it_does_not(tr
     for table, row in rows:
         tracker.harm(update(table).values(dict(row)))
     assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+
+
+@pytest.mark.parametrize("lack", sorted(CHECKS))
+def test_a_row_that_somebody_has_accepted_as_it_is_is_an_alarm_only_when_it_changes_again(
+    tracker: Tracker, lack: Lack
+) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    tracker.convert()
+    for statement in LOST[lack]():
+        tracker.harm(statement)
+    with tracker.ledger.write() as tx:
+        assert {found.lack for found in accept_wrong_rows(tx)} == {lack}
+        assert accept_wrong_rows(tx) == ()
+    assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+    table = conversions if lack is Lack.CONVERSION_CHECK else postbacks
+    tracker.harm(update(table).values(source_id=9))
+    assert {found.lack for found in audit_rows_step(tracker.ledger)} == {lack}
 
 
 @pytest.mark.parametrize("table", [conversions, postbacks], ids=["conversions", "postbacks"])

@@ -234,6 +234,23 @@ def test_after_the_key_was_lost_for_good_earlier_clicks_are_not_called_forged(tm
     assert now.read(earlier.new(NOW + 2)) is Fault.FORGED
 
 
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"{}")])
+def test_earlier_clicks_are_still_not_called_forged_when_installation_json_is_lost_later(
+    tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    folder = used(tmp_path / "data")
+    earlier, _ = edge_click_ids(folder, "")
+    click_id = earlier.new(NOW)
+    (folder / KEY_FILE).unlink()
+    start_anew(folder, NOW + 1)
+    ended(started(folder))
+    harm(folder / FILE_NAME)
+    ended(started(folder))
+    now, _ = edge_click_ids(folder, "")
+    assert now.read(click_id) == ClickId(click_id, NOW)
+    assert now.read(earlier.new(NOW + 2)) is Fault.FORGED
+
+
 def test_an_edge_without_the_key_makes_ids_that_are_genuine_when_it_is_back(tmp_path: Path) -> None:
     folder = used(tmp_path / "data")
     key = (folder / KEY_FILE).read_bytes()

@@ -74,7 +74,7 @@ class Case(NamedTuple):
     as_user: bool = False
     """Whether the rights have to bind: root is bound by none."""
     silent: bool = False
-    """Healed by the other stores without a word being needed."""
+    """Healed, with a line in the log alone: a kill or a power cut may leave the same, an older catalog or half a block at the end."""
 
 
 class Outcome(NamedTuple):
@@ -377,16 +377,16 @@ CASES = [
     Case("key: garbage appended", appended(KEY)),
     Case("key: directory", as_directory(KEY)),
     Case("key: no rights", mode(KEY, 0), as_user=True),
-    Case("catalog: deleted", deleted(CATALOG), silent=True),
-    Case("catalog: emptied", written(CATALOG, b""), silent=True),
-    Case("catalog: truncated", cut(CATALOG, lambda size: size // HALF), silent=True),
-    Case("catalog: one bit", flipped(CATALOG, lambda data: data.index(b"network.example")), silent=True),
+    Case("catalog: deleted", deleted(CATALOG)),
+    Case("catalog: emptied", written(CATALOG, b"")),
+    Case("catalog: truncated", cut(CATALOG, lambda size: size // HALF)),
+    Case("catalog: one bit", flipped(CATALOG, lambda data: data.index(b"network.example"))),
     Case("catalog: older copy", swapped(CATALOG, "older"), silent=True),
-    Case("catalog: foreign", swapped(CATALOG, "foreign"), silent=True),
-    Case("catalog: garbage appended", appended(CATALOG), silent=True),
+    Case("catalog: foreign", swapped(CATALOG, "foreign")),
+    Case("catalog: garbage appended", appended(CATALOG)),
     Case("catalog: directory", as_directory(CATALOG)),
-    Case("installation: deleted", deleted(INSTALLATION), silent=True),
-    Case("installation: one bit", flipped(INSTALLATION, lambda data: len(data) // HALF), silent=True),
+    Case("installation: deleted", deleted(INSTALLATION)),
+    Case("installation: one bit", flipped(INSTALLATION, lambda data: len(data) // HALF)),
     Case("installation: foreign", swapped(INSTALLATION, "foreign")),
     Case("clicks: first segment deleted", segment("clicks", 0, Path.unlink), lost=(1, 0)),
     Case("clicks: middle segment deleted", segment("clicks", 2, Path.unlink), lost=(1, 0)),

@@ -79,6 +79,22 @@ def test_a_closed_writer_refuses_records(tmp_path: Path) -> None:
         writer.append(b'{"a":1}')
 
 
+@pytest.mark.parametrize("name", ["journal", "journal/clicks"])
+def test_a_file_in_the_place_of_a_directory_breaks_no_writer_and_it_goes_on_when_the_file_is_gone(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"x")
+    writer = a_writer(tmp_path)
+    for _ in range(2):
+        with pytest.raises(JournalFull):
+            writer.append(b'{"a":1}')
+    assert writer.failure == ""
+    (tmp_path / name).unlink()
+    assert writer.append(b'{"a":1}') == 1
+    writer.sync()
+
+
 def test_two_writers_of_one_name_have_directories_of_their_own(tmp_path: Path) -> None:
     assert a_writer(tmp_path).path != a_writer(tmp_path).path
 

@@ -4,7 +4,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from alembic import command
@@ -109,6 +111,18 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         write_half()
     with ledger.read() as tx:
         assert tx.scalars(select(settings.c.name)).all() == []
+
+
+def test_an_error_names_the_statement_and_not_what_was_to_be_written(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    secret = token_hex(8)  # tracebacks quote this file
+    with ledger.write() as tx:
+        tx.execute(insert(settings).values(name=secret, value=secret))
+    with pytest.raises(IntegrityError) as caught, ledger.write() as tx:
+        tx.execute(insert(settings).values(name=secret, value=secret))
+    ledger.close()
+    assert "INSERT INTO settings" in str(caught.value)
+    assert secret not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_read_sees_one_state_while_others_write(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_notices(tx, [waiting])
         assert find_notice(tx, _id(1)) == waiting
-        assert notices_of_click(tx, "c") == [waiting]
+        assert notices_of_click(tx, "c", 100) == [waiting]
         assert find_notice(tx, _id(2)) is None
 
 

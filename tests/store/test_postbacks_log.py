@@ -133,4 +133,5 @@ def test_a_clicks_postbacks_come_in_order(ledger: Ledger) -> None:
     owe(ledger, conversion_id="b" * 26, click_id="d" * 26)
 
     with ledger.read() as tx:
-        assert [row.postback_id for row in postbacks_of_click(tx, CLICK)] == owed
+        assert [row.postback_id for row in postbacks_of_click(tx, CLICK, 100)] == owed
+        assert [row.postback_id for row in postbacks_of_click(tx, CLICK, 1)] == owed[-1:]

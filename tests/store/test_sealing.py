@@ -9,11 +9,13 @@ from sqlalchemy import text
 from clickloop.campaign.network import Network
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.postback.owing import Owed
-from clickloop.postback.rule import Header, Request, RequestTemplate, Rule
+from clickloop.postback.rule import LOST_REQUEST, Header, Request, RequestTemplate, Rule
+from clickloop.postback.sending import first_hop
 from clickloop.report.secret_names import is_secret_name
 from clickloop.secret_box import SecretBox, SecretError, is_sealed
 from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.lost_secrets import LostRequests, accept_lost_requests
 from clickloop.store.ledger.networks import find_network, insert_network
 from clickloop.store.ledger.notices import Outcome, StoredNotice, find_notice, insert_notices
 from clickloop.store.ledger.postback_rules import find_kept_rule, insert_rule
@@ -107,6 +109,36 @@ def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path)
         with ledger.read() as tx, pytest.raises(SecretError, match=r"click_id\.key"):
             find_network(tx, 1)
         ledger.close()
+
+
+def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_ever(tmp_path: Path) -> None:
+    filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
+    ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
+    with ledger.write() as tx:
+        assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
+        assert accept_lost_requests(tx) == LostRequests(postbacks=1, unfinished=1)
+        assert wrong_postbacks(tx, ["p" * 26]) == []
+        tx.execute(text("UPDATE postbacks SET request = CAST(request AS TEXT) || 'x'"))
+        assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26], "later damage is still found"
+    ledger.close()
+
+
+def test_requests_that_the_key_opens_are_not_accepted_as_lost(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
+    with ledger.write() as tx:
+        tx.execute(text("UPDATE postbacks SET lane = 'elsewhere.example:443'"))
+        assert accept_lost_requests(tx) == LostRequests()
+        assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
+    ledger.close()
+
+
+def test_a_postback_whose_request_is_lost_fails_in_words_that_say_why(tmp_path: Path) -> None:
+    filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
+    ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"n" * 32))
+    with ledger.write() as tx:
+        (job,) = claim_due(tx, NOW, 10, 1000).jobs
+    ledger.close()
+    assert first_hop(job.request) == LOST_REQUEST
 
 
 def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_opening(tmp_path: Path) -> None:

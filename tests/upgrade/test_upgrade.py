@@ -121,11 +121,11 @@ def traced(core: Core, click_id: str) -> set[EventKind]:
     click = core.facts.find_clicks([click_id])[click_id]
     with core.ledger.read() as tx:
         conversion_ids = [conversion.conversion_id for conversion in conversions_of_click(tx, click_id)]
-        postbacks = postbacks_of_click(tx, click_id)
+        postbacks = postbacks_of_click(tx, click_id, 100)
         trace = trace_click(
             click_id,
             click,
-            notices_of_click(tx, click_id),
+            notices_of_click(tx, click_id, 100),
             changes_of_conversions(tx, conversion_ids),
             postbacks,
             attempts_of(tx, [postback.postback_id for postback in postbacks]),

@@ -7,7 +7,11 @@ import pytest
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.octets import text_of
+from clickloop.record_id import RecordIds
 from clickloop.tracking.notices import convert, take_notices
+from clickloop.web.api.clicks import MAX_TRACED
+
+new_id = RecordIds()
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -243,3 +247,61 @@ def test_a_filter_of_no_known_value_is_named_as_in_the_address_with_what_is_know
     answer = instance.api.get(f"/api/v1/{noun}?{name}=nope")
     assert instance.faults(answer) == {name: "not_allowed"}
     assert "; one of " in answer.json()["errors"][0]["message"]
+
+
+def test_of_a_click_with_thousands_of_records_the_story_has_the_newest_and_counts_the_others(
+    instance: "Instance",
+) -> None:
+    instance.set_up()
+    click_id = instance.visit()
+    raws = [
+        RawNotice(
+            notice_id=new_id(),
+            at=instance.now + number,
+            door=Door.S2S,
+            query=f"cid={click_id}&txid=T{number % 300}&payout={number}&filler={'x' * 10_000}",
+        )
+        for number in range(700)
+    ]
+    take_notices(instance.context.desk(), raws, instance.now)
+    trace = instance.got(f"clicks/{click_id}/trace")
+    kinds = [event["kind"] for event in trace["events"]]
+    assert (kinds.count("notice"), kinds.count("conversion"), kinds.count("click")) == (MAX_TRACED, MAX_TRACED + 1, 1)
+    assert trace["left_out"].startswith(
+        f"Not shown: {700 - MAX_TRACED} older notices, {300 - MAX_TRACED} older conversions, "
+    )
+    newest = [event["id"] for event in trace["events"] if event["kind"] == "notice"]
+    assert newest == [raw.notice_id for raw in raws[-MAX_TRACED:]]
+    text = instance.api.get(f"/api/v1/clicks/{click_id}/trace?format=text").text
+    assert trace["left_out"] in text
+    assert len(instance.api.get(f"/api/v1/clicks/{click_id}/trace").content) < 2_000_000
+
+
+def test_a_list_has_the_beginning_of_a_long_notice_and_the_notice_itself_and_the_export_have_more(
+    instance: "Instance",
+) -> None:
+    instance.set_up()
+    raw = RawNotice(notice_id=new_id(), at=instance.now, door=Door.S2S, query="a=" + "x" * 250_000)
+    take_notices(instance.context.desk(), [raw], instance.now)
+    listed = instance.got("notices")["items"][0]["query"]
+    assert listed == "a=" + "x" * 1_998 + "… (248002 more characters)"
+    assert len(instance.got(f"notices/{raw.notice_id}")["query"]) > 16_000
+    assert len(instance.api.get("/api/v1/notices/export").content) > 16_000
+
+
+def test_of_a_conversion_that_changed_a_thousand_times_the_newest_changes_are_told(instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit()
+    raws = [
+        RawNotice(
+            notice_id=new_id(),
+            at=instance.now + number,
+            door=Door.S2S,
+            query=f"cid={click_id}&payout={number}",
+        )
+        for number in range(600)
+    ]
+    take_notices(instance.context.desk(), raws, instance.now)
+    (one,) = instance.got("conversions")["items"]
+    history = instance.got(f"conversions/{one['conversion_id']}")["history"]
+    assert [change["version"] for change in history] == list(range(101, 601))

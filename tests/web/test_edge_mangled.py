@@ -90,6 +90,12 @@ def test_head_tries_an_address_and_stores_nothing(edge: EdgeProcess, target: str
         ("GET", "/pixel.gif?payout=5&amp;cid={}"),
         ("GET", "/pixel.gif/?payout=5&cid={}"),
         ("POST", "/postback/?payout=5&cid={}"),
+        ("GET", "/postback?cid={}%26payout=5"),
+        ("GET", "/postback?cid={}?payout=5"),
+        ("GET", "/postback?cid={}}}&payout=5"),
+        ("GET", "/postback?cid%3D{}%26payout%3D5"),
+        ("GET", "/postback?cid={}&&payout=5&payout=&cid="),
+        ("GET", "/pixel.gif?cid={};payout=5"),
     ],
 )
 def test_a_mangled_postback_address_costs_no_conversion(edge: EdgeProcess, method: str, target: str) -> None:

@@ -352,3 +352,24 @@ def test_shutting_down_answers_what_was_sent_before_and_says_that_it_is_the_last
         await ending
 
     serve(talk)
+
+
+def test_of_large_unfinished_heads_the_oldest_are_dropped_and_small_ones_never() -> None:
+    async def talk(port: Port) -> None:
+        port.connections.limits = Limits(10, 75, per_address=1000, unfinished_bytes=150_000)
+        small = await port.connect(HALF)
+        large = [await port.connect(b"GET /x HTTP/1.1\r\nX: ")]
+        seen: set[object] = set()
+        for number in range(1, 6):
+            large[-1][1].write(b"x" * 60_000)
+            while len(seen) < number or any(size < 40_000 for size in port.connections._bytes.values()):
+                await asyncio.sleep(0)
+                seen |= port.connections._bytes.keys()
+            large.append(await port.connect(b"GET /x HTTP/1.1\r\nX: "))
+        assert await large[0][0].read(-1) == b""
+        for reader, writer in (small, large[-2]):
+            writer.write(b"st: a\r\n\r\n" if writer is small[1] else b"\r\nHost: a\r\n\r\n")
+            assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
+        assert all(connection.cycle is None for connection in port.connections._bytes)
+
+    serve(talk)

@@ -9,8 +9,13 @@ import duckdb
 import msgspec
 
 from clickloop.backup.manifest import BackupError, Counts, Marks
+from clickloop.click_id import KEY_BYTES, KEY_FILE
+from clickloop.store.identity import fingerprint_of
+from clickloop.store.ledger.installation import LedgerStamp
 
 _FACTS_MEMORY = "512MB"
+_TABLES = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'installation'"
+"""Facts that an older version has written do not have this table."""
 _COUNTED = {
     "notices": "SELECT count(*) FROM notices",
     "conversions": "SELECT count(*) FROM conversions",
@@ -32,6 +37,8 @@ class LedgerFound(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     marks: Marks
     unfinished_uploads: frozenset[str]
+    stamp: LedgerStamp | None
+    """Whose ledger it is; None: no server has run on it since ledgers say so."""
 
 
 class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +47,8 @@ class FactsFound(msgspec.Struct, frozen=True, kw_only=True):
     clicks: int
     newest_click_id: str
     outbox_taken: int
+    installation: str
+    """Whose facts they are; empty: they do not say."""
 
 
 def examine_ledger(path: Path) -> LedgerFound:
@@ -58,8 +67,9 @@ def examine_ledger(path: Path) -> LedgerFound:
                     conversion_change=_one(ledger, "SELECT max(id) FROM conversion_changes") or 0,
                 ),
                 unfinished_uploads=frozenset(row[0] for row in ledger.execute(unfinished)),
+                stamp=_stamp_of(ledger),
             )
-    except sqlite3.Error as error:
+    except (sqlite3.Error, msgspec.DecodeError) as error:
         raise BackupError(_damaged("ledger", str(error))) from error
 
 
@@ -78,12 +88,51 @@ def examine_facts(path: Path) -> FactsFound:
             facts.execute("SELECT bit_xor(hash(facts)) FROM facts").fetchone()
             counted = facts.execute("SELECT count(click_id), max(click_id) FROM facts").fetchone()
             taken = facts.execute("SELECT max(last_id) FROM outbox_taken").fetchone()
+            known = facts.execute(_TABLES).fetchone()
+            owner = facts.execute("SELECT id FROM installation").fetchone() if known else None
             facts.execute("CHECKPOINT")
     except duckdb.Error as error:
         raise BackupError(_damaged("facts", str(error))) from error
     if counted is None or taken is None:
         raise BackupError(_damaged("facts", "they do not answer"))
-    return FactsFound(clicks=counted[0], newest_click_id=counted[1] or "", outbox_taken=taken[0] or 0)
+    return FactsFound(
+        clicks=counted[0],
+        newest_click_id=counted[1] or "",
+        outbox_taken=taken[0] or 0,
+        installation=owner[0] if owner else "",
+    )
+
+
+def check_belonging(folder: Path, key: bytes | None, ledger: LedgerFound, facts: FactsFound) -> None:
+    """Raise BackupError where key, ledger and facts do not belong together, or there is no key: restored, they would be refused.
+
+    ``key``: the contents of the key's file.
+    """
+    path = folder / KEY_FILE
+    if key is None:
+        raise BackupError(_apart(f"{path} is missing"))
+    if len(key) != KEY_BYTES:
+        raise BackupError(_apart(f"{path} has {len(key)} bytes, expected {KEY_BYTES}"))
+    if ledger.stamp is None:
+        return
+    if fingerprint_of(key) != ledger.stamp.key:
+        raise BackupError(_apart(f"{path} holds another key than the ledger's"))
+    if facts.installation and facts.installation != ledger.stamp.id:
+        raise BackupError(
+            _apart(f"the facts are of installation {facts.installation}, the ledger of {ledger.stamp.id}")
+        )
+
+
+def _apart(why: str) -> str:
+    return (
+        f"No backup was made, earlier ones are untouched: {why}. Put the right one back, from an earlier backup if need be; "
+        "docs/how-to/lost-stores.md says what else helps."
+    )
+
+
+def _stamp_of(ledger: sqlite3.Connection) -> LedgerStamp | None:
+    row = ledger.execute("SELECT value FROM settings WHERE name = 'installation'").fetchone()
+    return msgspec.json.decode(row[0], type=LedgerStamp) if row else None
 
 
 def _one(ledger: sqlite3.Connection, query: str) -> Any:

@@ -19,6 +19,7 @@ from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
 from clickloop.file_lock import LockedError, take_lock
 from clickloop.running_core import NotRunningError, ask_core
+from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0
 """Longest wait for a core that is starting, or for another pause to end."""
@@ -41,9 +42,13 @@ class _Problem(msgspec.Struct):
 
 
 @contextlib.contextmanager
-def quiet(folder: Path, facts: Path) -> Iterator[None]:
-    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so."""
+def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> Iterator[None]:
+    """Keep a data folder quiet. Raise BackupError when it cannot become so, DisturbedError on leaving when it did not stay so.
+
+    ``max_seconds``: after these the core goes on whoever asks, and once more would take as long: BackupError on leaving.
+    """
     claim = _become_quiet(folder, facts)
+    began = time.monotonic()
     if isinstance(claim, int):
         try:
             yield
@@ -61,6 +66,11 @@ def quiet(folder: Path, facts: Path) -> Iterator[None]:
         renewing.join()
         with contextlib.suppress(NotRunningError):
             ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
+    if not ended and time.monotonic() - began >= max_seconds:
+        raise BackupError(
+            f"The facts could not be copied within {max_seconds / 60:.0f} minutes, and settling is not paused any longer: make "
+            "room on the data folder's disk, where copying is fast, or name a file on a faster disk. No backup was made."
+        )
     if not ended:
         raise DisturbedError
 

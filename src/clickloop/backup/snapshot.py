@@ -18,8 +18,12 @@ from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE
 from clickloop.backup.quiet import DisturbedError
+from clickloop.campaign.catalog import COPY_NAME as CATALOG_COPY
+from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.click_id import KEY_FILE
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
-from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, STAND_IN_FILE
+from clickloop.store.identity import FILE_NAME as IDENTITY_FILE
 from clickloop.store.journal.listing import segment_numbers, writer_directories
 from clickloop.store.journal.segment import (
     CLOSED_SUFFIX,
@@ -35,7 +39,8 @@ JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
 UPLOAD_SUFFIX = ".text"
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
 """A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
-_LARGE_FILES = frozenset({"catalog.json"})
+_LARGE_FILES = frozenset({CATALOG_FILE, CATALOG_COPY})
+_OWN_FILES = frozenset({KEY_FILE, IDENTITY_FILE, CATALOG_FILE, CATALOG_COPY})
 _LEFT_OUT = frozenset(
     {LEDGER_FILE, FACTS_FILE, PLACE_FILE, HOLD_FILE, LOCK_FILE, "reserve"}
     | {LEDGER_FILE + suffix for suffix in ("-wal", "-shm", "-journal")}
@@ -134,7 +139,9 @@ def _pinned(path: Path) -> sqlite3.Connection:
 def _link_extras(folder: Path, links: Path, files: list[tuple[str, Path]], left_out: list[str]) -> None:
     """Take all small files beside the stores: the key, the catalog, and what this module has not heard of."""
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
-        if not entry.is_file(follow_symlinks=False) or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
+        # Our own may be links, a key that is mounted as a secret, say. Of others nobody knows where they lead.
+        is_file = entry.is_file(follow_symlinks=_is_own(entry.name))
+        if not is_file or entry.name in _LEFT_OUT or _is_unfinished(entry.name):
             continue
         with contextlib.suppress(FileNotFoundError):  # the half of a file that is being replaced
             is_large = entry.name not in _LARGE_FILES and entry.stat().st_size > MAX_EXTRA_BYTES
@@ -221,6 +228,10 @@ def _keep_small(path: Path, name: str, links: Path, snapshot: Snapshot) -> None:
 
 def _directories(root: Path) -> list[Path]:
     return sorted(map(Path, writer_directories(root)))
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN_FILES or name.startswith(STAND_IN_FILE)
 
 
 def _is_unfinished(name: str) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from clickloop import __version__
 from clickloop.backup.archive import Archive, ArchiveWriter
-from clickloop.backup.examining import FactsFound, LedgerFound, examine_facts, examine_ledger
+from clickloop.backup.examining import FactsFound, LedgerFound, check_belonging, examine_facts, examine_ledger
 from clickloop.backup.manifest import FORMAT, BackupError, Manifest
 from clickloop.backup.progress import Progress
 from clickloop.backup.quiet import DisturbedError, quiet
@@ -29,6 +29,7 @@ from clickloop.backup.snapshot import (
     segment_bytes,
     take_snapshot,
 )
+from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
 from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
@@ -51,7 +52,7 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
     """
     check_folder(folder)
     if isinstance(target, Path):
-        _check_target(target, force)
+        _check_target(folder, target, force)
     try:
         with _alone(folder), contextlib.ExitStack() as stack:
             to_file = isinstance(target, Path)
@@ -59,16 +60,18 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
             scratch = stack.enter_context(scratch_folder(parent))
             # Links work only within a file system, and the target is often on another one.
             links = stack.enter_context(scratch_folder(folder / _RUN))
-            _check_room(folder, scratch, to_file=to_file)
-            made_at, snapshot = _snapshot(folder, scratch, links, progress)
+            # Settling is paused while the facts are copied: on the data folder's own disk that is short, however slow the target.
+            copies = links if _has_room_for_copies(folder, links) else scratch
+            _check_room(folder, scratch, to_file=to_file, with_copies=copies == scratch)
+            made_at, snapshot = _snapshot(folder, copies, links, progress)
             with contextlib.closing(snapshot.ledger):
                 if not isinstance(target, Path):
-                    return _pack(target, snapshot, scratch, folder, made_at, progress)
+                    return _pack(target, snapshot, copies, folder, made_at, progress)
                 archive = scratch / "archive"
                 with os.fdopen(
                     os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
                 ) as out:
-                    manifest = _pack(out, snapshot, scratch, folder, made_at, progress)
+                    manifest = _pack(out, snapshot, copies, folder, made_at, progress)
                     os.fsync(out.fileno())
                 _publish(archive, target, force)
                 return manifest
@@ -95,22 +98,38 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _check_target(target: Path, force: bool) -> None:
+def _check_target(folder: Path, target: Path, force: bool) -> None:
     if not target.parent.is_dir():
         raise BackupError(f"There is no folder {target.parent}: make it, or name another file.")
     if target.is_dir():
         raise BackupError(f"{target} is a folder: name a file in it, such as {target / 'clickloop.tar'}.")
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise BackupError(
+            f"{target} is in the data folder, and a backup there is lost with it: name a file elsewhere, on another disk if you can."
+        )
+    if target.exists() and not target.is_file():
+        raise BackupError(f"{target} is no regular file: name another one, or - for standard output.")
     if os.path.lexists(target) and not force:
         raise BackupError(f"{target} is there already: name another file, or replace it with --force.")
 
 
-def _check_room(folder: Path, scratch: Path, *, to_file: bool) -> None:
-    """Raise BackupError unless there is room for the copies and the archive, and the tracker keeps the room that it needs."""
-    stores = sum(_size(folder / name) for name in (LEDGER_FILE, LEDGER_FILE + "-wal", FACTS_FILE, FACTS_LOG))
+def _stores_bytes(folder: Path) -> int:
+    return sum(_size(folder / name) for name in (LEDGER_FILE, LEDGER_FILE + "-wal", FACTS_FILE, FACTS_LOG))
+
+
+def _has_room_for_copies(folder: Path, links: Path) -> bool:
+    return shutil.disk_usage(links).free >= _MARGIN_BYTES + _stores_bytes(folder) + LEAST_FREE_OCTETS
+
+
+def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool) -> None:
+    """Raise BackupError unless there is room for the archive and the copies, and the tracker keeps the room that it needs."""
+    stores = _stores_bytes(folder)
     # os.walk, unlike Path.rglob, does not mind folders that go meanwhile.
     walks = (found for part in (JOURNAL, UPLOADS) for found in os.walk(folder / part))
     rest = sum(_size(Path(place) / name) for place, _, names in walks for name in names)
-    needed = _MARGIN_BYTES + stores + (stores + rest if to_file else 0)
+    needed = _MARGIN_BYTES + (stores + rest if to_file else 0)
+    if with_copies or scratch.stat().st_dev == folder.stat().st_dev:
+        needed += stores
     if scratch.stat().st_dev == folder.stat().st_dev:
         needed += LEAST_FREE_OCTETS
     free = shutil.disk_usage(scratch).free
@@ -167,6 +186,8 @@ def _pack(
     found = examine_ledger(ledger)
     progress.stage("Checking the facts …")
     known = examine_facts(facts)
+    key = dict(snapshot.files).get(KEY_FILE)
+    check_belonging(folder, key.read_bytes() if key is not None else None, found, known)
     files = [(name, path) for name, path in snapshot.files if _matters(name, found.unfinished_uploads)]
     total = sum(_size(path) for _, path in files) + _size(ledger) + _size(facts)
     progress.stage("Writing the archive …", total)

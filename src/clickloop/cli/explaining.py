@@ -67,7 +67,7 @@ def doctor(
         bool,
         typer.Option(
             "--confirm",
-            help="Confirm the journal damage found so far, once you have dealt with it. This ends its alarm.",
+            help="Confirm the damage of the journal and of single rows found so far, once you have dealt with it. This ends its alarm.",
         ),
     ] = False,
 ) -> None:
@@ -75,17 +75,28 @@ def doctor(
 
     Works with or without a running server. Ends with 1 when a fault is found.
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
     from clickloop.clock import wall_clock
     from clickloop.counted import counted
-    from clickloop.doctor import Verdict, examine
+    from clickloop.doctor import Verdict, confirm_rows, examine
     from clickloop.store.damage_log import confirm_damages
     from clickloop.store.identity import FILE_NAME, LEDGER_FILE, has_been_used
+    from clickloop.store.ledger.ledger import LedgerError
 
     folder = data.resolve()
     if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
         raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
     if confirm:
         typer.echo(f"Confirmed: {counted(confirm_damages(folder, wall_clock()), 'damage', 'damages')} of the journal.")
+        try:
+            rows = confirm_rows(folder, wall_clock())
+        except (LedgerError, SQLAlchemyError):
+            rows = 0  # what is wrong with the ledger is found below
+        if rows:
+            typer.echo(
+                f"Accepted as they are now: {counted(rows, 'row', 'rows')} of the ledger. The change log names them."
+            )
     findings = examine(folder, wall_clock())
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")

@@ -92,6 +92,8 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     """What a notice means by today's settings. ``payout`` is None where it names no readable one."""
 
     status: Status
+    names_status: bool
+    """False: no word came, or a macro that nobody replaced; of a conversion that stands, such a notice changes no status."""
     payout: Money | None
     parameters: Parameters
     flags: tuple[NoticeFlag, ...]
@@ -112,7 +114,8 @@ def attribute(
     that of the latest turn that named one, else ``sale``; the payout that of the latest turn that named a readable one. So
     a notice that is settled late changes only what no later one has said, and any order of settling ends in the same status
     and payout: approved and rejected in the same millisecond end by notice id; a ``lead`` that arrives after a ``rejected``
-    makes the conversion pending again; a repeat that names no status, such as a reloaded pixel, leaves it as it is. Of params
+    makes the conversion pending again; a repeat that names no status, such as a reloaded pixel, leaves it as it is, and so does one
+    whose status is a macro that nobody replaced. Of params
     and events a late notice fills only those that stand empty.
     The same turn again (a stored notice that is run again) replaces what it said.
 
@@ -193,6 +196,7 @@ def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Term
 def _said(notice: Notice, terms: Terms) -> _Said:
     flags = list(notice.flags)
     status = _status(notice, terms)
+    names_status = bool(notice.status_word) and (status is not None or not unreplaced_macro(notice.status_word))
     if status is None:
         status = terms.statuses.other
         flags.append(NoticeFlag.UNKNOWN_STATUS)
@@ -201,7 +205,13 @@ def _said(notice: Notice, terms: Terms) -> _Said:
     if NoticeFlag.UNKNOWN_CURRENCY in flags and notice.currency_text:
         others = {**parameters.others, "currency": notice.currency_text}
         parameters = msgspec.structs.replace(parameters, others=others)
-    return _Said(status=status, payout=payout, parameters=parameters, flags=tuple(dict.fromkeys(flags)))
+    return _Said(
+        status=status,
+        names_status=names_status,
+        payout=payout,
+        parameters=parameters,
+        flags=tuple(dict.fromkeys(flags)),
+    )
 
 
 def _status(notice: Notice, terms: Terms) -> Status | None:
@@ -287,7 +297,7 @@ def _new(notice: Notice, click: Click, said: _Said, terms: Terms, place: Place, 
         updated_at=now_ms,
         version=1,
         latest_turn=notice.turn,
-        status_turn=notice.turn if notice.status_word else "",
+        status_turn=notice.turn if said.names_status else "",
         payout_turn=notice.turn if said.payout else "",
     )
 
@@ -299,11 +309,11 @@ def _again(notice: Notice, known: Conversion, said: _Said, terms: Terms, now_ms:
         said = msgspec.structs.replace(said, flags=(*said.flags, NoticeFlag.SAME_CLICK_AGAIN))
     flags = said.flags if is_latest else (*said.flags, NoticeFlag.OUT_OF_ORDER)
     status, word, status_turn = known.status, known.status_word, known.status_turn
-    is_status_said = bool(notice.status_word) and turn >= status_turn
+    is_status_said = (said.names_status or (bool(notice.status_word) and turn == status_turn)) and turn >= status_turn
     if is_status_said:
         status, word, status_turn = said.status, notice.status_word, turn
-    elif not status_turn:
-        status = said.status
+    elif not status_turn and not notice.status_word:
+        status, word, is_status_said = said.status, "", True
     payout, payout_text, payout_turn = known.payout, known.payout_text, known.payout_turn
     if said.payout is not None and turn >= known.payout_turn:
         payout, payout_text, payout_turn = said.payout, notice.payout_text, turn

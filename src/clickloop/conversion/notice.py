@@ -5,10 +5,12 @@ import hashlib
 
 import msgspec
 
-from clickloop.click_id import ClickId, ClickIds, Fault
+from clickloop.click_id import LENGTH as CLICK_ID_LENGTH
+from clickloop.click_id import ClickId, ClickIds, Fault, is_shaped_like_click_id
 from clickloop.conversion.conversion import Parameters
+from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
-from clickloop.conversion.pairs import Pairs, read_pairs
+from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
 from clickloop.octets import octets_of
@@ -49,6 +51,8 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     """The click id from the visitor's cookie, where the door may use it (pixel)."""
     shortened: bool = False
     """Only the first kilobyte of query and body was stored: too many without a genuine click id came from the address."""
+    condensed: bool = False
+    """Only the parameters that are understood were stored: see ``conversion.condensed``."""
 
 
 class RefusalReason(enum.StrEnum):
@@ -91,9 +95,12 @@ class NoticeFlag(enum.StrEnum):
     QUERY_CUT = "query_cut"
     BODY_CUT = "body_cut"
     BODY_UNREADABLE = "body_unreadable"
+    BODY_MENDED = "body_mended"
     TOO_MANY_KEYS = "too_many_keys"
     NAME_MENDED = "name_mended"
+    CLICK_ID_MENDED = "click_id_mended"
     SHORTENED = "shortened"
+    CONDENSED = "condensed"
     VALUE_CUT = "value_cut"
     AT_UNREADABLE = "at_unreadable"
     AT_BEFORE_CLICK = "at_before_click"
@@ -114,6 +121,7 @@ class NoticeFlag(enum.StrEnum):
     PAYOUT_EXPONENT = "payout_exponent"
     PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits"
     PAYOUT_UNREADABLE = "payout_unreadable"
+    HELD_BY_DAMAGE = "held_by_damage"
 
     @property
     def sentence(self) -> str:
@@ -125,10 +133,15 @@ _FLAG_SENTENCES = {
     NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
     NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond, or did not fit, was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
+    NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
     NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
-    "as the name behind it.",
+    "as the name behind it. Or all of the query was percent-encoded once too often.",
+    NoticeFlag.CLICK_ID_MENDED: "Something stood around the click id, such as a quote, a brace or, percent-encoded, the parameters behind "
+    "it: the id was read, and those parameters too.",
     NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was stored.",
+    NoticeFlag.CONDENSED: "Many came for its click, or many long ones from its address: only the parameters that are understood were "
+    "stored.",
     NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
     NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
     NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
@@ -150,6 +163,7 @@ _FLAG_SENTENCES = {
     NoticeFlag.PAYOUT_EXPONENT: "The payout had an exponent, which is not taken.",
     NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before the point.",
     NoticeFlag.PAYOUT_UNREADABLE: "The payout could not be read as an amount.",
+    NoticeFlag.HELD_BY_DAMAGE: "A record of the ledger that it needs is damaged: it waits, and is registered once that can be read.",
 }
 
 
@@ -210,16 +224,20 @@ NAMES = {
     "click_id": ("cid", "clickid", "click_id", "subid"),
     "payout": ("payout", "revenue", "amount", "sum"),
     "status": ("status", "type", "et", "cnv_status"),
-    "txid": ("txid", "transaction_id", "tid", "orderid", "order_id"),
+    "txid": ("txid", "transaction_id", "tid", "orderid", "order_id", "transactionid"),
     "currency": ("currency", "cnv_currency"),
 }
-"""The names under which each value may come. Of several, the first in this order that is not empty counts."""
+"""The names under which each value may come. Of several, the first in this order that is neither empty nor an unreplaced macro counts."""
+
+_FIELDS = {name: field for field, names in NAMES.items() for name in names}
 
 PARAMS = 20
 EVENTS = 30
 MAX_TXID = 500
 MAX_WORD = 200
 MAX_RETURN = 1_000
+PLAIN_NAMES = frozenset({"token", "at", "disable_postback", "conversion_id"})
+"""Parameters with a meaning that have one name only."""
 _NEVER_KEPT = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})
 _PARAM_NUMBERS = {f"param{number}": number for number in range(1, PARAMS + 1)}
 _EVENT_NUMBERS = {f"event{number}": number for number in range(1, EVENTS + 1)}
@@ -232,12 +250,15 @@ def read_notice(raw: RawNotice) -> Notice:
     Unknown parameters are kept; so is what came under a further name of a value already taken, and an event that is no
     number. The token never is.
     """
-    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    pairs, values, is_mended = read_values(raw)
     flags = _flags_of(pairs)
+    if is_mended:
+        flags.append(NoticeFlag.CLICK_ID_MENDED)
     if raw.shortened:
         flags.append(NoticeFlag.SHORTENED)
-    values = dict(pairs.values)
-    taken = {field: _take(values, names) for field, names in NAMES.items()}
+    if raw.condensed:
+        flags.append(NoticeFlag.CONDENSED)
+    taken = _take_named(values)
     moment_text = values.get("at", "").strip()
     converted_at = read_moment(moment_text, raw.at) if moment_text else None
     if moment_text and converted_at is None:
@@ -257,8 +278,29 @@ def read_notice(raw: RawNotice) -> Notice:
         disable_postback=values.get("disable_postback", "").strip().lower() in _YES,
         return_text=values.get("return", "")[:MAX_RETURN],
         parameters=_parameters(values, flags),
-        flags=tuple(dict.fromkeys(flags)),
+        flags=tuple(dict.fromkeys(flags)) if flags else (),
     )
+
+
+def read_values(raw: RawNotice) -> tuple[Pairs, dict[str, str], bool]:
+    """Return the pairs of a raw notice, their values as they were meant, and whether the click id had to be mended for that."""
+    pairs = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type)
+    values = dict(pairs.values)
+    is_mended = False
+    for name in NAMES["click_id"]:
+        text = values.get(name, "")
+        if len(text) > CLICK_ID_LENGTH and (mended := mended_click_id(text)):
+            values[name], further = mended
+            for other, value in further.items():
+                if not values.get(other) and (other in values or len(values) < MAX_KEYS):
+                    values[other] = value
+            is_mended = is_mended or values[name] != text.strip()
+    return pairs, values, is_mended
+
+
+def name_that_counts(values: dict[str, str], field: str) -> str:
+    """Return the name under which a value of ``NAMES`` counts; empty: it did not come."""
+    return chosen_name(values, NAMES[field], is_shaped_like_click_id if field == "click_id" else is_replaced)
 
 
 WITHOUT_CLICK_ID = (
@@ -285,23 +327,30 @@ def quick_verdict(notice: Notice, click_ids: ClickIds) -> ClickId | RefusalReaso
 
 
 def _flags_of(pairs: Pairs) -> list[NoticeFlag]:
-    seen = {
-        NoticeFlag.QUERY_CUT: pairs.query_cut,
-        NoticeFlag.BODY_CUT: pairs.body_cut,
-        NoticeFlag.BODY_UNREADABLE: pairs.body_unreadable,
-        NoticeFlag.TOO_MANY_KEYS: pairs.too_many_keys,
-        NoticeFlag.NAME_MENDED: pairs.name_mended,
-    }
-    return [flag for flag, is_set in seen.items() if is_set]
+    flags: list[NoticeFlag] = []
+    if pairs.query_cut:
+        flags.append(NoticeFlag.QUERY_CUT)
+    if pairs.body_cut:
+        flags.append(NoticeFlag.BODY_CUT)
+    if pairs.body_unreadable:
+        flags.append(NoticeFlag.BODY_UNREADABLE)
+    if pairs.body_mended:
+        flags.append(NoticeFlag.BODY_MENDED)
+    if pairs.too_many_keys:
+        flags.append(NoticeFlag.TOO_MANY_KEYS)
+    if pairs.name_mended:
+        flags.append(NoticeFlag.NAME_MENDED)
+    return flags
 
 
-def _take(values: dict[str, str], names: tuple[str, ...]) -> str:
-    """Takes a value out, under the first of its names that holds one."""
-    for name in names:
-        if text := values.get(name, "").strip():
-            del values[name]
-            return text
-    return ""
+def _take_named(values: dict[str, str]) -> dict[str, str]:
+    """Take the values of ``NAMES`` out, each under the name that counts; empty: it did not come."""
+    names = dict.fromkeys(NAMES, "")
+    for name, value in values.items():  # by what came, not by all names that might have: this runs for every notice
+        field = _FIELDS.get(name)
+        if field is not None and value.strip():
+            names[field] = name_that_counts(values, field) if names[field] else name
+    return {field: values.pop(name).strip() if name else "" for field, name in names.items()}
 
 
 def _click_id_text(sent: str, from_cookie: str) -> str:
@@ -320,9 +369,15 @@ def _kept_apart(txid: str, flags: list[NoticeFlag]) -> str:
     if unreplaced_macro(txid):
         flags.append(NoticeFlag.TXID_UNREPLACED_MACRO)
         return ""
+    if len(txid) > MAX_TXID:
+        flags.append(NoticeFlag.VALUE_CUT)
+    return identifying_txid(txid)
+
+
+def identifying_txid(txid: str) -> str:
+    """Return a txid as it is stored: one that is too long as its beginning and a digest."""
     if len(txid) <= MAX_TXID:
         return txid
-    flags.append(NoticeFlag.VALUE_CUT)
     digest = hashlib.sha256(octets_of(txid)).hexdigest()
     return f"{txid[: MAX_TXID - len(digest) - 1]}~{digest}"
 

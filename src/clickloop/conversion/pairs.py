@@ -1,11 +1,13 @@
 """The parameters of a request as names and values: query, form and JSON body merged, within limits."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from clickloop.conversion.lenient_json import object_items, octets_in, text_in
+from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, octets_in, text_in
+from clickloop.conversion.mended_json import mended_items
 from clickloop.conversion.multipart_body import boundary_of, form_fields
 from clickloop.octets import text_of
 from clickloop.parameter_name import meant_name
@@ -21,7 +23,7 @@ _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Values by lower-case name, in order of appearance; of a repeated name the last. Texts as in ``octets``."""
+    """Values by lower-case name, in order of appearance; of a repeated name the last that is not empty. Texts as in ``octets``."""
 
     values: dict[str, str]
     query_cut: bool = False
@@ -29,7 +31,9 @@ class Pairs(msgspec.Struct, frozen=True):
     body_unreadable: bool = False
     too_many_keys: bool = False
     name_mended: bool = False
-    """A name had leftovers in front of it: see ``parameter_name``."""
+    """A name had leftovers in front of it (see ``parameter_name``), or the query was encoded once too often."""
+    body_mended: bool = False
+    """The body was no JSON, but it was plain what was meant: see ``mended_json``."""
 
 
 class _Collected:
@@ -42,6 +46,7 @@ class _Collected:
 
     def take(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Put pairs over the values that are there."""
+        values = self.values
         for key, value in pairs:
             stripped = key.strip()
             meant = meant_name(stripped)
@@ -51,8 +56,10 @@ class _Collected:
                 if not meant:
                     continue
             name = meant.lower()[:MAX_KEY_LENGTH]
-            if name in self.values or len(self.values) < MAX_KEYS:
-                self.values[name] = value
+            if not value and values.get(name):
+                continue  # empty is as if it had not been sent: it takes nothing away
+            if name in values or len(values) < MAX_KEYS:
+                values[name] = value
             else:
                 self.too_many = True
 
@@ -65,13 +72,30 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
     or multipart. A body whose type is missing or wrong is read as what it unmistakably looks like.
     """
     collected = _Collected()
+    if len(query) <= MAX_OCTETS and b"=" not in query and b"%3d" in query.lower():
+        # Encoded as a whole by whoever put the address together.
+        query, collected.mended = unquote_to_bytes(query), True
     query_kept, query_cut = _cut(query, b"&")
     collected.take(_urlencoded(query_kept))
-    body_cut = unreadable = False
+    read = _NO_BODY
     if body and not body.isspace():
-        pairs, body_cut, unreadable = _body_pairs(_as_utf8(body, content_type), content_type)
-        collected.take(pairs)
-    return Pairs(collected.values, query_cut, body_cut, unreadable, collected.too_many, collected.mended)
+        read = _read_body(_as_utf8(body, content_type), content_type)
+        collected.take(read.pairs)
+    return Pairs(
+        collected.values, query_cut, read.cut, read.unreadable, collected.too_many, collected.mended, read.mended
+    )
+
+
+class _Body(msgspec.Struct, frozen=True):
+    """The pairs of a body, and what was odd about it."""
+
+    pairs: Iterable[tuple[str, str]] = ()
+    cut: bool = False
+    unreadable: bool = False
+    mended: bool = False
+
+
+_NO_BODY = _Body()
 
 
 def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
@@ -114,31 +138,31 @@ def _as_utf8(body: bytes, content_type: str) -> bytes:
     return body.decode(encoding, "replace").encode("utf-8", "replace") if encoding else body
 
 
-def _body_pairs(body: bytes, content_type: str) -> tuple[Iterable[tuple[str, str]], bool, bool]:
-    """The body's pairs, whether it was cut, and whether it could not be read."""
+def _read_body(body: bytes, content_type: str) -> _Body:
     kind = content_type.lower()
     if "multipart/" in kind or body.lstrip()[:2] == b"--":
         boundary = boundary_of(content_type.encode("utf-8", "replace"), body)
         delimiter = b"--" + boundary
         if boundary and delimiter in body:
             kept, was_cut = _cut(body, delimiter)
-            return form_fields(kept, boundary), was_cut, False
+            return _Body(form_fields(kept, boundary), was_cut)
         if "multipart/" in kind:
-            return (), False, True
+            return _Body(unreadable=True)
     looks = body.lstrip()[:1]
     if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
-        items = _json_items(body)
+        is_long = len(body) > MAX_OCTETS
+        items, mended = _json_items(body)
         if items is not None:
-            fitting = items if len(body) <= MAX_OCTETS else _fitting(items)
-            return [(_plain(key), _json_value(raw)) for key, raw in fitting], len(body) > MAX_OCTETS, False
+            fitting = _fitting(items) if is_long else items
+            return _Body([(_plain(key), _json_value(raw)) for key, raw in fitting], is_long, mended=mended)
         if "json" in kind or looks == b"{":
-            return (), len(body) > MAX_OCTETS, True
+            return _Body((), is_long, unreadable=True)
     kept, was_cut = _cut(body, b"&")
-    return _urlencoded(kept.strip()), was_cut, False
+    return _Body(_urlencoded(kept.strip()), was_cut)
 
 
-def _json_items(body: bytes) -> list[tuple[str, bytes]] | None:
-    """Return the names of an object, each with its value's JSON; None: unreadable.
+def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
+    """Return the names of an object, each with its value's JSON, and whether it had to be mended; None: unreadable.
 
     An object that stands alone in a list, or was encoded twice and so is a text, is read too.
     """
@@ -150,11 +174,17 @@ def _json_items(body: bytes) -> list[tuple[str, bytes]] | None:
             if body.lstrip()[:1] == b"[":
                 (only,) = _JSON_LIST.decode(body)
                 members = bytes(only)
-            return [(key, bytes(raw)) for key, raw in _JSON_OBJECT.decode(members).items()]
+            # No more than can be kept are looked at: a body has room for tens of thousands.
+            first = islice(_JSON_OBJECT.decode(members).items(), MAX_MEMBERS)
+            return [(key, bytes(raw)) for key, raw in first], False
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            return object_items(body)
+            pass
+        try:
+            return object_items(body), False
+        except ValueError:
+            return mended_items(body), True
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        return None
+        return None, False
 
 
 def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:

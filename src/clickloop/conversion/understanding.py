@@ -4,8 +4,7 @@ import enum
 
 import msgspec
 
-from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice
-from clickloop.conversion.pairs import read_pairs
+from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice, name_that_counts, read_values
 from clickloop.money import Amount, read_amount
 from clickloop.octets import octets_of, text_of
 
@@ -81,12 +80,12 @@ class Understood(msgspec.Struct, frozen=True):
 
 def understood(raw: RawNotice) -> tuple[Understood, ...]:
     """Every parameter of a raw notice in the order in which they came, as ``read_notice`` takes them."""
-    values = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type).values
+    _, values, _ = read_values(raw)
     meanings: dict[str, Meaning] = {}
     for field, names in NAMES.items():
-        filled = [name for name in names if values.get(name, "").strip()]
-        meanings |= dict.fromkeys(filled[1:], Meaning.SECOND)
-        meanings |= dict.fromkeys(filled[:1], Meaning(field))
+        meanings |= {name: Meaning.SECOND for name in names if values.get(name, "").strip()}
+        if name := name_that_counts(values, field):
+            meanings[name] = Meaning(field)
     return tuple(Understood(name, value, meanings.get(name) or _meaning(name, value)) for name, value in values.items())
 
 
@@ -95,7 +94,7 @@ def sent_tokens(raw: RawNotice) -> tuple[str, ...]:
 
     A body that is not as it should be may hide that the value is the token's. One too short to be a secret is left to its name.
     """
-    values = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type).values
+    _, values, _ = read_values(raw)
     token = values.get("token", "")
     if len(token) < MIN_TOKEN:
         return ()

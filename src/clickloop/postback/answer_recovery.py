@@ -2,13 +2,14 @@
 
 The HTTP client refuses an answer as a whole when a header's name has a space in it, a header is too long, or there are two lengths.
 The receiver has taken the request all the same, so a refusal would send it again up to thirteen times. Here the client's parser is
-wrapped: while it reads a head, the bytes are remembered, and where it gives up, the status is read from them. The connection of
-such an answer is never used again.
+wrapped: while it reads a head, the bytes are remembered, and where it gives up, the status is read from them; so it is where the
+head has no end and the deadline comes first. The connection of such an answer is never used again.
 """
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -27,6 +28,9 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r?\n")
 _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-encoding")
 _WITHOUT_BODY = frozenset({204, 304})
 _MAX_REASON_CHARACTERS = 200
+
+note_accepted: ContextVar[Callable[[int], None] | None] = ContextVar("note_accepted", default=None)
+"""Called with a status of 2xx when an answer is given up before its head has ended: the receiver has taken the request."""
 
 Fed = tuple[Sequence[tuple[RawResponseMessage, aiohttp.StreamReader]], bool, bytes]
 
@@ -52,6 +56,11 @@ class TolerantProtocol(ResponseHandler):
         if self._parser is not None:
             self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]
 
+    def status_so_far(self) -> int | None:
+        """Return the status of an answer whose head has not ended; None: its status line has not come, or there is no answer."""
+        parser: object = self._parser  # the client's annotation knows its own parser only
+        return parser.status_so_far() if isinstance(parser, _TolerantParser) else None
+
     def hand_out(self, message: RawResponseMessage, payload: aiohttp.StreamReader) -> None:
         """Hand an answer to the client outside of a call of the parser."""
         self._should_close = True
@@ -67,7 +76,14 @@ class Answer(aiohttp.ClientResponse):
     async def start(self, connection: Any) -> "Answer":
         """Read the head, as the client does."""
         protocol = connection.protocol
-        await super().start(connection)
+        try:
+            await super().start(connection)
+        except asyncio.CancelledError:
+            code = protocol.status_so_far() if isinstance(protocol, TolerantProtocol) else None
+            note = note_accepted.get()
+            if note is not None and code is not None and 200 <= code < 300:
+                note(code)
+            raise
         self.malformed = getattr(protocol, "malformed", "")
         return self
 
@@ -116,6 +132,11 @@ class _TolerantParser:
             self._recovered.end()
             return None
         return self._inner.feed_eof()
+
+    def status_so_far(self) -> int | None:
+        """Return the status in what has come of a head."""
+        status = _STATUS_LINE.match(self._seen, _begin_of_final_head(self._seen))
+        return None if status is None else int(status[1])
 
     def pause_reading(self) -> None:
         """Pause; an answer that was recovered takes little memory and needs no pause."""

@@ -44,6 +44,13 @@ class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     """Texts in it that are never shown, such as a bot's token in the URL."""
 
 
+LOST_REQUEST = (
+    "Its request cannot be read in the ledger any more: it is damaged, or was encrypted under a key that is lost. It can be sent again "
+    "with a request that is built anew from today's rule."
+)
+"""What is said of a postback that was owed, and whose request is lost."""
+
+
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request as it is sent: macros filled in, fixed when it is owed, the same for every attempt.
 

@@ -23,10 +23,10 @@ from yarl import URL
 from clickloop import __version__
 from clickloop.octets import readable
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.answer_recovery import Answer
+from clickloop.postback.answer_recovery import Answer, note_accepted
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
-from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
 from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, target_of
 
 USER_AGENT = f"Clickloop/{__version__}"
@@ -99,6 +99,7 @@ class Sender:
         """One attempt, number ``attempt`` from 1. Answers what became of it; raises nothing but cancellation."""
         attempt += request.earlier_attempts
         seen = _Seen()
+        note_accepted.set(seen.accept)
         hop = first_hop(request)
         if isinstance(hop, str):
             return seen.outcome(Trouble.UNSENDABLE, hop)
@@ -171,6 +172,10 @@ class _Seen:
         self.retry_after = ""
         self.chunks: list[bytes] = []
 
+    def accept(self, status_code: int) -> None:
+        """Take the status of an answer whose head did not end before the deadline."""
+        self.status_code = status_code
+
     def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
         if trouble is None and self.malformed:
             trouble, error = Trouble.MALFORMED, f"{self.malformed[:1].upper()}{self.malformed[1:]}."
@@ -186,6 +191,8 @@ class _Seen:
 
 def first_hop(request: Request) -> Hop | str:
     """The request made ready to leave, or the sentence why it cannot be sent."""
+    if not request.url:
+        return LOST_REQUEST
     target = target_of(request.url)
     if isinstance(target, TargetFault):
         return target.value

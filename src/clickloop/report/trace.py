@@ -16,8 +16,11 @@ from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
-from clickloop.postback.rule import Request
+from clickloop.postback.rule import LOST_REQUEST, Request
 from clickloop.report.masking import masked_request, masked_text
+
+MAX_TEXT = 2_000
+"""Characters of a notice's query or body in its event; the notice's own page shows more."""
 
 
 class EventKind(enum.StrEnum):
@@ -51,12 +54,34 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Of a postback: how each condition of its rule was found."""
 
 
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How many older records of a click are not in its story: whoever has a click id can send any number of notices with it."""
+
+    notices: int = 0
+    conversions: int = 0
+    changes: bool = False
+    """Whether changes of its conversions are missing."""
+    postbacks: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.notices or self.conversions or self.changes or self.postbacks)
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        counts = {"notices": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
+        parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
+        parts += ["older changes of conversions"] if self.changes else []
+        return f"Not shown: {', '.join(parts)}. The logs list them by the click id." if parts else ""
+
+
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
 
     click_id: str
     click: Click | None
     events: tuple[Event, ...]
+    left_out: LeftOut = LeftOut()
 
 
 class TracedNotice(Protocol):
@@ -240,8 +265,8 @@ def _notice_event(notice: TracedNotice) -> Event:
     tokens = sent_tokens(raw)
     details = _details(
         reason=notice.reason or "",
-        query=masked_text(raw.query, tokens),
-        body=masked_text(raw.body[:1000], tokens),
+        query=masked_text(raw.query, tokens, MAX_TEXT),
+        body=masked_text(raw.body, tokens, MAX_TEXT),
         ip=raw.ip,
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
@@ -312,6 +337,8 @@ def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> E
         behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
         sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
     request = masked_request(postback.request) if postback.request else None
+    if request is None and postback.reason is None:
+        sentence += f" {LOST_REQUEST}"
     details = _details(
         postback=postback.postback_id,
         trigger=postback.trigger,

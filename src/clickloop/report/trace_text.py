@@ -18,6 +18,8 @@ def trace_text(trace: Trace) -> str:
     lines = [f"Click {trace.click_id}"]
     if trace.click is None:
         lines.append("The id is genuine, but its click has not arrived.")
+    if trace.left_out:
+        lines.append(trace.left_out.sentence)
     for event in trace.events:
         of = f" Postback {event.id}." if event.kind is EventKind.ATTEMPT else ""
         lines.append(f"{iso_text(event.at)}  {event.kind:<10}  {one_line(event.sentence)}{of}")

@@ -12,11 +12,12 @@ import msgspec
 
 from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.campaign.catalog import Catalog, read_catalog_file
+from clickloop.log import log
 from clickloop.sealed_file import SealedFileError
 from clickloop.secret_box import secret_box_of
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsInUseError
-from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -94,6 +95,10 @@ class OpenedStores(msgspec.Struct, frozen=True):
     ledger: Ledger
     facts: DuckDbFacts
     installation: Installation
+    lost_identity: str = ""
+    """What was wrong with ``installation.json``, which was written anew; empty: nothing."""
+    was_complete: bool = False
+    """Whether a start before this one has come to its end."""
 
 
 def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) -> OpenedStores:
@@ -103,14 +108,24 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     FactsError; then nothing is left open.
     """
     installation = expected_installation(folder)
+    lost = "" if installation is not None else "was damaged" if (folder / FILE_NAME).exists() else "was missing"
     check_files(folder, installation)
+    if trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE):
+        # No alarm: a process that was killed while it wrote may have left them.
+        log("bytes behind a store's last page are ignored", what=trailing)
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         installation, stamp = check_ledger(folder, ledger, installation)
         facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
             check_together(folder, ledger, facts, installation, stamp)
-            return OpenedStores(ledger, facts, _stamped(folder, ledger, facts, installation, stamp))
+            return OpenedStores(
+                ledger,
+                facts,
+                _stamped(folder, ledger, facts, installation, stamp),
+                lost if stamp is not None else "",
+                installation.complete,
+            )
         except BaseException:
             facts.close()
             raise
@@ -171,9 +186,7 @@ def check_ledger(
         stamp = read_stamp(tx)
     if installation is None:
         # Lost, or from before there was one: the ledger knows; else this is where the installation gets its id.
-        known = stamp is not None
-        id_, key = (stamp.id, stamp.key) if stamp is not None else (new_id(), "")
-        installation = Installation(id=id_, key=key, complete=known)
+        installation = installation_of(stamp) if stamp is not None else Installation(id=new_id(), key="")
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
@@ -196,7 +209,14 @@ def check_ledger(
         lost = find_lost_secrets(tx)
     if lost.sentence:
         raise StoresRefusedError(Problem.SECRETS_DAMAGED, f"{path} holds {lost.sentence}, damaged or under another key")
-    return msgspec.structs.replace(installation, key=fingerprint_of(found.key)), stamp
+    unchecked_before = max(installation.unchecked_before, stamp.unchecked_before if stamp is not None else 0)
+    key = fingerprint_of(found.key)
+    return msgspec.structs.replace(installation, key=key, unchecked_before=unchecked_before), stamp
+
+
+def installation_of(stamp: LedgerStamp) -> Installation:
+    """Return the identity of a folder whose ``installation.json`` is lost, by its ledger."""
+    return Installation(id=stamp.id, key=stamp.key, complete=True, unchecked_before=stamp.unchecked_before)
 
 
 def check_together(
@@ -307,9 +327,11 @@ def keep_marks(
     )
     if marks == installation.marks and not at_once:
         return installation
-    if stamp is not None and stamp.facts_loads != loads:
-        with ledger.write() as tx:
-            write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=loads))
+    if stamp is not None:
+        known = msgspec.structs.replace(stamp, facts_loads=loads, unchecked_before=installation.unchecked_before)
+        if known != stamp:
+            with ledger.write() as tx:
+                write_stamp(tx, known)
     marked = msgspec.structs.replace(installation, marks=marks)
     write_installation(folder, marked)
     return marked

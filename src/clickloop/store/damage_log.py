@@ -1,4 +1,4 @@
-"""The list of damage found in the journal (``damages.json``), each until somebody confirms that they have seen it."""
+"""The list of damage (``damages.json``), in the journal and to files beside it, each until somebody confirms that they have seen it."""
 
 import contextlib
 import fcntl
@@ -12,7 +12,7 @@ from clickloop.counted import counted
 from clickloop.log import log
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
-from clickloop.store.journal.segment import STREAMS, Damage
+from clickloop.store.journal.segment import STREAMS, Damage, DamageKind
 
 FILE_NAME = "damages.json"
 LOCK_NAME = "damages.lock"
@@ -70,7 +70,8 @@ def _add(folder: Path, damages: Sequence[Damage], now_ms: int) -> None:
 def keep_damages(folder: Path, damages: Sequence[Damage]) -> None:
     """Log damages and record them. A disk that has no room for the record costs the record, not the log line."""
     for damage in damages:
-        log("journal damaged", **msgspec.structs.asdict(damage))
+        event = "file written anew" if damage.kind is DamageKind.MENDED else "journal damaged"
+        log(event, **msgspec.structs.asdict(damage))
     with contextlib.suppress(OSError):
         record_damages(folder, damages, wall_clock())
 
@@ -120,14 +121,28 @@ def unconfirmed_damages(folder: Path) -> tuple[str, ...]:
     return (*(found.damage.sentence for found in log.found if not found.confirmed_at), *more)
 
 
+def unconfirmed_mended(folder: Path) -> tuple[str, ...]:
+    """Return those of ``unconfirmed_damages`` that are of files which were written anew. Raise OSError."""
+    try:
+        log = read_damages(folder)
+    except SealedFileError:
+        return ()
+    unconfirmed = (found.damage for found in log.found if not found.confirmed_at)
+    return tuple(damage.sentence for damage in unconfirmed if damage.kind is DamageKind.MENDED)
+
+
 def damage_alarms(folder: Path) -> tuple[str, ...]:
     """Return the alarm for damage that nobody has confirmed, without paths; none: there is none. Raise OSError."""
-    count = len(unconfirmed_damages(folder))
-    if not count:
-        return ()
-    return (
-        f"journal: {counted(count, 'damage is', 'damages are')} not confirmed; see the page Health or clickloop doctor",
-    )
+    files = len(unconfirmed_mended(folder))
+    journal = len(unconfirmed_damages(folder)) - files
+    see = "see the page Health or clickloop doctor"
+    alarms = []
+    if journal:
+        alarms.append(f"journal: {counted(journal, 'damage is', 'damages are')} not confirmed; {see}")
+    if files:
+        told = counted(files, "file was", "files were")
+        alarms.append(f"data folder: {told} lost or damaged, and written anew, which is not confirmed; {see}")
+    return tuple(alarms)
 
 
 class JournalDamages:
@@ -147,4 +162,6 @@ class JournalDamages:
 
 
 def _key(damage: Damage) -> tuple[str, str, int, int]:
-    return (damage.kind.value, damage.file, damage.first_byte, damage.end_byte)
+    # The same file may be lost again: its sentence has the moment.
+    file = damage.sentence if damage.kind is DamageKind.MENDED else damage.file
+    return (damage.kind.value, file, damage.first_byte, damage.end_byte)

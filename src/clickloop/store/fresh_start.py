@@ -15,10 +15,17 @@ from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.click_id import KEY_FILE
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Change
+from clickloop.counted import counted
 from clickloop.report.fact import facts_of_change
 from clickloop.sealed_file import SealedFileError
 from clickloop.secret_box import secret_box_of
-from clickloop.store.consistency import Problem, StoresRefusedError, open_stores, own_catalog
+from clickloop.store.consistency import (
+    Problem,
+    StoresRefusedError,
+    installation_of,
+    open_stores,
+    own_catalog,
+)
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsDamagedError
@@ -41,7 +48,12 @@ from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
-from clickloop.store.ledger.lost_secrets import LostSecrets, replace_lost_secrets
+from clickloop.store.ledger.lost_secrets import (
+    LostRequests,
+    LostSecrets,
+    accept_lost_requests,
+    replace_lost_secrets,
+)
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.tables import conversions, fact_outbox
 
@@ -184,18 +196,32 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
             stamp = read_stamp(tx)
             # First: killed before the new key counts, the next call finds nothing more to replace and does the rest.
             lost = replace_lost_secrets(tx, now_ms)
+            requests = accept_lost_requests(tx)
         installation = _known_installation(folder, stamp)
         if installation is not None:
             write_installation(folder, msgspec.structs.replace(installation, key=key, unchecked_before=now_ms))
         if stamp is not None:
             with ledger.write() as tx:
-                write_stamp(tx, msgspec.structs.replace(stamp, key=key))
+                write_stamp(tx, msgspec.structs.replace(stamp, key=key, unchecked_before=now_ms))
     finally:
         ledger.close()
     return (
         f"Began with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
-        f"still convert. What was there is in {aside}.{_lost_sentence(lost)}"
+        f"still convert. What was there is in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
     )
+
+
+def _requests_sentence(lost: LostRequests) -> str:
+    if not lost.postbacks:
+        return ""
+    hold = counted(lost.postbacks, "postback holds", "postbacks hold")
+    left = (
+        f" {lost.unfinished} of them were still to be sent and will fail: once their rules are right again, send them with a request "
+        "that is built anew (clickloop resend --state failed --anew)."
+        if lost.unfinished
+        else ""
+    )
+    return f" {hold} a request with a secret in it, which nobody can read any more.{left}"
 
 
 def _lost_sentence(lost: LostSecrets) -> str:
@@ -223,7 +249,7 @@ def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation
         found = read_installation(folder)
         if found is not None:
             return found
-    return None if stamp is None else Installation(id=stamp.id, key=stamp.key, complete=True)
+    return None if stamp is None else installation_of(stamp)
 
 
 def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:

@@ -183,9 +183,18 @@ def find_key(folder: Path, fingerprint: str = "") -> KeyFound:
 
 def draw_key(path: Path) -> bytes:
     """Write a fresh key unless there is one, and return the one that is there. Several processes may try at once."""
+    return _put_key(path, secrets.token_bytes(KEY_BYTES))
+
+
+def put_key_back(folder: Path, key: bytes) -> None:
+    """Write the key into a folder whose file of it was deleted; leave one that is there alone. Raise OSError."""
+    _put_key(folder / KEY_FILE, key)
+
+
+def _put_key(path: Path, key: bytes) -> bytes:
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
+        file.write(key)
         file.flush()
         os.fsync(file.fileno())
     try:

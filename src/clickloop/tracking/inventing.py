@@ -165,6 +165,7 @@ def visit(
         notice_ids=RecordIds(lambda: now_ms),
         clicks=stream,
         notices=stream,
+        deferred=stream,
         clock=lambda: now_ms,
         chance=lambda: draw,
         currency=currency,

@@ -105,6 +105,11 @@ def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None
     Costs one index look-up when there are none. A notice is refused as ``unknown_click`` once ten minutes have passed since
     the first look and the click segments older than it are settled and readable.
     """
+    return look_again_at_notices(desk, notices_to_look_at(desk, now_ms, click_ids), now_ms)
+
+
+def notices_to_look_at(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None) -> list[str]:
+    """Return the ids of the waiting notices that are due, or that wait for these clicks."""
     with desk.ledger.read() as tx:
         if click_ids is None:
             waiting = waiting_notices(tx, now_ms, BATCH)
@@ -112,7 +117,7 @@ def look_again(desk: Desk, now_ms: int, click_ids: Collection[str] | None = None
             waiting = [
                 notice for chunk, _ in _batches(list(click_ids)) for notice in waiting_notices_of_clicks(tx, chunk)
             ]
-    return look_again_at_notices(desk, [notice.raw.notice_id for notice in waiting], now_ms)
+    return [notice.raw.notice_id for notice in waiting]
 
 
 def look_again_at_notices(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> list[NoticeResult]:

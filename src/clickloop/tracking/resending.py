@@ -260,7 +260,7 @@ def _decision(
         return Refusal(NotResent.SUPERSEDED)
     if how.mode is Mode.AS_IT_WAS:
         if sent.request is None:
-            return Refusal(NotResent.NOTHING_WAS_SENT)
+            return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
         try:
             return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
         except (msgspec.DecodeError, UnicodeDecodeError):

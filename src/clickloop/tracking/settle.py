@@ -18,7 +18,8 @@ from clickloop.store.journal.segment import (
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts_to, facts_after
 from clickloop.store.ledger.segments import forget_settled
-from clickloop.tracking.notices import Desk, NoticeResult, take_notices
+from clickloop.tracking.around_damage import take_notices_around_damage
+from clickloop.tracking.notices import Desk, NoticeResult
 
 CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
@@ -26,6 +27,8 @@ CLICK_OCTETS = 32 * 1024 * 1024
 LOOKED_UP_AT_ONCE = 5_000
 """Clicks of a doubtful segment that one query of the facts looks up."""
 NOTICE_SEGMENTS = 64
+DEFERRED_OCTETS = 128 * 1024
+"""Of deferred notices in one round, a fraction of a second: others that come meanwhile wait no longer than that."""
 OUTBOX_BATCH = 5_000
 
 _decoder = msgspec.json.Decoder(RawNotice)
@@ -150,18 +153,43 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
     """
     waiting = reader.closed_segments(NOTICES_STREAM)
     damages = reader.missing()
-    read = [_readable(reader, reader.read(segment)) for segment in waiting[:NOTICE_SEGMENTS]]
+    batch = _notice_batch(waiting)
+    read = [_readable(reader, reader.read(segment)) for segment in batch]
     damages += [damage for contents in read for damage in contents.damages]
     whole = [contents for contents in read if contents.count >= 0]
     if not whole:
         return NoticeBatch((), tuple(damages), False)
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
-    results = take_notices(desk, raws, now_ms, names)
+    results = take_notices_around_damage(desk, raws, now_ms, names)
     reader.settled([contents.segment for contents in whole])
     with desk.ledger.write() as tx:
         forget_settled(tx, names)
-    return NoticeBatch(tuple(results), tuple(damages), len(waiting) > NOTICE_SEGMENTS)
+    return NoticeBatch(tuple(results), tuple(damages), len(batch) < len(waiting))
+
+
+def _notice_batch(waiting: Sequence[Segment]) -> list[Segment]:
+    """Return the segments of the next round: of all writers in turn, and a few of the deferred ones, so that nobody waits for them."""
+    ordinary = _in_turn([segment for segment in waiting if not segment.is_deferred])
+    batch = ordinary[:NOTICE_SEGMENTS]
+    octets = 0
+    for segment in _in_turn([segment for segment in waiting if segment.is_deferred]):
+        octets += segment.octets
+        batch.append(segment)
+        if octets >= DEFERRED_OCTETS or len(batch) >= 2 * NOTICE_SEGMENTS:
+            break
+    return batch
+
+
+def _in_turn(segments: Sequence[Segment]) -> list[Segment]:
+    """Return the segments with the oldest of each writer first, then the second of each, and so on."""
+    turns: dict[str, int] = {}
+    placed = []
+    for segment in segments:
+        turn = turns[segment.writer] = turns.get(segment.writer, 0) + 1
+        placed.append((turn, segment))
+    placed.sort(key=lambda pair: pair[0])
+    return [segment for _, segment in placed]
 
 
 def settle_facts(ledger: Ledger, facts: Facts) -> int:

@@ -15,7 +15,9 @@ from clickloop.click.test_mark import is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
+from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.pairs import MAX_OCTETS
 from clickloop.currency import may_mean
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
@@ -52,6 +54,8 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     reason: RefusalReason | None
     return_text: str
     """What the network wants to read in place of our text."""
+    is_deferred: bool = False
+    """Whether it stands in the journal of deferred notices."""
 
 
 class Appender(Protocol):
@@ -88,6 +92,8 @@ class Edge(msgspec.Struct):
     notice_ids: RecordIds
     clicks: Gatherer
     notices: Appender
+    deferred: Appender
+    """Notices that are settled after the others: without a genuine click id, or too many of a click."""
     clock: Clock
     chance: Callable[[], float]
     currency: str
@@ -185,8 +191,18 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
     verdict = quick_verdict(notice, edge.click_ids)
     if isinstance(verdict, RefusalReason):
         raw = _shortened(raw, arrival, beyond=edge.strangers.is_beyond(arrival.ip, raw.at))
-    position = edge.notices.append(_encode(raw))
-    return Stored(position, verdict if isinstance(verdict, RefusalReason) else None, notice.return_text)
+        return Stored(edge.deferred.append(_encode(raw)), verdict, notice.return_text, is_deferred=True)
+    is_beyond = edge.strangers.is_click_beyond(verdict.text, raw.at)
+    if is_beyond or _is_long_beyond(edge, arrival, raw.at):
+        raw = condensed(raw)
+    journal = edge.deferred if is_beyond else edge.notices
+    return Stored(journal.append(_encode(raw)), None, notice.return_text, is_beyond)
+
+
+def _is_long_beyond(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
+    """Return whether a notice is longer than what is read of one, and too many such come. It is counted."""
+    is_long = len(arrival.query) > MAX_OCTETS or len(arrival.body) > MAX_OCTETS
+    return is_long and edge.strangers.is_long_beyond(arrival.ip, now_ms)
 
 
 def _shortened(raw: RawNotice, arrival: Arrival, *, beyond: bool) -> RawNotice:

@@ -8,7 +8,8 @@ from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
 from clickloop.conversion.notice import RefusalReason
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import count_refused_between, notices_due_too_late, waiting_click_ids
-from clickloop.tracking.notices import BATCH, Desk, NoticeResult, look_again, look_again_at_notices
+from clickloop.tracking.around_damage import look_again_around_damage
+from clickloop.tracking.notices import BATCH, Desk, NoticeResult
 
 LOOK_SECONDS = 0.05
 """Pause between looks at the ledger: longer than for the journal, because a look costs eight times as much."""
@@ -42,7 +43,7 @@ class WaitingNotices:
         results = self._look_for_arrived(desk, now_ms) if now >= self._arrived_at else []
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
-            results += look_again(desk, now_ms)
+            results += look_again_around_damage(desk, now_ms)
         if now >= self._clock_look_at:
             self._clock_look_at = now + CLOCK_LOOK_SECONDS
             results += self._look_at_those_of_a_fast_clock(desk, now_ms)
@@ -62,7 +63,7 @@ class WaitingNotices:
         with desk.ledger.read() as tx:
             click_ids = waiting_click_ids(tx, self._looked_to, MAX_CLICK_IDS)
         found = desk.progress.find(desk.clicks, click_ids, {}).clicks
-        results = look_again(desk, now_ms, list(found)) if found else []
+        results = look_again_around_damage(desk, now_ms, list(found)) if found else []
         if len(click_ids) == MAX_CLICK_IDS:
             self._looked_to = click_ids[-1]
         else:
@@ -75,7 +76,7 @@ class WaitingNotices:
     def _look_at_those_of_a_fast_clock(desk: Desk, now_ms: int) -> list[NoticeResult]:
         with desk.ledger.read() as tx:
             late = notices_due_too_late(tx, now_ms + 2 * MAX_OVERDUE_LOOK_MS, BATCH)
-        return look_again_at_notices(desk, [notice.raw.notice_id for notice in late], now_ms)
+        return look_again_around_damage(desk, now_ms, notice_ids=[notice.raw.notice_id for notice in late])
 
 
 def unknown_click_alarms(ledger: Ledger, now_ms: int) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class EdgeDoors:
         settings: Settings,
         edge: Edge,
         commit: GroupCommit,
+        deferred_commit: GroupCommit,
         health: Callable[[], Health],
         broken: Callable[[Exception], None],
         set_up_changed: Callable[[], bool],
@@ -45,6 +46,7 @@ class EdgeDoors:
     ) -> None:
         self._edge = edge
         self._commit = commit
+        self._deferred_commit = deferred_commit
         self._health = health
         self._broken = broken
         self._set_up_changed = set_up_changed
@@ -146,7 +148,7 @@ class EdgeDoors:
 
     async def _once_durable(self, request: Request, stored: Stored, door: Door) -> bytes:
         try:
-            await self._commit.durable(stored.position)
+            await (self._deferred_commit if stored.is_deferred else self._commit).durable(stored.position)
         except JournalBroken as fault:
             self._broken(fault)
             return self._not_stored(request)

@@ -28,7 +28,7 @@ from clickloop.sealed_file import SealedFileError
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.group_commit import GroupCommit
-from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM
+from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTICES_STREAM
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
@@ -86,7 +86,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     geo = _geo_file(settings)
     clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
     notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
-    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices)
+    deferred = JournalWriter.open(folder / "journal", NOTICES_STREAM, f"{DEFERRED_WRITER}{number}")
+    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
     broken: list[Exception] = []
 
     def give_up(fault: Exception) -> None:
@@ -95,7 +96,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             broken.append(fault)
             stopped.set()
 
-    commit = GroupCommit(notices)
+    commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
     set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
@@ -103,7 +104,17 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    doors = EdgeDoors(settings, edge, commit, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
+    doors = EdgeDoors(
+        settings,
+        edge,
+        commit,
+        deferred_commit,
+        vitals.health,
+        give_up,
+        set_up.take_changes,
+        unknown_links,
+        untrusted,
+    )
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
@@ -111,6 +122,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         lambda: _watch_set_up(set_up),
         lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
         lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
+        lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
         lambda: _write_unknown_links(unknown_links),
         lambda: _sweep(connections, edge, reserve),
         lambda: _watch_vitals(vitals),
@@ -131,12 +143,18 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     if not broken:
         clicks.close()
         notices.close()
+        deferred.close()
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
 
 
 def _edge(
-    settings: Settings, click_ids: ClickIds, visitors: Visitors, clicks: JournalWriter, notices: JournalWriter
+    settings: Settings,
+    click_ids: ClickIds,
+    visitors: Visitors,
+    clicks: JournalWriter,
+    notices: JournalWriter,
+    deferred: JournalWriter,
 ) -> Edge:
     return Edge(
         routes=Routes(Catalog(), ""),
@@ -145,6 +163,7 @@ def _edge(
         notice_ids=RecordIds(),
         clicks=clicks,
         notices=notices,
+        deferred=deferred,
         clock=wall_clock,
         chance=random.random,
         currency=settings.currency,

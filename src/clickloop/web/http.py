@@ -4,13 +4,14 @@ Why not a general server: ``docs/decisions/0001-own-protocol-at-the-edge.md``.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import cast
 
 import httptools
 
 from clickloop.log import Sparingly
+from clickloop.web.backlog import Backlog, Turns
+from clickloop.web.burst import Burst
 from clickloop.web.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, has_body, head_without_upgrade, joined
 from clickloop.web.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.web.open_connections import MAPPED, Limits, OpenConnections, Phase, Unlimited
@@ -20,7 +21,7 @@ from clickloop.web.request_limits import (
     LARGE_BYTES,
     MAX_UPGRADES,
     MESSAGE_BYTES,
-    PIPELINED,
+    PIECE_BYTES,
     URL_BYTES,
 )
 
@@ -35,72 +36,33 @@ class Connections(OpenConnections["HttpConnection"]):
         super().__init__(limits, unlimited)
         self.doors = doors
         self.door_failed = Sparingly("a request could not be answered")
-        self._loop = asyncio.get_running_loop()
-        self._before_sending = before_sending
-        self._answers: list[tuple[HttpConnection, bytes, bool]] = []
+        loop = asyncio.get_running_loop()
+        self.burst: Burst[HttpConnection] = Burst(loop, before_sending, self.door_failed)
+        self.turns: Turns[HttpConnection] = Turns(loop)
 
     def __call__(self) -> asyncio.Protocol:
         """A protocol for a fresh connection, as ``loop.create_server`` asks for it."""
         return HttpConnection(self)
-
-    def send(self, connection: "HttpConnection", answer: bytes, last: bool) -> None:
-        """Sends an answer with those of all requests that came in the same moment: what they store is stored with one write."""
-        if not self._answers:
-            self._loop.call_soon(self._send_all)
-        self._answers.append((connection, answer, last))
-
-    def _send_all(self) -> None:
-        answers, self._answers = self._answers, []
-        try:
-            self._before_sending()
-        except Exception as fault:
-            self.door_failed(fault=f"{type(fault).__name__}: {fault}")
-            sorry = plain_answer(503, "That could not be recorded. Try again.\n", False, b"retry-after: 1\r\n")
-            answers = [(connection, sorry, True) for connection, _, _ in answers]
-        now = self._loop.time()
-        for connection, answer, last in answers:
-            connection.put(answer, last, now)
 
 
 class HttpConnection(asyncio.Protocol):
     """One connection. While an awaited answer is under way, later requests queue."""
 
     __slots__ = (
-        "_again",
-        "_body",
-        "_connections",
-        "_done",
-        "_ended",
-        "_head_complete",
-        "_header_bytes",
-        "_headers",
-        "_large",
-        "_last",
-        "_length",
-        "_loop",
-        "_message_bytes",
-        "_parser",
-        "_paused",
-        "_queue",
-        "_since",
-        "_task",
-        "_transport",
-        "_unsent",
-        "_url",
-        "peer",
-    )
+        "_again", "_backlog", "_body", "_connections", "_done", "_ended", "_head_complete", "_header_bytes",
+        "_headers", "_large", "_last", "_length", "_loop", "_message_bytes", "_parser", "_paused", "_refused",
+        "_since", "_stalled", "_task", "_transport", "_unsent", "_url", "_waits", "peer",
+    )  # fmt: skip
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
-        self._queue: deque[Request | bytes] = deque()
+        self._backlog = Backlog()
         self._task: asyncio.Task[None] | None = None
-        self._paused = False
-        self._again = False
+        self._paused = self._stalled = self._waits = self._refused = self._again = self._ended = False
         self._done = True
-        self._ended = False
         self._since = self._loop.time()
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -129,30 +91,76 @@ class HttpConnection(asyncio.Protocol):
         """Forgets the connection. An awaited answer goes on: what it stores is stored, whether or not anybody hears of it."""
         self._connections.leave(self)
         self._transport = None
-        self._queue.clear()
+        self._backlog.clear()
+        # The parser knows us and we it: else both would keep a request of some hundred KB until the collector comes round.
+        del self._parser
+        self._url, self._headers, self._body = b"", {}, []
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; anything it objects to ends the connection with 400."""
-        if not data.isascii() and (self._done or not self._headers):
+        if self._refused:
+            return
+        if not data.isascii() and (self._done or not self._headers) and not self._backlog.has_unparsed:
             data = escaped_request_line(data)
         self._large = self._large or len(data) > LARGE_BYTES or not (self._done or self._head_complete)
+        was_done = self._done
+        if len(data) <= PIECE_BYTES and not self._backlog.has_unparsed:
+            self._feed(data)
+            if was_done and self._done:
+                return
+        else:
+            self._backlog.add_unparsed(data)
+            self._feed_pieces()
+        self._count()
+
+    def _feed_pieces(self) -> None:
+        """Parse what was read piece by piece, until so many requests wait that the rest has to."""
+        backlog = self._backlog
+        while backlog.has_unparsed and not (backlog.is_full or self._refused or self._last):
+            self._feed(backlog.pop_piece())
+        if backlog.has_unparsed:
+            if self._refused or self._last:
+                backlog.drop_unparsed()
+            else:
+                self._pause()
+
+    def _pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _count(self) -> None:
+        """Have the memory counted that a request takes which is not here in whole, or not answered."""
+        self._connections.count_bytes(self, (0 if self._done else self._message_bytes) + self._backlog.size)
+
+    def _feed(self, data: bytes) -> None:
         if not self._done:
             self._message_bytes += len(data)
             if self._message_bytes > (MESSAGE_BYTES if self._head_complete else URL_BYTES + HEADER_BYTES):
                 status = 413 if self._head_complete else 431
                 self._refuse(status, "The request is too large.")
                 return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stop:
+            self._feed_behind_upgrades(data, stop)
+        except httptools.HttpParserError:
+            self._refuse_invalid()
+
+    def _feed_behind_upgrades(self, data: bytes, stop: httptools.HttpParserUpgrade) -> None:
+        """Feed what is left behind a head with Upgrade, on which a parser stops, and behind further ones."""
         for _ in range(MAX_UPGRADES):
+            data = self._without_upgrade(data[stop.args[0] :])
+            if not data or self._last:
+                return
             try:
                 self._parser.feed_data(data)
                 return
-            except httptools.HttpParserUpgrade as stop:
-                data = self._without_upgrade(data[stop.args[0] :])
-                if not data or self._last:
-                    return
+            except httptools.HttpParserUpgrade as next_stop:
+                stop = next_stop
             except httptools.HttpParserError:
                 break
-        self._refuse(400, "The request is not valid HTTP/1.1.")
+        self._refuse_invalid()
 
     def _without_upgrade(self, rest: bytes) -> bytes:
         """Return what to feed a fresh parser behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
@@ -163,20 +171,26 @@ class HttpConnection(asyncio.Protocol):
         self._again = self._last = False
         return head_without_upgrade(stopped, self._url, self._headers) + rest
 
+    def _refuse_invalid(self) -> None:
+        self._refuse(400, "The request is not valid HTTP/1.1.")
+
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
         self._ended = True
-        return self._task is not None or self._unsent > 0
+        return self._task is not None or self._unsent > 0 or bool(self._backlog)
 
     def pause_writing(self) -> None:
-        """The client does not take its answers: read no more of its requests meanwhile."""
+        """The client does not take its answers: read no more of its requests meanwhile, and answer none that are here."""
+        self._stalled = True
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         """The client takes answers again."""
+        self._stalled = False
         if self._transport is not None and not self._paused:
             self._transport.resume_reading()
+        self._go_on()
 
     # httptools --------------------------------------------------------------------------------------------------------
 
@@ -214,12 +228,13 @@ class HttpConnection(asyncio.Protocol):
                     return
                 value = joined(field, headers[field], value)
             headers[field] = value
-            if field == b"content-length" and (len(value) > 12 or int(value) > BODY_BYTES):
-                self._refuse(413, "The body is larger than 256 KB.")
 
     def on_headers_complete(self) -> None:
         self._head_complete = True
         headers = self._headers
+        if b"content-length" in headers and _is_too_long(headers[b"content-length"]):
+            self._refuse(413, "The body is larger than 256 KB.")
+            return
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._refuse(400, "The request has no Host header.")
         elif UNUSUAL in headers and not self._last and has_body(headers):
@@ -230,7 +245,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _invite_body(self) -> None:
         """Send 100 Continue to a client that waits for it (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
-        if self._transport is not None and not (self._task or self._unsent or self._queue):
+        if self._transport is not None and not (self._task or self._unsent or self._backlog):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -263,11 +278,11 @@ class HttpConnection(asyncio.Protocol):
             self.peer,
             keep_alive,
         )
-        if self._task is not None:
-            self._queue.append(request)
-            if len(self._queue) >= PIPELINED and not self._paused:
-                self._paused = True
-                transport.pause_reading()
+        if self._task is not None or self._backlog or (self._unsent and not self._connections.burst.has_room):
+            self._backlog.add(request)
+            if self._backlog.is_full:
+                self._pause()
+            self._go_on()
             return
         self._answer(request)
 
@@ -284,26 +299,45 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(answer, bytes):
             self._write(answer, request.keep_alive)
         else:
-            self._task = self._loop.create_task(self._answer_later(answer, request.keep_alive))
+            self._task = self._loop.create_task(self._answer_later(answer, request))
 
-    async def _answer_later(self, answer: Awaitable[bytes], keep_alive: bool) -> None:
+    async def _answer_later(self, answer: Awaitable[bytes], request: Request) -> None:
         try:
-            self._write(await answer, keep_alive)
-            while self._queue and self._transport is not None and not self._last:
-                request = self._queue.popleft()
-                if isinstance(request, bytes):  # a refusal that had to wait for its turn
-                    self._write(request, keep_alive=False)
-                    break
-                following = self._connections.doors(request)
-                then = following if isinstance(following, bytes) else await following
-                self._write(without_body(then) if request.method == b"HEAD" else then, request.keep_alive)
+            then = await answer
+            self._write(without_body(then) if request.method == b"HEAD" else then, request.keep_alive)
         except Exception as fault:
             self._fail(fault)
         finally:
             self._task = None
-        if self._transport is not None and self._paused:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Have the next request of the backlog answered when its turn comes, unless an answer is under way or not taken."""
+        if not self._waits and self._task is None and not self._stalled and (self._backlog or self._paused):
+            self._waits = True
+            self._connections.turns.wait(self)
+
+    def answer_next(self) -> None:
+        """Answer the next request of the backlog, or read on."""
+        self._waits = False
+        transport = self._transport
+        if transport is None or self._task is not None or self._stalled:
+            return
+        if self._last:
+            self._backlog.clear()
+        elif self._backlog:
+            request = self._backlog.pop()
+            if isinstance(request, bytes):  # a refusal that had to wait for its turn
+                self._write(request, keep_alive=False)
+            else:
+                self._answer(request)
+        if self._backlog.has_unparsed and not self._backlog.is_full:
+            self._feed_pieces()
+            self._count()
+        if self._paused and not self._backlog.has_unparsed and not self._backlog.is_full:
             self._paused = False
-            self._transport.resume_reading()
+            transport.resume_reading()
+        self._go_on()
 
     def _write(self, answer: bytes, keep_alive: bool) -> None:
         """Hands an answer over to be sent; the last one of a connection when ``keep_alive`` is false."""
@@ -311,7 +345,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._last = not keep_alive
         self._unsent += 1
-        self._connections.send(self, answer, self._last)
+        self._connections.burst.send(self, answer, self._last)
 
     def put(self, answer: bytes, last: bool, now: float) -> None:
         """Sends an answer, and closes the connection if it was the last, or nothing more is to come."""
@@ -321,7 +355,7 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        if last or (self._ended and not (self._task or self._unsent or self._queue)):
+        if last or (self._ended and not (self._task or self._unsent or self._backlog)):
             self._last = True
             transport.close()
 
@@ -332,18 +366,19 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, text: str) -> None:
         """Ends the connection with an error, after what is still to be answered; nothing further of it is read."""
-        if self._task is None:
+        if self._task is None and not self._backlog:
             self._end(status, text)
-        else:
-            self._queue.append(plain_answer(status, text + "\n", keep_alive=False))
+        elif not self._refused:
+            self._refused = True
+            self._backlog.add(plain_answer(status, text + "\n", keep_alive=False))
 
     def _end(self, status: int, text: str) -> None:
-        self._queue.clear()
+        self._backlog.clear()
         self._write(plain_answer(status, text + "\n", keep_alive=False), keep_alive=False)
 
     def sweep(self, now: float) -> None:
         """Ends the connection if it is over its deadline."""
-        if self._task is not None or self._unsent:
+        if self._task is not None or self._unsent or (self._backlog and not self._stalled):
             return
         waited = now - self._since
         limits = self._connections.limits
@@ -353,14 +388,14 @@ class HttpConnection(asyncio.Protocol):
         if transport.is_closing():
             if waited > limits.keep_alive_seconds:
                 transport.abort()
-        elif not self._done and waited > limits.request_seconds:
+        elif not self._done and not self._stalled and waited > limits.request_seconds:
             self._refuse(408, "The request took too long.")
         elif waited > limits.keep_alive_seconds:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
 
     def phase(self) -> tuple[Phase, float]:
         """Return what the connection is doing, and since when."""
-        if self._task is not None or self._unsent:
+        if self._task is not None or self._unsent or (self._backlog and not self._stalled):
             return Phase.BUSY, self._since
         transport = self._transport
         is_idle = self._done and self._url and transport is not None and not transport.is_closing()
@@ -376,3 +411,7 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is not None:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
+
+
+def _is_too_long(content_length: bytes) -> bool:
+    return len(content_length) > 12 or int(content_length) > BODY_BYTES

@@ -12,6 +12,7 @@ import msgspec
 from clickloop.config import Settings
 from clickloop.descriptors import MAX_CONNECTIONS, max_connections
 from clickloop.log import Sparingly
+from clickloop.web.request_limits import FREE_BYTES, UNFINISHED_BYTES
 
 MAPPED = "::ffff:"
 """Begins the IPv4 address of a peer on a socket that takes IPv6 as well."""
@@ -30,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True):
     keep_alive_seconds: float
     per_address: int
     total: int = MAX_CONNECTIONS
+    unfinished_bytes: int = UNFINISHED_BYTES
+    """Memory of all unfinished requests together."""
 
     def __post_init__(self) -> None:
         # So that one address cannot have all of them, however few there are.
@@ -117,7 +120,12 @@ class OpenConnections(Generic[C]):
         self.closing = False
         self.turned_away = 0
         self.evicted = 0
+        self._bytes: dict[C, int] = {}
+        self._all_bytes = 0
         self._full = Sparingly("as many connections are open as may be: the oldest unfinished ones were closed")
+        self._heavy = Sparingly(
+            "unfinished requests take as much memory as they may: the oldest large ones were closed"
+        )
 
     def enter(self, connection: C) -> bool:
         """Count a new connection; return False if it has to be turned away."""
@@ -138,12 +146,43 @@ class OpenConnections(Generic[C]):
         if connection not in self.open:
             return
         self.open.discard(connection)
+        if connection in self._bytes:
+            self._all_bytes -= self._bytes.pop(connection)
         place = place_of(connection.peer)
         left = self.per_address[place] - 1
         if left > 0:
             self.per_address[place] = left
         else:
             del self.per_address[place]
+
+    def count_bytes(self, connection: C, size: int) -> None:
+        """Count the memory of an unfinished request. Beyond what all of them may take, those that began first are ended.
+
+        A small one counts as nothing, so that only large ones are in each other's way: there are never more than ``limits.total``.
+        """
+        beyond = size - FREE_BYTES
+        if beyond <= 0:
+            if connection in self._bytes:
+                self._all_bytes -= self._bytes.pop(connection)
+            return
+        if connection not in self.open:
+            return
+        self._all_bytes += beyond - self._bytes.get(connection, 0)
+        self._bytes[connection] = beyond
+        if self._all_bytes > self.limits.unfinished_bytes:
+            self._drop_large()
+
+    def _drop_large(self) -> None:
+        """End large unfinished requests, the oldest first, until a quarter of the memory is free: then the next look is far off."""
+        most = self.limits.unfinished_bytes
+        ranked = sorted(((one.phase(), one) for one in self._bytes), key=lambda pair: pair[0])
+        for phase, connection in ranked:
+            if self._all_bytes <= most * 3 // 4 or phase[0] is Phase.BUSY:
+                break
+            self.evicted += 1
+            self.leave(connection)
+            connection.end()
+        self._heavy(bytes=self._all_bytes, most=most, ended=self.evicted)
 
     def sweep(self, now: float) -> None:
         """End what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""

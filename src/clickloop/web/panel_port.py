@@ -110,6 +110,7 @@ class PanelConnection(HttpToolsProtocol):
             self._refuse(400, "The request is not valid HTTP/1.1.")
         if self._in_head or self._in_body:
             self._count(len(data), was_idle)
+        self._counted.count_bytes(self, self._message_bytes if self._in_head else 0)
 
     def pause_writing(self) -> None:
         """The client does not take its answer: from now on it has the time of an idle connection to go on."""

@@ -10,5 +10,15 @@ MESSAGE_BYTES = 1024 * 1024
 """Of a request in all: what frames the pieces of a chunked body, and fields after it, are in no other limit."""
 PIPELINED = 64
 """Requests that may wait on one connection before its reading is paused."""
+PIPELINED_BYTES = 64 * 1024
+"""Of bodies and queries of such requests."""
+PIECE_BYTES = 4 * 1024
+"""Of what was read at once, so much is parsed at a time. Most requests are shorter; the shortest, pipelined, are 23 bytes."""
+TURN_ANSWERS = 64
+"""Answers in one turn of the event loop beyond the first of each connection: a few milliseconds of work."""
+UNFINISHED_BYTES = 64 * 1024 * 1024
+"""Memory that the unfinished requests of all connections may take, beyond ``FREE_BYTES`` of each."""
+FREE_BYTES = 16 * 1024
+"""Of an unfinished request: more than almost all ever have. So only large ones are dropped for being too many."""
 MAX_UPGRADES = 16
 """Requests with Upgrade in one read. Each copies what follows it, and no client sends more than one."""

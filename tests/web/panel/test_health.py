@@ -247,19 +247,19 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "The journal is damaged." in panel.words(page)
+        assert "The journal or another file is damaged." in panel.words(page)
         assert "Confirm the damage" not in page
         assert panel.post("/panel/health/damages/confirm").status_code == 403
         assert len(unconfirmed_damages(instance.folder)) == 2
         instance.now += 1
         panel.become(Role.OWNER)
         words = panel.words(panel.get("/panel/health"))
-        assert "The journal is damaged." in words
+        assert "The journal or another file is damaged." in words
         assert "bytes 40 to 49 are damaged" in words
         place = panel.done("/panel/health/damages/confirm")
         words = panel.words(panel.get(place))
     assert "Damage confirmed." in words
-    assert "The journal is damaged." not in words
+    assert "The journal or another file is damaged." not in words
     assert (unconfirmed_damages(instance.folder), told) == ((), [1])
 
 

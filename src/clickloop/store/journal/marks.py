@@ -80,8 +80,9 @@ def note_settled(journal: Path, stream: str, writer: str, number: int) -> None:
 
 
 def forget_mark(journal: Path, stream: str, writer: str) -> None:
-    """Remove the mark of a writer that has left nothing."""
-    mark_path(journal, stream, writer).unlink(missing_ok=True)
+    """Remove the mark of a writer that has left nothing. One that cannot be removed stays, and keeps nothing from being settled."""
+    with contextlib.suppress(OSError):
+        mark_path(journal, stream, writer).unlink(missing_ok=True)
 
 
 def marked_writers(journal: Path, stream: str) -> list[str]:

@@ -21,6 +21,8 @@ BIRTH_PREFIX = ".new-"
 SEGMENT_SUFFIXES = frozenset({OPEN_SUFFIX, CLOSED_SUFFIX})
 CLICKS_STREAM = "clicks"
 NOTICES_STREAM = "notices"
+DEFERRED_WRITER = "deferred"
+"""Begins the names of writers whose segments are settled after those of the others."""
 STREAMS = (CLICKS_STREAM, NOTICES_STREAM)
 TRAILER_START = b'{"segment":'
 _CRC_FIELD = b',"crc":'
@@ -32,7 +34,7 @@ class JournalError(Exception):
 
 
 class DamageKind(enum.StrEnum):
-    """What can be wrong with a stored segment."""
+    """What can be wrong with a stored segment, or with a file beside the journal."""
 
     TORN_TAIL = "torn_tail"
     FLIPPED_BITS = "flipped_bits"
@@ -42,6 +44,8 @@ class DamageKind(enum.StrEnum):
     """A segment of another installation."""
     REPEATED = "repeated"
     """Records that the stores have taken before."""
+    MENDED = "mended"
+    """A file beside the journal, lost or damaged, that was written anew."""
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -65,6 +69,11 @@ class Segment(msgspec.Struct, frozen=True):
     """Size of the file in bytes."""
     doubtful: bool = False
     """True where some of its records may be in the stores already: it was settled before, or was repaired."""
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether it is settled after those of other writers. A writer is named by time, name, process and chance."""
+        return self.writer.partition("-")[2].startswith(DEFERRED_WRITER)
 
     @property
     def name(self) -> str:

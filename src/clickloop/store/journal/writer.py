@@ -263,6 +263,7 @@ class JournalWriter:
         """Makes the writer's directory, with its lock held before anybody can see it. Raises as ``append`` does."""
         newborn = self.path.with_name(BIRTH_PREFIX + self.path.name)
         lock = directory = -1
+        is_born = False
         try:
             make_directories(self.path.parent)
             newborn.mkdir()
@@ -270,6 +271,7 @@ class JournalWriter:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             directory = os.open(newborn, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             os.fsync(directory)
+            is_born = True
             newborn.rename(self.path)
             sync_directory(self.path.parent)
         except OSError as error:
@@ -279,7 +281,9 @@ class JournalWriter:
             with contextlib.suppress(OSError):
                 (newborn / LOCK_NAME).unlink(missing_ok=True)
                 newborn.rmdir()
-            if error.errno in _REFUSED:
+            # Before the rename nothing of this writer is there, whatever the fault, a file in the place of a directory, say: an edge
+            # that ended for it, again and again, would turn visitors away.
+            if not is_born or error.errno in _REFUSED:
                 raise JournalFull(f"{self.path} could not be made: {error.strerror}") from error
             raise self._broke("its directory could not be made", error) from error
         self._lock, self._directory = lock, directory

@@ -10,7 +10,12 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
 
 from clickloop.clock import DAY_MS
-from clickloop.store.ledger.row_checks import wrong_conversions, wrong_postbacks
+from clickloop.store.ledger.row_checks import (
+    accept_conversions,
+    accept_postbacks,
+    wrong_conversions,
+    wrong_postbacks,
+)
 from clickloop.store.ledger.settings import read_setting, write_setting
 from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, postbacks
 
@@ -117,6 +122,16 @@ def wrong_rows(tx: Connection) -> Iterator[Lacking]:
         while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(CHECKED_AT_ONCE)).all():
             yield from (Lacking(lack, row_id) for row_id in wrong(tx, ids))
             after = ids[-1]
+
+
+def accept_wrong_rows(tx: Connection) -> tuple[Lacking, ...]:
+    """Accept the rows that do not match their checksums as they are now, and return which those were."""
+    wrong = tuple(wrong_rows(tx))
+    for lack, accept in ((Lack.CONVERSION_CHECK, accept_conversions), (Lack.POSTBACK_CHECK, accept_postbacks)):
+        ids = [found.row_id for found in wrong if found.lack is lack]
+        for start in range(0, len(ids), CHECKED_AT_ONCE):
+            accept(tx, ids[start : start + CHECKED_AT_ONCE])
+    return wrong
 
 
 def count_lacking(tx: Connection) -> dict[Lack, int]:

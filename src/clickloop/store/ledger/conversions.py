@@ -1,10 +1,23 @@
 """Conversions and their history in the ledger: one statement per function; ``tx`` is an open transaction."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, literal_column, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion, Parameters
@@ -46,13 +59,17 @@ class RecordedChange(msgspec.Struct, frozen=True):
 
 
 def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str, Click]:
-    """The clicks, by id, that have conversions among these ids."""
+    """The clicks, by id, that have conversions among these ids. One that is damaged here is left out: the facts have it."""
     rows = tx.execute(
         select(conversions.c.click_id, conversions.c.click).where(
             conversions.c.click_id.in_(click_ids), conversions.c.first_of_click
         )
     )
-    return {click_id: _click.decode(octets) for click_id, octets in rows}
+    found = {}
+    for click_id, octets in rows:
+        with contextlib.suppress(msgspec.DecodeError):
+            found[click_id] = _click.decode(octets)
+    return found
 
 
 def clicks_with_conversions(tx: Connection, click_ids: Sequence[str]) -> set[str]:
@@ -79,6 +96,11 @@ def find_conversion(tx: Connection, conversion_id: str) -> Conversion | None:
     """The conversion of that id."""
     row = tx.execute(_selected().where(conversions.c.conversion_id == conversion_id)).one_or_none()
     return None if row is None else _of_row(row)
+
+
+def count_conversions_of_click(tx: Connection, click_id: str) -> int:
+    """Return how many conversions a click has."""
+    return tx.scalar(select(func.count()).select_from(conversions).where(conversions.c.click_id == click_id)) or 0
 
 
 def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
@@ -125,6 +147,26 @@ def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> lis
     rows = tx.execute(
         select(table.version, table.at, table.notice_id, table.before, table.after)
         .where(table.conversion_id.in_(conversion_ids))
+        .order_by(table.conversion_id, table.version)
+    )
+    return [
+        RecordedChange(
+            version, at, notice_id, _conversion.decode(before) if before else None, _conversion.decode(after)
+        )
+        for version, at, notice_id, before, after in rows
+    ]
+
+
+def newest_changes(tx: Connection, conversion_ids: Sequence[str], newest: int) -> list[RecordedChange]:
+    """Return the ``newest`` changes of all these conversions together, by conversion, in order of its versions."""
+    table = conversion_changes.c
+    query = select(table.conversion_id, table.version).where(table.conversion_id.in_(conversion_ids))
+    chosen = tx.execute(query.order_by(table.at.desc(), table.version.desc()).limit(newest)).all()
+    if not chosen:
+        return []
+    rows = tx.execute(
+        select(table.version, table.at, table.notice_id, table.before, table.after)
+        .where(tuple_(table.conversion_id, table.version).in_([tuple(pair) for pair in chosen]))
         .order_by(table.conversion_id, table.version)
     )
     return [

@@ -17,6 +17,8 @@ class LedgerStamp(msgspec.Struct, frozen=True, kw_only=True):
     """The fingerprint of the click ids' key."""
     facts_loads: int = 0
     """The number of loads that the facts had committed at the last look."""
+    unchecked_before: int = 0
+    """As in ``installation.json``, which may get lost: without it, clicks from before a lost key would be called forged."""
 
 
 class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -222,8 +222,10 @@ def _is_known(config: Any, revision: str) -> bool:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True)
-    engine = create_engine(url, pool_size=8, max_overflow=24, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)
+    # Hidden: errors go into the log and into alarms, and parameters are what visitors and networks sent, tokens among it.
+    connection = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    engine = create_engine(url, pool_size=8, max_overflow=24, connect_args=connection, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -5,18 +5,23 @@
 
 import secrets
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Dialect, Text, cast, select, update
+from sqlalchemy import Connection, Dialect, LargeBinary, Text, cast, func, literal, select, type_coerce, update
 
 from clickloop.postback.rule import RequestTemplate
-from clickloop.secret_box import SecretError
-from clickloop.store.ledger.sealing import opened, opened_json
-from clickloop.store.ledger.tables import networks, postback_rules
+from clickloop.secret_box import SEALED, SecretError
+from clickloop.store.ledger.row_checks import accept_postbacks
+from clickloop.store.ledger.sealing import opened, opened_bytes, opened_json
+from clickloop.store.ledger.tables import networks, postback_rules, postbacks
 
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
 """Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
 _TOKEN_BYTES = 24
+_AT_ONCE = 500
+
+_Stored = TypeVar("_Stored", str, bytes)
 
 
 class LostSecrets(msgspec.Struct, frozen=True):
@@ -64,7 +69,35 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
     return lost
 
 
-def _opens(how: Callable[[Dialect, str], str], tx: Connection, stored: str) -> bool:
+class LostRequests(msgspec.Struct, frozen=True):
+    """The number of postbacks whose request no key opens any more, and how many of them were still to be sent."""
+
+    postbacks: int = 0
+    unfinished: int = 0
+
+
+def accept_lost_requests(tx: Connection) -> LostRequests:
+    """Let the self-audit take postbacks as they are whose request was encrypted under a key that is lost, and count them.
+
+    Their checksum is over the plain request, which nobody can compare any more. Those that are still to be sent fail with their
+    first attempt, in words that say why.
+    """
+    lost = unfinished = 0
+    after = ""
+    query = select(postbacks.c.postback_id, postbacks.c.state, type_coerce(postbacks.c.request, LargeBinary))
+    begins = literal(SEALED.encode(), LargeBinary)
+    is_sealed = func.substr(type_coerce(postbacks.c.request, LargeBinary), 1, len(SEALED)) == begins
+    query = query.where(is_sealed).order_by(postbacks.c.postback_id).limit(_AT_ONCE)
+    while rows := tx.execute(query.where(postbacks.c.postback_id > after)).all():
+        gone = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
+        accept_postbacks(tx, [row[0] for row in gone])
+        lost += len(gone)
+        unfinished += sum(row[1] in ("waiting", "sending") for row in gone)
+        after = rows[-1][0]
+    return LostRequests(lost, unfinished)
+
+
+def _opens(how: Callable[[Dialect, _Stored], object], tx: Connection, stored: _Stored) -> bool:
     try:
         how(tx.dialect, stored)
     except (SecretError, msgspec.DecodeError, UnicodeError):

@@ -1,7 +1,8 @@
 """Conversions - In: the notices in the ledger: one statement per function; ``tx`` is an open transaction."""
 
+import contextlib
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -102,10 +103,29 @@ def notices_of_ids(tx: Connection, notice_ids: Sequence[str]) -> list[StoredNoti
     return [_of_row(row) for row in tx.execute(select(notices).where(notices.c.notice_id.in_(notice_ids)))]
 
 
-def notices_of_click(tx: Connection, click_id: str) -> list[StoredNotice]:
-    """All notices of a click, the first one first."""
-    query = select(notices).where(notices.c.click_id == click_id).order_by(notices.c.at, notices.c.notice_id)
-    return [_of_row(row) for row in tx.execute(query)]
+def is_stored(tx: Connection, notice_id: str) -> bool:
+    """Return whether a notice is in the ledger, readable or not."""
+    return tx.scalar(select(notices.c.notice_id).where(notices.c.notice_id == notice_id)) is not None
+
+
+def hold_notice(tx: Connection, notice_id: str, flag: str, look_again_at: int) -> None:
+    """Put a waiting notice off, and flag it."""
+    statement = update(notices).where(notices.c.notice_id == notice_id, _IS_WAITING)
+    tx.execute(statement.values(flags=flag, look_again_at=look_again_at))
+
+
+def count_waiting_flagged(tx: Connection, flag: str) -> int:
+    """Return how many notices wait with exactly this flag."""
+    return tx.scalar(select(func.count()).select_from(notices).where(_IS_WAITING, notices.c.flags == flag)) or 0
+
+
+def notices_of_click(tx: Connection, click_id: str, newest: int) -> list[StoredNotice]:
+    """Return the ``newest`` notices of a click, the first one first. There may be any number: whoever has the id can send them."""
+    # The ids are sorted, not the rows, of which each may be some hundred KB long.
+    ids = select(notices.c.notice_id).where(notices.c.click_id == click_id)
+    ids = ids.order_by(notices.c.notice_id.desc()).limit(newest)
+    query = select(notices).where(notices.c.notice_id.in_(ids.scalar_subquery()))
+    return [_of_row(row) for row in tx.execute(query.order_by(notices.c.at, notices.c.notice_id))]
 
 
 def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotice]:
@@ -116,19 +136,19 @@ def waiting_notices(tx: Connection, now_ms: int, limit: int) -> list[StoredNotic
         .order_by(notices.c.look_again_at)
         .limit(limit)
     )
-    return [_of_row(row) for row in tx.execute(query)]
+    return _readable(tx.execute(query))
 
 
 def waiting_notices_of_clicks(tx: Connection, click_ids: Sequence[str]) -> list[StoredNotice]:
     """The notices that wait for these clicks."""
     query = select(notices).where(notices.c.click_id.in_(click_ids), _IS_WAITING)
-    return [_of_row(row) for row in tx.execute(query)]
+    return _readable(tx.execute(query))
 
 
 def notices_due_too_late(tx: Connection, after_ms: int, limit: int) -> list[StoredNotice]:
     """Return at most ``limit`` waiting notices whose next look is later than any pause allows: the clock was ahead then."""
     query = select(notices).where(_IS_WAITING, notices.c.look_again_at > after_ms)
-    return [_of_row(row) for row in tx.execute(query.order_by(notices.c.look_again_at).limit(limit))]
+    return _readable(tx.execute(query.order_by(notices.c.look_again_at).limit(limit)))
 
 
 def waiting_click_ids(tx: Connection, after: str, limit: int) -> list[str]:
@@ -265,6 +285,15 @@ def _result(notice: StoredNotice) -> dict[str, Any]:
         "runs": notice.runs,
         "run_at": notice.run_at,
     }
+
+
+def _readable(rows: Iterable[Row[Any]]) -> list[StoredNotice]:
+    """Return the notices that can be read: a damaged one that waits must not keep the others from being looked at."""
+    found = []
+    for row in rows:
+        with contextlib.suppress(msgspec.MsgspecError, ValueError, TypeError):
+            found.append(_of_row(row))
+    return found
 
 
 def _of_row(row: Row[Any]) -> StoredNotice:

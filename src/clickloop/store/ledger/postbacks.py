@@ -163,10 +163,17 @@ def find_postback(tx: Connection, postback_id: str) -> Postback | None:
     return None if row is None else _postback(row)
 
 
-def postbacks_of_click(tx: Connection, click_id: str) -> list[Postback]:
-    """Every postback of a click's conversions, in order."""
-    query = _LOG.where(postbacks.c.click_id == click_id).order_by(postbacks.c.postback_id)
+def postbacks_of_click(tx: Connection, click_id: str, newest: int) -> list[Postback]:
+    """Return the ``newest`` postbacks of a click's conversions, in order."""
+    ids = select(postbacks.c.postback_id).where(postbacks.c.click_id == click_id)
+    ids = ids.order_by(postbacks.c.postback_id.desc()).limit(newest)
+    query = _LOG.where(postbacks.c.postback_id.in_(ids.scalar_subquery())).order_by(postbacks.c.postback_id)
     return [_postback(row) for row in tx.execute(query).mappings()]
+
+
+def count_postbacks_of_click(tx: Connection, click_id: str) -> int:
+    """Return how many postbacks a click's conversions have."""
+    return tx.scalar(select(func.count()).select_from(postbacks).where(postbacks.c.click_id == click_id)) or 0
 
 
 def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
@@ -281,9 +288,25 @@ def _postback(row: RowMapping) -> Postback:
         fields["state"] = "paused"
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
-    fields["findings"] = _read_findings(row["findings"])
-    fields["request"] = None if row["request"] is None else _read_request(row["request"])
+    fields["findings"] = _findings_of(row["findings"])
+    fields["request"] = None if row["request"] is None else _request_of(row["request"])
     return Postback(**fields)
+
+
+def _request_of(stored: bytes) -> Request | None:
+    """Return the request; None where it is damaged: one such row does not stop those beside it, and the self-audit tells of it."""
+    try:
+        return _read_request(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _findings_of(stored: bytes) -> tuple[Finding, ...]:
+    """Return the findings; none where they are damaged."""
+    try:
+        return _read_findings(stored)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ()
 
 
 def _reason(text: str | None) -> SkipReason | None:

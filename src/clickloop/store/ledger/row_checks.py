@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     cast,
     select,
+    update,
 )
 
 from clickloop.secret_box import SecretError
@@ -92,6 +93,24 @@ def wrong_conversions(tx: Connection, ids: Collection[str]) -> list[str]:
 def wrong_postbacks(tx: Connection, ids: Collection[str]) -> list[str]:
     """Return those of the postbacks whose row does not match its checksum."""
     return _wrong(tx, _selected(tx, postbacks, CHECKED_POSTBACK), postbacks.c.postback_id, ids)
+
+
+def accept_conversions(tx: Connection, ids: Collection[str]) -> None:
+    """Give conversions the checksum of their row as it is now: somebody has seen that it was damaged or changed."""
+    _accept(tx, conversions, CHECKED_CONVERSION, ids)
+
+
+def accept_postbacks(tx: Connection, ids: Collection[str]) -> None:
+    """Give postbacks the checksum of their row as it is now. A request that no key opens any more counts as it is stored."""
+    _accept(tx, postbacks, CHECKED_POSTBACK, ids)
+
+
+def _accept(tx: Connection, table: Table, names: tuple[str, ...], ids: Collection[str]) -> None:
+    key = next(iter(table.primary_key.columns))
+    if not ids:
+        return
+    for row in tx.execute(_selected(tx, table, names).where(key.in_(ids))).all():
+        tx.execute(update(table).where(key == row[0]).values(row_check=check_of(_opened(tx, row[2:]))))
 
 
 def _wrong(tx: Connection, query: Select[Any], key: Column[str], ids: Collection[str]) -> list[str]:

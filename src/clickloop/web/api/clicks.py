@@ -1,6 +1,7 @@
 """/clicks: what was recorded of visitors, and the whole story of one."""
 
 import enum
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -13,12 +14,17 @@ from clickloop.click.click import Screening
 from clickloop.click.click_values import SetupNames
 from clickloop.click_id import Fault
 from clickloop.octets import text_of
-from clickloop.report.trace import EventKind, Trace, trace_click
+from clickloop.report.trace import EventKind, LeftOut, Trace, trace_click
 from clickloop.report.trace_text import trace_text
 from clickloop.store.facts.facts import ClicksQuery
-from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click
-from clickloop.store.ledger.notices import notices_of_click
-from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, postbacks_of_click
+from clickloop.store.ledger.conversions import (
+    ConversionFilter,
+    conversions_before,
+    count_conversions_of_click,
+    newest_changes,
+)
+from clickloop.store.ledger.notices import NoticeFilter, count_notices, notices_of_click
+from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, count_postbacks_of_click, postbacks_of_click
 from clickloop.store.ledger.rules import names_around
 from clickloop.web.api.columns import CLICK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
@@ -32,6 +38,8 @@ from clickloop.web.api.told import AskedFormat, Format, text_response, wants_tex
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "clicks"
+MAX_TRACED = 200
+"""Notices, conversions, changes and postbacks each in a story, the newest; of the others only the number is told."""
 
 
 class DetailView(msgspec.Struct, kw_only=True):
@@ -58,6 +66,12 @@ class TraceView(msgspec.Struct, kw_only=True):
     click_id: str
     click: Annotated[ClickView | None, Meta(description="null: the id is genuine, but its click has not arrived.")]
     events: list[EventView]
+    left_out: Annotated[
+        str,
+        Meta(
+            description=f"How many older records are not among the events, which hold the newest {MAX_TRACED} of a kind; empty: none."
+        ),
+    ]
 
 
 class ScreeningFilter(enum.StrEnum):
@@ -152,6 +166,7 @@ def trace_view(trace: Trace) -> TraceView:
     return TraceView(
         click_id=trace.click_id,
         click=click_view(trace.click) if trace.click else None,
+        left_out=trace.left_out.sentence,
         events=[
             EventView(
                 at=moment_text(event.at),
@@ -170,17 +185,30 @@ def find_trace(context: ApiContext, click_id: ClickIdPath) -> Trace:
     """All that is known of a canonical click id. A click that has left the facts is read from its conversions."""
     click = context.facts.find_clicks([click_id]).get(click_id)
     with context.ledger.read() as tx:
-        conversions = conversions_of_click(tx, click_id)
-        notices = notices_of_click(tx, click_id)
-        changes = changes_of_conversions(tx, [conversion.conversion_id for conversion in conversions])
-        postbacks = postbacks_of_click(tx, click_id)
+        conversions = conversions_before(tx, ConversionFilter(click_id=click_id), None, MAX_TRACED)
+        notices = notices_of_click(tx, click_id, MAX_TRACED)
+        ids = [conversion.conversion_id for conversion in conversions]
+        changes = newest_changes(tx, ids, MAX_TRACED + 1)
+        postbacks = postbacks_of_click(tx, click_id, MAX_TRACED)
+        left_out = LeftOut(
+            notices=_older(notices, lambda: count_notices(tx, NoticeFilter(click_id=click_id))),
+            conversions=_older(conversions, lambda: count_conversions_of_click(tx, click_id)),
+            changes=len(changes) > MAX_TRACED,
+            postbacks=_older(postbacks, lambda: count_postbacks_of_click(tx, click_id)),
+        )
         if click is None and conversions:
             click = conversions[0].click
         names = names_around(tx, click) if click else SetupNames()
         attempts: dict[str, tuple[Attempt, ...]] = {}
         for start in range(0, len(postbacks), AT_ONCE):
             attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + AT_ONCE]])
-    return trace_click(click_id, click, notices, changes, postbacks, attempts, names)
+    trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names)
+    return msgspec.structs.replace(trace, left_out=left_out)
+
+
+def _older(found: Sequence[object], count: Callable[[], int]) -> int:
+    """Return how many more there are than were found; they are counted only where as many were found as are looked for."""
+    return count() - len(found) if len(found) == MAX_TRACED else 0
 
 
 def canonical_click_id(context: ApiContext, text: str) -> str:

@@ -17,9 +17,9 @@ from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.conversions import (
     ConversionFilter,
     RecordedChange,
-    changes_of_conversions,
     conversions_before,
     find_conversion,
+    newest_changes,
 )
 from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.statuses import status_table
@@ -46,6 +46,8 @@ from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "conversions"
+MAX_CHANGES = 500
+"""Changes in the history of one conversion, the newest: anybody who has its click id can make any number."""
 
 
 class ConversionReport(msgspec.Struct, kw_only=True):
@@ -221,10 +223,10 @@ def export_conversions(
 
 
 def read_conversion(context: Context, conversion_id: RecordIdPath) -> ConversionHistoryView:
-    """One conversion and all its changes, the first one first."""
+    """One conversion and its changes, the first one first. Of more than 500 changes the newest are there: the versions say so."""
     with context.ledger.read() as tx:
         conversion = find_conversion(tx, conversion_id.lower())
-        changes = changes_of_conversions(tx, [conversion_id.lower()])
+        changes = newest_changes(tx, [conversion_id.lower()], MAX_CHANGES)
     if conversion is None:
         raise not_found("conversion of that id")
     return ConversionHistoryView(

@@ -18,7 +18,6 @@ from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.conversions import (
     ConversionFilter,
     conversions_before,
-    conversions_of_click,
     find_conversion,
 )
 from clickloop.store.ledger.notices import find_notice, notices_of_click
@@ -94,11 +93,11 @@ def find_stories(context: Context, text: Wanted, everything: Everything = False)
 def _of_click_id(tx: Connection, click_id: ClickId, click: Click | None) -> list[FoundView]:
     """The click; one that has left the facts by its conversions, one that has not arrived by the notices that name it."""
     if click is None:
-        conversions = conversions_of_click(tx, click_id.text)
+        conversions = conversions_before(tx, ConversionFilter(click_id=click_id.text), None, 1)
         click = conversions[0].click if conversions else None
     if click is not None:
         return [_click_found(Matched.CLICK_ID, click)]
-    notices = notices_of_click(tx, click_id.text)
+    notices = notices_of_click(tx, click_id.text, 1)
     if not notices:
         return []
     return [

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
 from clickloop.conversion.understanding import Meaning, Understood, sent_tokens, understood
-from clickloop.report.masking import MASK, masked_text, masked_value
+from clickloop.report.masking import MASK, MAX_SHOWN, masked_text, masked_value
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
 from clickloop.tracking.notices import rerun
@@ -19,11 +19,13 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
 from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
 from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.paging import MOST_LIMIT, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "notices"
+MAX_LISTED = 2_000
+"""Characters of a query or body in a list."""
 
 
 class NoticeView(msgspec.Struct, kw_only=True):
@@ -95,7 +97,7 @@ def list_notices(
     since: Since = "",
     until: Until = "",
 ) -> Page[NoticeView]:
-    """Notices, the newest first."""
+    """Notices, the newest first. Of a long query or body the beginning is listed; the notice itself has more."""
     wanted = NoticeFilter(
         click_id=click_id.strip().lower() if click_id else None,
         outcome=outcome,
@@ -110,7 +112,11 @@ def list_notices(
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
         found = notices_before(tx, wanted, before, limit + 1)
-    return page_of(found, limit, NOUN, lambda notice: notice.raw.notice_id, notice_view)
+    # Exports, whose pages are longer than a list's may be, have all that is ever shown.
+    characters = MAX_LISTED if limit <= MOST_LIMIT else MAX_SHOWN
+    return page_of(
+        found, limit, NOUN, lambda notice: notice.raw.notice_id, lambda notice: notice_view(notice, characters)
+    )
 
 
 def export_notices(
@@ -160,9 +166,10 @@ def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
     return view
 
 
-def notice_view(notice: StoredNotice) -> NoticeView:
-    """A notice for JSON."""
+def notice_view(notice: StoredNotice, limit: int = MAX_SHOWN) -> NoticeView:
+    """A notice for JSON. ``limit``: characters of its query and of its body."""
     raw = notice.raw
+    tokens = sent_tokens(raw)
     return NoticeView(
         notice_id=raw.notice_id,
         at=moment_text(raw.at),
@@ -178,8 +185,8 @@ def notice_view(notice: StoredNotice) -> NoticeView:
         status_word=shown(notice.status_word),
         flags=list(notice.flags),
         method=raw.method,
-        query=shown(masked_text(raw.query, sent_tokens(raw))),
-        body=shown(masked_text(raw.body, sent_tokens(raw))),
+        query=shown(masked_text(raw.query, tokens, limit)),
+        body=shown(masked_text(raw.body, tokens, limit)),
         content_type=shown(raw.content_type),
         ip=raw.ip,
         useragent=shown(raw.useragent),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.postback.curl import curl_command
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.rule import LOST_REQUEST
 from clickloop.report.masking import masked_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
@@ -187,7 +188,9 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
     if found is None:
         raise not_found("postback of that id")
     if found.request is None:
-        raise HTTPException(status_code=409, detail="It was skipped, so there is no request.")
+        raise HTTPException(
+            status_code=409, detail=LOST_REQUEST if found.reason is None else "It was skipped, so there is no request."
+        )
     return curl_command(found.request if secrets else masked_request(found.request))
 
 

@@ -9,6 +9,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.user import Right
 from clickloop.conversion.status import StatusWords
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.rule import LOST_REQUEST
 from clickloop.store.ledger.names import Named
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.tracking.resending import Mode
@@ -59,6 +60,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         asked=asked,
         found=_found(context, asked),
         names=names,
+        lost_request=LOST_REQUEST,
         held=context.hold.current,
         filters=[
             of_words("state", "State", api.State, asked),

@@ -1,0 +1,57 @@
+"""The values of a notice as their sender meant them: a click id with something around it, and which of several names counts."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from clickloop.click_id import is_shaped_like_click_id
+from clickloop.macro import unreplaced_macro
+from clickloop.parameter_name import meant_name
+
+_MAX_AROUND = 20
+"""Characters of punctuation around a click id."""
+_CLICK_ID = re.compile(rf"[^0-9A-Za-z]{{0,{_MAX_AROUND}}}(01[0-9A-Za-z]{{24}})(?![0-9A-Za-z])")
+_PAIRS = re.compile(r"[^0-9A-Za-z&?;#]{0,5}([&?;])")
+
+
+def chosen_name(values: Mapping[str, str], names: Sequence[str], is_good: Callable[[str], bool]) -> str:
+    """Return the first of the names under which something good came, else the first under which anything did; empty: none.
+
+    A macro that the sender did not replace, or a ``null``, does not hide what came under another name.
+    """
+    filled = [name for name in names if values.get(name, "").strip()]
+    if len(filled) < 2:
+        return filled[0] if filled else ""
+    return next((name for name in filled if is_good(values[name])), filled[0])
+
+
+def is_replaced(value: str) -> bool:
+    """Return whether a value is something else than a macro that its sender left as it was."""
+    return not unreplaced_macro(value)
+
+
+def mended_click_id(text: str) -> tuple[str, dict[str, str]] | None:
+    """Return the click id in a text with something around it, and the parameters behind it; None: there is nothing to mend.
+
+    Networks put quotes and braces around it, and send on what was encoded as a part of it: ``ID}``, ``ID?payout=5``,
+    ``ID&payout=5&txid=1`` (from ``%26``), ``ID;payout=5``. What is neither punctuation nor a parameter is not stepped over:
+    it may be a payout that would be lost. Linear in the length of the text.
+    """
+    found = _CLICK_ID.match(text)
+    if found is None or len(text) == len(found[1]) or not is_shaped_like_click_id(found[1]):
+        return None
+    rest = text[found.end() :].partition("#")[0]
+    pairs = _PAIRS.match(rest)
+    if pairs is None:
+        around = rest.strip()
+        is_harmless = len(around) <= _MAX_AROUND and not any(character.isalnum() for character in around)
+        return (found[1], {}) if is_harmless else None
+    separator = ";" if pairs[1] == ";" and "&" not in rest else "&"
+    values: dict[str, str] = {}
+    for pair in rest[pairs.end() :].split(separator):
+        name, equals, value = pair.partition("=")
+        name = meant_name(name.strip()).strip().lower()
+        if name and not equals:
+            return None
+        if name and value.strip():
+            values[name] = value
+    return found[1], values
