@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -182,6 +183,15 @@ def test_a_server_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     assert status == 2
     assert "does not answer" in err
     assert "(connection refused)" in err
+
+
+def test_a_command_for_a_copied_folder_does_not_reach_the_server_of_its_original(tmp_path: Path, core: Core) -> None:
+    copy = tmp_path.with_name(tmp_path.name + "-copy")
+    shutil.copytree(tmp_path, copy)
+    status, _, err = run(copy, "trace", CLICK_ID)
+    assert status == 2
+    assert "It is a copy" in err
+    assert core.asked == []
 
 
 def test_the_address_of_the_server_is_for_its_user_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from clickloop.clock_guard import ClockGuard
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.record_id import RecordIds
@@ -31,11 +32,12 @@ encode = msgspec.json.Encoder().encode
 
 
 class Machine:
-    """An edge's journal, and a core that can be started again at will. ``now`` is both clocks."""
+    """An edge's journal, and a core that can be started again at will. ``now`` is both clocks, until the wall clock jumps."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = NOW
+        self.jumped = 0
         self.click_ids = ClickIds(b"k" * 32)
         self.new_id = RecordIds(lambda: self.now)
         self.journal = folder / "journal"
@@ -47,12 +49,17 @@ class Machine:
 
     def start_core(self) -> None:
         """Start a core that knows nothing of the one before."""
-        clock, monotonic = (lambda: self.now), (lambda: self.now / 1000)
+        clock, monotonic = (lambda: self.now), (lambda: (self.now - self.jumped) / 1000)
         self.progress = ClickProgress(self.journal, clock=clock, monotonic=monotonic)
         self.waiting = WaitingNotices(monotonic)
         self.click_reader = JournalReader(self.journal, self.folder / "settled", clock)
         self.notice_reader = JournalReader(self.journal, self.folder / "settled", clock)
         self.desk = Desk(self.ledger, self.facts, self.click_ids, self.new_id, currency="USD", progress=self.progress)
+
+    def jump(self, ms: int) -> None:
+        """Set the wall clock."""
+        self.now += ms
+        self.jumped += ms
 
     def visit(self, *, closed: bool = True, recorded: bool = True) -> str:
         """A visitor clicks; ``closed``: their segment is handed over."""
@@ -63,10 +70,10 @@ class Machine:
                 self.clicks.close_segment()
         return click.click_id
 
-    def notify(self, *click_ids: str) -> None:
+    def notify(self, *click_ids: str, said: str = "") -> None:
         """A network tells of conversions of these clicks."""
         for click_id in click_ids:
-            raw = RawNotice(notice_id=self.new_id(), at=self.now, door=Door.S2S, query=f"cid={click_id}")
+            raw = RawNotice(notice_id=self.new_id(), at=self.now, door=Door.S2S, query=f"cid={click_id}&{said}")
             self.notices.append(encode(raw))
         self.notices.close_segment()
 
@@ -263,6 +270,58 @@ def test_a_clock_that_is_ahead_for_a_while_keeps_no_notice_waiting_for_days(mach
     machine.start_core()
     machine.run(WAIT_MS + 2 * MINUTE_MS, SECOND_MS, clicks=True)
     assert machine.outcomes() == {"unknown_click": 1}
+
+
+def test_a_clock_that_is_ahead_for_a_while_makes_no_click_too_old(machine: Machine) -> None:
+    click_id = machine.visit()
+    machine.settle_clicks()
+    guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
+    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.jump(400 * DAY_MS)
+    machine.notify(click_id)
+    machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
+    assert machine.outcomes() == {"waiting": 1}
+    machine.jump(-400 * DAY_MS)
+    machine.run(2 * MINUTE_MS, SECOND_MS, clicks=True)
+    assert machine.outcomes() == {"new": 1}
+
+
+def test_a_click_that_is_too_old_is_refused_once_the_clock_is_confirmed(machine: Machine) -> None:
+    click_id = machine.visit()
+    machine.settle_clicks()
+    guard = ClockGuard(lambda: machine.now, lambda: (machine.now - machine.jumped) / 1000, None)
+    machine.desk = msgspec.structs.replace(machine.desk, is_clock_trusted=guard.is_trusted)
+    machine.jump(400 * DAY_MS)
+    machine.notify(click_id)
+    machine.run(5 * SECOND_MS, SECOND_MS, clicks=True)
+    guard.confirm()
+    machine.run(10 * MINUTE_MS, SECOND_MS, clicks=True)
+    assert machine.outcomes() == {"expired_click": 1}
+
+
+def test_what_a_network_tells_after_the_clock_was_set_back_changes_the_conversion(machine: Machine) -> None:
+    machine.jump(HOUR_MS)
+    click_id = machine.visit()
+    machine.notify(click_id)
+    machine.run(SECOND_MS, SECOND_MS, clicks=True)
+    machine.jump(-HOUR_MS)
+    machine.notify(click_id, said="status=rejected")
+    machine.run(SECOND_MS, SECOND_MS, clicks=True)
+    assert machine.outcomes() == {"new": 1, "changed": 1}
+
+
+def test_an_old_notice_that_is_run_again_is_not_put_behind_one_of_a_clock_that_was_ahead(machine: Machine) -> None:
+    click_id = machine.visit()
+    machine.notify(click_id, said="status=lead")
+    machine.run(SECOND_MS, SECOND_MS, clicks=True)
+    machine.jump(HOUR_MS)
+    machine.notify(click_id, said="status=sale")
+    machine.run(SECOND_MS, SECOND_MS, clicks=True)
+    machine.jump(-HOUR_MS)
+    first = min(machine.stored(), key=lambda notice: notice.raw.at)
+    (result,) = rerun(machine.desk, [first.raw.notice_id], machine.now)
+    assert result.conversion is not None
+    assert result.conversion.status.key == "sale"
 
 
 def test_a_clock_that_goes_back_does_not_vouch_for_what_comes_later(tmp_path: Path) -> None:

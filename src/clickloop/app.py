@@ -17,7 +17,7 @@ from clickloop.clock import wall_clock
 from clickloop.config import Settings, proxy_networks
 from clickloop.core import Core, open_core
 from clickloop.core_workers import workers_of
-from clickloop.log import log, take_library_logs
+from clickloop.log import log, take_library_logs, write_without_waiting
 from clickloop.postback.looking_up import LookingUp
 from clickloop.process import (
     STORES_REFUSED,
@@ -102,9 +102,9 @@ def _welcome_first_owner(core: Core) -> None:
         f"Clickloop runs. The panel: {panel}/panel\n"
         f"Set the owner's password with this link, which is good once, for 24 hours:\n  {panel}{link_path(secret)}\n"
     )
-    with contextlib.suppress(OSError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError):
+            write_without_waiting(sys.stdout.fileno(), text.encode())
 
 
 def _context_of(core: Core, local_token: str) -> ApiContext:

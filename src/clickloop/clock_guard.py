@@ -33,8 +33,9 @@ class Doubt(msgspec.Struct, frozen=True):
         else:
             what = f"the clock jumped {way} by {span}, to {iso_text(self.at)}"
         return (
-            f"{what}: no clicks, notices, sessions or files are deleted for their age until the clock has been steady for a day. "
-            "If it is right, confirm it on the page Health or with POST /api/v1/health/clock"
+            f"{what}: no clicks, notices, sessions or files are deleted for their age, and no incoming postback is refused as "
+            "expired_click (it waits), until the clock has been steady for a day. If it is right, confirm it on the page Health or "
+            "with POST /api/v1/health/clock"
         )
 
 
@@ -78,6 +79,10 @@ class ClockGuard:
                 return None
             self._trusted_wall, self._trusted_steady = now_ms, steady
             return now_ms
+
+    def is_trusted(self) -> bool:
+        """Return whether the clock can be trusted now."""
+        return self.moment_to_delete_by() is not None
 
     def confirm(self) -> None:
         """Trust the clock as it is now: somebody has looked at it."""

@@ -118,6 +118,7 @@ class Core:
             self.instance.currency,
             self.guard,
             progress=self.progress,
+            is_clock_trusted=self.clock_guard.is_trusted,
         )
 
     def publish_catalog(self) -> None:

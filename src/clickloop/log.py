@@ -1,7 +1,9 @@
 """The log: one JSON line per thing that matters, on standard error. JSON quoting keeps what visitors send from forging lines."""
 
+import contextlib
 import logging
 import os
+import select
 import sys
 import time
 import traceback
@@ -18,10 +20,23 @@ def log(event: str, **facts: Any) -> None:
     line = msgspec.json.encode(
         {"at": iso_text(wall_clock()), "event": event, "pid": os.getpid(), **facts}, enc_hook=str
     )
-    try:
-        os.write(sys.stderr.fileno(), line + b"\n")
-    except (OSError, ValueError):  # nobody reads the log: no reason to stop
-        return
+    if sys.stderr is not None:  # None: standard error was closed when the interpreter started
+        with contextlib.suppress(OSError, ValueError):  # nobody reads the log: no reason to stop
+            write_without_waiting(sys.stderr.fileno(), line + b"\n")
+
+
+def write_without_waiting(file: int, text: bytes) -> None:
+    """Write a text, or as much of it as there is room for at once. Raise OSError.
+
+    Who reads the log may have stopped (a pipe to a program that hangs, a terminal on hold): waiting for them would hold up visitors,
+    and the supervisor. A pipe that is ready takes a page without waiting.
+    """
+    ready = select.poll()
+    ready.register(file, select.POLLOUT)
+    for start in range(0, len(text), select.PIPE_BUF):
+        if not ready.poll(0):
+            return
+        os.write(file, text[start : start + select.PIPE_BUF])
 
 
 MAX_PATH = 300

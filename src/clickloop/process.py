@@ -37,6 +37,19 @@ def leave_a_core_to_visitors() -> None:
         os.sched_setaffinity(0, cores[:-1])
 
 
+def open_standard_streams() -> None:
+    """Open ``/dev/null`` in the place of standard streams that are closed.
+
+    Else the next file that is opened gets the number 2, here or in a child, and what a library writes to standard error ends up in
+    it, be it the facts.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
+
+
 def give_memory_back() -> None:
     """Returns to the system what starting needed and running does not (malloc_trim(3); a C library without it keeps it)."""
     gc.collect()

@@ -26,6 +26,8 @@ class CoreAddress(msgspec.Struct, frozen=True):
 
     url: str
     token: str
+    inode: int = 0
+    """Of the data folder; 0: unknown. A copy of the folder has another one, and this file with it."""
 
 
 class NotRunningError(Exception):
@@ -43,18 +45,24 @@ def write_core_address(folder: Path, core: CoreAddress) -> None:
     """Puts the address where commands of the same user, and nobody else, can read it (mode 0600)."""
     path = folder / FILE_NAME
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    replace_file(path, msgspec.json.encode(core), durable=False)
+    here = msgspec.structs.replace(core, inode=folder.stat().st_ino)
+    replace_file(path, msgspec.json.encode(here), durable=False)
 
 
 def read_core_address(folder: Path) -> CoreAddress:
-    """The address that the server wrote when it started. Raises NotRunningError."""
+    """Return the address that the server wrote when it started. Raise NotRunningError.
+
+    An address that was copied along with the folder is the original's: a command for the copy must not reach it.
+    """
     path = folder / FILE_NAME
+    never = f"No server has run on the data folder {folder}: start one with: clickloop serve --data {folder}"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=CoreAddress)
+        core = msgspec.json.decode(path.read_bytes(), type=CoreAddress)
+        if core.inode and core.inode != folder.stat().st_ino:
+            raise NotRunningError(f"{never}. It is a copy: {path} is of the server of its original.")
+        return core
     except FileNotFoundError:
-        raise NotRunningError(
-            f"No server has run on the data folder {folder}: start one with: clickloop serve --data {folder}"
-        ) from None
+        raise NotRunningError(never) from None
     except PermissionError:
         raise NotRunningError(f"{path} belongs to another user: run this as the user that runs the server.") from None
     except msgspec.DecodeError as error:

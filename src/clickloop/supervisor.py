@@ -22,7 +22,7 @@ from clickloop.descriptors import raise_descriptor_limit
 from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.listening import SocketError, address_of, open_sockets
 from clickloop.log import log
-from clickloop.process import STORES_REFUSED, SUPERVISOR
+from clickloop.process import STORES_REFUSED, SUPERVISOR, open_standard_streams
 from clickloop.running.alarm_monitor import AlarmMonitor
 from clickloop.store.identity import prepare
 from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
@@ -78,6 +78,10 @@ class Child:
             self.deaths_at.append(now)
             self._start_at = now + pause
         if now >= self._start_at:
+            self._start(now)
+
+    def _start(self, now: float) -> None:
+        try:
             self._process = subprocess.Popen(  # noqa: S603 – our own interpreter and module
                 self._command,
                 pass_fds=self._fds,
@@ -85,6 +89,14 @@ class Child:
                 start_new_session=True,
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
             )
+        except OSError as fault:
+            # No room for a process, no descriptor, or the interpreter is being replaced: ending would take the others along.
+            self._deaths += 1
+            pause = _BACKOFF_SECONDS[min(self._deaths, len(_BACKOFF_SECONDS) - 1)]
+            log("process could not be started", name=self.name, fault=str(fault), again_in_seconds=pause)
+            self.deaths_at.append(now)
+            self._start_at = now + pause
+        else:
             self._started = now
 
     def signal(self, number: int) -> None:
@@ -213,11 +225,13 @@ def _stop(children: list[Child], seconds: float) -> None:
 
 def main(arguments: list[str]) -> int:
     """``supervisor SETTINGS [ORIGIN]``, as ``clickloop serve`` becomes."""
+    open_standard_streams()  # before anything else is opened
     origin = Origin(arguments[1]) if len(arguments) > 1 else Origin.UNSAID
     try:
         supervise(msgspec.json.decode(arguments[0], type=Settings), origin)
     except CannotStartError as fault:
-        sys.stderr.write(f"{fault}\n")
+        if sys.stderr is not None:
+            sys.stderr.write(f"{fault}\n")
         return CANNOT_START
     return 0
 

@@ -70,6 +70,17 @@ def test_a_refusal_says_that_the_original_is_in_use(used: Path) -> None:
         os.close(lock)
 
 
+def test_a_copy_is_not_taken_for_moved_while_its_original_is_in_use(used: Path) -> None:
+    copy = copied(used)
+    lock = take_folder(used)
+    try:
+        with pytest.raises(PlaceError, match=f"was not moved: .*in use now \\(process {os.getpid()}\\)"):
+            settle_place(copy, Origin.MOVED, NOW)
+    finally:
+        os.close(lock)
+    assert settle_place(copy, Origin.MOVED, NOW).path == str(copy)
+
+
 def test_a_refusal_says_that_the_original_is_gone(used: Path) -> None:
     copy = copied(used)
     shutil.rmtree(used)

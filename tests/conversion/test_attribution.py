@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click import Click
-from clickloop.clock import DAY_MS, MINUTE_MS
+from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from clickloop.conversion.attribution import (
     MAX_OVERDUE_LOOK_MS,
     SETTLED_SLACK_MS,
@@ -23,6 +23,7 @@ from clickloop.conversion.attribution import (
     Repeated,
     Waiting,
     attribute,
+    without_turns_ahead,
 )
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
@@ -69,11 +70,12 @@ def _attribute(
     return attribute(notice, click, known, terms, place, now)
 
 
-def _after(*notices: Notice, terms: Terms = TERMS) -> Conversion:
-    """The conversion as these notices leave it, settled in the order given."""
+def _after(*notices: Notice, terms: Terms = TERMS, now: int = NOW, at: int | None = None) -> Conversion:
+    """The conversion as these notices leave it, settled in the order given. ``at``: when all of them came, if not as they say."""
     known: Conversion | None = None
     for notice in notices:
-        match _attribute(notice, known, terms):
+        given = notice if at is None else msgspec.structs.replace(notice, at=at)
+        match _attribute(given, known, terms, now=now):
             case New(known) | Changed(_, known) | Repeated(known):
                 pass
             case other:
@@ -92,7 +94,19 @@ def test_a_click_that_never_arrived_refuses_as_unknown_click() -> None:
 
 def test_a_click_older_than_the_lifetime_refuses_as_expired_click() -> None:
     notice = _notice(at=CLICK.at + 30 * DAY_MS + 1)
-    assert _attribute(notice, terms=_network(click_lifetime_days=30)) == Refused(RefusalReason.EXPIRED_CLICK)
+    found = _attribute(notice, terms=_network(click_lifetime_days=30), now=notice.at)
+    assert found == Refused(RefusalReason.EXPIRED_CLICK)
+
+
+def test_while_the_clock_is_in_doubt_a_click_that_seems_too_old_is_waited_with() -> None:
+    notice = _notice(at=CLICK.at + 400 * DAY_MS)
+    place = Place(conversion_id="v", is_first=True)
+    found = attribute(notice, CLICK, None, TERMS, place, notice.at, is_clock_trusted=lambda: False)
+    assert found == Waiting(notice.at + MAX_OVERDUE_LOOK_MS)
+
+
+def test_a_notice_that_was_noted_by_a_clock_that_was_ahead_is_no_older_than_now() -> None:
+    assert isinstance(_attribute(_notice(at=CLICK.at + 400 * DAY_MS), now=NOW), New)
 
 
 @pytest.mark.parametrize("token", ["", "secre", "Secret", "secrét"])
@@ -408,6 +422,26 @@ def test_rejected_before_lead_ends_as_lead_in_whatever_order_they_are_settled() 
 def test_a_notice_that_is_settled_late_still_gives_the_payout_that_no_later_one_named() -> None:
     conversion = _after(_notice(2, status_word="rejected"), _notice(1, payout_text="5"))
     assert (conversion.status.key, conversion.payout) == ("rejected", Money(5_000_000, "USD"))
+
+
+@pytest.mark.parametrize("ahead_ms", [30_000, HOUR_MS, 80 * DAY_MS])
+def test_what_comes_after_a_clock_was_set_back_counts_as_later(ahead_ms: int) -> None:
+    known = _after(_notice(1, status_word="sale", payout_text="5"), now=NOW + ahead_ms, at=NOW + ahead_ms)
+    notice = _notice(2, status_word="rejected", payout_text="0")
+    found = _attribute(notice, without_turns_ahead(known, notice, NOW + 3), now=NOW + 3)
+    assert isinstance(found, Changed)
+    assert (found.after.status.key, found.after.payout, found.flags) == ("rejected", Money(0, "USD"), ())
+    assert found.after.latest_turn == notice.turn
+
+
+def test_turns_of_this_moment_stay_as_they_are() -> None:
+    known = _after(_notice(1, status_word="sale"))
+    assert without_turns_ahead(known, _notice(2), NOW) == known
+
+
+def test_a_notice_by_the_same_clock_that_is_ahead_still_counts_by_its_turn() -> None:
+    known = _after(_notice(1, status_word="sale"), now=NOW + HOUR_MS, at=NOW + HOUR_MS)
+    assert without_turns_ahead(known, _notice(2, at=NOW + HOUR_MS - 1_000), NOW) == known
 
 
 def test_a_notice_that_is_settled_late_is_flagged() -> None:

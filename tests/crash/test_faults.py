@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -16,7 +17,17 @@ from typing import Any
 
 import pytest
 
-from tests.journey.running import Campaign, Connection, Receiver, Tracker, eventually, kill, link_of, running
+from tests.journey.running import (
+    PATIENCE_SECONDS,
+    Campaign,
+    Connection,
+    Receiver,
+    Tracker,
+    eventually,
+    kill,
+    link_of,
+    running,
+)
 
 pytestmark = pytest.mark.crash
 
@@ -158,6 +169,23 @@ def test_while_the_disk_is_read_only_visitors_are_redirected_also_after_a_restar
             eventually(lambda: _redirects(tracker, campaign), told=tracker.log_text)
             assert not _stores(tracker, click_id), "what is on no disk must not be acknowledged"
             assert json.loads(tracker.ask("GET", "/health").body)["status"] == "failing"
+        finally:
+            tracker.close()
+
+
+def test_while_the_disk_is_read_only_half_open_connections_are_ended(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "ext4", 64) as disk:
+        tracker = Tracker(disk / "data", reserve_mb="2", request_seconds="2")
+        tracker.log_path = tmp_path / "log"
+        try:
+            tracker.start()
+            campaign = tracker.set_up("")
+            eventually((tracker.folder / "reserve").exists)
+            _system("mount", "-o", "remount,abort", str(disk))
+            eventually(lambda: _redirects(tracker, campaign) and b"failing" in tracker.ask("GET", "/health").body)
+            with socket.create_connection(("127.0.0.1", tracker.port), PATIENCE_SECONDS) as half_open:
+                half_open.sendall(b"GET /c/")
+                assert b" 408 " in half_open.recv(1000)
         finally:
             tracker.close()
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
 
-from clickloop.clock import wall_clock
+from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.limits import Limits
@@ -315,6 +316,65 @@ def test_a_clock_set_back_while_nobody_looked_is_noticed_at_the_start(desk: Desk
     deliver(desk, script)
 
     assert desk.states() == ["delivered"]
+
+
+@pytest.mark.parametrize("ahead_ms", [HOUR_MS, DAY_MS, 400 * DAY_MS])
+def test_a_clock_set_back_between_stop_and_start_holds_nothing_up(desk: Desk, ahead_ms: int) -> None:
+    desk.owe()
+    answers = iter([503])
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        return Outcome(status_code=next(answers, 200))
+
+    async def fail_once(delivery: Delivery) -> None:
+        await desk.until(lambda: desk.states() == ["waiting"] and desk.rows()[0].attempts == 1)
+
+    deliver(desk, fail_once, send, clock=lambda: wall_clock() + ahead_ms)
+    assert (desk.rows()[0].next_attempt_at or 0) > wall_clock() + ahead_ms
+
+    async def script(delivery: Delivery) -> None:
+        await desk.until(lambda: (desk.rows()[0].next_attempt_at or 0) < wall_clock() + 10_000)
+
+    deliver(desk, script, send)
+
+
+class Counting(LedgerPostbacks):
+    """The ledger, which counts how often it was asked for what is due."""
+
+    claims = 0
+
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+        self.claims += 1
+        return super().claim(now_ms, limit, lease_ms, rooms)
+
+
+def test_after_a_clock_that_was_ahead_no_restart_brings_a_retry_forward(desk: Desk) -> None:
+    url = RequestTemplate(url="https://source.example/")
+    rule = Rule(rule_id=0, name="Slow", request=url, schedule=Schedule(waits_seconds=(3600, 3600)))
+    with desk.ledger.write() as tx:
+        desk.rule_id = insert_rule(tx, rule, wall_clock())
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        return Outcome(status_code=503 if "failing" in request.url else 200)
+
+    async def script(delivery: Delivery) -> None:
+        await desk.until(lambda: desk.states() == ["delivered", "waiting"])
+
+    desk.owe(url="https://source.example/failing")
+    desk.owe(at=wall_clock() + 400 * DAY_MS)
+    deliver(desk, script, send, clock=lambda: wall_clock() + 400 * DAY_MS)
+
+    for _ in range(3):
+        store = Counting(desk.ledger)
+
+        async def claim_twice(delivery: Delivery, store: Counting = store) -> None:
+            await desk.until(lambda: store.claims >= 2)
+
+        deliver(desk, claim_twice, send, store=store)
+
+    (waiting,) = [row for row in desk.rows() if row.state == "waiting"]
+    assert waiting.attempts == 1
+    assert 0 < (waiting.next_attempt_at or 0) - wall_clock() < 2 * HOUR_MS
 
 
 def test_a_job_carries_all_that_an_attempt_needs(desk: Desk) -> None:

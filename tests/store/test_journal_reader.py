@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clickloop.clock import DAY_MS
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import (
@@ -177,6 +178,19 @@ def test_an_unreadable_segment_stays_is_told_once_and_tried_again_after_a_minute
     path.rmdir()
     path.write_bytes(data)
     journal.now += 60_000
+    assert journal.only().count == 5
+
+
+def test_an_unreadable_segment_is_tried_again_at_once_when_the_clock_was_set_back(journal: Journal) -> None:
+    path = journal.write()
+    data = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    journal.now += 400 * DAY_MS
+    assert journal.only().count == -1
+    journal.now -= 400 * DAY_MS
+    path.rmdir()
+    path.write_bytes(data)
     assert journal.only().count == 5
 
 

@@ -321,6 +321,13 @@ def test_the_newest_postbacks_moment_is_known(bench: Bench) -> None:
     assert bench.store.latest_moment() == NOW
 
 
+def test_the_moment_that_was_noted_last_counts_more_than_the_newest_postback(bench: Bench) -> None:
+    bench.owe()
+    for moment in (NOW + 5_000, NOW - 5_000):
+        bench.store.note_clock(moment)
+        assert bench.store.latest_moment() == moment
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     steps=st.lists(st.tuples(st.sampled_from(["owe", "claim", "end", "fail", "crash"]), st.integers(0, 3)), max_size=40)

@@ -119,6 +119,11 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     if last is not None and not is_same(last, now):
         if origin is Origin.UNSAID:
             raise PlaceError(_refusal(folder, last))
+        if origin is Origin.MOVED and (holder := _holder_of_original(folder, last)):
+            raise PlaceError(
+                f"The data folder {folder} was not moved: {last.path}, of which it is a copy, is in use now (process {holder}). Both would "
+                "send the same postbacks. Stop that one first, or start this one with --as-copy."
+            )
         if origin is Origin.COPY:
             # Before the place is written: killed between the two, the copy is still refused.
             hold_deliveries(folder, f"this is a copy of the data folder {last.path}", now_ms)
@@ -156,17 +161,32 @@ def _refusal(folder: Path, last: Place) -> str:
 
 def _whereabouts(folder: Path, last: Place) -> str:
     """Return what is known of the original, as the end of a sentence; another machine's folder cannot be seen."""
-    original = Path(last.path)
     try:
-        if original == folder.resolve():
+        if Path(last.path) == folder.resolve():
             return ", on another disk or machine"
-        lock = os.open(original / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+        holder = _holder(Path(last.path))
     except OSError:
         return ", where no data folder is now"
+    return f", which is in use now (process {holder})" if holder else ", which is still there"
+
+
+def _holder_of_original(folder: Path, last: Place) -> str:
+    """Return the process that has the original open; empty: none that can be seen from here."""
+    original = Path(last.path)
+    with contextlib.suppress(OSError):
+        # By now there may be another installation at the old path.
+        if original != folder.resolve() and original.stat().st_ino == last.inode:
+            return _holder(original)
+    return ""
+
+
+def _holder(original: Path) -> str:
+    """Return the process id of the server on a data folder; empty: there is none. Raise OSError where there is no data folder."""
+    lock = os.open(original / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return f", which is in use now (process {holder_of(lock)})"
+        return holder_of(lock)
     finally:
         os.close(lock)
-    return ", which is still there"
+    return ""

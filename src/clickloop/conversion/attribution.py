@@ -1,11 +1,13 @@
 """Attribution: what a notice does to the conversions of its click. Pure; every outcome is a value."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from clickloop.click.click import Click, Screening
 from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
-from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason, are_of_one_upload
+from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason, are_of_one_upload, turn_of
 from clickloop.conversion.status import OTHER, Status, word_key
 from clickloop.conversion.terms import Terms
 from clickloop.currency import may_mean
@@ -20,6 +22,8 @@ MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
 """Longest pause between looks while nothing is known of older clicks, or they are unsettled for long: their arrival ends it."""
 SETTLED_SLACK_MS = MINUTE_MS
 """Clicks must be settled up to this long after the first look: the clock may be set back a little between the two."""
+SET_BACK_MS = SECOND_MS
+"""A turn that lies this far ahead of now is of a clock that has been set back since, or of a machine whose clock is ahead."""
 CLOCK_SLACK_MS = MINUTE_MS
 """How far a network's clock may be off before the time that it tells is flagged."""
 
@@ -102,6 +106,7 @@ def attribute(
     terms: Terms,
     place: Place,
     now_ms: int,
+    is_clock_trusted: Callable[[], bool] = lambda: True,
 ) -> Attribution:
     """What a notice with a genuine click id does. ``known`` is the conversion of its (click id, txid), if there is one.
 
@@ -122,11 +127,14 @@ def attribute(
     look are settled and ``WAIT_MS`` have passed since.
 
     **Refusals.** Token, address list, test mode and refusal of repeats hold for the public doors; by hand, API and upload are
-    the owner's. The click's lifetime bounds new conversions only: a chargeback of an old one is always taken.
+    the owner's. The click's lifetime bounds new conversions only: a chargeback of an old one is always taken. While the clock
+    is not trusted nothing is refused for its age: the notice waits until it is, or is right again.
     """
     if isinstance(click, MissingClick):
         return _wait_or_refuse(click, now_ms)
-    refusal = _refusal(notice, click, known, terms)
+    refusal = _refusal(notice, click, known, terms, now_ms)
+    if refusal is RefusalReason.EXPIRED_CLICK and not is_clock_trusted():
+        return Waiting(now_ms + MAX_OVERDUE_LOOK_MS)
     if refusal is not None:
         return Refused(refusal)
     said = _said(notice, terms)
@@ -154,7 +162,23 @@ def _wait_or_refuse(missing: MissingClick, now_ms: int) -> Waiting | Refused:
     return Waiting(min(now_ms + step, ends_at))
 
 
-def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Terms) -> RefusalReason | None:
+def without_turns_ahead(known: Conversion, notice: Notice, now_ms: int) -> Conversion:
+    """Return the conversion with turns that lie in the future as ones just before this notice, which came after them.
+
+    They were made by a clock that was ahead and has been set back: else nothing that comes before the clock is there again
+    would count. For a notice that comes for the first time; one that is run again may be older than what it would be put behind.
+    """
+    limit = turn_of(now_ms + SET_BACK_MS, "")
+    if known.latest_turn < limit or notice.turn >= limit:
+        return known
+    before = turn_of(notice.at, "")
+    latest, status, payout = (
+        turn if turn < limit else before for turn in (known.latest_turn, known.status_turn, known.payout_turn)
+    )
+    return msgspec.structs.replace(known, latest_turn=latest, status_turn=status, payout_turn=payout)
+
+
+def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Terms, now_ms: int) -> RefusalReason | None:
     network = terms.network
     if notice.door.is_public:
         if not network.accepts_token(notice.token):
@@ -163,7 +187,8 @@ def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Term
             return RefusalReason.ADDRESS_NOT_ALLOWED
         if network.test_only and click.screening != Screening.TEST:
             return RefusalReason.TEST_ONLY
-    if known is None and notice.at - click.at > network.click_lifetime_days * DAY_MS:
+    # No notice comes later than now: one that says so was noted by a clock that was ahead.
+    if known is None and min(notice.at, now_ms) - click.at > network.click_lifetime_days * DAY_MS:
         return RefusalReason.EXPIRED_CLICK
     return None
 

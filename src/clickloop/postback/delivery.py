@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.clock import MINUTE_MS, SECOND_MS, Clock, wall_clock
+from clickloop.clock import SECOND_MS, Clock, wall_clock
 from clickloop.postback.breaker import Turn, verdict_of
+from clickloop.postback.clock_watch import ClockWatch
 from clickloop.postback.ending import ERROR_CHARACTERS, ended_of, moved
 from clickloop.postback.lane import Asked, KeptLane
 from clickloop.postback.lanes import Lanes, Start
 from clickloop.postback.limits import DEFAULT_LIMITS, Limits
 from clickloop.postback.retry import Outcome, Trouble, asked_wait_ms
 from clickloop.postback.rule import Request
-from clickloop.postback.steady import SteadyTime
 from clickloop.postback.telling import tell_asked, tell_rules, tell_turn
 from clickloop.postback.work import Claimed, Ended, Job, PostbackStore
 
@@ -88,10 +88,8 @@ class Delivery:
         """By lane, what somebody had asked for and what is done."""
         self._to_wake = True
         """Rules may go on: what they hold is to be woken."""
-        self._time = SteadyTime(clock, monotonic)
-        self._now = self._time.now
-        self._to_follow_ms = 0
-        """How far the clock has jumped and the ledger has not followed."""
+        self._clock = ClockWatch(store, self._call, clock, monotonic)
+        self._now = self._clock.now
 
     def wake(self) -> None:
         """Says that something is owed, so that it leaves at once. From any thread; without effect when not running."""
@@ -147,14 +145,7 @@ class Delivery:
         """Corrects the moments if the clock was set back while we were away, and takes over what a dead worker left."""
         while not self._stopping:
             try:
-                self._time.look()
-                now_ms = self._now()
-                latest_ms = await self._call(self._store.latest_moment)
-                if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
-                    _log.warning(
-                        "the clock is %d ms behind the newest postback; what waits moves back", latest_ms - now_ms
-                    )
-                    await self._call(self._store.follow_clock, now_ms - latest_ms)
+                now_ms = await self._clock.begin()
                 self._lanes.restore(await self._call(self._store.lanes), self._monotonic(), now_ms)
                 rescued = await self._call(self._store.rescue, now_ms, self._alone)
                 await self._wake_held()
@@ -376,19 +367,10 @@ class Delivery:
 
     async def _watch_clock(self) -> None:
         """Follows the wall clock. When it has jumped, leases and moments that were set by it move along."""
-        jump_ms = self._time.look()
-        if jump_ms:
-            _log.warning("the clock jumped by %d ms", jump_ms)
-            self._to_follow_ms += jump_ms
-            if jump_ms < 0:
-                self._ended = [moved(ended, jump_ms) for ended in self._ended]
-        if self._to_follow_ms:
-            following, self._to_follow_ms = self._to_follow_ms, 0
-            try:
-                await self._call(self._store.follow_clock, following)
-            except Exception:
-                self._to_follow_ms += following
-                raise
+        jump_ms = self._clock.look()
+        if jump_ms < 0:
+            self._ended = [moved(ended, jump_ms) for ended in self._ended]
+        if await self._clock.follow():
             self._due.set()
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:

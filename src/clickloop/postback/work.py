@@ -107,6 +107,10 @@ class PostbackStore(Protocol):
         """Moves leases with a clock that jumped, and with one that jumped back also the moments of what waits."""
         ...
 
+    def note_clock(self, now_ms: int) -> None:
+        """Remember the moment by delivery's clock, by which the moments of what waits were set."""
+        ...
+
     def latest_moment(self) -> int | None:
-        """When the newest postback was created, in Unix milliseconds; None when there is none."""
+        """Return the moment that was noted last, else when the newest postback was created; None when there is neither."""
         ...

@@ -29,9 +29,9 @@ class DiskReserve:
         """Gives the room free; answers whether there was any to give."""
         try:
             self._path.unlink()
-        except FileNotFoundError:
+            sync_directory(self._path.parent)
+        except OSError:  # there is none, or the disk is read-only: no room can be made that way
             return False
-        sync_directory(self._path.parent)
         return True
 
     def ensure(self) -> bool:

@@ -52,6 +52,8 @@ class Desk(msgspec.Struct, frozen=True):
     """For dry runs: why nothing could be sent to where a name leads now."""
     progress: ClickProgress = ClickProgress()
     """The progress of settling clicks. By default there is no journal, and everything is settled."""
+    is_clock_trusted: Callable[[], bool] = lambda: True
+    """While the machine's clock is in doubt no notice is refused for the age of its click."""
 
 
 class NoticeResult(msgspec.Struct, frozen=True):
@@ -184,7 +186,16 @@ def foresee_notices(
         found = _find_clicks(desk, readings)
         with desk.ledger.read() as tx:
             overtaken = _overtaken(desk, tx, list(found.clicks))
-            foreseen = foresee(tx, [*readings, *overtaken], found, desk.new_id, desk.currency, now_ms, drafts)
+            foreseen = foresee(
+                tx,
+                [*readings, *overtaken],
+                found,
+                desk.new_id,
+                desk.currency,
+                now_ms,
+                desk.is_clock_trusted,
+                drafts,
+            )
             results += _results(tx, batch, {}, foreseen)
     return results
 
@@ -246,7 +257,7 @@ def _register(desk: Desk, tx: Connection, readings: Sequence[Reading], found: Fo
     """Registers notices with all that follows from them: postbacks owed, facts to be told."""
     if not readings:
         return Registered((), (), ())
-    registered = register(tx, readings, found, desk.new_id, desk.currency, now_ms)
+    registered = register(tx, readings, found, desk.new_id, desk.currency, now_ms, desk.is_clock_trusted)
     if registered.changes:
         owed = owe_postbacks(tx, registered.changes, now_ms, desk.new_id, guard=desk.guard)
         registered = msgspec.structs.replace(registered, owed=owed)

@@ -18,6 +18,7 @@ from clickloop.conversion.attribution import (
     Repeated,
     Waiting,
     attribute,
+    without_turns_ahead,
 )
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
@@ -173,12 +174,13 @@ def register(
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
+    is_clock_trusted: Callable[[], bool],
 ) -> Registered:
     """Attributes a batch in the order of its turns, and writes its notices, conversions and their changes.
 
     ``currency`` is the instance's.
     """
-    registered, book, in_order = _decided(tx, readings, found, new_id, currency, now_ms)
+    registered, book, in_order = _decided(tx, readings, found, new_id, currency, now_ms, is_clock_trusted)
     if new := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored is None]:
         insert_notices(tx, new)
     if again := [notice for notice, reading in zip(registered.notices, in_order, strict=True) if reading.stored]:
@@ -194,10 +196,11 @@ def foresee(
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
+    is_clock_trusted: Callable[[], bool],
     drafts: Drafts | None = None,
 ) -> Registered:
     """What ``register`` would answer, by the same decisions; writes nothing but the ``drafts`` of a preview in several batches."""
-    registered, book, _ = _decided(tx, readings, found, new_id, currency, now_ms, drafts)
+    registered, book, _ = _decided(tx, readings, found, new_id, currency, now_ms, is_clock_trusted, drafts)
     if drafts is not None:
         book.draft(drafts)
     return registered
@@ -210,6 +213,7 @@ def _decided(
     new_id: Callable[[], str],
     currency: str,
     now_ms: int,
+    is_clock_trusted: Callable[[], bool],
     drafts: Drafts | None = None,
 ) -> tuple[Registered, _Book, list[Reading]]:
     """A batch attributed in the order of its turns: what it comes to, the book of it, and the readings in that order."""
@@ -220,7 +224,7 @@ def _decided(
     in_order = sorted(readings, key=lambda reading: reading.notice.turn)
     for reading in in_order:
         click = found.clicks.get(reading.click_id) if reading.click_id else None
-        attribution = _attribution(reading, click, found, book, setup, new_id, now_ms)
+        attribution = _attribution(reading, click, found, book, setup, new_id, now_ms, is_clock_trusted)
         conversion = book.enter(reading, attribution, now_ms)
         stored.append(_stored(reading, click, attribution, conversion, now_ms))
         conversions.append(conversion)
@@ -246,16 +250,19 @@ def _attribution(
     setup: _Setup,
     new_id: Callable[[], str],
     now_ms: int,
+    is_clock_trusted: Callable[[], bool],
 ) -> Attribution:
     verdict, notice = reading.verdict, reading.notice
     if isinstance(verdict, RefusalReason):
         return Refused(verdict)
     known = book.known.get((verdict.text, notice.txid))
+    if known is not None and reading.runs == 1:
+        known = without_turns_ahead(known, notice, now_ms)
     place = Place(conversion_id="" if known else new_id(), is_first=verdict.text not in book.started)
     if click is None:
         missing = MissingClick(_first_look_at(reading, now_ms), found.settled_to_for(verdict.text))
         return attribute(notice, missing, known, setup.terms_of(None), place, now_ms)
-    return attribute(notice, click, known, setup.terms_of(click), place, now_ms)
+    return attribute(notice, click, known, setup.terms_of(click), place, now_ms, is_clock_trusted)
 
 
 def _first_look_at(reading: Reading, now_ms: int) -> int:

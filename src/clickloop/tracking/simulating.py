@@ -121,7 +121,8 @@ def _told(
 ) -> Simulation:
     """What a notice of this conversion would do, and the postbacks that it would owe."""
     reading = read(raw_notice_of(given, Door.API, desk.new_id(), now_ms), click_ids)
-    foreseen = foresee(tx, [reading], FoundClicks({click.click_id: click}), desk.new_id, desk.currency, now_ms)
+    found = FoundClicks({click.click_id: click})
+    foreseen = foresee(tx, [reading], found, desk.new_id, desk.currency, now_ms, desk.is_clock_trusted)
     notice, change = foreseen.notices[0], foreseen.changes[0] if foreseen.changes else None
     return Simulation(
         invented=invented,

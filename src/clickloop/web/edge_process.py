@@ -5,7 +5,7 @@ import gc
 import random
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import msgspec
@@ -118,16 +118,17 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
-    background = [
-        asyncio.create_task(_watch_set_up(set_up)),
-        asyncio.create_task(_hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up)),
-        asyncio.create_task(_hand_over(notices, settings.notice_close_ms, commit, give_up)),
-        asyncio.create_task(_hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up)),
-        asyncio.create_task(_write_unknown_links(unknown_links)),
-        asyncio.create_task(_sweep(connections, edge, reserve)),
-        asyncio.create_task(_watch_vitals(vitals)),
-        asyncio.create_task(_watch_geo(geo, edge.visitors)),
+    parts: list[Callable[[], Coroutine[None, None, None]]] = [
+        lambda: _watch_set_up(set_up),
+        lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
+        lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
+        lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
+        lambda: _write_unknown_links(unknown_links),
+        lambda: _sweep(connections, edge, reserve),
+        lambda: _watch_vitals(vitals),
+        lambda: _watch_geo(geo, edge.visitors),
     ]
+    background = [asyncio.create_task(_again_and_again(part)) for part in parts]
     give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
@@ -182,6 +183,17 @@ def _geo_file(settings: Settings) -> GeoFile:
     if geo.fault:
         log("the geo base cannot be used: visitors have no country until it is good", fault=geo.fault)
     return geo
+
+
+async def _again_and_again(part: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a part of this process, again after each fault: visitors come first, and nobody would notice that the part has ended."""
+    failed = Sparingly("a part of this process failed and is started again")
+    while True:
+        try:
+            return await part()
+        except Exception as fault:
+            failed(fault=f"{type(fault).__name__}: {fault}")
+            await asyncio.sleep(1.0)
 
 
 async def _watch_set_up(set_up: SetUp) -> None:

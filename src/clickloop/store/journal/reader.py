@@ -188,8 +188,8 @@ class JournalReader:
             # Without a mark the writer was killed before its first sync, or all of this was settled long ago and put back.
             doubtful = returned or number in repaired or last == 1
             segment = Segment(path, stream, directory.name, number, octets, doubtful)
-            if self._look_again_at.get(segment.name, 0) <= now_ms:
-                segments.append(segment)
+            if not 0 < self._look_again_at.get(segment.name, 0) - now_ms <= _UNREADABLE_AGAIN_MS:
+                segments.append(segment)  # also where that is further ahead: the clock has been set back since
         if dead and not segments and not any(path.exists() for path in paths.values()):
             _remove_if_dead(directory)
             if last <= first:

@@ -23,8 +23,11 @@ from clickloop.store.ledger.holding import (
 )
 from clickloop.store.ledger.lanes import forget_asked, keep_standing, kept_lanes
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.settings import read_setting, write_setting
 from clickloop.store.ledger.tables import attempts, postbacks
 
+DELIVERY_CLOCK = "delivery_clock"
+"""The name of the setting that ``note_clock`` writes."""
 ANSWER_BYTES = 1_000
 """So much of an answer's body is kept."""
 LOST = "Clickloop stopped before the outcome was written: the receiver may or may not have got it."
@@ -126,10 +129,16 @@ class LedgerPostbacks:
             if jump_ms < 0:
                 move_waiting(tx, jump_ms)
 
+    def note_clock(self, now_ms: int) -> None:
+        """Remember the moment by delivery's clock."""
+        with self._ledger.write() as tx:
+            write_setting(tx, DELIVERY_CLOCK, now_ms)
+
     def latest_moment(self) -> int | None:
-        """When the newest postback was created."""
+        """Return the moment that was noted last, else when the newest postback was created."""
         with self._ledger.read() as tx:
-            return latest_created_at(tx)
+            noted = read_setting(tx, DELIVERY_CLOCK, int)
+            return latest_created_at(tx) if noted is None else noted
 
 
 def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import msgspec
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
@@ -176,7 +177,7 @@ class ApiContext:
 
     def desk(self) -> Desk:
         """What taking in notices needs."""
-        return Desk(
+        desk = Desk(
             self.ledger,
             self.facts,
             self.click_ids,
@@ -185,6 +186,11 @@ class ApiContext:
             self.guard,
             self.refused_now,
             self.progress,
+        )
+        return (
+            desk
+            if self.clock_guard is None
+            else msgspec.structs.replace(desk, is_clock_trusted=self.clock_guard.is_trusted)
         )
 
 
