@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 
 from clickloop.web.open_connections import Limits, Phase
-from clickloop.web.panel_port import HEAD_BYTES, PanelConnection, PanelConnections
+from clickloop.web.panel_port import HEAD_BYTES, MAX_PIPELINED, PanelConnection, PanelConnections
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -371,5 +371,43 @@ def test_of_large_unfinished_heads_the_oldest_are_dropped_and_small_ones_never()
             writer.write(b"st: a\r\n\r\n" if writer is small[1] else b"\r\nHost: a\r\n\r\n")
             assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
         assert all(connection.cycle is None for connection in port.connections._bytes)
+
+    serve(talk)
+
+
+def test_of_thousands_of_pipelined_requests_the_first_are_answered_and_the_connection_is_ended() -> None:
+    async def talk(port: Port) -> None:
+        reader, writer = await port.connect()
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n" + REQUEST * 9_000)
+        await port.wait_for(lambda: port.one()._refused)
+        assert len(port.one().pipeline) == MAX_PIPELINED
+        port.release.set()
+        got = await reader.read(-1)
+        assert got.count(b"HTTP/1.1 200 ") == MAX_PIPELINED + 1
+        assert got.lower().count(b"connection: close") == 1
+
+    serve(talk)
+
+
+def test_a_few_pipelined_requests_are_all_answered_and_the_connection_stays() -> None:
+    async def talk(port: Port) -> None:
+        reader, writer = await port.connect()
+        for _ in range(3):
+            writer.write(REQUEST * MAX_PIPELINED)
+            for _ in range(MAX_PIPELINED):
+                assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
+        assert len(port.connections.open) == 1
+
+    serve(talk)
+
+
+def test_a_body_before_and_after_other_requests_arrives_whole() -> None:
+    async def talk(port: Port) -> None:
+        reader, writer = await port.connect()
+        post = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+        writer.write((post + REQUEST) * 5)
+        for _ in range(10):
+            assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
+        assert port.received == 500_000
 
     serve(talk)

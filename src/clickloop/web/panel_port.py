@@ -21,6 +21,10 @@ MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 """Of a body whose request was answered before it had arrived: read, so that the client gets to reading the answer."""
+MAX_PIPELINED = 16
+"""Requests that may wait behind one that is being answered; the last of them ends the connection. uvicorn would take any number."""
+_PIECE_BYTES, _BODY_PIECE_BYTES = 4 * 1024, 16 * 1024
+"""Parsed at a time of what was read at once: outside of a body it may be thousands of requests."""
 _FRAMING = 8
 """A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
 
@@ -94,9 +98,14 @@ class PanelConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, and refuse what is over a limit or no HTTP."""
-        if self._refused:
-            return
+        """Feed the parser piece by piece, and refuse what is over a limit or no HTTP."""
+        at = 0
+        while at < len(data) and not self._refused:
+            size = _BODY_PIECE_BYTES if self._in_body else _PIECE_BYTES
+            self._feed(data[at : at + size])
+            at += size
+
+    def _feed(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         was_idle = not self._in_head and not self._in_body
         self._begun = 0
@@ -126,6 +135,9 @@ class PanelConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        if len(self.pipeline) >= MAX_PIPELINED and self.cycle is not None:
+            self.cycle.keep_alive = False  # its answer says that it is the last: the client sends the others again
+            self._refused = True
         super().on_message_begin()
         if self._refused:
             return
