@@ -58,7 +58,8 @@ class TolerantProtocol(ResponseHandler):
 
     def status_so_far(self) -> int | None:
         """Return the status of an answer whose head has not ended; None: its status line has not come, or there is no answer."""
-        return self._parser.status_so_far() if isinstance(self._parser, _TolerantParser) else None
+        parser: Any = self._parser
+        return parser.status_so_far() if isinstance(parser, _TolerantParser) else None
 
     def hand_out(self, message: RawResponseMessage, payload: aiohttp.StreamReader) -> None:
         """Hand an answer to the client outside of a call of the parser."""
