@@ -39,7 +39,7 @@ _SENTENCES = {
     LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so that orders cannot be distinguished: "
     "export the file anew, and open it with this column as text.",
     LineFault.AMBIGUOUS_DATE: "Its date, such as 05/06/2026, can be read in two ways, and no other line of the file shows whether the day "
-    "or the month is first: choose the order of dates when you upload it, or write 2026-06-05.",
+    "or the month is first: choose the order of dates when you upload it (dates=day_first, --dates), or write 2026-06-05.",
 }
 
 
