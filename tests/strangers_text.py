@@ -33,9 +33,10 @@ from clickloop.conversion.notice import Door, RawNotice, quick_verdict, read_not
 from clickloop.conversion.pairs import read_pairs
 from clickloop.conversion.status import word_key
 from clickloop.conversion.understanding import sent_tokens, understood
-from clickloop.conversion.upload import Layout, detect, lines_of
+from clickloop.conversion.upload import Format, Layout, detect, lines_of
 from clickloop.conversion.upload_cells import bare, without_apostrophes
 from clickloop.conversion.upload_columns import column_name, read_columns
+from clickloop.conversion.upload_dates import proven_order
 from clickloop.conversion.upload_text import Utf8
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.macro.checking import check
@@ -240,6 +241,9 @@ READERS: dict[str, Callable[[str], object]] = {
     ),
     "content type": lambda text: read_pairs(b"", b"a=b", f"multipart/form-data; {text}"),
     "moment": lambda text: read_moment(text, 1_772_366_400_000),
+    "dates of a table": lambda text: proven_order(
+        Layout(Format.CSV, ("cid", "at"), 2, 7), [text.encode()], 1_772_366_400_000
+    ),
     "moment behind a date": lambda text: read_moment(f"2026-03-01{text}", 1_772_366_400_000),
     "amount": read_amount,
     "amount behind a digit": lambda text: read_amount(f"1{text}"),

@@ -242,7 +242,7 @@ click.link click.query click.redirect click.screening click.test_mark click.user
 conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
 conversion.multipart_body conversion.network_words conversion.notice
 conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
-conversion.upload_table conversion.upload_text
+conversion.upload_dates conversion.upload_table conversion.upload_text
 web.browser web.content_encoding web.devices web.header_fields web.message web.proxies web.untrusted_proxy
 """
 """Modules of these folders whose readers are among those that are measured."""

@@ -31,6 +31,9 @@ URL = "https://offer.example/"
         ("?sub1=%257bclickid%257d", FindingCode.ENCODED_BRACES, "%257bclickid%257d"),
         ("?sub1=｛clickid｝", FindingCode.FULL_WIDTH_BRACES, "｛clickid｝"),
         ("?sub1=❴clickid❵", FindingCode.FULL_WIDTH_BRACES, "❴clickid❵"),
+        ("path？sub1={clickid}", FindingCode.FULL_WIDTH_BRACES, "？sub1={clickid}"),
+        ("?a=1＆sub1={clickid}", FindingCode.FULL_WIDTH_BRACES, "＆sub1={clickid}"),
+        ("?sub1＝{clickid}", FindingCode.FULL_WIDTH_BRACES, "＝{clickid}"),
         ("?sub1={{clickid}}", FindingCode.OTHER_STYLE, "{{clickid}}"),
         ("?sub1={clickid}\u200b&b=1", FindingCode.INVISIBLE_CHARACTER, "\u200b"),
         ("?sub1={clickid}\u00a0", FindingCode.INVISIBLE_CHARACTER, "\u00a0"),
@@ -39,6 +42,8 @@ URL = "https://offer.example/"
         ("?a=1?sub1={clickid}", FindingCode.SECOND_QUESTION_MARK, "?sub1="),
         ("path&sub1={clickid}", FindingCode.QUESTION_MARK_MISSING, "&sub1="),
         ("?sub1={clickid}sub2=5", FindingCode.AMPERSAND_MISSING, "sub2="),
+        ("?sub1={clickid};sub2=5", FindingCode.AMPERSAND_MISSING, ";sub2="),
+        ("?sub1={clickid},sub2=5", FindingCode.AMPERSAND_MISSING, ",sub2="),
         ("?a=1#sub1={clickid}", FindingCode.MACRO_IN_FRAGMENT, "{clickid}"),
         ("#/page?sub1={clickid}", FindingCode.MACRO_IN_FRAGMENT, "{clickid}"),
     ],
@@ -65,6 +70,7 @@ def test_what_would_be_sent_wrong_is_found_with_its_place(rest: str, code: Findi
         "?sub1={clickid}#{country}",
         "?sub1={clickid}-x",
         "?a=b;c&sub1={clickid}",
+        "{clickid};v=1?a=1",
     ],
 )
 def test_what_is_meant_so_is_no_finding(rest: str) -> None:

@@ -50,6 +50,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Lines that were registered, but about which something is odd, are not good either; nor is a table without its payout."""
     incomplete: bool = False
     """Register a table too of which a column that may be the payout or the transaction id was not understood."""
+    dates: str = ""
+    """Order of dates such as 05/06/2026: a value of ``DateOrder``; empty: as other lines prove it."""
 
 
 def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: Wanted, console: Console) -> bool:
@@ -82,7 +84,8 @@ def _send(
     """Sends the file; answers the upload as the API tells it."""
     task = progress.add_task("Sending", total=octets)
     options = {"preview": wanted.preview, "postbacks": wanted.postbacks, "incomplete": wanted.incomplete}
-    query = urlencode({"name": name[:200], **{option: int(is_on) for option, is_on in options.items()}})
+    given = {"name": name[:200], **{option: int(is_on) for option, is_on in options.items()}}
+    query = urlencode(given | ({"dates": wanted.dates} if wanted.dates else {}))
     answer = send_to_core(wanted.data, f"{DOOR}?{query}", _pieces(source, head, progress, task), octets, "text/csv")
     return _good(answer)
 

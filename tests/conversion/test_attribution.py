@@ -408,6 +408,13 @@ def test_a_time_that_cannot_be_is_kept_and_flagged(at: int, flags: tuple[NoticeF
     assert (conversion.converted_at, conversion.flags) == (at, flags)
 
 
+def test_a_day_without_a_time_means_the_click_on_that_day() -> None:
+    day = CLICK.at - CLICK.at % DAY_MS
+    for at, meant, flags in ((day, CLICK.at, ()), (day - DAY_MS, day - DAY_MS, (NoticeFlag.AT_BEFORE_CLICK,))):
+        conversion = _after(_notice(1, converted_at=at))
+        assert (conversion.converted_at, conversion.flags) == (meant, flags)
+
+
 def test_approved_and_rejected_in_the_same_millisecond_end_by_notice_id() -> None:
     approved = _notice(at=NOW, notice_id="a", status_word="approved")
     rejected = _notice(at=NOW, notice_id="b", status_word="rejected")

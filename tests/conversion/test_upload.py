@@ -196,6 +196,7 @@ BAD: dict[LineFault, tuple[bytes, int, int]] = {
     LineFault.TOO_MANY_CELLS: (b"cid,x\na,1,2\nb,1\n", 2, 0),
     LineFault.UNCLOSED_QUOTE: (b'cid,x\na,"1\nb,1\n', 2, 3),
     LineFault.TEXT_AFTER_QUOTE: (b'cid,x\na,"1"2\nb,1\n', 2, 6),
+    LineFault.AMBIGUOUS_DATE: (b"cid,x,at\na,1,05/06/2025\nb,1,\n", 2, 5),
     LineFault.DAMAGED_ID: (b"cid,x,txid\na,1,1.23457E+14\nb,1\n", 2, 5),
 }
 

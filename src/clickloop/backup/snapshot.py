@@ -36,7 +36,7 @@ from clickloop.store.journal.segment import LOCK_NAME as WRITER_LOCK
 
 FACTS_LOG = FACTS_FILE + ".wal"
 JOURNAL, SETTLED, UPLOADS = "journal", "settled", "uploads"
-UPLOAD_SUFFIX = ".text"
+UPLOAD_SUFFIX, DATES_SUFFIX = ".text", ".dates"
 MAX_EXTRA_BYTES = 16 * 1024 * 1024
 """A larger file of the data folder that we do not know is somebody else's: an earlier backup, say."""
 _LARGE_FILES = frozenset({CATALOG_FILE, CATALOG_COPY})
@@ -155,7 +155,8 @@ def _link_extras(folder: Path, links: Path, files: list[tuple[str, Path]], left_
 
 def _link_uploads(folder: Path, links: Path, snapshot: Snapshot) -> None:
     """Take the files of uploads, which never change once they are there; which of them matter the ledger knows."""
-    for path in sorted((folder / UPLOADS).glob(f"*{UPLOAD_SUFFIX}")):
+    found = [path for suffix in (UPLOAD_SUFFIX, DATES_SUFFIX) for path in (folder / UPLOADS).glob(f"*{suffix}")]
+    for path in sorted(found):
         name = f"{UPLOADS}/{path.name}"
         with contextlib.suppress(FileNotFoundError):  # its time was over
             _link(path, _made(links / name))

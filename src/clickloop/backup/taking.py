@@ -21,7 +21,6 @@ from clickloop.backup.scratch import scratch_folder
 from clickloop.backup.snapshot import (
     FACTS_LOG,
     JOURNAL,
-    UPLOAD_SUFFIX,
     UPLOADS,
     Snapshot,
     check_folder,
@@ -209,7 +208,7 @@ def _matters(name: str, unfinished_uploads: frozenset[str]) -> bool:
     """Return whether a file is needed: of uploads only those that are not at their end."""
     if not name.startswith(f"{UPLOADS}/"):
         return True
-    return name.removeprefix(f"{UPLOADS}/").removesuffix(UPLOAD_SUFFIX) in unfinished_uploads
+    return name.removeprefix(f"{UPLOADS}/").partition(".")[0] in unfinished_uploads
 
 
 def _pack_segments(writer: ArchiveWriter, snapshot: Snapshot) -> dict[str, int]:

@@ -72,6 +72,12 @@ def import_conversions(
             "--incomplete", help="Register a table too in which the payout or transaction id was not understood."
         ),
     ] = False,
+    dates: Annotated[
+        str,
+        typer.Option(
+            help="Order of dates such as 05/06/2026: day_first or month_first; left out: as other lines prove it."
+        ),
+    ] = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Register the conversions of a file, each line as a network's postback would; those registered before come to repeats.
@@ -94,6 +100,7 @@ def import_conversions(
         first_lines=lines,
         strict=strict,
         incomplete=incomplete,
+        dates=dates,
     )
     try:
         source, name, octets = importing.open_source(file)

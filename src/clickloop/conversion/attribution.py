@@ -265,11 +265,19 @@ def named_currency(notice: Notice) -> str:
     return "" if unreplaced_macro(notice.currency_text) else notice.currency_text
 
 
-def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:
-    """What is odd about the time of a new conversion. It is kept all the same."""
+def _converted_at(notice: Notice, click: Click) -> int:
+    """Return the time of a new conversion. Of a day without a time, as reports list them, that of its click on that day."""
     at = notice.converted_at
     if at is None:
+        return notice.at
+    return click.at if at % DAY_MS == 0 and at <= click.at < at + DAY_MS else at
+
+
+def _time_flags(notice: Notice, click: Click) -> list[NoticeFlag]:
+    """What is odd about the time of a new conversion. It is kept all the same."""
+    if notice.converted_at is None:
         return []
+    at = _converted_at(notice, click)
     flags = [NoticeFlag.AT_BEFORE_CLICK] if at < click.at - CLOCK_SLACK_MS else []
     return [*flags, NoticeFlag.AT_IN_FUTURE] if at > notice.at + CLOCK_SLACK_MS else flags
 
@@ -292,7 +300,7 @@ def _new(notice: Notice, click: Click, said: _Said, terms: Terms, place: Place, 
         first_of_click=place.is_first,
         test=click.screening == Screening.TEST,
         parameters=said.parameters,
-        converted_at=notice.converted_at if notice.converted_at is not None else notice.at,
+        converted_at=_converted_at(notice, click),
         created_at=now_ms,
         updated_at=now_ms,
         version=1,

@@ -1,7 +1,9 @@
-"""Reads the time of a conversion as networks send it, and believes it only where it can be true."""
+"""Reads the time of a conversion as networks and spreadsheets write it, and believes it only where it can be true."""
 
+import enum
 import re
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
 
 from clickloop.clock import DAY_MS
 
@@ -10,41 +12,184 @@ EARLIEST_AT = 946_684_800_000
 """2000-01-01: an earlier conversion is a mistake of units or of a clock."""
 MAX_AHEAD_MS = DAY_MS
 """How far a network's clock, or its time zone, may run ahead of ours."""
+_SERIAL_OF_1970 = 25_569
+_MIN_SERIAL, _MAX_SERIAL = 36_526, 73_050
+"""Days since 1899-12-30, as spreadsheets store a moment, from 2000 to 2099. Unix seconds as small lie in 1970: nobody means them."""
 
+
+class DateOrder(enum.StrEnum):
+    """Which of two numbers before the year is the day, in dates such as 05/06/2026."""
+
+    DAY_FIRST = "day_first"
+    MONTH_FIRST = "month_first"
+
+
+_TIME = (
+    r"(?:[ ,T]{1,2}(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?)?"
+    r"(?: ?(?P<half>[AP])\.?M\.?)?(?: ?(?P<zone>Z|UTC|GMT|[-+][0-9]{2}(?::?[0-9]{2})?))?)?"
+)
+_NUMBERS = re.compile(
+    rf"(?P<one>[0-9]{{1,2}})(?P<mark>[/.-])(?P<other>[0-9]{{1,2}})(?P=mark)(?P<year>[0-9]{{4}}){_TIME}", re.IGNORECASE
+)
+_YEAR_FIRST = re.compile(
+    rf"(?P<year>[0-9]{{4}})(?P<mark>[/.-])(?P<month>[0-9]{{1,2}})(?P=mark)(?P<day>[0-9]{{1,2}}){_TIME}", re.IGNORECASE
+)
+_COMPACT = re.compile(
+    r"(?P<year>20[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
+    r"(?:[T ]?(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})(?P<second>[0-9]{2})?(?P<zone>Z)?)?",
+    re.IGNORECASE,
+)
+_DAY_NAMED = re.compile(
+    rf"(?:[A-Z]{{3,9}},? )?(?P<day>[0-9]{{1,2}})[ -](?P<name>[A-Z]{{3,9}})\.?[ ,-]{{1,2}}(?P<year>[0-9]{{4}}){_TIME}",
+    re.IGNORECASE,
+)
+_MONTH_NAMED = re.compile(
+    rf"(?:[A-Z]{{3,9}},? )?(?P<name>[A-Z]{{3,9}})\.? (?P<day>[0-9]{{1,2}})(?:st|nd|rd|th)?,? (?P<year>[0-9]{{4}}){_TIME}",
+    re.IGNORECASE,
+)
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
-_LOST_PLUS = re.compile(r"(?<=[0-9]) (?=[0-9]{2}:?[0-9]{2}$)")
-_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9:.,]{2,20}(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)?)?", re.IGNORECASE)
+_SERIAL = re.compile(r"([0-9]{5})(?:[.,]([0-9]{1,15}))?")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.,]{2,20}(?:Z|[-+][0-9]{2}(?::?[0-9]{2})?)?", re.IGNORECASE)
+_LOST_PLUS = re.compile(r"(?<=[0-9]) {1,2}(?=[0-9]{2}:?[0-9]{2}$)")
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 
 
 def read_moment(text: str, received_at: int) -> int | None:
-    """Unix milliseconds behind ISO 8601 or Unix seconds; None for what is neither, or before 2000, or in the future.
+    """Return the Unix milliseconds that a text means; None for what is no moment, may be two, is before 2000 or in the future.
 
-    Milliseconds instead of seconds lie in the future and are therefore not believed. A time without a zone is UTC.
-    The plus of a zone, which a query turns into a space, is understood.
+    Unix seconds; ISO 8601; ``30.11.2026 14:05``, ``11/30/2026 2:05 PM``, ``2026/11/30``, ``30-Nov-2026``, ``Nov 30, 2026``,
+    ``20261130``; and the numbers that spreadsheets store (``46356.5``). Of dates like ``05/06/2026`` nobody can tell which number is
+    the day: see ``orders_of``. Milliseconds instead of seconds lie in the future and are therefore not believed. A time without
+    a zone is UTC. The plus of a zone, which a query turns into a space, is understood.
     """
     text = text.strip()
     if len(text) > MAX_TEXT or not text.isascii():
         return None
+    at = _at_of(text)
+    return at if at is not None and EARLIEST_AT <= at <= received_at + MAX_AHEAD_MS else None
+
+
+def orders_of(text: str) -> tuple[DateOrder, ...]:
+    """Return the ways to read a date such as ``05/06/2026``; none for any other text, and for one in which both are the same day.
+
+    With points the day is first: nobody writes the month there.
+    """
+    numbers = _NUMBERS.fullmatch(text.strip()) if len(text) <= MAX_TEXT else None
+    if numbers is None or numbers["mark"] == "." or numbers["one"].zfill(2) == numbers["other"].zfill(2):
+        return ()
+    found = (
+        order
+        for order, month in ((DateOrder.DAY_FIRST, numbers["other"]), (DateOrder.MONTH_FIRST, numbers["one"]))
+        if 1 <= int(month) <= 12
+    )
+    return tuple(found)
+
+
+def in_order(text: str, order: DateOrder) -> str:
+    """Return a date such as ``05/06/2026 14:05`` with the year first, read in this order."""
+    numbers = _NUMBERS.fullmatch(text.strip())
+    if numbers is None:
+        return text
+    day, month = numbers["one"], numbers["other"]
+    if order is DateOrder.MONTH_FIRST:
+        day, month = month, day
+    return f"{numbers['year']}-{month.zfill(2)}-{day.zfill(2)}{text.strip()[numbers.end('year') :]}"
+
+
+def order_among(texts: Iterable[str], received_at: int) -> DateOrder | None:
+    """Return the order that the dates of a column are in, where one of them can be read in that order alone; None: unproven.
+
+    A reading that lies in the future is none. Dates that prove either order prove nothing.
+    """
+    proven: set[DateOrder] = set()
+    for text in texts:
+        orders = [order for order in orders_of(text) if read_moment(in_order(text, order), received_at) is not None]
+        if len(orders) == 1:
+            proven.add(orders[0])
+            if len(proven) > 1:
+                return None
+    return proven.pop() if proven else None
+
+
+def _at_of(text: str) -> int | None:
+    if serial := _SERIAL.fullmatch(text):
+        days = int(serial[1])
+        if _MIN_SERIAL <= days <= _MAX_SERIAL:
+            digits = (serial[2] or "0").ljust(15, "0")
+            seconds = (int(digits) * 86_400 + 5 * 10**14) // 10**15  # to the nearest: 0.586805556 is 14:05
+            return (days - _SERIAL_OF_1970) * DAY_MS + seconds * 1000
+    if compact := _COMPACT.fullmatch(text):
+        return _moment(compact.groupdict(), int(compact["month"]), int(compact["day"]))
     if _SECONDS.fullmatch(text):
-        seconds, _, fraction = text.partition(".")
-        at = int(seconds) * 1000 + int(fraction[:3].ljust(3, "0"))
-    else:
-        found = _iso_moment(text)
-        if found is None:
-            return None
-        at = found
-    return at if EARLIEST_AT <= at <= received_at + MAX_AHEAD_MS else None
-
-
-def _iso_moment(text: str) -> int | None:
+        seconds_text, _, fraction = text.partition(".")
+        return int(seconds_text) * 1000 + int(fraction[:3].ljust(3, "0"))
     if text.count(":") > 1 or "T" in text.upper():
         text = _LOST_PLUS.sub("+", text)
-    if not _ISO.fullmatch(text):
-        return None
+    if found := _YEAR_FIRST.fullmatch(text):
+        return _moment(found.groupdict(), int(found["month"]), int(found["day"]))
+    if _ISO.fullmatch(text):
+        try:
+            moment = datetime.fromisoformat(text.replace(",", "."))
+        except ValueError:
+            return None
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    if found := _DAY_NAMED.fullmatch(text) or _MONTH_NAMED.fullmatch(text):
+        name = found["name"].lower()
+        month = next((at for at, known in enumerate(_MONTHS, 1) if known == name or known[:3] == name), 0)
+        if name == "sept":
+            month = 9
+        return _moment(found.groupdict(), month, int(found["day"]))
+    if found := _NUMBERS.fullmatch(text):
+        orders = orders_of(text)
+        if len(orders) > 1:
+            return None
+        month, day = int(found["other"]), int(found["one"])
+        if orders == (DateOrder.MONTH_FIRST,):
+            month, day = day, month
+        return _moment(found.groupdict(), month, day)
+    return None
+
+
+def _moment(parts: dict[str, str | None], month: int, day: int) -> int | None:
+    """Return the moment of a date and the parts of a time; None: there is no such one."""
+    hour = int(parts.get("hour") or 0)
+    if half := parts.get("half"):
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
+    fraction = int((parts.get("fraction") or "0")[:3].ljust(3, "0"))
     try:
-        moment = datetime.fromisoformat(text.replace(",", "."))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() * 1000)
+        moment = datetime(
+            int(parts["year"] or 0),
+            month,
+            day,
+            hour,
+            int(parts.get("minute") or 0),
+            int(parts.get("second") or 0),
+            tzinfo=_zone(parts.get("zone") or ""),
+        )
+        return int(moment.timestamp()) * 1000 + fraction
     except (ValueError, OverflowError):
         return None
+
+
+def _zone(text: str) -> timezone:
+    """Return the zone of ``Z``, ``UTC``, ``+03``, ``+0300`` or ``+03:00``. Raise ValueError for one of a day or more."""
+    if text[:1] not in ("+", "-"):
+        return UTC
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-offset if text[0] == "-" else offset)

@@ -9,13 +9,15 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
+from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import NAMES, Door, RawNotice
-from clickloop.conversion.upload_cells import bare, without_apostrophes
+from clickloop.conversion.upload_cells import bare, damaged_id, dated, without_apostrophes
 from clickloop.conversion.upload_columns import (
     RESULT_PREFIX,
     Column,
     Repeated,
     column_name,
+    keyed_pairs,
     missing_values,
     not_understood,
     payout_currencies,
@@ -39,6 +41,8 @@ HEAD_OCTETS = 64 * 1024
 """How much of a file is looked at to find its form."""
 MOST_FILE_OCTETS = 2**32 - 1
 """No file may be larger: so the number of each line fits into its notice's id."""
+MOMENT = "at"
+"""The parameter for the time of a conversion."""
 NO_POSTBACK = "&disable_postback=1"
 _MAX_QUERY = MAX_LINE_OCTETS - len(NO_POSTBACK)
 _EXCERPT = 200
@@ -48,8 +52,6 @@ _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")
 _KEY = re.compile(rb"\s*([A-Za-z_][A-Za-z0-9_.\-]{0,63})\s*=")
 _SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
 _ID_NAMES = frozenset((*NAMES["click_id"], *NAMES["txid"], "conversion_id"))
-_DAMAGED = re.compile(rb"[0-9](?:[.,][0-9]{1,20})?[eE]\+[0-9]{2,3}")
-"""As spreadsheets write a long number: ``1.23457E+14``."""
 
 
 class Format(enum.StrEnum):
@@ -135,6 +137,8 @@ class Layout(msgspec.Struct, frozen=True):
     first_line: int = 1
     begins_at: int = 0
     """Octets before that line."""
+    date_order: DateOrder | None = None
+    """Of dates such as 05/06/2026; None: it is not known, and lines with such a date are unreadable."""
 
     def column_uses(self) -> tuple[Column, ...]:
         """Return the meaning of each column; none where there is no header."""
@@ -266,11 +270,16 @@ def lines_of(
     found = physical_lines(pieces, number, layout.begins_at if begins_at is None else begins_at)
     if layout.columns:
         return _table_lines(layout, found)
-    return (_read_line(line) for line in found if line.octets.strip() or line.is_cut)
+    return (_read_line(line, layout.date_order) for line in found if line.octets.strip() or line.is_cut)
+
+
+def separator_of(layout: Layout) -> bytes:
+    """Return what separates the cells of a table."""
+    return next(octets for octets, form in _TABLES.items() if form is layout.format)
 
 
 def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line | BadLine]:
-    separator = next(octets for octets, form in _TABLES.items() if form is layout.format)
+    separator = separator_of(layout)
     columns = layout.column_uses()
     is_result = any(column.name.startswith(RESULT_PREFIX) for column in columns)
     prefixes = [
@@ -278,6 +287,7 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
         for at, column in enumerate(columns, 1)
     ]
     ids = [column.name in _ID_NAMES for column in columns]
+    moments = [at for at, column in enumerate(columns) if column.name == MOMENT]
     currencies = payout_currencies(columns)
     width = len(prefixes)
     for record in records(found, separator):
@@ -290,10 +300,11 @@ def _table_lines(layout: Layout, found: Iterator[PhysicalLine]) -> Iterator[Line
             yield BadLine(record.number, record.next_number, record.ends_at, (excerpt,), LineFault.TOO_MANY_CELLS, 0)
             continue
         values = [bare(cell.strip()) for cell in cells[:width]]
-        if damaged := next(
-            (value for value, is_id in zip(values, ids, strict=False) if is_id and _DAMAGED.fullmatch(value)), b""
-        ):
-            yield _damaged(record, damaged)
+        if damaged := damaged_id(values, ids):
+            yield _faulty(record, damaged, LineFault.DAMAGED_ID)
+            continue
+        if ambiguous := dated(values, moments, layout.date_order):
+            yield _faulty(record, ambiguous, LineFault.AMBIGUOUS_DATE)
             continue
         pairs = _currency_pair(values, currencies)
         for prefix, value in zip(prefixes, values, strict=False):
@@ -308,15 +319,15 @@ def _currency_pair(values: list[bytes], currencies: list[tuple[int, str]]) -> li
     return [f"cnv_currency={_quoted(filled.encode())}"] if filled else []
 
 
-def _damaged(line: Record | PhysicalLine, value: bytes) -> BadLine:
-    """Return a line whose id a spreadsheet has turned into a rounded number: different orders would become one."""
+def _faulty(line: Record | PhysicalLine, value: bytes, fault: LineFault) -> BadLine:
+    """Return a line that is unreadable for one of its values."""
     octets = line.octets if isinstance(line, PhysicalLine) else b",".join(line.cells)
     at = column_of(octets, max(octets.find(value), 0))
     next_number = line.number + 1 if isinstance(line, PhysicalLine) else line.next_number
-    return BadLine(line.number, next_number, line.ends_at, (octets[:_EXCERPT],), LineFault.DAMAGED_ID, at)
+    return BadLine(line.number, next_number, line.ends_at, (octets[:_EXCERPT],), fault, at)
 
 
-def _read_line(line: PhysicalLine) -> Line | BadLine:
+def _read_line(line: PhysicalLine, order: DateOrder | None) -> Line | BadLine:
     """A line such as ``clickid``, ``clickid:payout:status:event_1=15`` or ``clickid:payout=5:cnv_status=Hold``.
 
     A payout ``auto`` is none: the offer's holds. What has no key after a part that has one belongs to that one's value:
@@ -329,7 +340,7 @@ def _read_line(line: PhysicalLine) -> Line | BadLine:
     keyed = False
     for position, part in enumerate(parts):
         if key := _KEY.match(part):
-            pairs += _keyed(key[1].decode(), part[key.end() :])
+            pairs += keyed_pairs(key[1].decode(), part[key.end() :])
             keyed = True
         elif keyed:
             name, value = pairs[-1]
@@ -341,24 +352,17 @@ def _read_line(line: PhysicalLine) -> Line | BadLine:
             return _bad(line, LineFault.TOO_MANY_CELLS, column_of(line.octets, at))
     if len(pairs) > MAX_CELLS:
         return _bad(line, LineFault.TOO_MANY_CELLS)
-    if damaged := next(
-        (value for name, value in pairs if name in _ID_NAMES and _DAMAGED.fullmatch(value.strip())), b""
-    ):
-        return _damaged(line, damaged.strip())
+    names, values = [name for name, _ in pairs], [value.strip() for _, value in pairs]
+    if damaged := damaged_id(values, [name in _ID_NAMES for name in names]):
+        return _faulty(line, damaged, LineFault.DAMAGED_ID)
+    if ambiguous := dated(values, [at for at, name in enumerate(names) if name == MOMENT], order):
+        return _faulty(line, ambiguous, LineFault.AMBIGUOUS_DATE)
     said = [
         f"{name}={_quoted(value)}"
-        for name, raw in pairs
-        if (value := raw.strip()) and not (name in NAMES["payout"] and value.lower() == b"auto")
+        for name, value in zip(names, values, strict=True)
+        if value and not (name in NAMES["payout"] and value.lower() == b"auto")
     ]
     return _line(line.number, line.number + 1, line.ends_at, (line.octets,), "&".join(said))
-
-
-def _keyed(key: str, value: bytes) -> list[tuple[str, bytes]]:
-    """Return a value under the parameter that its key means, behind the currency that is named in the key."""
-    match read_columns([key]):
-        case (Column(name=name, currency=currency),):
-            return [("cnv_currency", currency.encode()), (name, value)] if currency else [(name, value)]
-    return [(key, value)]
 
 
 def _line(number: int, next_number: int, ends_at: int, cells: tuple[bytes, ...], query: str) -> Line | BadLine:

@@ -35,6 +35,11 @@ _ALIASES = {
         "conversionstatus transactionstatus orderstatus leadstatus salestatus actionstatus commissionstatus approvalstatus"
     ),
     "currency": "currencycode payoutcurrency commissioncurrency earningscurrency",
+    "at": (
+        "conversiontime conversiondatetime conversiondate conversiontimestamp convertedat transactiontime transactiondatetime "
+        "transactiondate saletime saledate ordertime orderdate leadtime leaddate actiontime actiondate eventtime eventdate "
+        "bookingdate purchasedate datetime timestamp date"
+    ),
 }
 """Networks' names for a value, in small letters and without anything between them; the first that a table has counts."""
 _FIELD_OF_ALIAS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases.split()}
@@ -98,6 +103,14 @@ def column_name(header: str) -> str:
     return columns[0].name if isinstance(columns, tuple) else header
 
 
+def keyed_pairs(key: str, value: bytes) -> list[tuple[str, bytes]]:
+    """Return a value under the parameter that its key means, behind the currency that is named in the key."""
+    match read_columns([key]):
+        case (Column(name=name, currency=currency),):
+            return [("cnv_currency", currency.encode()), (name, value)] if currency else [(name, value)]
+    return [(key, value)]
+
+
 def unused_columns(columns: Sequence[Column]) -> tuple[str, ...]:
     """Return the headers of the columns that mean no parameter; their cells stay with the conversion."""
     return tuple(
@@ -136,7 +149,7 @@ def _has_own(name: str, own: Set[str]) -> bool:
 
     Of the money only ``payout`` does: beside a commission, an amount or a sum is what the customer paid.
     """
-    return name in own if name in NAMES["payout"] else not own.isdisjoint(NAMES.get(name, ()))
+    return name in own if name in NAMES["payout"] else not own.isdisjoint(NAMES.get(name, (name,)))
 
 
 def _exact_name(header: str) -> str:

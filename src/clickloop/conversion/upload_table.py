@@ -22,6 +22,7 @@ class LineFault(enum.StrEnum):
     UNCLOSED_QUOTE = "unclosed_quote"
     TEXT_AFTER_QUOTE = "text_after_quote"
     DAMAGED_ID = "damaged_id"
+    AMBIGUOUS_DATE = "ambiguous_date"
 
     @property
     def sentence(self) -> str:
@@ -37,6 +38,8 @@ _SENTENCES = {
     LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
     LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so that orders cannot be distinguished: "
     "export the file anew, and open it with this column as text.",
+    LineFault.AMBIGUOUS_DATE: "Its date, such as 05/06/2026, can be read in two ways, and no other line of the file shows whether the day "
+    "or the month is first: choose the order of dates when you upload it (dates=day_first, --dates), or write 2026-06-05.",
 }
 
 

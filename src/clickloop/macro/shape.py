@@ -16,8 +16,9 @@ _NAME = re.compile(r"\{\s*[A-Za-z_!][\w.:|\-]*", re.ASCII)
 _BRACE = re.compile(f"{BRACES.pattern}|[{{}}]")
 _ENTITY = re.compile(r"&(?:amp|#38|#0*38|#x26|quot|lt|gt);", re.IGNORECASE)
 _CHARACTERS = {"&amp;": "&", "&quot;": "%22", "&lt;": "%3C", "&gt;": "%3E"}
-_FULL_WIDTH = re.compile("[｛｝﹛﹜❴❵]")
-_NO_AMPERSAND = re.compile(r"\}([A-Za-z_][\w.\-]{0,63}=)", re.ASCII)
+_LOOKALIKES = dict(zip("｛｝﹛﹜❴❵？＆﹠＝﹦＃", "{}{}{}?&&==#", strict=True))
+_FULL_WIDTH = re.compile(f"[{''.join(_LOOKALIKES)}]")
+_NO_AMPERSAND = re.compile(r"\}[;,]?([A-Za-z_][\w.\-]{0,63}=)", re.ASCII)
 _FIRST_PAIR = re.compile(r"&[\w.\-\[\]]{1,64}=", re.ASCII)
 _SECOND_QUERY = re.compile(r"\?([\w.\-\[\]]{1,64}=)", re.ASCII)
 _PAIR_IN_FRAGMENT = re.compile(r"[#?&][\w.\-]{1,64}=(?=\{)", re.ASCII)
@@ -82,11 +83,11 @@ def _full_width(text: str) -> Iterator[Finding]:
     found = _FULL_WIDTH.search(text)
     if found:
         excerpt = text[found.start() : found.start() + _EXCERPT]
-        place = f"{found[0]} at character {found.start() + 1}"
-        sentence = f"{place} is no brace but only looks like one: {excerpt!r} is sent as it is."
-        yield _finding(
-            FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, "Write { and } of the keyboard."
-        )
+        place, plain = f"{found[0]} at character {found.start() + 1}", _LOOKALIKES[found[0]]
+        what = "brace" if plain in "{}" else plain
+        sentence = f"{place} is no {what} but only looks like one: {excerpt!r} is sent as it is."
+        remedy = "Write { and } of the keyboard." if plain in "{}" else f"Write {plain} of the keyboard."
+        yield _finding(FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, remedy)
 
 
 def _entities(text: str) -> Iterator[Finding]:
@@ -106,10 +107,16 @@ def _glued(text: str) -> Iterator[Finding]:
     for number, found in enumerate(_NO_AMPERSAND.finditer(text)):
         if number == _MAX_FINDINGS:
             return
-        sentence = (
-            f"{found[1]} at character {found.start() + 2} is right behind a macro, so it becomes a part of its value."
-        )
-        yield _finding(FindingCode.AMPERSAND_MISSING, found.start() + 1, found[1], sentence, f"Write &{found[1]}.")
+        at = found.start() + 1
+        if len(found[0]) == len(found[1]) + 1:
+            where = "is right behind a macro"
+        elif 0 <= text.find("?") < at or ("?" not in text and "/" not in text):
+            where = f"follows a macro behind a {text[at]}"  # in a path, a semicolon begins a parameter of its own kind
+        else:
+            continue
+        begun = found[0][1:]
+        sentence = f"{begun} at character {at + 1} {where}, so it becomes a part of its value."
+        yield _finding(FindingCode.AMPERSAND_MISSING, at, begun, sentence, f"Write &{found[1]}.")
 
 
 def _query(text: str) -> Iterator[Finding]:

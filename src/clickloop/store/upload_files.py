@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.upload import HEAD_OCTETS, MOST_FILE_OCTETS
 from clickloop.conversion.upload_text import Utf8
 from clickloop.store.directory import make_directories, sync_directory
@@ -13,7 +14,7 @@ from clickloop.store.disk_room import LEAST_FREE_OCTETS, check_room
 PIECE_OCTETS = 256 * 1024
 _SYNC_OCTETS = 32 * 1024 * 1024
 """So often a file is synced while it arrives, so that its end needs no long wait."""
-_TEXT, _PART, _VERDICTS, _DRAFTS = ".text", ".part", ".verdicts", ".drafts"
+_TEXT, _PART, _VERDICTS, _DRAFTS, _DATES = ".text", ".part", ".verdicts", ".drafts", ".dates"
 _DEAD_SECONDS = 24 * 3600
 
 
@@ -78,6 +79,25 @@ class UploadFiles:
         os.link(self._path(upload_id, _TEXT), self._path(other_id, _TEXT))
         sync_directory(self._folder)
 
+    def keep_date_order(self, upload_id: str, order: DateOrder | None) -> None:
+        """Keep, durably, in which order day and month are in the dates of a file; None: it is not known."""
+        path = self._path(upload_id, _DATES)
+        if order is None:
+            path.unlink(missing_ok=True)
+            return
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(order.value)
+            file.flush()
+            os.fdatasync(file.fileno())
+        sync_directory(self._folder)
+
+    def date_order(self, upload_id: str) -> DateOrder | None:
+        """Return in which order day and month are in the dates of a file; None: it is not known."""
+        try:
+            return DateOrder(self._path(upload_id, _DATES).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def begin_verdicts(self, upload_id: str) -> None:
         """Makes an empty list of a preview's verdicts."""
         self._path(upload_id, _VERDICTS).write_bytes(b"")
@@ -98,7 +118,7 @@ class UploadFiles:
 
     def delete(self, upload_id: str) -> None:
         """Removes all files of an upload."""
-        for kind in (_TEXT, _PART, _VERDICTS, _DRAFTS):
+        for kind in (_TEXT, _PART, _VERDICTS, _DRAFTS, _DATES):
             self._path(upload_id, kind).unlink(missing_ok=True)
 
     def delete_unfinished(self) -> None:

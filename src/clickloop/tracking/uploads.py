@@ -10,6 +10,7 @@ import msgspec
 
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import WAIT_MS
+from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.upload import (
     BadLine,
@@ -22,6 +23,7 @@ from clickloop.conversion.upload import (
     lines_of,
     notice_id_of,
 )
+from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.log import log
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.ledger import Ledger
@@ -78,6 +80,8 @@ class UploadWish(msgspec.Struct, frozen=True, kw_only=True):
     """False: those that its conversions owe are held back."""
     incomplete: bool = False
     """Register a table too of which a column that may be the payout or the transaction id was not understood."""
+    date_order: DateOrder | None = None
+    """Of dates such as 05/06/2026; None: the order that other lines of the file prove."""
 
 
 def enter_upload(
@@ -94,6 +98,13 @@ def enter_upload(
     if isinstance(layout, Unusable):
         files.delete(arriving.upload_id)
         return layout
+    if layout.columns and has_moments(layout):
+        pieces = files.pieces(arriving.upload_id, layout.begins_at)
+        order = wish.date_order or proven_order(layout, pieces, now_ms)
+        pieces.close()
+        files.keep_date_order(arriving.upload_id, order)
+    else:
+        files.keep_date_order(arriving.upload_id, wish.date_order)
     upload = Upload(
         upload_id=arriving.upload_id,
         name=wish.name,
@@ -118,6 +129,7 @@ def enter_again(
     """Enters the file of an upload as another one, which is taken from its beginning. Raises FileNotFoundError when it is gone."""
     layout = layout_of(files, upload)
     files.copy(upload.upload_id, upload_id)
+    files.keep_date_order(upload_id, wish.date_order or layout.date_order)
     again = Upload(
         upload_id=upload_id,
         name=wish.name,
@@ -318,7 +330,7 @@ def layout_of(files: UploadFiles, upload: Upload) -> Layout:
     layout = detect(files.head(upload.upload_id))
     if isinstance(layout, Unusable):
         raise FileNotFoundError(f"the file of upload {upload.upload_id} has changed: {layout.sentence}")
-    return layout
+    return msgspec.structs.replace(layout, date_order=files.date_order(upload.upload_id))
 
 
 def finding_of(line: Line, notice: StoredNotice, *, foreseen: bool = False) -> Finding:

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.clock import HOUR_MS
+from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
@@ -89,6 +90,10 @@ class UploadView(msgspec.Struct, kw_only=True):
             "preview, or with incomplete=1."
         ),
     ]
+    date_order: Annotated[
+        DateOrder | None,
+        Meta(description="Order of dates such as 05/06/2026, as it was chosen or as lines prove it; null: neither."),
+    ]
     result_until: Annotated[
         Moment | None, Meta(description="How long the result is kept; null: while it is not finished.")
     ]
@@ -155,6 +160,12 @@ IsIncomplete = Annotated[
         description="1: register a table too of which no column was taken as payout or txid, and another was not understood."
     ),
 ]
+Dates = Annotated[
+    DateOrder | None,
+    QueryParameter(
+        description="Order of dates such as 05/06/2026; left out: as other lines prove it, else they are unreadable."
+    ),
+]
 WithPostbacks = Annotated[bool, QueryParameter(description="0: hold back the postbacks that its conversions owe.")]
 
 
@@ -165,6 +176,7 @@ async def upload_conversions(
     preview: IsPreview = False,
     postbacks: WithPostbacks = True,
     incomplete: IsIncomplete = False,
+    dates: Dates = None,
 ) -> Response[UploadView]:
     """Takes the file to disk and answers 202; its lines are then registered in the background, each like a network's postback.
 
@@ -186,7 +198,7 @@ async def upload_conversions(
     view = await take_upload(
         context,
         request.stream(),
-        lambda: UploadWish(name=name, preview=preview, postbacks=postbacks, incomplete=incomplete),
+        lambda: UploadWish(name=name, preview=preview, postbacks=postbacks, incomplete=incomplete, date_order=dates),
     )
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.upload_id}"})
 
@@ -270,12 +282,14 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
     )
 
 
-def register_preview(context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True) -> UploadView:
+def register_preview(
+    context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True, dates: Dates = None
+) -> UploadView:
     """Registers what a finished preview has looked at: an upload of its own of the same file. The preview stays as it is."""
     preview = _upload(context, upload_id)
     if not preview.preview or preview.state is not UploadState.FINISHED:
         raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a preview that has finished can be registered.")
-    wish = UploadWish(name=preview.name, postbacks=postbacks)
+    wish = UploadWish(name=preview.name, postbacks=postbacks, date_order=dates)
     entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), wish, context.clock())
     view = _view(context, entered)
     _note(context, view, Action.UPLOADED)
@@ -327,6 +341,7 @@ def _view(context: ApiContext, upload: Upload) -> UploadView:
         unused_columns=[shown(name)[:200] for name in upload.unused_columns],
         missing_values=list(upload.missing_values),
         incomplete=upload.is_incomplete,
+        date_order=context.uploads.date_order(upload.upload_id),
         result_until=optional_moment_text(until),
     )
 

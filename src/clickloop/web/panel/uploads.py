@@ -10,6 +10,7 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.conversion.moment import DateOrder
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.uploads import UploadState, Verdict
 from clickloop.store.upload_files import UploadTooLargeError
@@ -71,7 +72,7 @@ def download(context: Context, upload_id: RecordIdPath) -> Response[str] | Strea
 def register(visit: Visit, context: Context, upload_id: RecordIdPath, form: _FormParameter) -> Answer:
     """Registers what a preview has looked at."""
     try:
-        view = api.register_preview(context, upload_id, form.text("postbacks") == "on")
+        view = api.register_preview(context, upload_id, form.text("postbacks") == "on", _date_order(form.text("dates")))
     except InvalidInputError as error:
         return _show(visit, context, upload_id, error.faults)
     except FileNotFoundError:
@@ -106,7 +107,12 @@ def _wish(form: StreamedForm) -> UploadWish:
         name="".join(letter for letter in name if letter.isprintable())[:_NAME_CHARACTERS] or "written lines",
         preview="preview" in form.texts,
         postbacks=form.texts.get("postbacks") == "on",
+        date_order=_date_order(form.texts.get("dates", "")),
     )
+
+
+def _date_order(text: str) -> DateOrder | None:
+    return DateOrder(text) if text in set(DateOrder) else None
 
 
 def _show_list(visit: VisitFacts, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> Answer:

@@ -1,0 +1,39 @@
+"""In which order day and month are in the dates of an uploaded table, as its rows prove it."""
+
+from collections.abc import Iterable, Iterator
+
+from clickloop.conversion.moment import DateOrder, order_among
+from clickloop.conversion.upload import MOMENT, Layout, separator_of
+from clickloop.conversion.upload_cells import bare
+from clickloop.conversion.upload_table import Record, records
+from clickloop.conversion.upload_text import physical_lines
+from clickloop.octets import text_of
+
+MAX_EXAMINED_BYTES = 16 * 1024 * 1024
+"""Of a table, behind its header: a month of dates in order reaches the thirteenth day long before."""
+
+
+def has_moments(layout: Layout) -> bool:
+    """Return whether a table has a column for the time of a conversion."""
+    return any(column.name == MOMENT for column in layout.column_uses())
+
+
+def proven_order(layout: Layout, pieces: Iterable[bytes], received_at: int) -> DateOrder | None:
+    """Return the order of the dates of a table, where ``pieces`` begin behind its header; None: nothing proves one."""
+    return order_among(_moments(layout, _beginning(pieces)), received_at)
+
+
+def _moments(layout: Layout, pieces: Iterable[bytes]) -> Iterator[str]:
+    places = [at for at, column in enumerate(layout.column_uses()) if column.name == MOMENT]
+    for record in records(physical_lines(pieces), separator_of(layout)):
+        if isinstance(record, Record):
+            yield from (text_of(bare(record.cells[at].strip())) for at in places if at < len(record.cells))
+
+
+def _beginning(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    examined = 0
+    for piece in pieces:
+        yield piece
+        examined += len(piece)
+        if examined >= MAX_EXAMINED_BYTES:
+            return
