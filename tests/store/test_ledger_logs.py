@@ -184,7 +184,7 @@ def test_a_damaged_notice_takes_no_page_away_from_the_others(ledger: Ledger) -> 
         insert_notices(tx, stored)
         tx.exec_driver_sql("UPDATE notices SET raw = x'7b' WHERE notice_id = ?", (_id(0),))
         assert notices_before(tx, NoticeFilter(), None, 10) == stored[::-1]
-        assert notices_of_click(tx, "c") == stored
+        assert notices_of_click(tx, "c", 100) == stored
 
 
 def test_a_conversion_bears_the_name_that_its_status_has_today(ledger: Ledger) -> None:
