@@ -107,7 +107,7 @@ def test_serve_new_says_what_it_does_and_the_tracker_runs_again(tmp_path: Path) 
         command = tracker.command
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
-        assert "Began with an empty ledger and empty facts" in tracker.log_text()
+        assert "Started with an empty ledger and empty facts" in tracker.log_text()
         assert tracker.got("campaigns")["items"] == []
     finally:
         tracker.close()

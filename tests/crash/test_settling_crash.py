@@ -127,7 +127,9 @@ def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_doubl
             rest = reading.submit(writer.stdout.readlines)  # else the writer waits for room in the pipe
             batches += killed_after(settle, 0, chance)
             enough = len(batches) + 3
-            while len(batches) < enough:  # a slow writer may have closed nothing new: settling then ends without a batch
+            while (
+                len(batches) < enough
+            ):  # a slow writer may have closed nothing new: settling then ends without a batch
                 batches += killed_after(settle, 1, chance)
             writer.kill()
             acknowledged |= {line.decode().strip() for line in rest.result() if line.endswith(b"\n")}

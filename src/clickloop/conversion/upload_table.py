@@ -35,8 +35,8 @@ _SENTENCES = {
     LineFault.TOO_MANY_CELLS: "The line has more values than the file has columns, or than a line may have.",
     LineFault.UNCLOSED_QUOTE: 'A quote " is opened here and not closed where its cell ends.',
     LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
-    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so that orders cannot be distinguished: "
-    "export the file anew, and open it with this column as text.",
+    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so orders can no longer be told apart: "
+    "export the file again, and open it with this column as text.",
 }
 
 

@@ -72,9 +72,7 @@ def _braces(text: str) -> Iterator[Finding]:
             yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
         else:
             around = text[max(0, at - _EXCERPT) : at + 1]
-            sentence = (
-                f"A stray {text[at]} is at character {at + 1}, behind {_cut(around[:-1])!r}: it is sent as it is."
-            )
+            sentence = f"A stray {text[at]} is at character {at + 1}, after {_cut(around[:-1])!r}: it is sent as it is."
             yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
 
 
@@ -83,10 +81,8 @@ def _full_width(text: str) -> Iterator[Finding]:
     if found:
         excerpt = text[found.start() : found.start() + _EXCERPT]
         place = f"{found[0]} at character {found.start() + 1}"
-        sentence = f"{place} is no brace but only looks like one: {excerpt!r} is sent as it is."
-        yield _finding(
-            FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, "Write { and } of the keyboard."
-        )
+        sentence = f"{place} only looks like a brace: {excerpt!r} is sent as it is."
+        yield _finding(FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, "Type { and } on the keyboard.")
 
 
 def _entities(text: str) -> Iterator[Finding]:
@@ -95,7 +91,7 @@ def _entities(text: str) -> Iterator[Finding]:
             return
         behind = text[found.end() : found.end() + _EXCERPT].partition("&")[0]
         sentence = (
-            f"{found[0]} at character {found.start() + 1} was copied out of HTML: the parameter behind it would be called "
+            f"{found[0]} at character {found.start() + 1} was copied from HTML: the parameter after it would be called "
             f"{found[0][1:]}{behind.partition('=')[0]}."
         )
         remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} in its place."
@@ -106,9 +102,7 @@ def _glued(text: str) -> Iterator[Finding]:
     for number, found in enumerate(_NO_AMPERSAND.finditer(text)):
         if number == _MAX_FINDINGS:
             return
-        sentence = (
-            f"{found[1]} at character {found.start() + 2} is right behind a macro, so it becomes a part of its value."
-        )
+        sentence = f"{found[1]} at character {found.start() + 2} follows a macro without an &, so it becomes part of the macro's value."
         yield _finding(FindingCode.AMPERSAND_MISSING, found.start() + 1, found[1], sentence, f"Write &{found[1]}.")
 
 
@@ -118,7 +112,7 @@ def _query(text: str) -> Iterator[Finding]:
     if begins_at < 0:
         pair = _FIRST_PAIR.search(address)
         if pair:
-            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for no ? comes before it: it is no parameter."
+            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for lack of a ? before it: it is not a parameter."
             yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
@@ -129,7 +123,7 @@ def _query(text: str) -> Iterator[Finding]:
         and "%3a%2f%2f" not in address[begins_at : second.start()].lower()
     ):
         sentence = (
-            f"A second ? is at character {second.start() + 1}, so {second[1]} becomes a part of the value before it."
+            f"A second ? is at character {second.start() + 1}, so {second[1]} becomes part of the value before it."
         )
         yield _finding(FindingCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}.")
 
@@ -139,7 +133,7 @@ def _fragment(text: str) -> Iterator[Finding]:
     pair = _PAIR_IN_FRAGMENT.search(text, at) if at >= 0 else None
     found = BRACES.match(text, pair.end()) if pair else None
     if found:
-        sentence = f"{_cut(found[0])} is behind the # at character {at + 1}: browsers keep that to themselves, no server gets it."
+        sentence = f"{_cut(found[0])} is after the # at character {at + 1}, which browsers never send to a server."
         yield _finding(
             FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Put it before the #, into the query."
         )

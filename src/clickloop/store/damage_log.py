@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import wall_clock
-from clickloop.counted import counted
 from clickloop.log import log
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
@@ -126,7 +125,7 @@ def damage_alarms(folder: Path) -> tuple[str, ...]:
     if not count:
         return ()
     return (
-        f"journal: {counted(count, 'damage is', 'damages are')} not confirmed; see the page Health or clickloop doctor",
+        f"the journal is damaged, places that are not confirmed: {count}; see the page Health or run clickloop doctor",
     )
 
 
