@@ -131,7 +131,7 @@ def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entere
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
 
-        told = tracker.log_text().rpartition("Began with a new key")[2]
+        told = tracker.log_text().rpartition("Started with a new key")[2]
         assert "Guarded network" in told
         rules = tracker.all_of("postback-rules")
         assert all(rule["name"] in told and not rule["active"] for rule in rules)
