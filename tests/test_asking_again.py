@@ -154,5 +154,5 @@ def test_a_cancel_that_nothing_matches_and_one_that_was_stopped_say_so(tmp_path:
     core.answer = CANCELLED | {"matched": 0, "done": 0, "made": 0}
     assert run(tmp_path, "cancel", "--rule", "9")[1] == "Nothing that waits matches: nothing is cancelled.\n"
     core.answer = CANCELLED | {"stopped": True}
-    assert run(tmp_path, "cancel", "--rule", "9")[1].endswith("Somebody stopped it: the rest is left as it is.\n")
+    assert run(tmp_path, "cancel", "--rule", "9")[1].endswith("It was stopped: the rest is left as it is.\n")
     assert run(tmp_path, "cancel", "b", "--rule", "9")[0] == 1

@@ -66,7 +66,33 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
+def used(folder: Path) -> Path:
+    """A data folder as a tracker has left it, with a ledger."""
+    Ledger.open(folder / "ledger.sqlite").close()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("token", "create", "x"),
+        ("token", "list"),
+        ("user", "add", "x"),
+        ("user", "link"),
+        ("user", "list"),
+        ("doctor",),
+    ],
+    ids=" ".join,
+)
+def test_a_folder_that_no_tracker_has_used_is_refused_and_not_made(tmp_path: Path, command: tuple[str, ...]) -> None:
+    status, out, err = run(tmp_path / "mistyped", *command)
+    assert (status, out) == (2, "")
+    assert f"No tracker has used the data folder {tmp_path}/mistyped" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_token_is_printed_alone_and_opens(tmp_path: Path) -> None:
+    used(tmp_path)
     status, out, err = run(tmp_path, "token", "create", "my script")
     secret = out.strip()
     assert (status, secret.startswith("clk_"), secret in err) == (0, True, False)
@@ -79,11 +105,11 @@ def test_a_token_is_printed_alone_and_opens(tmp_path: Path) -> None:
 
 
 def test_a_token_without_a_name_is_refused(tmp_path: Path) -> None:
-    assert run(tmp_path, "token", "create", " ")[0] == 1
+    assert run(used(tmp_path), "token", "create", " ")[0] == 1
 
 
 def test_a_revoked_token_is_listed_as_such(tmp_path: Path) -> None:
-    run(tmp_path, "token", "create", "[bold]script")
+    run(used(tmp_path), "token", "create", "[bold]script")
     assert run(tmp_path, "token", "revoke", "1")[0] == 0
     status, out, _ = run(tmp_path, "token", "list")
     assert status == 0
@@ -99,9 +125,9 @@ def test_a_folder_without_a_ledger_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_the_data_folder_can_stand_in_the_environment(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["token", "create", "x"], env={"CLICKLOOP_DATA": str(tmp_path)})
+    result = CliRunner().invoke(app, ["token", "create", "x"], env={"CLICKLOOP_DATA": str(used(tmp_path))})
     assert result.exit_code == 0
-    assert (tmp_path / "ledger.sqlite").exists()
+    assert "x" in run(tmp_path, "token", "list")[1]
 
 
 def test_a_conversion_by_hand_goes_through_the_running_server(tmp_path: Path, core: Core) -> None:
@@ -150,6 +176,25 @@ def test_a_refusal_is_said_and_ends_with_1(tmp_path: Path, core: Core) -> None:
     core.status = 422
     core.answer = {"detail": "x", "errors": [{"field": "click_id", "code": "forged", "message": "It is forged."}]}
     assert run(tmp_path, "convert", CLICK_ID) == (1, "", "click_id: It is forged.\n")
+
+
+def test_a_refusal_of_the_whole_request_is_its_sentence_alone(tmp_path: Path, core: Core) -> None:
+    core.status = 422
+    core.answer = {"detail": "x", "errors": [{"field": "", "code": "too_wide", "message": "Nothing narrows it down."}]}
+    assert run(tmp_path, "convert", CLICK_ID) == (1, "", "Nothing narrows it down.\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (("restore", "missing.tar"), "There is no file missing.tar."),
+        (("import", "rates", "missing.csv"), "missing.csv cannot be read: No such file or directory."),
+    ],
+)
+def test_a_file_that_is_not_there_is_said_to_be_missing(
+    tmp_path: Path, command: tuple[str, ...], sentence: str
+) -> None:
+    assert run(tmp_path, *command) == (2, "", sentence + "\n")
 
 
 def test_a_trace_is_the_page_that_the_server_tells(tmp_path: Path, core: Core) -> None:

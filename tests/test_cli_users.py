@@ -15,6 +15,12 @@ from clickloop.store.ledger.users import find_user_named, save_user
 from clickloop.web.access import Access, Welcome, welcome_of
 
 
+@pytest.fixture(autouse=True)
+def ledger(tmp_path: Path) -> None:
+    """The data folder has been used: the commands refuse any other."""
+    Ledger.open(tmp_path / "ledger.sqlite").close()
+
+
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(app, [*arguments, "--data", str(folder)])
     return result.exit_code, result.stdout, result.stderr

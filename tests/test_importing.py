@@ -169,8 +169,8 @@ def test_what_was_not_understood_of_a_table_is_told_and_is_no_good_end_when_it_i
     status, out, _ = run(tmp_path, str(file), "--incomplete")
     assert (status, core.options["incomplete"]) == (0, ["1"])
     assert "Columns that are not used: Geld" in out
-    assert "No column was taken as payout" in out
-    assert "No column was taken as transaction id" in out
+    assert "No payout column was found" in out
+    assert "No transaction id column was found" in out
     assert "read as windows-1252" in out
     assert run(tmp_path, str(file), "--incomplete", "--strict")[0] == 1
 

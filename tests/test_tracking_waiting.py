@@ -431,7 +431,7 @@ def test_a_damaged_block_keeps_only_the_notices_waiting_whose_clicks_are_in_it(m
     assert set(outcomes) == {"new", "waiting"}
     assert min(outcomes.values()) > 10
     assert [text.split(";")[0] for text in machine.progress.alarms()] == [
-        f"the facts are damaged: {outcomes['waiting']} clicks that notices wait for cannot be read"
+        f"the facts are damaged: clicks that cannot be read and that incoming postbacks wait for: {outcomes['waiting']}"
     ]
     _reopen_facts(machine, good)
     machine.run(6 * MINUTE_MS, 30 * SECOND_MS, clicks=True)
@@ -452,7 +452,7 @@ def test_refusals_above_their_usual_rate_are_an_alarm_that_says_how_to_heal_them
     assert unknown_click_alarms(machine.ledger, machine.now) == ()
     _refuse(machine, 1)
     (alarm,) = unknown_click_alarms(machine.ledger, machine.now)
-    assert alarm.startswith(f"{MIN_REFUSALS} incoming postbacks of the last 24 hours were refused as unknown_click")
+    assert alarm.startswith(f"{MIN_REFUSALS} incoming postbacks were refused as unknown_click in the last 24 hours")
     assert "`clickloop rerun --reason unknown_click`" in alarm
 
 

@@ -28,8 +28,9 @@ FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 _FILE_BYTES = 4096
 """Files are padded to this size, so that there is a block to overwrite when the disk is full."""
 _MAX_EXPIRY_MS = 600_000
-_CHANGING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z|(?<![\w.:-])\d+(?![\w.:-])")
-"""Moments and numbers that stand alone: the clock's alarm names the moment of each start, and would be a new one after each."""
+_CHANGING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z|(?<![\w.:-])(?<!postback rule )\d+(?![\w.:-])")
+"""Moments and separate numbers: the clock's alarm names the moment of each start, and would be a new one after each. A rule's number
+is its identity: the first rules of all sources have the same name."""
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -100,7 +100,7 @@ def _welcome_first_owner(core: Core) -> None:
     panel = f"http://{core.settings.panel_listen}"
     text = (
         f"Clickloop runs. The panel: {panel}/panel\n"
-        f"Set the owner's password with this link, which is good once, for 24 hours:\n  {panel}{link_path(secret)}\n"
+        f"Set the owner's password with this one-time link, valid for 24 hours:\n  {panel}{link_path(secret)}\n"
     )
     if sys.stdout is not None:
         with contextlib.suppress(OSError):

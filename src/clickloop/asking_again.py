@@ -152,7 +152,7 @@ def _left_out(told: Progress) -> Iterator[str]:
 
 def _stopped(told: Progress) -> Iterator[str]:
     if told.stopped:
-        yield "Somebody stopped it: the rest is left as it is."
+        yield "It was stopped: the rest is left as it is."
 
 
 def _standing(conversion: dict[str, dict[str, str]] | None) -> str:

@@ -29,13 +29,12 @@ class Doubt(msgspec.Struct, frozen=True):
         span = _span(abs(self.by_ms))
         if self.at_start:
             side = "after" if self.by_ms > 0 else "before"
-            what = f"at its start the clock said {iso_text(self.at)}, {span} {side} the last sign of life"
+            what = f"when the tracker started, the clock said {iso_text(self.at)}, {span} {side} it last ran"
         else:
             what = f"the clock jumped {way} by {span}, to {iso_text(self.at)}"
         return (
-            f"{what}: no clicks, notices, sessions or files are deleted for their age, and no incoming postback is refused as "
-            "expired_click (it waits), until the clock has been steady for a day. If it is right, confirm it on the page Health or "
-            "with POST /api/v1/health/clock"
+            f"{what}: nothing is deleted for its age, and no incoming postback is refused as expired_click, until the clock has been "
+            "steady for a day. If it is right, confirm it on the page Health or with POST /api/v1/health/clock"
         )
 
 

@@ -26,54 +26,58 @@ def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None
     return Meta(description=text, extra={"unit": unit}, ge=ge, le=le)
 
 
-_HOLDS_UNTIL = " Holds until another one is saved in the panel."
+_HOLDS_UNTIL = " Applies until another value is saved in the panel."
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator may change. Each field's description and unit are what the reference page shows."""
 
-    data: Annotated[
-        str, _about("The data folder: everything that is kept stands in it. One server per folder.", "path")
-    ] = "./data"
-    listen: Annotated[str, _about("Where visitors and networks come in.", "host:port")] = "127.0.0.1:8080"
+    data: Annotated[str, _about("The data folder: everything is stored in it. One server per folder.", "path")] = (
+        "./data"
+    )
+    listen: Annotated[str, _about("Address for visitors and networks.", "host:port")] = "127.0.0.1:8080"
     panel_listen: Annotated[
-        str, _about("Where the API answers. Keep it off the public internet or behind TLS.", "host:port")
+        str, _about("Address for panel and API. Keep it off the public internet or behind TLS.", "host:port")
     ] = "127.0.0.1:8081"
     public_url: Annotated[
         str,
         _about(
-            "Scheme and host under which the world reaches this tracker; empty: http:// and the listen address."
+            "Scheme and host under which the world reaches this tracker. Leave empty for http:// and the listen address."
             + _HOLDS_UNTIL,
             "URL",
         ),
     ] = ""
     domains: Annotated[
         str,
-        _about("Further hosts that reach this tracker, for links of campaigns." + _HOLDS_UNTIL, "host list"),
+        _about("Further hosts that reach this tracker, for campaign links." + _HOLDS_UNTIL, "host list"),
     ] = ""
-    edges: Annotated[int, _about("Edge processes; 0: cores − 1, at least 1.", "processes", ge=0, le=256)] = 0
+    edges: Annotated[int, _about("Edge processes. 0: one fewer than cores, at least 1.", "processes", ge=0, le=256)] = 0
     trusted_proxies: Annotated[
         str,
         _about(
-            "Addresses whose X-Forwarded-For, -Proto and -Host are believed, as CIDR, comma-separated.", "CIDR list"
+            "Addresses whose X-Forwarded-For, -Proto and -Host are trusted, in CIDR form, comma-separated.", "CIDR list"
         ),
     ] = ""
-    currency: Annotated[str, _about("Currency of what names none." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
+    currency: Annotated[str, _about("Currency of amounts that came without one." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
     fallback_url: Annotated[
         str,
         _about(
-            "Where visitors go when a campaign is paused or has no offer left and names no address of its own."
+            "Where visitors go when a campaign is paused or has no offer left, and has no fallback address itself."
             + _HOLDS_UNTIL,
             "URL",
         ),
     ] = ""
     time_zone: Annotated[
-        str, _about("In which days begin, for users who have set none." + _HOLDS_UNTIL, "name, such as Europe/Berlin")
+        str,
+        _about(
+            "Time zone for days and times of users who have not chosen one." + _HOLDS_UNTIL,
+            "name, such as Europe/Berlin",
+        ),
     ] = "UTC"
     click_keep_days: Annotated[
         int,
         _about(
-            "Clicks are deleted after so many days; 0: never. Conversions, and what they earned, stay." + _HOLDS_UNTIL,
+            "Days after which clicks are deleted; 0: never. Conversions and their revenue stay." + _HOLDS_UNTIL,
             "days",
             ge=0,
             le=36500,
@@ -82,7 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Refused incoming postbacks without a genuine click id are deleted after so many days; 0: never.",
+            "Days after which refused incoming postbacks without a genuine click id are deleted; 0: never.",
             "days",
             ge=0,
             le=36500,
@@ -91,16 +95,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ip_storage: Annotated[
         Literal["full", "shortened", "none"],
         _about(
-            "How much of a visitor's address is kept: full, shortened (the last 8 bits of IPv4 and the last 80 of IPv6 are zero), or "
-            "none. What is not kept is not in macros either; the country is looked up before." + _HOLDS_UNTIL,
+            "How much of a visitor's address is stored: full, shortened (the last 8 bits of IPv4 and the last 80 of IPv6 are zero), or "
+            "none. What is not stored is missing from macros, too; the country is looked up first." + _HOLDS_UNTIL,
             "full, shortened, none",
         ),
     ] = "full"
     geo_base: Annotated[
-        str, _about("A country database in MaxMind's format (.mmdb); empty: the one that is shipped.", "path")
+        str, _about("A country database in MaxMind's format (.mmdb). Leave empty for the one that is included.", "path")
     ] = ""
     journal_sync_ms: Annotated[
-        int, _about("At most this much of the clicks can a power cut take.", "ms", ge=1, le=60000)
+        int, _about("How much of the latest clicks a power cut can cost, at most.", "ms", ge=1, le=60000)
     ] = 250
     notice_close_ms: Annotated[
         int, _about("How long a journal segment of notices stays open.", "ms", ge=1, le=10000)
@@ -123,7 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_seconds: Annotated[
         int,
         _about(
-            "How long a client may take to send one request; an upload to the panel only has to go on arriving.",
+            "How long a client may take to send one request; an upload to the panel may take longer while it keeps arriving.",
             "s",
             ge=1,
             le=600,
@@ -133,26 +137,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delivery_connections: Annotated[
         int, _about("Postbacks that may be on their way at once.", "requests", ge=1, le=10000)
     ] = 200
-    attempt_seconds: Annotated[int, _about("The deadline of one delivery attempt.", "s", ge=1, le=300)] = 10
+    attempt_seconds: Annotated[int, _about("Time limit for one delivery attempt.", "s", ge=1, le=300)] = 10
     allowed_addresses: Annotated[
         str,
         _about(
             "Addresses beyond the public internet that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this "
-            "machine. A cloud's metadata address has to be named by itself.",
+            "machine. A cloud's metadata address has to be listed by itself.",
             "CIDR list",
         ),
     ] = ""
     allowed_ports: Annotated[
         str,
-        _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to all the same.", "port list"),
+        _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to nevertheless.", "port list"),
     ] = ""
     upload_limit_mb: Annotated[
-        int, _about("Size of the largest file of conversions that may be uploaded.", "MiB", ge=1, le=4095)
+        int, _about("Maximum size of an uploaded file of conversions.", "MiB", ge=1, le=4095)
     ] = 2048
     upload_keep_hours: Annotated[
         int,
         _about(
-            "How long the file and the result of an upload, and the file of an export, are kept after its end.",
+            "How long the file and the result of an upload, and the file of an export, are kept after it has finished.",
             "hours",
             ge=1,
             le=8760,
@@ -161,7 +165,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alarm_after_seconds: Annotated[
         int,
         _about(
-            "How long the core may be silent, or settle nothing, before that is an alarm. It is sent within twice that time.",
+            "How long the core may be silent, or process nothing, before an alarm is raised. It is sent within twice that time.",
             "s",
             ge=2,
             le=30,

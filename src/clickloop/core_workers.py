@@ -56,15 +56,15 @@ def workers_of(core: Core, context: ApiContext) -> list[Worker]:
     )  # around whatever moves or deletes segments: a backup copies stores that do not change meanwhile
     export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
     return [
-        Worker("settling of clicks", gate(_settling_of_clicks(core, clicks)), CLICK_LOOK_SECONDS),
-        Worker("settling of notices", gate(_settling_of_notices(core, notices)), NOTICE_LOOK_SECONDS),
-        Worker("taking of uploads", _taking_of_uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
-        Worker("writing of exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
+        Worker("click processing", gate(_settling_of_clicks(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("notice processing", gate(_settling_of_notices(core, notices)), NOTICE_LOOK_SECONDS),
+        Worker("uploads", _taking_of_uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
+        Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
         Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
         Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
-        Worker("alarms of what is paused", _alarms_of_what_is_paused(core), PAUSED_LOOK_SECONDS),
+        Worker("pause alarms", _alarms_of_what_is_paused(core), PAUSED_LOOK_SECONDS),
         Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
-        Worker("marks of the stores", core.keep_marks, MARKS_SECONDS),
+        Worker("store marks", core.keep_marks, MARKS_SECONDS),
     ]
 
 

@@ -25,8 +25,8 @@ LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 """How long a server that does not answer is waited for: it may be starting again, and then goes on."""
 _MISSING = {
-    "payout": "No column was taken as payout: the offers' payouts hold, or zero.",
-    "txid": "No column was taken as transaction id: each click has one conversion, whatever its lines.",
+    "payout": "No payout column was found: each conversion gets the payout of its offer, or zero.",
+    "txid": "No transaction id column was found: lines with the same click id update one conversion.",
 }
 _ENDED = ("finished", "failed", "cancelled")
 _SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
@@ -161,7 +161,7 @@ def _tell(upload: dict[str, Any], wanted: Wanted, console: Console) -> None:
     for reason, count in sorted(upload["reasons"].items()):
         counts.add_row(f"of these {count}", reason, _SENTENCES.get(reason, ""))
     if upload["flagged"]:
-        counts.add_row(f"flagged {upload['flagged']}", "", "Something is odd about them, whatever they came to.")
+        counts.add_row(f"flagged {upload['flagged']}", "", "Lines with something odd, whatever their result.")
     for flag, count in sorted(upload["flags"].items()):
         counts.add_row(f"of these {count}", flag, _SENTENCES.get(flag, ""))
     console.print(counts if upload["lines"] else "The file holds no conversion.")
@@ -175,7 +175,7 @@ def _save_result(upload: dict[str, Any], wanted: Wanted, console: Console) -> No
     if answer.status >= 300:
         wanted.result.unlink()
         _good(answer)
-    console.print(f"What became of each line stands in {wanted.result}.")
+    console.print(f"The result of each line is in {wanted.result}.")
 
 
 def open_source(name: str) -> tuple[BinaryIO, str, int | None]:

@@ -86,8 +86,8 @@ def become_owner(page: Page, link: str) -> None:
     page.goto(link)
     page.get_by_label("Name", exact=True).fill(OWNER)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("The same again").fill(PASSWORD)
-    page.get_by_role("button", name="Save and go in").click()
+    page.get_by_label("Repeat password").fill(PASSWORD)
+    page.get_by_role("button", name="Save and sign in").click()
     page.wait_for_url(lambda url: "/welcome" not in url)
 
 

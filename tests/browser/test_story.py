@@ -155,7 +155,7 @@ def mend_and_resend(page: Page, source: Receiver) -> None:
     source.status = 200
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("main")).to_contain_text("cancelled")
-    page.get_by_role("button", name="Resend as it was").click()
+    page.get_by_role("button", name="Resend unchanged").click()
     eventually(lambda: len(source.those("cid", b"fourth-visitor")) >= 3)
     expect(page.get_by_role("main")).to_contain_text("delivered")
 

@@ -303,7 +303,7 @@ def test_with_a_store_damaged_the_doors_go_on_and_the_log_says_what_to_do(
 def locked_out(tracker: Tracker) -> bool:
     """Return whether the log says that settling met the lock."""
     return any(
-        line["event"] == "settling of notices failed and is tried again" and "database is locked" in line["fault"]
+        line["event"] == "notice processing failed and is tried again" and "database is locked" in line["fault"]
         for line in tracker.log_lines()
     )
 

@@ -108,7 +108,7 @@ def test_serve_new_says_what_it_does_and_the_tracker_runs_again(tmp_path: Path) 
         command = tracker.command
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
-        assert "Began with an empty ledger and empty facts" in tracker.log_text()
+        assert "Started with an empty ledger and empty facts" in tracker.log_text()
         assert tracker.got("campaigns")["items"] == []
     finally:
         tracker.close()
@@ -132,7 +132,7 @@ def test_after_a_lost_key_serve_new_runs_and_says_which_secrets_are_to_be_entere
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
 
-        told = tracker.log_text().rpartition("Began with a new key")[2]
+        told = tracker.log_text().rpartition("Started with a new key")[2]
         assert "Guarded network" in told
         rules = tracker.all_of("postback-rules")
         assert all(rule["name"] in told and not rule["active"] for rule in rules)

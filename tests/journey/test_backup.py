@@ -84,7 +84,9 @@ def test_restored_and_held_nothing_leaves_until_it_is_released_and_then_each_onc
         click_id = tracker.click(campaign, "external_id=new")
         tracker.notify(f"cid={click_id}&payout=2&txid=new")
         eventually(lambda: len(tracker.all_of("conversions")) == QUEUED + 1, told=tracker.log_text)
-        eventually(lambda: any("no postback is sent" in alarm["sentence"] for alarm in tracker.got("health")["alarms"]))
+        eventually(
+            lambda: any("all postbacks are on hold" in alarm["sentence"] for alarm in tracker.got("health")["alarms"])
+        )
         assert "All postbacks are held" in tracker.command_line("doctor").stdout
         assert len(day.receiver.requests) == before
         for receiver in tracker.got("receivers")["items"]:

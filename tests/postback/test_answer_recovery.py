@@ -84,6 +84,15 @@ def test_what_could_not_be_read_stands_beside_the_delivery(answering: Any) -> No
     assert decision == Delivered()
 
 
+@pytest.mark.parametrize("answer", UNTIDY.values(), ids=UNTIDY)
+def test_what_could_not_be_read_is_told_without_the_marks_of_a_programming_language(
+    answer: bytes, answering: Any
+) -> None:
+    error = send(answering(answer)).error
+    assert "b'" not in error
+    assert "^" not in error
+
+
 def test_a_redirect_with_an_untidy_header_is_followed(handling: Any) -> None:
     async def redirect(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         if request.startswith(b"GET / "):

@@ -62,6 +62,12 @@ def test_an_alarm_keeps_its_beginning_while_the_numbers_in_it_change(tmp_path: P
         ("receiver 127.0.0.1:80", "receiver 127.0.0.2:80", False),
         ("receiver a.example:80", "receiver a.example:81", False),
         ("since 2026-01-01", "since 2026-01-02", False),
+        (
+            "postback rule 1 'R' is paused; postbacks waiting: 1",
+            "postback rule 1 'R' is paused; postbacks waiting: 2",
+            True,
+        ),
+        ("postback rule 1 'R' is paused", "postback rule 2 'R' is paused", False),
     ],
 )
 def test_a_number_that_stands_alone_makes_no_other_alarm(one: str, other: str, same: bool) -> None:

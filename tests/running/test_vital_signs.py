@@ -22,7 +22,7 @@ class Watched:
         self.now = 1000.0
         self.jump_ms = 0
         self.heart = Heartbeat(folder, "core")
-        self.steps = {"settling of clicks": 1, "settling of notices": 1}
+        self.steps = {"click processing": 1, "notice processing": 1}
         self.marks = 0
         self.beat()
         self.signs = VitalSigns(folder, PATIENCE, lambda: self.now, self.clock)
@@ -87,7 +87,7 @@ def test_a_worker_that_finishes_no_round_is_an_alarm_that_names_it_though_the_co
     watched.passes(5, beats=True)
     watched.passes(30, beats=True, works=False)
     (stuck, _) = [alarm for alarm in watched.signs.look() if alarm.code == "settling_stuck"]
-    assert stuck.sentence.startswith("The settling of clicks has finished no round for 30 s")
+    assert stuck.sentence.startswith("Click processing has made no progress for 30 s")
     watched.passes(1, beats=True)
     assert watched.codes() == []
 

@@ -204,7 +204,7 @@ def test_who_means_it_begins_anew_and_keeps_what_was_there(tmp_path: Path, name:
     DAMAGES[name][0](folder)
     done = start_anew(folder, NOW)
     assert len(done) == 1
-    assert "What was there is in " in done[0]
+    assert "The old files are in " in done[0]
     assert list((folder / "aside").iterdir())
     ended(started(folder))
     assert start_anew(folder, NOW) == ()

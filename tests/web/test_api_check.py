@@ -200,7 +200,7 @@ def test_an_archived_rule_goes_on_being_told_of_while_it_holds_postbacks(instanc
     assert "archived_rule_holds" in codes(instance.got("check"))
     (alarm,) = paused_alarms(instance.ledger)
     assert alarm.startswith("postback rule 1 ")
-    assert alarm.endswith("is paused and archived: its receiver answered 410 Gone, 1 postback waits")
+    assert alarm.endswith("is paused and archived: its receiver answered 410 Gone; postbacks waiting: 1")
     with instance.ledger.write() as tx:
         cancel_waiting(tx, instance.got("postbacks")["items"][0]["postback_id"], instance.now)
     assert "archived_rule_holds" not in codes(instance.got("check"))

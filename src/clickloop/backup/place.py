@@ -104,7 +104,7 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
     """
     if (folder / RESTORING).exists():
         raise PlaceError(
-            f"A restore into {folder} has not finished: run it again, with --force to put aside what is there."
+            f"A restore into {folder} has not finished: run it again with --force, which moves aside what is there."
         )
     now = place_of(folder, now_ms)
     try:
@@ -114,7 +114,7 @@ def settle_place(folder: Path, origin: Origin, now_ms: int) -> Place:
         if origin is not Origin.MOVED:
             # It may be a copy or not: visitors are redirected and everything is recorded, and nothing can be sent twice.
             hold_deliveries(
-                folder, f"{FILE_NAME} is damaged, so that this may be a copy of a folder in use elsewhere", now_ms
+                folder, f"{FILE_NAME} is damaged, so this may be a copy of a folder in use elsewhere", now_ms
             )
     if last is not None and not is_same(last, now):
         if origin is Origin.UNSAID:
@@ -154,8 +154,8 @@ def _refusal(folder: Path, last: Place) -> str:
     used = f" at {iso_text(last.used_at)}" if last.used_at else ""
     return (
         f"The data folder {folder} is a copy of a folder that was last started{used} at {last.path}{_whereabouts(folder, last)}. "
-        "Two trackers on copies of one folder would send the same postbacks twice. If it was moved, and the other is not used any "
-        "more: start it once with --moved. To try it beside the other: --as-copy, which holds all postbacks until they are released."
+        "Two trackers on copies of one folder would send the same postbacks twice. If it was moved and the other is no longer used, "
+        "start it once with --moved. To try it beside the other, use --as-copy, which holds all postbacks until you release them."
     )
 
 

@@ -37,12 +37,13 @@ def resend(
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="One postback also when a newer change was sent since, or its notice asked for silence."
+            "--force",
+            help="Send a single postback even if a newer change was sent since, or its notice set disable_postback.",
         ),
     ] = False,
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
     key: Key = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it, when all is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON when all is done.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Send a postback, or all that match, again: with the request as it was, or anew. {postback_id} stays the original's."""

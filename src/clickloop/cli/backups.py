@@ -116,6 +116,8 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
         raise stop("Give --hold-postbacks or --send-postbacks, not both.", UNUSABLE)
     if hold or send:
         return hold
+    if not file.exists():
+        raise stop(f"There is no file {file}.", UNUSABLE)
     if not sys.stdin.isatty():
         raise stop(
             "Say whether queued postbacks may be sent when the restored tracker starts. --hold-postbacks keeps them until you release "
@@ -150,7 +152,7 @@ def _contents(manifest: "Manifest") -> str:
     journal = ""
     if counts.clicks_in_journal or counts.notices_in_journal:
         unsettled = f"{counted(counts.clicks_in_journal, 'click')}, {counted(counts.notices_in_journal, 'notice')}"
-        journal = f" In its journal, settled at the start: {unsettled}."
+        journal = f" In the journal, processed at the next start: {unsettled}."
     facts = ", ".join(
         (
             counted(counts.clicks, "click"),

@@ -69,7 +69,7 @@ def import_conversions(
     incomplete: Annotated[
         bool,
         typer.Option(
-            "--incomplete", help="Register a table too in which the payout or transaction id was not understood."
+            "--incomplete", help="Register the table even though no payout or transaction id column was understood."
         ),
     ] = False,
     dates: Annotated[

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
+from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop, unused
 
 
 def trace(
     click_id: Annotated[str, typer.Argument(help="Our click id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Tell the whole story of a click: redirect, notices, conversions, postbacks and attempts in one time line."""
+    """Show the whole story of a click: redirect, notices, conversions, postbacks and attempts in one time line."""
     from urllib.parse import quote
 
     told_as = "json" if as_json else "text"
@@ -32,11 +32,11 @@ def simulate(
     offer: Annotated[int | None, typer.Option(min=1, help="The offer that the visitor gets.")] = None,
     useragent: Annotated[str, typer.Option(help="The visitor's browser.")] = "",
     country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
-    payout: Annotated[str, typer.Option(help="Of the notice, as a network would send it.")] = "",
-    status: Annotated[str, typer.Option(help="Of the notice.")] = "",
-    txid: Annotated[str, typer.Option(help="Of the notice.")] = "",
-    currency: Annotated[str, typer.Option(help="Of the notice.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it.")] = False,
+    payout: Annotated[str, typer.Option(help="Payout, as a network would send it.")] = "",
+    status: Annotated[str, typer.Option(help="Status, as a network would send it.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction id, as a network would send it.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency, as a network would send it.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Try a conversion without sending or storing anything: redirect, each rule's decision, the requests, where values come from."""
@@ -86,7 +86,7 @@ def doctor(
 
     folder = data.resolve()
     if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
-        raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
+        raise unused(folder)
     if confirm:
         typer.echo(f"Confirmed: {counted(confirm_damages(folder, wall_clock()), 'damage', 'damages')} of the journal.")
         try:
@@ -109,7 +109,7 @@ def doctor(
 def check(
     campaign: Annotated[int | None, typer.Option(min=1, help="Only what this campaign needs.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As the API tells it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Check the whole chain, source to tracker to network and back: what breaks it, where, and what to do. Ends with 1 for errors."""

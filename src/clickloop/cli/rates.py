@@ -26,8 +26,10 @@ def import_rates(
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise stop(f"{file} cannot be read: {error}", UNUSABLE) from None
+    except OSError as error:
+        raise stop(f"{file} cannot be read: {error.strerror or error}.", UNUSABLE) from None
+    except UnicodeDecodeError:
+        raise stop(f"{file} is not UTF-8: save it as CSV in UTF-8.", UNUSABLE) from None
     lines = read_rate_lines(text)
     if isinstance(lines, int):
         raise stop(f"Line {lines}: a currency, a day and a rate are expected, such as EUR,2026-03-01,1.0823.", REFUSED)

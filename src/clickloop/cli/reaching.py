@@ -34,25 +34,24 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
         return answer
     try:
         problem = msgspec.json.decode(answer.body)
-        lines = [f"{fault['field']}: {fault['message']}" for fault in problem.get("errors", ())] or [problem["detail"]]
+        faults = problem.get("errors", ())
+        lines = [f"{fault['field']}: {fault['message']}".removeprefix(": ") for fault in faults] or [problem["detail"]]
     except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
         lines = [f"The server answered {answer.status} without a reason."]
     raise stop("\n".join(lines), REFUSED)
 
 
 @contextmanager
-def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
-    """The ledger of a data folder, opened beside the server if one runs; exits with a sentence when it cannot be."""
+def open_ledger(data: Path) -> "Iterator[Ledger]":
+    """Open the ledger of a data folder, beside the server if one runs; exit with a sentence when there is none, and make none."""
     from clickloop.secret_box import secret_box_of
     from clickloop.store.identity import LEDGER_FILE
     from clickloop.store.ledger.ledger import Ledger, LedgerError
 
     folder = data.resolve()
     path = folder / LEDGER_FILE
-    if create:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    elif not path.exists():
-        raise stop(f"There is no ledger in {folder}: give the data folder with --data.", UNUSABLE)
+    if not path.exists():
+        raise unused(folder)
     try:
         ledger = Ledger.open(path, secret_box_of(folder))
     except LedgerError as error:
@@ -61,6 +60,15 @@ def open_ledger(data: Path, *, create: bool = False) -> "Iterator[Ledger]":
         yield ledger
     finally:
         ledger.close()
+
+
+def unused(folder: Path) -> typer.Exit:
+    """Say that no tracker has used a folder. One made by a command would take tokens and links that open nothing."""
+    return stop(
+        f"No tracker has used the data folder {folder}: name the right one with --data, or start a tracker on it first with: "
+        f"clickloop serve --data {folder}",
+        UNUSABLE,
+    )
 
 
 def stop(text: str, status: int) -> typer.Exit:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def serve(
     data: Data = DEFAULT_DATA,
-    listen: Annotated[str | None, typer.Option(help="Where visitors and networks come in, host:port.")] = None,
+    listen: Annotated[str | None, typer.Option(help="Address for visitors and networks, host:port.")] = None,
     panel_listen: Annotated[str | None, typer.Option(help="Where panel and API answer, host:port.")] = None,
     public_url: Annotated[str | None, typer.Option(help="Scheme and host under which the world reaches us.")] = None,
     edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
@@ -77,7 +77,7 @@ def _begin_anew(folder: Path, origin: "Origin") -> None:
     except (CannotStartError, StoresRefusedError, LedgerError, FactsError) as fault:
         raise stop(str(fault), UNUSABLE) from None
     os.close(lock)
-    for sentence in done or ("Nothing is wrong with the stores: nothing was begun anew.",):
+    for sentence in done or ("Nothing is wrong with the stores, so nothing was changed.",):
         typer.echo(sentence)
 
 

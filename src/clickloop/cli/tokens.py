@@ -29,7 +29,7 @@ def create_token(
     if faults:
         raise stop(f"The name cannot be used. {faults[0].message}", REFUSED)
     secret = secret_of(os.urandom(SECRET_BYTES))
-    with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+    with open_ledger(data) as ledger, ledger.write() as tx:
         number = insert_token(tx, name, secret, wall_clock(), Role(role))
         note = {"name": name, "role": role}
         insert_change(
@@ -48,14 +48,14 @@ def list_tokens(data: Data = DEFAULT_DATA) -> None:
     from clickloop.clock import iso_text
     from clickloop.store.ledger.tokens import tokens_after
 
-    table = Table("Number", "Name", "Role", "Made", "Last used", "Revoked")
+    table = Table("Number", "Name", "Role", "Created, UTC", "Last used", "Revoked")
     after = 0
     with open_ledger(data) as ledger, ledger.read() as tx:
         while found := tokens_after(tx, after, 500):
             after = found[-1].id
             for token in found:
                 moments = (token.created_at, token.last_used_at, token.revoked_at)
-                texts = ["" if moment is None else iso_text(moment) for moment in moments]
+                texts = ["" if moment is None else iso_text(moment)[:16].replace("T", " ") for moment in moments]
                 table.add_row(str(token.id), token.name, token.role, *texts)
     Console(markup=False, highlight=False).print(table)
 

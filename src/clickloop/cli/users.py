@@ -29,15 +29,22 @@ def list_users(data: Data = DEFAULT_DATA) -> None:
     from clickloop.clock import iso_text
     from clickloop.store.ledger.users import users_after
 
-    table = Table("Number", "Name", "Role", "Password", "Made", "Disabled")
+    table = Table("Number", "Name", "Role", "Password", "Created, UTC", "Disabled")
     after = 0
     with open_ledger(data) as ledger, ledger.read() as tx:
         while found := users_after(tx, after, 500):
             after = found[-1].id
             for user in found:
                 password = "set" if user.password_hash else "not set"
-                disabled = iso_text(user.disabled_at) if user.disabled_at is not None else ""
-                table.add_row(str(user.id), user.name, user.role, password, iso_text(user.created_at), disabled)
+                disabled = iso_text(user.disabled_at)[:16].replace("T", " ") if user.disabled_at is not None else ""
+                table.add_row(
+                    str(user.id),
+                    user.name,
+                    user.role,
+                    password,
+                    iso_text(user.created_at)[:16].replace("T", " "),
+                    disabled,
+                )
     Console(markup=False, highlight=False).print(table)
 
 
@@ -57,7 +64,7 @@ def add_user(
     if role not in set(Role):
         raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
     try:
-        with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+        with open_ledger(data) as ledger, ledger.write() as tx:
             user = save_user(tx, User(name=name, role=Role(role)), wall_clock())
             _note(tx, user, Action.CREATED)
             link = _link(tx, data, user)
@@ -76,7 +83,7 @@ def make_user_link(
     from clickloop.store.ledger.changes_log import Action
     from clickloop.store.ledger.users import active_owners, find_user_named, has_owner_with_password
 
-    with open_ledger(data, create=True) as ledger, ledger.write() as tx:
+    with open_ledger(data) as ledger, ledger.write() as tx:
         user = find_user_named(tx, name) if name else None
         if name and (user is None or user.disabled_at is not None):
             raise stop(f"There is no active user {name!r}: clickloop user list shows them.", REFUSED)
@@ -89,7 +96,7 @@ def make_user_link(
         if user is not None:
             _note(tx, user, Action.LINK_MADE)
     whom = user.name if user is not None else "the first owner"
-    typer.echo(f"For {whom}, good once, for 24 hours; links made before are not valid any more:", err=True)
+    typer.echo(f"One-time link for {whom}, valid for 24 hours; earlier links no longer work:", err=True)
     typer.echo(link)
 
 

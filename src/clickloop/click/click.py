@@ -33,13 +33,13 @@ _FLAG_SENTENCES = {
     Flag.EXTERNAL_ID_CUT: "The external id was longer than 1,024 characters: its beginning is kept.",
     Flag.QUERY_CUT: "The link had more than 16 KB or 100 parameters: the further ones were not read.",
     Flag.COST_UNREADABLE: "The cost could not be read as an amount: it counts as none.",
-    Flag.COST_AMBIGUOUS: "The cost can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
+    Flag.COST_AMBIGUOUS: "The cost can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
     Flag.COST_ROUNDED: "The cost had more than 6 digits after the point: it was rounded.",
-    Flag.FALLBACK: "There was no offer to send the visitor to: he went to the fallback address.",
-    Flag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read as the "
-    "name behind it.",
-    Flag.LINK_MENDED: "The parameters followed the campaign's key without a plain question mark: they were read as if one stood there.",
-    Flag.PATH_IGNORED: "Something without a meaning stood behind the campaign's key: it was not read.",
+    Flag.FALLBACK: "There was no offer to send the visitor to: they went to the fallback address.",
+    Flag.NAME_MENDED: "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
+    "read without it.",
+    Flag.LINK_MENDED: "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
+    Flag.PATH_IGNORED: "Something meaningless followed the campaign's key: it was ignored.",
 }
 
 

@@ -17,7 +17,7 @@ def normalized_words(words: Mapping[str, str]) -> dict[str, str]:
 def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> list[Fault]:
     """Return everything that is wrong with a network's words; ``known`` are the keys of the statuses that there are."""
     if len(words) > MAX_WORDS:
-        return [Fault("status_words", FaultCode.TOO_MANY, f"A network has at most {MAX_WORDS} words of its own.")]
+        return [Fault("status_words", FaultCode.TOO_MANY, f"A network can have at most {MAX_WORDS} status words.")]
     faults: list[Fault] = []
     seen: dict[str, str] = {}
     for word, key in words.items():
@@ -30,9 +30,7 @@ def network_word_faults(words: Mapping[str, str], known: Collection[str]) -> lis
         if key not in known:
             faults.append(Fault(place, FaultCode.NOT_FOUND, f"There is no status {key[:50]!r}."))
         elif key == OTHER.key:
-            sentence = (
-                "A word that stands for other is one that is not mapped: leave it out, or choose a pending status."
-            )
+            sentence = "A word cannot be mapped to Other, which is for unmapped words: leave it out, or choose a pending status."
             faults.append(Fault(place, FaultCode.NOT_ALLOWED, sentence))
     return faults
 

@@ -79,7 +79,7 @@ _SENTENCES = {
     RefusalReason.NO_CLICK_ID: "No click id came: the network's postback URL needs cid= with its click id macro.",
     RefusalReason.MALFORMED_CLICK_ID: "What came as click id does not have the form of one of ours.",
     RefusalReason.FORGED_CLICK_ID: "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
-    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click is not here, ten minutes after it was first looked for.",
+    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click was still not here ten minutes after it was first looked for.",
     RefusalReason.EXPIRED_CLICK: "The click is older than the network's click lifetime.",
     RefusalReason.WRONG_TOKEN: "The network has a secret token, and the notice carried none or another one.",
     RefusalReason.ADDRESS_NOT_ALLOWED: "The notice came from an address that is not on the network's list.",
@@ -130,32 +130,31 @@ class NoticeFlag(enum.StrEnum):
 
 
 _FLAG_SENTENCES = {
-    NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: what stood beyond was not read.",
-    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: what stood beyond, or did not fit, was not read.",
+    NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: the rest was not read.",
+    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: the rest, or what did not fit, was not read.",
     NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
     NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
     NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
-    NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or a further question mark, as in links copied out of HTML: it was read "
-    "as the name behind it. Or all of the query was percent-encoded once too often.",
-    NoticeFlag.CLICK_ID_MENDED: "Something stood around the click id, such as a quote, a brace or, percent-encoded, the parameters behind "
-    "it: the id was read, and those parameters too.",
-    NoticeFlag.SHORTENED: "Many without a genuine click id came from its address: only its first kilobyte was stored.",
-    NoticeFlag.CONDENSED: "Many came for its click, or many long ones from its address: only the parameters that are understood were "
-    "stored.",
-    NoticeFlag.VALUE_CUT: "A value was longer than can be kept: its beginning was.",
-    NoticeFlag.AT_UNREADABLE: "The moment in at= could not be believed: the moment of its arrival counts.",
-    NoticeFlag.AT_BEFORE_CLICK: "The moment in at= lies before the click: the sender's clock or time zone is off.",
-    NoticeFlag.AT_IN_FUTURE: "The moment in at= lay in the future: the sender's clock or time zone is off.",
+    NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
+    "read without it. Or the whole query was percent-encoded once too often.",
+    NoticeFlag.CLICK_ID_MENDED: "The click id had something around it, such as a quote, a brace or, percent-encoded, further parameters: "
+    "the id was read, and those parameters too.",
+    NoticeFlag.SHORTENED: "Its address sent many incoming postbacks without a genuine click id: only the first kilobyte was stored.",
+    NoticeFlag.CONDENSED: "Too many came for its click, or too many long ones from its address: only the known parameters were stored.",
+    NoticeFlag.VALUE_CUT: "A value was too long: only its beginning is kept.",
+    NoticeFlag.AT_UNREADABLE: "The time in at= is not ISO 8601 or Unix seconds, or not plausible: the time of arrival counts.",
+    NoticeFlag.AT_BEFORE_CLICK: "The time in at= is before the click: the sender's clock or time zone is off.",
+    NoticeFlag.AT_IN_FUTURE: "The time in at= is in the future: the sender's clock or time zone is off.",
     NoticeFlag.EVENT_UNREADABLE: "An event1 … event30 was no number: it is kept as an unknown parameter.",
     NoticeFlag.TXID_UNREPLACED_MACRO: "The transaction id was a macro that the sender did not replace: it counts as none.",
-    NoticeFlag.UNKNOWN_STATUS: "No status claims its word: it counts as other until the word is mapped.",
+    NoticeFlag.UNKNOWN_STATUS: "No status has its word: it counts as Other until the word is mapped.",
     NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
     NoticeFlag.CURRENCY_UNREPLACED_MACRO: "The currency was a macro that the sender did not replace: it counts as none.",
     NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
     NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
     NoticeFlag.SAME_CLICK_AGAIN: "An earlier line of the file has the same click and no transaction id either: both count as one "
     "conversion, by the later line.",
-    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: see whether it was read as meant.",
+    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
     NoticeFlag.PAYOUT_ROUNDED: "The payout had more than 6 digits after the point: it was rounded.",
     NoticeFlag.PAYOUT_TOO_LONG: "The payout was too long to be read.",
     NoticeFlag.PAYOUT_UNREPLACED_MACRO: "The payout was a macro that the sender did not replace.",

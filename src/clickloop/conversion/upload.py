@@ -100,13 +100,13 @@ class FileFault(enum.StrEnum):
 
 
 _FAULTS = {
-    FileFault.EMPTY: f"Nothing stands in the first {HEAD_OCTETS // 1024} KiB of the file.",
+    FileFault.EMPTY: f"The first {HEAD_OCTETS // 1024} KiB of the file are empty.",
     FileFault.NOT_TEXT: "The file is not text but a workbook, an archive or the like: save it as CSV and upload that.",
     FileFault.ENCODING: "The file looks like UTF-16 without a byte order mark: save it as UTF-8 and upload that.",
     FileFault.NO_HEADER: "The first line is neither a header with a column for the click id (cid, clickid, click_id or subid), "
     "nor a click id, nor clickid:payout:status, nor clickid:key=value.",
     FileFault.HEADER_UNREADABLE: "The header holds a quote that is not closed, a NUL byte, or more than a line may hold.",
-    FileFault.REPEATED_COLUMN: "Two columns have the same known name: which one counts cannot be told.",
+    FileFault.REPEATED_COLUMN: "Two columns have the same known name, so it is unclear which one counts: rename one of them.",
     FileFault.TOO_MANY_COLUMNS: f"The header has more than {MAX_CELLS} columns.",
     FileFault.COLUMNS_NOT_UNDERSTOOD: "Nothing was registered: a column that may be the payout or the transaction id was not understood.",
 }

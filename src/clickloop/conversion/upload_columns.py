@@ -133,7 +133,7 @@ def not_understood(missing: Sequence[str], unused: Sequence[str]) -> str:
     more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
     return (
         f"No column was taken as {wanted}; not used: {shown}{more}. Name the column payout, or Payout (USD), and txid; or preview "
-        "the file and register it from there, or say that it is complete as it is (incomplete=1, --incomplete)."
+        "the file and register it from there, or confirm that these values are missing (incomplete=1, --incomplete)."
     )
 
 

@@ -36,10 +36,10 @@ _SENTENCES = {
     LineFault.TOO_MANY_CELLS: "The line has more values than the file has columns, or than a line may have.",
     LineFault.UNCLOSED_QUOTE: 'A quote " is opened here and not closed where its cell ends.',
     LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
-    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so that orders cannot be distinguished: "
-    "export the file anew, and open it with this column as text.",
+    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so orders can no longer be told apart: "
+    "export the file again, and open it with this column as text.",
     LineFault.AMBIGUOUS_DATE: "Its date, such as 05/06/2026, can be read in two ways, and no other line of the file shows whether the day "
-    "or the month is first: choose the order of dates when you upload it (dates=day_first, --dates), or write 2026-06-05.",
+    "or the month comes first: choose the order when you upload the file (dates=day_first, --dates), or write 2026-06-05.",
 }
 
 

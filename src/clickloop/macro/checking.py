@@ -79,8 +79,8 @@ def _in_authority(braces: Braces, whole: str) -> Finding:
         Severity.ERROR,
         braces.start,
         whole,
-        f"{whole} stands in the scheme, user, host or port of the URL, where a value could send the request elsewhere.",
-        "Write scheme and host out; macros may stand in path, query and fragment.",
+        f"{whole} is in the scheme, user, host or port of the URL, where a value could send the request elsewhere.",
+        "Write scheme and host out; macros are allowed in path, query and fragment.",
     )
 
 
@@ -95,13 +95,13 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
         sentence, code = _OTHER_SENTENCE.format(whole), FindingCode.OTHER_STYLE
     elif braces.fault is Fault.UNKNOWN_FILTER:
         near = difflib.get_close_matches(braces.detail[:_LONGEST_COMPARED], NAMES, 1)
-        code, sentence = FindingCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it stands."
+        code, sentence = FindingCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it is."
         remedy = f"Did you mean |{near[0]}?" if near else f"The filters are {', '.join(sorted(NAMES))}."
     elif braces.fault is Fault.WRONG_ARGUMENT:
-        code, sentence = FindingCode.WRONG_ARGUMENT, f"{whole} has a wrong argument and is left as it stands."
+        code, sentence = FindingCode.WRONG_ARGUMENT, f"{whole} has a wrong argument and is left as it is."
         remedy = f"{braces.detail[:1].upper()}{braces.detail[1:]}."
     else:
-        code, sentence = FindingCode.UNKNOWN_MACRO, f"{whole} is not known and is left as it stands."
+        code, sentence = FindingCode.UNKNOWN_MACRO, f"{whole} is not known and is left as it is."
         remedy = _remedy_for_name(braces.detail.strip(), rows)
     return Finding(code, Severity.WARNING, braces.start, whole, sentence, remedy)
 

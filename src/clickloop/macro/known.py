@@ -139,12 +139,12 @@ _ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
         False,
         "alarm",
         "alarm.sentence",
-        "In alarm rules alone: what is wrong, as a sentence.",
+        "In alarm rules only: what is wrong, as a sentence.",
         "The journal is 61 s behind.",
     ),
-    (_A, False, "alarm.code", "", "In alarm rules alone: the kind of alarm, for programs.", "journal_lag"),
-    (_A, False, "alarm.state", "", "In alarm rules alone: begun, standing (a daily reminder), ended or test.", "begun"),
-    (_A, False, "alarm.since", "", "In alarm rules alone: when it began, in Unix seconds.", "1767229140"),
+    (_A, False, "alarm.code", "", "In alarm rules only: the kind of alarm, for programs.", "journal_lag"),
+    (_A, False, "alarm.state", "", "In alarm rules only: begun, standing (a daily reminder), ended or test.", "begun"),
+    (_A, False, "alarm.since", "", "In alarm rules only: when it began, in Unix seconds.", "1767229140"),
 )
 
 

@@ -73,9 +73,7 @@ def _braces(text: str) -> Iterator[Finding]:
             yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
         else:
             around = text[max(0, at - _EXCERPT) : at + 1]
-            sentence = (
-                f"A stray {text[at]} is at character {at + 1}, behind {_cut(around[:-1])!r}: it is sent as it is."
-            )
+            sentence = f"A stray {text[at]} is at character {at + 1}, after {_cut(around[:-1])!r}: it is sent as it is."
             yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
 
 
@@ -85,8 +83,8 @@ def _full_width(text: str) -> Iterator[Finding]:
         excerpt = text[found.start() : found.start() + _EXCERPT]
         place, plain = f"{found[0]} at character {found.start() + 1}", _LOOKALIKES[found[0]]
         what = "brace" if plain in "{}" else plain
-        sentence = f"{place} is no {what} but only looks like one: {excerpt!r} is sent as it is."
-        remedy = "Write { and } of the keyboard." if plain in "{}" else f"Write {plain} of the keyboard."
+        sentence = f"{place} only looks like a {what}: {excerpt!r} is sent as it is."
+        remedy = "Type { and } on the keyboard." if plain in "{}" else f"Type {plain} on the keyboard."
         yield _finding(FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, remedy)
 
 
@@ -96,7 +94,7 @@ def _entities(text: str) -> Iterator[Finding]:
             return
         behind = text[found.end() : found.end() + _EXCERPT].partition("&")[0]
         sentence = (
-            f"{found[0]} at character {found.start() + 1} was copied out of HTML: the parameter behind it would be called "
+            f"{found[0]} at character {found.start() + 1} was copied from HTML: the parameter after it would be called "
             f"{found[0][1:]}{behind.partition('=')[0]}."
         )
         remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} in its place."
@@ -109,13 +107,13 @@ def _glued(text: str) -> Iterator[Finding]:
             return
         at = found.start() + 1
         if len(found[0]) == len(found[1]) + 1:
-            where = "is right behind a macro"
+            where = "follows a macro without an &"
         elif 0 <= text.find("?") < at or ("?" not in text and "/" not in text):
-            where = f"follows a macro behind a {text[at]}"  # in a path, a semicolon begins a parameter of its own kind
+            where = f"follows a macro and a {text[at]} instead of an &"  # in a path, a semicolon begins a parameter of its own kind
         else:
             continue
         begun = found[0][1:]
-        sentence = f"{begun} at character {at + 1} {where}, so it becomes a part of its value."
+        sentence = f"{begun} at character {at + 1} {where}, so it becomes part of the macro's value."
         yield _finding(FindingCode.AMPERSAND_MISSING, at, begun, sentence, f"Write &{found[1]}.")
 
 
@@ -125,7 +123,7 @@ def _query(text: str) -> Iterator[Finding]:
     if begins_at < 0:
         pair = _FIRST_PAIR.search(address)
         if pair:
-            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for no ? comes before it: it is no parameter."
+            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for lack of a ? before it: it is not a parameter."
             yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
@@ -136,7 +134,7 @@ def _query(text: str) -> Iterator[Finding]:
         and "%3a%2f%2f" not in address[begins_at : second.start()].lower()
     ):
         sentence = (
-            f"A second ? is at character {second.start() + 1}, so {second[1]} becomes a part of the value before it."
+            f"A second ? is at character {second.start() + 1}, so {second[1]} becomes part of the value before it."
         )
         yield _finding(FindingCode.SECOND_QUESTION_MARK, second.start(), second[0], sentence, f"Write &{second[1]}.")
 
@@ -146,7 +144,7 @@ def _fragment(text: str) -> Iterator[Finding]:
     pair = _PAIR_IN_FRAGMENT.search(text, at) if at >= 0 else None
     found = BRACES.match(text, pair.end()) if pair else None
     if found:
-        sentence = f"{_cut(found[0])} is behind the # at character {at + 1}: browsers keep that to themselves, no server gets it."
+        sentence = f"{_cut(found[0])} is after the # at character {at + 1}, which browsers never send to a server."
         yield _finding(
             FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Put it before the #, into the query."
         )

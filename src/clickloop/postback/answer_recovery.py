@@ -25,9 +25,11 @@ QUIET_SECONDS = 1.0
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?=[ \r\n])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r?\n")
+_QUOTED_BYTES = re.compile(r"(?:bytearray\()?\bb(['\"])(.*?)\1\)?")
 _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-encoding")
 _WITHOUT_BODY = frozenset({204, 304})
 _MAX_REASON_CHARACTERS = 200
+_MAX_READ_CHARACTERS = 1_000
 
 note_accepted: ContextVar[Callable[[int], None] | None] = ContextVar("note_accepted", default=None)
 """Called with a status of 2xx when an answer is given up before its head has ended: the receiver has taken the request."""
@@ -274,6 +276,7 @@ def _unchunked(body: bytes) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """Return in one line what the client's parser says."""
+    """Return in one line what the client's parser says. It quotes the bytes as Python does, and points at one with a caret below."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
-    return " ".join(text.split())[:_MAX_REASON_CHARACTERS]
+    shown = " ".join(line.strip() for line in text[:_MAX_READ_CHARACTERS].splitlines() if line.strip("^ "))
+    return _QUOTED_BYTES.sub(r"\2", shown)[:_MAX_REASON_CHARACTERS]

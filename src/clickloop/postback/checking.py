@@ -80,9 +80,9 @@ class RuleFault(enum.Enum):
     SECRETS_UNFIT = (
         f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters."
     )
-    ALARM_OF_ONE = "An alarm rule belongs to the whole instance, to no source and no campaign."
+    ALARM_OF_ONE = "An alarm rule belongs to the whole instance, not to a source or campaign."
     ALARM_CONDITIONS = (
-        "An alarm rule is sent for no conversion: leave statuses, minimum, share, delay and the like as they are."
+        "An alarm rule is not sent for conversions: leave out statuses, minimum, share, delay and the like."
     )
     SCHEDULE_TOO_LONG = f"The schedule has more than {MAX_ATTEMPTS} attempts."
     SCHEDULE_OUT_OF_RANGE = "A wait of the schedule is out of range: 1 second to 7 days."

@@ -17,7 +17,7 @@ class Hold(enum.StrEnum):
 
 _SENTENCES = {
     Hold.RULE_PAUSED: "Its rule is paused, because the receiver answered 410 Gone: correct the rule's URL if it is wrong, then resume "
-    "the rule; what it holds is then built anew, and one is let through first.",
+    "the rule; its postbacks are then rebuilt, and one is sent first.",
     Hold.RECEIVER_PAUSED: "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
 }
 

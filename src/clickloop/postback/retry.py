@@ -52,7 +52,7 @@ _SENTENCES = {
     Trouble.CONNECT: "No connection to the receiver could be made.",
     Trouble.TLS: "The receiver's certificate or TLS could not be accepted.",
     Trouble.BROKEN: "The connection broke, or the answer was not HTTP.",
-    Trouble.MALFORMED: "Not all of the answer behind its status line could be read.",
+    Trouble.MALFORMED: "The answer is malformed after its status line; what could be read counts.",
     Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
     Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
     Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",

@@ -180,5 +180,5 @@ _GROUPS = {
     Group.PARAMETERS: (Origin.NOTICE, "From the notice."),
     Group.VISITOR: (Origin.VISITOR, "From the visitor's request."),
     Group.TIME: (Origin.TIME, "A time, in Unix seconds."),
-    Group.ALARM: (Origin.MADE, "Filled in for alarms alone; empty for conversions."),
+    Group.ALARM: (Origin.MADE, "Filled in for alarms only; empty for conversions."),
 }

@@ -142,7 +142,7 @@ class AlarmTracker:
         left = len(due) - len(messages)
         if left and (self._overflow_announced_at is None or now - self._overflow_announced_at >= HOUR_MS / 1000):
             self._overflow_announced_at = now
-            sentence = f"{left} more alarms have begun or ended within an hour: the health page lists those of now."
+            sentence = f"{left} more alarms have begun or ended within an hour: the page Health lists the current ones."
             messages.append(
                 AlarmMessage(
                     message_id=self._new_id(),

@@ -70,9 +70,11 @@ class ChildAlarms:
         recent = [at for at in tuple(child.deaths_at) if now - at < CRASH_WINDOW_SECONDS]
         if len(recent) < CRASHES or now - recent[-1] > self._patience.end_seconds:
             return None
-        what = "nothing is settled and no postback is sent" if child.name == CORE else "visitors may have to wait"
+        what = (
+            "no conversion is registered and no postback is sent" if child.name == CORE else "visitors may have to wait"
+        )
         sentence = (
-            f"The process {child.name} has died {len(recent)} times within the last minutes and is started again each time; {what} "
+            f"The process {child.name} has died {len(recent)} times in the last few minutes and is restarted each time; {what} "
             "meanwhile. The log says why."
         )
         return Alarm(code="core_crash_loop" if child.name == CORE else "edge_crash_loop", sentence=sentence)
@@ -83,8 +85,8 @@ class ChildAlarms:
         if child.name == CORE or seconds < self._patience.seconds:
             return None
         sentence = (
-            f"The process {child.name} has given no sign of life for {seconds:.0f} s: visitors whom it should answer wait. See in the "
-            "log why, or restart Clickloop."
+            f"The process {child.name} has given no sign of life for {seconds:.0f} s, so visitors may have to wait. The log may say why; "
+            "otherwise restart Clickloop."
         )
         return Alarm(code="edge_silent", sentence=sentence)
 
@@ -101,7 +103,7 @@ def descriptors_alarm(name: str, pid: int) -> Alarm | None:
     if len(words) < 4 or not words[3].isdecimal() or used < DESCRIPTORS_SHARE * int(words[3]):
         return None
     sentence = (
-        f"The process {name} has {used} of {words[3]} file descriptors open: without free ones it can neither take connections nor write. "
-        "Raise the limit (LimitNOFILE= in systemd, ulimit -n)."
+        f"The process {name} has {used} of {words[3]} file descriptors open: without free ones it can neither accept connections "
+        "nor write. Raise the limit (LimitNOFILE= in systemd, ulimit -n)."
     )
     return Alarm(code="descriptors", sentence=sentence)

@@ -14,7 +14,7 @@ from clickloop.running.heartbeat import BEAT_SECONDS, Heartbeat
 from clickloop.running.vital_signs import Patience, VitalSigns
 from clickloop.tracking.health import WorkerHealth
 
-WATCHED_WORKERS = frozenset({"settling of clicks", "settling of notices"})
+WATCHED_WORKERS = frozenset({"click processing", "notice processing"})
 """Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""
 _START = "start"
 _WORKERS = "workers"
@@ -90,10 +90,10 @@ class CoreVitals:
         for health in (worker.health() for worker in workers):
             since = health.failing_since
             if not health.running:
-                sentence = f"The {health.name} has ended by itself: restart Clickloop."
+                sentence = f"The worker {health.name} has ended by itself: restart Clickloop."
                 found.append(Alarm(code="worker_ended", sentence=sentence))
             elif since is not None and abs(now_ms - since) >= self._patience.begin_seconds * SECOND_MS:
-                sentence = f"The {health.name} fails again and again: {health.fault}"[:MAX_SENTENCE]
+                sentence = f"The worker {health.name} keeps failing: {health.fault}"[:MAX_SENTENCE]
                 found.append(Alarm(code="worker_failing", sentence=sentence, since=since))
         return found
 

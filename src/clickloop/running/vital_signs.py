@@ -156,8 +156,8 @@ class VitalSigns:
             for standstill in self._workers.values():
                 standstill.changed_at = now  # they could not go on either: when the core comes back, they begin anew
             sentence = (
-                f"The core has given no sign of life for {silent:.0f} s: nothing is settled and no postback is sent. Clicks and notices "
-                "are kept in the journal. See in the log why it ended, or restart Clickloop if it hangs."
+                f"The core has given no sign of life for {silent:.0f} s: no conversion is registered and no postback is sent. Clicks and "
+                "incoming postbacks are stored in the journal meanwhile. The log says why it ended; if it hangs, restart Clickloop."
             )
             return [Alarm(code="core_silent", sentence=sentence, since=self._clock() - round(silent * 1000))]
         alarms = []
@@ -166,8 +166,8 @@ class VitalSigns:
             seconds = standstill.seconds(steps, now)
             if seconds >= self._patience.seconds:
                 sentence = (
-                    f"The {name} has finished no round for {seconds:.0f} s: what comes in is kept in the journal and is not "
-                    "registered. See in the log, or under Workers on the health page, what holds it up."
+                    f"{name[:1].upper()}{name[1:]} has made no progress for {seconds:.0f} s: clicks and incoming postbacks are stored "
+                    "in the journal, but not registered. The log, or Workers on the page Health, says what holds it up."
                 )
                 since = self._clock() - round(seconds * 1000)
                 alarms.append(Alarm(code="settling_stuck", sentence=sentence, since=since))
@@ -179,7 +179,7 @@ class VitalSigns:
         if seconds < self._patience.lag_seconds:
             return []
         sentence = (
-            f"The journal is {seconds:.0f} s behind: clicks and notices are kept, but not registered. See in the log why they are not "
-            "settled."
+            f"The journal is {seconds:.0f} s behind: clicks and incoming postbacks are stored, but not registered yet. The log says what "
+            "holds them up."
         )
         return [Alarm(code="journal_lag", sentence=sentence, since=self._clock() - round(seconds * 1000))]

@@ -41,10 +41,10 @@ class Problem(enum.Enum):
     """Faults between the stores, with their names for people."""
 
     LEDGER_LOST = "the ledger is lost"
-    LEDGER_FOREIGN = "the ledger is of another installation"
+    LEDGER_FOREIGN = "the ledger belongs to another installation"
     LEDGER_OLDER = "the ledger is older than the other stores"
     FACTS_LOST = "the facts are lost"
-    FACTS_FOREIGN = "the facts are of another installation"
+    FACTS_FOREIGN = "the facts belong to another installation"
     FACTS_OLDER = "the facts are older than the other stores"
     KEY_LOST = "the key of click ids is lost"
     KEY_UNREADABLE = "the key of click ids cannot be read"
@@ -62,8 +62,8 @@ _RESTORE = {
     Problem.KEY_LOST: "Put click_id.key back from a backup",
     Problem.SECRETS_DAMAGED: "Look at the disk, and restore a backup (clickloop restore)",
 }
-_ALL_FRESH = "begins with an empty ledger and empty facts and puts the old files aside"
-_FACTS_FRESH = "keeps the ledger, begins with empty facts and puts the old file aside"
+_ALL_FRESH = "starts with an empty ledger and empty facts and moves the old files aside"
+_FACTS_FRESH = "keeps the ledger, starts with empty facts and moves the old file aside"
 _NEW = {
     Problem.LEDGER_LOST: _ALL_FRESH,
     Problem.LEDGER_FOREIGN: _ALL_FRESH,
@@ -71,8 +71,8 @@ _NEW = {
     Problem.FACTS_LOST: _FACTS_FRESH,
     Problem.FACTS_FOREIGN: _FACTS_FRESH,
     Problem.FACTS_OLDER: _FACTS_FRESH,
-    Problem.KEY_LOST: "draws a new key and still accepts the clicks that were made under the old one",
-    Problem.SECRETS_DAMAGED: "keeps all else and says which to enter again",
+    Problem.KEY_LOST: "makes a new key and still accepts clicks that were made under the old one",
+    Problem.SECRETS_DAMAGED: "keeps everything else and says which to enter again",
 }
 
 
@@ -83,8 +83,8 @@ class StoresRefusedError(Exception):
         remedy = _RESTORE.get(problem, "Give the user that runs Clickloop the right to read it")
         fresh = f"; or run: clickloop serve --new, which {_NEW[problem]}" if problem in _NEW else ""
         super().__init__(
-            f"Clickloop does not start on this data folder: {problem.value}. {detail}. Nothing was changed; visitors are "
-            f"redirected and notices are stored meanwhile. {remedy}{fresh}."
+            f"Clickloop does not start on this data folder: {problem.value}. {detail}. Nothing was changed; meanwhile "
+            f"visitors are redirected and incoming postbacks are stored. {remedy}{fresh}."
         )
         self.problem = problem
 
@@ -190,7 +190,7 @@ def check_ledger(
     path = folder / LEDGER_FILE
     if stamp is None and installation.complete:
         raise StoresRefusedError(
-            Problem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or made anew"
+            Problem.LEDGER_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
         )
     if stamp is not None and stamp.id != installation.id:
         raise StoresRefusedError(
@@ -232,7 +232,7 @@ def check_together(
         raise StoresRefusedError(Problem.FACTS_FOREIGN, f"{path} is of installation {id_}, expected {installation.id}")
     if not id_ and installation.complete:
         raise StoresRefusedError(
-            Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or made anew"
+            Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
         )
     known_loads = max(installation.marks.facts_loads, stamp.facts_loads if stamp is not None else 0)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:

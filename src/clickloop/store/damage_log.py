@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import wall_clock
-from clickloop.counted import counted
 from clickloop.log import log
 from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
@@ -135,13 +134,13 @@ def damage_alarms(folder: Path) -> tuple[str, ...]:
     """Return the alarm for damage that nobody has confirmed, without paths; none: there is none. Raise OSError."""
     files = len(unconfirmed_mended(folder))
     journal = len(unconfirmed_damages(folder)) - files
-    see = "see the page Health or clickloop doctor"
+    see = "see the page Health or run clickloop doctor"
+    # Numbers without "is" and "are" around them: an alarm stays the same while its number changes.
     alarms = []
     if journal:
-        alarms.append(f"journal: {counted(journal, 'damage is', 'damages are')} not confirmed; {see}")
+        alarms.append(f"the journal is damaged, places that are not confirmed: {journal}; {see}")
     if files:
-        told = counted(files, "file was", "files were")
-        alarms.append(f"data folder: {told} lost or damaged, and written anew, which is not confirmed; {see}")
+        alarms.append(f"files of the data folder were lost or damaged and written again, not confirmed: {files}; {see}")
     return tuple(alarms)
 
 

@@ -119,7 +119,7 @@ def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
 def _fresh_ledger(folder: Path, now_ms: int) -> str:
     aside = _aside(folder, _OF_THE_LEDGER, now_ms)
     prepare(folder)
-    return f"Began with an empty ledger and empty facts. What was there is in {aside}."
+    return f"Started with an empty ledger and empty facts. The old files are in {aside}."
 
 
 def _fresh_facts(folder: Path, now_ms: int) -> str:
@@ -150,8 +150,8 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
     facts.stamp(installation.id, outbox_taken=taken)
     facts.close()
     return (
-        f"Began with empty facts: they take all conversions from the ledger, and the clicks of {back} journal segments that are still "
-        f"there; older clicks are in no report. What was there is in {aside}."
+        f"Started with empty facts, to be filled with all conversions of the ledger and the clicks of the {back} journal segments that are "
+        f"still there; older clicks are in no report. The old files are in {aside}."
     )
 
 
@@ -206,8 +206,8 @@ def _fresh_key(folder: Path, now_ms: int) -> str:
     finally:
         ledger.close()
     return (
-        f"Began with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
-        f"still convert. What was there is in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
+        f"Started with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
+        f"still convert. The old files are in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
     )
 
 
@@ -241,7 +241,7 @@ def _fresh_secrets(folder: Path, now_ms: int) -> str:
             lost = replace_lost_secrets(tx, now_ms)
     finally:
         ledger.close()
-    return f"Replaced secrets of the set-up; all else is as it was.{_lost_sentence(lost)}"
+    return f"Replaced the secrets that could not be decrypted; everything else is unchanged.{_lost_sentence(lost)}"
 
 
 def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:

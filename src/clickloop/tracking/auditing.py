@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from clickloop.counted import counted
 from clickloop.postback.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.values import ready_request
 from clickloop.store.delivery_hold import Hold
@@ -119,22 +118,20 @@ def audit_alarms(mismatches: Sequence[Mismatch]) -> tuple[str, ...]:
     if not mismatches:
         return ()
     count = f"{REMEMBERED} or more" if len(mismatches) >= REMEMBERED else str(len(mismatches))
-    changes = "1 change of a conversion does" if count == "1" else f"{count} changes of conversions do"
-    return (f"self-audit: the postbacks of {changes} not add up; run clickloop doctor",)
+    return (f"self-audit: changes of conversions whose postbacks do not add up: {count}; run clickloop doctor",)
 
 
 def rows_alarms(lacking: Sequence[Lacking]) -> tuple[str, ...]:
     """What /health tells of rows that lack something, which anybody may read: no ids."""
     by_lack = Counter(found.lack for found in lacking)
     return tuple(
-        f"self-audit: {_rows(count)}; run clickloop doctor. {lack.sentence}" for lack, count in sorted(by_lack.items())
+        f"self-audit: rows that do not add up: {_rows(count)}; run clickloop doctor. {lack.sentence}"
+        for lack, count in sorted(by_lack.items())
     )
 
 
 def _rows(count: int) -> str:
-    if count >= REMEMBERED:
-        return f"{REMEMBERED} rows or more do not add up"
-    return "1 row does not add up" if count == 1 else f"{count} rows do not add up"
+    return f"{REMEMBERED} or more" if count >= REMEMBERED else str(count)
 
 
 def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
@@ -146,11 +143,11 @@ def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
     with ledger.read() as tx:
         waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
         rules = rules_that_hold(tx)
-    told = [f"receiver {receiver} is paused: {_wait(count)}" for receiver, count in sorted(waiting.items())]
+    told = [f"receiver {receiver} is paused: {_waiting(count)}" for receiver, count in sorted(waiting.items())]
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         told.append(
-            f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone, {_wait(rule.waiting)}"
+            f"postback rule {rule.rule_id} {rule.name!r} is paused{archived}: its receiver answered 410 Gone; {_waiting(rule.waiting)}"
         )
     return tuple(told)
 
@@ -162,7 +159,7 @@ def held_alarms(ledger: Ledger, hold: Hold | None) -> tuple[str, ...]:
     with ledger.read() as tx:
         waiting = count_unfinished(tx)
     return (
-        f"no postback is sent, {_wait(waiting)}: {hold.why}; release them on the page Health or with: clickloop release",
+        f"all postbacks are on hold: {hold.why}; {_waiting(waiting)}; release them on the page Health or with: clickloop release",
     )
 
 
@@ -193,5 +190,6 @@ def refused_alarms(refused: Sequence[RefusedRule]) -> tuple[str, ...]:
     )
 
 
-def _wait(count: int) -> str:
-    return counted(count, "postback waits", "postbacks wait")
+def _waiting(count: int) -> str:
+    # The words are the same for one and for many: an alarm is known by its words without its numbers, and would begin again.
+    return f"postbacks waiting: {count}"

@@ -10,7 +10,6 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.clock import Clock, wall_clock
-from clickloop.counted import counted
 from clickloop.log import Sparingly
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
@@ -131,8 +130,8 @@ class ClickProgress:
         count = len(self._unreadable)
         if not count:
             return ()
-        wait = counted(count, "click that a notice waits for", "clicks that notices wait for")
-        return (f"the facts are damaged: {wait} cannot be read; run clickloop doctor, and {RESTORE_BACKUP}",)
+        wait = f"clicks that cannot be read and that incoming postbacks wait for: {count}"
+        return (f"the facts are damaged: {wait}; run clickloop doctor, and {RESTORE_BACKUP}",)
 
     def _find_apart(self, lookup: ClickLookup, click_ids: Sequence[str]) -> tuple[dict[str, Click], frozenset[str]]:
         """Look up what can be read. What could not be read before is not split down to single ids again: that costs too much."""

@@ -30,8 +30,8 @@ from clickloop.tracking.deciding import ROW_MACROS
 from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
-_NO_ROW = "The traffic source has no row of that name (small and capital letters count): nothing is kept of it."
-_ROW_OFF = "The slider of its row is off: nothing is kept of it."
+_NO_ROW = "The traffic source has no row of that name (case matters): it is not stored."
+_ROW_OFF = "The slider of its row is off: it is not stored."
 NOBODYS_KEY = bytes(KEY_BYTES)
 """No tracker's: an id made under it is taken nowhere."""
 

@@ -92,8 +92,8 @@ def unknown_click_alarms(ledger: Ledger, now_ms: int) -> tuple[str, ...]:
         return ()
     count = f"{MAX_COUNTED} or more" if lately >= MAX_COUNTED else str(lately)
     text = (
-        f"{count} incoming postbacks of the last 24 hours were refused as {reason.value}, usually {usual:.0f} a day: their "
-        f"clicks were not recorded here, or were lost. Once the clicks are there, `clickloop rerun --reason {reason.value}` "
+        f"{count} incoming postbacks were refused as {reason.value} in the last 24 hours, usually {usual:.0f} a day: their "
+        f"clicks were not recorded here, or were lost. Once the clicks are back, `clickloop rerun --reason {reason.value}` "
         "registers the conversions"
     )
     return (text,)

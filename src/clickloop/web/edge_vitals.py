@@ -118,18 +118,24 @@ class EdgeVitals:
         now_ms = self._edge.clock()
         found = []
         if lost := self._unrecorded.current(self._edge.unrecorded, now_ms):
-            sentence = f"{lost} visitors were redirected by {self._name} without a record: the journal could not be written. Make room."
+            sentence = (
+                f"{lost} visitors were redirected by {self._name} without being recorded: the journal could not be written. "
+                "Make room."
+            )
             found.append(_loss("clicks_unrecorded", sentence, self._unrecorded))
         if lost := self._unstored.current(self._edge.unstored, now_ms):
-            sentence = f"{lost} notices could not be stored by {self._name} and were answered 503: networks send them again. Make room."
+            sentence = (
+                f"{lost} incoming postbacks could not be stored by {self._name} and were answered 503, so networks send them "
+                "again. Make room."
+            )
             found.append(_loss("notices_unstored", sentence, self._unstored))
         return found
 
 
 def _key_alarm(name: str, fault: str) -> Alarm:
     sentence = (
-        f"{name} makes click ids under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; visitors "
-        "are redirected and notices are stored meanwhile."
+        f"{name} makes click ids under a stand-in key: {fault}. Put click_id.key back from a backup and restart Clickloop; meanwhile "
+        "visitors are redirected and incoming postbacks are stored."
     )
     return Alarm(code="key_unusable", sentence=sentence)
 

@@ -71,9 +71,9 @@ class UntrustedProxies:
 
     def _sentence(self, address: str) -> str:
         return (
-            f"{address} sends X-Forwarded-For to the {self._port} port and is no trusted proxy, so that everybody behind it has its "
-            f"address. If it is your reverse proxy, set CLICKLOOP_TRUSTED_PROXIES={address} and restart; if you do not know it, leave "
-            "it as it is."
+            f"{address} sends X-Forwarded-For to the {self._port} port and is not a trusted proxy, so everyone behind it appears to "
+            f"have its address. If it is your reverse proxy, set CLICKLOOP_TRUSTED_PROXIES={address} and restart; if you do not know it, "
+            "change nothing."
         )
 
 

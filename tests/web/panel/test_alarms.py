@@ -109,6 +109,24 @@ def test_alarms_stand_there_with_their_beginning_and_what_was_sent(
     with panel_of(instance) as panel:
         html = panel.get("/panel/health")
         words = panel.words(html)
-        assert "The journal is behind <b>. since 2026-03-01 12:00:00" in words
+        assert "The journal is behind <b>. · since 2026-03-01 12:00:00" in words
         assert "failed The receiver answered 404." in words
         assert "behind <b>" not in html
+
+
+def test_moments_within_alarms_are_shown_in_the_readers_zone(
+    instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
+) -> None:
+    sentence = "<b> the clock jumped ahead by 2 days, to 2026-03-01T23:30:00.123Z; segment 2026-99-01T00:00:00Z"
+    core = CoreHealth(alarms=(Alarm(code="clock", sentence=sentence, since=instance.now),))
+    instance.context = replace(instance.context, core_health=lambda: core)
+    instance.api.patch("/api/v1/settings", json={"time_zone": "Asia/Tokyo"})
+    instance.set_up()
+    with panel_of(instance) as panel:
+        for path in ("/panel/health", "/panel"):
+            html = panel.get(path)
+            words = panel.words(html)
+            assert (
+                "<b> the clock jumped ahead by 2 days, to 2026-03-02 08:30:00 ; segment 2026-99-01T00:00:00Z" in words
+            )
+            assert "<b> the clock" not in html

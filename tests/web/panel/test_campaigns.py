@@ -250,4 +250,4 @@ def test_a_campaigns_page_finds_what_check_finds_of_its_set_up(panel: "Panel", i
 def test_a_campaign_that_works_has_nothing_told_at_its_top(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"token": "s3cret-token"})
-    assert "Check</a> looks at what came lately" not in panel.get("/panel/campaigns/1")
+    assert "Check</a> also looks at recent clicks" not in panel.get("/panel/campaigns/1")

@@ -24,7 +24,7 @@ def test_findings_stand_with_severity_remedy_and_the_way_to_where_it_is_mended(p
 def test_a_campaigns_own_findings_can_be_asked_for(panel: "Panel") -> None:
     panel.instance.set_up()
     words = panel.words(panel.get("/panel/check?campaign_id=1"))
-    assert "Seen lately" in words
+    assert "Recent activity" in words
     assert "Campaign" in words
     panel.get("/panel/check?campaign_id=99", status=404)
 

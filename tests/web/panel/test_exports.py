@@ -140,7 +140,7 @@ def test_an_export_can_be_stopped(panel: "Panel", instance: "Instance") -> None:
     again = panel.done(f"{place}/stop")
     assert again == f"{place}?said=export-stopped"
     words = panel.words(panel.get(again))
-    assert "Stopped. What was written of it is deleted." in words
+    assert "Stopped. The unfinished file is deleted." in words
     assert export_work(instance).step() is False
     assert panel.client.get(f"{place}/result").status_code == 409
 
@@ -149,8 +149,8 @@ def test_a_file_that_is_not_kept_any_more_is_told(panel: "Panel", instance: "Ins
     place = asked_for(panel, "/panel/clicks")
     work_off(instance)
     instance.context.exports.delete(place.rpartition("/")[2])
-    assert "not kept any more" in panel.words(panel.get(place))
-    assert "not kept any more" in panel.words(panel.get("/panel/exports"))
+    assert "no longer kept" in panel.words(panel.get(place))
+    assert "no longer kept" in panel.words(panel.get("/panel/exports"))
     assert panel.client.get(f"{place}/result").status_code == 410
 
 

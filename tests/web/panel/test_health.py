@@ -86,7 +86,7 @@ def test_somebody_who_may_only_look_changes_no_receiver(panel: "Panel") -> None:
 def test_a_worker_that_fails_and_a_journal_that_lags_are_told(instance: "Instance") -> None:
     core = CoreHealth(
         lags=(StreamLag(stream="clicks", segments=2, octets=900, oldest_ms=61_500),),
-        workers=(WorkerHealth(name="settling of clicks", running=True, failing_since=instance.now, fault="no disk"),),
+        workers=(WorkerHealth(name="click processing", running=True, failing_since=instance.now, fault="no disk"),),
         alarms=(Alarm(code="disk_low", sentence="free disk below 10 %", since=instance.now),),
     )
     told = read_health(replace(instance.context, core_health=lambda: core))
@@ -160,7 +160,7 @@ def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
     with TestClient(create_api(context)) as api:
         headers = {"authorization": instance.api.headers["authorization"]}
         told = api.get("/api/v1/health", headers=headers).json()["clock"]
-        assert (told["trusted"], "60 days after the last sign of life" in told["why"]) == (False, True)
+        assert (told["trusted"], "60 days after it last ran" in told["why"]) == (False, True)
         viewer = api.post("/api/v1/health/clock", headers=instance.token_of(Role.VIEWER))
         assert viewer.status_code == 403
         assert api.post("/api/v1/health/clock", headers=headers).json() == {"trusted": True, "why": ""}

@@ -157,8 +157,8 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' stands in two rows"),
-        (macros("{s1}", "", "", "", "", "={a}"), "stands for no parameter of ours"),
+        (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' is in two rows"),
+        (macros("{s1}", "", "", "", "", "={a}"), "is assigned to no parameter"),
         (macros("x" * 1001), "at most 1000 are kept"),
     ],
 )
@@ -228,10 +228,10 @@ def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", inst
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
-        ([("7", "sale", ""), ("7 ", "hold", "")], "'7' stands in two rows"),
-        ([("A", "sale", ""), ("a", "sale", "")], "'a' stands in two rows"),
+        ([("7", "sale", ""), ("7 ", "hold", "")], "'7' is in two rows"),
+        ([("A", "sale", ""), ("a", "sale", "")], "'a' is in two rows"),
         ([("7", "", "")], "Choose what '7' means"),
-        ([("", "sale", "")], "A status is chosen for no word"),
+        ([("", "sale", "")], "A status is chosen, but the word is missing"),
         ([("7", "gone", "")], "There is no status 'gone'"),
     ],
 )
@@ -246,7 +246,7 @@ def test_words_that_contradict_each_other_are_refused(
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these when no status had them" in panel.words(panel.get("/panel/statuses"))
+    assert "Networks sent these words, and no status has them" in panel.words(panel.get("/panel/statuses"))
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert 'href="/panel/notices/rerun?network_id=1&amp;status_word=7"' in panel.get("/panel/networks/1")
     assert "Network : Sale there, run again" in panel.words(panel.get("/panel/statuses"))

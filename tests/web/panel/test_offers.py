@@ -96,7 +96,7 @@ def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
         ("https://network.example/click?offer=7", "Add {clickid} in sub1."),
         ("javascript:alert({clickid})", "does not begin with http:// or https://"),
         ("https://user:pw@network.example/?s={clickid}", "leave them out"),
-        ("https://{clickid}.example/", "stands in the scheme, user, host or port"),
+        ("https://{clickid}.example/", "is in the scheme, user, host or port"),
     ],
 )
 def test_what_is_wrong_with_an_address_is_told_as_one_types(

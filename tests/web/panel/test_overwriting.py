@@ -103,7 +103,7 @@ def test_who_changed_it_is_not_guessed_where_the_log_does_not_say(worked: "Panel
     instance.api.patch("/api/v1/postback-rules/1", json={"request": {"url": "https://other.example/?{externalid}"}})
     fields = {"name": "Source", "postback_url": "https://mine.example/?{externalid}", SEEN_FIELD: mark}
     told = worked.words(worked.post("/panel/traffic-sources/1", fields).text)
-    assert "Somebody changed it while this form was open" in told
+    assert "Someone changed it while this form was open" in told
     assert "https://other.example/?{externalid}" in told
 
 

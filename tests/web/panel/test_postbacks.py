@@ -104,15 +104,15 @@ def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
     html = panel.get(f"/panel/postbacks/{one}")
     assert "Next attempt" in html
     assert f'data-refresh="/panel/postbacks/{one}"' in html
-    assert "Resend as it was" not in html
+    assert "Resend unchanged" not in html
 
 
 def test_a_skipped_postback_tells_which_condition_was_not_met(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     html = panel.get(f"/panel/postbacks/{owed(instance, external_id='')}")
     assert "The click came without the source's click id" in panel.words(html)
-    assert "Resend as it was" not in html
-    assert "Resend, built anew" in html
+    assert "Resend unchanged" not in html
+    assert "Rebuild and resend" in html
 
 
 @pytest.mark.parametrize("mode", ["as_it_was", "anew"])
@@ -145,7 +145,7 @@ def test_what_stands_against_a_resend_is_told_on_the_page(panel: "Panel", instan
 def test_a_postback_that_waits_can_be_sent_now(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = owed(instance)
-    assert "Send now as it was" in panel.words(panel.get(f"/panel/postbacks/{one}"))
+    assert "Send now unchanged" in panel.words(panel.get(f"/panel/postbacks/{one}"))
     path = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"})
     assert path.split("?")[0] != f"/panel/postbacks/{one}"
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"

@@ -58,7 +58,7 @@ def test_written_lines_are_taken_like_a_file(panel: "Panel") -> None:
     place = sent(panel, lines=f"{click_id}:5:sale\r\n{click_id}:6:hold").headers["location"]
     work_off(panel)
     words = panel.words(panel.get(place))
-    assert "Lines 2 Odd 1 New 1 Changed 1" in words
+    assert "Lines 2 Flagged 1 New 1 Changed 1" in words
     assert "Its postbacks are held back." in words
     (postback,) = {one["reason"] for one in panel.instance.got("postbacks")["items"]}
     assert postback == "disabled_by_notice"

@@ -101,7 +101,7 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
     place = campaign_place(campaign)
     if not clicks.recent:
         if campaign.active:
-            sentence = "No click that counts has come by the campaign link."
+            sentence = "No counted click has come through the campaign link."
             remedy = "Paste the campaign's link into the source, or open it yourself with ?external_id=test."
             yield Finding(Severity.NOTE, Code.NO_CLICKS, place, sentence, remedy)
         return
@@ -110,7 +110,7 @@ def _campaign(campaign: Campaign, seen: CampaignEvidence) -> Iterator[Finding]:
     if not seen.conversions:
         many = clicks.recent >= FEW_CLICKS
         sentence = f"{counted(clicks.recent, 'recent click')} and no conversion within {RECENT_DAYS} days."
-        remedy = "See whether the network reports to our postback URL: Conversions - In lists all that came, refused ones too."
+        remedy = "See whether the network reports to our postback URL: Conversions - In lists what came in, refused ones too."
         yield Finding(Severity.WARNING if many else Severity.NOTE, Code.NO_CONVERSIONS, place, sentence, remedy)
 
 
@@ -170,7 +170,7 @@ def _severity(part: int, whole: int) -> Severity:
 
 def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
     place = network_place(network) if network else Place(kind=Kind.INSTANCE, field="notices")
-    times = "One notice was" if refused.count == 1 else f"{refused.count} notices were"
+    times = "One incoming postback was" if refused.count == 1 else f"{refused.count} incoming postbacks were"
     sentence = (
         f"{times} refused within {REFUSED_DAYS} days ({refused.reason}), the last at {moment_words(refused.last_at)}. "
         f"{refused.reason.sentence}"
@@ -179,17 +179,19 @@ def _refused(refused: RefusedNotices, network: Network | None) -> Finding:
     return Finding(Severity.WARNING, Code.NOTICES_REFUSED, place, sentence, remedy, (refused.last_at,))
 
 
-_PASTE = "Copy the network's postback URL from here anew, and look at what Conversions - In shows of the query."
+_PASTE = (
+    "Copy the network's postback URL from its page into the network again, and see in Conversions - In what was sent."
+)
 _REMEDIES = {
     RefusalReason.NO_CLICK_ID: _PASTE,
     RefusalReason.MALFORMED_CLICK_ID: "See in Conversions - In what came as cid: the offer's address must carry {clickid} in "
     "the parameter that the network sends back.",
     RefusalReason.FORGED_CLICK_ID: "If another tracker's clicks are among these, nothing is wrong; else see whether the "
     "network cuts or changes the id.",
-    RefusalReason.UNKNOWN_CLICK: "If the data folder was set up anew, old clicks are gone; else look at the journal's lag in "
-    "/health, then run the notices again.",
+    RefusalReason.UNKNOWN_CLICK: "If the data folder was set up afresh, old clicks are gone; otherwise see the delay of clicks on "
+    "Health, then rerun the notices.",
     RefusalReason.EXPIRED_CLICK: "Raise the network's click_lifetime_days, then run the notices again.",
-    RefusalReason.WRONG_TOKEN: "Paste the network's postback URL anew: it carries the token. Then run the notices again.",
+    RefusalReason.WRONG_TOKEN: "Paste the network's postback URL into the network again: it carries the token. Then rerun the notices.",
     RefusalReason.ADDRESS_NOT_ALLOWED: "Add the address that Conversions - In shows to the network's list if it is the network's.",
     RefusalReason.UNREPLACED_MACRO: "The network did not replace its own macro: correct its spelling in the postback URL at the network.",
     RefusalReason.DUPLICATE: "The network is set to refuse repeats: switch that off if they carry changes of status.",
@@ -203,8 +205,8 @@ def _words(words: Mapping[str, int]) -> Finding:
         Severity.WARNING,
         Code.WORDS_NOT_MAPPED,
         Place(kind=Kind.STATUS, field="words"),
-        f"Networks send words that no status claims: {listed}. Their conversions stand under other and are no revenue.",
-        "Give each word to the status that it means, for all networks or at the network that sends it, then run the notices again.",
+        f"Networks send words that no status has: {listed}. Their conversions are under Other and count as no revenue.",
+        "Map each word to a status, for all networks or on the network that sends it, then run the notices again.",
     )
 
 

@@ -79,18 +79,20 @@ def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
             Code.RECEIVER_PAUSED,
             place,
             f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} Nothing waits for it.",
-            f"The next postback that is owed to it tries it. When it is repaired: POST /api/v1/receivers/{seen.receiver}/resume.",
+            "The next postback tries it. Once it is repaired, resume it on its page, or with "
+            f"POST /api/v1/receivers/{seen.receiver}/resume.",
             (seen.paused_at,),
         )
     elif seen.paused_at is not None:
         next_at = seen.next_probe_at
-        probe = f" Else it is tried again at {moment_words(next_at)}." if next_at is not None else ""
+        probe = f" Otherwise it is tried again at {moment_words(next_at)}." if next_at is not None else ""
         yield Finding(
             Severity.ERROR,
             Code.RECEIVER_PAUSED,
             place,
             f"The receiver is paused since {moment_words(seen.paused_at)}: {seen.why} {_wait(seen.waiting)}",
-            f"See its answers in Conversions - Out. When it is repaired: POST /api/v1/receivers/{seen.receiver}/probe.{probe}",
+            "See its answers in Conversions - Out. Once it is repaired, try it on its page, or with "
+            f"POST /api/v1/receivers/{seen.receiver}/probe.{probe}",
             (seen.paused_at, *(() if next_at is None else (next_at,))),
         )
     elif seen.held_until is not None and seen.held_until > now_ms:
@@ -99,7 +101,7 @@ def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
             Code.RECEIVER_ASKED_TO_WAIT,
             place,
             f"The receiver asked us to wait until {moment_words(seen.held_until)} (Retry-After). {_wait(seen.waiting)}",
-            "Lower its rate (per_minute) if it goes on asking.",
+            "Lower its rate limit (per_minute) if it keeps asking.",
             (seen.held_until,),
         )
     elif seen.due_since is not None and now_ms - seen.due_since > BACKLOG_MINUTES * MINUTE_MS:
@@ -108,8 +110,8 @@ def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:
             Severity.WARNING,
             Code.BACKLOG,
             place,
-            f"{counted(seen.due, 'postback')} should have left to it, the first of them {minutes} minutes ago.",
-            "See in /health and in the log whether delivery goes on. If the receiver is slow, raise its connections or its rate.",
+            f"{counted(seen.due, 'postback')} should have been sent to it, the first {minutes} minutes ago.",
+            "See Health for whether delivery goes on. If the receiver is slow, raise its connections or rate limit.",
         )
 
 

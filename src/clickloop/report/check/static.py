@@ -98,7 +98,7 @@ def placeholder_findings(row: SourceParameter, place: Place) -> Iterator[Finding
     needed = row.number == EXTERNAL_ID_ROW
     severity = _ERROR if needed else _WARNING
     if _OURS_ALONE.fullmatch(row.placeholder):
-        sentence = f"{row.placeholder} is a macro of ours; the source does not know it and sends it as it stands."
+        sentence = f"{row.placeholder} is a macro of ours; the source does not know it and sends it as it is."
         remedy = "Put the source's own macro there: the source's help lists it."
         yield Finding(severity, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, remedy)
     elif needed and not looks_like_a_macro(row.placeholder):
@@ -125,7 +125,7 @@ def _way_back(chain: Chain, source: TrafficSource) -> Iterator[Finding]:
             _ERROR if by_postback else _WARNING,
             Code.NO_POSTBACK_URL,
             source_place(source, "postback_url"),
-            "The source has no postback URL, so it is told of no conversion.",
+            "The source has no postback URL, so it learns of no conversion.",
             "Copy the source's postback link into the traffic source postback URL, with {externalid} as its click id."
             if by_postback or preset is None
             else preset.notes or "The source takes conversions by its own API only.",
@@ -134,7 +134,7 @@ def _way_back(chain: Chain, source: TrafficSource) -> Iterator[Finding]:
     left = [word for word in preset.replace if word in rule.request.url] if preset else []
     if left and preset is not None:
         sentence = (
-            f"The postback URL still holds {', '.join(left)} from the preset, which stands for a value of your account."
+            f"The postback URL still holds {', '.join(left)} from the preset: your account's own value belongs there."
         )
         yield Finding(_ERROR, Code.PRESET_WORD_LEFT, source_place(source, "postback_url"), sentence, preset.notes)
     names = ready_request(rule.request, tuple(row_macros([source]).items())).names
@@ -206,8 +206,8 @@ def _own_rules_off(campaign: Campaign, chain: Chain) -> Iterator[Finding]:
             _WARNING,
             Code.SOURCE_RULES_OFF,
             campaign_place(campaign, "source_rules_off"),
-            "The campaign has switched its source's postback rules off: the source is told of none of its conversions.",
-            "Switch them on, unless a rule of the campaign itself tells the source.",
+            "The campaign has switched its source's postback rules off: the source learns of none of its conversions.",
+            "Switch them on, unless a rule of the campaign itself reports to the source.",
         )
 
 
@@ -217,9 +217,7 @@ def _offer(chain: Chain, offer: Offer) -> Iterator[Finding]:
     place = offer_place(offer, "url")
     yield from address_findings(offer.url, sources, list(chain.sources.values()), network, place)
     if network is None:
-        sentence = (
-            "The offer belongs to no network: no token, address list or terms are looked at when its conversions come."
-        )
+        sentence = "The offer belongs to no network, so no token, address list or terms are checked when it converts."
         yield Finding(
             _NOTE, Code.OFFER_WITHOUT_NETWORK, offer_place(offer, "network_id"), sentence, "Choose its network."
         )
@@ -258,22 +256,22 @@ def _network(network: Network) -> Iterator[Finding]:
             _ERROR if network.postback_parameters else _WARNING,
             Code.NO_CLICK_ID_IN_NOTICE,
             place,
-            "The network's postback URL does not carry cid, so that every notice by it would be refused (no_click_id).",
+            "The network's postback URL does not carry cid, so every conversion reported by it would be refused (no_click_id).",
             "Set cid to the network's macro for the parameter that took {clickid}, such as {sub1}.",
         )
     elif _OURS_ALONE.fullmatch(macro):
-        sentence = f"{macro} is a macro of ours; the network does not know it and sends it as it stands."
+        sentence = f"{macro} is a macro of ours; the network does not know it and sends it as it is."
         yield Finding(_ERROR, Code.OUR_MACRO_AS_PLACEHOLDER, place, sentence, "Put the network's own macro there.")
     elif not looks_like_a_macro(macro):
-        sentence = f"{macro!r} does not look like a macro, so every notice would bring this same text."
+        sentence = f"{macro!r} does not look like a macro, so every incoming postback would bring this same text."
         yield Finding(_WARNING, Code.PLACEHOLDER_NOT_A_MACRO, place, sentence, "Put the network's macro there.")
     if not network.token and not network.addresses:
         yield Finding(
             _WARNING,
             Code.NETWORK_OPEN,
             network_place(network, "token"),
-            "The network has neither a token nor an address list: who learns a click id can report a conversion of it.",
-            "Set a token and paste the postback URL anew, or list the addresses that the network sends from.",
+            "The network has neither a token nor an address list: anyone who knows a click id can report conversions.",
+            "Set a token and paste the postback URL again, or list the addresses that the network sends from.",
         )
     if network.test_only:
         sentence = "The network takes only the conversions of test clicks; all others are refused (test_only)."
@@ -295,11 +293,11 @@ def _rule(chain: Chain, checked: CheckedRule) -> Iterator[Finding]:
             "Switch it on if it is needed.",
         )
     if checked.paused:
-        sentence = "The receiver said 410 Gone, so the rule is paused: what it owes since then waits."
+        sentence = "The receiver answered 410 Gone, so the rule is paused and its postbacks wait."
         remedy = (
-            "Correct its URL if it is wrong, or ask the receiver; then resume the rule. What it holds is built anew when the URL was "
-            "corrected; one is let through first, and the others follow unless that is answered 410 again. The postback that was answered "
-            "410 has failed: resend it in Conversions - Out."
+            "Correct its URL if it is wrong, or ask the receiver; then resume the rule. Its waiting postbacks are rebuilt if the URL was "
+            "corrected. One is sent first, and the others follow unless it is answered 410 again. The postback that was answered 410 has "
+            "failed: resend it in Conversions - Out."
         )
         yield Finding(_ERROR, Code.RULE_PAUSED, rule_place(rule), sentence, remedy)
 
@@ -313,15 +311,13 @@ def _statuses(chain: Chain, rule: Rule) -> Iterator[Finding]:
     senders = list(networks.values())
     for key in selected:
         if key not in known:
-            sentence = f"The rule waits for the status {key!r}, which there is not."
-            yield Finding(_ERROR, Code.STATUS_UNKNOWN, place, sentence, "Choose a status that there is.")
+            sentence = f"The rule waits for the status {key!r}, which does not exist."
+            yield Finding(_ERROR, Code.STATUS_UNKNOWN, place, sentence, "Choose an existing status.")
         elif key not in (OTHER.key, SALE.key) and not any(
             words_for_status(key, known[key].words, network.status_words) for network in senders or [_ANY_NETWORK]
         ):
-            sentence = (
-                f"No word of a network stands for the status {key!r}; only the word {key!r} itself would bring it."
-            )
-            remedy = "Give the status the words that your networks send for it, here or at the network."
+            sentence = f"No network's word is mapped to the status {key!r}; only the word {key!r} itself gives it."
+            remedy = "Give the status the words that your networks send for it, here or on the network's page."
             yield Finding(_WARNING, Code.STATUS_WITHOUT_WORDS, place, sentence, remedy)
     told = [network for network in senders if network.postback_parameters]
     if (

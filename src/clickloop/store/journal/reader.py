@@ -210,10 +210,7 @@ class JournalReader:
             start, end = lost[writer]
             if str(directory) not in self._reported:
                 self._reported.add(str(directory))
-                sentence = (
-                    f"{directory} is missing with its segments {start} to {end}, which were written and are not settled: what they held "
-                    "is lost."
-                )
+                sentence = f"{directory} is missing with its segments {start} to {end}, which were not processed yet: they are lost."
                 self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(directory), start, end, sentence))
 
     def _first_number(self, stream: str, writer: str) -> int:
@@ -232,7 +229,7 @@ class JournalReader:
         if str(path) in self._reported or path.exists() or path.with_suffix(OPEN_SUFFIX).exists():
             return
         self._reported.add(str(path))
-        sentence = f"Segment {number} of {stream}/{directory.name} is missing: {path} was written but is not there; what it held is lost."
+        sentence = f"Segment {number} of {stream}/{directory.name} is missing: {path} was written but is gone; its contents are lost."
         self._missing.append(Damage(DamageKind.MISSING_SEGMENT, str(path), 0, 0, sentence))
 
     def _note_returned(self, stream: str, path: Path, octets: int) -> None:
@@ -240,8 +237,8 @@ class JournalReader:
         if str(path) not in self._reported:
             self._reported.add(str(path))
             sentence = (
-                f"Segment {path.stem} of {stream}/{path.parent.name} was settled and is back in the journal ({path}): what of it is in the "
-                "stores already is not counted twice."
+                f"Segment {path.stem} of {stream}/{path.parent.name} was processed before and is back in the journal ({path}): records "
+                "that are in the stores already are not counted twice."
             )
             self._missing.append(Damage(DamageKind.REPEATED, str(path), 0, octets, sentence))
 

@@ -194,7 +194,7 @@ def damages_of(data: bytes, found: Salvage, segment: Segment, closed: bool, orig
     """The damages for people. A segment that its writer never closed may lack its trailer."""
     if found.trailer is not None and is_foreign(found.trailer, origin):
         sentence = (
-            f"{segment.path} is a segment of another installation ({found.trailer.origin}): nothing of it is settled; it is kept as "
+            f"{segment.path} is a segment of another installation ({found.trailer.origin}): nothing in it is processed; it is kept as "
             f"{segment.number:08d}{DAMAGED_SUFFIX}."
         )
         return (Damage(DamageKind.FOREIGN, str(segment.path), 0, len(data), sentence),)

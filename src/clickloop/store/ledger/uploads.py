@@ -50,8 +50,8 @@ class Verdict(enum.StrEnum):
 _SENTENCES = {
     Verdict.NEW: "A new conversion.",
     Verdict.CHANGED: "A change of a conversion.",
-    Verdict.REPEATED: "Nothing new: the conversion stands so already.",
-    Verdict.WAITING: "Its click is not here yet: it is looked for over ten minutes, and until older clicks are settled.",
+    Verdict.REPEATED: "Nothing new: the conversion is already like this.",
+    Verdict.WAITING: "Its click is not here yet: it is looked for until ten minutes have passed and older clicks are processed.",
     Verdict.REFUSED: "It registers nothing.",
     Verdict.UNREADABLE: "It cannot be read.",
 }

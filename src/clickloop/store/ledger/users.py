@@ -71,7 +71,7 @@ def _keep_an_owner(tx: Connection, user: User) -> None:
     owners = active_owners(tx)
     if [owner.id for owner in owners] == [user.id]:
         field = "disabled" if user.disabled_at is not None else "role"
-        sentence = "He is the last owner who can sign in: make somebody else an owner first."
+        sentence = "This is the last owner who can sign in: make another user an owner first."
         raise InvalidInputError((Fault(field, FaultCode.IN_USE, sentence),))
 
 

@@ -53,9 +53,9 @@ class AlarmMessageView(msgspec.Struct, kw_only=True):
 class AlarmsView(msgspec.Struct, kw_only=True):
     """Alarms, and how they leave this machine."""
 
-    alarms: Annotated[list[AlarmView], Meta(description="Those of now.")]
-    rules: Annotated[list[AlarmRuleView], Meta(description="Where they are sent; none: nowhere.")]
-    messages: Annotated[list[AlarmMessageView], Meta(description="Those of lately, newest first.")]
+    alarms: Annotated[list[AlarmView], Meta(description="Current alarms.")]
+    rules: Annotated[list[AlarmRuleView], Meta(description="Rules that send them; none: they are not sent.")]
+    messages: Annotated[list[AlarmMessageView], Meta(description="Recent messages, newest first.")]
 
 
 class AlarmTest(msgspec.Struct, kw_only=True):
@@ -63,7 +63,7 @@ class AlarmTest(msgspec.Struct, kw_only=True):
 
     rule_id: Annotated[
         Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None,
-        Meta(description="A rule for alarms, also one that is off; null: all that are on."),
+        Meta(description="An alarm rule, even one that is off; null: all that are on."),
     ] = None
 
 
@@ -135,7 +135,7 @@ def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
         return [rule for rule in rules if rule.active][:MAX_AT_ONCE]
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]
     if not found:
-        sentence = f"There is no rule for alarms with the number {rule_id}: GET /alarms lists them."
+        sentence = f"There is no alarm rule with the number {rule_id}: GET /alarms lists them."
         raise InvalidInputError((Fault("rule_id", FaultCode.NOT_FOUND, sentence),))
     return found
 

@@ -161,7 +161,7 @@ class NetworkCodes(msgspec.Struct, kw_only=True):
     name: str
     postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
     pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, on the campaign's own domain.")]
-    pixel_note: Annotated[str, Meta(description="What to know of the cookie that the pixel falls back to.")]
+    pixel_note: Annotated[str, Meta(description="What to know about the cookie that the pixel falls back to.")]
     warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
 
 

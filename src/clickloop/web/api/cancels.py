@@ -41,7 +41,7 @@ class BulkCancelView(msgspec.Struct, kw_only=True):
     done: Annotated[int, Meta(description="How many the job has looked at.")]
     made: Annotated[int, Meta(description="How many it has cancelled.")]
     finished: Annotated[bool, Meta(description="Nothing more will be done.")]
-    stopped: Annotated[bool, Meta(description="Somebody stopped it.")]
+    stopped: Annotated[bool, Meta(description="A user stopped it.")]
     created_at: Moment | None
     finished_at: Moment | None
 

@@ -28,9 +28,11 @@ class LogLineView(msgspec.Struct, kw_only=True):
 
     id: Annotated[int, Meta(examples=[1])]
     at: Moment
-    actor: Annotated[str, Meta(description="Who did it, by his name then.", examples=["anna"])]
-    user_id: Annotated[int | None, Meta(description="null: a command on the machine, or a token that is nobody's.")]
-    via: Annotated[Via, Meta(description="How he had come in.")]
+    actor: Annotated[str, Meta(description="Name of the user at that time.", examples=["anna"])]
+    user_id: Annotated[
+        int | None, Meta(description="null: a command on the machine, or a token that belongs to no user.")
+    ]
+    via: Annotated[Via, Meta(description="How the user was signed in.")]
     action: Annotated[Action, Meta(description="What was done.")]
     noun: Annotated[str, Meta(description="Of what, as in the addresses of this API.", examples=["campaigns"])]
     record_id: Annotated[str, Meta(description="The record's number, id or key.", examples=["7"])]

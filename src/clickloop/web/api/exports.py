@@ -215,7 +215,7 @@ def _percent(export: Export) -> int | None:
 
 
 def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:
-    return problem_response(410, "The file of this export is not kept any more: export it again.")
+    return problem_response(410, "The file of this export is no longer kept: export it again.")
 
 
 router = Router(

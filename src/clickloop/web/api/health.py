@@ -97,7 +97,7 @@ class ClockView(msgspec.Struct, kw_only=True):
     """Whether the machine's clock is trusted to delete by what is too old."""
 
     trusted: bool
-    why: Annotated[str, Meta(description="Why not, and what to do; empty: it is trusted.")]
+    why: Annotated[str, Meta(description="Why not, and what to do; empty if it is trusted.")]
 
 
 class AlarmView(msgspec.Struct, kw_only=True):
@@ -105,7 +105,7 @@ class AlarmView(msgspec.Struct, kw_only=True):
 
     code: Annotated[str, Meta(description="Stable, for programs.", examples=["journal_lag"])]
     sentence: str
-    since: Annotated[Moment | None, Meta(description="null: nobody knows.")]
+    since: Annotated[Moment | None, Meta(description="null: unknown.")]
 
 
 class UnreadableRangeView(msgspec.Struct, kw_only=True):
@@ -124,7 +124,7 @@ class VerificationView(msgspec.Struct, kw_only=True):
     columns: int
     rows: int
     unreadable: list[UnreadableRangeView]
-    next_column: Annotated[int | None, Meta(description="Where to go on; null: all is read.")]
+    next_column: Annotated[int | None, Meta(description="Where to continue; null: everything has been read.")]
 
 
 class DamagesView(msgspec.Struct, kw_only=True):
@@ -140,7 +140,7 @@ FirstColumn = Annotated[int, QueryParameter(ge=0, le=10_000, description="The nu
 class UnknownLinkView(msgspec.Struct, kw_only=True):
     """A key that no campaign has."""
 
-    key: Annotated[str, Meta(description="Empty: what stood there began with no letter or digit.")]
+    key: Annotated[str, Meta(description="Empty: what was in its place began with no letter or digit.")]
     count: int
     last_at: Moment
 

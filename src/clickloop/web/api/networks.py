@@ -51,7 +51,7 @@ PostbackParameters = Annotated[
 StatusWords = Annotated[
     dict[str, str],
     Meta(
-        description="Its own words for statuses, in any case, and the key of our status for each; they count before the common ones.",
+        description="Its own status words, in any case, each with the key of our status; they take precedence over the common ones.",
         examples=[{"1": "sale", "2": "hold", "3": "rejected"}],
     ),
 ]
@@ -120,7 +120,7 @@ class NetworkView(msgspec.Struct, kw_only=True):
         ),
     ]
     pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, where a postback cannot be set.")]
-    pixel_note: Annotated[str, Meta(description="What to know of the cookie that the pixel falls back to.")]
+    pixel_note: Annotated[str, Meta(description="What to know about the cookie that the pixel falls back to.")]
     warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
     created_at: Moment
     updated_at: Moment
@@ -272,7 +272,7 @@ def pixel_warnings(network: Network) -> list[Advice]:
     sentence = (
         f"The pixel code of {shown(network.name) or 'this network'} holds its token: whoever sees the page can read it."
     )
-    remedy = "Prefer the postback URL (S2S) for this network: with the token anybody can report conversions of click ids that he knows."
+    remedy = "Prefer the postback URL (S2S) for this network: anyone who has the token can report conversions of click ids that they know."
     return [Advice("pixel_code", "token_in_page", sentence, remedy)]
 
 
@@ -298,7 +298,7 @@ def _warnings(network: Network) -> list[Advice]:
         remedy = "Put the network's macro there with all its brackets, such as {sub1}."
         found.append(Advice("postback_parameters.cid", Code.PLACEHOLDER_NOT_A_MACRO, sentence, remedy))
     if not network.token and not network.addresses:
-        sentence = "The network is open: whoever knows a click id can report a conversion for it."
+        sentence = "The network is open: anyone who knows a click id can report conversions."
         remedy = "Set a token, or the addresses that its notices come from."
         found.append(Advice("token", "network_open", sentence, remedy))
     return found

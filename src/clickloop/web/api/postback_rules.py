@@ -369,7 +369,7 @@ def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list
 
 
 _ALARM_STAYS = (
-    "A rule for alarms stays one, and a rule for conversions, too: what they send differs. Make another rule."
+    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
 )
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """A rule's parts by the names that they have here."""

@@ -20,7 +20,7 @@ MAX_SENTENCE = 1_000
 PROBLEM_TYPE = "application/problem+json"
 STORE_DAMAGED = (
     "The ledger is damaged and cannot be read here. Nothing was saved. Keep a copy of the data folder, run clickloop doctor, and "
-    f"{RESTORE_BACKUP}; visitors are redirected and notices are stored meanwhile."
+    f"{RESTORE_BACKUP}; meanwhile visitors are redirected and incoming postbacks are stored."
 )
 
 
@@ -106,7 +106,9 @@ def answer_http(request: AnyRequest, error: HTTPException) -> Response[Problem]:
 
 def answer_conflict(_request: AnyRequest, _error: IntegrityError) -> Response[Problem]:
     """409: another writer was faster, which the checks before could not see."""
-    return problem_response(409, "Somebody else saved something that this contradicts: read it again, then try again.")
+    return problem_response(
+        409, "Someone else saved a change that conflicts with this one: read it again, then try again."
+    )
 
 
 def answer_store_away(request: AnyRequest, error: OperationalError | FactsError) -> Response[Problem]:

@@ -46,12 +46,12 @@ class PasswordChange(msgspec.Struct, kw_only=True):
 class ProfileView(msgspec.Struct, kw_only=True):
     """Who asks."""
 
-    user_id: Annotated[int | None, Meta(description="null: a token that is nobody's, or a command.")]
+    user_id: Annotated[int | None, Meta(description="null: a token that belongs to no user, or a command.")]
     name: str
     role: Role
     via: Via
-    rights: Annotated[list[Right], Meta(description="What he may do beside looking.")]
-    time_zone: Annotated[str, Meta(description="In which he reads times: his own, or that of the instance.")]
+    rights: Annotated[list[Right], Meta(description="What the user may do besides looking.")]
+    time_zone: Annotated[str, Meta(description="Time zone of the user's pages: their own, or the instance's.")]
 
 
 class SessionView(msgspec.Struct, kw_only=True):
@@ -143,7 +143,7 @@ def end_all_sessions(context: Context) -> SessionList:
 def _oneself(tx: Connection, context: ApiContext) -> User:
     user = find_user(tx, context.actor.user_id) if context.actor.user_id else None
     if user is None:
-        raise not_found("user behind this token: it was made on the machine, for nobody")
+        raise not_found("user behind this token: it was made on the machine, for no user")
     return user
 
 

@@ -73,7 +73,7 @@ class BulkResendView(msgspec.Struct, kw_only=True):
     made: Annotated[int, Meta(description="How many are sent again.")]
     left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
     finished: Annotated[bool, Meta(description="Nothing more will be done.")]
-    stopped: Annotated[bool, Meta(description="Somebody stopped it.")] = False
+    stopped: Annotated[bool, Meta(description="A user stopped it.")] = False
     resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
     created_at: Moment | None
     finished_at: Moment | None

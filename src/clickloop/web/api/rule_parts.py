@@ -29,7 +29,7 @@ When = Annotated[
     Trigger,
     Meta(
         description="new: once per conversion; status: at each change of its status; alarm: for no conversion, but for alarms of the "
-        "tracker itself. A rule for alarms belongs to the whole instance, and stays one."
+        "tracker itself. A rule for alarms belongs to the whole instance and cannot be changed into a rule for conversions."
     ),
 ]
 OnlyFirst = Annotated[bool, Meta(description="Only for the first conversion of a click.")]

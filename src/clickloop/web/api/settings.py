@@ -35,7 +35,9 @@ Currency = Annotated[str, Meta(description="Of what names none (ISO 4217).", exa
 FallbackUrl = Annotated[
     str, Meta(description="Where visitors go whom a campaign has nowhere to send; empty: a plain 404 page.")
 ]
-Zone = Annotated[str, Meta(description="In which days begin, for users who have set none.", examples=["Europe/Berlin"])]
+Zone = Annotated[
+    str, Meta(description="For days and times of users who have not chosen one.", examples=["Europe/Berlin"])
+]
 KeepDays = Annotated[
     int,
     Meta(

@@ -49,7 +49,7 @@ class VisitorBody(msgspec.Struct, kw_only=True):
     language: Annotated[str, Meta(description="As in Accept-Language.", examples=["pt-BR,pt;q=0.9"])] = ""
     referrer: str = ""
     host: Annotated[str, Meta(description="Under which the link was opened; empty: that of campaign or instance.")] = ""
-    returning: Annotated[bool, Meta(description="Whether he was here before.")] = False
+    returning: Annotated[bool, Meta(description="Whether the visitor was here before.")] = False
 
 
 class ConversionBody(msgspec.Struct, kw_only=True):
@@ -118,7 +118,7 @@ class RedirectView(msgspec.Struct, kw_only=True):
     url: str
     offer_id: int
     offer_name: str
-    recorded: Annotated[bool, Meta(description="true: where he went, as it was recorded.")]
+    recorded: Annotated[bool, Meta(description="true: where the visitor went, as it was recorded.")]
     chances: list[OfferChanceView]
     left_out: list[LeftOutView]
     macros: list[MacroValueView]

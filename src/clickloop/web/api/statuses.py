@@ -105,7 +105,7 @@ class WordNetwork(msgspec.Struct, kw_only=True):
 
     id: int
     name: str
-    mapped_to: Annotated[Key | None, Meta(description="By the network's own words. null: the common words count.")]
+    mapped_to: Annotated[Key | None, Meta(description="By the network's own words; null: the common words apply.")]
 
 
 class UnmappedWordView(msgspec.Struct, kw_only=True):
@@ -118,7 +118,9 @@ class UnmappedWordView(msgspec.Struct, kw_only=True):
     ]
     networks: Annotated[
         list[WordNetwork],
-        Meta(description="Which sent it, and their own meaning of it, which counts before the common one."),
+        Meta(
+            description="The networks that sent it, and what it means there; that takes precedence over the common meaning."
+        ),
     ]
 
 
@@ -269,7 +271,7 @@ def _still_selected(key: str, rules: list[KeptRule]) -> str:
 def _still_meant(key: str, names: list[str]) -> str:
     listed = ", ".join(repr(shown(name)) for name in names[:5])
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return f"Words of {listed}{more} stand for the status {key}. Give them another status at the network first."
+    return f"Words of {listed}{more} are mapped to the status {key}. Map them to another status on the network's page first."
 
 
 def _word_faults(words: list[str], key: str, rows: list[StatusWords], field: str = "words") -> list[Fault]:

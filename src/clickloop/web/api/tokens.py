@@ -36,7 +36,7 @@ Name = Annotated[str, Meta(description="What it is for.", examples=["reporting s
 RoleField = Annotated[
     Role,
     Meta(
-        description="What it may do: at most what its maker may, also when he may less later. Left out: as much as he."
+        description="What it may do: at most what its user may, also if that changes later. Left out: as much as its user."
     ),
 ]
 

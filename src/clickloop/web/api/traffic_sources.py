@@ -308,7 +308,7 @@ def _preset_warnings(source: TrafficSource, url: str) -> list[Advice]:
     if not left or preset is None:
         return []
     sentence = (
-        f"The postback URL still holds {', '.join(left)} from the preset, which stand for values of your account."
+        f"The postback URL still holds {', '.join(left)} from the preset: values of your own account belong there."
     )
     return [Advice("postback_url", "preset_word_left", sentence, preset.notes)]
 

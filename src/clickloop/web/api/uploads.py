@@ -78,10 +78,10 @@ class UploadView(msgspec.Struct, kw_only=True):
     error: Annotated[str | None, Meta(description="Why it failed.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
-        list[str], Meta(description="Headers that mean no parameter: their cells stay with the notices.")
+        list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")
     ]
     missing_values: Annotated[
-        list[str], Meta(description="Those of payout and txid that no column means.", examples=[["txid"]])
+        list[str], Meta(description="Which of payout and txid no column is.", examples=[["txid"]])
     ]
     incomplete: Annotated[
         bool,
@@ -144,7 +144,7 @@ def _answer_no_room(_request: AnyRequest, error: NoRoomError) -> Response[Proble
 
 
 def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:
-    return problem_response(410, "The file of this upload is not kept any more; its lines stand in Conversions - In.")
+    return problem_response(410, "The file of this upload is no longer kept; its lines are in Conversions - In.")
 
 
 UploadName = Annotated[str, QueryParameter(max_length=200, description="What to call it, such as the file's name.")]

@@ -39,7 +39,7 @@ RoleField = Annotated[
 ]
 TimeZone = Annotated[
     str,
-    Meta(description="In which he reads times; empty: that of the instance.", examples=["Europe/Berlin"]),
+    Meta(description="Time zone of their pages; empty: the instance's.", examples=["Europe/Berlin"]),
 ]
 
 
@@ -49,7 +49,9 @@ class UserUpdate(msgspec.Struct, kw_only=True):
     name: Name | UnsetType = UNSET
     role: RoleField | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
-    disabled: Annotated[bool, Meta(description="true: he is out at once, with his tokens.")] | UnsetType = UNSET
+    disabled: Annotated[bool, Meta(description="true: signed out at once; their tokens stop working.")] | UnsetType = (
+        UNSET
+    )
 
 
 class UserCreation(msgspec.Struct, kw_only=True):
@@ -67,10 +69,10 @@ class UserView(msgspec.Struct, kw_only=True):
     name: Name
     role: RoleField
     time_zone: TimeZone
-    has_password: Annotated[bool, Meta(description="false: he has to come by a link first.")]
+    has_password: Annotated[bool, Meta(description="false: they need a one-time link first.")]
     created_at: Moment
     updated_at: Moment
-    disabled_at: Annotated[Moment | None, Meta(description="null: he may sign in.")]
+    disabled_at: Annotated[Moment | None, Meta(description="null: they may sign in.")]
 
 
 class LinkView(msgspec.Struct, kw_only=True):

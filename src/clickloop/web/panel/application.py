@@ -198,7 +198,9 @@ def _refused(request: AnyRequest, error: HTTPException) -> Answer:
 
 
 def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
-    return _told(request, 409, "Somebody else saved something that this contradicts. Go back, reload, and try again.")
+    return _told(
+        request, 409, "Someone else saved a change that conflicts with this one. Go back, reload, and try again."
+    )
 
 
 def _store_away(request: AnyRequest, error: Exception) -> Answer:

@@ -202,10 +202,14 @@ def _tone(measure: Measure, value: int | None) -> str:
     return "up" if value > 0 else "down"
 
 
+def _capitalised(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
 def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
     """What an owner has to look at, the worst first."""
     told = [
-        Told("bad", readable(alarm.sentence), "Health shows what it is about.", "/panel/health")
+        Told("bad", _capitalised(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
         for alarm in context.core_health().alarms
     ]
     findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]

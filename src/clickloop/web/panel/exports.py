@@ -23,7 +23,7 @@ from clickloop.web.panel.visit import Visit
 PATH = "/panel/exports"
 ROWS = 50
 _PERIOD = ("since", "until")
-_GONE = "The file of this export is not kept any more: export it again.\n"
+_GONE = "The file of this export is no longer kept: export it again.\n"
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 

@@ -4,7 +4,7 @@ import re
 
 _NAMES = {
     "addresses": "Addresses",
-    "again": "The same again",
+    "again": "Repeated password",
     "click_id_parameter": "Click-id parameter",
     "click_keep_days": "Keep clicks for",
     "click_lifetime_days": "A click converts within",
@@ -15,7 +15,7 @@ _NAMES = {
     "cost_currency": "Currency of its costs",
     "cost_model": "It charges",
     "counts_as": "It counts as",
-    "current": "Your password now",
+    "current": "Current password",
     "domain": "Domain of its link",
     "domains": "Further domains",
     "fallback_url": "Fallback address",
@@ -27,8 +27,8 @@ _NAMES = {
     "postback_parameters": "Link builder",
     "postback_parameters.value": "Macro",
     "postback_url": "Postback URL",
-    "status_words": "Its words for statuses",
-    "status_words.value": "It means",
+    "status_words": "Status words",
+    "status_words.value": "Our status",
     "public_url": "Public address",
     "request.body": "Text of the body",
     "request.body_kind": "Body",

@@ -179,7 +179,7 @@ def of_words(name: str, label: str, kind: type[enum.StrEnum], asked: Asked) -> F
 def of_flags(asked: Asked) -> Filter:
     """A filter by whether anything was odd."""
     options = (("true", "Odd ones"), ("false", "Without oddities"))
-    return Filter(name="flagged", label="Odd", value=asked.text("flagged"), options=options)
+    return Filter(name="flagged", label="Flag", value=asked.text("flagged"), options=options)
 
 
 def in_words(word: str) -> str:

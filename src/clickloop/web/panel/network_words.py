@@ -105,10 +105,12 @@ def given_words(form: Form) -> tuple[dict[str, dict[str, str]], list[Fault]]:
         if not key and (not word or row["offered"]):
             continue
         if not word:
-            faults.append(Fault(FIELD, FaultCode.REQUIRED, "A status is chosen for no word: write the word."))
+            faults.append(
+                Fault(FIELD, FaultCode.REQUIRED, "A status is chosen, but the word is missing: enter the word.")
+            )
         elif not key:
             faults.append(Fault(FIELD, FaultCode.REQUIRED, f"Choose what {word[:100]!r} means, or remove its row."))
         elif word_key(word) in {word_key(other) for other in found}:
-            faults.append(Fault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} stands in two rows: give it one status."))
+            faults.append(Fault(FIELD, FaultCode.DUPLICATE, f"{word[:100]!r} is in two rows: give it one status."))
         found[word] = key
     return {FIELD: found}, faults

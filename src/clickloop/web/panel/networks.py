@@ -33,9 +33,9 @@ ROWS_A_PAGE = 100
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
-    "cid": "Our click id, which came back in the network’s sub id",
+    "cid": "Our click id, returned by the network",
     "payout": "What the conversion pays",
-    "currency": "The currency of that",
+    "currency": "Payout currency",
     "status": "The network’s word for the status",
     "txid": "The network’s id of the conversion; without it a click has one conversion",
 }
@@ -253,10 +253,10 @@ def _given(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
         if not row["value"]:
             continue
         if not row["name"]:
-            sentence = f"The macro {row['value'][:100]!r} stands for no parameter of ours: choose one."
+            sentence = f"The macro {row['value'][:100]!r} is assigned to no parameter: choose one."
             faults.append(Fault("postback_parameters", FaultCode.REQUIRED, sentence))
         elif row["name"] in found:
-            sentence = f"{row['name'][:100]!r} stands in two rows."
+            sentence = f"{row['name'][:100]!r} is in two rows."
             faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
         found[row["name"]] = row["value"]
     return Form(form.pairs, faults), {"postback_parameters": found, **words}

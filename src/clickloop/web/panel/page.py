@@ -1,6 +1,7 @@
 """Rendering: a template and the visit make a page. Everything is escaped; nothing in a page comes from another host."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 from litestar import Response
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from clickloop.campaign.fault import Fault
 from clickloop.campaign.user import Right
@@ -27,6 +28,7 @@ STATIC_FILES = {path.name: path.read_bytes() for path in sorted((_FOLDER / "stat
 VERSION = hashlib.blake2b(b"\0".join(STATIC_FILES.values()), digest_size=6).hexdigest()
 """Of the static files: they are cached for ever under it."""
 
+_MOMENT = re.compile(r"(?<!\w)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z(?!\w)")
 _LOOK = "You may look at this, not change it."
 
 Answer = Response[Any]
@@ -62,6 +64,20 @@ def when(moment: str | int | None, zone: ZoneInfo, seconds: bool = True) -> Mark
     return Markup('<time datetime="{}" title="{} {}, {} UTC">{}</time>').format(
         iso, shown, local.strftime("%Z"), iso.replace("T", " ").rstrip("Z"), shown
     )
+
+
+def in_zone(sentence: str, zone: ZoneInfo) -> Markup:
+    """Return a sentence, escaped, with each UTC moment (ISO 8601) in it as people of that zone read it."""
+    parts: list[str] = []
+    end = 0
+    for found in _MOMENT.finditer(sentence):
+        try:
+            shown = when(found[0], zone)
+        except ValueError:  # such as a 99th month, out of a file's name
+            continue
+        parts += [escape(sentence[end : found.start()]), shown]
+        end = found.end()
+    return Markup("").join([*parts, escape(sentence[end:])])
 
 
 def amount(text: str | None, places: int = 2) -> str:
@@ -133,6 +149,12 @@ def _when(context: jinja2.runtime.Context, moment: str | int | None, seconds: bo
     return when(moment, visit.zone, seconds)
 
 
+@jinja2.pass_context
+def _in_zone(context: jinja2.runtime.Context, sentence: str) -> Markup:
+    visit: VisitFacts = context["visit"]
+    return in_zone(sentence, visit.zone)
+
+
 def _money(money: MoneyText | None) -> Markup:
     """An amount with its currency."""
     if money is None:
@@ -150,6 +172,7 @@ _ENVIRONMENT = jinja2.Environment(
 )
 _ENVIRONMENT.filters |= {
     "when": _when,
+    "in_zone": _in_zone,
     "money": _money,
     "amount": amount,
     "count": count,

@@ -51,7 +51,7 @@ BODY_KINDS = (
 TRIGGERS = (
     (Trigger.NEW.value, "Once for each conversion"),
     (Trigger.STATUS.value, "When it is new, and at every change of its status"),
-    (Trigger.ALARM.value, "For no conversion: for alarms of this tracker"),
+    (Trigger.ALARM.value, "For alarms of this tracker, not for conversions"),
 )
 _PLACES = {"form": Place.FORM, "json": Place.JSON}
 

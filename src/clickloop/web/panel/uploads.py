@@ -65,7 +65,7 @@ def download(context: Context, upload_id: RecordIdPath) -> Response[str] | Strea
     try:
         return api.read_upload_result(context, upload_id)
     except FileNotFoundError:
-        text = "The file of this upload is not kept any more; its lines stand in Conversions - In.\n"
+        text = "The file of this upload is no longer kept; its lines are in Conversions - In.\n"
         return Response(text, status_code=410, media_type="text/plain")
 
 
@@ -76,7 +76,7 @@ def register(visit: Visit, context: Context, upload_id: RecordIdPath, form: _For
     except InvalidInputError as error:
         return _show(visit, context, upload_id, error.faults)
     except FileNotFoundError:
-        fault = Fault("", FaultCode.NOT_FOUND, "The file of this preview is not kept any more: upload it again.")
+        fault = Fault("", FaultCode.NOT_FOUND, "The file of this preview is no longer kept: upload it again.")
         return _show(visit, context, upload_id, (fault,))
     return visit.go(f"{PATH}/{view.upload_id}")
 
