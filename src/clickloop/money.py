@@ -105,8 +105,10 @@ def read_amount(text: str) -> Amount | AmountFault:
     if len(text) > MAX_TEXT:
         return AmountFault.TOO_LONG
     text = trimmed(
-        trimmed(text).strip(_QUOTES)
-    )  # spreadsheets and web pages put such things around what is copied from them
+        text
+    )  # spreadsheets and web pages put invisible characters and quotes around what is copied from them
+    if text and (text[0] in _QUOTES or text[-1] in _QUOTES):
+        text = trimmed(text.strip(_QUOTES))
     if not text:
         return AmountFault.EMPTY
     shape = _SHAPE.fullmatch(text)

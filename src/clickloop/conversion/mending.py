@@ -18,10 +18,19 @@ def chosen_name(values: Mapping[str, str], names: Sequence[str], is_good: Callab
 
     A macro that the sender did not replace, or a ``null``, does not hide what came under another name.
     """
-    filled = [name for name in names if values.get(name, "").strip()]
-    if len(filled) < 2:
-        return filled[0] if filled else ""
-    return next((name for name in filled if is_good(values[name])), filled[0])
+    first = ""
+    for name in names:
+        text = values.get(name)
+        if not text or not (text := text.strip()):
+            continue
+        if not first:
+            first, good = name, text
+            continue
+        if is_good(good):
+            break
+        if is_good(text):
+            return name
+    return first
 
 
 def is_replaced(value: str) -> bool:

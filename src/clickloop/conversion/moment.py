@@ -125,6 +125,8 @@ def order_among(texts: Iterable[str], received_at: int) -> DateOrder | None:
 
 
 def _at_of(text: str) -> int | None:
+    if _ISO.fullmatch(text):
+        return _iso_at(text)
     if serial := _SERIAL.fullmatch(text):
         days = int(serial[1])
         if _MIN_SERIAL <= days <= _MAX_SERIAL:
@@ -141,11 +143,7 @@ def _at_of(text: str) -> int | None:
     if found := _YEAR_FIRST.fullmatch(text):
         return _moment(found.groupdict(), int(found["month"]), int(found["day"]))
     if _ISO.fullmatch(text):
-        try:
-            moment = datetime.fromisoformat(text.replace(",", "."))
-        except ValueError:
-            return None
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return _iso_at(text)
     if found := _DAY_NAMED.fullmatch(text) or _MONTH_NAMED.fullmatch(text):
         name = found["name"].lower()
         month = next((at for at, known in enumerate(_MONTHS, 1) if known == name or known[:3] == name), 0)
@@ -161,6 +159,14 @@ def _at_of(text: str) -> int | None:
             month, day = day, month
         return _moment(found.groupdict(), month, day)
     return None
+
+
+def _iso_at(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text.replace(",", "."))
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _moment(parts: dict[str, str | None], month: int, day: int) -> int | None:
