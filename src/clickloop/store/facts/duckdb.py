@@ -32,6 +32,7 @@ from clickloop.store.facts.facts import (
 from clickloop.store.facts.opening import open_database
 from clickloop.store.facts.recent import recent_clicks
 from clickloop.store.facts.reports import read_report
+from clickloop.store.facts.taken_ids import TakenIds
 from clickloop.store.facts.verifying import Verification, verify
 from clickloop.store.journal.segment import SegmentContents
 
@@ -110,23 +111,21 @@ class DuckDbFacts:
             return False
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Adds those rows whose outbox id is above the last one taken, and remembers the new last one in the same transaction."""
+        """Add those rows whose outbox id was not taken yet, and remember their ids in the same transaction."""
         with self._writing, _plain_errors():
             with self._transaction() as writer:
-                taken = _last_outbox_id(writer)
-                lines = [_fact_line(outbox_id, line) for outbox_id, line in rows if outbox_id > taken]
-                if not lines:
+                taken = _taken_ids(writer)
+                fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
+                if not fresh:
                     return 0
+                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
-                writer.execute(
-                    "UPDATE outbox_taken SET last_id = $last, loads = loads + 1",
-                    {"last": max(outbox_id for outbox_id, _ in rows)},
-                )
+                _write_taken(writer, taken, taken.adding(fresh))
             self._count_rows(len(lines))
             return len(lines)
 
     def last_outbox_id(self) -> int:
-        """The last outbox id taken; 0 at first."""
+        """Return the highest outbox id taken; 0 at first."""
         with _plain_errors(), self._reading() as reader:
             return _last_outbox_id(reader)
 
@@ -362,6 +361,22 @@ def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
     """The last outbox id taken."""
     row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
     return int(row[0]) if row else 0
+
+
+def _taken_ids(connection: duckdb.DuckDBPyConnection) -> TakenIds:
+    """Return the outbox ids taken. A file from before there was a table of skipped ones has taken all up to the last."""
+    skipped = connection.execute("SELECT first_id, last_id FROM outbox_skipped ORDER BY first_id").fetchall()
+    return TakenIds(_last_outbox_id(connection), tuple((int(first), int(last)) for first, last in skipped))
+
+
+def _write_taken(writer: duckdb.DuckDBPyConnection, before: TakenIds, after: TakenIds) -> None:
+    writer.execute("UPDATE outbox_taken SET last_id = $last, loads = loads + 1", {"last": after.last})
+    if after.skipped == before.skipped:
+        return
+    writer.execute("DELETE FROM outbox_skipped")
+    if after.skipped:
+        ends = {"first": [first for first, _ in after.skipped], "last": [last for _, last in after.skipped]}
+        writer.execute("INSERT INTO outbox_skipped SELECT unnest($first::BIGINT[]), unnest($last::BIGINT[])", ends)
 
 
 def _click_of(row: tuple[object, ...]) -> Click:

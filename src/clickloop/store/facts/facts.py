@@ -94,11 +94,10 @@ class Facts(Protocol):
         ...
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Adds rows of the ledger's outbox (ascending id, ``ConversionFact`` as JSON), each exactly once; answers how many."""
-        ...
+        """Add rows of the ledger's outbox (id, ``ConversionFact`` as JSON), each id exactly once for ever. Return how many were added.
 
-    def last_outbox_id(self) -> int:
-        """The outbox id up to which facts were taken; those rows may be deleted from the outbox."""
+        Ids need not ascend from one call to the next: rows are committed in another order than their ids were given out.
+        """
         ...
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
