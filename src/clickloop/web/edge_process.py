@@ -84,8 +84,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
-    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
-    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
+    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name, node=settings.node)
+    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name, node=settings.node)
     edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices)
     broken: list[Exception] = []
 
