@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import msgspec
@@ -23,11 +24,9 @@ from clickloop.store.facts.columns import (
     insert_of_facts,
 )
 from clickloop.store.facts.facts import (
-    CampaignTotals,
     ClicksQuery,
     FactsError,
     SegmentRefusedError,
-    StatusCount,
 )
 from clickloop.store.facts.opening import open_database
 from clickloop.store.facts.recent import recent_clicks
@@ -67,7 +66,7 @@ class DuckDbFacts:
         self._new_rows = 0
 
     @classmethod
-    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> "DuckDbFacts":
+    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
         """Opens or creates the file, and adds columns that it lacks. Threads speed up large reads and cost CPU on small loads.
 
         Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``.
@@ -188,34 +187,6 @@ class DuckDbFacts:
         """By campaign (all, or one), its last clicks that count."""
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
-
-    def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
-        """The sums of a period by campaign and currency, by what happened in it."""
-        period = {
-            "from_at": -(2**63) if from_at is None else from_at,
-            "until_at": 2**63 - 1 if until_at is None else until_at,
-        }
-        with _plain_errors(), self._reading() as reader:
-            reader.execute("BEGIN")  # both sums over the same state
-            sums = reader.execute(_TOTALS, period).fetchall()
-            counts = reader.execute(_STATUS_COUNTS, period).fetchall()
-        by_campaign: dict[tuple[int, str], list[StatusCount]] = {}
-        for campaign_id, currency, status_key, conversions in counts:
-            by_campaign.setdefault((campaign_id, currency), []).append(StatusCount(status_key, conversions))
-        return [
-            CampaignTotals(
-                campaign_id=campaign_id,
-                currency=currency,
-                clicks=clicks,
-                clicks_recorded=recorded,
-                cost_micros=cost,
-                revenue_micros=revenue,
-                pending_micros=pending,
-                rejected_micros=rejected,
-                conversions=tuple(by_campaign.get((campaign_id, currency), ())),
-            )
-            for campaign_id, currency, clicks, recorded, cost, revenue, pending, rejected in sums
-        ]
 
     def delete_clicks(self, before_at: int) -> int:
         """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
@@ -342,19 +313,6 @@ class DuckDbFacts:
 
 
 _FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
-
-_TOTALS = """
-SELECT campaign_id, currency, coalesce(sum(clicks), 0)::BIGINT, count(click_id), coalesce(sum(cost_micros), 0)::BIGINT,
-       coalesce(sum(revenue_micros), 0)::BIGINT, coalesce(sum(pending_micros), 0)::BIGINT, coalesce(sum(rejected_micros), 0)::BIGINT
-FROM facts WHERE fact_at >= $from_at AND fact_at < $until_at
-GROUP BY campaign_id, currency ORDER BY campaign_id, currency
-"""
-
-_STATUS_COUNTS = """
-SELECT campaign_id, currency, status_key, sum(conversions)::BIGINT AS conversions
-FROM facts WHERE status_key IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at
-GROUP BY campaign_id, currency, status_key HAVING sum(conversions) <> 0 ORDER BY campaign_id, currency, status_key
-"""
 
 
 def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
