@@ -123,7 +123,7 @@ def _measure_delivery(folder: Path, port: int) -> tuple[float, float, int]:
     _owe(ledger, port)
     sender = Sender(guard=AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver"))))
     limits = Limits(connections=CONNECTIONS, look_seconds=0.05)
-    delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=limits)
+    delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
     seconds, cpu = _run(_deliver_all(ledger, sender, delivery))
     with ledger.read() as tx:
         logged = int(

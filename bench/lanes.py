@@ -193,7 +193,8 @@ async def _round(core: int, with_dead: bool) -> Round:
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder, receivers(core, arrived=arrived) as port:
         ledger = Ledger.open(Path(folder) / "ledger.sqlite")
         async with Sender(DEADLINE_SECONDS, GUARD) as sender:
-            delivery = Delivery(LedgerPostbacks(ledger), sender.send, limits=Limits(deadline_seconds=DEADLINE_SECONDS))
+            limits = Limits(deadline_seconds=DEADLINE_SECONDS)
+            delivery = Delivery(LedgerPostbacks(ledger), sender.send, alone=True, limits=limits)  # a ledger of its own
             running = asyncio.create_task(delivery.run())
             warm = [(1 + number % (RECEIVERS - 1), "warm") for number in range(WARM - DEAD_WARM)]
             _owe(ledger, port, warm + [(0, "warm")] * DEAD_WARM)
@@ -227,7 +228,7 @@ async def _drain(ledger: Ledger, store: LedgerPostbacks, port: int, wanted: int)
     """Delivers until so many are final; answers the seconds, and the most memory that this took in MiB."""
     largest_mb = 0.0
     async with Sender(DEADLINE_SECONDS, GUARD) as sender:
-        delivery = Delivery(store, sender.send)
+        delivery = Delivery(store, sender.send, alone=True)  # a ledger of its own
         began = time.monotonic()
         running = asyncio.create_task(delivery.run())
         while await asyncio.to_thread(_finished, ledger) < wanted or largest_mb == 0:

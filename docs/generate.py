@@ -8,7 +8,7 @@ from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import FileFault
 from clickloop.conversion.upload_table import LineFault
-from clickloop.macro import FILTERS, KNOWN
+from clickloop.macro import FILTERS, KNOWN, Macro
 from clickloop.postback.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import SkipReason
@@ -28,11 +28,30 @@ def macros_reference() -> str:
     ]
     lines += ["| Macro | Aliases | Group | Meaning | Example |", "| --- | --- | --- | --- | --- |"]
     for macro in KNOWN:
-        aliases = ", ".join(f"`{{{alias}}}`" for alias in macro.aliases)
-        lines.append(f"| `{{{macro.name}}}` | {aliases} | {macro.group} | {macro.sentence} | {_cell(macro.example)} |")
+        if macro.available:
+            example = _cell(macro.example)
+            lines.append(f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.group} | {macro.sentence} | {example} |")
+    lines += [
+        "",
+        "## Not available yet",
+        "",
+        "Nothing fills these in, so they are always empty. They are known so that a URL copied from another tracker does not send the",
+        "braces. A template that uses one is warned of (`no_value_yet`). A traffic source's own parameter of that name is `{var:region}`.",
+        "",
+        "| Macro | Aliases | Will be |",
+        "| --- | --- | --- |",
+    ]
+    lines += [
+        f"| `{{{macro.name}}}` | {_aliases(macro)} | {macro.sentence} |" for macro in KNOWN if not macro.available
+    ]
+    lines += ["", "## Filters"]
     lines += ["", "| Filter | Meaning |", "| --- | --- |"]
     lines += [f"| `{found.name}` | {_cell(found.sentence)} |" for found in FILTERS]
     return "\n".join(lines) + "\n"
+
+
+def _aliases(macro: Macro) -> str:
+    return ", ".join(f"`{{{alias}}}`" for alias in macro.aliases)
 
 
 def reasons_reference() -> str:

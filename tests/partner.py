@@ -22,7 +22,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import (
     Outcome,
 )
-from clickloop.store.ledger.outbox import facts_after
+from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.tables import networks
 from clickloop.tracking.notices import Desk, take_notices
 
@@ -96,4 +96,4 @@ class Partner:
 
     def facts(self) -> list[ConversionFact]:
         with self.desk.ledger.read() as tx:
-            return [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 10_000)]
+            return [msgspec.json.decode(line, type=ConversionFact) for _, line in oldest_facts(tx, 10_000)]

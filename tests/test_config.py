@@ -97,3 +97,14 @@ def test_what_stands_in_the_data_folder_is_made_private_and_links_are_left(tmp_p
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
     assert modes == {"ledger.sqlite": 0o600, "click_id.key": 0o600, "journal": 0o700, "link": 0o644}
     assert make_private(folder).corrected == ()
+
+
+@pytest.mark.parametrize("name", ["main", "a", "eu-2", "N" * 24])
+def test_a_nodes_name_is_letters_digits_and_hyphens(name: str) -> None:
+    assert read_settings({"CLICKLOOP_NODE": name}).node == name
+
+
+@pytest.mark.parametrize("name", ["", "N" * 25, "-a", "a-", "a b", "a/b", "..", "a_b", "a.b", "größe", "a\n"])
+def test_a_node_named_otherwise_is_refused(name: str) -> None:
+    with pytest.raises(SettingError, match=r"node is .* expected 1 to 24 letters, digits and hyphens.*CLICKLOOP_NODE"):
+        read_settings({"CLICKLOOP_NODE": name})

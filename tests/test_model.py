@@ -27,7 +27,7 @@ from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import ConversionFilter, conversions_before
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.outbox import facts_after
+from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback
@@ -271,7 +271,7 @@ class Tracker(RuleBasedStateMachine):
 
     def the_figures_are_those_of_the_conversions(self) -> None:
         with self.ledger.read() as tx:
-            facts = [msgspec.json.decode(line, type=ConversionFact) for _, line in facts_after(tx, 0, 100_000)]
+            facts = [msgspec.json.decode(line, type=ConversionFact) for _, line in oldest_facts(tx, 100_000)]
         totals = {"revenue": 0, "pending": 0, "rejected": 0}
         for one in self.model.conversions.values():
             totals[COUNTS[one["status"]]] += one["payout"] * 1_000_000

@@ -21,7 +21,7 @@ from clickloop.store.ledger.notices import (
     Outcome,
     find_notice,
 )
-from clickloop.store.ledger.outbox import delete_facts_to, facts_after
+from clickloop.store.ledger.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.segments import forget_settled, settled_among
 from clickloop.store.ledger.statuses import (
     status_rows,
@@ -139,8 +139,8 @@ def test_the_facts_are_told_what_each_change_adds_and_takes(partner: Partner) ->
 def test_facts_that_were_taken_leave_the_outbox(partner: Partner) -> None:
     take_notices(partner.desk, [partner.notice(partner.click())], NOW)
     with partner.desk.ledger.write() as tx:
-        delete_facts_to(tx, facts_after(tx, 0, 10)[-1][0])
-        assert facts_after(tx, 0, 10) == []
+        delete_facts(tx, [id_ for id_, _ in oldest_facts(tx, 10)])
+        assert oldest_facts(tx, 10) == []
 
 
 def test_a_status_that_counts_otherwise_since_is_taken_back_as_it_was_counted(partner: Partner) -> None:

@@ -14,7 +14,6 @@ from clickloop.store.ledger.conversions import (
 )
 from clickloop.store.ledger.notices import (
     Outcome,
-    next_look_at,
 )
 from clickloop.store.ledger.statuses import (
     UnmappedWord,
@@ -50,15 +49,11 @@ def test_a_notice_that_is_not_due_is_not_looked_at(partner: Partner) -> None:
 
 
 def test_a_notice_whose_click_never_arrives_is_refused_after_ten_minutes(partner: Partner) -> None:
-    partner.outcomes(partner.notice(partner.click(arrived=False)))
+    last = take_notices(partner.desk, [partner.notice(partner.click(arrived=False))], NOW)
     looks, now = 0, NOW
-    with partner.desk.ledger.read() as tx:
-        due = next_look_at(tx)
-    while due is not None:
+    while (due := last[0].notice.look_again_at) is not None:
         looks, now = looks + 1, due
         last = look_again(partner.desk, now)
-        with partner.desk.ledger.read() as tx:
-            due = next_look_at(tx)
     assert (last[0].reason, now, last[0].notice.runs) == (RefusalReason.UNKNOWN_CLICK, NOW + WAIT_MS, 1)
     assert looks < 50
 

@@ -5,6 +5,7 @@
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +18,8 @@ from msgspec import Meta
 from clickloop.process import SUPERVISOR
 
 PREFIX = "CLICKLOOP_"
+_NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
+"""Short, so that a segment's path fits into the 100 characters that a name in a tar archive has."""
 INTERNAL_NAMES = frozenset({SUPERVISOR})
 """Names in the environment that one process of the tracker sets for another: no settings."""
 
@@ -35,6 +38,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Annotated[str, _about("The data folder: everything is stored in it. One server per folder.", "path")] = (
         "./data"
     )
+    node: Annotated[
+        str,
+        _about(
+            "Name of this server among those of the installation; no two may have the same. The journal's segments carry it.",
+            "1 to 24 letters, digits and hyphens",
+        ),
+    ] = "main"
     listen: Annotated[str, _about("Address for visitors and networks.", "host:port")] = "127.0.0.1:8080"
     panel_listen: Annotated[
         str, _about("Address for panel and API. Keep it off the public internet or behind TLS.", "host:port")
@@ -252,6 +262,10 @@ def _range_of(field: Any) -> str:
 
 
 def _check(settings: Settings) -> None:
+    if not _NODE.fullmatch(settings.node):
+        raise SettingError(
+            f"node is {settings.node[:60]!r}, expected 1 to 24 letters, digits and hyphens, such as main or eu-2: correct {PREFIX}NODE"
+        )
     for name in ("listen", "panel_listen"):
         listen_address(getattr(settings, name), name)
     proxy_networks(settings.trusted_proxies)

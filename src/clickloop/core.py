@@ -79,6 +79,8 @@ class Core:
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
+            # The facts are open: DuckDB gives their file to one process at a time, so the core before this one has ended.
+            alone=True,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
         )

@@ -1,10 +1,11 @@
-"""Settles a journal's clicks and an outbox's facts into DuckDB until nothing is left, to be killed at any call."""
+"""Settles a journal's clicks and a ledger's outbox into DuckDB until nothing is left, to be killed at any call."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from sqlalchemy import insert
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
@@ -12,10 +13,15 @@ from clickloop.conversion.status import CountsAs
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
-from clickloop.tracking.settle import settle_clicks
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.outbox import oldest_facts
+from clickloop.store.ledger.tables import fact_outbox
+from clickloop.tracking.settle import settle_clicks, settle_facts
 
 NOON = 1_760_000_000_000
-OUTBOX_ROWS = 5
+EARLY_IDS, LATE_IDS = (2, 4, 5), (1, 3)
+"""Rows of the outbox: some are committed after others with higher ids."""
+OUTBOX_ROWS = len(EARLY_IDS) + len(LATE_IDS)
 
 
 def a_click(number: int) -> Click:
@@ -23,8 +29,8 @@ def a_click(number: int) -> Click:
     return Click(click_id=_ids.new(NOON + number), at=NOON + number, campaign_id=1, source_id=1, v1=str(number))
 
 
-def outbox() -> list[tuple[int, bytes]]:
-    """The ledger's outbox: the same in every process."""
+def commit_rows(ledger: Ledger, ids: Sequence[int]) -> None:
+    """Put the rows with these ids into the outbox."""
     click = Click(click_id="0" * 26, at=NOON, campaign_id=1, source_id=1)
     fact = ConversionFact(
         click=click,
@@ -37,24 +43,31 @@ def outbox() -> list[tuple[int, bytes]]:
         conversions=1,
         revenue_micros=7,
     )
-    return [(outbox_id, msgspec.json.encode(fact)) for outbox_id in range(1, OUTBOX_ROWS + 1)]
+    with ledger.write() as tx:
+        there = {id_ for id_, _ in oldest_facts(tx, 100)}
+        rows = [{"id": id_, "fact": msgspec.json.encode(fact)} for id_ in ids if id_ not in there]
+        if rows:
+            tx.execute(insert(fact_outbox), rows)
 
 
 def settle_all(folder: Path, after_each_batch: Callable[[], None] = lambda: None) -> list[str]:
     """Settle all there is, in small batches; return the damages' kinds."""
+    ledger = Ledger.open(folder / "ledger.sqlite")
     facts = DuckDbFacts.open(folder / "facts.duckdb")
     reader = JournalReader(folder / "journal", folder / "settled")
     damages: list[str] = []
-    rows = outbox()
-    facts.load_facts(rows[:3])
+    commit_rows(ledger, EARLY_IDS)
+    settle_facts(ledger, facts)
     while True:
         batch = settle_clicks(reader, facts)
         damages += [damage.kind.value for damage in batch.damages]
         if not batch.segments:
             break
         after_each_batch()
-    facts.load_facts(rows)
+    commit_rows(ledger, LATE_IDS)
+    settle_facts(ledger, facts)
     facts.close()
+    ledger.close()
     return damages
 
 

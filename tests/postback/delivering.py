@@ -89,12 +89,13 @@ def deliver(
     script: Callable[[Delivery], Coroutine[Any, Any, None]],
     send: Send = accept,
     limits: Limits = QUICK,
+    alone: bool = True,
     **given: Any,
 ) -> None:
-    """Runs a delivery while the script runs, and stops it then."""
+    """Runs a delivery while the script runs, and stops it then. ``alone``: true of a test that starts no other worker."""
 
     async def run() -> None:
-        delivery = Delivery(given.pop("store", desk.store), send, limits=limits, **given)
+        delivery = Delivery(given.pop("store", desk.store), send, alone=alone, limits=limits, **given)
         running = asyncio.create_task(delivery.run())
         try:
             await script(delivery)

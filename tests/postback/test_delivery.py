@@ -28,7 +28,7 @@ def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None
     async def run() -> None:
         async with receiver.open(), Sender(5, NEARBY) as sender:
             desk.owe(50, receiver.url("/pb"))
-            delivery = Delivery(desk.store, sender.send, limits=QUICK)
+            delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK)
             running = asyncio.create_task(delivery.run())
             await desk.all_final()
             delivery.stop()
@@ -174,6 +174,28 @@ def test_a_lease_that_ends_is_taken_back_while_other_workers_live(desk: Desk) ->
     deliver(desk, script, alone=False)
 
     assert desk.states() == ["delivered"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_only_a_worker_that_is_alone_takes_over_a_lease_that_has_not_ended(desk: Desk, alone: bool) -> None:
+    desk.owe()
+    desk.store.claim(wall_clock(), 10, 10**9)  # another worker is sending it, or a dead one was
+    desk.owe()
+    sent: list[int] = []
+
+    async def send(request: Request, attempt: int) -> Outcome:
+        sent.append(attempt)
+        return Outcome(status_code=200)
+
+    async def script(delivery: Delivery) -> None:
+        # What is owed after it is claimed after the leases were looked at.
+        await desk.until(lambda: len(sent) == (2 if alone else 1))
+
+    deliver(desk, script, send, alone=alone)
+
+    assert (sorted(sent), desk.states()) == (
+        ([1, 2], ["delivered", "delivered"]) if alone else ([1], ["delivered", "sending"])
+    )
 
 
 def test_nothing_is_sent_that_could_outlive_its_lease(desk: Desk) -> None:

@@ -32,7 +32,8 @@ async def deliver():
     guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
     async with Sender(5, guard) as sender:
         limits = Limits(connections={CONNECTIONS}, queue=20, batch=20, look_seconds=0.05)
-        await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, limits=limits).run()
+        # The test kills one worker before it starts the next.
+        await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, alone=True, limits=limits).run()
 
 asyncio.run(deliver())
 """

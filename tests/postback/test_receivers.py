@@ -26,7 +26,7 @@ def tried_once(desk: Desk, receiver: Any) -> tuple[Postback, Attempt]:
     async def run() -> None:
         async with receiver.open(), Sender(5, NEARBY) as sender:
             desk.owe(1, receiver.url("/pb"))
-            delivery = Delivery(desk.store, sender.send, limits=QUICK, chance=lambda: 0.5)
+            delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK, chance=lambda: 0.5)
             running = asyncio.create_task(delivery.run())
             await desk.until(lambda: any(row.attempts and row.state != "sending" for row in desk.rows()))
             delivery.stop()

@@ -13,12 +13,12 @@ from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.status import SALE
-from clickloop.macro import KNOWN
+from clickloop.macro import KNOWN, Values
 from clickloop.money import Money
 from clickloop.octets import octets_of, text_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Request, RequestTemplate, Rule
 from clickloop.postback.target import Target, TargetFault, escaped_url, target_of
-from clickloop.postback.values import change_values, conversion_values, ready_request, reported_micros
+from clickloop.postback.values import change_values, ready_request, reported_micros
 
 NOW = 1_800_000_000_000
 SETUP = SetupNames(
@@ -31,7 +31,14 @@ ROWS = (("zoneid", "token1"), ("external_id", "externalid"))
 def resolve(template: RequestTemplate, conversion: Conversion, conditions: Conditions = ALL) -> Request:
     ready = ready_request(template, ROWS)
     rule = Rule(rule_id=1, name="r", request=template, conditions=conditions)
-    return ready.resolve(conversion_values(ready.names, conversion, rule, SETUP, "p" * 26), NOW, lambda: 7)
+    return ready.resolve(values_of(conversion, rule, "p" * 26), NOW, lambda: 7)
+
+
+def values_of(conversion: Conversion, rule: Rule, postback_id: str) -> Values:
+    values = change_values(conversion, rule.conditions.payout_percent, SETUP)
+    values.put("postback_id", postback_id)
+    values.put("rule.name", rule.name)
+    return values
 
 
 def query_of(text: str, conversion: Conversion, conditions: Conditions = ALL) -> dict[str, str]:
@@ -270,7 +277,7 @@ def test_values_that_many_rules_share_are_those_of_each(conversion: Any) -> None
         ready = ready_request(template)
         shared.put("postback_id", f"id of {name}")
         shared.put("rule.name", name)
-        alone = conversion_values(ready.names, conversion(), rule, SETUP, f"id of {name}")
+        alone = values_of(conversion(), rule, f"id of {name}")
         assert ready.resolve(shared, NOW, lambda: 7) == ready.resolve(alone, NOW, lambda: 7)
 
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clickloop.campaign.network import Network, network_faults
+from clickloop.campaign.network import Network, network_faults, postback_url
 from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows, source_faults
 from clickloop.campaign.web_address import address_faults
 from clickloop.macro import Place, check, parse, unreplaced_macro
@@ -17,11 +17,11 @@ from clickloop.preset.preset import (
     WayBack,
     find_networks,
     find_sources,
-    network_preset,
     network_presets,
-    source_preset,
     source_presets,
 )
+from clickloop.web.api.traffic_sources import row_macros
+from clickloop.web.from_preset import network_of_preset, rows_of_preset
 
 SOURCES = tuple(source_presets().values())
 NETWORKS = tuple(network_presets().values())
@@ -30,6 +30,12 @@ NOTICE_PARAMETERS = {"cid", "payout", "txid", "status", "currency"}
 each_source = pytest.mark.parametrize("preset", SOURCES, ids=lambda preset: preset.key)
 each_network = pytest.mark.parametrize("preset", NETWORKS, ids=lambda preset: preset.key)
 each_url = pytest.mark.parametrize("preset", WITH_URL, ids=lambda preset: preset.key)
+
+
+def rows_of(preset: SourcePreset) -> dict[str, str]:
+    """The rows of a source made from the preset, as its templates see them."""
+    rows = [row for row in numbered_rows(rows_of_preset(preset)) if isinstance(row, SourceParameter)]
+    return row_macros(TrafficSource(name=preset.name, parameters=tuple(rows)))
 
 
 def test_all_reviewed_presets_are_there() -> None:
@@ -100,12 +106,12 @@ def test_a_postback_url_is_there_exactly_when_it_is_the_way_back(preset: SourceP
 
 @each_url
 def test_every_macro_of_a_postback_url_is_known(preset: SourcePreset) -> None:
-    assert check(preset.postback_url, preset.macro_rows(), wants_external_id=True) == ()
+    assert check(preset.postback_url, rows_of(preset), wants_external_id=True) == ()
 
 
 @each_url
 def test_macros_are_spelt_canonically(preset: SourcePreset) -> None:
-    template = parse(preset.postback_url, preset.macro_rows())
+    template = parse(preset.postback_url, rows_of(preset))
 
     spelt = re.findall(r"\{([^|}]*)", preset.postback_url)
     assert set(spelt) == set(template.names)
@@ -171,20 +177,13 @@ def test_an_offer_link_of_a_preset_carries_our_click_id(preset: NetworkPreset) -
 
 
 def test_a_networks_postback_url_holds_its_macros_as_they_are() -> None:
-    urls = network_presets()["linktrust"].postback_urls("https://go.example.com")
+    url = postback_url("https://go.example.com", network_of_preset("linktrust"))
 
-    assert urls == ("https://go.example.com/postback?cid=[=SID=]&payout=[=AffiliateCommission=]&txid=[=_TransID=]",)
-
-
-def test_a_network_without_status_macro_gets_one_url_per_status() -> None:
-    urls = network_presets()["adcombo"].postback_urls("https://go.example.com")
-
-    assert [url.rpartition("=")[2] for url in urls] == ["lead", "hold", "reject"]
-    assert all(url.startswith("https://go.example.com/postback?cid={clickid}&status=") for url in urls)
+    assert url == "https://go.example.com/postback?cid=[=SID=]&payout=[=AffiliateCommission=]&txid=[=_TransID=]"
 
 
-def test_a_network_whose_click_id_macro_is_unknown_has_no_postback_url() -> None:
-    assert network_presets()["clickbank"].postback_urls("https://go.example.com") == ()
+def test_a_network_without_status_macro_names_the_words_to_end_its_urls_with() -> None:
+    assert network_presets()["adcombo"].statuses_by_url == ("lead", "hold", "reject")
 
 
 def test_propellerads_gets_its_click_id_through_external_id() -> None:
@@ -196,7 +195,7 @@ def test_clickadu_is_as_documented() -> None:
 
     assert preset.postback_url == "http://sconvtrk.com/conversion/REPLACE/?visitor_id={externalid}"
     assert (preset.replace, preset.confidence) == (("REPLACE",), Confidence.OFFICIAL)
-    assert preset.macro_rows() == {"external_id": "externalid", "cost": "cost", "zone": "token1", "campaign": "token2"}
+    assert rows_of(preset) == {"external_id": "externalid", "cost": "cost", "zone": "token1", "campaign": "token2"}
 
 
 @pytest.mark.parametrize(
@@ -205,12 +204,6 @@ def test_clickadu_is_as_documented() -> None:
 )
 def test_sources_are_found_by_parts_of_their_name(words: str, first: str) -> None:
     assert find_sources(words)[0].key == first
-
-
-def test_a_preset_is_looked_up_by_its_key() -> None:
-    assert source_preset("clickadu") is source_presets()["clickadu"]
-    assert network_preset("tune") is network_presets()["tune"]
-    assert (source_preset("nobody"), network_preset("nobody")) == (None, None)
 
 
 def test_nothing_is_found_for_a_name_that_nobody_has() -> None:

@@ -121,6 +121,7 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
         {"network": None, "offer": changed(OFFER, network_id=None)},
     ),
     (Code.NO_VALUE_YET, W, Kind.OFFER, "url", offering("https://network.example/?sub1={clickid}&p={payout}")),
+    (Code.NO_VALUE_YET, W, Kind.OFFER, "url", offering("https://network.example/?sub1={clickid}&c={city}")),
     (
         Code.NO_CLICK_ID_IN_NOTICE,
         E,

@@ -44,6 +44,7 @@ from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.tables import changes_log
 from clickloop.tracking.auditing import audit_rows_step, rows_alarms
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from tests.store.counting import sums_of
 from tests.store.used_folder import a_fact_line
 from tests.upgrade.test_upgrade import unpacked
 
@@ -119,7 +120,7 @@ def settle(folder: Path) -> Outcome:
         alarms = [*unconfirmed_damages(folder), *rows_alarms(audit_rows_step(core.ledger))]
         found = core.facts.clicks_page(ClicksQuery(), 10_000)
         assert len({click.click_id for click in found}) == len(found), "a click is there twice"
-        core.facts.totals()
+        sums_of(core.facts)
         with core.ledger.read() as tx:
             (stored,) = tx.exec_driver_sql("SELECT count(*) FROM notices").one()
         return Outcome(f"alarm: {alarms[0]}" if alarms else "", len(found), stored, redirected=True)

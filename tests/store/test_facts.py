@@ -26,12 +26,12 @@ from clickloop.store.facts.facts import (
     FactsError,
     FactsInUseError,
     SegmentRefusedError,
-    StatusCount,
 )
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import settle_clicks
+from tests.store.counting import sums_of
 
 OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
 NOON = 1_760_000_000_000
@@ -220,8 +220,8 @@ def test_screened_clicks_are_recorded_and_not_counted(store: Store) -> None:
     store.load(
         a_click(cost_micros=5, cost_currency="USD"), a_click(cost_micros=2, cost_currency="USD", screening="prefetch")
     )
-    (totals,) = store.facts.totals()
-    assert (totals.clicks, totals.clicks_recorded, totals.cost_micros, totals.currency) == (1, 2, 7, "USD")
+    sums = sums_of(store.facts)
+    assert (sums.clicks, sums.clicks_recorded, sums.cost_micros) == (1, 2, 7)
 
 
 def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) -> None:
@@ -241,30 +241,25 @@ def test_recent_clicks_are_the_last_that_count_of_each_campaign(store: Store) ->
     assert store.facts.recent_clicks(2, 3) == {}
 
 
-def test_totals_add_corrections_up(store: Store) -> None:
+def test_corrections_add_up(store: Store) -> None:
     click = a_click(cost_micros=5, cost_currency="USD")
     store.load(click)
     facts = [
         a_fact(click, +1, revenue_micros=30),
         a_fact(click, -1, revenue_micros=-30),
-        a_fact(click, +1, status_key="hold", pending_micros=40),
-        a_fact(click, +1, status_key="rejected", currency="EUR", rejected_micros=1),
+        a_fact(click, +1, status_key="hold", counts_as="pending", pending_micros=40),
+        a_fact(click, +1, status_key="rejected", counts_as="rejected", currency="EUR", rejected_micros=1),
     ]
     assert store.facts.load_facts(list(enumerate(map(msgspec.json.encode, facts), 1))) == 4
-    euro, dollar = store.facts.totals()
-    assert (euro.currency, euro.rejected_micros, euro.clicks, euro.conversions) == (
-        "EUR",
-        1,
-        0,
-        (StatusCount("rejected", 1),),
-    )
-    assert (dollar.revenue_micros, dollar.pending_micros, dollar.clicks, dollar.cost_micros) == (0, 40, 1, 5)
-    assert dollar.conversions == (StatusCount("hold", 1),)
+    sums = sums_of(store.facts)
+    assert (sums.clicks, sums.cost_micros, sums.revenue_micros, sums.pending_micros) == (1, 5, 0, 40)
+    assert (sums.confirmed, sums.pending, sums.rejected) == (0, 1, 1)
+    assert [(other.currency, other.rejected_micros) for other in sums.not_converted] == [("EUR", 1)]
 
 
-def test_totals_of_a_period_leave_out_its_end(store: Store) -> None:
+def test_sums_of_a_period_leave_out_its_end(store: Store) -> None:
     store.load(a_click(NOON), a_click(NOON + 10))
-    assert [totals.clicks for totals in store.facts.totals(NOON, NOON + 10)] == [1]
+    assert sums_of(store.facts, from_at=NOON, until_at=NOON + 10).clicks == 1
 
 
 def test_old_clicks_are_deleted_a_day_at_a_time_and_what_they_earned_stays(store: Store) -> None:
@@ -276,8 +271,7 @@ def test_old_clicks_are_deleted_a_day_at_a_time_and_what_they_earned_stays(store
     store.reopen()
     assert store.facts.clicks_page(ClicksQuery(), 10) == [days[3], days[2]]
     assert store.facts.find_clicks([days[0].click_id]) == {}
-    (totals,) = [totals for totals in store.facts.totals() if totals.currency == "USD"]
-    assert totals.revenue_micros == 30
+    assert sums_of(store.facts).revenue_micros == 30
 
 
 def test_nothing_is_deleted_from_empty_facts(store: Store) -> None:
@@ -291,15 +285,13 @@ def test_conversion_facts_are_no_clicks(store: Store) -> None:
     assert store.facts.clicks_page(ClicksQuery(), 10) == []
 
 
-def test_outbox_rows_are_taken_once_and_the_last_id_is_remembered(store: Store) -> None:
-    rows = [(number, msgspec.json.encode(a_fact(a_click()))) for number in (3, 4, 7)]
-    assert store.facts.last_outbox_id() == 0
-    assert store.facts.load_facts(rows[:2]) == 2
+def test_outbox_rows_are_taken_once_whatever_the_order_of_their_ids(store: Store) -> None:
+    rows = [(number, msgspec.json.encode(a_fact(a_click()))) for number in (3, 4, 7, 1, 6)]
+    assert store.facts.load_facts(rows[:3]) == 3
     store.reopen()
-    assert store.facts.load_facts(rows) == 1
+    assert store.facts.load_facts(rows[1:]) == 2
     assert store.facts.load_facts(rows) == 0
-    assert store.facts.last_outbox_id() == 7
-    assert store.facts.totals()[0].conversions == (StatusCount("sale", 3),)
+    assert sums_of(store.facts).confirmed == 5
 
 
 _TEXTS = [field.name for field in msgspec.structs.fields(Click) if field.type is str and field.name != "click_id"]
@@ -417,7 +409,7 @@ def test_a_row_of_the_outbox_that_is_no_fact_is_told(tmp_path: Path) -> None:
     store = Store(tmp_path, OPENERS["duckdb"])
     with pytest.raises(FactsError, match="row 7"):
         store.facts.load_facts([(7, b'{"conversions":"one"}')])
-    assert store.facts.last_outbox_id() == 0
+    assert store.facts.load_facts([(7, msgspec.json.encode(a_fact(a_click())))]) == 1
     store.facts.close()
 
 

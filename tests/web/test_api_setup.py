@@ -390,3 +390,34 @@ def test_a_rule_names_everything_that_is_wrong_with_it(instance: "Instance") -> 
     assert {"name", "source_id", "campaign_id", "request.url", "request.body", "waits_seconds"} <= set(found)
     assert "header_forbidden" in found.values()
     assert "status_unknown" in found.values()
+
+
+def test_a_macro_without_a_value_is_warned_of_wherever_it_is_saved(instance: "Instance") -> None:
+    assert {one["name"] for one in instance.got("macros")["macros"] if not one["available"]} == {
+        *("region", "city", "isp", "connection", "path.name", "landing.id", "landing.name")
+    }
+    offer = instance.made("offers", {"name": "O", "url": "https://o.example/?s={clickid}&c={city}"})
+    rule = instance.made(
+        "postback-rules",
+        {
+            "name": "R",
+            "request": {
+                "url": "https://r.example/?i={isp}",
+                "headers": [{"name": "X-Path", "value": "{path.name}"}],
+                "body_kind": "json",
+                "body": '{"r": "{region}"}',
+                "method": "POST",
+            },
+        },
+    )
+    source = instance.made(
+        "traffic-sources", {"name": "S", "postback_url": "https://s.example/?e={externalid}&l={landing.id}"}
+    )
+    warned = [(one["field"], one["code"]) for made in (offer, rule, source) for one in made["warnings"]]
+    assert [one for one in warned if one[0] != "parameters"] == [
+        ("url", "no_value_yet"),
+        ("request.url", "no_value_yet"),
+        ("request.headers[0].value", "no_value_yet"),
+        ("request.body", "no_value_yet"),
+        ("postback_url", "no_value_yet"),
+    ]

@@ -21,6 +21,12 @@ _OTHER_AS_VALUE = re.compile(
     re.ASCII,
 )
 _NUMBERED = re.compile(r"([a-z]+)([0-9]{1,6})")
+_SPELLINGS = tuple(
+    spelling
+    for spelling in (*BY_NAME, *CANONICAL_OF_ALIAS)
+    if BY_NAME[CANONICAL_OF_ALIAS.get(spelling, spelling)].available
+)
+"""What a misspelt name may have been meant for: a macro without a value is no remedy."""
 _LONGEST_COMPARED = 60
 _MOST_FINDINGS = 100
 _OTHER_SENTENCE = "{} is a macro of another system; nobody here replaces it."
@@ -53,7 +59,9 @@ def check(
         if braces.fault is not None:
             findings.append(_faulty(braces, whole, rows))
             continue
-        if at_click and not BY_NAME[braces.name].at_click:
+        if not BY_NAME[braces.name].available:
+            findings.append(_not_available(braces, whole))
+        elif at_click and not BY_NAME[braces.name].at_click:
             findings.append(_no_value_yet(braces, whole))
         if braces.name in off:
             findings.append(_row_off(braces, whole))
@@ -89,7 +97,7 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
         meant = resolve(braces.detail.strip(), rows)
         remedy = (
             _remedy_for_macro(meant[0])
-            if meant
+            if meant and BY_NAME[meant[0]].available
             else "Replace it by one of the macros listed here, or by the value itself."
         )
         sentence, code = _OTHER_SENTENCE.format(whole), FindingCode.OTHER_STYLE
@@ -131,13 +139,14 @@ def nearest_name(name: str, rows: Mapping[str, str]) -> str | None:
         return None
     key = name.lower()
     for spelling in (key.strip("_! ").replace("-", "_"), key.replace("_", "").replace("-", "").replace(" ", "")):
-        if resolve(spelling, rows):
+        meant = resolve(spelling, rows)
+        if meant and BY_NAME[meant[0]].available:
             return _for_people(spelling, rows)
     if numbered := _NUMBERED.fullmatch(key):
         known = [number for number in range(1, TOKENS + 1) if resolve(f"{numbered[1]}{number}", rows)]
         if known:
             return _for_people(f"{numbered[1]}{min(known, key=lambda one: abs(one - int(numbered[2])))}", rows)
-    near = difflib.get_close_matches(key, (*BY_NAME, *rows, *CANONICAL_OF_ALIAS), 1, 0.7)
+    near = difflib.get_close_matches(key, (*_SPELLINGS, *rows), 1, 0.7)
     return _for_people(near[0], rows) if near else None
 
 
@@ -153,8 +162,19 @@ def _no_value_yet(braces: Braces, whole: str) -> Finding:
         Severity.WARNING,
         braces.start,
         whole,
-        f"{whole} belongs to a conversion; when the visitor is redirected it is still empty.",
+        f"{whole} has a value in postbacks only; when the visitor is redirected it is still empty.",
         "Remove it here; use it in a postback.",
+    )
+
+
+def _not_available(braces: Braces, whole: str) -> Finding:
+    return Finding(
+        FindingCode.NO_VALUE_YET,
+        Severity.WARNING,
+        braces.start,
+        whole,
+        f"{whole} is not available yet, so it is always empty.",
+        f"Remove it; a traffic source's own parameter of that name is {{var:{braces.name}}}.",
     )
 
 

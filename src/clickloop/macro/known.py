@@ -27,7 +27,11 @@ class Group(enum.StrEnum):
 
 
 class Macro(msgspec.Struct, frozen=True):
-    """One macro. ``at_click``: whether it has a value when the visitor is redirected (offer and landing URLs)."""
+    """One macro. ``at_click``: whether it has a value when the visitor is redirected (offer and landing URLs).
+
+    ``available``: whether anything fills it in. One that is not is known all the same, so that a URL copied from another tracker
+    does not send the braces; it is always empty, and nobody is offered it.
+    """
 
     name: str
     aliases: tuple[str, ...]
@@ -35,11 +39,16 @@ class Macro(msgspec.Struct, frozen=True):
     sentence: str
     example: str
     at_click: bool
+    available: bool = True
 
 
 def _single() -> Iterator[Macro]:
     for group, at_click, name, aliases, sentence, example in _ROWS:
-        yield Macro(name, tuple(aliases.split()), group, sentence, example, at_click)
+        yield Macro(name, tuple(aliases.split()), group, sentence, example, at_click, name not in _NOT_YET)
+
+
+_NOT_YET = frozenset({"landing.id", "landing.name", "path.name", "region", "city", "isp", "connection"})
+"""Nothing gives these a value: there are neither landings nor paths, and the base of places knows countries alone."""
 
 
 _I, _M, _S, _U, _V, _T = Group.IDS, Group.MONEY, Group.STATUS, Group.SETUP, Group.VISITOR, Group.TIME
@@ -106,11 +115,11 @@ _ROWS: tuple[tuple[Group, bool, str, str, str, str], ...] = (
     (_U, True, "path.name", "path_name", "Name of the path that the visitor took.", "Main"),
     (
         _U,
-        True,
+        False,
         "rule.name",
         "rule_name",
-        "In a postback the name of its rule; in an offer URL that of the rule that chose the path.",
-        "Android in the US",
+        "In a postback the name of its rule.",
+        "Sales above 10 USD",
     ),
     (_U, True, "domain", "trackingdomain", "The domain under which the click came.", "go.example.com"),
     (_V, True, "ip", "", "The visitor's address.", "203.0.113.7"),

@@ -49,14 +49,16 @@ class Delivery:
         store: PostbackStore,
         send: Send,
         *,
+        alone: bool,
         limits: Limits = DEFAULT_LIMITS,
-        alone: bool = True,
         on_hold: bool = False,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """``alone``: no other worker delivers from this store, so leases found at the start are dead. ``on_hold``: claim nothing."""
+        """``alone``: no other worker delivers from this store, so leases found at the start are dead and are taken over at once. Said
+        wrongly, it sends again what another worker is sending: otherwise each lease is waited for. ``on_hold``: claim nothing.
+        """
         self._store = store
         self._send = send
         self._limits = limits

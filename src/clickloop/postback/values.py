@@ -1,16 +1,16 @@
 """The macro values of a change, and the request that they give: filled in once, when the postback is owed."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import msgspec
 
-from clickloop.click.click_values import SetupNames, click_value, click_values
+from clickloop.click.click_values import SetupNames, click_value
 from clickloop.conversion.conversion import Conversion
 from clickloop.macro import Chance, Place, Template, Values, parse
 from clickloop.money import amount_text
-from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate, Rule
+from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate
 from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
 
 CONTENT_TYPES = {
@@ -122,24 +122,6 @@ def _steady_url(url: Template, target: Target) -> Template | None:
     return msgspec.structs.replace(url, pieces=(f"{target.scheme}://{target.authority}{sent[0]}", *sent[1:]))
 
 
-def conversion_values(
-    names: Iterable[str], conversion: Conversion, rule: Rule, setup: SetupNames, postback_id: str
-) -> dict[str, str]:
-    """The value of each macro in ``names`` (canonical) for a conversion as it stands after a change.
-
-    Payout and profit are the share of them that the rule reports.
-    """
-    values = click_values(names, conversion.click, setup)
-    own = {"postback_id": postback_id, "rule.name": rule.name}
-    for name in names:
-        value_of = _VALUES.get(name)
-        if value_of is not None:
-            values[name] = value_of(conversion, rule.conditions.payout_percent)
-        elif name in own:
-            values[name] = own[name]
-    return values
-
-
 OF_RULE = frozenset({"payout", "profit", "postback_id", "rule.name"})
 """The macros whose values differ from rule to rule; all others are the same for the whole change."""
 
@@ -147,9 +129,10 @@ OF_RULE = frozenset({"payout", "profit", "postback_id", "rule.name"})
 def change_values(
     conversion: Conversion, payout_percent: int, setup: SetupNames, alike: Values | None = None
 ) -> Values:
-    """The same for all rules that report this share: put ``postback_id`` and ``rule.name`` before each rendering.
+    """Return the value of each macro for a conversion as it stands after a change, worked out when it is first asked for.
 
-    ``alike``: those of the same change for another share.
+    They are the same for all rules that report this share of payout and profit: put ``postback_id`` and ``rule.name`` before each
+    rendering. ``alike``: those of the same change for another share.
     """
     click = conversion.click
 

@@ -113,11 +113,6 @@ class SourcePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     more_sources: tuple[str, ...] = ()
     confidence: Confidence
 
-    def macro_rows(self) -> Mapping[str, str]:
-        """The rows as ``macro.parse`` and ``macro.check`` take them."""
-        numbered = {row.parameter.lower(): f"token{number}" for number, row in enumerate(self.rows, 1)}
-        return {"external_id": "externalid", "cost": "cost"} | numbered
-
 
 class NetworkPreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A network as its documents describe it."""
@@ -144,13 +139,6 @@ class NetworkPreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """What an offer link needs in its query, ``sub1={clickid}``; empty when no parameter is known."""
         return f"{self.click_id_parameter}={{clickid}}" if self.click_id_parameter else ""
 
-    def postback_urls(self, base_url: str) -> tuple[str, ...]:
-        """The URLs to enter at the network, its macros as they are; none when its click id's macro is not known."""
-        if "cid" not in self.postback:
-            return ()
-        url = f"{base_url}/postback?" + "&".join(f"{ours}={theirs}" for ours, theirs in self.postback.items())
-        return tuple(f"{url}&status={word}" for word in self.statuses_by_url) or (url,)
-
 
 class _Named(Protocol):
     @property
@@ -172,16 +160,6 @@ def source_presets() -> Mapping[str, SourcePreset]:
 def network_presets() -> Mapping[str, NetworkPreset]:
     """All presets of networks by key, in alphabetical order of their names."""
     return _by_key(msgspec.convert(_entries("networks.toml"), tuple[NetworkPreset, ...]))
-
-
-def source_preset(key: str) -> SourcePreset | None:
-    """The preset of a traffic source, or None when there is no such key."""
-    return source_presets().get(key)
-
-
-def network_preset(key: str) -> NetworkPreset | None:
-    """The preset of a network, or None when there is no such key."""
-    return network_presets().get(key)
 
 
 def find_sources(words: str) -> tuple[SourcePreset, ...]:

@@ -82,6 +82,8 @@ def _origin(name: str, value: str, around: Around) -> tuple[Origin, str]:
     if name in _FIXED:
         return _FIXED[name]
     origin, what = _GROUPS[BY_NAME[name].group]
+    if not BY_NAME[name].available:
+        return origin, "It is not available yet: nothing fills it in."
     return origin, what if value else f"{what} Nothing is known."
 
 

@@ -16,7 +16,7 @@ from clickloop.store.journal.segment import (
     SegmentContents,
 )
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.outbox import delete_facts_to, facts_after
+from clickloop.store.ledger.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.segments import forget_settled
 from clickloop.tracking.around_damage import take_notices_around_damage
 from clickloop.tracking.notices import Desk, NoticeResult
@@ -193,15 +193,18 @@ def _in_turn(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def settle_facts(ledger: Ledger, facts: Facts) -> int:
-    """Hands the facts what the ledger owes them, exactly once; answers how many rows."""
+    """Hand the facts what the ledger owes them, exactly once. Return the number of rows that left the outbox.
+
+    Killed between the load and the deletion, the same rows are read again: the facts skip them, and they are deleted then.
+    """
     with ledger.read() as tx:
-        rows = facts_after(tx, 0, OUTBOX_BATCH)
+        rows = oldest_facts(tx, OUTBOX_BATCH)
     if not rows:
         return 0
-    taken = facts.load_facts(rows)
+    facts.load_facts(rows)
     with ledger.write() as tx:
-        delete_facts_to(tx, rows[-1][0])
-    return taken
+        delete_facts(tx, [outbox_id for outbox_id, _ in rows])
+    return len(rows)
 
 
 def _readable(reader: JournalReader, contents: SegmentContents) -> SegmentContents:

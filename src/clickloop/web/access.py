@@ -241,11 +241,11 @@ def enter_by_link(access: Access, key: str, name: str, password: str, browser: B
     now_ms = access.clock()
     with access.ledger.write() as tx:
         welcome = _welcome(tx, key, now_ms)
-        if welcome is None:
+        # Used up first: of two who come with one link, the second finds it used, whatever both have read before.
+        if welcome is None or not note_link_use(tx, key, now_ms):
             return None
         wanted = welcome.user or find_unset_owner(tx, name) or User(name=name, role=Role.OWNER)
         user = save_user(tx, replace(wanted, password_hash=hashed), now_ms)
-        note_link_use(tx, key, now_ms)
         delete_sessions_of_user(tx, user.id)
         actor = Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
         _note(tx, actor, now_ms, user, Action.PASSWORD_SET)

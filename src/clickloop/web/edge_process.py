@@ -84,9 +84,9 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
-    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name)
-    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name)
-    deferred = JournalWriter.open(folder / "journal", NOTICES_STREAM, f"{DEFERRED_WRITER}{number}")
+    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name, node=settings.node)
+    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name, node=settings.node)
+    deferred = JournalWriter.open(folder / "journal", NOTICES_STREAM, f"{DEFERRED_WRITER}{number}", node=settings.node)
     edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
     broken: list[Exception] = []
 

@@ -112,6 +112,15 @@ def test_an_address_that_is_right_has_nothing_told_of_it(panel: "Panel") -> None
     assert '<ul class="findings">' not in html
 
 
+@pytest.mark.parametrize("name", ["city", "region", "isp", "connection", "path.name", "landing.id", "landing.name"])
+def test_a_macro_without_a_value_is_not_offered_and_is_warned_of_when_used(panel: "Panel", name: str) -> None:
+    for page in (NEW, "/panel/postback-rules/new", "/panel/traffic-sources/new"):
+        assert f'data-macro="{{{name}}}"' not in panel.get(page)
+    html = panel.post("/panel/macro-preview/offer", [*form(url=f"{URL}&x={{{name}}}"), ("field", "url")]).text
+    assert "is not available yet" in panel.words(html)
+    assert '<mark class="off" title="' in html
+
+
 def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
     panel.done(NEW, form(url=URL + "&x={nosuch}"))
     html = panel.get("/panel/offers/1")

@@ -118,7 +118,7 @@ _MEANINGS = {
     Code.CLICK_ID_NOT_IN_OFFER: "The offer's address does not carry our click id, so no conversion of it can be told from another.",
     Code.CLICK_ID_IN_OTHER_PARAMETER: "Our click id is in another parameter than the one the network expects.",
     Code.OFFER_WITHOUT_NETWORK: "The offer belongs to no network: tokens, addresses and terms of none are looked at.",
-    Code.NO_VALUE_YET: "An offer's address uses a macro that has no value before there is a conversion.",
+    Code.NO_VALUE_YET: "A template uses a macro that has no value there: it is not available yet, or not before there is a conversion.",
     Code.NO_CLICK_ID_IN_NOTICE: "The network's postback URL does not carry our click id.",
     Code.NETWORK_OPEN: "The network has neither a token nor an address list, so anyone who knows a click id can report a conversion.",
     Code.NETWORK_TEST_ONLY: "The network takes only the conversions of test clicks.",

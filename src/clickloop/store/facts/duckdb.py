@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import msgspec
@@ -23,15 +24,14 @@ from clickloop.store.facts.columns import (
     insert_of_facts,
 )
 from clickloop.store.facts.facts import (
-    CampaignTotals,
     ClicksQuery,
     FactsError,
     SegmentRefusedError,
-    StatusCount,
 )
 from clickloop.store.facts.opening import open_database
 from clickloop.store.facts.recent import recent_clicks
 from clickloop.store.facts.reports import read_report
+from clickloop.store.facts.taken_ids import TakenIds
 from clickloop.store.facts.verifying import Verification, verify
 from clickloop.store.journal.segment import SegmentContents
 
@@ -66,7 +66,7 @@ class DuckDbFacts:
         self._new_rows = 0
 
     @classmethod
-    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> "DuckDbFacts":
+    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
         """Opens or creates the file, and adds columns that it lacks. Threads speed up large reads and cost CPU on small loads.
 
         Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``.
@@ -110,23 +110,21 @@ class DuckDbFacts:
             return False
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Adds those rows whose outbox id is above the last one taken, and remembers the new last one in the same transaction."""
+        """Add those rows whose outbox id was not taken yet, and remember their ids in the same transaction."""
         with self._writing, _plain_errors():
             with self._transaction() as writer:
-                taken = _last_outbox_id(writer)
-                lines = [_fact_line(outbox_id, line) for outbox_id, line in rows if outbox_id > taken]
-                if not lines:
+                taken = _taken_ids(writer)
+                fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
+                if not fresh:
                     return 0
+                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
-                writer.execute(
-                    "UPDATE outbox_taken SET last_id = $last, loads = loads + 1",
-                    {"last": max(outbox_id for outbox_id, _ in rows)},
-                )
+                _write_taken(writer, taken, taken.adding(fresh))
             self._count_rows(len(lines))
             return len(lines)
 
     def last_outbox_id(self) -> int:
-        """The last outbox id taken; 0 at first."""
+        """Return the highest outbox id taken; 0 at first."""
         with _plain_errors(), self._reading() as reader:
             return _last_outbox_id(reader)
 
@@ -189,34 +187,6 @@ class DuckDbFacts:
         """By campaign (all, or one), its last clicks that count."""
         with _plain_errors(), self._reading() as reader:
             return recent_clicks(reader, most, campaign_id)
-
-    def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
-        """The sums of a period by campaign and currency, by what happened in it."""
-        period = {
-            "from_at": -(2**63) if from_at is None else from_at,
-            "until_at": 2**63 - 1 if until_at is None else until_at,
-        }
-        with _plain_errors(), self._reading() as reader:
-            reader.execute("BEGIN")  # both sums over the same state
-            sums = reader.execute(_TOTALS, period).fetchall()
-            counts = reader.execute(_STATUS_COUNTS, period).fetchall()
-        by_campaign: dict[tuple[int, str], list[StatusCount]] = {}
-        for campaign_id, currency, status_key, conversions in counts:
-            by_campaign.setdefault((campaign_id, currency), []).append(StatusCount(status_key, conversions))
-        return [
-            CampaignTotals(
-                campaign_id=campaign_id,
-                currency=currency,
-                clicks=clicks,
-                clicks_recorded=recorded,
-                cost_micros=cost,
-                revenue_micros=revenue,
-                pending_micros=pending,
-                rejected_micros=rejected,
-                conversions=tuple(by_campaign.get((campaign_id, currency), ())),
-            )
-            for campaign_id, currency, clicks, recorded, cost, revenue, pending, rejected in sums
-        ]
 
     def delete_clicks(self, before_at: int) -> int:
         """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
@@ -344,24 +314,27 @@ class DuckDbFacts:
 
 _FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
 
-_TOTALS = """
-SELECT campaign_id, currency, coalesce(sum(clicks), 0)::BIGINT, count(click_id), coalesce(sum(cost_micros), 0)::BIGINT,
-       coalesce(sum(revenue_micros), 0)::BIGINT, coalesce(sum(pending_micros), 0)::BIGINT, coalesce(sum(rejected_micros), 0)::BIGINT
-FROM facts WHERE fact_at >= $from_at AND fact_at < $until_at
-GROUP BY campaign_id, currency ORDER BY campaign_id, currency
-"""
-
-_STATUS_COUNTS = """
-SELECT campaign_id, currency, status_key, sum(conversions)::BIGINT AS conversions
-FROM facts WHERE status_key IS NOT NULL AND fact_at >= $from_at AND fact_at < $until_at
-GROUP BY campaign_id, currency, status_key HAVING sum(conversions) <> 0 ORDER BY campaign_id, currency, status_key
-"""
-
 
 def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
     """The last outbox id taken."""
     row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
     return int(row[0]) if row else 0
+
+
+def _taken_ids(connection: duckdb.DuckDBPyConnection) -> TakenIds:
+    """Return the outbox ids taken. A file from before there was a table of skipped ones has taken all up to the last."""
+    skipped = connection.execute("SELECT first_id, last_id FROM outbox_skipped ORDER BY first_id").fetchall()
+    return TakenIds(_last_outbox_id(connection), tuple((int(first), int(last)) for first, last in skipped))
+
+
+def _write_taken(writer: duckdb.DuckDBPyConnection, before: TakenIds, after: TakenIds) -> None:
+    writer.execute("UPDATE outbox_taken SET last_id = $last, loads = loads + 1", {"last": after.last})
+    if after.skipped == before.skipped:
+        return
+    writer.execute("DELETE FROM outbox_skipped")
+    if after.skipped:
+        ends = {"first": [first for first, _ in after.skipped], "last": [last for _, last in after.skipped]}
+        writer.execute("INSERT INTO outbox_skipped SELECT unnest($first::BIGINT[]), unnest($last::BIGINT[])", ends)
 
 
 def _click_of(row: tuple[object, ...]) -> Click:

@@ -50,30 +50,6 @@ class ClicksQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Exclusive."""
 
 
-class StatusCount(msgspec.Struct, frozen=True):
-    """How many conversions stand under a status."""
-
-    status_key: str
-    conversions: int
-
-
-class CampaignTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """The sums of one campaign in one currency. A campaign whose costs and payouts differ in currency has a row for each."""
-
-    campaign_id: int
-    currency: str
-    clicks: int
-    """Counted."""
-    clicks_recorded: int
-    """Counted or screened out."""
-    cost_micros: int
-    revenue_micros: int
-    pending_micros: int
-    rejected_micros: int
-    conversions: tuple[StatusCount, ...]
-    """By status key; statuses without conversions are absent."""
-
-
 class Facts(Protocol):
     """What every store of facts can do. Loading is for one thread at a time; reading for any."""
 
@@ -94,11 +70,10 @@ class Facts(Protocol):
         ...
 
     def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
-        """Adds rows of the ledger's outbox (ascending id, ``ConversionFact`` as JSON), each exactly once; answers how many."""
-        ...
+        """Add rows of the ledger's outbox (id, ``ConversionFact`` as JSON), each id exactly once for ever. Return how many were added.
 
-    def last_outbox_id(self) -> int:
-        """The outbox id up to which facts were taken; those rows may be deleted from the outbox."""
+        Ids need not ascend from one call to the next: rows are committed in another order than their ids were given out.
+        """
         ...
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
@@ -111,10 +86,6 @@ class Facts(Protocol):
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
         """By campaign (all, or one), its last clicks that count, at most ``most`` of each; campaigns without any are absent."""
-        ...
-
-    def totals(self, from_at: int | None = None, until_at: int | None = None) -> list[CampaignTotals]:
-        """The sums of a period (``until_at`` exclusive) by campaign and currency."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

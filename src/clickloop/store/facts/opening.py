@@ -71,6 +71,7 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
     database.execute("ALTER TABLE outbox_taken ADD COLUMN IF NOT EXISTS loads BIGINT DEFAULT 0")
     database.execute("INSERT INTO outbox_taken SELECT 0, 0 WHERE NOT EXISTS (FROM outbox_taken)")
+    database.execute("CREATE TABLE IF NOT EXISTS outbox_skipped (first_id BIGINT NOT NULL, last_id BIGINT NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS installation (id VARCHAR NOT NULL)")
     database.execute("COMMIT")
 

@@ -24,6 +24,9 @@ NOTICES_STREAM = "notices"
 DEFERRED_WRITER = "deferred"
 """Begins the names of writers whose segments are settled after those of the others."""
 STREAMS = (CLICKS_STREAM, NOTICES_STREAM)
+MAIN_NODE = "main"
+_NODE_MARK = "_"
+"""In no process's and no node's name, and among the characters that names in a backup may have."""
 TRAILER_START = b'{"segment":'
 _CRC_FIELD = b',"crc":'
 _LINE_END = re.compile(rb',"crc":[0-9]{1,10}\}')
@@ -59,7 +62,7 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """A segment on disk that nobody writes any more. ``name`` is the same for ever and unique to the installation."""
+    """A segment on disk that nobody writes any more. ``name`` is the same for ever and unique among all nodes of the installation."""
 
     path: Path
     stream: str
@@ -77,8 +80,16 @@ class Segment(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What stores remember of a segment that they have taken."""
-        return f"{self.stream}/{self.writer}/{self.number:08d}"
+        """What stores remember of a segment that they have taken: ``stream/node/process/number``."""
+        process, mark, node = self.writer.rpartition(_NODE_MARK)
+        # Segments from before writers carried their node keep the name under which they may have been loaded.
+        of = f"{node}/{process}" if mark else self.writer
+        return f"{self.stream}/{of}/{self.number:08d}"
+
+
+def writer_name(node: str, process: str) -> str:
+    """Return the name of a writer's directory. The process, which begins with its time, comes first: the oldest is then listed first."""
+    return f"{process}{_NODE_MARK}{node}"
 
 
 class SegmentContents(msgspec.Struct, frozen=True):
@@ -114,7 +125,7 @@ def framed(record: bytes) -> bytes:
 
 
 def trailer_line(number: int, count: int, checksum: int, origin: str = "") -> bytes:
-    """The trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``. ``origin``: letters, digits, ``-`` and ``/``."""
+    """The trailer of a segment whose ``count`` lines have the CRC-32 ``checksum``. ``origin``: letters, digits, ``-``, ``_`` and ``/``."""
     of = b',"origin":"%b"' % origin.encode() if origin else b""
     return framed(b'{"segment":%d,"count":%d,"checksum":%d%b}' % (number, count, checksum, of))
 

@@ -17,10 +17,12 @@ from clickloop.store.journal.segment import (
     BIRTH_PREFIX,
     CLOSED_SUFFIX,
     LOCK_NAME,
+    MAIN_NODE,
     OPEN_SUFFIX,
     JournalError,
     origin_of,
     trailer_line,
+    writer_name,
 )
 
 MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
@@ -120,13 +122,17 @@ class JournalWriter:
         self._sync_lock = threading.Lock()
 
     @classmethod
-    def open(cls, root: Path, stream: str, name: str, clock: Clock = wall_clock) -> "JournalWriter":
+    def open(
+        cls, root: Path, stream: str, name: str, clock: Clock = wall_clock, node: str = MAIN_NODE
+    ) -> "JournalWriter":
         """A writer with a directory of its own under ``root/stream``, which appears there with its lock already held.
+
+        ``name``: of the process on its ``node``, which is at most 24 letters, digits and hyphens.
 
         When the disk is full or refuses to be written it appears later: with the first record that can be stored.
         """
-        unique = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
-        writer = cls(root / stream / unique, clock)
+        process = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
+        writer = cls(root / stream / writer_name(node, process), clock)
         with contextlib.suppress(JournalFull):
             writer._move_in()
         return writer

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, upd
 
 from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare
 from clickloop.store.ledger.finding import in_state, named_like, tagged
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import campaign_offers, campaigns
 
 
@@ -37,11 +38,12 @@ def insert_campaign(tx: Connection, campaign: Campaign) -> int:
 
 def update_campaign(tx: Connection, campaign: Campaign) -> None:
     """Rewrites a campaign, but for its key, which stands in links out in the world, and its offers."""
-    tx.execute(
+    saved = tx.execute(
         update(campaigns)
         .where(campaigns.c.id == campaign.id)
         .values(**_columns(campaign), archived_at=campaign.archived_at)
     )
+    expect_rows(saved, 1, f"campaign {campaign.id}")
 
 
 def delete_shares(tx: Connection, campaign_id: int) -> None:

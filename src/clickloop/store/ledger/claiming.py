@@ -34,6 +34,7 @@ from clickloop.postback.work import Claimed, Job
 from clickloop.secret_box import SecretError
 from clickloop.store.ledger.holding import note_probe, put_off
 from clickloop.store.ledger.lanes import IS_WAITING, waiting_lanes
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.rules import Terms, terms_of
 from clickloop.store.ledger.sealing import opened_bytes
 from clickloop.store.ledger.tables import attempts, postbacks
@@ -173,7 +174,7 @@ def claim_due(tx: Connection, now_ms: int, limit: int, lease_ms: int, rooms: Roo
     rows = _due_rows(tx, due, given, now_ms, rooms.newest)
     jobs = _jobs_and_put_off(tx, rows, now_ms)
     if jobs:
-        _lease(tx, jobs, now_ms, lease_ms)
+        lease(tx, jobs, now_ms, lease_ms)
     taken = Counter(row.lane for row in rows)
     more = any(taken[lane] == share < rooms.room(lane) for lane, share in zip(due, given, strict=True))
     return Claimed(
@@ -228,7 +229,7 @@ def _jobs_and_put_off(tx: Connection, rows: Sequence[_Due], now_ms: int) -> list
                 note_probe(tx, row.rule_id, row.postback_id)
                 held.add(row.rule_id)
     if later:
-        tx.execute(_PUT_OFF, later)
+        expect_rows(tx.execute(_PUT_OFF, later), len(later), "postbacks put off")
     for lane, rule_id in paused:
         _put_off_rule(tx, lane, rule_id, now_ms, {job.postback_id for job in jobs})
     return jobs
@@ -245,11 +246,12 @@ def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int, taken: C
     tx.execute(put_off(update(postbacks).where(postbacks.c.postback_id.in_(front)), now_ms + PAUSED_MS))
 
 
-def _lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> None:
-    """Takes the leases, and writes the attempts before anything leaves."""
+def lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> None:
+    """Take the leases, and write the attempts before anything leaves. Raise RowCountError when another worker has one of them."""
     ids = _write_list([job.postback_id for job in jobs]).decode()
-    tx.execute(_LEASE, {"ids": ids, "until": now_ms + lease_ms})
-    tx.execute(_BEGIN, {"ids": ids, "now": now_ms})
+    # An attempt without a lease, or a lease without an attempt, would send a postback that nobody fences or nobody records.
+    expect_rows(tx.execute(_LEASE, {"ids": ids, "until": now_ms + lease_ms}), len(jobs), "leases of claimed postbacks")
+    expect_rows(tx.execute(_BEGIN, {"ids": ids, "now": now_ms}), len(jobs), "attempts of claimed postbacks")
 
 
 def _job(row: _Due, terms: Terms, dialect: Dialect) -> Job:

@@ -25,6 +25,7 @@ from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.store.ledger.period import Period, id_from
 from clickloop.store.ledger.row_checks import checks_after, conversion_check
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import conversion_changes, conversions, statuses
 
 _encode = msgspec.json.Encoder().encode
@@ -187,7 +188,8 @@ def update_conversions(tx: Connection, changed: Sequence[Conversion]) -> None:
     changes = {conversion.conversion_id: _changeable(conversion) for conversion in changed}
     checks = checks_after(tx, changes)
     statement = update(conversions).where(conversions.c.conversion_id == bindparam("of_id"))
-    tx.execute(statement, [{"of_id": id_, **change, "row_check": checks[id_]} for id_, change in changes.items()])
+    rows = [{"of_id": id_, **change, "row_check": checks[id_]} for id_, change in changes.items()]
+    expect_rows(tx.execute(statement, rows), len(rows), "changed conversions")
 
 
 def insert_changes(tx: Connection, changes: Sequence[Change]) -> None:
@@ -218,10 +220,8 @@ class RulesDecided(msgspec.Struct, frozen=True):
 
 def note_rules_decided(tx: Connection, decided: Sequence[RulesDecided]) -> None:
     """Writes down how many postbacks each change must have for ever, so that the audit can tell when one is missing."""
-    tx.execute(
-        _NOTE_DECIDED,
-        [{"of_id": change.conversion_id, "of_version": change.version, "rules": change.rules} for change in decided],
-    )
+    rows = [{"of_id": change.conversion_id, "of_version": change.version, "rules": change.rules} for change in decided]
+    expect_rows(tx.execute(_NOTE_DECIDED, rows), len(rows), "changes whose rules were decided")
 
 
 _NOTE_DECIDED = (

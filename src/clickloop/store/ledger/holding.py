@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Update, bindparam, func, literal_column, select, update
 
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import postback_rules, postbacks
 
 WOKEN_AT_ONCE = 10_000
@@ -97,11 +98,12 @@ def wake_to_probe(tx: Connection, rule_id: int) -> None:
 
 def note_probe(tx: Connection, rule_id: int, postback_id: str) -> None:
     """Keeps which postback of a resumed rule is let through first."""
-    tx.execute(
+    noted = tx.execute(
         update(postback_rules)
         .where(postback_rules.c.id == rule_id, postback_rules.c.probing_at.is_not(None))
         .values(probe_id=postback_id)
     )
+    expect_rows(noted, 1, f"the probe of postback rule {rule_id}")
 
 
 def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:

@@ -29,7 +29,7 @@ class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
     outbox: int
     """The highest number that a row for the facts was ever given."""
     outbox_gone: int
-    """Rows for the facts up to this number are deleted: the facts have committed them."""
+    """Rows for the facts up to this number are deleted: the facts have committed them. 0 where the engine cannot tell."""
 
 
 def read_stamp(tx: Connection) -> LedgerStamp | None:
@@ -50,8 +50,13 @@ def read_progress(tx: Connection) -> LedgerProgress:
         setup_change=tx.scalar(select(func.max(changes_log.c.id))) or 0,
         conversion_change=tx.scalar(select(func.max(conversion_changes.c.id))) or 0,
         outbox=outbox,
-        outbox_gone=outbox if oldest is None else oldest - 1,
+        outbox_gone=_gone_before(tx, outbox if oldest is None else oldest - 1),
     )
+
+
+def _gone_before(tx: Connection, number: int) -> int:
+    """Return the number that rows up to it are gone. Elsewhere than in SQLite a missing number may be not yet committed, or rolled back."""
+    return number if tx.dialect.name == "sqlite" else 0
 
 
 def _highest_outbox_id(tx: Connection, newest: int) -> int:

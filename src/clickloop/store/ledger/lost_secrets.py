@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Dialect, LargeBinary, Text, cast, func, liter
 from clickloop.postback.rule import RequestTemplate
 from clickloop.secret_box import SEALED, SecretError
 from clickloop.store.ledger.row_checks import accept_postbacks
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.sealing import opened, opened_bytes, opened_json
 from clickloop.store.ledger.tables import networks, postback_rules, postbacks
 
@@ -61,11 +62,15 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
     lost = find_lost_secrets(tx)
     for number in lost.networks:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        tx.execute(update(networks).where(networks.c.id == number).values(token=token, updated_at=now_ms))
+        values = {"token": token, "updated_at": now_ms}
+        expect_rows(
+            tx.execute(update(networks).where(networks.c.id == number).values(**values)), 1, f"network {number}"
+        )
     request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
     for number in lost.rules:
-        values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
-        tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
+        off = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
+        replaced = tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**off))
+        expect_rows(replaced, 1, f"postback rule {number}")
     return lost
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from clickloop.campaign.network import Network
 from clickloop.store.ledger.finding import in_state, named_like
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import networks, offers
 
 
@@ -20,9 +21,10 @@ def insert_network(tx: Connection, network: Network) -> int:
 
 def update_network(tx: Connection, network: Network) -> None:
     """Rewrites a network."""
-    tx.execute(
+    saved = tx.execute(
         update(networks).where(networks.c.id == network.id).values(**_columns(network), archived_at=network.archived_at)
     )
+    expect_rows(saved, 1, f"network {network.id}")
 
 
 def find_network(tx: Connection, network_id: int) -> Network | None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, RawNotice, RefusalReason
 from clickloop.conversion.status import word_key
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices
 
 _encode = msgspec.json.Encoder().encode
@@ -188,12 +189,6 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
     return deleted
 
 
-def next_look_at(tx: Connection) -> int | None:
-    """The moment at which the first waiting notice is to be looked at again; None: none waits."""
-    query = select(notices.c.look_again_at).where(_IS_WAITING)
-    return tx.scalar(query.order_by(notices.c.look_again_at).limit(1))
-
-
 def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
     """At most ``limit`` notices, newest first; of the next page those before the last id of this one."""
     query = _matching(select(notices), wanted).order_by(notices.c.notice_id.desc()).limit(limit)
@@ -266,7 +261,8 @@ def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
 def update_notices(tx: Connection, changed: Sequence[StoredNotice]) -> None:
     """Rewrites what became of notices."""
     statement = update(notices).where(notices.c.notice_id == bindparam("of_id"))
-    tx.execute(statement, [{"of_id": notice.raw.notice_id, **_result(notice)} for notice in changed])
+    rows = [{"of_id": notice.raw.notice_id, **_result(notice)} for notice in changed]
+    expect_rows(tx.execute(statement, rows), len(rows), "changed notices")
 
 
 def _result(notice: StoredNotice) -> dict[str, Any]:

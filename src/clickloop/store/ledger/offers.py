@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, and_, insert, select, update
 
 from clickloop.campaign.offer import Offer
 from clickloop.store.ledger.finding import in_state, named_like, tagged
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import campaign_offers, campaigns, offers
 
 
@@ -18,7 +19,8 @@ def insert_offer(tx: Connection, offer: Offer) -> int:
 
 def update_offer(tx: Connection, offer: Offer) -> None:
     """Rewrites an offer."""
-    tx.execute(update(offers).where(offers.c.id == offer.id).values(**_columns(offer), archived_at=offer.archived_at))
+    values = {**_columns(offer), "archived_at": offer.archived_at}
+    expect_rows(tx.execute(update(offers).where(offers.c.id == offer.id).values(**values)), 1, f"offer {offer.id}")
 
 
 def find_offer(tx: Connection, offer_id: int) -> Offer | None:

@@ -1,9 +1,10 @@
 """The fact outbox: what the ledger owes the facts, until they have taken it; ``tx`` is an open transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
+from clickloop.store.id_runs import id_runs
 from clickloop.store.ledger.tables import fact_outbox
 
 
@@ -13,12 +14,21 @@ def insert_facts(tx: Connection, lines: Sequence[bytes]) -> None:
         tx.execute(insert(fact_outbox), [{"fact": line} for line in lines])
 
 
-def facts_after(tx: Connection, after_id: int, limit: int) -> list[tuple[int, bytes]]:
-    """At most ``limit`` rows with higher numbers than the last one taken, ascending."""
-    query = select(fact_outbox.c.id, fact_outbox.c.fact).where(fact_outbox.c.id > after_id)
+def oldest_facts(tx: Connection, limit: int) -> list[tuple[int, bytes]]:
+    """Return at most ``limit`` rows that the facts have yet to confirm, ascending by id.
+
+    Reading is claiming: one process settles, and the facts skip a row whose id they have taken.
+    """
+    query = select(fact_outbox.c.id, fact_outbox.c.fact)
     return [(number, fact) for number, fact in tx.execute(query.order_by(fact_outbox.c.id).limit(limit))]
 
 
-def delete_facts_to(tx: Connection, last_id: int) -> None:
-    """Removes the rows that the facts have taken, up to and with this number."""
-    tx.execute(delete(fact_outbox).where(fact_outbox.c.id <= last_id))
+def delete_facts(tx: Connection, ids: Iterable[int]) -> None:
+    """Delete the rows with these ids, which the facts have taken, and no other: one between them may have been committed since."""
+    # A run of consecutive ids holds nothing but rows that were taken, so its two ends say as much as all of its ids.
+    runs = [{"first": first, "last": last} for first, last in id_runs(ids)]
+    if runs:
+        tx.execute(_DELETE_RUN, runs)
+
+
+_DELETE_RUN = delete(fact_outbox).where(fact_outbox.c.id.between(bindparam("first"), bindparam("last")))

@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, select, update
 
 from clickloop.secret_box import SEALED
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import networks, postback_rules
 
 _PLAIN_TOKEN = and_(cast(networks.c.token, Text) != "", ~cast(networks.c.token, Text).startswith(SEALED))
@@ -19,7 +20,9 @@ def count_plain_secrets(tx: Connection) -> int:
 def seal_plain_secrets(tx: Connection) -> None:
     """Encrypt them: reading takes a plain value as it is, writing seals it."""
     for number, token in tx.execute(select(networks.c.id, networks.c.token).where(_PLAIN_TOKEN)).all():
-        tx.execute(update(networks).where(networks.c.id == number).values(token=token))
+        sealed = tx.execute(update(networks).where(networks.c.id == number).values(token=token))
+        expect_rows(sealed, 1, f"network {number}")
     rules = select(postback_rules.c.id, postback_rules.c.request).where(_PLAIN_REQUEST)
     for number, request in tx.execute(rules).all():
-        tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(request=request))
+        sealed = tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(request=request))
+        expect_rows(sealed, 1, f"postback rule {number}")

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, select, updat
 
 from clickloop.postback.rule import Rule, Schedule, Trigger, rule_of_row
 from clickloop.store.ledger.finding import in_state, named_like
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import postback_rules
 
 
@@ -45,7 +46,8 @@ def update_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None
     values = _columns(rule) | {"updated_at": now_ms, "archived_at": archived_at}
     if values["request"] != tx.scalar(select(postback_rules.c.request).where(postback_rules.c.id == rule.rule_id)):
         values["request_changed_at"] = now_ms
-    tx.execute(update(postback_rules).where(postback_rules.c.id == rule.rule_id).values(**values))
+    saved = tx.execute(update(postback_rules).where(postback_rules.c.id == rule.rule_id).values(**values))
+    expect_rows(saved, 1, f"postback rule {rule.rule_id}")
 
 
 def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, updat
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.sealing import opened_json
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
 
@@ -110,9 +111,9 @@ def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:
 def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
     """Adds to the number of conversions that each rule's share was counted over."""
     for rule_id, more in counted.items():
-        tx.execute(
-            update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=postback_rules.c.counted + more)
-        )
+        counted_on = postback_rules.c.counted + more
+        done = tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=counted_on))
+        expect_rows(done, 1, f"the share of postback rule {rule_id}")
 
 
 def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:

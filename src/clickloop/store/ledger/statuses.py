@@ -1,11 +1,12 @@
 """Statuses in the ledger: one statement per function; ``tx`` is an open transaction."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from clickloop.conversion.status import OTHER, CountsAs, Status, StatusTable, StatusWords, word_key
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import conversions, status_words, statuses
 
 
@@ -42,27 +43,21 @@ def insert_status(tx: Connection, status: Status) -> None:
     )
 
 
-def update_status(tx: Connection, status: Status) -> bool:
-    """Renames a status and sets how it counts from now on; answers whether there is one of that key."""
-    changed = tx.execute(
-        update(statuses).where(statuses.c.key == status.key).values(name=status.name, counts_as=status.counts_as.value)
-    )
-    return changed.rowcount > 0
+def update_status(tx: Connection, status: Status) -> None:
+    """Rename a status and set how it counts from now on. Raise RowCountError when there is none of that key."""
+    values = {"name": status.name, "counts_as": status.counts_as.value}
+    changed = tx.execute(update(statuses).where(statuses.c.key == status.key).values(**values))
+    expect_rows(changed, 1, f"status {status.key}")
 
 
-def delete_status(tx: Connection, key: str) -> bool:
-    """Removes a status that has no words; answers whether there was one. Words left raise IntegrityError."""
-    return tx.execute(delete(statuses).where(statuses.c.key == key)).rowcount > 0
+def delete_status(tx: Connection, key: str) -> None:
+    """Remove a status that has no words. Words left raise IntegrityError, a missing status RowCountError."""
+    expect_rows(tx.execute(delete(statuses).where(statuses.c.key == key)), 1, f"status {key}")
 
 
 def is_status_used(tx: Connection, key: str) -> bool:
     """Whether a conversion stands under the status."""
     return tx.scalar(select(conversions.c.conversion_id).where(conversions.c.status_key == key).limit(1)) is not None
-
-
-def free_words(tx: Connection, words: Iterable[str]) -> None:
-    """Takes words from whichever status they belong to."""
-    tx.execute(delete(status_words).where(status_words.c.word.in_([word_key(word) for word in words])))
 
 
 def free_words_of(tx: Connection, key: str) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, selec
 
 from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.store.ledger.finding import in_state, named_like
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import source_parameters, traffic_sources
 
 MOST_ROW_NAMES = 5_000
@@ -32,7 +33,7 @@ def insert_source(tx: Connection, source: TrafficSource) -> int:
 
 def update_source(tx: Connection, source: TrafficSource) -> None:
     """Rewrites a source, but for its parameters."""
-    tx.execute(
+    saved = tx.execute(
         update(traffic_sources)
         .where(traffic_sources.c.id == source.id)
         .values(
@@ -45,6 +46,7 @@ def update_source(tx: Connection, source: TrafficSource) -> None:
             archived_at=source.archived_at,
         )
     )
+    expect_rows(saved, 1, f"traffic source {source.id}")
 
 
 def delete_parameters(tx: Connection, source_id: int) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from clickloop.conversion.upload import Format
 from clickloop.conversion.upload_text import UTF_8
 from clickloop.store.ledger.notices import Outcome
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices, uploads
 
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -153,7 +154,7 @@ def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upl
 def update_counts(tx: Connection, upload: Upload) -> None:
     """Writes an upload's counts anew."""
     statement = update(uploads).where(uploads.c.upload_id == upload.upload_id)
-    tx.execute(statement.values(**_counted(upload)))
+    expect_rows(tx.execute(statement.values(**_counted(upload))), 1, f"upload {upload.upload_id}")
 
 
 class CountedOutcome(msgspec.Struct, frozen=True):

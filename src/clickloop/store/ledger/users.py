@@ -5,6 +5,7 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, select, updat
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.user import Role, User, name_faults, name_key
+from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import users
 
 
@@ -22,7 +23,8 @@ def save_user(tx: Connection, user: User, now_ms: int) -> User:
     if user.id:
         _keep_an_owner(tx, user)
         user = replace(user, updated_at=now_ms)
-        tx.execute(update(users).where(users.c.id == user.id).values(**_row(user)))
+        saved = tx.execute(update(users).where(users.c.id == user.id).values(**_row(user)))
+        expect_rows(saved, 1, f"user {user.id}")
         return user
     user = replace(user, created_at=now_ms, updated_at=now_ms)
     result = tx.execute(insert(users).values(**_row(user)).returning(users.c.id))

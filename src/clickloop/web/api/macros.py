@@ -18,6 +18,10 @@ class MacroView(msgspec.Struct, kw_only=True):
     description: str
     example: Annotated[str, Meta(description="A value that it may have.")]
     at_click: Annotated[bool, Meta(description="Whether it has a value in offer addresses, before a conversion.")]
+    available: Annotated[
+        bool,
+        Meta(description="False: nothing fills it in yet, so it is always empty. Templates that use it are warned of."),
+    ]
 
 
 class FilterView(msgspec.Struct, kw_only=True):
@@ -46,6 +50,7 @@ def list_macros() -> MacroCatalogue:
                 description=macro.sentence,
                 example=macro.example,
                 at_click=macro.at_click,
+                available=macro.available,
             )
             for macro in KNOWN
         ],

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.macro.known import BY_NAME
 from clickloop.money import AmountFault, amount_text, read_amount
 from clickloop.pasting import trimmed
 from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
@@ -204,7 +205,7 @@ def _minimum(before: int | None, given: ConditionsBody) -> int | None:
 def empty_macros(rule: Rule) -> list[Advice]:
     """Return advice on macros that are always empty: those of conversions in a rule for alarms, and the other way round."""
     for_alarms = is_alarm_rule(rule)
-    names = ready_request(rule.request).names
+    names = [name for name in ready_request(rule.request).names if BY_NAME[name].available]  # the others have their own
     empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
     if not empty:
         return []

@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
 from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
+from clickloop.macro.known import BY_NAME
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
@@ -103,7 +104,7 @@ def sight(
         pieces.append(Piece(text[done : braces.start]))
         whole = text[braces.start : braces.end]
         if braces.fault is None:
-            kind = "off" if braces.name in rows.empty else "known"
+            kind = "off" if _is_empty(braces.name, rows) else "known"
             pieces.append(Piece(whole, kind, _title(braces.name, rows)))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
         elif braces.fault is Fault.OTHER_STYLE:
@@ -134,7 +135,10 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
         macros = tuple(
             (macro.name, macro.sentence, False)
             for macro in KNOWN
-            if macro.group is group and (macro.at_click or not at_click) and not _is_one_of_many(macro)
+            if macro.group is group
+            and macro.available
+            and (macro.at_click or not at_click)
+            and not _is_one_of_many(macro)
         )
         groups.append(MacroGroup(str(group.value).capitalize(), macros))
     return [group for group in groups if group.macros]
@@ -243,8 +247,12 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
 
 
 def _examples(rows: Rows) -> dict[str, str]:
-    examples = {macro.name: macro.example for macro in KNOWN}
-    return {name: "" if name in rows.empty else value for name, value in examples.items()}
+    return {macro.name: "" if _is_empty(macro.name, rows) else macro.example for macro in KNOWN}
+
+
+def _is_empty(name: str, rows: Rows) -> bool:
+    """Return whether a macro is empty whatever comes."""
+    return name in rows.empty or not BY_NAME[name].available
 
 
 def _title(name: str, rows: Rows) -> str:
@@ -252,7 +260,8 @@ def _title(name: str, rows: Rows) -> str:
         return "The slider of this row is off: it is empty."
     if name in rows.missing:
         return "The source has no such row: it is empty."
-    return next((macro.sentence for macro in KNOWN if macro.name == name), "")
+    macro = BY_NAME[name]
+    return macro.sentence if macro.available else f"{macro.sentence} Not available yet: it is empty."
 
 
 def _is_one_of_many(macro: Macro) -> bool:

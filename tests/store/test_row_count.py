@@ -1,0 +1,109 @@
+"""A statement that must change a row says so when it did not, and nothing of its transaction is saved."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, select
+
+from clickloop.campaign.campaign import Campaign
+from clickloop.campaign.network import Network
+from clickloop.campaign.offer import Offer
+from clickloop.campaign.traffic_source import TrafficSource
+from clickloop.campaign.user import Role, User
+from clickloop.conversion.status import CountsAs, Status
+from clickloop.postback.owing import Owed
+from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.record_id import RecordIds
+from clickloop.store.ledger.campaigns import update_campaign
+from clickloop.store.ledger.claiming import claim_due, lease
+from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
+from clickloop.store.ledger.holding import note_probe
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.networks import update_network
+from clickloop.store.ledger.offers import update_offer
+from clickloop.store.ledger.postback_rules import insert_rule, update_rule
+from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.row_count import RowCountError
+from clickloop.store.ledger.rules import count_shares
+from clickloop.store.ledger.statuses import delete_status, update_status
+from clickloop.store.ledger.tables import attempts, postbacks
+from clickloop.store.ledger.traffic_sources import update_source
+from clickloop.store.ledger.users import save_user
+
+NOW = 1_800_000_000_000
+IDS = RecordIds(lambda: NOW)
+RULE = Rule(rule_id=77, name="Rule", request=RequestTemplate(url="https://source.example/"))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    yield opened
+    opened.close()
+
+
+GONE: dict[str, Callable[[Connection], object]] = {
+    "campaign 77": lambda tx: update_campaign(tx, Campaign(id=77, key="k", name="C", source_id=1)),
+    "network 77": lambda tx: update_network(tx, Network(id=77, name="N")),
+    "offer 77": lambda tx: update_offer(tx, Offer(id=77, name="O", url="https://o.example")),
+    "traffic source 77": lambda tx: update_source(tx, TrafficSource(id=77, name="S", parameters=())),
+    "postback rule 77": lambda tx: update_rule(tx, RULE, NOW, None),
+    "user 77": lambda tx: save_user(tx, User(id=77, name="U", role=Role.OWNER), NOW),
+    "status vip": lambda tx: update_status(tx, Status("vip", "VIP", CountsAs.CONFIRMED)),
+    "status gone": lambda tx: delete_status(tx, "gone"),
+    "the share of postback rule 77": lambda tx: count_shares(tx, {77: 1}),
+    "the probe of postback rule 77": lambda tx: note_probe(tx, 77, IDS()),
+    "changes whose rules were decided": lambda tx: note_rules_decided(tx, [RulesDecided(IDS(), 1, 1)]),
+}
+
+
+@pytest.mark.parametrize("what", GONE)
+def test_a_change_of_what_is_gone_is_refused_by_name(ledger: Ledger, what: str) -> None:
+    with pytest.raises(RowCountError, match=f"^{what}: 0 rows were written, expected 1"), ledger.write() as tx:
+        GONE[what](tx)
+
+
+def owe(ledger: Ledger, count: int) -> None:
+    with ledger.write() as tx:
+        rule_id = insert_rule(tx, RULE, NOW)
+        new = [
+            NewPostback(
+                postback_id=IDS(),
+                conversion_id=IDS(),
+                version=1,
+                rule_id=rule_id,
+                click_id="c" * 26,
+                campaign_id=7,
+                source_id=3,
+                trigger="new",
+                decision=Owed(Request(url="https://source.example/pb"), NOW, ()),
+                lane="source.example:443",
+            )
+            for _ in range(count)
+        ]
+        insert_postbacks(tx, new, NOW)
+
+
+def test_what_another_worker_took_is_not_leased_again_and_no_attempt_is_written(ledger: Ledger) -> None:
+    owe(ledger, 2)
+    with ledger.write() as tx:
+        jobs = claim_due(tx, NOW, 1, 1_000).jobs
+    with ledger.write() as tx:
+        more = claim_due(tx, NOW, 1, 1_000).jobs
+        tx.rollback()
+    before = rows(ledger)
+    with (
+        pytest.raises(RowCountError, match="leases of claimed postbacks: 1 rows were written, expected 2"),
+        ledger.write() as tx,
+    ):
+        lease(tx, [*jobs, *more], NOW, 1_000)
+    assert rows(ledger) == before
+
+
+def rows(ledger: Ledger) -> list[tuple[object, ...]]:
+    with ledger.read() as tx:
+        taken = tx.execute(
+            select(postbacks.c.postback_id, postbacks.c.state, postbacks.c.lease_token).order_by("postback_id")
+        )
+        return [tuple(row) for row in [*taken, *tx.execute(select(attempts.c.postback_id, attempts.c.number))]]
