@@ -13,6 +13,7 @@ from clickloop.postback.rule import RequestTemplate
 from clickloop.secret_box import SecretError
 from clickloop.store.ledger.sealing import opened, opened_json
 from clickloop.store.ledger.tables import networks, postback_rules
+from clickloop.store.ledger.versions import later_version
 
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
 """Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
@@ -56,10 +57,12 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
     lost = find_lost_secrets(tx)
     for number in lost.networks:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        tx.execute(update(networks).where(networks.c.id == number).values(token=token, updated_at=now_ms))
+        values = {"token": token, "updated_at": now_ms, "version": later_version(networks, now_ms)}
+        tx.execute(update(networks).where(networks.c.id == number).values(**values))
     request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
     for number in lost.rules:
         values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
+        values |= {"version": later_version(postback_rules, now_ms)}
         tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
     return lost
 

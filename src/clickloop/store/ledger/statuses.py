@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from clickloop.conversion.status import OTHER, CountsAs, Status, StatusTable, StatusWords, word_key
 from clickloop.store.ledger.tables import conversions, status_words, statuses
+from clickloop.store.ledger.versions import update_record
 
 
 class UnmappedWord(msgspec.Struct, frozen=True):
@@ -21,11 +22,11 @@ def status_rows(tx: Connection) -> list[StatusWords]:
     words: dict[str, list[str]] = {}
     for word, key in tx.execute(select(status_words.c.word, status_words.c.status_key).order_by(status_words.c.word)):
         words.setdefault(key, []).append(word)
-    rows = tx.execute(
-        select(statuses.c.key, statuses.c.name, statuses.c.counts_as).order_by(statuses.c.position, statuses.c.key)
-    )
+    columns = (statuses.c.key, statuses.c.name, statuses.c.counts_as, statuses.c.version)
+    rows = tx.execute(select(*columns).order_by(statuses.c.position, statuses.c.key))
     return [
-        StatusWords(Status(key, name, CountsAs(counts_as)), tuple(words.get(key, ()))) for key, name, counts_as in rows
+        StatusWords(Status(key, name, CountsAs(counts_as)), tuple(words.get(key, ())), version)
+        for key, name, counts_as, version in rows
     ]
 
 
@@ -34,25 +35,22 @@ def status_table(tx: Connection) -> StatusTable:
     return StatusTable(status_rows(tx))
 
 
-def insert_status(tx: Connection, status: Status) -> None:
+def insert_status(tx: Connection, status: Status, version: int = 1) -> None:
     """Adds a status after the last one. A key that is taken raises IntegrityError."""
     position = select(func.coalesce(func.max(statuses.c.position) + 1, 0)).scalar_subquery()
-    tx.execute(
-        insert(statuses).values(key=status.key, name=status.name, counts_as=status.counts_as.value, position=position)
-    )
+    values = {"name": status.name, "counts_as": status.counts_as.value, "version": version}
+    tx.execute(insert(statuses).values(key=status.key, position=position, **values))
 
 
-def update_status(tx: Connection, status: Status) -> bool:
-    """Renames a status and sets how it counts from now on; answers whether there is one of that key."""
-    changed = tx.execute(
-        update(statuses).where(statuses.c.key == status.key).values(name=status.name, counts_as=status.counts_as.value)
-    )
-    return changed.rowcount > 0
+def update_status(tx: Connection, status: Status, version: int, now_ms: int) -> int:
+    """Rename a status and set how it counts from now on, over that version; return the new version. Raise StaleRecordError."""
+    values: dict[str, object] = {"name": status.name, "counts_as": status.counts_as.value}
+    return update_record(tx, statuses, status.key, version, now_ms, values)
 
 
-def delete_status(tx: Connection, key: str) -> bool:
-    """Removes a status that has no words; answers whether there was one. Words left raise IntegrityError."""
-    return tx.execute(delete(statuses).where(statuses.c.key == key)).rowcount > 0
+def delete_status(tx: Connection, key: str, version: int) -> bool:
+    """Delete that version of a status that has no words; return whether it was there. Words left raise IntegrityError."""
+    return tx.execute(delete(statuses).where(statuses.c.key == key, statuses.c.version == version)).rowcount > 0
 
 
 def is_status_used(tx: Connection, key: str) -> bool:
