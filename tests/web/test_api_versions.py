@@ -161,7 +161,7 @@ def test_one_of_several_tags_is_enough(worked: "Instance") -> None:
 
 @pytest.mark.parametrize("given", ['"1"', '""', '"abc"', '"1,2"', '"*"', '"-1"', '"1e3"', f'"{"9" * 900}"', '"٣"'])
 def test_a_tag_that_is_not_the_one_that_is_there_is_stale(worked: "Instance", given: str) -> None:
-    headers = {"If-Match": given.encode("utf-8")}
+    headers = {b"If-Match": given.encode("utf-8")}
     answer = worked.api.patch("/api/v1/offers/1", json={"name": "Stale"}, headers=headers)
     assert answer.status_code == 412
 
