@@ -147,8 +147,9 @@ def test_a_status_that_counts_otherwise_since_is_taken_back_as_it_was_counted(pa
     raw = partner.notice(partner.click(), status="lead", payout="5")
     take_notices(partner.desk, [raw], NOW)
     with partner.desk.ledger.write() as tx:
-        hold = next(row.status for row in status_rows(tx) if row.status.key == "hold")
-        update_status(tx, msgspec.structs.replace(hold, counts_as=CountsAs.CONFIRMED))
+        hold = next(row for row in status_rows(tx) if row.status.key == "hold")
+        counted = msgspec.structs.replace(hold.status, counts_as=CountsAs.CONFIRMED)
+        update_status(tx, counted, hold.version, NOW)
     rerun(partner.desk, [raw.notice_id], NOW)
     assert [(fact.pending_micros, fact.revenue_micros) for fact in partner.facts()[1:]] == [
         (-5_000_000, 0),

@@ -44,6 +44,7 @@ from clickloop.store.ledger.statuses import (
     status_table,
     update_status,
 )
+from clickloop.store.ledger.versions import StaleRecordError
 
 NOW = 1_772_366_400_000
 VIP = Status("vip", "VIP", CountsAs.CONFIRMED)
@@ -189,7 +190,7 @@ def test_a_damaged_notice_takes_no_page_away_from_the_others(ledger: Ledger) -> 
 def test_a_conversion_bears_the_name_that_its_status_has_today(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_conversions(tx, [_conversion(0)])
-        update_status(tx, Status("sale", "Verkauf", CountsAs.PENDING))
+        assert update_status(tx, Status("sale", "Verkauf", CountsAs.PENDING), 1, NOW) == NOW
         assert find_conversion(tx, _id(0)) == _conversion(0, status=Status("sale", "Verkauf", CountsAs.CONFIRMED))
 
 
@@ -197,11 +198,12 @@ def test_a_status_can_be_added_and_removed_while_no_conversion_needs_it(ledger: 
     with ledger.write() as tx:
         insert_status(tx, VIP)
         insert_words(tx, "vip", ["  VIP-Sale ", "vip-sale", "", "big"])
-        assert status_rows(tx)[-1] == StatusWords(VIP, ("big", "vip-sale"))
+        assert status_rows(tx)[-1] == StatusWords(VIP, ("big", "vip-sale"), 1)
         free_words_of(tx, "vip")
         assert not is_status_used(tx, "vip")
-        delete_status(tx, "vip")
-        assert VIP not in [row.status for row in status_rows(tx)]
+        assert [delete_status(tx, "vip", version) for version in (2, 1, 1)] == [False, True, False]
+        with pytest.raises(StaleRecordError):
+            update_status(tx, VIP, 1, NOW)
 
 
 def test_a_status_with_conversions_is_known_as_used(ledger: Ledger) -> None:

@@ -6,30 +6,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from clickloop.campaign.campaign import Campaign
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
-from clickloop.campaign.traffic_source import TrafficSource
-from clickloop.campaign.user import Role, User
-from clickloop.conversion.status import CountsAs, Status
 from clickloop.postback.owing import Owed
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
-from clickloop.store.ledger.campaigns import update_campaign
 from clickloop.store.ledger.claiming import claim_due, lease
 from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.holding import note_probe
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.networks import update_network
-from clickloop.store.ledger.offers import update_offer
-from clickloop.store.ledger.postback_rules import insert_rule, update_rule
+from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 from clickloop.store.ledger.row_count import RowCountError
 from clickloop.store.ledger.rules import count_shares
-from clickloop.store.ledger.statuses import delete_status, update_status
 from clickloop.store.ledger.tables import attempts, postbacks
-from clickloop.store.ledger.traffic_sources import update_source
-from clickloop.store.ledger.users import save_user
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
@@ -44,14 +32,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 GONE: dict[str, Callable[[Connection], object]] = {
-    "campaign 77": lambda tx: update_campaign(tx, Campaign(id=77, key="k", name="C", source_id=1)),
-    "network 77": lambda tx: update_network(tx, Network(id=77, name="N")),
-    "offer 77": lambda tx: update_offer(tx, Offer(id=77, name="O", url="https://o.example")),
-    "traffic source 77": lambda tx: update_source(tx, TrafficSource(id=77, name="S", parameters=())),
-    "postback rule 77": lambda tx: update_rule(tx, RULE, NOW, None),
-    "user 77": lambda tx: save_user(tx, User(id=77, name="U", role=Role.OWNER), NOW),
-    "status vip": lambda tx: update_status(tx, Status("vip", "VIP", CountsAs.CONFIRMED)),
-    "status gone": lambda tx: delete_status(tx, "gone"),
     "the share of postback rule 77": lambda tx: count_shares(tx, {77: 1}),
     "the probe of postback rule 77": lambda tx: note_probe(tx, 77, IDS()),
     "changes whose rules were decided": lambda tx: note_rules_decided(tx, [RulesDecided(IDS(), 1, 1)]),

@@ -166,7 +166,7 @@ def test_a_token_can_never_do_more_than_its_user(ledger: Ledger) -> None:
     with ledger.write() as tx:
         insert_token(tx, "script", "s", NOW, Role.ADMIN, anna.id)
         insert_token(tx, "machine", "m", NOW)
-        save_user(tx, replace(anna, role=Role.VIEWER), NOW)
+        anna = save_user(tx, replace(anna, role=Role.VIEWER), NOW)
         hers, machines = find_valid_token(tx, "s"), find_valid_token(tx, "m")
         assert hers is not None
         assert (hers.actor.role, hers.actor.name, hers.actor.user_id) == (Role.VIEWER, "anna, token script", anna.id)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
@@ -30,7 +31,8 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.notices import notices_of_click
 from clickloop.store.ledger.postbacks import attempts_of, postbacks_of_click
-from clickloop.store.ledger.tables import metadata
+from clickloop.store.ledger.settings import instance_version
+from clickloop.store.ledger.tables import campaigns, metadata
 from clickloop.tracking.auditing import audit_everything
 from clickloop.tracking.notices import look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
@@ -99,6 +101,7 @@ def test_a_folder_of_an_earlier_version_is_opened_and_all_that_waited_is_settled
         with core.ledger.read() as tx:
             assert not any(count_lacking(tx).values())
             assert list(wrong_rows(tx)) == []
+            assert {tx.scalar(select(campaigns.c.version)), instance_version(tx)} <= {0, 1}
         assert audit_everything(core.ledger).mismatches == ()
         whole = counted(folder / LEDGER_FILE)
         assert (whole["notices"], whole["conversions"]) == (kept.notices, kept.conversions)

@@ -16,6 +16,7 @@ def patched(instance: "Instance", **body: Any) -> Any:
 
 def test_what_nobody_saved_is_as_the_tracker_was_started(instance: "Instance") -> None:
     assert instance.got("settings") == {
+        "version": 0,
         "public_url": "https://go.example.com",
         "domains": [],
         "currency": "USD",

@@ -31,7 +31,8 @@ def test_a_change_leaves_what_is_not_given(instance: "Instance", noun: str) -> N
     before = instance.made(noun, NOUNS[noun])
     instance.now += 5000
     changed = instance.api.patch(f"/api/v1/{noun}/{before['id']}", json={"name": "Renamed"}).json()
-    assert changed == before | {"name": "Renamed", "updated_at": "2026-03-01T12:00:05.000Z"}
+    after = {"name": "Renamed", "updated_at": "2026-03-01T12:00:05.000Z", "version": instance.now}
+    assert changed == before | after
 
 
 @pytest.mark.parametrize("noun", NOUNS)

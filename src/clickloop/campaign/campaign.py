@@ -72,6 +72,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
+    version: int = 0
+    """See ``store.ledger.versions``; 0: not saved yet."""
 
     @property
     def click_cost_micros(self) -> int | None:

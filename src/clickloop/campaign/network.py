@@ -44,6 +44,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
+    version: int = 0
+    """See ``store.ledger.versions``; 0: not saved yet."""
 
 
 def network_faults(network: Network) -> list[Fault]:

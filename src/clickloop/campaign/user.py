@@ -107,6 +107,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int = 0
     updated_at: int = 0
     disabled_at: int | None = None
+    version: int = 0
+    """See ``store.ledger.versions``; 0: not saved yet."""
 
 
 def name_key(name: str) -> str:

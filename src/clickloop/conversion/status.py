@@ -34,6 +34,8 @@ class StatusWords(msgspec.Struct, frozen=True):
 
     status: Status
     words: tuple[str, ...]
+    version: int = 0
+    """See ``store.ledger.versions``; 0: not saved yet."""
 
 
 SUBSCRIPTION_STATUSES = (

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.web.panel.overwriting import SEEN_FIELD
+from clickloop.campaign.fault import InvalidInputError
+from clickloop.web.api import offers as api
+from clickloop.web.panel.form import Form
+from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, mark_of, overwriting_in, save_over
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -114,3 +117,28 @@ def test_no_mark_breaks_the_saving(worked: "Panel", mark: str) -> None:
 
 def test_a_new_record_carries_no_mark(worked: "Panel") -> None:
     assert SEEN_FIELD not in worked.get("/panel/offers/new")
+
+
+def test_what_is_saved_between_the_comparison_and_the_transaction_is_not_lost(
+    worked: "Panel", instance: "Instance"
+) -> None:
+    """The page was read before the other save, and compared with what was read then."""
+    seen = api.read_offer(instance.context, 1)
+    form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
+    edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
+    api.change_offer(instance.context, 1, api.OfferUpdate(name="Theirs"))
+    with pytest.raises(InvalidInputError) as refused:
+        save_over(instance.context, form, edited, api.OfferUpdate, api.change_offer)
+    found = overwriting_in(refused.value.faults)
+    assert found is not None
+    assert [(one.before, one.after) for one in found.differences] == [("Theirs", "Mine")]
+    assert api.read_offer(instance.context, 1).name == "Theirs"
+
+
+def test_a_change_of_other_fields_in_between_is_kept_and_the_form_saved(worked: "Panel", instance: "Instance") -> None:
+    seen = api.read_offer(instance.context, 1)
+    form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
+    edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
+    api.change_offer(instance.context, 1, api.OfferUpdate(currency="EUR"))
+    saved = save_over(instance.context, form, edited, api.OfferUpdate, api.change_offer)
+    assert (saved.name, saved.currency) == ("Mine", "EUR")

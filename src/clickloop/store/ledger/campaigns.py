@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, insert, select
 
 from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare
 from clickloop.store.ledger.finding import in_state, named_like, tagged
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import campaign_offers, campaigns
+from clickloop.store.ledger.versions import update_record
 
 
 class CampaignsFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,20 +30,19 @@ def insert_campaign(tx: Connection, campaign: Campaign) -> int:
     """Adds a campaign without its offers; answers its number. A key that is taken raises IntegrityError."""
     result = tx.execute(
         insert(campaigns)
-        .values(**_columns(campaign), key=campaign.key, created_at=campaign.created_at)
+        .values(**_columns(campaign), key=campaign.key, created_at=campaign.created_at, version=campaign.version)
         .returning(campaigns.c.id)
     )
     return int(result.scalar_one())
 
 
-def update_campaign(tx: Connection, campaign: Campaign) -> None:
-    """Rewrites a campaign, but for its key, which stands in links out in the world, and its offers."""
-    saved = tx.execute(
-        update(campaigns)
-        .where(campaigns.c.id == campaign.id)
-        .values(**_columns(campaign), archived_at=campaign.archived_at)
-    )
-    expect_rows(saved, 1, f"campaign {campaign.id}")
+def update_campaign(tx: Connection, campaign: Campaign) -> int:
+    """Rewrite a campaign over the version that it was read at, and return the new version. Raise StaleRecordError.
+
+    Its key stays, which is in links out in the world, and so do its offers.
+    """
+    values = _columns(campaign) | {"archived_at": campaign.archived_at}
+    return update_record(tx, campaigns, campaign.id, campaign.version, campaign.updated_at, values)
 
 
 def delete_shares(tx: Connection, campaign_id: int) -> None:
@@ -150,4 +149,5 @@ def _campaign(row: RowMapping, shares: tuple[OfferShare, ...]) -> Campaign:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        version=row["version"],
     )

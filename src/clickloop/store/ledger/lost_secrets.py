@@ -16,6 +16,7 @@ from clickloop.store.ledger.row_checks import accept_postbacks
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.sealing import opened, opened_bytes, opened_json
 from clickloop.store.ledger.tables import networks, postback_rules, postbacks
+from clickloop.store.ledger.versions import later_version
 
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
 """Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
@@ -62,14 +63,14 @@ def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
     lost = find_lost_secrets(tx)
     for number in lost.networks:
         token = secrets.token_urlsafe(_TOKEN_BYTES)
-        values = {"token": token, "updated_at": now_ms}
-        expect_rows(
-            tx.execute(update(networks).where(networks.c.id == number).values(**values)), 1, f"network {number}"
-        )
+        values = {"token": token, "updated_at": now_ms, "version": later_version(networks, now_ms)}
+        replaced = tx.execute(update(networks).where(networks.c.id == number).values(**values))
+        expect_rows(replaced, 1, f"network {number}")
     request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
     for number in lost.rules:
-        off = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
-        replaced = tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**off))
+        values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
+        values |= {"version": later_version(postback_rules, now_ms)}
+        replaced = tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
         expect_rows(replaced, 1, f"postback rule {number}")
     return lost
 

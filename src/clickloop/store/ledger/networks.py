@@ -3,28 +3,28 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, select
 
 from clickloop.campaign.network import Network
 from clickloop.store.ledger.finding import in_state, named_like
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import networks, offers
+from clickloop.store.ledger.versions import update_record
 
 
 def insert_network(tx: Connection, network: Network) -> int:
     """Adds a network; answers its number. A name that is taken raises IntegrityError."""
     result = tx.execute(
-        insert(networks).values(**_columns(network), created_at=network.created_at).returning(networks.c.id)
+        insert(networks)
+        .values(**_columns(network), created_at=network.created_at, version=network.version)
+        .returning(networks.c.id)
     )
     return int(result.scalar_one())
 
 
-def update_network(tx: Connection, network: Network) -> None:
-    """Rewrites a network."""
-    saved = tx.execute(
-        update(networks).where(networks.c.id == network.id).values(**_columns(network), archived_at=network.archived_at)
-    )
-    expect_rows(saved, 1, f"network {network.id}")
+def update_network(tx: Connection, network: Network) -> int:
+    """Rewrite a network over the version that it was read at, and return the new version. Raise StaleRecordError."""
+    values = _columns(network) | {"archived_at": network.archived_at}
+    return update_record(tx, networks, network.id, network.version, network.updated_at, values)
 
 
 def find_network(tx: Connection, network_id: int) -> Network | None:
@@ -102,4 +102,5 @@ def _network(row: RowMapping) -> Network:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        version=row["version"],
     )

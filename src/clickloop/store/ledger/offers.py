@@ -3,24 +3,28 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, insert, select
 
 from clickloop.campaign.offer import Offer
 from clickloop.store.ledger.finding import in_state, named_like, tagged
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import campaign_offers, campaigns, offers
+from clickloop.store.ledger.versions import update_record
 
 
 def insert_offer(tx: Connection, offer: Offer) -> int:
     """Adds an offer; answers its number."""
-    result = tx.execute(insert(offers).values(**_columns(offer), created_at=offer.created_at).returning(offers.c.id))
+    result = tx.execute(
+        insert(offers)
+        .values(**_columns(offer), created_at=offer.created_at, version=offer.version)
+        .returning(offers.c.id)
+    )
     return int(result.scalar_one())
 
 
-def update_offer(tx: Connection, offer: Offer) -> None:
-    """Rewrites an offer."""
-    values = {**_columns(offer), "archived_at": offer.archived_at}
-    expect_rows(tx.execute(update(offers).where(offers.c.id == offer.id).values(**values)), 1, f"offer {offer.id}")
+def update_offer(tx: Connection, offer: Offer) -> int:
+    """Rewrite an offer over the version that it was read at, and return the new version. Raise StaleRecordError."""
+    values = _columns(offer) | {"archived_at": offer.archived_at}
+    return update_record(tx, offers, offer.id, offer.version, offer.updated_at, values)
 
 
 def find_offer(tx: Connection, offer_id: int) -> Offer | None:
@@ -102,4 +106,5 @@ def _offer(row: RowMapping) -> Offer:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        version=row["version"],
     )

@@ -16,6 +16,7 @@ users = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("disabled_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("role IN ('owner', 'admin', 'worker', 'viewer')", name="role_known"),
 )
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
 from clickloop.postback.rule import Rule, Schedule, Trigger, rule_of_row
 from clickloop.store.ledger.finding import in_state, named_like
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import postback_rules
+from clickloop.store.ledger.versions import next_version, update_record
 
 
 class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +18,7 @@ class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int
     archived_at: int | None
+    version: int
     paused_at: int | None = None
     """Since when a receiver's 410 holds back what it owes."""
     probing_at: int | None = None
@@ -35,19 +36,22 @@ def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None
             created_at=now_ms,
             updated_at=now_ms,
             archived_at=archived_at,
+            version=next_version(0, now_ms),
         )
         .returning(postback_rules.c.id)
     )
     return int(result.scalar_one())
 
 
-def update_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None) -> None:
-    """Rewrites a rule; whom it belongs to never changes. When its request was changed is kept: what waits was built before."""
+def update_rule(tx: Connection, rule: Rule, version: int, now_ms: int, archived_at: int | None) -> None:
+    """Rewrite a rule over that version. Raise StaleRecordError. Whom it belongs to never changes.
+
+    The time at which its request was changed is stored: what waits was built before.
+    """
     values = _columns(rule) | {"updated_at": now_ms, "archived_at": archived_at}
     if values["request"] != tx.scalar(select(postback_rules.c.request).where(postback_rules.c.id == rule.rule_id)):
         values["request_changed_at"] = now_ms
-    saved = tx.execute(update(postback_rules).where(postback_rules.c.id == rule.rule_id).values(**values))
-    expect_rows(saved, 1, f"postback rule {rule.rule_id}")
+    update_record(tx, postback_rules, rule.rule_id, version, now_ms, values)
 
 
 def find_kept_rule(tx: Connection, rule_id: int) -> KeptRule | None:
@@ -125,6 +129,7 @@ def _kept(row: RowMapping) -> KeptRule:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        version=row["version"],
         paused_at=row["paused_at"],
         probing_at=row["probing_at"],
     )

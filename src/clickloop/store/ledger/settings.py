@@ -8,6 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.campaign.instance import SavedSettings, instance_faults
 from clickloop.store.ledger.tables import settings
+from clickloop.store.ledger.versions import next_version, update_record
 
 _INSTANCE = "instance"
 
@@ -31,9 +32,23 @@ def read_instance(tx: Connection) -> SavedSettings:
     return read_setting(tx, _INSTANCE, SavedSettings) or SavedSettings()
 
 
-def write_instance(tx: Connection, saved: SavedSettings) -> None:
-    """Saves the instance's settings. Raises InvalidInputError with all that is wrong."""
+def instance_version(tx: Connection) -> int:
+    """Return the version of the instance's settings; 0: nothing was ever saved."""
+    return tx.scalar(select(settings.c.version).where(settings.c.name == _INSTANCE)) or 0
+
+
+def write_instance(tx: Connection, saved: SavedSettings, version: int, now_ms: int) -> int:
+    """Save the instance's settings over that version of them and return the new version.
+
+    Raise InvalidInputError with all that is wrong, StaleRecordError for another version.
+    """
     faults = instance_faults(saved)
     if faults:
         raise InvalidInputError(tuple(faults))
-    write_setting(tx, _INSTANCE, saved)
+    value = msgspec.to_builtins(saved)
+    if version:
+        return update_record(tx, settings, _INSTANCE, version, now_ms, {"value": value})
+    # Of two that save first, the key lets one insert; on PostgreSQL the other would wait for it and then fail on the key.
+    first = next_version(0, now_ms)
+    tx.execute(insert(settings).values(name=_INSTANCE, value=value, version=first))
+    return first

@@ -1,7 +1,8 @@
 """Saving what the user sets up: the checks that need the ledger, and all rows of one record in the caller's transaction.
 
 Each ``save_…`` writes a new record (``id`` 0) or rewrites an old one, and answers it as saved; it raises ``InvalidInputError``
-with every fault it finds, having written nothing. Each ``archive_…`` refuses while something live needs the record.
+with every fault it finds, having written nothing, and ``StaleRecordError`` where the record has another version than was read. Each
+``archive_…`` refuses while something live needs the record.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.store.ledger import campaigns, networks, offers, postback_rules, traffic_sources
 from clickloop.store.ledger.statuses import status_rows
+from clickloop.store.ledger.versions import next_version
 
 
 def save_source(
@@ -46,9 +48,10 @@ def save_source(
         source, used_numbers=tuple(sorted(used)), updated_at=now_ms, created_at=source.created_at or now_ms
     )
     if source.id:
-        traffic_sources.update_source(tx, source)
+        source = replace(source, version=traffic_sources.update_source(tx, source))
         traffic_sources.delete_parameters(tx, source.id)
     else:
+        source = replace(source, version=next_version(0, now_ms))
         source = replace(source, id=traffic_sources.insert_source(tx, source))
     traffic_sources.insert_parameters(tx, source.id, source.parameters)
     _save_postback_url(tx, source.id, postback_url, now_ms)
@@ -58,6 +61,18 @@ def save_source(
 def postback_url_of(rule: postback_rules.KeptRule | None) -> str:
     """The traffic source postback URL that a source's first rule holds; empty when there is none."""
     return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
+
+
+def save_rule(tx: Connection, kept: postback_rules.KeptRule, rule: Rule, now_ms: int, archived_at: int | None) -> None:
+    """Rewrite a rule that was read as ``kept``. Raise StaleRecordError.
+
+    A source's first rule holds the source's postback URL, so the source gets a new version with it.
+    """
+    postback_rules.update_rule(tx, rule, kept.version, now_ms, archived_at)
+    if rule.source_id is not None:
+        first = postback_rules.first_rules_of_sources(tx, [rule.source_id])[rule.source_id]
+        if first.rule.rule_id == rule.rule_id:
+            traffic_sources.renew_source_version(tx, rule.source_id, now_ms)
 
 
 def request_faults(request: RequestTemplate, guard: AddressGuard, url_field: str) -> list[Fault]:
@@ -72,8 +87,7 @@ def archive_source(tx: Connection, source: TrafficSource, now_ms: int) -> Traffi
     """Takes a source out of use. Raises InvalidInputError while a live campaign needs it."""
     _refuse_in_use("campaign", campaigns.live_campaign_of_source(tx, source.id))
     source = replace(source, archived_at=now_ms, updated_at=now_ms)
-    traffic_sources.update_source(tx, source)
-    return source
+    return replace(source, version=traffic_sources.update_source(tx, source))
 
 
 def save_network(tx: Connection, network: Network, now_ms: int) -> Network:
@@ -87,8 +101,8 @@ def save_network(tx: Connection, network: Network, now_ms: int) -> Network:
     words = normalized_words(network.status_words)
     network = replace(network, status_words=words, updated_at=now_ms, created_at=network.created_at or now_ms)
     if network.id:
-        networks.update_network(tx, network)
-        return network
+        return replace(network, version=networks.update_network(tx, network))
+    network = replace(network, version=next_version(0, now_ms))
     return replace(network, id=networks.insert_network(tx, network))
 
 
@@ -96,8 +110,7 @@ def archive_network(tx: Connection, network: Network, now_ms: int) -> Network:
     """Takes a network out of use. Raises InvalidInputError while a live offer needs it."""
     _refuse_in_use("offer", offers.live_offer_of_network(tx, network.id))
     network = replace(network, archived_at=now_ms, updated_at=now_ms)
-    networks.update_network(tx, network)
-    return network
+    return replace(network, version=networks.update_network(tx, network))
 
 
 def save_offer(tx: Connection, offer: Offer, now_ms: int) -> Offer:
@@ -110,8 +123,8 @@ def save_offer(tx: Connection, offer: Offer, now_ms: int) -> Offer:
     _raise(faults)
     offer = replace(offer, updated_at=now_ms, created_at=offer.created_at or now_ms)
     if offer.id:
-        offers.update_offer(tx, offer)
-        return offer
+        return replace(offer, version=offers.update_offer(tx, offer))
+    offer = replace(offer, version=next_version(0, now_ms))
     return replace(offer, id=offers.insert_offer(tx, offer))
 
 
@@ -119,8 +132,7 @@ def archive_offer(tx: Connection, offer: Offer, now_ms: int) -> Offer:
     """Takes an offer out of use. Raises InvalidInputError while a live campaign needs it."""
     _refuse_in_use("campaign", offers.live_campaign_with_offer(tx, offer.id))
     offer = replace(offer, archived_at=now_ms, updated_at=now_ms)
-    offers.update_offer(tx, offer)
-    return offer
+    return replace(offer, version=offers.update_offer(tx, offer))
 
 
 def save_campaign(tx: Connection, campaign: Campaign, now_ms: int) -> Campaign:
@@ -140,9 +152,10 @@ def save_campaign(tx: Connection, campaign: Campaign, now_ms: int) -> Campaign:
     _raise(faults)
     campaign = replace(campaign, updated_at=now_ms, created_at=campaign.created_at or now_ms)
     if campaign.id:
-        campaigns.update_campaign(tx, campaign)
+        campaign = replace(campaign, version=campaigns.update_campaign(tx, campaign))
         campaigns.delete_shares(tx, campaign.id)
     else:
+        campaign = replace(campaign, version=next_version(0, now_ms))
         campaign = replace(campaign, id=campaigns.insert_campaign(tx, campaign))
     if campaign.offers:
         campaigns.insert_shares(tx, campaign.id, campaign.offers)
@@ -160,8 +173,7 @@ def free_key(tx: Connection, choose: Callable[[str], str]) -> str:
 def archive_campaign(tx: Connection, campaign: Campaign, now_ms: int) -> Campaign:
     """Takes a campaign out of use; its link leads nowhere from then on."""
     campaign = replace(campaign, archived_at=now_ms, updated_at=now_ms)
-    campaigns.update_campaign(tx, campaign)
-    return campaign
+    return replace(campaign, version=campaigns.update_campaign(tx, campaign))
 
 
 def _save_postback_url(tx: Connection, source_id: int, url: str | None, now_ms: int) -> None:
@@ -170,9 +182,9 @@ def _save_postback_url(tx: Connection, source_id: int, url: str | None, now_ms: 
     if kept is None:
         rule = Rule(rule_id=0, name=POSTBACK_RULE_NAME, source_id=source_id, request=RequestTemplate(url=url or ""))
         postback_rules.insert_rule(tx, rule, now_ms, archived_at=None if url else now_ms)
-    elif url is not None:
-        request = replace(kept.rule.request, url=url)
-        postback_rules.update_rule(tx, replace(kept.rule, request=request), now_ms, archived_at=None if url else now_ms)
+    elif url is not None and url != postback_url_of(kept):
+        rule = replace(kept.rule, request=replace(kept.rule.request, url=url))
+        postback_rules.update_rule(tx, rule, kept.version, now_ms, archived_at=None if url else now_ms)
 
 
 def _name_faults(what: str, own_id: int, holder: int | None) -> list[Fault]:

@@ -23,6 +23,7 @@ settings = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("value", JSON, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
 )
 
 traffic_sources = Table(
@@ -37,6 +38,7 @@ traffic_sources = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
 )
 
 source_parameters = Table(
@@ -74,6 +76,7 @@ networks = Table(
     Column(
         "status_words", JSON, nullable=False, server_default="{}"
     ),  # {word in the form of word_key: key of a status}
+    Column("version", BigInteger, nullable=False, server_default="1"),
 )
 
 offers = Table(
@@ -89,6 +92,7 @@ offers = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
 )
 
 campaigns = Table(
@@ -109,6 +113,7 @@ campaigns = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
     CheckConstraint(
         "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"
@@ -134,6 +139,7 @@ statuses = Table(
     Column("name", String(100), nullable=False),
     Column("counts_as", String(16), nullable=False),
     Column("position", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("counts_as IN ('pending', 'confirmed', 'rejected')", name="counts_as_known"),
 )
 
@@ -176,6 +182,7 @@ postback_rules = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
     CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name="one_owner"),
     CheckConstraint("paused_at IS NULL OR probing_at IS NULL", name="paused_or_probing"),
     CheckConstraint("probe_id IS NULL OR probing_at IS NOT NULL", name="probe_while_probing"),

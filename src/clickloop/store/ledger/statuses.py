@@ -3,11 +3,11 @@
 from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from clickloop.conversion.status import OTHER, CountsAs, Status, StatusTable, StatusWords, word_key
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import conversions, status_words, statuses
+from clickloop.store.ledger.versions import update_record
 
 
 class UnmappedWord(msgspec.Struct, frozen=True):
@@ -22,11 +22,11 @@ def status_rows(tx: Connection) -> list[StatusWords]:
     words: dict[str, list[str]] = {}
     for word, key in tx.execute(select(status_words.c.word, status_words.c.status_key).order_by(status_words.c.word)):
         words.setdefault(key, []).append(word)
-    rows = tx.execute(
-        select(statuses.c.key, statuses.c.name, statuses.c.counts_as).order_by(statuses.c.position, statuses.c.key)
-    )
+    columns = (statuses.c.key, statuses.c.name, statuses.c.counts_as, statuses.c.version)
+    rows = tx.execute(select(*columns).order_by(statuses.c.position, statuses.c.key))
     return [
-        StatusWords(Status(key, name, CountsAs(counts_as)), tuple(words.get(key, ()))) for key, name, counts_as in rows
+        StatusWords(Status(key, name, CountsAs(counts_as)), tuple(words.get(key, ())), version)
+        for key, name, counts_as, version in rows
     ]
 
 
@@ -35,24 +35,22 @@ def status_table(tx: Connection) -> StatusTable:
     return StatusTable(status_rows(tx))
 
 
-def insert_status(tx: Connection, status: Status) -> None:
+def insert_status(tx: Connection, status: Status, version: int = 1) -> None:
     """Adds a status after the last one. A key that is taken raises IntegrityError."""
     position = select(func.coalesce(func.max(statuses.c.position) + 1, 0)).scalar_subquery()
-    tx.execute(
-        insert(statuses).values(key=status.key, name=status.name, counts_as=status.counts_as.value, position=position)
-    )
+    values = {"name": status.name, "counts_as": status.counts_as.value, "version": version}
+    tx.execute(insert(statuses).values(key=status.key, position=position, **values))
 
 
-def update_status(tx: Connection, status: Status) -> None:
-    """Rename a status and set how it counts from now on. Raise RowCountError when there is none of that key."""
-    values = {"name": status.name, "counts_as": status.counts_as.value}
-    changed = tx.execute(update(statuses).where(statuses.c.key == status.key).values(**values))
-    expect_rows(changed, 1, f"status {status.key}")
+def update_status(tx: Connection, status: Status, version: int, now_ms: int) -> int:
+    """Rename a status and set how it counts from now on, over that version; return the new version. Raise StaleRecordError."""
+    values: dict[str, object] = {"name": status.name, "counts_as": status.counts_as.value}
+    return update_record(tx, statuses, status.key, version, now_ms, values)
 
 
-def delete_status(tx: Connection, key: str) -> None:
-    """Remove a status that has no words. Words left raise IntegrityError, a missing status RowCountError."""
-    expect_rows(tx.execute(delete(statuses).where(statuses.c.key == key)), 1, f"status {key}")
+def delete_status(tx: Connection, key: str, version: int) -> bool:
+    """Delete that version of a status that has no words; return whether it was there. Words left raise IntegrityError."""
+    return tx.execute(delete(statuses).where(statuses.c.key == key, statuses.c.version == version)).rowcount > 0
 
 
 def is_status_used(tx: Connection, key: str) -> bool:

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, selec
 
 from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.store.ledger.finding import in_state, named_like
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import source_parameters, traffic_sources
+from clickloop.store.ledger.versions import later_version, update_record
 
 MOST_ROW_NAMES = 5_000
 """So many names of rows are known at once to what belongs to no source."""
@@ -25,28 +25,34 @@ def insert_source(tx: Connection, source: TrafficSource) -> int:
             used_numbers=list(source.used_numbers),
             created_at=source.created_at,
             updated_at=source.updated_at,
+            version=source.version,
         )
         .returning(traffic_sources.c.id)
     )
     return int(result.scalar_one())
 
 
-def update_source(tx: Connection, source: TrafficSource) -> None:
-    """Rewrites a source, but for its parameters."""
-    saved = tx.execute(
-        update(traffic_sources)
-        .where(traffic_sources.c.id == source.id)
-        .values(
-            name=source.name,
-            preset=source.preset,
-            cost_model=source.cost_model.value,
-            cost_currency=source.cost_currency,
-            used_numbers=list(source.used_numbers),
-            updated_at=source.updated_at,
-            archived_at=source.archived_at,
-        )
-    )
-    expect_rows(saved, 1, f"traffic source {source.id}")
+def update_source(tx: Connection, source: TrafficSource) -> int:
+    """Rewrite a source, but for its parameters, over the version that it was read at, and return the new version.
+
+    Raise StaleRecordError.
+    """
+    values: dict[str, object] = {
+        "name": source.name,
+        "preset": source.preset,
+        "cost_model": source.cost_model.value,
+        "cost_currency": source.cost_currency,
+        "used_numbers": list(source.used_numbers),
+        "updated_at": source.updated_at,
+        "archived_at": source.archived_at,
+    }
+    return update_record(tx, traffic_sources, source.id, source.version, source.updated_at, values)
+
+
+def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:
+    """Give a source a new version after its postback URL was changed, which another table holds."""
+    version = later_version(traffic_sources, now_ms)
+    tx.execute(update(traffic_sources).where(traffic_sources.c.id == source_id).values(version=version))
 
 
 def delete_parameters(tx: Connection, source_id: int) -> None:
@@ -131,4 +137,5 @@ def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> Traffic
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],
+        version=row["version"],
     )

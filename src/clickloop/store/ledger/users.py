@@ -5,14 +5,15 @@ from sqlalchemy import Connection, RowMapping, and_, func, insert, select, updat
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.user import Role, User, name_faults, name_key
-from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import users
+from clickloop.store.ledger.versions import next_version, update_record
 
 
 def save_user(tx: Connection, user: User, now_ms: int) -> User:
     """Adds a user, or changes the one of that number; answers him as kept.
 
-    Raises InvalidInputError for a name that is taken or cannot be used, and where the last active owner would be lost.
+    Raises InvalidInputError for a name that is taken or cannot be used, and where the last active owner would be lost;
+    StaleRecordError where he was changed since he was read.
     """
     faults = name_faults(user.name)
     holder = find_user_named(tx, user.name)
@@ -23,11 +24,9 @@ def save_user(tx: Connection, user: User, now_ms: int) -> User:
     if user.id:
         _keep_an_owner(tx, user)
         user = replace(user, updated_at=now_ms)
-        saved = tx.execute(update(users).where(users.c.id == user.id).values(**_row(user)))
-        expect_rows(saved, 1, f"user {user.id}")
-        return user
-    user = replace(user, created_at=now_ms, updated_at=now_ms)
-    result = tx.execute(insert(users).values(**_row(user)).returning(users.c.id))
+        return replace(user, version=update_record(tx, users, user.id, user.version, now_ms, _row(user)))
+    user = replace(user, created_at=now_ms, updated_at=now_ms, version=next_version(0, now_ms))
+    result = tx.execute(insert(users).values(**_row(user), version=user.version).returning(users.c.id))
     return replace(user, id=int(result.scalar_one()))
 
 
@@ -100,4 +99,5 @@ def _user(row: RowMapping) -> User:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         disabled_at=row["disabled_at"],
+        version=row["version"],
     )

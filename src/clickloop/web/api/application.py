@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api import (
     alarms,
     campaigns,
@@ -61,10 +62,12 @@ from clickloop.web.api.problem import (
     answer_conflict,
     answer_http,
     answer_invalid,
+    answer_stale,
     answer_store_away,
     answer_store_damaged,
     answer_validation,
 )
+from clickloop.web.api.versions import put_etag
 
 MOST_BODY_BYTES = 1 << 20
 
@@ -137,6 +140,7 @@ def create_api(
         openapi_config=None,
         exception_handlers={
             InvalidInputError: answer_invalid,
+            StaleRecordError: answer_stale,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,
@@ -159,6 +163,7 @@ def _version(guards: Sequence[Guard]) -> Router:
         "/api/v1",
         route_handlers=[noun.router for noun in _NOUNS],
         guards=guards,
+        after_request=put_etag,
         dependencies={"context": Provide(context_of, sync_to_thread=False)},
     )
 

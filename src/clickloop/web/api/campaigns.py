@@ -39,6 +39,7 @@ from clickloop.web.api.paging import (
 )
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import (
     Advice,
     Moment,
@@ -119,7 +120,7 @@ class CampaignCreation(CampaignUpdate, kw_only=True):
     key: Annotated[Key, Meta(description="Left out: one is drawn.")] | UnsetType = UNSET
 
 
-class CampaignView(msgspec.Struct, kw_only=True):
+class CampaignView(VersionedView, kw_only=True):
     """A campaign."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -221,7 +222,7 @@ def read_campaign(context: Context, number: Id) -> CampaignView:
 def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]) -> CampaignView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        campaign = _campaign(tx, number)
+        campaign = context.current(_campaign(tx, number))
         was = _views(context, tx, [campaign])[0]
         view = _views(context, tx, [save_campaign(tx, _changed(campaign, data), context.clock())])[0]
         note_change(tx, context, NOUN, number, was, view)
@@ -232,7 +233,7 @@ def change_campaign(context: Context, number: Id, data: JSONBody[CampaignUpdate]
 def remove_campaign(context: Context, number: Id) -> CampaignView:
     """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
     with context.ledger.write() as tx:
-        campaign = _campaign(tx, number)
+        campaign = context.current(_campaign(tx, number))
         was = _views(context, tx, [campaign])[0]
         if campaign.archived_at is None:
             campaign = archive_campaign(tx, campaign, context.clock())
@@ -245,7 +246,7 @@ def remove_campaign(context: Context, number: Id) -> CampaignView:
 def restore_campaign(context: Context, number: Id) -> CampaignView:
     """Takes an archived campaign into use again; its link works as before. Refused while its source or an offer is archived."""
     with context.ledger.write() as tx:
-        campaign = _campaign(tx, number)
+        campaign = context.current(_campaign(tx, number))
         was = _views(context, tx, [campaign])[0]
         if campaign.archived_at is not None:
             campaign = save_campaign(tx, replace(campaign, archived_at=None), context.clock())
@@ -340,6 +341,7 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> Cam
     currency = source.cost_currency or context.currency
     return CampaignView(
         id=campaign.id,
+        version=campaign.version,
         key=campaign.key,
         name=shown(campaign.name),
         source_id=campaign.source_id,

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,6 +28,7 @@ from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.facts.verifying import Verification
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.versions import ANY_VERSION, Expectation
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.health import NOT_RUNNING, CoreHealth
@@ -63,6 +64,18 @@ class Facts(Protocol):
         ...
 
 
+class _Versioned(Protocol):
+    """A record with a version."""
+
+    @property
+    def version(self) -> int:
+        """See ``store.ledger.versions``."""
+        ...
+
+
+VersionedRecord = TypeVar("VersionedRecord", bound=_Versioned)
+
+
 def _nothing() -> None:
     """Nobody needs to be told."""
 
@@ -89,6 +102,8 @@ class ApiContext:
     started: InstanceSettings
     """What the tracker was started with."""
     saved: SavedSettings = NOTHING_SAVED
+    expected: Expectation = ANY_VERSION
+    """Which version a change of a set-up record is to be made of."""
     """What somebody saved over it, as it is at this request."""
     actor: Actor = THIS_MACHINE
     """Who asks; put in for each request."""
@@ -140,6 +155,11 @@ class ApiContext:
     """Called after damages were confirmed, from a worker thread."""
     settling_pauses: SettlingPauses = dataclasses.field(default_factory=SettlingPauses)
     """The pauses of settling, for backups."""
+
+    def current(self, record: VersionedRecord) -> VersionedRecord:
+        """Return the record, as read in the write transaction of its change. Raise StaleRecordError if another version is expected."""
+        self.expected.check(record.version)
+        return record
 
     def asked_by(self, actor: Actor, saved: SavedSettings) -> "ApiContext":
         """The same for one request of somebody."""

@@ -10,6 +10,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
 from clickloop import __version__
+from clickloop.web.api.versions import describe_versions
 
 SECURITY = "token"
 
@@ -38,6 +39,10 @@ in UTC. Lists answer `items` and `next_cursor`; give that as `cursor` for the ne
 only what is given; `DELETE` archives, nothing is lost. Unknown fields are refused. Errors are problem details (RFC 9457); `errors`
 names each field. `{macros}` in addresses are listed at `/macros`. `warnings` in an answer tell what was saved but will probably
 not do what was meant.
+
+**Two at one record.** What you set up has a `version`, which is also its `ETag`. Send it as `If-Match` with `PATCH`, `DELETE` and
+`/restore`, and the change is made only while that version is there: else the answer is 412, nothing is changed, and `detail` and
+`ETag` name the version that is there. Read the record again and decide. Without `If-Match` the change is made whatever is there.
 """
 
 _TAGS = {
@@ -141,6 +146,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
         for method, operation in operations.items():
             if isinstance(operation, dict) and "responses" in operation:
                 _describe_errors(path, method, operation)
+    describe_versions(app, document)
     _tell_structs(app, schemas)
     for schema in schemas.values():
         for name, field in schema.get("properties", {}).items():

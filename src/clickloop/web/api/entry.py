@@ -1,6 +1,7 @@
 """Who may enter the API and do what: bearer tokens, looked up by hash; rights; and no parameter that a door does not know."""
 
 import asyncio
+import dataclasses
 import hashlib
 import hmac
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from clickloop.store.ledger.tokens import USE_RESOLUTION_MS, find_valid_token, n
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import right_of
+from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
 
 LONGEST_SECRET = 200
 _CONTEXT = "clickloop_context"
@@ -59,9 +61,15 @@ def token_guard(context: ApiContext) -> Guard:
 
 
 def context_of(request: AnyRequest) -> ApiContext:
-    """The context of a request that the guard let pass: who asks, and what the instance is set to."""
+    """Return the context of a request that the guard let pass: who asks, of which version, and what the instance is set to.
+
+    Raise HTTPException 400 for an If-Match header that cannot be read.
+    """
     asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]
-    return asked
+    if_match = request.headers.getall("if-match", [])
+    if not if_match or request.method not in CHANGING_METHODS:
+        return asked
+    return dataclasses.replace(asked, expected=read_if_match(if_match))
 
 
 def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:

@@ -25,6 +25,7 @@ from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, p
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown
 from clickloop.web.from_preset import network_of_preset
 
@@ -96,7 +97,7 @@ class NetworkCreation(NetworkUpdate, kw_only=True):
     preset: Annotated[str, Meta(description="Key of a preset from /presets/networks.", examples=["everflow"])] = ""
 
 
-class NetworkView(msgspec.Struct, kw_only=True):
+class NetworkView(VersionedView, kw_only=True):
     """A network."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -169,7 +170,7 @@ def read_network(context: Context, number: Id) -> NetworkView:
 def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) -> NetworkView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        was = _network(tx, number)
+        was = context.current(_network(tx, number))
         network = save_network(tx, _changed(was, data), context.clock())
         _note(tx, context, was, network)
     context.on_setup_changed()
@@ -179,7 +180,7 @@ def change_network(context: Context, number: Id, data: JSONBody[NetworkUpdate]) 
 def remove_network(context: Context, number: Id) -> NetworkView:
     """Takes a network out of use; nothing is deleted. Refused while a live offer needs it."""
     with context.ledger.write() as tx:
-        was = network = _network(tx, number)
+        was = network = context.current(_network(tx, number))
         if network.archived_at is None:
             network = archive_network(tx, network, context.clock())
         _note(tx, context, was, network)
@@ -190,7 +191,7 @@ def remove_network(context: Context, number: Id) -> NetworkView:
 def restore_network(context: Context, number: Id) -> NetworkView:
     """Takes an archived network into use again."""
     with context.ledger.write() as tx:
-        was = network = _network(tx, number)
+        was = network = context.current(_network(tx, number))
         if network.archived_at is not None:
             network = save_network(tx, replace(network, archived_at=None), context.clock())
         _note(tx, context, was, network)
@@ -243,6 +244,7 @@ def _view(context: ApiContext, network: Network, *, secrets: bool = False) -> Ne
         network = masked_network(context, network)
     return NetworkView(
         id=network.id,
+        version=network.version,
         name=shown(network.name),
         preset=network.preset,
         click_id_parameter=shown(network.click_id_parameter),

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from clickloop.store.ledger.changes_log import Action, insert_change
 from clickloop.web.api.context import ApiContext
 
-_OF_SAVING = frozenset({"updated_at", "warnings"})
+_OF_SAVING = frozenset({"updated_at", "version", "warnings"})
 
 
 def note_change(

@@ -36,6 +36,7 @@ from clickloop.web.api.paging import (
 )
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import (
     Advice,
     Moment,
@@ -87,7 +88,7 @@ class OfferCreation(OfferUpdate, kw_only=True):
     url: Url
 
 
-class OfferView(msgspec.Struct, kw_only=True):
+class OfferView(VersionedView, kw_only=True):
     """An offer."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -142,7 +143,7 @@ def read_offer(context: Context, number: Id) -> OfferView:
 def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> OfferView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        offer = _offer(tx, number)
+        offer = context.current(_offer(tx, number))
         was = _views(context, tx, [offer])[0]
         view = _views(context, tx, [save_offer(tx, _changed(offer, data), context.clock())])[0]
         note_change(tx, context, NOUN, number, was, view)
@@ -153,7 +154,7 @@ def change_offer(context: Context, number: Id, data: JSONBody[OfferUpdate]) -> O
 def remove_offer(context: Context, number: Id) -> OfferView:
     """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
-        offer = _offer(tx, number)
+        offer = context.current(_offer(tx, number))
         was = _views(context, tx, [offer])[0]
         if offer.archived_at is None:
             offer = archive_offer(tx, offer, context.clock())
@@ -166,7 +167,7 @@ def remove_offer(context: Context, number: Id) -> OfferView:
 def restore_offer(context: Context, number: Id) -> OfferView:
     """Takes an archived offer into use again. Refused while its network is archived."""
     with context.ledger.write() as tx:
-        offer = _offer(tx, number)
+        offer = context.current(_offer(tx, number))
         was = _views(context, tx, [offer])[0]
         if offer.archived_at is not None:
             offer = save_offer(tx, replace(offer, archived_at=None), context.clock())
@@ -206,6 +207,7 @@ def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list
 def _view(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> OfferView:
     return OfferView(
         id=offer.id,
+        version=offer.version,
         name=shown(offer.name),
         network_id=offer.network_id,
         url=shown(offer.url),

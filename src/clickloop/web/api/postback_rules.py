@@ -28,8 +28,8 @@ from clickloop.store.ledger.postback_rules import (
     first_rules_of_sources,
     insert_rule,
     kept_rules_after,
-    update_rule,
 )
+from clickloop.store.ledger.setup import save_rule
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.body import CheckedBody, given_or
@@ -53,6 +53,7 @@ from clickloop.web.api.rule_parts import (
 )
 from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import (
     MASKED,
     Advice,
@@ -107,7 +108,7 @@ class RuleCreation(RuleUpdate, kw_only=True):
     campaign_id: Owner = None
 
 
-class RuleView(msgspec.Struct, kw_only=True):
+class RuleView(VersionedView, kw_only=True):
     """A postback rule."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -192,12 +193,12 @@ def read_rule(context: Context, number: Id) -> RuleView:
 def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
     with context.ledger.write() as tx:
-        kept = kept_rule(tx, number)
+        kept = context.current(kept_rule(tx, number))
         rule = _changed(kept.rule, data)
         if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
             raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
         _check(context, tx, rule)
-        update_rule(tx, rule, context.clock(), kept.archived_at)
+        save_rule(tx, kept, rule, context.clock(), kept.archived_at)
         view = rule_view(tx, kept_rule(tx, number))
         # A secret that became another one is a change too, though both views hide it.
         note_change(tx, context, NOUN, number, rule_view(tx, kept), view, Action.CHANGED if rule != kept.rule else None)
@@ -208,10 +209,10 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
 def remove_rule(context: Context, number: Id) -> RuleView:
     """Takes a rule out of use; what it owes already is still sent. A paused rule goes on holding what it owes: a warning counts it."""
     with context.ledger.write() as tx:
-        kept = kept_rule(tx, number)
+        kept = context.current(kept_rule(tx, number))
         if kept.archived_at is None:
             now_ms = context.clock()
-            update_rule(tx, kept.rule, now_ms, now_ms)
+            save_rule(tx, kept, kept.rule, now_ms, now_ms)
         view = rule_view(tx, kept_rule(tx, number))
         note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
         if kept.paused_at is not None and (waiting := count_waiting(tx, number)):
@@ -225,10 +226,10 @@ def remove_rule(context: Context, number: Id) -> RuleView:
 def restore_rule(context: Context, number: Id) -> RuleView:
     """Takes an archived rule into use again."""
     with context.ledger.write() as tx:
-        kept = kept_rule(tx, number)
+        kept = context.current(kept_rule(tx, number))
         if kept.archived_at is not None:
             _check(context, tx, kept.rule)
-            update_rule(tx, kept.rule, context.clock(), None)
+            save_rule(tx, kept, kept.rule, context.clock(), None)
         view = rule_view(tx, kept_rule(tx, number))
         note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
     context.on_setup_changed()
@@ -312,6 +313,7 @@ def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -
     around = around or _Around(tx)
     return RuleView(
         id=rule.rule_id,
+        version=kept.version,
         name=shown(rule.name),
         source_id=rule.source_id,
         campaign_id=rule.campaign_id,

@@ -13,7 +13,9 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api.body import MAX_FAULTS, choices
+from clickloop.web.api.versions import etag_of
 
 MAX_SENTENCE = 1_000
 """Characters of a sentence about one fault; some repeat what was sent."""
@@ -108,6 +110,21 @@ def answer_conflict(_request: AnyRequest, _error: IntegrityError) -> Response[Pr
     """409: another writer was faster, which the checks before could not see."""
     return problem_response(
         409, "Someone else saved a change that conflicts with this one: read it again, then try again."
+    )
+
+
+def answer_stale(request: AnyRequest, error: StaleRecordError) -> Response[Problem]:
+    """412 where the request named the version that it was made from; else 409: another writer came between reading and writing."""
+    there = f"version {error.found} is there now" if error.found else "it is not there any more"
+    path = request.scope["path"][:MAX_PATH].removesuffix("/restore")
+    detail = f"Somebody changed it meanwhile: {there}. Nothing was saved. Read it again (GET {path}), then decide"
+    if "if-match" not in request.headers:
+        return problem_response(409, f"{detail} whether to send this once more.")
+    if not error.found:
+        return problem_response(412, f"{detail}.")
+    tag = etag_of(error.found)
+    return problem_response(
+        412, f"{detail} whether to send this once more with If-Match: {tag}.", headers={"ETag": tag}
     )
 
 

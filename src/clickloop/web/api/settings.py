@@ -9,12 +9,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.campaign.instance import MOST_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
 from clickloop.campaign.user import Right
-from clickloop.store.ledger.settings import read_instance, write_instance
+from clickloop.store.ledger.settings import instance_version, read_instance, write_instance
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import shown
 
 NOUN = "settings"
@@ -66,7 +67,7 @@ class SettingsUpdate(msgspec.Struct, kw_only=True):
     ip_storage: Storage | UnsetType | None = UNSET
 
 
-class SettingsView(msgspec.Struct, kw_only=True):
+class SettingsView(VersionedView, kw_only=True):
     """What the instance is set to."""
 
     public_url: PublicUrl
@@ -87,16 +88,17 @@ class SettingsView(msgspec.Struct, kw_only=True):
 
 def read_settings(context: Context) -> SettingsView:
     """What holds, and which of it was saved here."""
-    return settings_view(context.saved, context.started)
+    with context.ledger.read() as tx:
+        return settings_view(read_instance(tx), context.started, instance_version(tx))
 
 
 def change_settings(context: Context, data: JSONBody[SettingsUpdate]) -> SettingsView:
     """Sets what is given; it holds within a second, without a restart."""
     with context.ledger.write() as tx:
-        before = read_instance(tx)
+        before, version = read_instance(tx), instance_version(tx)
+        context.expected.check(version)
         saved = _changed(before, data)
-        write_instance(tx, saved)
-        view = settings_view(saved, context.started)
+        view = settings_view(saved, context.started, write_instance(tx, saved, version, context.clock()))
         note_change(tx, context, NOUN, RECORD, settings_view(before, context.started), view)
     context.on_setup_changed()
     return view
@@ -107,10 +109,11 @@ def started_view(context: ApiContext) -> SettingsView:
     return settings_view(SavedSettings(), context.started)
 
 
-def settings_view(saved: SavedSettings, started: InstanceSettings) -> SettingsView:
-    """Settings for JSON."""
+def settings_view(saved: SavedSettings, started: InstanceSettings, version: int = 0) -> SettingsView:
+    """Return the settings for JSON; ``version`` 0: nothing was ever saved."""
     holds = saved.over(started)
     return SettingsView(
+        version=version,
         public_url=shown(holds.public_url),
         domains=list(holds.domains),
         currency=holds.currency,
@@ -134,7 +137,7 @@ def _changed(before: SavedSettings, data: SettingsUpdate) -> SavedSettings:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        get("/", sync_to_thread=False, summary="Read the settings")(read_settings),
+        get("/", sync_to_thread=True, summary="Read the settings")(read_settings),
         patch(
             "/",
             dto=CheckedBody,

@@ -26,12 +26,14 @@ from clickloop.store.ledger.statuses import (
     unmapped_words,
     update_status,
 )
+from clickloop.store.ledger.versions import StaleRecordError, next_version
 from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
@@ -79,7 +81,7 @@ class StatusCreation(msgspec.Struct, kw_only=True):
     words: Words | UnsetType = UNSET
 
 
-class StatusView(msgspec.Struct, kw_only=True):
+class StatusView(VersionedView, kw_only=True):
     """A status."""
 
     key: Key
@@ -185,7 +187,7 @@ def create_status(context: Context, data: JSONBody[StatusCreation]) -> StatusVie
         faults += _word_faults(words, data.key, rows)
         if faults:
             raise InvalidInputError(tuple(faults))
-        insert_status(tx, Status(data.key, data.name, data.counts_as))
+        insert_status(tx, Status(data.key, data.name, data.counts_as), next_version(0, context.clock()))
         insert_words(tx, data.key, words)
         view = _view(_status(tx, data.key))
         note_change(tx, context, NOUN, data.key, after=view)
@@ -199,13 +201,14 @@ def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) 
     Conversions that are there already are counted as they were until their notices are run again.
     """
     with context.ledger.write() as tx:
-        before = _status(tx, key)
+        before = context.current(_status(tx, key))
         words = _changed_words(before.words, data)
         name = given_or(data.name, before.status.name)
         faults = text_faults("name", name, 100, required=True) + _update_faults(data, words, key, status_rows(tx))
         if faults:
             raise InvalidInputError(tuple(faults))
-        update_status(tx, Status(key, name, given_or(data.counts_as, before.status.counts_as)))
+        changed = Status(key, name, given_or(data.counts_as, before.status.counts_as))
+        update_status(tx, changed, before.version, context.clock())
         free_words_of(tx, key)
         insert_words(tx, key, words)
         after = _status(tx, key)
@@ -242,7 +245,7 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
     409: postback rules wait for it, or networks have words of their own for it; they are named.
     """
     with context.ledger.write() as tx:
-        row = _status(tx, key)
+        row = context.current(_status(tx, key))
         if key in (SALE.key, OTHER.key):
             raise invalid("key", FaultCode.RESERVED, f"The status {key} always stays: rename it instead.")
         if is_status_used(tx, key):
@@ -252,7 +255,8 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
         if using := networks_with_status(tx, key):
             raise HTTPException(status_code=409, detail=_still_meant(key, using))
         free_words_of(tx, key)
-        delete_status(tx, key)
+        if not delete_status(tx, key, row.version):
+            raise StaleRecordError(0)
         note_change(tx, context, NOUN, key, before=_view(row))
     context.on_setup_changed()
     return _view(row)
@@ -300,6 +304,7 @@ def _status(tx: Connection, key: str) -> StatusWords:
 def _view(row: StatusWords) -> StatusView:
     return StatusView(
         key=row.status.key,
+        version=row.version,
         name=shown(row.status.name),
         counts_as=row.status.counts_as,
         words=[shown(word) for word in row.words],

@@ -33,6 +33,7 @@ from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import MASKED, Advice, Moment, moment_text, optional_moment_text, shown, warnings_of
 from clickloop.web.from_preset import rows_of_preset, source_preset_of
 
@@ -117,7 +118,7 @@ class SourceCreation(msgspec.Struct, kw_only=True):
     postback_url: PostbackUrl | UnsetType = UNSET
 
 
-class SourceView(msgspec.Struct, kw_only=True):
+class SourceView(VersionedView, kw_only=True):
     """A traffic source."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -175,7 +176,7 @@ def read_source(context: Context, number: Id) -> SourceView:
 def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) -> SourceView:
     """Changes what is given and leaves the rest."""
     with context.ledger.write() as tx:
-        before = _source(tx, number)
+        before = context.current(_source(tx, number))
         was = views(tx, [before])[0]
         rows, faults = before.parameters, tuple[Fault, ...]()
         if data.parameters is not UNSET:
@@ -200,7 +201,7 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
 def remove_source(context: Context, number: Id) -> SourceView:
     """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
     with context.ledger.write() as tx:
-        source = _source(tx, number)
+        source = context.current(_source(tx, number))
         was = views(tx, [source])[0]
         if source.archived_at is None:
             source = archive_source(tx, source, context.clock())
@@ -213,7 +214,7 @@ def remove_source(context: Context, number: Id) -> SourceView:
 def restore_source(context: Context, number: Id) -> SourceView:
     """Takes an archived traffic source into use again."""
     with context.ledger.write() as tx:
-        source = _source(tx, number)
+        source = context.current(_source(tx, number))
         was = views(tx, [source])[0]
         if source.archived_at is not None:
             source = save_source(tx, replace(source, archived_at=None), None, context.clock(), context.guard)
@@ -258,6 +259,7 @@ def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     )
     return SourceView(
         id=source.id,
+        version=source.version,
         name=shown(source.name),
         preset=source.preset,
         cost_model=source.cost_model,

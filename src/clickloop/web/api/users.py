@@ -24,6 +24,7 @@ from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_numb
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.telling_all import tells_all
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "users"
@@ -62,7 +63,7 @@ class UserCreation(msgspec.Struct, kw_only=True):
     time_zone: TimeZone = ""
 
 
-class UserView(msgspec.Struct, kw_only=True):
+class UserView(VersionedView, kw_only=True):
     """A user."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -121,7 +122,7 @@ def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> Use
     """Changes what is given. The last owner who can sign in stays one: 422."""
     now_ms = context.clock()
     with context.ledger.write() as tx:
-        before = _user(tx, number)
+        before = context.current(_user(tx, number))
         _refuse_unless_manages(context, before.role, given_or(data.role, before.role))
         zone = given_or(data.time_zone, before.time_zone)
         _check_zone(zone)
@@ -141,7 +142,7 @@ def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> Use
 def remove_user(context: Context, number: Id) -> UserView:
     """Disables a user: he is out at once, with his tokens. Nothing is deleted."""
     with context.ledger.write() as tx:
-        before = _user(tx, number)
+        before = context.current(_user(tx, number))
         _refuse_unless_manages(context, before.role)
         if before.disabled_at is not None:
             return user_view(before)
@@ -173,6 +174,7 @@ def user_view(user: User) -> UserView:
     """A user for JSON."""
     return UserView(
         id=user.id,
+        version=user.version,
         name=shown(user.name),
         role=user.role,
         time_zone=user.time_zone,

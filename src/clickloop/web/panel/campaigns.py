@@ -118,7 +118,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("add_row"):
         return _editor(visit, context, form.shown_again(api.CampaignCreation), view, blank_rows=1)
     try:
-        edited = Edited(api.NOUN, number, view, _EMPTY)
+        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_campaign(context, number))
         save_over(context, form, edited, api.CampaignUpdate, api.change_campaign, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.shown_again(api.CampaignCreation), view, error.faults)

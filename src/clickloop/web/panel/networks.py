@@ -99,7 +99,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        edited = Edited(api.NOUN, number, view, _FIELDS)
+        edited = Edited(api.NOUN, number, view, _FIELDS, lambda: api.read_network(context, number))
         given, rows = _given(form)
         save_over(context, given, edited, api.NetworkUpdate, api.change_network, **rows)
     except InvalidInputError as error:

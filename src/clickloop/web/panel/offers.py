@@ -94,7 +94,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("fill_in"):
         return _filled(visit, context, form, view)
     try:
-        edited = Edited(api.NOUN, number, view, _EMPTY)
+        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_offer(context, number))
         save_over(context, form, edited, api.OfferUpdate, api.change_offer, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, view, error.faults)

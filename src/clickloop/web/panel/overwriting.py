@@ -1,5 +1,6 @@
-"""Two people at one record: a form carries a mark of what it showed, so that what others saved since is not lost unseen."""
+"""Two people at one record: a form carries the version that it showed, so that what others saved since is not lost unseen."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
@@ -8,14 +9,20 @@ import msgspec
 from markupsafe import Markup
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.report.masking import MASK
 from clickloop.store.ledger.changes_log import Action, ChangesFilter, changes_before
+from clickloop.store.ledger.versions import Expectation, StaleRecordError
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.telling_all import save_read
+from clickloop.web.api.versions import VersionedView
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.record_difference import FieldDifference, differences
 
 SEEN_FIELD = "seen_mark"
 """The hidden field with the mark, of every editor of a record that is there already."""
+
+_MAX_ROUNDS = 5
+"""Comparisons of a form with what is saved, where each time somebody saves between the comparison and the transaction."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,8 +33,19 @@ class Edited(msgspec.Struct, frozen=True):
 
     noun: str
     record_id: Any
-    view: object
+    view: VersionedView
     fields: Collection[str]
+    reread: Callable[[], VersionedView]
+    """Returns the record as it is saved then."""
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """What a form carries of the record that it shows. Texts that are no such mark match no record."""
+
+    version: str = ""
+    fingerprint: str = ""
+    """Of the fields that the form can change. Those of another version may be the same: then nothing is overwritten."""
+    shown_at: str = ""
 
 
 class Overwriting(Fault, frozen=True):
@@ -41,12 +59,12 @@ class Overwriting(Fault, frozen=True):
     """From what is saved to what the form says."""
 
 
-def mark_of(context: ApiContext, view: object, fields: Collection[str]) -> str:
-    """What a form carries that shows the record like this now: a fingerprint of its fields, and the moment."""
-    return f"{_fingerprint(view, fields)}.{context.clock()}"
+def mark_of(context: ApiContext, view: VersionedView, fields: Collection[str]) -> str:
+    """Return the text of the mark of a form that shows the record like this now."""
+    return f"{view.version}.{_fingerprint(view, fields)}.{context.clock()}"
 
 
-def seen_mark(context: ApiContext, tree: Mapping[str, Any], view: object | None, fields: Collection[str]) -> str:
+def seen_mark(context: ApiContext, tree: Mapping[str, Any], view: VersionedView | None, fields: Collection[str]) -> str:
     """The mark for an editor: the one that the form brought, which is shown once more, else a fresh one; empty for a new record."""
     if view is None:
         return ""
@@ -70,10 +88,20 @@ def save_over(
     """What the door answers that saves what the form says. Raises InvalidInputError, also where that would undo unseen what
     somebody saved. ``more`` is put over the form, ``door`` is the one of the API that changes the record."""
     read = form.read_partly(kind, **more)
-    found = None if read.faults else find_overwriting(context, form, edited, read.value)
-    if found is not None:
-        raise InvalidInputError((found,))
-    return save_read(context, read, lambda on, given: door(on, edited.record_id, given))
+    if read.faults or not form.text(SEEN_FIELD):
+        return save_read(context, read, lambda on, given: door(on, edited.record_id, given))
+    for _ in range(_MAX_ROUNDS):
+        found = find_overwriting(context, form, edited, read.value)
+        if found is not None:
+            raise InvalidInputError((found,))
+        # The comparison was made outside the write transaction: there, the version that was compared is what counts.
+        expecting = dataclasses.replace(context, expected=Expectation(frozenset({edited.view.version})))
+        try:
+            return door(expecting, edited.record_id, read.value)
+        except StaleRecordError:
+            edited = msgspec.structs.replace(edited, view=edited.reread())
+    sentence = "It is being changed by others again and again just now. Nothing was saved: save once more."
+    raise InvalidInputError((Fault("", FaultCode.CONFLICT, sentence),))
 
 
 def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: object) -> Overwriting | None:
@@ -81,12 +109,18 @@ def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: obj
 
     A form without a mark says nothing of what it showed, and is taken.
     """
-    mark, _, shown_at = form.text(SEEN_FIELD).partition(".")
-    if not mark or mark == _fingerprint(edited.view, edited.fields):
+    text = form.text(SEEN_FIELD)
+    mark = _read_mark(text)
+    looks_the_same = mark.fingerprint == _fingerprint(edited.view, edited.fields)
+    if not text or (looks_the_same and mark.version == str(edited.view.version)):
         return None
     found = _differing(edited.view, given, edited.noun)
+    if looks_the_same:
+        # A secret that somebody replaced looks the same behind its mask.
+        found = tuple(one for one in found if MASK in one.before)
     if not found:
         return None
+    shown_at = mark.shown_at
     actor, at = _changed_by(
         context, edited, int(shown_at) if shown_at.isdecimal() and len(shown_at) < 16 else context.clock()
     )
@@ -95,9 +129,14 @@ def find_overwriting(context: ApiContext, form: Form, edited: Edited, given: obj
     return Overwriting("", FaultCode.CONFLICT, sentence, fresh, actor, at, found)
 
 
+def _read_mark(text: str) -> _Mark:
+    parts = text.split(".")
+    return _Mark(*parts) if len(parts) == len(_Mark.__struct_fields__) else _Mark()
+
+
 def _fingerprint(view: object, fields: Collection[str]) -> str:
     told = msgspec.to_builtins(view)
-    kept = {name: told[name] for name in sorted(fields) if name in told}
+    kept = {name: told[name] for name in sorted(fields) if name in told and name != "version"}
     return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
 
 

@@ -151,7 +151,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return _editor(visit, context, form.shown_again(api.RuleCreation), view, blank_headers=1)
     try:
         given, more = _given(form)
-        edited = Edited(api.NOUN, number, view, _EMPTY)
+        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_rule(context, number))
         save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
     except InvalidInputError as error:
         return _editor(visit, context, form.shown_again(api.RuleCreation), view, error.faults)

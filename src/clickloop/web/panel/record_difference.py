@@ -8,7 +8,7 @@ import msgspec
 
 MOST_FIELDS = 200
 _UNTOLD = {
-    "": frozenset({"updated_at"}),
+    "": frozenset({"updated_at", "version"}),
     "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),
     "campaigns": frozenset({"link"}),
     "settings": frozenset({"saved"}),

@@ -40,7 +40,8 @@ def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
         if reset in api.SettingsUpdate.__struct_fields__:
             api.change_settings(context, api.SettingsUpdate(**{reset: None}))
         else:
-            edited = Edited(api.NOUN, api.RECORD, api.read_settings(context), _FIELDS)
+            holds = api.read_settings(context)
+            edited = Edited(api.NOUN, api.RECORD, holds, _FIELDS, lambda: api.read_settings(context))
             save_over(context, form, edited, api.SettingsUpdate, _save)
     except InvalidInputError as error:
         return _page(visit, context, form.tree, error.faults)

@@ -64,7 +64,7 @@ def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -
     """Saves the status."""
     view = api.read_status(context, key)
     try:
-        edited = Edited(api.NOUN, key, view, _FIELDS)
+        edited = Edited(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
         save_over(context, form, edited, api.StatusUpdate, api.change_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)

@@ -106,7 +106,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        edited = Edited(api.NOUN, number, view, _FIELDS)
+        edited = Edited(api.NOUN, number, view, _FIELDS, lambda: api.read_source(context, number))
         save_over(context, form, edited, api.SourceUpdate, api.change_source, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)

@@ -60,7 +60,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the user."""
     view = api.read_user(context, number)
     try:
-        edited = Edited(api.NOUN, number, view, _FIELDS)
+        edited = Edited(api.NOUN, number, view, _FIELDS, lambda: api.read_user(context, number))
         save_over(context, form, edited, api.UserUpdate, api.change_user)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
