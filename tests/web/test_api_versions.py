@@ -26,7 +26,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "settings": {"currency": "EUR"},
 }
 """By path, a change of that record."""
-ARCHIVED = {"traffic-sources/2", "networks/2", "offers/2", "campaigns/1", "postback-rules/1"}
+ARCHIVED = ("traffic-sources/2", "networks/2", "offers/2", "campaigns/1", "postback-rules/1")
 
 
 @pytest.fixture
