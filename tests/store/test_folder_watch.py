@@ -88,7 +88,7 @@ def test_a_deleted_key_is_written_back_and_told_until_somebody_confirms_it(core:
     assert (core.folder / KEY).stat().st_mode & 0o777 == 0o600
     assert "click_id.key was missing and was written anew" in unconfirmed_damages(core.folder)[0]
     (told,) = damage_alarms(core.folder)
-    assert told.startswith("data folder: 1 file was lost or damaged, and written anew")
+    assert told.startswith("files of the data folder were lost or damaged and written again, not confirmed: 1;")
     assert any(
         finding.place == "stores" and finding.verdict is Verdict.WARNING and "click_id.key" in finding.sentence
         for finding in examine(core.folder, NOW)
