@@ -23,6 +23,7 @@ from clickloop.click.test_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
+from clickloop.conversion.condensed import condensed
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.mending import mended_click_id
 from clickloop.conversion.moment import read_moment
@@ -229,6 +230,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "mended click id behind a quote": lambda text: mended_click_id(f'"{text}'),
     "click id with parameters": lambda text: _read_notice(_notice(query=f"cid=01kjmm87x09z14xzr1jgrhd1sd?{text}")),
     "query encoded as a whole": lambda text: _read_notice(_notice(query=f"cid%3d{text.replace('=', '')}")),
+    "notice that is condensed": lambda text: condensed(_notice(query=text, body=text)),
     "notice query": lambda text: _read_notice(_notice(query=text)),
     "notice form": lambda text: _read_notice(_notice(body=text)),
     "notice JSON": lambda text: _read_notice(_notice(body="{" + text, content_type="application/json")),

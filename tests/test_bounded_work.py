@@ -225,6 +225,7 @@ NO_STRANGERS = {
     "web.panel.rates": "the path of a fault, which we write",
     "web.panel.kept_form": "names of fields of at most 200 characters; a path against our routes, by segments",
     "web.panel.field_names": "the path of a fault, at most 200 characters for each name in it",
+    "web.panel.page": "sentences of alarms, at most 1,000 characters",
     "web.panel.logs": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
@@ -239,7 +240,7 @@ FOLDERS = ("click", "conversion", "web")
 """Folders in which strangers' text is read, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.test_mark click.useragent click.visitor click.geo
-conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
+conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
 conversion.multipart_body conversion.network_words conversion.notice
 conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
 conversion.upload_dates conversion.upload_table conversion.upload_text

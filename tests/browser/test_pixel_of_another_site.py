@@ -142,10 +142,11 @@ def convert(page: Page, edge: EdgeProcess, front: Front, scheme: str, cid: str) 
     click_id = page.evaluate("new URL(location).searchParams.get('sub1')")
     code = pixel_code(f"{scheme}://{TRACKER}", NETWORK).replace("{payout}", "4")
     front.page = code.replace("{sub1}", click_id if cid == "known" else cid)
-    before = len(edge.notices())
+    known = {raw.notice_id for raw in edge.notices()}
     page.goto(f"{scheme}://{SHOP}/thanks")
-    eventually(lambda: len(edge.notices()) > before)
-    return click_id, read_notice(edge.notices()[-1])
+    eventually(lambda: len(edge.notices()) > len(known))
+    (arrived,) = (raw for raw in edge.notices() if raw.notice_id not in known)
+    return click_id, read_notice(arrived)
 
 
 @pytest.mark.parametrize("cid", ["", "{sub1}"])

@@ -2,8 +2,7 @@
 
 import msgspec
 
-from clickloop.conversion.notice import NAMES, PLAIN_NAMES, RawNotice, identifying_txid
-from clickloop.conversion.pairs import read_pairs
+from clickloop.conversion.notice import NAMES, PLAIN_NAMES, RawNotice, identifying_txid, name_that_counts, read_values
 from clickloop.octets import octets_of, text_of
 
 MAX_VALUE = 200
@@ -14,11 +13,10 @@ MAX_FURTHER = 1_024
 
 def condensed(raw: RawNotice) -> RawNotice:
     """Return the notice with what it says of a conversion in its query, and nothing else; it registers the same conversion."""
-    values = read_pairs(octets_of(raw.query), octets_of(raw.body), raw.content_type).values
+    _, values, _ = read_values(raw)
     pairs: list[bytes] = []
-    for field, names in NAMES.items():
-        name = next((name for name in names if values.get(name, "").strip()), "")
-        if name:
+    for field in NAMES:
+        if name := name_that_counts(values, field):
             text = values[name].strip()
             pairs.append(_pair(name, identifying_txid(text) if field == "txid" else text[:MAX_VALUE]))
     pairs += [_pair(name, values[name][:MAX_VALUE]) for name in sorted(PLAIN_NAMES & values.keys())]
