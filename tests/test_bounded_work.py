@@ -220,6 +220,8 @@ NO_STRANGERS = {
     "campaign.fault": "one class of characters, on the set-up's texts",
     "campaign.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
     "web.api.statuses": "a pattern of at most 32 characters",
+    "config": "the operator's settings",
+    "web.api.versions": "a header of at most 1,000 characters",
     "web.api.description": "our own document",
     "web.api.rates": "a cursor, by a pattern of at most ten characters",
     "web.panel.rates": "the path of a fault, which we write",

@@ -1,23 +1,30 @@
 """Deciding on a real ledger: each change with each rule gives one row, in the transaction of the change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, insert, select
 
+from clickloop.conversion.conversion import Change
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import Conditions, RequestTemplate, Trigger
 from clickloop.record_id import RecordIds
+from clickloop.store.ledger.conversions import insert_changes, insert_conversions
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import Postback, PostbackFilter, postbacks_before
 from clickloop.store.ledger.tables import (
     campaigns,
+    conversions,
     networks,
+    notices,
     offers,
     postback_rules,
     source_parameters,
@@ -56,8 +63,24 @@ def add_rule(ledger: Ledger, rule: Any) -> int:
         return insert_rule(tx, rule, NOW)
 
 
+def _store(tx: Connection, changes: Sequence[Change]) -> None:
+    """Store the changes, as registering does before it decides."""
+    if not tx.execute(select(notices.c.notice_id)).first():
+        raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
+    known = set(tx.scalars(select(conversions.c.conversion_id)))
+    for after in (change.after for change in changes):
+        if after.conversion_id not in known:
+            # The conversions that are made here differ in their ids alone.
+            insert_conversions(tx, [msgspec.structs.replace(after, txid=after.conversion_id)])
+            known.add(after.conversion_id)
+    if changes:
+        insert_changes(tx, changes)
+
+
 def owe(ledger: Ledger, *changes: Any) -> int:
     with ledger.write() as tx:
+        _store(tx, changes)
         return owe_postbacks(tx, changes, NOW, IDS, lambda: 7)
 
 

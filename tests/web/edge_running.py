@@ -103,8 +103,9 @@ class EdgeProcess:
         return len(self._lines("clicks"))
 
     def notices(self) -> list[RawNotice]:
-        """All notices in the journal."""
-        return [msgspec.json.decode(line, type=RawNotice) for line in self._lines("notices")]
+        """All notices in the journal, in the order of their arrival: they are in two writers' segments."""
+        notices = (msgspec.json.decode(line, type=RawNotice) for line in self._lines("notices"))
+        return sorted(notices, key=lambda notice: notice.notice_id)
 
     def _lines(self, stream: str) -> list[bytes]:
         paths = sorted((self.folder / "journal" / stream).glob("*/0*"))
