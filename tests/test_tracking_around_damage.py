@@ -72,7 +72,9 @@ def test_a_damaged_conversion_holds_up_its_own_notices_alone_and_they_are_regist
         assert settled_among(tx, ["notices/w/00000001"]) == {"notices/w/00000001"}
     assert held is not None
     assert (held.outcome, held.flags, held.raw) == (Outcome.WAITING, (NoticeFlag.HELD_BY_DAMAGE,), changing)
-    assert held_notice_alarms(partner.desk.ledger)[0].startswith("1 incoming postback waits")
+    assert held_notice_alarms(partner.desk.ledger)[0].startswith(
+        "incoming postbacks that wait because a record of the ledger is damaged: 1;"
+    )
 
     assert look_again_around_damage(partner.desk, NOW + AGAIN_MS) == []
     assert look_again_around_damage(partner.desk, NOW + AGAIN_MS) == [], "it is put off"

@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
 from clickloop.conversion.notice import NoticeFlag, RawNotice
-from clickloop.counted import counted
 from clickloop.log import Sparingly, log
 from clickloop.secret_box import SecretError
 from clickloop.store.file_fault import RESTORE_BACKUP
@@ -86,7 +85,8 @@ def held_notice_alarms(ledger: Ledger) -> tuple[str, ...]:
     if not held:
         return ()
     sentence = (
-        f"{counted(held, 'incoming postback waits', 'incoming postbacks wait')}: a record of the ledger is damaged; see the log which, "
+        # The number is a word of its own: the alarm stays the same one while it changes.
+        f"incoming postbacks that wait because a record of the ledger is damaged: {held}; see the log for which, "
         f"run clickloop doctor, and {RESTORE_BACKUP} or correct the record. They are registered once it can be read"
     )
     return (sentence,)
