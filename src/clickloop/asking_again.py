@@ -49,8 +49,7 @@ def resend_one(ask: Ask, postback_id: str, *, anew: bool, force: bool = False) -
 
 def resend_many(ask: Ask, wanted: Mapping[str, object], *, anew: bool, preview: bool) -> Iterator[str]:
     """Sends again all that match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")}
-    body |= {"request": _mode(anew), "preview": preview}
+    body = {**wanted, "request": _mode(anew), "preview": preview}
     told = _progress(ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(body)))
     if told.job_id is None:
         states = ", ".join(f"{count} {state}" for state, count in sorted(told.matched_by_state.items()))
@@ -74,8 +73,7 @@ def resend_as_json(
     if postback_id:
         body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
         return ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
-    asked = {name: value for name, value in wanted.items() if value not in (None, "")}
-    asked |= {"request": _mode(anew), "preview": preview}
+    asked = {**wanted, "request": _mode(anew), "preview": preview}
     answer = ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(asked))
     told = _progress(answer)
     while told.job_id is not None and not told.finished:
@@ -93,7 +91,7 @@ def cancel_one(ask: Ask, postback_id: str) -> str:
 
 def cancel_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Cancels all that wait and match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
+    body = {**wanted, "preview": preview}
     told = _progress(ask("POST", "/api/v1/postbacks/cancel", msgspec.json.encode(body)))
     if told.job_id is None:
         yield f"{counted(told.matched, 'waiting postback matches', 'waiting postbacks match')}."
@@ -116,7 +114,7 @@ def rerun_one(ask: Ask, notice_id: str) -> str:
 
 def rerun_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Runs all notices again that match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
+    body = {**wanted, "preview": preview}
     octets = ask("POST", "/api/v1/notices/rerun", msgspec.json.encode(body))
     told = _progress(octets)
     if told.job_id is None:

@@ -11,13 +11,14 @@ from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Send
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
+from clickloop.store.ledger.postbacks import insert_postbacks, postbacks_before
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
 QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)

@@ -12,6 +12,7 @@ from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import StoredNotice
 from clickloop.conversion.upload import (
     BadLine,
     Layout,
@@ -27,7 +28,6 @@ from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.log import log
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import StoredNotice
 from clickloop.store.ledger.uploads import (
     CountedOutcome,
     Upload,

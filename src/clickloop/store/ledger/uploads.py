@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from clickloop.conversion.notice_log import Outcome
 from clickloop.conversion.upload import Format
 from clickloop.conversion.upload_text import UTF_8
-from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices, uploads
 

@@ -8,29 +8,27 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from clickloop.log_filter import filter_in
+from clickloop.postback.postback_log import CancelFilter, PostbackFilter
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.resends import count_sent
+from clickloop.store.ledger.resends import Pool, count_sent
 from clickloop.tracking.cancelling import start_cancels
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_words import refuse_unknown_status
+from clickloop.web.api.log_words import refuse_everything, refuse_unknown_status
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.postback_choice import PostbackChoice, WaitingState, filter_of
 from clickloop.web.api.postbacks import NOUN
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
 
-class BulkCancel(PostbackChoice, kw_only=True):
+class BulkCancel(CancelFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which of the postbacks that wait to cancel. At least one of the fields that narrow it is needed."""
 
     preview: Annotated[bool, Meta(description="true: only count; nothing is cancelled.")] = False
-    state: Annotated[
-        WaitingState | None, Meta(description="Only what is held back, or only what is not; left out: both.")
-    ] = None
 
 
 class BulkCancelView(msgspec.Struct, kw_only=True):
@@ -52,13 +50,12 @@ def cancel_postbacks(
     """Starts a job that takes all that match and wait out of delivery. They can be sent again later. What is being sent at the
     moment is left alone. `preview` counts first. See how far it is at `GET /postbacks/cancels/{cancel_id}`.
     """
-    wanted = filter_of(data, data.state.value if data.state else None)
-    if data.state is None:
-        wanted = msgspec.structs.replace(wanted, waiting=True)
+    wanted = filter_in(data, PostbackFilter)
+    refuse_everything(wanted)
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
         if data.preview:
-            return Response(_preview(sum(count_sent(tx, wanted).values())), status_code=200)
+            return Response(_preview(sum(count_sent(tx, wanted, Pool.WAITING).values())), status_code=200)
 
     def do(tx: Connection) -> Done:
         view = _view(start_cancels(tx, context.desk(), wanted, context.clock()))

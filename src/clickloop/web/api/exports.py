@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.clock import HOUR_MS
+from clickloop.log_filter import LogFilter
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.exports import (
     Export,
@@ -24,12 +25,12 @@ from clickloop.store.ledger.exports import (
     may_see,
 )
 from clickloop.store.ledger.exports import stop_export as stop_in_ledger
+from clickloop.store.period import period_of
 from clickloop.web.api.body import StrictBody, read_given
 from clickloop.web.api.columns import chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exportable import LOGS, LogFilters, check_filters, filters_of, in_filters
+from clickloop.web.api.exportable import LOGS, check_filters, filters_of, in_filters
 from clickloop.web.api.log_csv import CSV
-from clickloop.web.api.log_words import period_of
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, Problem, not_found, problem_response
@@ -96,7 +97,7 @@ def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[Expo
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.export_id}"})
 
 
-def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilters, columns: list[str]) -> ExportView:
+def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilter, columns: list[str]) -> ExportView:
     """Writes down an export, to be done by ``ExportWork``. Raises InvalidInputError, and a 409 for one too many."""
     check_filters(context, noun, filters)
     chosen = chosen_columns(LOGS[noun].columns, ",".join(columns))
@@ -203,8 +204,7 @@ def _percent(export: Export) -> int | None:
     if export.state is ExportState.FINISHED:
         return 100
     try:
-        filters = filters_of(export)
-        period = period_of(filters.since, filters.until)
+        period = period_of(filters_of(export))
     except InvalidInputError:
         return None
     if period.since is None:

@@ -8,41 +8,30 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import FaultCode
 from clickloop.conversion.conversion import Change, ChangeKind
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, Outcome
+from clickloop.log_filter import filter_in
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.notices import NoticeFilter, Outcome
 from clickloop.tracking.rerunning import Preview, preview_rerun, start_reruns
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_words import ConversionView, conversion_view, period_of
+from clickloop.web.api.log_words import ConversionView, conversion_view, refuse_everything
 from clickloop.web.api.notices import NOUN
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.problem import AnyRequest, invalid, not_found
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
-Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 MOST_SHOWN = 100
 
 
-class BulkRerun(msgspec.Struct, kw_only=True):
+class BulkRerun(NoticeFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which notices to run again. At least one of the fields that narrow it is needed."""
 
     preview: Annotated[bool, Meta(description="true: only tell what would change; nothing is stored or sent.")] = False
-    outcome: Annotated[Outcome | None, Meta(description="Only with this outcome.")] = None
-    reason: Annotated[RefusalReason | None, Meta(description="Only refused for this reason.")] = None
-    status_word: (
-        Annotated[str, Meta(description="Only with this status as it was sent, in any case.", max_length=200)] | None
-    ) = None
-    network_id: Number | None = None
-    campaign_id: Number | None = None
-    click_id: Annotated[str, Meta(max_length=26)] | None = None
-    since: Annotated[str, Meta(description="Arrived from this moment on, ISO 8601.", max_length=40)] = ""
-    until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 
 
 class OutcomeChange(msgspec.Struct, kw_only=True):
@@ -121,20 +110,8 @@ def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
 
 
 def _wanted(data: BulkRerun) -> NoticeFilter:
-    wanted = NoticeFilter(
-        outcome=data.outcome,
-        reason=data.reason,
-        status_word=data.status_word,
-        network_id=data.network_id,
-        campaign_id=data.campaign_id,
-        click_id=data.click_id.strip().lower() if data.click_id else None,
-        period=period_of(data.since, data.until),
-    )
-    if wanted == NoticeFilter():
-        sentence = (
-            "Nothing narrows it down: give at least an outcome, a reason, a status word, an owner, a click or a period."
-        )
-        raise invalid("", FaultCode.REQUIRED, sentence)
+    wanted = filter_in(data, NoticeFilter)
+    refuse_everything(wanted)
     return wanted
 
 

@@ -10,22 +10,23 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.log_filter import filter_in
 from clickloop.postback.curl import curl_command
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.postback_log import PostbackFilter, ResendFilter
 from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
-from clickloop.store.ledger.resends import cancel_waiting, count_sent, count_superseded
+from clickloop.store.ledger.resends import Pool, cancel_waiting, count_sent, count_superseded
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_words import refuse_unknown_status
+from clickloop.web.api.log_words import refuse_everything, refuse_unknown_status
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.postback_choice import AskedState, PostbackChoice, filter_of
 from clickloop.web.api.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
@@ -40,21 +41,11 @@ class OneResend(msgspec.Struct, kw_only=True):
     force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
 
 
-class BulkResend(PostbackChoice, kw_only=True):
+class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
 
     request: Request = Mode.AS_IT_WAS
     preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
-    state: Annotated[
-        AskedState | None,
-        Meta(
-            description="Only in this state; left out: any final one. What waits or is paused can only be asked for anew: it is "
-            "replaced."
-        ),
-    ] = None
-    reason: Annotated[
-        SkipReason | None, Meta(description="Only skipped for this reason; they can only be sent anew.")
-    ] = None
 
 
 class BulkResendView(msgspec.Struct, kw_only=True):
@@ -118,13 +109,14 @@ def resend_postbacks(
     sent are released only when they are asked for by that reason.
     `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
-    wanted = filter_of(data, data.state.value if data.state else None, data.reason)
+    wanted = filter_in(data, PostbackFilter)
+    refuse_everything(wanted)
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
             superseded = count_superseded(tx, wanted)
-            return Response(_preview(data.request, count_sent(tx, wanted), superseded), status_code=200)
+            return Response(_preview(data.request, count_sent(tx, wanted, Pool.FINAL), superseded), status_code=200)
 
     def do(tx: Connection) -> Done:
         view = view_of_job(start_resends(tx, context.desk(), wanted, data.request, context.clock()))
@@ -169,9 +161,11 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
             note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
-    if not cancelled and found.state != AskedState.CANCELLED:
+    if not cancelled and found.state is not PostbackState.CANCELLED:
         remedy = (
-            "try again when this attempt has ended" if found.state == "sending" else "there is nothing left to cancel"
+            "try again when this attempt has ended"
+            if found.state is PostbackState.SENDING
+            else "there is nothing left to cancel"
         )
         raise HTTPException(
             status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."

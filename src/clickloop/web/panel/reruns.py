@@ -5,9 +5,8 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.conversion.notice import RefusalReason
-from clickloop.store.ledger.names import Named
-from clickloop.store.ledger.notices import Outcome
+from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.log_filter import PERIOD
 from clickloop.web.api import reruns as api
 from clickloop.web.api.columns import CONVERSION_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
@@ -15,7 +14,7 @@ from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import Asked, Filter, choices, of_named, of_period, of_words
+from clickloop.web.panel.logs import Asked, form_of
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -35,7 +34,7 @@ def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParamete
     asked = Asked(request, visit.zone, context.clock(), form.pairs)
     try:
         since, until = asked.period()
-        kept = Form((name, value) for name, value in form.pairs if name in _FIELDS and value)
+        kept = Form((name, value) for name, value in form.pairs if value and name not in PERIOD)
         body = kept.read(api.BulkRerun, preview=not form.has("start"), since=since, until=until)
         answer = api.rerun_notices(context, request, body, "" if body.preview else form.text("key"))
     except InvalidInputError as error:
@@ -51,9 +50,6 @@ def show_job(visit: Visit, context: Context, rerun_id: RecordIdPath) -> Answer:
     return page(visit, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
-_FIELDS = frozenset({"outcome", "reason", "status_word", "network_id", "campaign_id", "click_id"})
-
-
 def _form(
     visit: VisitFacts,
     context: ApiContext,
@@ -61,24 +57,14 @@ def _form(
     faults: tuple[Fault, ...] = (),
     preview: api.RerunView | None = None,
 ) -> Answer:
-    names = choices(context, (Named.NETWORK, Named.CAMPAIGN), asked)
     with context.ledger.read() as tx:
-        shown = [change.after for change in preview.conversions] if preview else []
-        names = names_for(tx, CONVERSION_COLUMNS, shown, names)
+        names = names_for(tx, CONVERSION_COLUMNS, [change.after for change in preview.conversions] if preview else [])
     return page(
         visit,
         "rerun.html",
         422 if faults else 200,
         faults,
-        filters=[
-            of_words("outcome", "Outcome", Outcome, asked),
-            of_words("reason", "Reason", RefusalReason, asked),
-            Filter(name="status_word", label="Status word", value=asked.text("status_word")),
-            of_named(Named.NETWORK, "Network", names, asked),
-            of_named(Named.CAMPAIGN, "Campaign", names, asked),
-            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
-            *of_period(asked),
-        ],
+        filters=form_of(context, NoticeFilter, asked),
         preview=preview,
         names=names,
         key=context.record_ids(),

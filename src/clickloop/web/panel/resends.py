@@ -5,39 +5,24 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.log_filter import PERIOD
 from clickloop.postback.owing import SkipReason
-from clickloop.store.ledger.names import Named
-from clickloop.store.ledger.statuses import status_rows
+from clickloop.postback.postback_log import ResendFilter
 from clickloop.tracking.resending import Mode, NotResent
 from clickloop.web.api import resends as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
-from clickloop.web.api.postback_choice import AskedState
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import Asked, Filter, choices, in_words, of_named, of_period, of_words
+from clickloop.web.panel.logs import Asked, form_of, in_words
 from clickloop.web.panel.page import Answer, page
-from clickloop.web.panel.postbacks import of_statuses
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/postbacks/resends"
 JOBS = 20
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-_FIELDS = frozenset(
-    {
-        "request",
-        "state",
-        "reason",
-        "status",
-        "source_id",
-        "campaign_id",
-        "rule_id",
-        "click_id",
-        "conversion_id",
-    }
-)
 
 
 def show_form(visit: Visit, request: AnyRequest, context: Context) -> Answer:
@@ -50,7 +35,7 @@ def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParamete
     asked = Asked(request, visit.zone, context.clock(), form.pairs)
     try:
         since, until = asked.period()
-        kept = Form((name, value) for name, value in form.pairs if name in _FIELDS and value)
+        kept = Form((name, value) for name, value in form.pairs if value and name not in PERIOD)
         body = kept.read(api.BulkResend, preview=not form.has("start"), since=since, until=until)
         answer = api.resend_postbacks(context, request, body, "" if body.preview else form.text("key"))
     except InvalidInputError as error:
@@ -73,25 +58,12 @@ def _form(
     faults: tuple[Fault, ...] = (),
     preview: api.BulkResendView | None = None,
 ) -> Answer:
-    names = choices(context, (Named.CAMPAIGN, Named.SOURCE, Named.RULE), asked)
-    with context.ledger.read() as tx:
-        statuses = status_rows(tx)
     return page(
         visit,
         "resend.html",
         422 if faults else 200,
         faults,
-        filters=[
-            of_words("state", "State", AskedState, asked),
-            of_words("reason", "Reason", SkipReason, asked),
-            of_named(Named.CAMPAIGN, "Campaign", names, asked),
-            of_named(Named.SOURCE, "Source", names, asked),
-            of_named(Named.RULE, "Rule", names, asked),
-            of_statuses(statuses, asked),
-            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
-            Filter(name="conversion_id", label="Conversion id", value=asked.text("conversion_id")),
-            *of_period(asked),
-        ],
+        filters=form_of(context, ResendFilter, asked),
         mode=asked.text("request") or Mode.AS_IT_WAS.value,
         preview=preview,
         left_out=sum(preview.left_out.values()) if preview else 0,
