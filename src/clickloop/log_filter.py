@@ -5,6 +5,7 @@ holds the description and limits for all of them, and its ``extra`` the label of
 """
 
 import inspect
+import types
 import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeVar
@@ -37,7 +38,7 @@ class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 F = TypeVar("F", bound=LogFilter)
 
 
-def fields_of(kind: type[LogFilter]) -> list[FieldInfo]:
+def fields_of(kind: type[msgspec.Struct]) -> list[FieldInfo]:
     """Return the fields of a filter: its own first, then those that it shares with others, the period last."""
     declared = [inspect.get_annotations(base) for base in kind.__mro__]
     return sorted(
@@ -58,9 +59,9 @@ def type_of(field: FieldInfo) -> Any:
 
 
 def _option_of(field: FieldInfo) -> Any:
-    if hasattr(field.type, "__metadata__"):
+    if typing.get_origin(field.type) not in (typing.Union, types.UnionType):
         return field.type
-    return next((option for option in typing.get_args(field.type) if option is not type(None)), field.type)
+    return next(option for option in typing.get_args(field.type) if option is not type(None))
 
 
 def label_of(field: FieldInfo) -> str:

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.resends import Pool, cancel_all, count_sent, newest_postback, sent_after
 from clickloop.tracking.notices import Desk
 
@@ -24,7 +24,7 @@ def start_cancels(tx: Connection, desk: Desk, wanted: PostbackFilter, now_ms: in
         matched=sum(count_sent(tx, wanted, Pool.WAITING).values()),
         created_at=now_ms,
     )
-    insert_job(tx, job)
+    BULK_JOBS.insert(tx, job)
     return job
 
 
@@ -33,12 +33,6 @@ def work_off_cancels(tx: Connection, job: BulkJob, now_ms: int) -> BulkJob:
     wanted = msgspec.json.decode(job.asked, type=PostbackFilter)
     batch = sent_after(tx, wanted, Pool.WAITING, job.done_id, job.last_id, BATCH)
     cancelled = cancel_all(tx, [sent.postback_id for sent in batch], now_ms)
-    job = msgspec.structs.replace(
-        job,
-        done_id=batch[-1].postback_id if batch else job.done_id,
-        done=job.done + len(batch),
-        made=job.made + cancelled,
-        finished_at=now_ms if len(batch) < BATCH else None,
-    )
-    update_job(tx, job)
+    job = job.after([sent.postback_id for sent in batch], BATCH, cancelled, now_ms)
+    BULK_JOBS.keep(tx, job)
     return job

@@ -18,7 +18,7 @@ from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.notices import notices_of_ids
@@ -168,7 +168,7 @@ def start_resends(
         matched=sum(count_sent(tx, wanted, asked.pool).values()),
         created_at=now_ms,
     )
-    insert_job(tx, job)
+    BULK_JOBS.insert(tx, job)
     return job
 
 
@@ -187,16 +187,11 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
     for refusal in made:
         if isinstance(refusal, Refusal):
             left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
-    job = msgspec.structs.replace(
-        job,
-        done_id=batch[-1].postback_id if batch else job.done_id,
-        done=job.done + len(batch),
-        made=job.made + sum(isinstance(postback, NewPostback) for postback in made),
-        left_out=left_out,
-        finished_at=now_ms if len(batch) < BATCH else None,
-    )
-    update_job(tx, job)
-    if job.is_finished and asked.resumes_rule is not None:
+    count = sum(isinstance(postback, NewPostback) for postback in made)
+    job = msgspec.structs.replace(job, left_out=left_out)
+    job = job.after([sent.postback_id for sent in batch], BATCH, count, now_ms)
+    BULK_JOBS.keep(tx, job)
+    if job.state.is_final and asked.resumes_rule is not None:
         resume_rule(tx, asked.resumes_rule, now_ms)
     return job
 

@@ -4,7 +4,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, unfinished_jobs
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.holding import count_waiting, is_paused, resume_rule, waits_from_before
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
@@ -39,7 +39,7 @@ def resume(tx: Connection, desk: Desk, rule_id: int, mode: Mode | None, now_ms: 
 
 
 def _running_job(tx: Connection, rule_id: int) -> BulkJob | None:
-    for job in unfinished_jobs(tx, _MOST_JOBS):
+    for job in BULK_JOBS.unfinished(tx, _MOST_JOBS):
         if job.kind is JobKind.RESEND and msgspec.json.decode(job.asked, type=Asked).resumes_rule == rule_id:
             return job
     return None
