@@ -92,13 +92,15 @@ def test_a_command_takes_each_field_as_an_option_and_hands_on_what_was_given() -
     app.command()(command)
     run = CliRunner().invoke
     given = {
-
-            "outcome": Outcome.REFUSED.value,
-            "reason": RefusalReason.WRONG_TOKEN.value,
-            "network_id": 3,
-            "campaign_id": 4
-        ,
-        "status_word": "lead", "click_id": "c", "conversion_id": "v", "since": "2026-03-01", "until": "2026-03-02",
+        "outcome": Outcome.REFUSED.value,
+        "reason": RefusalReason.WRONG_TOKEN.value,
+        "network_id": 3,
+        "campaign_id": 4,
+        "status_word": "lead",
+        "click_id": "c",
+        "conversion_id": "v",
+        "since": "2026-03-01",
+        "until": "2026-03-02",
     }
     options = [
         part

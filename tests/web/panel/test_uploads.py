@@ -139,7 +139,7 @@ def test_an_upload_under_way_shows_itself_again_and_can_be_stopped(panel: "Panel
     assert "data-refresh" in panel.get("/panel/uploads")
     panel.done(f"{place}/cancel")
     page = panel.get(place)
-    assert "cancelled" in page
+    assert "stopped" in page
     assert "data-refresh" not in page
 
 

@@ -42,9 +42,7 @@ class UploadView(msgspec.Struct, kw_only=True):
 
     upload_id: str
     name: str
-    state: Annotated[
-        JobState, Meta(description="waiting and running: come back; failed: error says why; its lines so far stay.")
-    ]
+    state: Annotated[JobState, Meta(description="waiting and running: come back; failed: error says why.")]
     preview: Annotated[bool, Meta(description="true: nothing is registered; the counts say what would be.")]
     postbacks: Annotated[bool, Meta(description="false: the postbacks that its conversions owe are held back.")]
     format: Annotated[Format, Meta(description="The form that was found.")]
@@ -76,7 +74,7 @@ class UploadView(msgspec.Struct, kw_only=True):
         Moment, Meta(description="When the file had arrived; its conversions count as reported then.")
     ]
     finished_at: Moment | None
-    error: Annotated[str | None, Meta(description="Why it failed.")]
+    error: Annotated[str | None, Meta(description="Why it failed. Its lines so far stay.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
         list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")

@@ -4,6 +4,7 @@ import enum
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -257,7 +258,9 @@ def log_page(visit: VisitFacts, request: AnyRequest, context: ApiContext, noun: 
 
 def _chips(request: AnyRequest, form: Sequence[FormField]) -> list[Chip]:
     """Return the filters that are set, each with the address of the log without it."""
-    pairs = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "said")]
+    given = request.query_params.multi_items()
+    # Sorted: the parameters come in another order each time.
+    pairs = sorted(((name, value) for name, value in given if name not in ("cursor", "said")), key=itemgetter(0))
     return [
         Chip(f"{field.label}: {field.text}", urlencode([pair for pair in pairs if pair[0] != field.name]))
         for field in form
