@@ -1,7 +1,7 @@
 """Filters of the logs. Each log has one record of what narrows it, declared in the room that owns the log.
 
 Query parameters, SQL conditions, forms, command line options, exports and jobs are all made from its fields. So a field's ``Meta``
-holds the description and limits for all of them, and its ``extra`` the label of the panel's form where it is not the field's name.
+holds the description and limits for all of them, and its ``extra`` what a form shows where that is not the field's name.
 """
 
 import inspect
@@ -15,13 +15,23 @@ from msgspec import Meta
 from msgspec.structs import FieldInfo
 
 MAX_ID = 2**31 - 1
-LABEL = "label"
+LABEL, WORDS = "label", "words"
+"""The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
 PERIOD = ("since", "until")
 
 RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only of the record with this number.")] | None
 OfClick = Annotated[str, Meta(max_length=26, description="Only of this click id.")] | None
 OfConversion = Annotated[str, Meta(max_length=26, description="Only of this conversion.")] | None
-Flagged = Annotated[bool, Meta(description="Only odd ones, or only those that are not.", extra={LABEL: "Flag"})] | None
+Flagged = (
+    Annotated[
+        bool,
+        Meta(
+            description="Only odd ones, or only those that are not.",
+            extra={LABEL: "Flag", WORDS: ("Odd ones", "Without oddities")},
+        ),
+    ]
+    | None
+)
 
 
 class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

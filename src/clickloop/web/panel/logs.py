@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import FaultCode, InvalidInputError
 from clickloop.click.click import Flag, Screening
 from clickloop.conversion.notice import NoticeFlag
-from clickloop.log_filter import MAX_ID, PERIOD, F, LogFilter, fields_of, label_of, type_of
+from clickloop.log_filter import PERIOD, WORDS, F, LogFilter, fields_of, label_of, meta_of, type_of
 from clickloop.report.period import Preset, days_of
 from clickloop.store.ledger.exports import ExportNoun
 from clickloop.store.ledger.names import Named, names_of, newest_names
@@ -175,7 +175,8 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
         names = _choices(tx, Named(field.name.removesuffix("_id")), value)
         options = [(str(number), name) for number, name in names.items()]
     elif value_type is bool:
-        options = (("true", "Odd ones"), ("false", "Without oddities"))
+        yes, no = (meta_of(field).extra or {}).get(WORDS, ("Yes", "No"))
+        options = (("true", yes), ("false", no))
     elif issubclass(value_type, enum.Enum):
         options = [(word.value, in_words(word.value)) for word in value_type]
     elif field.name == "status":
@@ -186,8 +187,8 @@ def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
 def _choices(tx: Connection, kind: Named, chosen: str) -> dict[int, str]:
     """Return the names that a field offers, with the chosen one however old it is."""
     names = newest_names(tx, kind, MAX_CHOICES)
-    number = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 12 else 0
-    return names if number in names else names | names_of(tx, kind, [min(number, MAX_ID)])
+    number = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 11 else 0
+    return names if number in names else names | names_of(tx, kind, [number])
 
 
 def _of_period(asked: Asked) -> list[FormField]:
