@@ -51,6 +51,20 @@ def fresh_stores(folder: Path) -> tuple[Ledger, DuckDbFacts]:
     return Ledger.open(ledger), DuckDbFacts.open(facts, memory_limit_mb=128)
 
 
+_applications: dict[MakeApp, Litestar] = {}
+
+
+def application(make: MakeApp, context: ApiContext) -> Litestar:
+    """The application that ``make`` makes, serving this context and no longer the one before.
+
+    Each is made once: that takes longer than most tests, and what differs between two is their state alone.
+    """
+    if make not in _applications:
+        _applications[make] = make(context)
+    _applications[make].state.context = context
+    return _applications[make]
+
+
 class Instance:
     """A tracker without doors: its stores, its API, and how often it was told of changes."""
 
@@ -81,7 +95,7 @@ class Instance:
             on_postbacks_owed=self._postbacks_owed,
             on_receivers_asked=self._receivers_asked,
         )
-        self.app = make_app(self.context)
+        self.app = application(make_app, self.context)
         self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
 
     def user(self, role: Role, name: str = "", password: str = PASSWORD) -> User:

@@ -18,6 +18,7 @@ from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.form import CSRF_FIELD
 from clickloop.web.panel.session_cookie import COOKIE
 from clickloop.web.site import create_site
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -85,7 +86,7 @@ def make_app() -> Callable[[ApiContext], Litestar]:
 @pytest.fixture
 def panel_of() -> Callable[["Instance"], AbstractContextManager[Panel]]:
     """Opens the panel of an instance whose context a test has changed."""
-    return lambda instance: _opened(instance, create_site(instance.context))
+    return lambda instance: _opened(instance, application(create_site, instance.context))
 
 
 @pytest.fixture
