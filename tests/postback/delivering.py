@@ -16,10 +16,10 @@ from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.work import Claimed
 from clickloop.record_id import RecordIds
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
+from tests.empty_stores import open_ledger
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
 QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
@@ -31,7 +31,7 @@ class Desk:
     """A ledger, and short ways to owe and to look."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
         rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
