@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 CLICKS_PER_SECOND = 100
 
@@ -122,7 +122,7 @@ class Connection(asyncio.StreamReader):
         connection._writer = asyncio.StreamWriter(transport, protocol, connection, loop)
         return connection
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         """Take bytes from the server."""
         self.has_begun_answer = True
         super().feed_data(data)

@@ -6,7 +6,11 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
-_INLINE = frozenset({"a", "abbr", "b", "code", "del", "em", "i", "ins", "kbd", "mark", "q", "small", "span", "strong"})
+_INLINE = frozenset(
+    {"a", "abbr", "b", "code", "del", "em", "i", "ins", "kbd", "mark", "q", "small", "span", "strong", "time"}
+)
+_BLOCKS = frozenset({"figure", "name", "tile"})
+"""Classes whose style sets an inline element apart."""
 _UNREAD = frozenset({"script", "style", "template", "datalist", "option", "title"})
 _FAULT = "fault-"
 
@@ -44,7 +48,7 @@ class Element:
     def _pieces(self) -> Iterator[str]:
         if self.tag in _UNREAD:
             return
-        edge = "" if self.tag in _INLINE else " "
+        edge = "" if self.tag in _INLINE and _BLOCKS.isdisjoint(self.classes) else " "
         yield edge
         for child in self.children:
             if isinstance(child, str):
@@ -193,6 +197,18 @@ class Page:
         """The only table."""
         (table,) = self.tables
         return table
+
+    @property
+    def refreshes(self) -> list[str]:
+        """The addresses from which scripts of ours look again for what is under way, and from which the browser does without them."""
+        scripts = [one.get("data-refresh") for one in self.main.walk() if "data-refresh" in one.attributes]
+        metas = [one for one in self.root.all("meta") if one.get("http-equiv").lower() == "refresh"]
+        return scripts + [one.get("content") for one in metas]
+
+    def form(self, action: str) -> Form:
+        """Return the form that goes to an address. Raise ValueError if there is none or more."""
+        (form,) = [one for one in self.forms if one.action == action]
+        return form
 
     @property
     def hints(self) -> list[str]:
