@@ -207,7 +207,7 @@ def test_stores_put_back_from_one_older_copy_are_refused_and_serve_new_processes
         tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
         tracker.start()
         eventually(lambda: len(tracker.all_of("conversions")) == 5, told=tracker.log_text)
-        paid = sorted((row["click_id"], row["txid"], row["payout"]) for row in tracker.all_of("conversions"))
+        paid = sorted((row["click_id"], row["txid"], row["payout"]["amount"]) for row in tracker.all_of("conversions"))
         assert paid == sorted(
             [
                 (earlier, "", "1"),
