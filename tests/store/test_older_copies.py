@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import insert, text
 
@@ -11,7 +12,8 @@ from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.consistency import Problem, StoresRefusedError, keep_marks
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.fresh_start import start_anew
-from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare
+from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare, write_installation
+from clickloop.store.ledger.installation import read_stamp, write_stamp
 from clickloop.store.ledger.tables import changes_log
 from clickloop.store.witnesses import FOLDERS
 from tests.store.counting import conversions_counted
@@ -110,12 +112,13 @@ def test_a_ledger_from_before_a_refused_notice_is_refused(tmp_path: Path) -> Non
     assert refused(folder).problem is Problem.LEDGER_OLDER
 
 
-def test_a_ledger_from_before_the_last_start_is_refused_though_nothing_else_happened(tmp_path: Path) -> None:
+def test_starts_alone_make_no_copy_older(tmp_path: Path) -> None:
     folder = with_journal(tmp_path / "data")
     shutil.copytree(folder, tmp_path / "older")
     ended(started(folder))
-    put_back(folder, tmp_path / "older", (LEDGER_FILE, FILE_NAME))
-    assert refused(folder).problem is Problem.LEDGER_OLDER
+    ended(started(folder))
+    put_back(folder, tmp_path / "older", (LEDGER_FILE,))
+    ended(started(folder))
 
 
 def test_a_witness_that_is_damaged_or_of_another_installation_says_nothing(tmp_path: Path) -> None:
@@ -153,3 +156,25 @@ def test_older_facts_keep_their_clicks_and_take_all_conversions_from_the_ledger(
     ended(stores)
     # The facts before were written without conversions behind them: only what is new counts.
     assert counted == 1
+
+
+def test_a_folder_that_a_version_has_used_which_does_not_count_its_notes_starts(tmp_path: Path) -> None:
+    folder = with_journal(tmp_path / "data")
+    used(folder, times=3)
+    stores = started(folder)
+    noted = stores.installation.marks.ledger_notes
+    with stores.ledger.write() as tx:
+        stamp = read_stamp(tx)
+        assert stamp is not None
+        write_stamp(tx, msgspec.structs.replace(stamp, notes=0))
+    write_installation(
+        folder,
+        msgspec.structs.replace(
+            stores.installation, marks=msgspec.structs.replace(stores.installation.marks, ledger_notes=0)
+        ),
+    )
+    ended(stores)
+    stores = started(folder)
+    ended(stores)
+    assert stores.installation.marks.ledger_notes > noted
+    ended(started(folder))

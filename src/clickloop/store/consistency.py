@@ -306,7 +306,8 @@ def _check_ledger_age(
         ("change of the set-up", age.progress.setup_change, setup_change),
         ("change of a conversion", age.progress.conversion_change, known.conversion_change),
         ("row for the facts", age.progress.outbox, max(known.outbox, age.taken)),
-        ("note of its own progress", age.notes, known.ledger_notes),
+        # A version that does not count its notes has written the stamp without their number: it tells nothing.
+        ("note of its own progress", age.notes or known.ledger_notes, known.ledger_notes),
     ):
         if found < expected:
             detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
@@ -336,7 +337,9 @@ def _stamped(
             with ledger.write() as tx:
                 write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
         facts.stamp(installation.id)
-    installation = msgspec.structs.replace(installation, complete=True)
+    noted = known_marks(folder, installation).ledger_notes
+    marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
+    installation = msgspec.structs.replace(installation, complete=True, marks=marks)
     return keep_marks(folder, ledger, facts, installation, at_once=True)
 
 
@@ -362,7 +365,7 @@ def keep_marks(
     if marks == installation.marks and not went_on and not at_once:
         return installation
     if stamp is not None:
-        notes = stamp.notes + (went_on or at_once)
+        notes = max(stamp.notes, installation.marks.ledger_notes) + went_on
         marks = msgspec.structs.replace(marks, ledger_notes=notes)
         known = msgspec.structs.replace(
             stamp,

@@ -44,7 +44,7 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     facts_loads: int = 0
     """The number of loads that the facts have committed."""
     ledger_notes: int = 0
-    """The number of times that the ledger noted down its own progress: at each start, and while it goes on."""
+    """The number of times that the ledger noted down its own progress, each time because it had gone on."""
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
