@@ -11,6 +11,7 @@ from clickloop.campaign.catalog import COPY_NAME
 from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.consistency import Problem, StoresRefusedError, keep_marks
 from clickloop.store.delivery_hold import read_hold
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare, write_installation
 from clickloop.store.ledger.installation import read_stamp, write_stamp
@@ -178,3 +179,15 @@ def test_a_folder_that_a_version_has_used_which_does_not_count_its_notes_starts(
     ended(stores)
     assert stores.installation.marks.ledger_notes > noted
     ended(started(folder))
+
+
+def test_without_room_for_a_copy_of_the_facts_nothing_is_changed(tmp_path: Path) -> None:
+    folder = with_journal(tmp_path / "data")
+    shutil.copytree(folder, tmp_path / "older")
+    used(folder)
+    put_back(folder, tmp_path / "older", STORES)
+    (folder / "aside").write_bytes(b"")  # stands in the copy's way
+    with pytest.raises(FactsError, match="nothing was changed"):
+        start_anew(folder, NOW)
+    assert read_hold(folder) is None
+    assert refused(folder).problem is Problem.STORES_OLDER

@@ -30,7 +30,8 @@ from clickloop.store.consistency import (
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import FactsDamagedError
+from clickloop.store.facts.facts import FactsDamagedError, FactsError
+from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -304,10 +305,17 @@ def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
 
 
 def _copied_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
-    """Copy what there is of these names into a folder of its own."""
+    """Copy what there is of these names into a folder of its own. Raise FactsError where there is no room for it."""
     aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
-    make_directories(aside)
     for name in names:
-        with contextlib.suppress(FileNotFoundError):
+        if not (folder / name).exists():
+            continue
+        try:
+            make_directories(aside)
             shutil.copy2(folder / name, aside / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (aside / name).unlink(missing_ok=True)  # half a copy would only take the room
+            reason = fault_sentence(error, aside / name)
+            raise FactsError(f"{folder / name} cannot be copied aside, so nothing was changed. {reason}") from error
     return aside
