@@ -9,7 +9,15 @@ import pytest
 import uvicorn
 
 from clickloop.web.open_connections import Limits, Phase
-from clickloop.web.panel_port import HEAD_BYTES, MAX_PIPELINED, PanelConnection, PanelConnections
+from clickloop.web.panel_port import (
+    HEAD_BYTES,
+    MAX_PARAMETERS,
+    MAX_PATH_BYTES,
+    MAX_PIPELINED,
+    MAX_TARGET_BYTES,
+    PanelConnection,
+    PanelConnections,
+)
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -426,5 +434,37 @@ def test_a_body_before_and_after_other_requests_arrives_whole() -> None:
         for _ in range(10):
             assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
         assert port.received == 500_000
+
+    serve(talk)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param(b"/x?a=" + b"b" * (MAX_TARGET_BYTES - 5), b"200", id="a long query"),
+        pytest.param(b"/x?a=" + b"b" * (MAX_TARGET_BYTES - 4), b"414", id="a longer one"),
+        pytest.param(b"/" + b"x" * (MAX_PATH_BYTES - 1), b"200", id="a long path"),
+        pytest.param(b"/" + b"x" * MAX_PATH_BYTES, b"414", id="a longer one"),
+        pytest.param(b"/x?" + b"a=b&" * (MAX_PARAMETERS - 1), b"200", id="many parameters"),
+        pytest.param(b"/x?" + b"a=b&" * MAX_PARAMETERS, b"414", id="more"),
+        pytest.param(b"/x?" + b"&" * 10_000, b"414", id="empty parameters"),
+        pytest.param(b"http://a/x?" + b"&" * 10_000, b"414", id="in an absolute address"),
+    ],
+)
+def test_an_address_that_would_fill_the_memory_is_refused_with_414(target: bytes, status: bytes) -> None:
+    async def talk(port: Port) -> None:
+        assert (await port.ask(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")).startswith(b"HTTP/1.1 " + status)
+
+    serve(talk)
+
+
+def test_an_address_that_is_refused_ends_the_connection_and_the_one_before_it_is_answered() -> None:
+    async def talk(port: Port) -> None:
+        reader, _ = await port.connect(REQUEST)
+        assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
+        long = b"GET /x?" + b"&" * MAX_PARAMETERS + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        port._opened[-1].write(long + REQUEST)
+        assert (await head_of(reader)).startswith(b"HTTP/1.1 414")
+        assert await reader.read() == b""
 
     serve(talk)

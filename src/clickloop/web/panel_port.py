@@ -17,6 +17,11 @@ from clickloop.web.proxies import IpNetworks, is_in
 
 HEAD_BYTES = 64 * 1024
 """Maximum size of an address with all headers, and of the fields after a chunked body."""
+MAX_TARGET_BYTES = 16 * 1024
+"""Maximum size of an address: a report with fifty filters is shorter. Litestar remembers the last 1,024 addresses as they came and
+as it read them, so these three bounds are one on the memory of the core, too."""
+MAX_PATH_BYTES = 4 * 1024
+MAX_PARAMETERS = 200
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
@@ -27,6 +32,18 @@ _PIECE_BYTES, _BODY_PIECE_BYTES = 4 * 1024, 16 * 1024
 """Parsed at a time of what was read at once: outside of a body it may be thousands of requests."""
 _FRAMING = 8
 """A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
+
+
+def target_fault(target: bytes) -> str:
+    """Return what makes the target of a request too long to be answered; empty if nothing does."""
+    path, _, query = target.partition(b"?")
+    if len(target) > MAX_TARGET_BYTES:
+        return f"The address has {len(target)} bytes, at most {MAX_TARGET_BYTES} are possible."
+    if len(path) > MAX_PATH_BYTES:
+        return f"The path of the address has {len(path)} bytes, at most {MAX_PATH_BYTES} are possible."
+    if query.count(b"&") >= MAX_PARAMETERS:
+        return f"The address has more than {MAX_PARAMETERS} parameters."
+    return ""
 
 
 class PanelConnections(OpenConnections["PanelConnection"]):
@@ -160,6 +177,9 @@ class PanelConnection(HttpToolsProtocol):
         """Begin to answer."""
         self._in_head = False
         if self._refused:
+            return
+        if fault := target_fault(self.url):
+            self._refuse(414, fault)
             return
         self._in_body = True
         self._since = self._checked_at = self.loop.time()

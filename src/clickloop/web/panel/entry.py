@@ -19,6 +19,7 @@ from clickloop.store.ledger.settings import read_instance
 from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.browser import browser_of, note_forwarded
+from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.form_body import form_pairs
 from clickloop.web.panel.kept_form import SignedOut, keep_form
@@ -98,7 +99,7 @@ def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
     with context.ledger.read() as tx:
         saved = read_instance(tx)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
-    theme = connection.cookies.get(THEME_COOKIE, "")
+    theme = cookie_of(connection, THEME_COOKIE)
     return VisitFacts(
         actor=seat.actor,
         zone=_zone(seat.user.time_zone, saved.over(context.started).time_zone),
