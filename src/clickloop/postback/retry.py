@@ -38,6 +38,8 @@ class Trouble(enum.StrEnum):
     TOO_MANY_REDIRECTS = "too_many_redirects"
     REDIRECT_REFUSED = "redirect_refused"
     ADDRESS_REFUSED = "address_refused"
+    NAME_REFUSED = "name_refused"
+    """A name resolved to addresses that are refused. Unlike an address in the URL it may resolve to others tomorrow."""
     UNSENDABLE = "unsendable"
 
     @property
@@ -56,6 +58,7 @@ _SENTENCES = {
     Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
     Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
     Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
+    Trouble.NAME_REFUSED: "The receiver's name resolved to an address that nothing may be sent to.",
     Trouble.UNSENDABLE: "The request cannot be sent as its macros made it.",
 }
 
