@@ -275,7 +275,7 @@ def detail_of(error: Exception) -> str:
             is_unknown = cause.errno == socket.EAI_NONAME
             return f"{error.host}: {'there is no such name' if is_unknown else 'no name server could tell'}."
         known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
-        why = os.strerror(cause.errno or 0) if known else cause.strerror or str(cause)
+        why = os.strerror(cause.errno or 0) if known else cause.strerror or str(cause) or "It closed the connection"
         return f"{error.host}:{error.port}: {why.rstrip('.')}."
     if refused is None and isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
         reason = reason_of(error.__cause__ or error)  # their own text holds the URL, with its secrets
