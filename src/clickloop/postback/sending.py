@@ -116,6 +116,8 @@ class Sender:
                     following = next_hop(hop, seen.status_code or 0, location)
                     if isinstance(following, str):
                         return seen.outcome(Trouble.REDIRECT_REFUSED, following)
+                    if hop.body and not following.body:
+                        seen.lost_body = f"{seen.status_code} to {following.target.authority}"
                     hop = following
                     seen.follow()
                 seen.status_code = seen.redirected_by
@@ -168,13 +170,15 @@ class Sender:
 class _Seen:
     """What has been seen of an attempt's answer so far, however it ends."""
 
-    __slots__ = ("chunks", "malformed", "redirected_by", "retry_after", "started", "status_code")
+    __slots__ = ("chunks", "lost_body", "malformed", "redirected_by", "retry_after", "started", "status_code")
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.status_code: int | None = None
         self.redirected_by: int | None = None
         """The status of the last redirect that was followed."""
+        self.lost_body = ""
+        """The redirect that made a GET without a body of the request; empty: none did."""
         self.malformed = ""
         self.retry_after = ""
         self.chunks: list[bytes] = []
@@ -195,6 +199,8 @@ class _Seen:
     def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
         if trouble is None and self.malformed:
             trouble, error = Trouble.MALFORMED, f"{self.malformed[:1].upper()}{self.malformed[1:]}."
+        if self.lost_body:
+            error = f"{error} The body was left out after the redirect {self.lost_body}.".lstrip()
         return Outcome(
             status_code=self.status_code,
             answer=b"".join(self.chunks)[:KEEP_AT_MOST],

@@ -275,7 +275,8 @@ class PanelConnection(HttpToolsProtocol):
         elif self._message_bytes > 2 * HEAD_BYTES + _FRAMING * self._body_bytes:
             self._refuse(413, "The body is in too many pieces.")
         elif self._in_body and self._is_answered() and self._body_bytes > MAX_UNREAD_BYTES:
-            self.end()
+            # Ended now, what is on its way would reset it, and nginx would take that for a failure of ours. See ``_sweep_body``.
+            self.flow.pause_reading()
 
     def _refuse(self, status: int, text: str, headers: bytes = b"") -> None:
         """Answer with an error, if no answer has begun, and end the connection; nothing further of it is read."""
