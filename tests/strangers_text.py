@@ -314,6 +314,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "country": lambda text: GEO_BASE.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
+    "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", octets_of(text), "203.0.113.9"),
     "content encoding": lambda text: _decompressed(b"a", text.encode()),
     "plain body said to be compressed": lambda text: _decompressed(text.encode(), b"deflate"),
     "gzip body": lambda text: _decompressed(gzip.compress(text.encode(), 1), b"gzip"),

@@ -18,6 +18,7 @@ from clickloop.web.panel_port import (
     PanelConnection,
     PanelConnections,
 )
+from clickloop.web.request_limits import LINGER_SECONDS
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -37,8 +38,8 @@ class CountingConnection(PanelConnection):
 class CountingConnections(PanelConnections):
     """The connections of a port that count their bytes."""
 
-    def __call__(self, *arguments: Any) -> CountingConnection:
-        return CountingConnection(self, *arguments)
+    def __call__(self, *arguments: Any, **named: Any) -> CountingConnection:  # uvicorn names them
+        return CountingConnection(self, *arguments, **named)
 
 
 class Port:
@@ -158,9 +159,9 @@ async def head_of(reader: asyncio.StreamReader) -> bytes:
 
 
 async def sent_until_closed(port: Port, writer: asyncio.StreamWriter, piece: bytes, most: int) -> int:
-    """Send a piece again and again until the server ends the connection; return how many bytes it took."""
+    """Send a piece again and again until the server ends the connection, or its half of it; return how many bytes it took."""
     sent = 0
-    while port.connections.open:
+    while not all(one._lingers for one in port.connections.open):
         with contextlib.suppress(ConnectionError):
             writer.write(piece)
             await writer.drain()
@@ -277,11 +278,40 @@ def test_a_body_that_we_do_not_read_is_not_ended_for_standing_still() -> None:
     serve(talk)
 
 
-def test_what_is_left_of_a_body_after_its_answer_is_not_read_for_ever() -> None:
+def test_what_is_left_of_a_body_after_its_answer_is_read_in_part_and_the_connection_is_not_reset_at_once() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
         assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
-        assert await sent_until_closed(port, writer, b"a" * 100_000, 40_000_000)
+        while not port.one().flow.read_paused:
+            writer.write(b"a" * 100_000)
+            await asyncio.sleep(0)
+            assert port.one()._body_bytes < 40_000_000, "no end of it"
+        answered_at = port.one()._since
+        port.connections.sweep(answered_at + 9)
+        assert port.connections.open
+        port.connections.sweep(answered_at + 11)
+        await port.wait_for(lambda: not port.connections.open)
+
+    serve(talk)
+
+
+def test_who_goes_on_sending_after_a_refusal_is_not_reset_and_ended_later() -> None:
+    async def talk(port: Port) -> None:
+        begin = b"POST /body HTTP/1.1\r\nHost: a\r\nReferer: \x01\r\nContent-Length: 50000000\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+        writer.write(begin)
+        got = await reader.read(-1)  # to the end of the answers
+        assert got.startswith(b"HTTP/1.1 400")
+        for _ in range(100):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        assert port.one().phase()[0] is Phase.UNFINISHED
+        refused_at = port.one()._since
+        port.connections.sweep(refused_at + LINGER_SECONDS - 1)
+        assert port.connections.open
+        port.connections.sweep(refused_at + LINGER_SECONDS + 1)
+        await port.wait_for(lambda: not port.connections.open)
+        writer.close()
 
     serve(talk)
 
