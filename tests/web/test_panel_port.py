@@ -29,8 +29,8 @@ class CountingConnection(PanelConnection):
 class CountingConnections(PanelConnections):
     """The connections of a port that count their bytes."""
 
-    def __call__(self, *arguments: Any) -> CountingConnection:
-        return CountingConnection(self, *arguments)
+    def __call__(self, *arguments: Any, **named: Any) -> CountingConnection:
+        return CountingConnection(self, *arguments, **named)
 
 
 class Port:
