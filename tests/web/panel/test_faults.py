@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.web.panel.page import Page
+
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
@@ -23,7 +25,7 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
 ) -> None:
     instance.set_up()
     answer = panel.post(f"/panel/{path}")
-    words = panel.words(answer.text)
+    words = Page(answer.text).text
     assert answer.status_code == 422
     assert "Not done." in words
     assert sentence in words
@@ -32,7 +34,7 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
 
 def test_faulty_fields_are_counted_without_what_concerns_none(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    assert "2 fields are at fault" in panel.words(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text)
+    assert "2 fields are at fault" in Page(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text).text
 
 
 @pytest.mark.parametrize("path", ["traffic-sources/1", "networks/1", "campaigns/1"])
