@@ -16,12 +16,12 @@ from clickloop.conversion.notice import Door
 from clickloop.money import Money
 from clickloop.postback.address_guard import STRICT
 from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.state import STORED
 from clickloop.record_id import RecordIds
 from clickloop.store.delivery_hold import Hold
 from clickloop.store.ledger.audit import (
     BATCH,
     REMEMBERED,
-    STATES,
     AuditedChange,
     judge,
     read_memory,
@@ -94,7 +94,7 @@ def test_changes_times_rules_are_the_postbacks_in_their_states(tracker: Tracker)
     audited = audit_everything(tracker.ledger)
 
     assert (audited.changes, audited.decisions, audited.mismatches) == (3, 3, ())
-    assert audited.in_states == dict.fromkeys(STATES, 0) | {"waiting": 1, "skipped": 2}
+    assert audited.in_states == dict.fromkeys(STORED, 0) | {"waiting": 1, "skipped": 2}
     assert audit_step(tracker.ledger) == ()
 
 

@@ -15,6 +15,7 @@ from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import read_notice
 from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request, Rule
+from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
 from clickloop.store.ledger.conversions import changes_of_conversions
@@ -22,7 +23,6 @@ from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.notices import notices_of_ids
 from clickloop.store.ledger.postbacks import Decided, NewPostback, decided_before, insert_postbacks
 from clickloop.store.ledger.resends import (
-    FINAL_STATES,
     ResendFilter,
     Sent,
     attempts_made,
@@ -212,7 +212,7 @@ def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms
         request = msgspec.structs.replace(
             decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
-        if sent.state == "waiting":
+        if sent.state is PostbackState.WAITING:
             replaced.append(sent.postback_id)
         owed = Owed(request, _moment(sent, how, now_ms), decision.findings)
         lane = sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule)
@@ -253,10 +253,13 @@ def _moment(sent: Sent, how: _How, now_ms: int) -> int:
 def _decision(
     sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
-    if sent.state not in FINAL_STATES:
-        if sent.state != "waiting":
-            return Refusal(NotResent.UNDER_WAY)
-    elif not how.force and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version:
+    if sent.state is PostbackState.SENDING:
+        return Refusal(NotResent.UNDER_WAY)
+    if (
+        sent.state.is_final
+        and not how.force
+        and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
+    ):
         return Refusal(NotResent.SUPERSEDED)
     if how.mode is Mode.AS_IT_WAS:
         if sent.request is None:

@@ -10,6 +10,8 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
 
 from clickloop.clock import DAY_MS
+from clickloop.postback.retry import Result
+from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.row_checks import (
     accept_conversions,
     accept_postbacks,
@@ -200,20 +202,20 @@ _HAS_CHANGE: ColumnElement[bool] = (
     )
     .exists()
 )
-_IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == "delivered"
+_IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == PostbackState.DELIVERED
 _HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
     select(attempts.c.number)
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "delivered")
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.DELIVERED)
     .exists()
 )
-_IS_FAILED: ColumnElement[bool] = postbacks.c.state == "failed"
+_IS_FAILED: ColumnElement[bool] = postbacks.c.state == PostbackState.FAILED
 _HAS_FAILED_ATTEMPT: ColumnElement[bool] = (
     select(attempts.c.number)
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "failed")
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.FAILED)
     .exists()
 )
 _HAS_NO_MOMENT: ColumnElement[bool] = and_(
-    postbacks.c.state.in_(("waiting", "sending")),
+    postbacks.c.state.in_(UNFINISHED),
     not_(
         func.coalesce(postbacks.c.next_attempt_at, postbacks.c.lease_until).between(
             postbacks.c.created_at - MAX_WAIT_MS, postbacks.c.created_at + MAX_WAIT_MS

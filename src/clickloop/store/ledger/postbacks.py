@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, not_, or_, select
 
 from clickloop.postback.holding import Hold, hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request
+from clickloop.postback.state import ENDED_BADLY, PostbackState
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
@@ -67,8 +69,8 @@ class Postback(msgspec.Struct, frozen=True, kw_only=True):
     campaign_id: int
     source_id: int
     trigger: str
-    state: str
-    """As it is shown: ``paused`` stands for waiting and held back."""
+    state: PostbackState
+    """As it is shown."""
     hold: Hold | None
     """Why it is paused; None: it is not."""
     reason: SkipReason | None
@@ -101,7 +103,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class PostbackFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows of Conversions - Out are wanted; None: any."""
 
-    state: str | None = None
+    state: PostbackState | None = None
     reason: SkipReason | None = None
     click_id: str | None = None
     conversion_id: str | None = None
@@ -192,10 +194,7 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 
 def count_unfinished(tx: Connection) -> int:
     """Return how many postbacks are waiting or being sent."""
-    table = postbacks.c
-    # Literals, not parameters: SQLite takes a partial index only where it sees its condition.
-    unfinished = table.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
-    return tx.scalar(select(func.count()).select_from(postbacks).where(unfinished)) or 0
+    return tx.scalar(select(func.count()).select_from(postbacks).where(IS_UNFINISHED)) or 0
 
 
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
@@ -209,23 +208,19 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
     return select(table.conversion_id).where(*of_row).exists()
 
 
-def _is_shown_as(state: str) -> ColumnElement[bool]:
+def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
     """Whether a row of ``_LOG`` is shown in this state."""
     held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
-    if state == "paused":
-        return and_(_UNFINISHED, postbacks.c.state == "waiting", held)
-    if state == "waiting":
-        return and_(_UNFINISHED, postbacks.c.state == "waiting", not_(held))
-    if state == "sending":
-        return and_(_UNFINISHED, postbacks.c.state == state)
-    if state in ("failed", "cancelled"):
-        return and_(ENDED_BADLY, postbacks.c.state == state)
+    # Each with the condition of its partial index, which SQLite would not derive from a parameter.
+    if state is PostbackState.PAUSED:
+        return and_(IS_UNFINISHED, postbacks.c.state == PostbackState.WAITING, held)
+    if state is PostbackState.WAITING:
+        return and_(IS_UNFINISHED, postbacks.c.state == state, not_(held))
+    if state is PostbackState.SENDING:
+        return and_(IS_UNFINISHED, postbacks.c.state == state)
+    if state in ENDED_BADLY:
+        return and_(HAS_ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
-
-
-# The conditions of partial indexes, word for word: SQLite uses one only for a query that repeats its condition.
-_UNFINISHED = postbacks.c.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
-ENDED_BADLY = postbacks.c.state.in_((literal_column("'failed'"), literal_column("'cancelled'")))
 
 
 _LOG = (
@@ -264,7 +259,7 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "campaign_id": new.campaign_id,
         "source_id": new.source_id,
         "trigger": new.trigger,
-        "state": "waiting" if owed else "skipped",
+        "state": PostbackState.WAITING if owed else PostbackState.SKIPPED,
         "reason": decision.reason.value if isinstance(decision, Skipped) else None,
         "findings": _write(decision.findings),
         "request": _write(owed.request) if owed else None,
@@ -282,10 +277,10 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
 
 def _postback(row: RowMapping) -> Postback:
     fields = {name: row[name] for name in Postback.__struct_fields__ if name != "hold"}
-    waits = row["state"] == "waiting"
+    state = PostbackState(row["state"])
+    waits = state is PostbackState.WAITING
     fields["hold"] = hold_of(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
-    if fields["hold"] is not None:
-        fields["state"] = "paused"
+    fields["state"] = state if fields["hold"] is None else PostbackState.PAUSED
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
     fields["findings"] = _findings_of(row["findings"])

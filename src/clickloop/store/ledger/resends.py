@@ -7,16 +7,11 @@ import msgspec
 from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, update
 
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.state import FINAL, ON_THE_WAY, PostbackState
 from clickloop.store.ledger.holding import wake_followers
-from clickloop.store.ledger.lanes import IS_WAITING
 from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.postback_states import IS_WAITING
 from clickloop.store.ledger.tables import conversions, lanes, postback_rules, postbacks
-
-FINAL_STATES = ("delivered", "failed", "skipped", "cancelled")
-WAITING_STATES = ("waiting", "paused")
-"""As they are shown: paused is what waits and is held back by its rule or receiver."""
-ON_THE_WAY = ("waiting", "sending", "delivered")
-"""What an older change must not be sent behind."""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +27,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     click_id: str
     campaign_id: int
     source_id: int
-    state: str
+    state: PostbackState
     reason: SkipReason | None
     findings: bytes
     request: bytes | None
@@ -46,8 +41,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 class ResendFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which postbacks are asked for again, or cancelled; None: any. Of each change and rule its last row counts."""
 
-    state: str | None = None
-    """One of ``FINAL_STATES`` or ``WAITING_STATES``; None: any final one."""
+    state: PostbackState | None = None
+    """Any but ``sending``; None: any final one."""
     waiting: bool = False
     """Instead all that wait, held back or not."""
     reason: SkipReason | None = None
@@ -97,10 +92,10 @@ def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str
     return [_sent(row) for row in rows]
 
 
-def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
+def count_sent(tx: Connection, wanted: ResendFilter) -> dict[PostbackState, int]:
     """How many match, by state."""
     query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted).group_by(postbacks.c.state)
-    return {wanted.state or row.state: row.matched for row in tx.execute(query)}
+    return {wanted.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
 
 
 def count_superseded(tx: Connection, wanted: ResendFilter) -> int:
@@ -152,7 +147,7 @@ def cancel_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
 def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
     """Cancels those that wait, for others that take their places in this transaction; answers how many that were."""
     waiting = update(postbacks).where(postbacks.c.postback_id.in_(postback_ids), IS_WAITING)
-    ended = {"state": "cancelled", "next_attempt_at": None, "held_from": None, "finished_at": now_ms}
+    ended = {"state": PostbackState.CANCELLED, "next_attempt_at": None, "held_from": None, "finished_at": now_ms}
     return tx.execute(waiting.values(**ended)).rowcount
 
 
@@ -170,10 +165,10 @@ def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
     )
     if wanted.waiting:
         query = query.where(IS_WAITING)
-    elif wanted.state in WAITING_STATES:
-        query = query.where(IS_WAITING, _IS_HELD if wanted.state == "paused" else ~_IS_HELD)
+    elif wanted.state is not None and wanted.state.is_queued:
+        query = query.where(IS_WAITING, _IS_HELD if wanted.state is PostbackState.PAUSED else ~_IS_HELD)
     else:
-        states = FINAL_STATES if wanted.state is None else (wanted.state,)
+        states = FINAL if wanted.state is None else (wanted.state,)
         query = query.where(is_last, table.state.in_(states))
     for name in ("reason", "campaign_id", "source_id", "rule_id", "click_id", "conversion_id"):
         value = getattr(wanted, name)
@@ -203,5 +198,6 @@ _IS_HELD = or_(
 
 def _sent(row: Any) -> Sent:
     fields = {name: row[name] for name in Sent.__struct_fields__}
+    fields["state"] = PostbackState(row["state"])
     fields["reason"] = None if row["reason"] is None else SkipReason(row["reason"])
     return Sent(**fields)

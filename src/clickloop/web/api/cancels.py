@@ -52,7 +52,7 @@ def cancel_postbacks(
     """Starts a job that takes all that match and wait out of delivery. They can be sent again later. What is being sent at the
     moment is left alone. `preview` counts first. See how far it is at `GET /postbacks/cancels/{cancel_id}`.
     """
-    wanted = filter_of(data, data.state.value if data.state else None)
+    wanted = filter_of(data, data.state)
     if data.state is None:
         wanted = msgspec.structs.replace(wanted, waiting=True)
     with context.ledger.read() as tx:

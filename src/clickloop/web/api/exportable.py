@@ -11,6 +11,7 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.notice import MAX_TXID, RefusalReason
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.state import PostbackState
 from clickloop.report.spreadsheet import csv_line
 from clickloop.store.ledger.exports import Export, ExportNoun
 from clickloop.store.ledger.notices import Outcome
@@ -32,7 +33,7 @@ from clickloop.web.api.conversions import list_conversions
 from clickloop.web.api.log_words import FAR_MS, period_of, refuse_unknown_status
 from clickloop.web.api.notices import list_notices
 from clickloop.web.api.paging import LARGEST_ID, Page
-from clickloop.web.api.postbacks import State, list_postbacks
+from clickloop.web.api.postbacks import list_postbacks
 from clickloop.web.api.problem import invalid
 
 ROWS_A_STEP = 2_000
@@ -86,7 +87,7 @@ class NoticeFilters(LogFilters, frozen=True, omit_defaults=True, kw_only=True):
 class PostbackFilters(LogFilters, frozen=True, omit_defaults=True, kw_only=True):
     """Which postbacks."""
 
-    state: State | None = None
+    state: PostbackState | None = None
     reason: SkipReason | None = None
     click_id: RecordId | None = None
     conversion_id: RecordId | None = None

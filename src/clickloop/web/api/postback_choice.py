@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from clickloop.campaign.fault import FaultCode
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.resends import ResendFilter
 from clickloop.web.api.log_words import period_of
 from clickloop.web.api.paging import LARGEST_ID
@@ -19,19 +20,19 @@ Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 class WaitingState(enum.StrEnum):
     """The states in which a postback can be cancelled. Paused: it waits, and its rule or its receiver is paused."""
 
-    WAITING = "waiting"
-    PAUSED = "paused"
+    WAITING = PostbackState.WAITING
+    PAUSED = PostbackState.PAUSED
 
 
 class AskedState(enum.StrEnum):
     """The states in which a postback can be asked for again; what waits or is paused is replaced."""
 
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-    WAITING = "waiting"
-    PAUSED = "paused"
+    DELIVERED = PostbackState.DELIVERED
+    FAILED = PostbackState.FAILED
+    SKIPPED = PostbackState.SKIPPED
+    CANCELLED = PostbackState.CANCELLED
+    WAITING = PostbackState.WAITING
+    PAUSED = PostbackState.PAUSED
 
 
 class PostbackChoice(msgspec.Struct, kw_only=True):
@@ -49,10 +50,12 @@ class PostbackChoice(msgspec.Struct, kw_only=True):
     until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 
 
-def filter_of(chosen: PostbackChoice, state: str | None, reason: SkipReason | None = None) -> ResendFilter:
+def filter_of(
+    chosen: PostbackChoice, state: WaitingState | AskedState | None, reason: SkipReason | None = None
+) -> ResendFilter:
     """The choice as a filter. Raises InvalidInputError when nothing narrows it down."""
     wanted = ResendFilter(
-        state=state,
+        state=PostbackState(state) if state else None,
         reason=reason,
         status=chosen.status,
         campaign_id=chosen.campaign_id,

@@ -1,6 +1,5 @@
 """/postbacks: Conversions - Out, everything that was sent, or not sent and why, with every attempt."""
 
-import enum
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from msgspec import Meta
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import (
@@ -35,19 +35,6 @@ from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "postbacks"
-
-
-class State(enum.StrEnum):
-    """Where a postback stands."""
-
-    WAITING = "waiting"
-    PAUSED = "paused"
-    """Waiting, and held back: its rule or its receiver is paused."""
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
 
 
 class HeaderView(msgspec.Struct, kw_only=True):
@@ -101,7 +88,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     campaign_id: int
     source_id: int
     trigger: Annotated[str, Meta(description="new, status, payout, details or resend.")]
-    state: State
+    state: PostbackState
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
     reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not skipped.")]
     paused_by: Annotated[Hold | None, Meta(description="What holds it back, when its state is paused.")]
@@ -126,7 +113,7 @@ class PostbackStoryView(msgspec.Struct, kw_only=True):
     attempts: list[AttemptView]
 
 
-OfState = Annotated[State | None, QueryParameter(name="state", description="Only in this state.")]
+OfState = Annotated[PostbackState | None, QueryParameter(name="state", description="Only in this state.")]
 OfReason = Annotated[SkipReason | None, QueryParameter(description="Only skipped for this reason.")]
 OfStatus = Annotated[
     str | None, QueryParameter(max_length=32, description="Only of conversions that have this status now.")
@@ -232,7 +219,7 @@ def postback_view(postback: Postback, *, masked: bool = True) -> PostbackView:
         campaign_id=postback.campaign_id,
         source_id=postback.source_id,
         trigger=postback.trigger,
-        state=State(postback.state),
+        state=postback.state,
         reason=postback.reason,
         reason_text=postback.reason.sentence if postback.reason else "",
         paused_by=postback.hold,

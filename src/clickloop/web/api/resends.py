@@ -13,6 +13,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.postback.curl import curl_command
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
@@ -118,7 +119,7 @@ def resend_postbacks(
     sent are released only when they are asked for by that reason.
     `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
-    wanted = filter_of(data, data.state.value if data.state else None, data.reason)
+    wanted = filter_of(data, data.state, data.reason)
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
     if data.preview:
@@ -169,9 +170,11 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
             note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
-    if not cancelled and found.state != AskedState.CANCELLED:
+    if not cancelled and found.state is not PostbackState.CANCELLED:
         remedy = (
-            "try again when this attempt has ended" if found.state == "sending" else "there is nothing left to cancel"
+            "try again when this attempt has ended"
+            if found.state is PostbackState.SENDING
+            else "there is nothing left to cancel"
         )
         raise HTTPException(
             status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."
@@ -220,15 +223,15 @@ def _job(tx: Connection, resend_id: str) -> BulkJob:
     return job
 
 
-def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResendView:
+def _preview(mode: Mode, by_state: dict[PostbackState, int], superseded: int) -> BulkResendView:
     left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
-    if mode is Mode.AS_IT_WAS and "skipped" in by_state:
-        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state["skipped"]
+    if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
+        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
     return BulkResendView(
         resend_id=None,
         request=mode,
         matched=sum(by_state.values()),
-        matched_by_state=by_state,
+        matched_by_state={state.value: matched for state, matched in by_state.items()},
         done=0,
         made=0,
         left_out=left_out,

@@ -10,6 +10,7 @@ from clickloop.campaign.user import Right
 from clickloop.conversion.status import StatusWords
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.names import Named
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.tracking.resending import Mode
@@ -38,7 +39,6 @@ from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/postbacks"
-UNDER_WAY = (api.State.WAITING, api.State.SENDING, api.State.PAUSED)
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
@@ -63,7 +63,7 @@ def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
         lost_request=LOST_REQUEST,
         held=context.hold.current,
         filters=[
-            of_words("state", "State", api.State, asked),
+            of_words("state", "State", PostbackState, asked),
             of_words("reason", "Reason", SkipReason, asked),
             of_named(Named.CAMPAIGN, "Campaign", names, asked),
             of_named(Named.SOURCE, "Source", names, asked),
@@ -149,7 +149,7 @@ def _show(
         names=names,
         secrets=secrets,
         held=context.hold.current,
-        under_way=story.postback.state in UNDER_WAY,
+        under_way=not story.postback.state.is_final,
         key=context.record_ids(),
     )
 
@@ -174,7 +174,7 @@ def _found(context: ApiContext, asked: Asked) -> Page[api.PostbackView]:
         context,
         ROWS_A_PAGE,
         asked.text("cursor"),
-        in_state=asked.word("state", api.State),
+        in_state=asked.word("state", PostbackState),
         reason=asked.word("reason", SkipReason),
         click_id=asked.text("click_id") or None,
         conversion_id=asked.text("conversion_id") or None,
