@@ -4,7 +4,6 @@ import enum
 
 import msgspec
 
-PARAMETER_ROWS = 30
 """Rows V1…V30 of a traffic source beside ``external_id`` and ``cost``."""
 
 

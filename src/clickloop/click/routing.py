@@ -13,13 +13,12 @@ from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.macro import Place, Template, parse
+from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
 
 _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
-    f"token{number}": f"v{number}" for number in range(1, 31)
+    ROW_MACROS[number]: ROW_FIELDS[number] for number in V_ROWS
 }
 """Macros whose values stand in a field of the click as they are, as soon as its link has been read."""
-_ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
-_ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
 
 
 class LeftOutReason(enum.StrEnum):
@@ -113,7 +112,7 @@ class Routes:
         return route
 
     def _prepare(self, campaign: CatalogCampaign) -> Route:
-        rows = {row.parameter.lower(): _ROW_MACROS[row.number] for row in campaign.rows}
+        rows = row_macros(campaign.rows)
         targets, weights, left_out = [], [], []
         for share in campaign.shares:
             offer = self._offers.get(share.offer_id)
@@ -135,7 +134,7 @@ class Routes:
         return Route(
             campaign=campaign,
             fields={
-                name: _ROW_FIELDS[row.number]
+                name: ROW_FIELDS[row.number]
                 for row in campaign.rows
                 if row.tracked
                 for name in (row.parameter, row.parameter.lower())

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from clickloop.click.click import PARAMETER_ROWS
+from clickloop.setup.source_rows import V_ROWS
 
 MOST_GROUPINGS = 2
 
@@ -78,7 +78,7 @@ class Dimension(enum.StrEnum):
 
 _TIMES = frozenset({Dimension.DAY, Dimension.HOUR, Dimension.WEEKDAY, Dimension.HOUR_OF_DAY})
 _NUMBERS = frozenset({Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.LANDING})
-PARAMETERS = tuple(Dimension(f"v{number}") for number in range(1, PARAMETER_ROWS + 1))
+PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
@@ -17,7 +17,9 @@ from clickloop.octets import readable
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import LOST_REQUEST, Request
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
+from clickloop.setup.source_rows import V_ROWS
 
 MAX_TEXT = 2_000
 """Characters of a notice's query or body in its event; the notice's own page shows more."""
@@ -134,7 +136,7 @@ class TracedPostback(Protocol):
     @property
     def trigger(self) -> str: ...
     @property
-    def state(self) -> str: ...
+    def state(self) -> PostbackState: ...
     @property
     def hold(self) -> Hold | None: ...
     @property
@@ -182,12 +184,12 @@ _OUTCOMES = {
     "waiting": "waits for its click to arrive.",
 }
 _STATES = {
-    "waiting": "was owed and waits to be sent.",
-    "paused": "was owed and is held back.",
-    "sending": "was owed and is being sent.",
-    "delivered": "was owed and has been delivered.",
-    "failed": "was owed, and every attempt failed.",
-    "cancelled": "was owed and has been cancelled.",
+    PostbackState.WAITING: "was owed and waits to be sent.",
+    PostbackState.PAUSED: "was owed and is held back.",
+    PostbackState.SENDING: "was owed and is being sent.",
+    PostbackState.DELIVERED: "was owed and has been delivered.",
+    PostbackState.FAILED: "was owed, and every attempt failed.",
+    PostbackState.CANCELLED: "was owed and has been cancelled.",
 }
 _RESULTS = {
     None: "is under way.",
@@ -229,7 +231,7 @@ def trace_click(
 def _click_events(click: Click, names: SetupNames) -> list[Event]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
-    rows = [f"V{number} {value}" for number in range(1, PARAMETER_ROWS + 1) if (value := getattr(click, f"v{number}"))]
+    rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
     came = _details(
         campaign=_named(click.campaign_id, names.campaign_name),
         traffic_source=_named(click.source_id, names.source_name),
@@ -311,7 +313,7 @@ def _first_unfinished(postbacks: Sequence[TracedPostback]) -> dict[tuple[str, in
     """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
     first: dict[tuple[str, int], TracedPostback] = {}
     for postback in postbacks:
-        if postback.state in ("waiting", "paused", "sending"):
+        if not postback.state.is_final:
             known = first.setdefault((postback.conversion_id, postback.rule_id), postback)
             if (postback.version, postback.resend) < (known.version, known.resend):
                 first[postback.conversion_id, postback.rule_id] = postback
@@ -322,7 +324,7 @@ def _first_before(
     postback: TracedPostback, first_unfinished: Mapping[tuple[str, int], TracedPostback]
 ) -> TracedPostback | None:
     """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
-    if postback.state not in ("waiting", "paused"):
+    if not postback.state.is_queued:
         return None
     first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
     return first if (first.version, first.resend) < (postback.version, postback.resend) else None

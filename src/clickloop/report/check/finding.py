@@ -6,14 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from clickloop.clock import iso_text
-
-
-class Severity(enum.StrEnum):
-    """How bad a finding is. An error: the chain is broken there. A warning: it probably is. A note: worth knowing."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
+from clickloop.macro import Severity
 
 
 class Kind(enum.StrEnum):
@@ -83,6 +76,7 @@ class Code(enum.StrEnum):
     ROW_OFF = "row_off"
     ROW_MISSING = "row_missing"
     ROW_WITHOUT_PLACEHOLDER = "row_without_placeholder"
+    EMPTY_MACRO = "empty_macro"
     # By what came lately
     NO_CLICKS = "no_clicks"
     EXTERNAL_ID_EMPTY = "external_id_empty"
@@ -152,6 +146,7 @@ _MEANINGS = {
     Code.ROW_OFF: "A template uses a row of the source whose slider is off.",
     Code.ROW_MISSING: "A template uses a row that the source does not have.",
     Code.ROW_WITHOUT_PLACEHOLDER: "A template uses a row that the campaign link does not carry, because it has no placeholder.",
+    Code.EMPTY_MACRO: "A postback rule uses macros that are always empty: those of alarms for conversions, or the reverse.",
     Code.NO_CLICKS: "The campaign has had no clicks.",
     Code.EXTERNAL_ID_EMPTY: "Recent clicks came without the source's click id.",
     Code.EXTERNAL_ID_UNREPLACED: "Recent clicks brought a macro that the source had not replaced in place of its click id.",

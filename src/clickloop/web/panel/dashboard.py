@@ -12,10 +12,10 @@ from markupsafe import Markup
 from clickloop.clock import DAY_MS
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.octets import readable
 from clickloop.report.asked import AskedReport, Bounds, bounds_of
 from clickloop.report.check.evidence import RefusedNotices
-from clickloop.report.check.finding import Severity
 from clickloop.report.check.told import ToldPlace
 from clickloop.report.export import MONEY, SHARES, TITLES, figure
 from clickloop.report.metrics import change, metrics_of, quotient
