@@ -54,7 +54,7 @@ from clickloop.postback.retry import retry_after_ms
 from clickloop.postback.rule import BodyKind, Header, Method, Request
 from clickloop.postback.sending import Hop, first_hop, next_hop
 from clickloop.postback.target import Target, escaped_url, target_of
-from clickloop.report.check.static import looks_like_a_macro
+from clickloop.report.check.records import looks_like_a_macro
 from clickloop.report.masking import masked_header, masked_text, masked_value
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
 from clickloop.report.secret_names import is_secret_name

@@ -339,7 +339,7 @@ def test_what_breaks_the_chain_is_found_where_it_is(
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_has_a_meaning_and_a_case(code: Code) -> None:
-    assert code.meaning.endswith(".")
+    assert code.sentence.endswith(".")
     assert code in {case[0] for case in CASES}
 
 

@@ -15,6 +15,7 @@ from clickloop.money import Money
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
 from clickloop.postback.rule import Request
+from clickloop.postback.state import STORED, PostbackState
 from clickloop.report.trace import EventKind, Trace, trace_click
 from clickloop.report.trace_text import one_line, trace_text
 
@@ -83,7 +84,7 @@ class Postback(msgspec.Struct, kw_only=True):
     rule_name: str = "Telegram"
     resend: int = 0
     trigger: str = "new"
-    state: str = "waiting"
+    state: PostbackState = PostbackState.WAITING
     hold: Hold | None = None
     reason: SkipReason | None = None
     findings: tuple[Finding, ...] = ()
@@ -146,8 +147,8 @@ def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome:
     assert (RefusalReason.WRONG_TOKEN.sentence in told) == (outcome is Outcome.REFUSED)
 
 
-@pytest.mark.parametrize("state", ["waiting", "sending", "delivered", "failed", "cancelled"])
-def test_every_state_of_a_postback_is_told_in_words(state: str) -> None:
+@pytest.mark.parametrize("state", [state for state in STORED if state is not PostbackState.SKIPPED])
+def test_every_state_of_a_postback_is_told_in_words(state: PostbackState) -> None:
     assert sentence(story(postback=Postback(state=state, resend=1)), EventKind.POSTBACK).startswith(
         "'Telegram' (asked for again"
     )
@@ -155,13 +156,15 @@ def test_every_state_of_a_postback_is_told_in_words(state: str) -> None:
 
 @pytest.mark.parametrize("hold", list(Hold))
 def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
-    told = sentence(story(postback=Postback(state="paused", hold=hold)), EventKind.POSTBACK)
+    told = sentence(story(postback=Postback(state=PostbackState.PAUSED, hold=hold)), EventKind.POSTBACK)
 
     assert told == f"'Telegram' was owed and is held back. {hold.sentence}"
 
 
-@pytest.mark.parametrize(("state", "told"), [("waiting", True), ("sending", True), ("delivered", False)])
-def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: str, told: bool) -> None:
+@pytest.mark.parametrize(
+    ("state", "told"), [(PostbackState.WAITING, True), (PostbackState.SENDING, True), (PostbackState.DELIVERED, False)]
+)
+def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: PostbackState, told: bool) -> None:
     first = Postback(postback_id="a" * 26, state=state)
     second = Postback(postback_id="b" * 26, version=2)
     trace = trace_click(CLICK.click_id, CLICK, [], [], [first, second], {}, NAMES)
@@ -189,7 +192,9 @@ def test_a_skipped_postback_tells_what_was_not_met_and_what_was_compared() -> No
         Finding(SkipReason.BELOW_MINIMUM, False, "1 of at least 5"),
         Finding(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
     )
-    text = trace_text(story(postback=Postback(state="skipped", reason=SkipReason.BELOW_MINIMUM, findings=findings)))
+    text = trace_text(
+        story(postback=Postback(state=PostbackState.SKIPPED, reason=SkipReason.BELOW_MINIMUM, findings=findings))
+    )
     assert f"not met  {SkipReason.BELOW_MINIMUM.sentence} 1 of at least 5. (below_minimum)" in text
     assert f"met      {SkipReason.NOT_SAMPLED.met_sentence} number 1 of every 2." in text
     assert "met      1 of 3 conditions" in text
@@ -224,7 +229,8 @@ def test_a_click_that_has_not_arrived_is_said_to_be_missing() -> None:
 def test_a_story_with_twice_as_many_waiting_postbacks_takes_twice_as_long() -> None:
     def seconds(count: int) -> float:
         waiting = [
-            Postback(conversion_id=f"c{number % 500}", version=number, state="waiting") for number in range(count)
+            Postback(conversion_id=f"c{number % 500}", version=number, state=PostbackState.WAITING)
+            for number in range(count)
         ]
         began = time.process_time()
         trace = trace_click(CLICK.click_id, CLICK, [], [], waiting, {}, NAMES)

@@ -20,7 +20,7 @@ from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
+from clickloop.store.ledger.postback_work import _NEXT_STATE, LedgerPostbacks
 from clickloop.store.ledger.postbacks import (
     NewPostback,
     Postback,
@@ -368,4 +368,4 @@ def test_whatever_happens_a_conversions_postbacks_end_in_order_and_never_without
 
 
 def test_every_result_but_unknown_is_written_as_a_state() -> None:
-    assert set(_STATES) == set(Result) - {Result.UNKNOWN}
+    assert set(_NEXT_STATE) == set(Result) - {Result.UNKNOWN}

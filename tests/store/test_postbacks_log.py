@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.period import Period
@@ -91,7 +92,7 @@ def test_the_log_pages_newest_first(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        PostbackFilter(state="skipped"),
+        PostbackFilter(state=PostbackState.SKIPPED),
         PostbackFilter(reason=SkipReason.RULE_OFF),
         PostbackFilter(click_id="d" * 26),
         PostbackFilter(conversion_id="b" * 26),

@@ -16,8 +16,8 @@ RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid", "clickloop_test"})
 POSTBACK_RULE_NAME = "Traffic source postback"
 """The name of the rule that holds a source's postback URL: the first rule of the source."""
 
-_FIXED_ROWS = {EXTERNAL_ID: FixedRow.EXTERNAL_ID, COST: FixedRow.COST}
-_FIXED_NAMES = {FixedRow.EXTERNAL_ID: "External ID", FixedRow.COST: "Cost"}
+_FIXED_ROWS: dict[str, int] = {EXTERNAL_ID: FixedRow.EXTERNAL_ID, COST: FixedRow.COST}
+_FIXED_NAMES: dict[int, str] = {FixedRow.EXTERNAL_ID: "External ID", FixedRow.COST: "Cost"}
 _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
 
 

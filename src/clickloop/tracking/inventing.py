@@ -188,7 +188,7 @@ def visit(
 
 def _examples(source: TrafficSource) -> dict[str, str]:
     """An invented value for each tracked row of a source that its links carry."""
-    usual = {FixedRow.EXTERNAL_ID: "EXAMPLE-EXTERNAL-ID", FixedRow.COST: "0.01"}
+    usual: dict[int, str] = {FixedRow.EXTERNAL_ID: "EXAMPLE-EXTERNAL-ID", FixedRow.COST: "0.01"}
     return {
         row.parameter: usual.get(row.number, f"example-{row.parameter}")
         for row in source.parameters

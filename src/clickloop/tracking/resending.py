@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import read_notice
+from clickloop.explained import Explained
 from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request, Rule
 from clickloop.postback.state import PostbackState
@@ -54,29 +55,26 @@ class Mode(enum.StrEnum):
     """Built from today's rule and set-up, for the conversion as it stood after that change."""
 
 
-class NotResent(enum.StrEnum):
+class NotResent(Explained):
     """Why a postback was not asked for again. A closed list."""
 
-    UNDER_WAY = "under_way"
-    NOTHING_WAS_SENT = "nothing_was_sent"
-    STILL_SKIPPED = "still_skipped"
-    SUPERSEDED = "superseded"
-    RECORD_GONE = "record_gone"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    NotResent.UNDER_WAY: "It is being sent at this moment: let the attempt end.",
-    NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
-    NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
-    NotResent.SUPERSEDED: "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
-    "one for the last: ask for the newest, or force it.",
-    NotResent.RECORD_GONE: "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
-}
+    UNDER_WAY = "under_way", "It is being sent at this moment: let the attempt end."
+    NOTHING_WAS_SENT = (
+        "nothing_was_sent",
+        "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
+    )
+    STILL_SKIPPED = "still_skipped", "It was skipped, and by today's rule it would be skipped again."
+    SUPERSEDED = (
+        "superseded",
+        (
+            "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
+            "one for the last: ask for the newest, or force it."
+        ),
+    )
+    RECORD_GONE = (
+        "record_gone",
+        "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
+    )
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -3,13 +3,13 @@
 Bounded reads by id, so that a running server can go round and round. Only reads, but for its own memory. ``tx`` is an open transaction.
 """
 
-import enum
 from collections.abc import Collection, Iterator
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
 
 from clickloop.clock import DAY_MS
+from clickloop.explained import Explained
 from clickloop.postback.retry import Result
 from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.row_checks import (
@@ -31,34 +31,25 @@ MAX_WAIT_MS = 20 * 366 * DAY_MS
 _SETTING = "audit_rows"
 
 
-class Lack(enum.StrEnum):
+class Lack(Explained):
     """What a row lacks. The closed list; each has a sentence for people."""
 
-    HISTORY = "history"
-    CHANGE = "change"
-    DELIVERED_ATTEMPT = "delivered_attempt"
-    FAILED_ATTEMPT = "failed_attempt"
-    DELIVERED_STATE = "delivered_state"
-    CONVERSION_CHECK = "conversion_check"
-    POSTBACK_CHECK = "postback_check"
-    MOMENT = "moment"
+    HISTORY = "history", "A conversion does not have as many changes as its version says."
+    CHANGE = "change", "A postback is for a change that is not there."
+    DELIVERED_ATTEMPT = "delivered_attempt", "A postback counts as delivered, and no attempt of it was."
+    FAILED_ATTEMPT = "failed_attempt", "A postback counts as failed, and no attempt of it did."
+    DELIVERED_STATE = "delivered_state", "A postback was delivered, and does not count as such: it may be sent again."
+    CONVERSION_CHECK = (
+        "conversion_check",
+        "A conversion does not match its checksum: its row was damaged, or changed by hand.",
+    )
+    POSTBACK_CHECK = (
+        "postback_check",
+        "A postback does not match its checksum: its row was damaged, or changed by hand.",
+    )
+    MOMENT = "moment", "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand."
 
-    @property
-    def sentence(self) -> str:
-        """What is found, for people."""
-        return _SENTENCES[self]
 
-
-_SENTENCES = {
-    Lack.HISTORY: "A conversion does not have as many changes as its version says.",
-    Lack.CHANGE: "A postback is for a change that is not there.",
-    Lack.DELIVERED_ATTEMPT: "A postback counts as delivered, and no attempt of it was.",
-    Lack.FAILED_ATTEMPT: "A postback counts as failed, and no attempt of it did.",
-    Lack.DELIVERED_STATE: "A postback was delivered, and does not count as such: it may be sent again.",
-    Lack.CONVERSION_CHECK: "A conversion does not match its checksum: its row was damaged, or changed by hand.",
-    Lack.POSTBACK_CHECK: "A postback does not match its checksum: its row was damaged, or changed by hand.",
-    Lack.MOMENT: "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand.",
-}
 OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
 """The lacks of conversions; the others are of postbacks."""
 

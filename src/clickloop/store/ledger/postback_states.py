@@ -11,7 +11,7 @@ from clickloop.store.ledger.tables import postbacks
 
 def in_state(column: ColumnElement[str], *states: PostbackState) -> ColumnElement[bool]:
     """Return the condition that a column of states has one of these."""
-    literals = [literal_column(f"'{state}'") for state in states]
+    literals: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
     return column == literals[0] if len(literals) == 1 else column.in_(literals)
 
 
