@@ -79,7 +79,7 @@ def save_rule(tx: Connection, kept: postback_rules.KeptRule, rule: Rule, now_ms:
 def request_faults(request: RequestTemplate, guard: AddressGuard, url_field: str) -> list[Fault]:
     """The faults of a rule's request, under the name that its URL has for the user."""
     return [
-        Fault(found.field.replace("request.url", url_field), found.fault.code, found.sentence)
+        Fault(found.field.replace("request.url", url_field), found.fault, found.sentence)
         for found in check_request(request, guard)
     ]
 

@@ -283,7 +283,7 @@ def _check(context: ApiContext, tx: Connection, rule: Rule) -> None:
     """Raises InvalidInputError with all that is wrong."""
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(_FIELDS.get(found.field, found.field), found.fault.code, found.sentence)
+        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]
     faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
