@@ -16,7 +16,8 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.fact import ConversionFact
-from clickloop.report.query import Dimension, Filter, Measure, OtherMoney, Rate, Report, ReportQuery
+from clickloop.report.measure import Measure, OtherMoney
+from clickloop.report.query import Dimension, Filter, Rate, Report, ReportQuery
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import Facts
 from clickloop.store.journal.segment import Segment, SegmentContents, sealed
