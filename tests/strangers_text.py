@@ -19,7 +19,7 @@ from clickloop.click.link import mended_link, tail_of
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.screening import screen
-from clickloop.click.test_mark import is_test
+from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
