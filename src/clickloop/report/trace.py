@@ -16,6 +16,7 @@ from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
+from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST, Request
 from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
@@ -191,12 +192,12 @@ _STATES = {
     PostbackState.FAILED: "was owed, and every attempt failed.",
     PostbackState.CANCELLED: "was owed and has been cancelled.",
 }
-_RESULTS = {
+_RESULTS: dict[str | None, str] = {
     None: "is under way.",
-    "delivered": "delivered it.",
-    "again": "did not deliver it; it is tried again.",
-    "failed": "did not deliver it, and it is given up.",
-    "unknown": "has no known outcome: Clickloop stopped before it could be written down.",
+    Result.DELIVERED: "delivered it.",
+    Result.AGAIN: "did not deliver it; it is tried again.",
+    Result.FAILED: "did not deliver it, and it is given up.",
+    Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
 }
 
 

@@ -34,7 +34,7 @@ def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_ids: Co
     source_ids = tx.scalars(select(campaigns.c.source_id).where(campaigns.c.id.in_(campaign_ids))).all()
     return Catalog(
         campaigns=tuple(_campaigns(tx, _rows(tx, source_ids), shares, campaign_ids)),
-        offers=tuple(_offers(tx, {share.offer_id for of_one in shares.values() for share in of_one})),
+        offers=tuple(_offers(tx, campaign_ids)),
         own_hosts=own_hosts,
     )
 
@@ -83,14 +83,15 @@ def _campaigns(
     ]
 
 
-def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+def _offers(tx: Connection, campaign_ids: Collection[int] | None = None) -> list[CatalogOffer]:
     query = (
         select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
-    if offer_ids is not None:
-        query = query.where(offers.c.id.in_(offer_ids))
+    if campaign_ids is not None:
+        theirs = select(campaign_offers.c.offer_id).where(campaign_offers.c.campaign_id.in_(campaign_ids))
+        query = query.where(offers.c.id.in_(theirs))
     found = tx.execute(query)
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 
