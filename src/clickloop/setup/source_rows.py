@@ -19,6 +19,7 @@ V_MACROS = frozenset(f"token{number}" for number in V_ROWS)
 
 ROW_MACROS = {FixedRow.EXTERNAL_ID.value: "externalid", FixedRow.COST.value: "cost"} | {n: f"token{n}" for n in V_ROWS}
 """The macro that a row fills, by the row's number."""
+ROW_NUMBERS = {macro: number for number, macro in ROW_MACROS.items()}
 ROW_FIELDS = {FixedRow.EXTERNAL_ID.value: "external_id", FixedRow.COST.value: "cost"} | {n: f"v{n}" for n in V_ROWS}
 """The field of a click that keeps the value of a row, by the row's number."""
 
@@ -35,3 +36,8 @@ class NumberedRow(Protocol):
 def row_macros(rows: Iterable[NumberedRow]) -> dict[str, str]:
     """Return the macros that rows fill, by their parameters in lower case: macros match in any case."""
     return {row.parameter.lower(): ROW_MACROS[row.number] for row in rows}
+
+
+def row_label(number: int) -> str:
+    """Return what a row is called by its number: ``external_id``, ``cost``, ``V1``."""
+    return f"V{number}" if number in V_ROWS else ROW_FIELDS[number]

@@ -13,7 +13,7 @@ from clickloop.click.routing import Routes
 from clickloop.conversion.status import StatusWords
 from clickloop.postback.rule import Rule
 from clickloop.report.check.finding import Kind, Place
-from clickloop.setup.source_rows import ROW_MACROS, row_macros
+from clickloop.setup.source_rows import ROW_NUMBERS, row_macros
 
 
 class CheckedRule(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ def macros_of(sources: Iterable[TrafficSource]) -> dict[str, str]:
 
 def row_of(source: TrafficSource, macro: str) -> SourceParameter | None:
     """The row of a source that fills a macro."""
-    return next((row for row in source.parameters if ROW_MACROS[row.number] == macro), None)
+    return next((row for row in source.parameters if row.number == ROW_NUMBERS[macro]), None)
 
 
 def source_place(source: TrafficSource, field: str = "") -> Place:

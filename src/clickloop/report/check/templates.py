@@ -12,7 +12,7 @@ from clickloop.postback.rule import BodyKind, RequestTemplate
 from clickloop.report.check.chain import macros_of, row_of
 from clickloop.report.check.finding import Code, Finding
 from clickloop.report.check.finding import Place as FoundPlace
-from clickloop.setup.source_rows import ROW_MACROS, FixedRow
+from clickloop.setup.source_rows import ROW_MACROS, ROW_NUMBERS, FixedRow, row_label
 
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 _FOREIGN = frozenset({FindingCode.OTHER_STYLE, FindingCode.UNKNOWN_MACRO})
@@ -81,7 +81,7 @@ def template_findings(text: str, filling: Filling, found_at: FoundPlace, place: 
         else:
             yield Finding(finding.severity, Code(finding.code.value), found_at, finding.sentence, finding.remedy)
     for name in parse(text, filling.rows).names:
-        if name in ROW_MACROS.values():
+        if name in ROW_NUMBERS:
             yield from _row_findings(name, filling.sources, found_at)
 
 
@@ -137,7 +137,7 @@ def _row(macro: str, rows: Sequence[tuple[TrafficSource, SourceParameter]]) -> s
 
 
 def _label(macro: str) -> str:
-    return f"row V{macro[5:]}" if macro.startswith("token") else f"row {macro}"
+    return f"row {row_label(ROW_NUMBERS[macro])}"
 
 
 def _names(sources: Sequence[TrafficSource]) -> str:
