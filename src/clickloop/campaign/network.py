@@ -3,6 +3,7 @@
 import html
 import ipaddress
 from collections.abc import Mapping
+from itertools import islice
 from urllib.parse import quote
 
 import msgspec
@@ -13,9 +14,11 @@ from clickloop.campaign.web_address import address_faults
 NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 """The parameters of our postback URL in the order in which it shows them; further ones follow."""
 
-
 NETWORK_URL = "{url}"
 """In a network's template for offer addresses: the link as the network shows it."""
+MAX_PARAMETERS = 100
+MAX_ADDRESSES = 1_000
+"""No more are looked at: it is done while nobody else may write to the ledger."""
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +57,15 @@ def network_faults(network: Network) -> list[Fault]:
     faults += text_faults("click_id_parameter", network.click_id_parameter, 200)
     faults += _template_faults("offer_url_template", network.offer_url_template)
     faults += currency_faults("currency", network.currency) + text_faults("token", network.token, 200)
-    for parameter, macro in network.postback_parameters.items():
+    for parameter, macro in islice(network.postback_parameters.items(), MAX_PARAMETERS):
         place = f"postback_parameters.{parameter[:50]}"
         faults += text_faults(place, parameter, 200, required=True) + text_faults(place, macro, 1000)
-    if len(network.postback_parameters) > 100:
-        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, "At most 100 parameters are kept."))
-    if len(network.addresses) > 1000:
-        faults.append(Fault("addresses", FaultCode.TOO_MANY, "At most 1000 addresses are kept."))
-    for position, address in enumerate(network.addresses):
+    if len(network.postback_parameters) > MAX_PARAMETERS:
+        sentence = f"At most {MAX_PARAMETERS} parameters are kept."
+        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, sentence))
+    if len(network.addresses) > MAX_ADDRESSES:
+        faults.append(Fault("addresses", FaultCode.TOO_MANY, f"At most {MAX_ADDRESSES} addresses are kept."))
+    for position, address in enumerate(network.addresses[:MAX_ADDRESSES]):
         faults += _cidr_faults(f"addresses[{position}]", address)
     if not 1 <= network.click_lifetime_days <= 3650:
         sentence = f"The lifetime is {network.click_lifetime_days} days, 1 to 3650 is expected."

@@ -6,6 +6,7 @@ Only numbers of attempts end a schedule, never a span of time: a clock that jump
 import enum
 import re
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -39,6 +40,8 @@ class Trouble(Explained):
     TOO_MANY_REDIRECTS = "too_many_redirects", "The receiver redirected more than three times."
     REDIRECT_REFUSED = "redirect_refused", "The receiver redirected to where nothing may be sent."
     ADDRESS_REFUSED = "address_refused", "The receiver's address is one that nothing may be sent to."
+    NAME_REFUSED = "name_refused", "The receiver's name resolved to an address that nothing may be sent to."
+    """Unlike an address in the URL a name may resolve to others tomorrow."""
     UNSENDABLE = "unsendable", "The request cannot be sent as its macros made it."
 
 
@@ -177,7 +180,10 @@ def retry_after_ms(text: str, now_ms: int) -> int:
     if text and (seconds := _SECONDS.fullmatch(text)):
         return min(int(seconds[1][:_MOST_DIGITS] or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
     try:
-        moment_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:  # a zone of -0000, which is UTC (RFC 5322, 3.3): else this machine's zone would count
+            moment = moment.replace(tzinfo=UTC)
+        moment_ms = int(moment.timestamp() * 1000)
     except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, min(moment_ms - now_ms, LONGEST_RETRY_AFTER_MS))

@@ -205,6 +205,35 @@ def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> Reques
     )
 
 
+def exposed_by(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
+    """Return the fields of a changed request that hold secrets of ``before`` which the change would send to another host, or show.
+
+    A part that was left out of the change is kept as it is, with its secrets. So another host gets what was never meant for it, and
+    another list of secrets shows what was hidden: a shorter one leaves out the secret, one with ``token`` in it hides the name by
+    which a value is known to be one.
+    """
+    shown = masked_request(before)
+    is_sent_elsewhere = _host(changed.url) != _host(before.url)
+    is_hidden_otherwise = changed.secrets != before.secrets
+    fields = []
+    if is_hidden_otherwise and changed.url == before.url != shown.url:
+        fields.append("request.url")
+    if is_sent_elsewhere or is_hidden_otherwise:
+        hidden = {
+            (header.name.lower(), header.value)
+            for header, as_shown in zip(before.headers, shown.headers, strict=True)
+            if header.value != as_shown.value
+        }
+        fields += [
+            f"request.headers[{at}].value"
+            for at, header in enumerate(changed.headers)
+            if (header.name.lower(), header.value) in hidden
+        ]
+        if changed.body == before.body != shown.body:
+            fields.append("request.body")
+    return tuple(fields)
+
+
 def _host(url: str) -> str:
     """Scheme, host and port of a URL with macros."""
     found = _HOST.match(url)

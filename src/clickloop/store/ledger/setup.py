@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.campaign import Campaign, campaign_faults, new_key
+from clickloop.campaign.campaign import MAX_OFFERS, Campaign, campaign_faults, new_key
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
@@ -142,8 +142,9 @@ def save_campaign(tx: Connection, campaign: Campaign, now_ms: int) -> Campaign:
     faults = campaign_faults(campaign)
     source = traffic_sources.find_source(tx, campaign.source_id)
     faults += _reference_faults("source_id", "traffic source", campaign.source_id, source)
-    live = offers.live_offer_ids(tx, [share.offer_id for share in campaign.offers])
-    for position, share in enumerate(campaign.offers):
+    shares = campaign.offers[:MAX_OFFERS]
+    live = offers.live_offer_ids(tx, [share.offer_id for share in shares])
+    for position, share in enumerate(shares):
         if share.offer_id not in live:
             sentence = f"There is no live offer {share.offer_id}."
             faults.append(Fault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))

@@ -1,5 +1,6 @@
 """/postback-rules: what is sent to whom when a conversion changes."""
 
+from collections.abc import Sequence
 from functools import cache, cached_property, partial
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from clickloop.postback.checking import check_rule
 from clickloop.postback.rule import RequestTemplate, Rule, Schedule, Trigger
 from clickloop.report.check.held import ArchivedRule, archived_rule_finding
 from clickloop.report.check.records import rule_findings
-from clickloop.report.masking import masks_in
+from clickloop.report.masking import exposed_by, masks_in
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.holding import count_waiting
@@ -52,6 +53,7 @@ from clickloop.web.api.rule_parts import (
 from clickloop.web.api.telling_all import tells_all
 from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import (
+    EXPOSED,
     MASKED,
     Advice,
     Moment,
@@ -64,7 +66,6 @@ from clickloop.web.api.wire import (
 from clickloop.web.from_preset import rule_of_preset
 
 NOUN = "postback-rules"
-
 
 Name = Annotated[str, Meta(description="Its name.", examples=["Telegram"])]
 Active = Annotated[bool, Meta(description="false: its postbacks are skipped.")]
@@ -138,7 +139,6 @@ class RuleView(VersionedView, kw_only=True):
 
 OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
-
 OfInstance = Annotated[bool, QueryParameter(description="true: only rules of the whole instance.")]
 
 
@@ -194,7 +194,8 @@ def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> Rul
         rule = _changed(kept.rule, data)
         if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
             raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
-        _check(context, tx, rule)
+        exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+        _check(context, tx, rule, [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed])
         save_rule(tx, kept, rule, context.clock(), kept.archived_at)
         view = rule_view(tx, kept_rule(tx, number))
         # A secret that became another one is a change too, though both views hide it.
@@ -279,10 +280,10 @@ def _changed(rule: Rule, data: RuleUpdate) -> Rule:
     return replace(rule, name=given_or(data.name, rule.name), active=given_or(data.active, rule.active), **changes)
 
 
-def _check(context: ApiContext, tx: Connection, rule: Rule) -> None:
-    """Raises InvalidInputError with all that is wrong."""
+def _check(context: ApiContext, tx: Connection, rule: Rule, more: Sequence[Fault] = ()) -> None:
+    """Raise InvalidInputError with all that is wrong. ``more``: faults of the change itself."""
     statuses = {row.status.key for row in status_rows(tx)}
-    faults = [
+    faults = [*more] + [
         Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]

@@ -18,14 +18,15 @@ from clickloop.campaign.traffic_source import (
     TrafficSource,
     numbered_rows,
 )
+from clickloop.pasting import trimmed
 from clickloop.report.check.records import postback_url_findings, source_findings
-from clickloop.report.masking import MASK, masked_text
+from clickloop.report.masking import MASK, exposed_by, masked_text
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup import archive_source, postback_url_of, save_source
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
 from clickloop.web.api.body import CheckedBody, given_or
-from clickloop.web.api.context import Context
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
@@ -183,7 +184,7 @@ def change_source(context: Context, number: Id, data: JSONBody[SourceUpdate]) ->
             cost_currency=given_or(data.cost_currency, before.cost_currency),
             parameters=rows,
         )
-        url = None if data.postback_url is UNSET else _unmasked(tx, number, data.postback_url)
+        url = None if data.postback_url is UNSET else _unmasked(context, tx, number, data.postback_url)
         # A secret that became another one is a change too, though both views hide it.
         is_other = url not in (None, postback_url_of(first_rules_of_sources(tx, [number]).get(number)))
         source = save_source(tx, source, url, context.clock(), context.guard, faults)
@@ -254,14 +255,24 @@ def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     )
 
 
-def _unmasked(tx: Connection, number: int, url: str) -> str | None:
-    """The postback URL to save; None, which leaves it as it is, where it is given as it was shown. Raises InvalidInputError."""
+def _unmasked(context: ApiContext, tx: Connection, number: int, url: str) -> str | None:
+    """Return the postback URL to save; None, which leaves it as it is, where it is given as it was shown.
+
+    Raise InvalidInputError, also where the rest of the rule that it stands in holds secrets which it would send to another host.
+    """
     rule = first_rules_of_sources(tx, [number]).get(number)
     if rule is not None and url and url == masked_text(postback_url_of(rule), rule.rule.request.secrets):
         return None
     if MASK in url:
         raise invalid("postback_url", FaultCode.MASKED, MASKED)
+    if rule is not None and url and not context.shows_secrets:
+        before = rule.rule.request
+        if exposed_by(replace(before, url=trimmed(url)), before):
+            raise invalid("postback_url", FaultCode.MASKED, _EXPOSED)
     return url
+
+
+_EXPOSED = "The headers or the body of its postback rule hold secrets that you may not see: ask somebody who may to change the host."
 
 
 def _rows(

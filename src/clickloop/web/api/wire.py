@@ -18,6 +18,11 @@ MASKED = (
     "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
 )
 """What is wrong with a field in which a mask was sent back."""
+EXPOSED = (
+    "It holds a secret that you may not see, which would be sent to another host, or shown: write this part anew, or leave the host "
+    "and the list of secrets as they are."
+)
+"""What is wrong with a part that somebody without the right to see secrets wants to keep while they change the rest."""
 
 Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
 
