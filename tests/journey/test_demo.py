@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.figures import (
     Promise,
     Seen,
@@ -28,7 +29,6 @@ from clickloop.demo.figures import (
 from clickloop.demo.plan import DELIVERED, Fate, Step, Visitor, make_plan
 from clickloop.demo.standins import Arrival, Call
 from clickloop.postback.state import PostbackState
-from clickloop.store.ledger.notices import Outcome
 
 COMMAND = [sys.executable, "-m", "clickloop", "demo", "--visitors"]
 SKIPPED = Fate(PostbackState.SKIPPED, "status_not_selected")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from litestar.testing import TestClient
 
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
-from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.facts.verifying import Verification
 from clickloop.web.api.application import create_api
 from tests.store.test_page_audit import zeroed_page_of
@@ -201,7 +202,7 @@ class BrokenFacts:
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         raise self.error
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise self.error
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:

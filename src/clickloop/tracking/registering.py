@@ -22,6 +22,7 @@ from clickloop.conversion.attribution import (
 )
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.conversion.status import StatusTable
 from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
 from clickloop.store.ledger.conversions import (
@@ -31,7 +32,7 @@ from clickloop.store.ledger.conversions import (
     insert_conversions,
     update_conversions,
 )
-from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices, update_notices
+from clickloop.store.ledger.notices import insert_notices, update_notices
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.terms import network_terms, offer_terms
 from clickloop.tracking.click_progress import FoundClicks

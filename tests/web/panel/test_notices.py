@@ -51,6 +51,31 @@ def test_the_log_tells_the_reason_in_a_sentence_and_the_query_as_text(panel: "Pa
     assert "hush" not in html
 
 
+def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
+    words = panel.words(html)
+    for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
+        assert chip in words
+    assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
+    assert 'href="/panel/notices?network_id=1&amp;outcome=refused"' in html
+
+
+@pytest.mark.parametrize("flagged", ["true", "false"])
+def test_running_again_what_the_log_shows_takes_no_notice_that_it_does_not_show(
+    panel: "Panel", instance: "Instance", flagged: str
+) -> None:
+    instance.set_up()
+    arrived(instance, f"cid={instance.visit()}&status=lead&payout=5")
+    odd = arrived(instance, f"cid={instance.visit()}&status=lead&payout=NaN")
+    conversion_id = instance.got(f"notices/{odd}")["conversion_id"]
+    query = f"flagged={flagged}&conversion_id={conversion_id}"
+    assert conversion_id in panel.get(f"/panel/notices/rerun?{query}")
+    fields = {"flagged": flagged, "conversion_id": conversion_id}
+    told = panel.words(panel.post("/panel/notices/rerun", fields).text)
+    assert ("1 notice matches" if flagged == "true" else "0 notices match") in told
+
+
 def test_a_notices_page_tells_how_each_parameter_was_understood(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     click_id = instance.visit()

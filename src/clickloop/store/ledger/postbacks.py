@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, not_, or_, select
 
-from clickloop.postback.holding import Hold, hold_of
+from clickloop.postback.holding import hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.postback_log import Attempt, NewPostback, Postback, PostbackFilter
 from clickloop.postback.rule import Request
 from clickloop.postback.state import ENDED_BADLY, PostbackState
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
@@ -23,28 +24,6 @@ _read_request = msgspec.json.Decoder(Request).decode
 _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
 
 
-class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision to be written: one change of a conversion, one rule."""
-
-    postback_id: str
-    conversion_id: str
-    version: int
-    rule_id: int
-    resend: int = 0
-    original_id: str | None = None
-    """Of a resend: the original's postback id."""
-    bulk_job_id: str | None = None
-    """The job that asked for it, if one did."""
-    click_id: str
-    campaign_id: int
-    source_id: int
-    trigger: str
-    """What made it: ``new``, ``status``, ``payout``, ``details`` or ``resend``."""
-    decision: Owed | Skipped
-    lane: str = ""
-    """``host:port`` of the receiver; empty when skipped."""
-
-
 class Decided(msgspec.Struct, frozen=True):
     """How a rule was decided for an earlier change of a conversion; ``reason`` None: it was owed."""
 
@@ -52,68 +31,6 @@ class Decided(msgspec.Struct, frozen=True):
     version: int
     rule_id: int
     reason: SkipReason | None
-
-
-class Postback(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of Conversions - Out. Moments are Unix milliseconds; the last attempt's fields are None when there is none."""
-
-    postback_id: str
-    conversion_id: str
-    version: int
-    rule_id: int
-    rule_name: str
-    resend: int
-    original_id: str | None
-    """Of a resend: the original's id, which stays the ``{postback_id}`` that the receiver is told."""
-    click_id: str
-    campaign_id: int
-    source_id: int
-    trigger: str
-    state: PostbackState
-    """As it is shown."""
-    hold: Hold | None
-    """Why it is paused; None: it is not."""
-    reason: SkipReason | None
-    findings: tuple[Finding, ...]
-    request: Request | None
-    lane: str
-    attempts: int
-    next_attempt_at: int | None
-    created_at: int
-    finished_at: int | None
-    last_status_code: int | None
-    last_error: str | None
-    last_answer: bytes | None
-    last_duration_ms: int | None
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt. ``result`` None: under way. ``answer``: the first 1,000 bytes of the body."""
-
-    number: int
-    started_at: int
-    finished_at: int | None
-    result: str | None
-    status_code: int | None
-    answer: bytes | None
-    error: str | None
-    duration_ms: int | None
-
-
-class PostbackFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows of Conversions - Out are wanted; None: any."""
-
-    state: PostbackState | None = None
-    reason: SkipReason | None = None
-    click_id: str | None = None
-    conversion_id: str | None = None
-    campaign_id: int | None = None
-    source_id: int | None = None
-    rule_id: int | None = None
-    status: str | None = None
-    """The key of the status that the conversion has now."""
-    period: Period = Period()
-    """By the moment at which it was owed or skipped."""
 
 
 def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) -> None:
@@ -140,22 +57,9 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
     """At most ``limit`` rows, newest first, older than ``before_id``; None: from the newest."""
     table = postbacks.c
     query = _LOG.order_by(table.postback_id.desc()).limit(limit)
-    if wanted.state is not None:
-        query = query.where(_is_shown_as(wanted.state))
-    for name in ("click_id", "conversion_id", "campaign_id", "source_id", "rule_id", "reason"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(table[name] == value)
-    if wanted.status is not None:
-        query = query.where(_is_of_status(tx, wanted.status))
+    query = query.where(*_conditions(tx, wanted))
     if before_id is not None:
         query = query.where(table.postback_id < before_id)
-    if wanted.period.since is not None:
-        since = id_from(wanted.period.earliest_id_at)
-        query = query.where(table.postback_id >= since, table.created_at >= wanted.period.since)
-    if wanted.period.until is not None:
-        until = id_from(wanted.period.latest_id_at)
-        query = query.where(table.postback_id < until, table.created_at < wanted.period.until)
     return [_postback(row) for row in tx.execute(query).mappings()]
 
 
@@ -195,6 +99,16 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 def count_unfinished(tx: Connection) -> int:
     """Return how many postbacks are waiting or being sent."""
     return tx.scalar(select(func.count()).select_from(postbacks).where(IS_UNFINISHED)) or 0
+
+
+def _conditions(tx: Connection, wanted: PostbackFilter) -> list[ColumnElement[bool]]:
+    table = postbacks.c
+    own: Conditions = {
+        "click_id": canonical(table.click_id),
+        "state": _is_shown_as,
+        "status": lambda status: _is_of_status(tx, status),
+    }
+    return conditions_of(wanted, table.postback_id, table.created_at, own)
 
 
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:

@@ -14,6 +14,7 @@ from litestar.params import SkipValidation
 from clickloop.campaign.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock, wall_clock
 from clickloop.clock_guard import ClockGuard
@@ -26,7 +27,6 @@ from clickloop.running.alarm_memory import AlarmMemory
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.facts.verifying import Verification
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.versions import ANY_VERSION, Expectation
@@ -48,7 +48,7 @@ class Facts(Protocol):
         """The clicks with these ids; those that are not there are absent."""
         ...
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Clicks, newest first."""
         ...
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-HEAD = "0005"
+HEAD = "0007"
 
 
 def knows_revision(revision: str) -> bool:
