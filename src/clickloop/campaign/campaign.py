@@ -11,8 +11,9 @@ import msgspec
 from clickloop.campaign.fault import Fault, FaultCode, text_faults
 from clickloop.campaign.offer import MOST_MICROS
 from clickloop.campaign.tags import tag_faults
-from clickloop.campaign.traffic_source import EXTERNAL_ID_ROW, TrafficSource
+from clickloop.campaign.traffic_source import TrafficSource
 from clickloop.campaign.web_address import address_faults
+from clickloop.setup.source_rows import FixedRow
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
@@ -49,6 +50,20 @@ class ClickCost(enum.StrEnum):
         """Whether it takes an amount."""
         return self in (ClickCost.PER_CLICK, ClickCost.PER_THOUSAND)
 
+    def of_a_click(self, amount_micros: int | None) -> int | None:
+        """Return the cost of one click for the model's amount; None: the cost is what the link says.
+
+        A thousandth is rounded half up to whole micros: it is never negative.
+        """
+        match self:
+            case ClickCost.NONE:
+                return 0
+            case ClickCost.PER_CLICK:
+                return amount_micros
+            case ClickCost.PER_THOUSAND:
+                return None if amount_micros is None else (amount_micros + 500) // 1000
+        return None
+
 
 class Campaign(msgspec.Struct, frozen=True, kw_only=True):
     """A campaign. ``key`` is what its link carries: six letters and digits, case-sensitive."""
@@ -78,15 +93,8 @@ class Campaign(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def click_cost_micros(self) -> int | None:
-        """What one click costs; None: as its link says. A thousandth is rounded half up to whole micros: it is never negative."""
-        match self.cost_model:
-            case ClickCost.NONE:
-                return 0
-            case ClickCost.PER_CLICK:
-                return self.cost_micros
-            case ClickCost.PER_THOUSAND:
-                return None if self.cost_micros is None else (self.cost_micros + 500) // 1000
-        return None
+        """Return the cost of one click; None: it is what the link says."""
+        return self.cost_model.of_a_click(self.cost_micros)
 
 
 def new_key(choose: Callable[[str], str]) -> str:
@@ -156,7 +164,7 @@ def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> s
     pairs = [
         f"{quote(row.parameter, safe='')}={row.placeholder}"
         for row in source.parameters
-        if row.tracked and (row.placeholder or row.number == EXTERNAL_ID_ROW)
+        if row.tracked and (row.placeholder or row.number == FixedRow.EXTERNAL_ID)
     ]
     return f"{base_url}/c/{campaign.key}?{'&'.join(pairs)}"
 

@@ -8,9 +8,10 @@ from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.network import Network
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.octets import readable
 from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity, moment_words
+from clickloop.report.check.finding import Code, Finding, Kind, Place, moment_words
 from clickloop.report.check.held import Held, held_findings
 
 RECENT_CLICKS = 1_000

@@ -14,12 +14,13 @@ from clickloop.campaign.campaign import MAX_OFFERS, Campaign, campaign_faults, n
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network, network_faults
 from clickloop.campaign.offer import Offer, offer_faults
-from clickloop.campaign.traffic_source import COST_ROW, POSTBACK_RULE_NAME, TrafficSource, source_faults
+from clickloop.campaign.traffic_source import POSTBACK_RULE_NAME, TrafficSource, source_faults
 from clickloop.conversion.network_words import network_word_faults, normalized_words
 from clickloop.pasting import trimmed
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.setup.source_rows import FixedRow
 from clickloop.store.ledger import campaigns, networks, offers, postback_rules, traffic_sources
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.versions import next_version
@@ -43,7 +44,7 @@ def save_source(
     if postback_url:
         faults += request_faults(RequestTemplate(url=postback_url), guard, "postback_url")
     _raise(faults)
-    used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > COST_ROW)}
+    used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > FixedRow.COST)}
     source = replace(
         source, used_numbers=tuple(sorted(used)), updated_at=now_ms, created_at=source.created_at or now_ms
     )
@@ -78,7 +79,7 @@ def save_rule(tx: Connection, kept: postback_rules.KeptRule, rule: Rule, now_ms:
 def request_faults(request: RequestTemplate, guard: AddressGuard, url_field: str) -> list[Fault]:
     """The faults of a rule's request, under the name that its URL has for the user."""
     return [
-        Fault(found.field.replace("request.url", url_field), found.fault.code, found.sentence)
+        Fault(found.field.replace("request.url", url_field), found.fault, found.sentence)
         for found in check_request(request, guard)
     ]
 

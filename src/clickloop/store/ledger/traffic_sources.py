@@ -1,12 +1,14 @@
 """Traffic sources in the ledger: one statement per function; ``tx`` is an open transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, and_, delete, func, insert, select, update
 
 from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
+from clickloop.setup.source_rows import ROW_MACROS
 from clickloop.store.ledger.finding import in_state, named_like
-from clickloop.store.ledger.tables import source_parameters, traffic_sources
+from clickloop.store.ledger.tables import campaign_offers, campaigns, source_parameters, traffic_sources
 from clickloop.store.ledger.versions import later_version, update_record
 
 MOST_ROW_NAMES = 5_000
@@ -98,9 +100,25 @@ def sources_after(
     )
     if words:
         query = query.where(named_like(traffic_sources, words))
-    rows = tx.execute(query.order_by(traffic_sources.c.id).limit(limit)).mappings().all()
-    parameters = parameters_of(tx, [row["id"] for row in rows])
-    return [_source(row, parameters[row["id"]]) for row in rows]
+    return _sources(tx, query.limit(limit))
+
+
+def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
+    """Return, by offer, the live sources of the live campaigns that send visitors to it; without a key when there is none."""
+    pairs = tx.execute(
+        select(campaign_offers.c.offer_id, campaigns.c.source_id)
+        .distinct()
+        .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
+        .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
+    ).all()
+    wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
+    sources = _sources(tx, select(traffic_sources).where(wanted, in_state(traffic_sources, archived=False)))
+    found: dict[int, list[TrafficSource]] = {}
+    for source in sources:
+        for pair in pairs:
+            if pair.source_id == source.id:
+                found.setdefault(pair.offer_id, []).append(source)
+    return found
 
 
 def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[SourceParameter, ...]]:
@@ -118,11 +136,21 @@ def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[Sour
     return {source_id: tuple(parameters) for source_id, parameters in found.items()}
 
 
-def row_numbers(tx: Connection) -> dict[str, int]:
-    """The number of each row of any source by its lower-case parameter; of a name with several the lowest."""
+def any_row_macros(tx: Connection) -> dict[str, str]:
+    """Return the macros that rows of any source fill, by their parameters in lower case: for what belongs to no source.
+
+    Of a parameter with several numbers the lowest counts here; a click's own source decides.
+    """
     name = func.lower(source_parameters.c.parameter)
     query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return {row[0]: ROW_MACROS[row[1]] for row in tx.execute(query)}
+
+
+def _sources(tx: Connection, query: Select[Any]) -> list[TrafficSource]:
+    """Return the sources that a query over their table finds, ascending."""
+    rows = tx.execute(query.order_by(traffic_sources.c.id)).mappings().all()
+    parameters = parameters_of(tx, [row["id"] for row in rows])
+    return [_source(row, parameters[row["id"]]) for row in rows]
 
 
 def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> TrafficSource:

@@ -15,7 +15,10 @@ from clickloop.campaign.campaign import Campaign, ClickCost, OfferShare, base_of
 from clickloop.campaign.network import pixel_code, pixel_note, postback_url
 from clickloop.campaign.tags import clean_tags
 from clickloop.campaign.traffic_source import TrafficSource
+from clickloop.click.routing import Route, Routes
+from clickloop.report.check.records import campaign_findings
 from clickloop.store.ledger.campaigns import CampaignsFilter, campaigns_after, find_campaign
+from clickloop.store.ledger.catalog import read_catalog_of
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.networks import networks_of_offers
 from clickloop.store.ledger.postback_rules import insert_rule, kept_rules_after
@@ -50,6 +53,7 @@ from clickloop.web.api.wire import (
     optional_moment_text,
     read_money,
     shown,
+    warnings_of,
 )
 
 NOUN = "campaigns"
@@ -329,15 +333,17 @@ def _cost(campaign: Campaign, data: CampaignUpdate) -> tuple[ClickCost, int | No
 
 def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -> list[CampaignView]:
     sources = {source_id: find_source(tx, source_id) for source_id in {campaign.source_id for campaign in campaigns}}
+    catalog = read_catalog_of(tx, tuple(context.guard.policy.own_hosts), [campaign.id for campaign in campaigns])
+    routes = Routes(catalog, context.fallback_url)
     found = []
     for campaign in campaigns:
         source = sources[campaign.source_id]
         if source is not None:
-            found.append(_view(context, campaign, source))
+            found.append(_view(context, campaign, source, routes.find(campaign.key.encode())))
     return found
 
 
-def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> CampaignView:
+def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route: Route | None) -> CampaignView:
     currency = source.cost_currency or context.currency
     return CampaignView(
         id=campaign.id,
@@ -355,18 +361,11 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> Cam
         tags=[shown(tag) for tag in campaign.tags],
         notes=shown(campaign.notes),
         link=shown(campaign_link(context.base_url, campaign, source)),
-        warnings=_warnings(campaign),
+        warnings=warnings_of(campaign_findings(campaign, route) if route else ()),
         created_at=moment_text(campaign.created_at),
         updated_at=moment_text(campaign.updated_at),
         archived_at=optional_moment_text(campaign.archived_at),
     )
-
-
-def _warnings(campaign: Campaign) -> list[Advice]:
-    if any(share.weight for share in campaign.offers):
-        return []
-    sentence = "No offer has a weight: every visitor goes to the fallback address."
-    return [Advice("offers", "no_offer", sentence, "Give the campaign at least one offer with a weight above 0.")]
 
 
 def _campaign(tx: Connection, number: int) -> Campaign:

@@ -1,6 +1,6 @@
 """/offers: what visitors are sent to, and what it pays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -10,15 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.network import Network
 from clickloop.campaign.offer import Offer
 from clickloop.campaign.own_link import OwnLinks
 from clickloop.campaign.tags import clean_tags
-from clickloop.macro import check, parse
-from clickloop.report.check.finding import Code
-from clickloop.store.ledger.networks import find_network
+from clickloop.report.check.finding import Finding
+from clickloop.report.check.records import offer_findings
+from clickloop.store.ledger.networks import networks_of_offers
 from clickloop.store.ledger.offers import find_offer, offers_after
 from clickloop.store.ledger.setup import archive_offer, save_offer
+from clickloop.store.ledger.traffic_sources import any_row_macros, sources_of_offers
 from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
@@ -198,13 +198,20 @@ def _changed(offer: Offer, data: OfferUpdate) -> Offer:
 
 
 def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list[OfferView]:
-    own_hosts = context.guard.policy.own_hosts
-    network_ids = {offer.network_id for offer in offers if offer.network_id is not None}
-    networks = {network_id: find_network(tx, network_id) for network_id in network_ids}
-    return [_view(offer, networks.get(offer.network_id) if offer.network_id else None, own_hosts) for offer in offers]
+    own_links = OwnLinks(context.guard.policy.own_hosts)
+    networks = {network.id: network for network in networks_of_offers(tx, [offer.id for offer in offers])}
+    sources = sources_of_offers(tx, [offer.id for offer in offers])
+    any_rows = any_row_macros(tx) if len(sources) < len(offers) else {}
+    return [
+        _view(
+            offer,
+            offer_findings(offer, networks.get(offer.network_id or 0), sources.get(offer.id, ()), any_rows, own_links),
+        )
+        for offer in offers
+    ]
 
 
-def _view(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> OfferView:
+def _view(offer: Offer, findings: Iterable[Finding]) -> OfferView:
     return OfferView(
         id=offer.id,
         version=offer.version,
@@ -214,34 +221,11 @@ def _view(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> O
         payout=None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency),
         currency=offer.currency,
         tags=[shown(tag) for tag in offer.tags],
-        warnings=_warnings(offer, network, own_hosts),
+        warnings=warnings_of(findings),
         created_at=moment_text(offer.created_at),
         updated_at=moment_text(offer.updated_at),
         archived_at=optional_moment_text(offer.archived_at),
     )
-
-
-def _warnings(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> list[Advice]:
-    # Names of source rows are not known here: an offer serves campaigns of any source.
-    found = warnings_of("url", check(offer.url, at_click=True))
-    missing = click_id_missing(offer.url, network.click_id_parameter if network else "")
-    return [*found, *(one for one in (missing, leads_back(offer.url, own_hosts)) if one is not None)]
-
-
-def leads_back(url: str, own_hosts: frozenset[str]) -> Advice | None:
-    """Return what to say of an address that is one of our own campaign links."""
-    if OwnLinks(own_hosts).key_in(url) is None:
-        return None
-    sentence = "The address is a campaign link of this tracker: visitors would go in circles, so they are sent to the fallback address."
-    return Advice("url", Code.OFFER_LOOPS, sentence, "Put the network's link there.")
-
-
-def click_id_missing(url: str, parameter: str) -> Advice | None:
-    """What to say of an address without our click id; ``parameter``: that of its network, empty where it is not known."""
-    if "clickid" in parse(url).names:
-        return None
-    sentence = "The address does not carry {clickid}: the network could not tell us which click converted."
-    return Advice("url", "click_id_missing", sentence, f"Add {{clickid}} in {parameter or 'its sub id parameter'}.")
 
 
 def _offer(tx: Connection, number: int) -> Offer:

@@ -13,12 +13,11 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.traffic_source import TrafficSource
-from clickloop.counted import counted
-from clickloop.macro import check
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
 from clickloop.postback.rule import RequestTemplate, Rule, Schedule, Trigger
-from clickloop.report.check.templates import templates_of
+from clickloop.report.check.held import ArchivedRule, archived_rule_finding
+from clickloop.report.check.records import rule_findings
 from clickloop.report.masking import exposed_by, masks_in
 from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.changes_log import Action
@@ -32,7 +31,7 @@ from clickloop.store.ledger.postback_rules import (
 )
 from clickloop.store.ledger.setup import save_rule
 from clickloop.store.ledger.statuses import status_rows
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.store.ledger.traffic_sources import find_source, sources_after
 from clickloop.web.api.body import CheckedBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
@@ -49,11 +48,9 @@ from clickloop.web.api.rule_parts import (
     changed_request,
     changed_success,
     conditions_view,
-    empty_macros,
     request_template_view,
 )
 from clickloop.web.api.telling_all import tells_all
-from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import (
     EXPOSED,
@@ -217,9 +214,8 @@ def remove_rule(context: Context, number: Id) -> RuleView:
         view = rule_view(tx, kept_rule(tx, number))
         note_change(tx, context, NOUN, number, rule_view(tx, kept), view)
         if kept.paused_at is not None and (waiting := count_waiting(tx, number)):
-            told = f"The rule is paused since a receiver said 410 Gone, and goes on holding {counted(waiting, 'postback')}."
-            remedy = f"Resume it, and they leave; or cancel them: POST /api/v1/postbacks/cancel with rule_id {number}."
-            view.warnings.append(Advice("", "holds_postbacks", told, remedy))
+            archived = ArchivedRule(rule_id=number, name=kept.rule.name, waiting=waiting)
+            view.warnings += warnings_of([archived_rule_finding(archived)])
     context.on_setup_changed()
     return view
 
@@ -288,7 +284,7 @@ def _check(context: ApiContext, tx: Connection, rule: Rule, more: Sequence[Fault
     """Raise InvalidInputError with all that is wrong. ``more``: faults of the change itself."""
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [*more] + [
-        Fault(_FIELDS.get(found.field, found.field), found.fault.code, found.sentence)
+        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]
     faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
@@ -323,7 +319,7 @@ def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -
         conditions=conditions_view(rule.conditions),
         success=SuccessView(**msgspec.structs.asdict(rule.success)),
         waits_seconds=list(rule.schedule.waits_seconds),
-        warnings=_warnings(rule, around.source_of(rule), around),
+        warnings=warnings_of(rule_findings(rule, around.sources_of(rule))),
         created_at=moment_text(kept.created_at),
         updated_at=moment_text(kept.updated_at),
         archived_at=optional_moment_text(kept.archived_at),
@@ -343,32 +339,22 @@ class _Around:
         self._first = cache(lambda source_id: first_rules_of_sources(tx, [source_id]).get(source_id))
 
     @cached_property
-    def any_rows(self) -> dict[str, str]:
-        """The macros that rows of any source fill, by their names."""
-        return any_row_macros(self._tx)
+    def _all_sources(self) -> list[TrafficSource]:
+        return sources_after(self._tx, 0, LARGEST_ID)
 
-    def source_of(self, rule: Rule) -> TrafficSource | None:
-        """The source whose rows the rule's macros may name."""
-        if rule.source_id is not None:
-            return self._source(rule.source_id)
+    def sources_of(self, rule: Rule) -> list[TrafficSource]:
+        """Return the sources whose clicks a rule may be sent for."""
+        if rule.source_id is None and rule.campaign_id is None:
+            return self._all_sources
         campaign = self._campaign(rule.campaign_id) if rule.campaign_id is not None else None
-        return self._source(campaign.source_id) if campaign else None
+        source_id = campaign.source_id if campaign else rule.source_id
+        source = self._source(source_id) if source_id is not None else None
+        return [source] if source else []
 
     def is_first_of_source(self, rule: Rule) -> bool:
         """Whether the rule holds its source's postback URL."""
         first = self._first(rule.source_id) if rule.source_id is not None else None
         return first is not None and first.rule.rule_id == rule.rule_id
-
-
-def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list[Advice]:
-    """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
-    rows = row_macros(source) if source else around.any_rows
-    off = rows_off(source) if source else set()
-    missing = rows_missing(source) if source else set()
-    found = []
-    for field, text, place in templates_of(rule.request):
-        found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
-    return [*found, *empty_macros(rule)]
 
 
 _ALARM_STAYS = (

@@ -7,15 +7,12 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.macro.known import BY_NAME
 from clickloop.money import AmountFault, amount_text, read_amount
 from clickloop.pasting import trimmed
-from clickloop.postback.alarm_rules import ALARM_MACROS, FILLED_FOR_ALARMS, is_alarm_rule
-from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
-from clickloop.postback.values import ready_request
+from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Success, Trigger
 from clickloop.report.masking import masked_request, unmasked_template
 from clickloop.web.api.body import given_or
-from clickloop.web.api.wire import Advice, shown
+from clickloop.web.api.wire import shown
 
 Url = Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]
 Kind = Annotated[BodyKind, Meta(description="How macros in the body are encoded, and its Content-Type.")]
@@ -200,22 +197,3 @@ def _minimum(before: int | None, given: ConditionsBody) -> int | None:
         raise InvalidInputError(tuple(replace(fault, field=f"conditions.{fault.field}") for fault in faults))
     assert not isinstance(amount, AmountFault), "an amount without a fault"
     return amount.micros
-
-
-def empty_macros(rule: Rule) -> list[Advice]:
-    """Return advice on macros that are always empty: those of conversions in a rule for alarms, and the other way round."""
-    for_alarms = is_alarm_rule(rule)
-    names = [name for name in ready_request(rule.request).names if BY_NAME[name].available]  # the others have their own
-    empty = [name for name in names if (name in ALARM_MACROS if not for_alarms else name not in FILLED_FOR_ALARMS)]
-    if not empty:
-        return []
-    listed = ", ".join(f"{{{name}}}" for name in empty)
-    if for_alarms:
-        return [
-            Advice("request", "empty_macro", f"For an alarm these are empty: {listed}.", "Use {alarm} and the like.")
-        ]
-    return [
-        Advice(
-            "request", "empty_macro", f"For a conversion these are empty: {listed}.", "They belong in rules for alarms."
-        )
-    ]

@@ -1,5 +1,6 @@
 """How values look in JSON: money as decimal text, moments as ISO 8601, texts of strangers readable."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -8,9 +9,10 @@ from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.clock import iso_text
-from clickloop.macro import Finding
+from clickloop.macro import Severity
 from clickloop.money import AmountFault, Money, amount_text, currency_of, read_amount
 from clickloop.octets import readable
+from clickloop.report.check.finding import Finding
 
 MASKED = (
     "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
@@ -93,6 +95,10 @@ def copied_name(name: str) -> str:
     return name[: 200 - len(behind)] + behind
 
 
-def warnings_of(field: str, findings: tuple[Finding, ...]) -> list[Advice]:
-    """What the check of a template found, as warnings."""
-    return [Advice(field, finding.code, finding.sentence, finding.remedy) for finding in findings]
+def warnings_of(findings: Iterable[Finding]) -> list[Advice]:
+    """Return the errors and warnings among findings about a record, each once: what the check of the whole set-up says too."""
+    return [
+        Advice(shown(finding.place.field), finding.code, shown(finding.sentence), shown(finding.remedy))
+        for finding in dict.fromkeys(findings)
+        if finding.severity is not Severity.NOTE
+    ]

@@ -15,7 +15,7 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.network import Network
 from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, TrafficSource
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
-from clickloop.click.test_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
+from clickloop.click.trial_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
 from clickloop.clock import DAY_MS
 from clickloop.octets import octets_of
 from clickloop.store.ledger.campaigns import find_campaign

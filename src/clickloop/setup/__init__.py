@@ -1,0 +1,1 @@
+"""What the user sets up: a record per file, with its limits and checks."""
