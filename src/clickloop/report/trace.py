@@ -178,22 +178,22 @@ _DOORS = {
 _OUTCOMES = {
     "new": "registered a conversion.",
     "changed": "changed the conversion.",
-    "repeated": "said nothing new, so that nothing was sent.",
+    "repeated": "contained nothing new, so nothing was sent.",
     "waiting": "waits for its click to arrive.",
 }
 _STATES = {
-    "waiting": "was owed and waits to be sent.",
-    "paused": "was owed and is held back.",
-    "sending": "was owed and is being sent.",
-    "delivered": "was owed and has been delivered.",
-    "failed": "was owed, and every attempt failed.",
-    "cancelled": "was owed and has been cancelled.",
+    "waiting": "is queued.",
+    "paused": "is on hold.",
+    "sending": "is being sent.",
+    "delivered": "was delivered.",
+    "failed": "failed: no attempt was successful.",
+    "cancelled": "was cancelled.",
 }
 _RESULTS = {
-    None: "is under way.",
+    None: "is in progress.",
     "delivered": "delivered it.",
     "again": "did not deliver it; it is tried again.",
-    "failed": "did not deliver it, and it is given up.",
+    "failed": "did not deliver it, and it has failed.",
     "unknown": "has no known outcome: Clickloop stopped before it could be written down.",
 }
 
@@ -271,13 +271,13 @@ def _notice_event(notice: TracedNotice) -> Event:
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
     )
-    sentence = f"A notice came in {_DOORS[raw.door]} and {_outcome(notice)}"
+    sentence = f"A postback came in {_DOORS[raw.door]} and {_outcome(notice)}"
     return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 
 def _rerun_event(notice: TracedNotice, run_at: int) -> Event:
     times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
-    sentence = f"The notice was read again {times} by the settings of the day. It {_outcome(notice)}"
+    sentence = f"It was reprocessed {times} with the settings of that time. It {_outcome(notice)}"
     return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 

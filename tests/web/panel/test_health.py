@@ -210,7 +210,7 @@ def test_the_log_of_postbacks_and_a_waiting_one_say_that_they_are_on_hold(
         for page in ("/panel/postbacks", f"/panel/postbacks/{postback_id}"):
             words = panel.words(panel.get(page))
             assert "Postbacks are on hold: restored from a backup of yesterday." in words
-            assert "Release them on the page Health" in words
+            assert "Release them on Health" in words
         assert "Next attempt" not in words
         panel.done("/panel/health/release")
         assert "Next attempt" in panel.words(panel.get(f"/panel/postbacks/{postback_id}"))

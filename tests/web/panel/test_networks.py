@@ -249,7 +249,7 @@ def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Pa
     assert "Networks sent these words, and no status has them" in panel.words(panel.get("/panel/statuses"))
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert 'href="/panel/notices/rerun?network_id=1&amp;status_word=7"' in panel.get("/panel/networks/1")
-    assert "Network : Sale there, run again" in panel.words(panel.get("/panel/statuses"))
+    assert "Network : mapped there to Sale, reprocess" in panel.words(panel.get("/panel/statuses"))
 
 
 def test_a_network_that_an_offer_needs_is_not_archived(panel: "Panel", instance: "Instance") -> None:

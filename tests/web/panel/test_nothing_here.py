@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def test_an_address_under_which_nothing_is_shows_a_page_that_says_so(panel: "Panel") -> None:
     words = panel.words(panel.get("/panel/no/such/page", status=404))
-    assert "Nothing is here." in words
+    assert "This page does not exist." in words
     assert "Dashboard" in words
 
 
@@ -38,7 +38,7 @@ def test_a_stranger_is_led_to_the_door_whatever_he_asks_for(panel: "Panel") -> N
 )
 def test_a_number_that_is_none_leads_to_the_same_page(panel: "Panel", path: str) -> None:
     words = panel.words(panel.get(f"/panel/{path}", status=404))
-    assert "Nothing is here." in words
+    assert "This page does not exist." in words
     assert "Dashboard" in words
     assert "int" not in words.split()
 
@@ -48,12 +48,12 @@ def test_no_address_of_the_panel_answers_in_json(panel: "Panel", path: str) -> N
     answer = panel.client.get(f"/panel/{path}")
     assert answer.status_code in (404, 405)
     assert answer.headers["content-type"].startswith("text/html")
-    assert "Nothing is here." in panel.words(answer.text)
+    assert "This page does not exist." in panel.words(answer.text)
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_a_form_sent_to_a_number_that_is_none_leads_there_too(panel: "Panel") -> None:
-    assert "Nothing is here." in panel.words(panel.post("/panel/campaigns/abc/archive").text)
+    assert "This page does not exist." in panel.words(panel.post("/panel/campaigns/abc/archive").text)
 
 
 def test_the_api_goes_on_answering_in_json(panel: "Panel") -> None:

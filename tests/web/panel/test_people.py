@@ -193,7 +193,7 @@ def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel",
     assert "data-refresh" in panel.get(place)
     while work_off_next(instance.context.desk(), instance.now):
         pass
-    assert "1 notice was run again" in panel.words(panel.get(place))
+    assert "1 incoming postback was reprocessed" in panel.words(panel.get(place))
     assert instance.got("conversions")["items"][0]["status"]["key"] == "sale"
 
 

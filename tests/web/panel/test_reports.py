@@ -43,8 +43,8 @@ def test_after_the_set_up_the_last_step_is_a_test_until_a_click_came(instance: "
 def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
     words = panel.words(panel.get("/panel"))
-    assert "Clicks 4 +300 % before: 1" in words
-    assert "Revenue, USD 1,234.50 before: 0.00" in words
+    assert "Clicks 4 +300 % was 1" in words
+    assert "Revenue, USD 1,234.50 was 0.00" in words
     assert "Campaign 4 1 1,234.50 1,233.75" in words
     assert "12:00" in words
 
@@ -53,8 +53,10 @@ def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", 
     fill(instance)
     html = panel.get("/panel?period=7d&measure=revenue")
     assert 'aria-label="Revenue by day"' in html
-    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
-    panel.get("/panel?period=century", 422)
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod was 0.00</title>" in html
+    answer = panel.client.get("/panel?period=century&measure=cost")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/panel?measure=cost&said=ignored-period")
+    assert "Ignored, because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
 
 
 def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "Instance", panel: "Panel") -> None:
@@ -66,8 +68,8 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     words = panel.words(html)
     assert "no postback" in words.lower()
     assert "Networks send words that no status has: zzz." in words
-    assert "Refused in the last 24 hours, malformed click id: 1 notice." in words
-    assert 'href="/panel/notices?reason=malformed_click_id"' in html
+    assert "1 incoming postback was refused in the last 24 hours: malformed click id." in words
+    assert 'href="/panel/notices?reason=malformed_click_id&amp;since=2026-02-28T12%3A00%3A00' in html
 
 
 def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") -> None:

@@ -105,9 +105,17 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
 
 
 def given_up_since(tx: Connection, since: int) -> int:
-    """How many of the postbacks that were owed since then were given up."""
-    table = postbacks.c
-    query = select(func.count()).where(ENDED_BADLY, table.state == "failed", table.postback_id >= id_from(since))
+    """Return how many of the postbacks that were created since then have failed, less those that were sent again."""
+    table, later = postbacks.c, postbacks.alias("later")
+    sent_again = select(later.c.postback_id).where(
+        later.c.conversion_id == table.conversion_id,
+        later.c.version == table.version,
+        later.c.rule_id == table.rule_id,
+        later.c.resend > table.resend,
+    )
+    query = select(func.count()).where(
+        ENDED_BADLY, table.state == "failed", table.postback_id >= id_from(since), ~sent_again.exists()
+    )
     return tx.scalar(query) or 0
 
 

@@ -17,7 +17,7 @@ from clickloop.report.masking import masked_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
-from clickloop.store.ledger.resends import cancel_waiting, count_sent, count_superseded
+from clickloop.store.ledger.resends import cancel_waiting, count_sent, count_superseded, span_sent
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
@@ -74,6 +74,10 @@ class BulkResendView(msgspec.Struct, kw_only=True):
     left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
     finished: Annotated[bool, Meta(description="Nothing more will be done.")]
     stopped: Annotated[bool, Meta(description="A user stopped it.")] = False
+    first_at: Annotated[
+        Moment | None, Meta(description="In a preview: when the first of them was created; null: none matches.")
+    ] = None
+    last_at: Annotated[Moment | None, Meta(description="In a preview: when the last of them was created.")] = None
     resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
     created_at: Moment | None
     finished_at: Moment | None
@@ -123,8 +127,8 @@ def resend_postbacks(
         refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
-            superseded = count_superseded(tx, wanted)
-            return Response(_preview(data.request, count_sent(tx, wanted), superseded), status_code=200)
+            superseded, span = count_superseded(tx, wanted), span_sent(tx, wanted)
+            return Response(_preview(data.request, count_sent(tx, wanted), superseded, span), status_code=200)
 
     def do(tx: Connection) -> Done:
         view = view_of_job(start_resends(tx, context.desk(), wanted, data.request, context.clock()))
@@ -220,7 +224,7 @@ def _job(tx: Connection, resend_id: str) -> BulkJob:
     return job
 
 
-def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResendView:
+def _preview(mode: Mode, by_state: dict[str, int], superseded: int, span: tuple[int, int] | None) -> BulkResendView:
     left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
     if mode is Mode.AS_IT_WAS and "skipped" in by_state:
         left_out[NotResent.NOTHING_WAS_SENT.value] = by_state["skipped"]
@@ -233,6 +237,8 @@ def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResen
         made=0,
         left_out=left_out,
         finished=False,
+        first_at=moment_text(span[0]) if span else None,
+        last_at=moment_text(span[1]) if span else None,
         created_at=None,
         finished_at=None,
     )

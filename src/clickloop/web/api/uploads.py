@@ -22,13 +22,13 @@ from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, cancel_upload, find_upload, uploads_before
 from clickloop.store.upload_files import ArrivingFile, UploadTooLargeError
-from clickloop.tracking.upload_results import LineResult, line_results, result_table
+from clickloop.tracking.upload_results import LineResult, line_results, payout_totals, result_table
 from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload, layout_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, Problem, invalid, not_found, problem_response
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, optional_moment_text, shown
 
 NOUN = "conversions/uploads"
 KINDS = ("text/csv", "text/plain", "text/tab-separated-values")
@@ -109,6 +109,10 @@ class UploadLineView(msgspec.Struct, kw_only=True):
     flags: Annotated[list[str], Meta(description="What was odd about it.")]
     conversion_id: Annotated[str, Meta(description="The conversion that it belongs to; empty in a preview.")]
     notice_id: Annotated[str, Meta(description="Its notice in Conversions - In; empty in a preview.")]
+    payout: Annotated[
+        MoneyText | None, Meta(description="In a preview: what the conversion would be worth after the line.")
+    ]
+    status: Annotated[str, Meta(description="In a preview: the name of its status after the line.")]
     text: Annotated[str, Meta(description="The line, separated by commas, without quotes.")]
 
 
@@ -116,6 +120,12 @@ class UploadLinesView(msgspec.Struct, kw_only=True):
     """The first lines of an upload."""
 
     items: list[UploadLineView]
+    payouts: Annotated[
+        list[MoneyText],
+        Meta(
+            description="Of a preview: the payouts of all its lines by currency; of more than 200,000 those of the first."
+        ),
+    ]
 
 
 @dataclasses.dataclass
@@ -265,7 +275,11 @@ def read_upload_lines(
     upload = _upload(context, upload_id)
     results = islice(line_results(context.ledger, context.uploads, upload), MOST_LOOKED_AT)
     found = (result for result in results if verdict is None or result.finding.verdict is verdict)
-    return UploadLinesView(items=[_line_view(result) for result in islice(found, limit)])
+    totals = payout_totals(context.uploads, upload, MOST_LOOKED_AT) if upload.preview else {}
+    return UploadLinesView(
+        items=[_line_view(result) for result in islice(found, limit)],
+        payouts=[money_text(micros, currency) for currency, micros in sorted(totals.items())],
+    )
 
 
 def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
@@ -356,6 +370,8 @@ def _line_view(result: LineResult) -> UploadLineView:
         flags=list(finding.flags),
         conversion_id=finding.conversion_id,
         notice_id=finding.notice_id,
+        payout=money_text(finding.payout.micros, finding.payout.currency) if finding.payout else None,
+        status=shown(finding.status),
         text=shown(result.text),
     )
 

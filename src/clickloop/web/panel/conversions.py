@@ -35,6 +35,7 @@ from clickloop.web.panel.logs import (
 from clickloop.web.panel.page import Answer, amount, page
 from clickloop.web.panel.postbacks import of_statuses
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import status_choices
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/conversions"
@@ -92,7 +93,8 @@ def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
 def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _FormParameter) -> Answer:
     """Changes status or payout by hand."""
     try:
-        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection))
+        held_back = form.has("postbacks") and form.text("postbacks") != "on"
+        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
     except InvalidInputError as error:
         return _show(visit, context, conversion_id, form.tree, error.faults)
     return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
@@ -109,7 +111,6 @@ def _show(
     one = story.conversion
     with context.ledger.read() as tx:
         names = names_for(tx, CONVERSION_COLUMNS, [one])
-        statuses = status_rows(tx)
     return page(
         visit,
         "conversion.html",
@@ -120,9 +121,9 @@ def _show(
         notices=list_notices(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
         postbacks=list_postbacks(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
         names=names,
-        statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
+        statuses=status_choices(context),
         currencies=sorted(CURRENCIES),
-        v={"status": "", "payout": "", "currency": "", "disable_postback": "", **written},
+        v={"status": "", "payout": "", "currency": "", "postbacks": "on", **written},
         flag_sentence=flag_sentence,
     )
 

@@ -178,7 +178,7 @@ def of_words(name: str, label: str, kind: type[enum.StrEnum], asked: Asked) -> F
 
 def of_flags(asked: Asked) -> Filter:
     """A filter by whether anything was odd."""
-    options = (("true", "Odd ones"), ("false", "Without oddities"))
+    options = (("true", "Flagged"), ("false", "Not flagged"))
     return Filter(name="flagged", label="Flag", value=asked.text("flagged"), options=options)
 
 

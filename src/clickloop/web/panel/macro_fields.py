@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
 from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
-from clickloop.macro.known import BY_NAME
+from clickloop.macro.finding import FindingCode
+from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
@@ -20,6 +21,7 @@ from clickloop.store.ledger.campaigns import find_campaign
 from clickloop.store.ledger.networks import find_network
 from clickloop.store.ledger.traffic_sources import find_source
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.networks import OfferLink, fill_offer_url
 from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
@@ -29,6 +31,11 @@ from clickloop.web.panel.setup_choices import number_of
 
 MOST_CHARACTERS = 20_000
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
+_LAST_ONES = (f"token{TOKENS}", f"param{PARAMS}", f"event{EVENTS}")
+_BRACE_FAULTS = {
+    FindingCode.UNCLOSED_MACRO: "A brace that is never closed: it is sent as it is.",
+    FindingCode.STRAY_BRACE: "A brace without its pair: it is sent as it is.",
+}
 _SINGLE_TOKENS = 3
 """So many of token1 … token30 and the like stand in the list beside those that the source has."""
 
@@ -57,6 +64,8 @@ class MacroGroup(msgspec.Struct, frozen=True):
     name: str
     macros: tuple[tuple[str, str, bool], ...]
     """Name, what it is, and whether its row is off."""
+    last_ones: tuple[str, ...] = ()
+    """The last of each series of numbered macros, of which only the first few are offered."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -97,21 +106,29 @@ def sight(
         off=rows.off,
         missing=rows.missing,
     )
-    pieces: list[Piece] = []
+    marked: list[tuple[int, int, Piece]] = []
     used: dict[str, None] = {}
-    done = 0
     for braces in read(text, rows.spellings):
-        pieces.append(Piece(text[done : braces.start]))
         whole = text[braces.start : braces.end]
         if braces.fault is None:
             kind = "off" if _is_empty(braces.name, rows) else "known"
-            pieces.append(Piece(whole, kind, _title(braces.name, rows)))
+            piece = Piece(whole, kind, _title(braces.name, rows))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
         elif braces.fault is Fault.OTHER_STYLE:
-            pieces.append(Piece(whole, "unknown", "A macro of another system: nobody here replaces it."))
+            piece = Piece(whole, "unknown", "A macro of another system: it is sent as it is.")
         else:
-            pieces.append(Piece(whole, "unknown", "No macro of ours: it is sent as it is."))
-        done = braces.end
+            piece = Piece(whole, "unknown", "Not one of our macros: it is sent as it is.")
+        marked.append((braces.start, braces.end, piece))
+    for found in findings:
+        if found.code in _BRACE_FAULTS:
+            piece = Piece(found.text, "unknown", _BRACE_FAULTS[found.code])
+            marked.append((found.position, found.position + len(found.text), piece))
+    pieces: list[Piece] = []
+    done = 0
+    for start, end, piece in sorted(marked, key=lambda one: one[:2]):
+        if start >= done:
+            pieces += [Piece(text[done:start]), piece]
+            done = end
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
@@ -124,7 +141,7 @@ def sight(
 def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
     """The macros that a field offers, by group; the source's rows by their own names first."""
     own = tuple(
-        (name, f"What the source's parameter {name} brought.", macro in rows.off)
+        (name, f"The value of the source's parameter {name}.", macro in rows.off)
         for macro, name in rows.names.items()
         if macro not in ("externalid", "cost")
     )
@@ -140,7 +157,10 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
             and (macro.at_click or not at_click)
             and not _is_one_of_many(macro)
         )
-        groups.append(MacroGroup(str(group.value).capitalize(), macros))
+        last_ones = tuple(
+            name for name in _LAST_ONES if BY_NAME[name].group is group and (not at_click or BY_NAME[name].at_click)
+        )
+        groups.append(MacroGroup(str(group.value).capitalize(), macros, last_ones))
     return [group for group in groups if group.macros]
 
 
@@ -220,8 +240,15 @@ def _remarks(context: ApiContext, form: Form, of: str, url: str) -> tuple[Remark
     """What is to be said of the address of an offer or a postback."""
     if of != "offer":
         return postback_remarks(url, context.guard)
-    parameter = click_id_parameter_of(context, number_of(form.text("network_id")))
-    return offer_remarks(url, parameter, context.guard.policy.own_hosts)
+    network_id = number_of(form.text("network_id"))
+    parameter = click_id_parameter_of(context, network_id)
+    added: tuple[Remark, ...] = ()
+    if form.has("is_new") and network_id is not None and url.strip() and "clickid" not in parse(url).names:
+        filled = fill_offer_url(context, network_id, OfferLink(url=url)).url
+        if filled != url:
+            added = (Remark("dim", f"Saving adds the network’s click id parameter: {filled}"),)
+            url = filled
+    return (*offer_remarks(url, parameter, context.guard.policy.own_hosts), *added)
 
 
 def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
@@ -257,11 +284,11 @@ def _is_empty(name: str, rows: Rows) -> bool:
 
 def _title(name: str, rows: Rows) -> str:
     if name in rows.off:
-        return "The slider of this row is off: it is empty."
+        return "This parameter is switched off, so the macro is empty."
     if name in rows.missing:
-        return "The source has no such row: it is empty."
+        return "The source has no such parameter, so the macro is empty."
     macro = BY_NAME[name]
-    return macro.sentence if macro.available else f"{macro.sentence} Not available yet: it is empty."
+    return macro.sentence if macro.available else f"{macro.sentence} Not available yet, so the macro is empty."
 
 
 def _is_one_of_many(macro: Macro) -> bool:

@@ -50,7 +50,8 @@ def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParamete
     asked = Asked(request, visit.zone, context.clock(), form.pairs)
     try:
         since, until = asked.period()
-        kept = Form((name, value) for name, value in form.pairs if name in _FIELDS and value)
+        pairs = [(name, value) for name, value in form.pairs if name in _FIELDS and value and name != "request"]
+        kept = Form([*pairs, ("request", _mode(asked))])
         body = kept.read(api.BulkResend, preview=not form.has("start"), since=since, until=until)
         answer = api.resend_postbacks(context, request, body, "" if body.preview else form.text("key"))
     except InvalidInputError as error:
@@ -92,13 +93,19 @@ def _form(
             Filter(name="conversion_id", label="Conversion id", value=asked.text("conversion_id")),
             *of_period(asked),
         ],
-        mode=asked.text("request") or Mode.AS_IT_WAS.value,
+        mode=_mode(asked),
         preview=preview,
         left_out=sum(preview.left_out.values()) if preview else 0,
         why=_why,
         key=context.record_ids(),
         jobs=api.list_resends(context, JOBS).items,
     )
+
+
+def _mode(asked: Asked) -> str:
+    """How to resend: unchanged unless it is chosen otherwise. Of what was skipped there is no request to repeat."""
+    is_skipped = asked.text("state") == AskedState.SKIPPED or bool(asked.text("reason"))
+    return Mode.ANEW.value if is_skipped else asked.text("request") or Mode.AS_IT_WAS.value
 
 
 def _why(word: str) -> str:
