@@ -91,7 +91,7 @@ def _furnish(page: Page) -> None:
     click_id = page.url.rpartition("/")[2]
     page.get_by_role("button", name="Convert by hand").click()
     lines = f"{click_id}:12.50:sale\n{click_id}:3:hold:\n01kaqj6z8m4x2c9v7b5n3t1w0y:7\nno click id:1\n"
-    for button in ("Register without preview", "Preview"):
+    for button in ("Register now", "Preview"):
         page.goto("/panel/uploads")
         page.get_by_label("Lines").fill(lines)
         page.get_by_role("button", name=button).click()

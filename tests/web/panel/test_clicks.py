@@ -67,7 +67,7 @@ def test_empty_parameters_leave_the_address(panel: "Panel") -> None:
     [
         ("campaign_id=x", "Campaign"),
         ("since=yesterday", "From"),
-        ("screening=odd", "Screening"),
+        ("screening=odd", "Counted"),
         ("period=ever", "Period"),
         ("cursor=abc", "the place in the list"),
     ],
@@ -92,7 +92,7 @@ def test_a_filter_that_was_ignored_is_marked_and_several_are_all_named(panel: "P
             break
         place = answer.headers["location"]
     assert answer.status_code == 200
-    assert "Ignored, because they could not be read: Screening, From, Before." in panel.words(answer.text)
+    assert "Ignored, because they could not be read: Counted, From, Before." in panel.words(answer.text)
     assert re.search(r'<input name="since"[^>]* aria-invalid="true"', answer.text)
     assert "aria-invalid" not in panel.get("/panel/clicks")
 

@@ -220,7 +220,7 @@ def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None
     request = {"url": "https://pager.example/?text={alarm}"}
     panel.instance.made("postback-rules", {"name": "P", "conditions": {"trigger": "alarm"}, "request": request})
     page = panel.get("/panel/postback-rules")
-    assert '<a href="/panel/health#alarms">messages</a>' in page
+    assert '<a href="/panel/health#alarms">Messages</a>' in page
     assert "/panel/postbacks?rule_id=" not in page
 
 

@@ -246,7 +246,7 @@ def test_words_that_contradict_each_other_are_refused(
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these words, and no status has them" in panel.words(panel.get("/panel/statuses"))
+    assert "Networks sent these words, but no status has them" in panel.words(panel.get("/panel/statuses"))
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert 'href="/panel/notices/rerun?network_id=1&amp;status_word=7"' in panel.get("/panel/networks/1")
     assert "Network : mapped there to Sale, reprocess" in panel.words(panel.get("/panel/statuses"))

@@ -167,7 +167,7 @@ def test_only_what_differs_is_saved_and_can_be_given_back(panel: "Panel", instan
     assert instance.got("settings")["saved"] == ["domains", "click_keep_days"]
     assert instance.got("settings")["domains"] == ["a.example", "b.example"]
     words = panel.words(panel.get("/panel/settings"))
-    assert words.count("Use that again") == 2
+    assert words.count("Reset") == 2
     panel.done("/panel/settings", {**settings_form(), "as_started": "domains"})
     assert instance.got("settings")["saved"] == ["click_keep_days"]
 
@@ -188,7 +188,7 @@ def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel",
     place = panel.done("/panel/statuses/map", {"word": word, "key": "sale"})
     offered = panel.words(panel.get(place))
     assert "now means Sale" in offered
-    assert "Run its stored notices again" in offered
+    assert "Reprocess earlier conversions" in offered
     place = panel.done("/panel/statuses/rerun", {"word": word})
     assert "data-refresh" in panel.get(place)
     while work_off_next(instance.context.desk(), instance.now):

@@ -150,7 +150,7 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
     settle_facts(instance.ledger, instance.facts)
     assert "Not converted: EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
-    assert "Money in EUR is in no figure here" in panel.words(panel.get("/panel"))
+    assert "Amounts in EUR are left out" in panel.words(panel.get("/panel"))
     assert panel.done("/panel/rates", {"lines": "eur 2026-02-01 1.1\n\nGBP;2026-02-01;1.3", "source": "ECB"}) == (
         "/panel/rates?said=saved"
     )

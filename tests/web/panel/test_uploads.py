@@ -154,7 +154,7 @@ def test_the_name_of_a_file_is_shown_as_text(panel: "Panel") -> None:
 def test_somebody_who_may_only_look_uploads_nothing(panel: "Panel") -> None:
     panel.become(Role.VIEWER)
     assert sent(panel, lines="x:1").status_code == 403
-    assert "Register at once" not in panel.get("/panel/uploads")
+    assert "Register now" not in panel.get("/panel/uploads")
 
 
 def test_the_lines_of_one_verdict_are_found_however_many_others_come_before(panel: "Panel") -> None:

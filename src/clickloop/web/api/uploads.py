@@ -61,9 +61,7 @@ class UploadView(msgspec.Struct, kw_only=True):
     reasons: Annotated[
         dict[str, int], Meta(description="Why lines were refused or unreadable.", examples=[{"forged_click_id": 9}])
     ]
-    flagged: Annotated[
-        int, Meta(description="Lines about which something was odd, whatever became of them: look at them first.")
-    ]
+    flagged: Annotated[int, Meta(description="Lines with a flag, whatever became of them: look at them first.")]
     flags: Annotated[
         dict[str, int],
         Meta(
@@ -71,18 +69,14 @@ class UploadView(msgspec.Struct, kw_only=True):
             examples=[{"payout_unreadable": 3}],
         ),
     ]
-    created_at: Annotated[
-        Moment, Meta(description="When the file had arrived; its conversions count as reported then.")
-    ]
+    created_at: Annotated[Moment, Meta(description="When the file had arrived: its conversions were reported then.")]
     finished_at: Moment | None
     error: Annotated[str | None, Meta(description="Why it failed.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
         list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")
     ]
-    missing_values: Annotated[
-        list[str], Meta(description="Which of payout and txid no column is.", examples=[["txid"]])
-    ]
+    missing_values: Annotated[list[str], Meta(description="payout and txid without a column.", examples=[["txid"]])]
     incomplete: Annotated[
         bool,
         Meta(
@@ -94,9 +88,7 @@ class UploadView(msgspec.Struct, kw_only=True):
         DateOrder | None,
         Meta(description="Order of dates such as 05/06/2026, as it was chosen or as lines prove it; null: neither."),
     ]
-    result_until: Annotated[
-        Moment | None, Meta(description="How long the result is kept; null: while it is not finished.")
-    ]
+    result_until: Annotated[Moment | None, Meta(description="How long the result is kept; null: not finished.")]
 
 
 class UploadLineView(msgspec.Struct, kw_only=True):
@@ -109,10 +101,8 @@ class UploadLineView(msgspec.Struct, kw_only=True):
     flags: Annotated[list[str], Meta(description="What was odd about it.")]
     conversion_id: Annotated[str, Meta(description="The conversion that it belongs to; empty in a preview.")]
     notice_id: Annotated[str, Meta(description="Its notice in Conversions - In; empty in a preview.")]
-    payout: Annotated[
-        MoneyText | None, Meta(description="In a preview: what the conversion would be worth after the line.")
-    ]
-    status: Annotated[str, Meta(description="In a preview: the name of its status after the line.")]
+    payout: Annotated[MoneyText | None, Meta(description="In a preview: the payout after the line.")]
+    status: Annotated[str, Meta(description="In a preview: the name of the status after the line.")]
     text: Annotated[str, Meta(description="The line, separated by commas, without quotes.")]
 
 
@@ -120,12 +110,7 @@ class UploadLinesView(msgspec.Struct, kw_only=True):
     """The first lines of an upload."""
 
     items: list[UploadLineView]
-    payouts: Annotated[
-        list[MoneyText],
-        Meta(
-            description="Of a preview: the payouts of all its lines by currency; of more than 200,000 those of the first."
-        ),
-    ]
+    payouts: Annotated[list[MoneyText], Meta(description="Of a preview: the sums of its first 200,000 lines.")]
 
 
 @dataclasses.dataclass

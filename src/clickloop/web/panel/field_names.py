@@ -53,6 +53,7 @@ _UNITS = re.compile(r"_(?:seconds|id|days)$")
 _PARAMETERS = {
     "cursor": "the place in the list",
     "flagged": "Flag",
+    "screening": "Counted",
     "since": "From",
     "until": "Before",
     "sort": "the sorting",
