@@ -55,6 +55,17 @@ def test_alarms_of_the_core_degrade_it_and_are_counted_but_not_told(watched: Wat
     assert b"18119" not in msgspec.json.encode(health)
 
 
+def test_a_folder_that_was_moved_away_degrades_it_and_is_answered_all_the_same(
+    watched: Watched, tmp_path: Path
+) -> None:
+    assert watched.health().status == "ok"
+    tmp_path.rename(tmp_path.with_name("moved"))
+    health = watched.health()
+    assert (health.status, health.free_disk_bytes) == ("degraded", 0)
+    tmp_path.with_name("moved").rename(tmp_path)
+    assert watched.health().status == "ok"
+
+
 def test_a_core_that_is_dead_degrades_it(watched: Watched) -> None:
     watched.now = 31.0
     health = watched.health()
