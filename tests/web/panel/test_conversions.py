@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel",
 def test_a_conversion_for_a_click_on_its_way_leads_to_its_notice(panel: "Panel", instance: "Instance") -> None:
     path = panel.done("/panel/conversions/new", {"click_id": instance.click_ids.new(instance.now), "save": "1"})
     assert path.startswith("/panel/notices/")
-    assert "waits for its click" in panel.words(panel.get(path))
+    assert "Waiting for its click" in panel.words(panel.get(path))
 
 
 def test_a_button_adds_rows_without_a_script(panel: "Panel") -> None:

@@ -58,7 +58,7 @@ def test_the_last_owner_is_told_why_he_stays(panel: "Panel", instance: "Instance
 
 def test_an_admin_sees_that_he_cannot_change_an_owner(panel: "Panel", instance: "Instance") -> None:
     panel.become(Role.ADMIN)
-    assert "Only an owner" in panel.get("/panel/users/1")
+    assert "Only owners can change" in panel.get("/panel/users/1")
     assert panel.post("/panel/users/1", {"name": "x"}).status_code == 403
 
 

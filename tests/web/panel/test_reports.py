@@ -53,7 +53,7 @@ def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", 
     fill(instance)
     html = panel.get("/panel?period=7d&measure=revenue")
     assert 'aria-label="Revenue by day"' in html
-    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod was 0.00</title>" in html
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
     answer = panel.client.get("/panel?period=century&measure=cost")
     assert (answer.status_code, answer.headers["location"]) == (303, "/panel?measure=cost&said=ignored-period")
     assert "Ignored, because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
