@@ -18,7 +18,7 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Word
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offer_sight, offered
-from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.newcomer import next_step, walk_at
 from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
@@ -75,16 +75,17 @@ def show(visit: Visit, context: Context, number: Id) -> Answer:
 
 
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the offer. One whose address lacks our click id is shown once more, with what its network needs."""
+    """Creates the offer. To a URL without our click id, what its network needs is added, as the form says."""
     if form.has("fill_in"):
         return _filled(visit, context, form, None)
-    if not form.text("seen") and not _has_click_id(form.text("url")) and _filled_url(context, form) != form.text("url"):
-        return _filled(visit, context, form, None)
+    given = _given(form)
+    if form.text("url") and not _has_click_id(form.text("url")):
+        given["url"] = _filled_url(context, form)
     try:
-        view = save_read(context, form.read_partly(api.OfferCreation, **_given(form)), api.create_offer)
+        view = save_read(context, form.read_partly(api.OfferCreation, **given), api.create_offer)
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+    return visit.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
 
 
 def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
@@ -161,6 +162,7 @@ def _editor(
         currency=context.currency,
         currencies=sorted(CURRENCIES),
         next_step=next_step(context, visit),
+        walk=None if view else walk_at(context, visit, Named.OFFER),
     )
 
 
