@@ -51,7 +51,7 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def test_a_backup_says_what_it_holds_and_up_to_when(day: Day) -> None:
-    assert f"{QUEUED} clicks, {QUEUED} notices, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)" in day.said
+    assert f"{QUEUED} clicks, {QUEUED} incoming postbacks, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)" in day.said
     assert "1 campaign, 1 offer" in day.said
     assert "It contains everything up to 20" in day.said
 
@@ -59,7 +59,7 @@ def test_a_backup_says_what_it_holds_and_up_to_when(day: Day) -> None:
 def test_a_backup_can_be_checked_without_restoring(day: Day) -> None:
     checked = run("restore", str(day.backup), "--verify-only")
     assert checked.returncode == 0
-    assert "is whole" in checked.stdout
+    assert "is intact" in checked.stdout
 
 
 def test_without_a_terminal_it_has_to_be_said_whether_postbacks_may_leave(day: Day, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def restore(
     progress = Progress()
     try:
         if verify_only:
-            typer.echo(f"{file} is whole. {_contents(verify_backup(file, progress))}")
+            typer.echo(f"{file} is intact. {_contents(verify_backup(file, progress))}")
             return
         hold = _is_to_hold(file, hold=hold_postbacks, send=send_postbacks)
         folder = data.resolve()
