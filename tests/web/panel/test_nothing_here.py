@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def test_an_address_under_which_nothing_is_shows_a_page_that_says_so(panel: "Panel") -> None:
-    words = panel.words(panel.get("/panel/no/such/page", status=404))
-    assert "This page does not exist." in words
-    assert "Dashboard" in words
+    page = panel.page("/panel/no/such/page", status=404)
+    assert "This page does not exist." in page.text
+    assert "Dashboard" in page.menu
 
 
 def test_a_stranger_is_led_to_the_door_whatever_he_asks_for(panel: "Panel") -> None:
@@ -37,10 +37,10 @@ def test_a_stranger_is_led_to_the_door_whatever_he_asks_for(panel: "Panel") -> N
     ],
 )
 def test_a_number_that_is_none_leads_to_the_same_page(panel: "Panel", path: str) -> None:
-    words = panel.words(panel.get(f"/panel/{path}", status=404))
-    assert "This page does not exist." in words
-    assert "Dashboard" in words
-    assert "int" not in words.split()
+    page = panel.page(f"/panel/{path}", status=404)
+    assert "This page does not exist." in page.text
+    assert "Dashboard" in page.menu
+    assert "int" not in page.text.split()
 
 
 @pytest.mark.parametrize("path", ["campaigns/1/no/such", "campaigns/abc/archive", "offers/1/x", "static/x"])

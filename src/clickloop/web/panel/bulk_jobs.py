@@ -39,6 +39,8 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
     list_jobs: Callable[[ApiContext, int], Page[V]]
     path_of: Callable[[V], str]
     more: Callable[[ApiContext, Asked, V | None], dict[str, Any]]
+    settled: Callable[[Asked], dict[str, str]] = lambda asked: {}
+    """Fields of the body that follow from the others, whatever the form says."""
 
     def show(self, visit: VisitFacts, request: AnyRequest, context: ApiContext) -> Answer:
         """Return the form, filled in as the log was narrowed."""
@@ -49,7 +51,9 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
         asked = Asked(request, visit.zone, context.clock(), form.pairs)
         try:
             since, until = asked.period()
-            given = Form((name, value) for name, value in form.pairs if value and name not in PERIOD)
+            settled = self.settled(asked)
+            pairs = [(name, value) for name, value in form.pairs if value and name not in {*PERIOD, *settled}]
+            given = Form([*pairs, *settled.items()])
             preview = not form.has("start")
             body = given.read(self.body, preview=preview, since=since, until=until)
             answer = self.start(context, request, body, "" if preview else form.text("key"))

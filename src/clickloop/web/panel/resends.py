@@ -64,6 +64,7 @@ _PAGE = BulkPage(
     list_jobs=api.list_resends,
     path_of=lambda job: f"/panel/postbacks/resends/{job.resend_id}",
     more=_more,
+    settled=lambda asked: {"request": _mode(asked)},
 )
 
 routes = [
