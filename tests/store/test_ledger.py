@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from clickloop.store.ledger import migrations
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.networks import find_network
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.tables import metadata, settings
 
@@ -222,7 +222,7 @@ def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path:
     ledger.close()
     upgraded = Ledger.open(path)
     with upgraded.read() as tx:
-        network = find_network(tx, 1)
+        network = NETWORKS.find(tx, 1)
     upgraded.close()
     assert network is not None
     assert (network.preset, network.postback_parameters, network.status_words) == ("affise", {"cid": "{sub1}"}, {})

@@ -5,16 +5,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.catalog import Catalog, CatalogOffer
-from clickloop.campaign.traffic_source import (
-    COST,
-    COST_ROW,
-    EXTERNAL_ID,
-    EXTERNAL_ID_ROW,
-    RESERVED_NAMES,
-    TrafficSource,
-)
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE
@@ -26,6 +17,15 @@ from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
 from clickloop.report.macro_origin import Around, MacroValue, origins_of
 from clickloop.report.simulation import Chance, Destination, NotTaken, Redirect
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.traffic_source import (
+    COST,
+    COST_ROW,
+    EXTERNAL_ID,
+    EXTERNAL_ID_ROW,
+    RESERVED_NAMES,
+    TrafficSource,
+)
 from clickloop.tracking.deciding import ROW_MACROS
 from clickloop.tracking.take import Edge, take_click
 

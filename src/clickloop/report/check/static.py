@@ -3,10 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from clickloop.campaign.campaign import Campaign
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
-from clickloop.campaign.traffic_source import EXTERNAL_ID_ROW, SourceParameter, TrafficSource
 from clickloop.click.routing import LeftOutReason, Routes
 from clickloop.conversion.network_words import words_for_status
 from clickloop.conversion.status import OTHER, SALE
@@ -28,6 +24,10 @@ from clickloop.report.check.chain import (
 )
 from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
 from clickloop.report.check.templates import address_findings, request_findings
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
+from clickloop.setup.traffic_source import EXTERNAL_ID_ROW, SourceParameter, TrafficSource
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _MARKS = re.compile(r"[{}\[\]<>]|\$\w|%\w+%|__\w+__|#\w+#|@\w+@|\*\w+\*|\(\(\w+\)\)")

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from clickloop.campaign.network import Network
-from clickloop.campaign.traffic_source import COST_ROW, EXTERNAL_ID_ROW, TrafficSource
 from clickloop.macro import Finding as MacroFinding
 from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.postback.rule import BodyKind, RequestTemplate
 from clickloop.report.check.chain import ROW_MACROS, row_macros, row_of
 from clickloop.report.check.finding import Code, Finding, Severity
 from clickloop.report.check.finding import Place as FoundPlace
+from clickloop.setup.network import Network
+from clickloop.setup.traffic_source import COST_ROW, EXTERNAL_ID_ROW, TrafficSource
 
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 _FOREIGN = frozenset({FindingCode.OTHER_STYLE, FindingCode.UNKNOWN_MACRO})

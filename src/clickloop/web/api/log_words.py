@@ -12,11 +12,12 @@ from clickloop.click.click import PARAMETER_ROWS, Click
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.status import CountsAs
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.ledger.period import Period
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import invalid
-from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+from clickloop.web.api.wire import Moment, moment_text, shown
 
 FAR_MS = 1 << 47
 _CLICK_TEXTS = (

@@ -12,9 +12,10 @@ from clickloop.report.export import CsvRow, csv_lines, figure, plain_text
 from clickloop.report.metrics import Metrics
 from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, Measure, Sums
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+from clickloop.web.api.wire import Moment, moment_text, shown
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"

@@ -16,9 +16,9 @@ from clickloop.octets import readable
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.target import escaped_url
 from clickloop.report.masking import MASK
-from clickloop.store.ledger.campaigns import find_campaign
-from clickloop.store.ledger.networks import find_network
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.store.ledger.campaigns import CAMPAIGNS
+from clickloop.store.ledger.networks import NETWORKS
+from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
@@ -155,7 +155,7 @@ def offered_for_alarms() -> list[MacroGroup]:
 def rows_of_source(context: ApiContext, source_id: int) -> Rows:
     """The rows of a stored source; of no source the names of any, since each click's own source decides."""
     with context.ledger.read() as tx:
-        source = find_source(tx, source_id) if source_id else None
+        source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
             return Rows(any_row_macros(tx))
     spellings = row_macros(source)
@@ -229,7 +229,7 @@ def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
     if network_id is None:
         return ""
     with context.ledger.read() as tx:
-        network = find_network(tx, network_id)
+        network = NETWORKS.find(tx, network_id)
     return network.click_id_parameter if network else ""
 
 
@@ -242,7 +242,7 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
     if campaign_id is None:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
-        campaign = find_campaign(tx, campaign_id)
+        campaign = CAMPAIGNS.find(tx, campaign_id)
     return rows_of_source(context, campaign.source_id) if campaign else Rows()
 
 

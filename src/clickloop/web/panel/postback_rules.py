@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
@@ -20,6 +19,7 @@ from clickloop.web.api.problem import not_found
 from clickloop.web.api.rule_resuming import resume_paused_rule
 from clickloop.web.api.statuses import list_statuses
 from clickloop.web.api.telling_all import save_read
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.durations import (
     UnreadableDurationError,
     duration_text,
@@ -30,8 +30,9 @@ from clickloop.web.panel.durations import (
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, offered_for_alarms, rows_of_source, sight
-from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
+from clickloop.web.panel.record_pages import RecordPages
 from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.rule_summary import conditions_summary
 from clickloop.web.panel.said import Said
@@ -138,12 +139,6 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of a rule."""
-    view = api.read_rule(context, number)
-    return _editor(visit, context, _tree(view), view)
-
-
 def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
     """Saves the rule."""
     view = api.read_rule(context, number)
@@ -151,7 +146,7 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
         return _editor(visit, context, form.shown_again(api.RuleCreation), view, blank_headers=1)
     try:
         given, more = _given(form)
-        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_rule(context, number))
+        edited = PAGES.edited(context, number, view)
         save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
     except InvalidInputError as error:
         return _editor(visit, context, form.shown_again(api.RuleCreation), view, error.faults)
@@ -167,22 +162,6 @@ def resume(visit: Visit, context: Context, number: Id) -> Answer:
     """Lets a rule go on that a receiver's 410 has paused."""
     resume_paused_rule(context, number)
     return visit.go(f"{PATH}/{number}", Said.RESUMED)
-
-
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the rule out of use."""
-    api.remove_rule(context, number)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the rule into use again."""
-    try:
-        api.restore_rule(context, number)
-    except InvalidInputError as error:
-        view = api.read_rule(context, number)
-        return _editor(visit, context, _tree(view), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
 
 
 def preview_times(form: _FormParameter) -> Response[str]:
@@ -301,7 +280,7 @@ _EMPTY: dict[str, Any] = {
 
 def _tree(view: api.RuleView) -> dict[str, Any]:
     """A rule as its form shows it."""
-    tree: dict[str, Any] = msgspec.to_builtins(view)
+    tree: dict[str, Any] = json_value(view)
     tree["conditions"]["delay_seconds"] = duration_text(view.conditions.delay_seconds)
     usual = tuple(view.waits_seconds) == Schedule().waits_seconds
     tree["waits_seconds"] = "" if usual else _line(view.waits_seconds) or _ONCE
@@ -376,16 +355,16 @@ def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | No
     return found[0].id if found else None
 
 
+PAGES = RecordPages(path=PATH, records=api.RULES, editor=_editor, tree=_tree, fields=_EMPTY)
+
 routes = [
     get("/postback-rules", sync_to_thread=True)(show_list),
     get("/postback-rules/presets", sync_to_thread=True)(choose_preset),
     get("/postback-rules/new", sync_to_thread=True)(show_new),
     post("/postback-rules/new", sync_to_thread=True)(create),
     post("/postback-rules/times", sync_to_thread=False, status_code=200, opt={NEEDS: None})(preview_times),
-    get("/postback-rules/{number:int}", sync_to_thread=True)(show),
     post("/postback-rules/{number:int}", sync_to_thread=True)(change),
     post("/postback-rules/{number:int}/clone", sync_to_thread=True)(clone),
     post("/postback-rules/{number:int}/resume", sync_to_thread=True)(resume),
-    post("/postback-rules/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/postback-rules/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]
