@@ -23,7 +23,6 @@ from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert
 from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
 from clickloop.store.ledger.sealing import may_hold_secret
-from clickloop.store.ledger.terms import network_terms
 
 NOW = 1_772_366_400_000
 SECRET = "s3cr3t-of-the-network"
@@ -83,7 +82,7 @@ def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) 
         assert network is not None
         assert rule is not None
         assert notice is not None
-        assert network.token == network_terms(tx, [1])[1].token == SECRET
+        assert network.token == SECRET
         assert rule.rule.request == rules_that_apply(tx, [], [])[0].rule.request == TEMPLATE
         assert notice.raw.query == f"cid=x&token={SECRET}"
         assert [row.request for row in postbacks_before(tx, PostbackFilter(), None, 10)] == [REQUEST]

@@ -25,6 +25,11 @@ class OffersFilter(msgspec.Struct, frozen=True, kw_only=True):
 ALL_OFFERS = OffersFilter()
 
 
+def find_offers(tx: Connection, ids: Collection[int]) -> list[Offer]:
+    """Return the offers of these numbers, archived ones too."""
+    return OFFERS.select(tx, OFFERS.all.where(offers.c.id.in_(ids)))
+
+
 def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
     """Those of the given numbers that are offers and not archived, ascending."""
     wanted = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))

@@ -21,9 +21,9 @@ from clickloop.store.ledger.conversions import (
     find_conversion,
     newest_changes,
 )
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.statuses import status_table
-from clickloop.store.ledger.terms import network_terms
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
@@ -140,7 +140,7 @@ def change_conversion(
     with context.ledger.read() as tx:
         known = find_conversion(tx, conversion_id.lower())
         statuses = status_table(tx)
-        network = network_terms(tx, [known.click.network_id]).get(known.click.network_id) if known else None
+        network = NETWORKS.find(tx, known.click.network_id) if known else None
     if known is None:
         raise not_found("conversion of that id")
     own = network.status_words if network else {}
