@@ -1,14 +1,27 @@
 """Saving postback rules."""
 
+from msgspec import UNSET
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.pasting import trimmed
+from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
-from clickloop.report.masking import MASKED, masks_in
+from clickloop.postback.rule import RequestTemplate, Rule, Trigger
+from clickloop.postback.rule_change import (
+    NewRule,
+    RequestBody,
+    RuleChange,
+    changed_conditions,
+    changed_schedule,
+    changed_success,
+)
+from clickloop.preset.records import rule_of_preset
+from clickloop.report.masking import MASKED, masks_in, unmasked_template
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext, View, log_change
-from clickloop.setup.record import copied_name
+from clickloop.setup.record import copied_name, with_changes
 from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postback_rules import (
@@ -21,8 +34,64 @@ from clickloop.store.ledger.postback_rules import (
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.traffic_sources import SOURCES, renew_source_version
 
+_ALARM_STAYS = (
+    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
+)
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
 """A rule's parts by the names that they have in requests."""
+
+
+def new_rule(new: NewRule) -> KeptRule:
+    """Return a rule as it was asked for, not saved. Raise InvalidInputError."""
+    return KeptRule(rule=_changed(_blank(new), new))
+
+
+def changed_rule(kept: KeptRule, change: RuleChange) -> KeptRule:
+    """Return a rule with a change. Raise InvalidInputError."""
+    rule = _changed(kept.rule, change)
+    if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
+        raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
+    return replace(kept, rule=rule)
+
+
+def _blank(new: NewRule) -> Rule:
+    if new.preset:
+        for_alarms = new.conditions is not UNSET and new.conditions.trigger is Trigger.ALARM
+        rule = rule_of_preset(new.preset, new.fill, for_alarms=for_alarms)
+        return replace(rule, source_id=new.source_id, campaign_id=new.campaign_id)
+    missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
+    if new.request is not UNSET and new.request.url is UNSET:
+        missing.append("request.url")
+    faults = [
+        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
+    ]
+    if new.fill:
+        faults.append(
+            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
+        )
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    blank = RequestTemplate(url="")
+    return Rule(rule_id=0, name="", source_id=new.source_id, campaign_id=new.campaign_id, request=blank)
+
+
+def _changed(rule: Rule, change: RuleChange) -> Rule:
+    parts: dict[str, object] = {}
+    if change.request is not UNSET:
+        parts["request"] = _changed_request(rule.request, change.request)
+    if change.conditions is not UNSET:
+        parts["conditions"] = changed_conditions(rule.conditions, change.conditions)
+    if change.success is not UNSET:
+        parts["success"] = changed_success(rule.success, change.success)
+    if change.waits_seconds is not UNSET:
+        parts["schedule"] = changed_schedule(change.waits_seconds)
+    return with_changes(rule, change, **parts)
+
+
+def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTemplate:
+    """Return the request with a change. A part that is given as it was shown, masked, stays."""
+    url = UNSET if change.url is UNSET else trimmed(change.url)
+    return unmasked_template(with_changes(before, change, url=url), before)
 
 
 def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:

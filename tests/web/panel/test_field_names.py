@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import CampaignChange
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
 from clickloop.setup.traffic_source import SourceChange
 from clickloop.web.api.body import options_of
-from clickloop.web.api.postback_rules import RuleUpdate
 from clickloop.web.api.settings import SettingsUpdate
 from clickloop.web.api.statuses import StatusUpdate
 from clickloop.web.api.users import UserUpdate
@@ -24,7 +24,7 @@ EDITED = (
     CampaignChange,
     NetworkChange,
     OfferChange,
-    RuleUpdate,
+    RuleChange,
     SettingsUpdate,
     SourceChange,
     StatusUpdate,

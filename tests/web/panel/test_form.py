@@ -4,16 +4,16 @@ import msgspec
 import pytest
 
 from clickloop.campaign.fault import InvalidInputError
+from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import NewCampaign
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.api.postback_rules import RuleUpdate
 from clickloop.web.panel.form import MOST_ROWS, Form, by_path
 
 
 def test_paths_make_nested_records() -> None:
     form = Form([("conditions.delay_seconds", "30"), ("request.url", "https://a.example/"), ("request.method", "POST")])
-    read = form.read(RuleUpdate)
+    read = form.read(RuleChange)
     assert msgspec.to_builtins(read) == {
         "conditions": {"delay_seconds": 30},
         "request": {"url": "https://a.example/", "method": "POST"},
@@ -40,11 +40,11 @@ def test_a_box_is_the_last_of_its_two_fields(sent: list[str], meant: bool) -> No
 
 def test_boxes_of_one_name_are_a_list() -> None:
     form = Form([("conditions.statuses", ""), ("conditions.statuses", "sale"), ("conditions.statuses", "hold")])
-    assert form.read(RuleUpdate).conditions.statuses == ["sale", "hold"]  # type: ignore[union-attr]
+    assert form.read(RuleChange).conditions.statuses == ("sale", "hold")  # type: ignore[union-attr]
 
 
 def test_no_box_of_a_list_is_an_empty_list() -> None:
-    assert Form([("conditions.statuses", "")]).read(RuleUpdate).conditions.statuses == []  # type: ignore[union-attr]
+    assert Form([("conditions.statuses", "")]).read(RuleChange).conditions.statuses == ()  # type: ignore[union-attr]
 
 
 def test_lines_of_a_text_are_a_list() -> None:

@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from functools import cache, cached_property, partial
 from typing import Annotated
 
-import msgspec
 from litestar import Router, post
 from litestar.params import JSONBody, QueryParameter
-from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import replace
+from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.counted import counted
 from clickloop.macro import check
-from clickloop.postback.alarm_rules import is_alarm_rule
-from clickloop.postback.rule import RequestTemplate, Rule, Schedule, Trigger
-from clickloop.preset.records import rule_of_preset
+from clickloop.postback.rule import Rule
+from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.report.check.templates import templates_of
 from clickloop.saving import postback_rules as saving
 from clickloop.setup.record import Versioned
@@ -25,21 +21,13 @@ from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.holding import count_waiting
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.traffic_sources import SOURCES
-from clickloop.web.api.body import given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words
-from clickloop.web.api.problem import invalid
 from clickloop.web.api.records import Records, record_routes, view_of
 from clickloop.web.api.rule_parts import (
-    ConditionsBody,
     ConditionsView,
-    RequestBody,
     RequestTemplateView,
-    SuccessBody,
     SuccessView,
-    changed_conditions,
-    changed_request,
-    changed_success,
     conditions_view,
     empty_macros,
     request_template_view,
@@ -48,45 +36,6 @@ from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_m
 from clickloop.web.api.wire import Advice, Moment, optional_moment_text, shown, warnings_of
 
 NOUN = saving.NOUN.name
-
-
-Name = Annotated[str, Meta(description="Its name.", examples=["Telegram"])]
-Active = Annotated[bool, Meta(description="false: its postbacks are skipped.")]
-Waits = Annotated[
-    list[int],
-    Meta(
-        description="Seconds before each attempt after the first, each ±20 %; none: one attempt alone; null or left out: 13 attempts "
-        "over 75 hours.",
-        examples=[[5, 30, 120]],
-    ),
-]
-Owner = Annotated[int, Meta(description="Whom it belongs to; neither: the whole instance.", ge=1, le=LARGEST_ID)] | None
-
-
-class RuleUpdate(msgspec.Struct, kw_only=True):
-    """What to change of a rule. What is left out, in a part too, stays; a list that is given replaces the one before."""
-
-    name: Name | UnsetType = UNSET
-    active: Active | UnsetType = UNSET
-    request: RequestBody | UnsetType = UNSET
-    conditions: ConditionsBody | UnsetType = UNSET
-    success: SuccessBody | UnsetType = UNSET
-    waits_seconds: Waits | UnsetType | None = UNSET
-
-
-class RuleCreation(RuleUpdate, kw_only=True):
-    """A rule to create: from a preset, or with a name and a request. What is given beside a preset counts."""
-
-    preset: Annotated[str, Meta(description="A key from /presets/postback-rules.", examples=["telegram"])] = ""
-    fill: Annotated[
-        dict[str, str],
-        Meta(
-            description="The preset's words to fill in.",
-            examples=[{"bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "chat_id": "-1001234567890"}],
-        ),
-    ] = {}
-    source_id: Owner = None
-    campaign_id: Owner = None
 
 
 class RuleView(Versioned, frozen=True, kw_only=True):
@@ -126,9 +75,9 @@ OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, descripti
 OfInstance = Annotated[bool, QueryParameter(description="true: only rules of the whole instance.")]
 
 
-def create_rule(context: Context, data: JSONBody[RuleCreation]) -> RuleView:
+def create_rule(context: Context, data: JSONBody[NewRule]) -> RuleView:
     """Creates a rule of a traffic source, of a campaign, or of the whole instance."""
-    return RULES.create(context, lambda _tx: KeptRule(rule=_changed(_blank(data), data)))
+    return RULES.create(context, lambda _tx: saving.new_rule(data))
 
 
 def list_rules(
@@ -162,16 +111,9 @@ def read_rule(context: Context, number: Id) -> RuleView:
     return RULES.read(context, number)
 
 
-def change_rule(context: Context, number: Id, data: JSONBody[RuleUpdate]) -> RuleView:
+def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
-
-    def changed(_tx: Connection, kept: KeptRule) -> KeptRule:
-        rule = _changed(kept.rule, data)
-        if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
-            raise invalid("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS)
-        return replace(kept, rule=rule)
-
-    return RULES.change(context, number, changed)
+    return RULES.change(context, number, lambda _tx, kept: saving.changed_rule(kept, data))
 
 
 def remove_rule(context: Context, number: Id) -> RuleView:
@@ -198,42 +140,6 @@ def clone_rule(context: Context, number: Id) -> RuleView:
     return RULES.answer(context, saving.clone(context, number, RULES.logged(context)))
 
 
-def _blank(data: RuleCreation) -> Rule:
-    """What a new rule is before what is given for it is put in. Raises InvalidInputError."""
-    if data.preset:
-        for_alarms = data.conditions is not UNSET and data.conditions.trigger is Trigger.ALARM
-        rule = rule_of_preset(data.preset, data.fill, for_alarms=for_alarms)
-        return replace(rule, source_id=data.source_id, campaign_id=data.campaign_id)
-    missing = [name for name in ("name", "request") if getattr(data, name) is UNSET]
-    if data.request is not UNSET and data.request.url is UNSET:
-        missing.append("request.url")
-    faults = [
-        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
-    ]
-    if data.fill:
-        faults.append(
-            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
-        )
-    if faults:
-        raise InvalidInputError(tuple(faults))
-    blank = RequestTemplate(url="")
-    return Rule(rule_id=0, name="", source_id=data.source_id, campaign_id=data.campaign_id, request=blank)
-
-
-def _changed(rule: Rule, data: RuleUpdate) -> Rule:
-    changes: dict[str, object] = {}
-    if data.request is not UNSET:
-        changes["request"] = changed_request(rule.request, data.request)
-    if data.conditions is not UNSET:
-        changes["conditions"] = changed_conditions(rule.conditions, data.conditions)
-    if data.success is not UNSET:
-        changes["success"] = changed_success(rule.success, data.success)
-    if data.waits_seconds is not UNSET:
-        waits = data.waits_seconds
-        changes["schedule"] = Schedule() if waits is None else Schedule(waits_seconds=tuple(waits))
-    return replace(rule, name=given_or(data.name, rule.name), active=given_or(data.active, rule.active), **changes)
-
-
 def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -> RuleView:
     """A rule as the API shows it. ``around``: what was read for others already."""
     rule = kept.rule
@@ -245,8 +151,8 @@ def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -
         "active": rule.active,
         "request": request_template_view(rule.request),
         "conditions": conditions_view(rule.conditions),
-        "success": SuccessView(**msgspec.structs.asdict(rule.success)),
-        "waits_seconds": list(rule.schedule.waits_seconds),
+        "success": view_of(SuccessView, rule.success, {}),
+        "waits_seconds": rule.schedule.waits_seconds,
         "warnings": _warnings(rule, around.source_of(rule), around),
         "is_source_postback": around.is_first_of_source(rule),
         "resuming_since": optional_moment_text(kept.probing_at),
@@ -299,10 +205,6 @@ def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list
         found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
     return [*found, *empty_macros(rule)]
 
-
-_ALARM_STAYS = (
-    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
-)
 
 router = Router(
     f"/{NOUN}",

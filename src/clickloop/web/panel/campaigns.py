@@ -11,7 +11,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.report.check.finding import Code, Severity
 from clickloop.report.check.told import ToldFinding
 from clickloop.report.query import Dimension
-from clickloop.setup.campaign import CampaignChange, ClickCost, NewCampaign
+from clickloop.setup.campaign import Campaign, CampaignChange, ClickCost, NewCampaign
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import campaigns as api
 from clickloop.web.api.check import checked_as_set_up
@@ -26,7 +26,7 @@ from clickloop.web.panel.form import Form
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
-from clickloop.web.panel.record_pages import RecordPages
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
 from clickloop.web.panel.today import NO_FIGURES, figures_today
@@ -200,17 +200,11 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[ToldFinding]:
     return [one for one in checked_as_set_up(context, view.id) if one.severity is not Severity.NOTE]
 
 
+_FIELDS = [name for name in CampaignChange.__struct_fields__ if name != "active"]  # which has buttons of its own
 _EMPTY: dict[str, Any] = {
-    "name": "",
+    **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
     "source_id": "",
-    "domain": "",
-    "fallback_url": "",
-    "cost_model": ClickCost.LINK.value,
     "cost": None,
-    "source_rules_off": False,
-    "offers": [],
-    "tags": [],
-    "notes": "",
 }
 
 

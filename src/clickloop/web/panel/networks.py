@@ -27,7 +27,7 @@ from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import SEEN_FIELD, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
-from clickloop.web.panel.record_pages import RecordPages
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -186,8 +186,7 @@ def _editor(
 
 def _tree(given: dict[str, Any]) -> dict[str, Any]:
     """What the form shows: of a network, of a preset, or as it was sent; our usual parameters always stand first."""
-    blank = json_value(Network(name=""))
-    usual = {name: blank[name] for name in ("preset", *_FIELDS)} | {SEEN_FIELD: ""}
+    usual = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
     tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
-from clickloop.setup.offer import NewOffer, OfferChange
+from clickloop.setup.offer import NewOffer, Offer, OfferChange
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import offers as api
 from clickloop.web.api.context import ApiContext, Context
@@ -22,7 +22,7 @@ from clickloop.web.panel.macro_fields import Rows, click_id_parameter_of, offere
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
-from clickloop.web.panel.record_pages import RecordPages
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.remarks import offer_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
@@ -148,13 +148,10 @@ def _editor(
 
 
 _EMPTY: dict[str, Any] = {
-    "name": "",
+    **blank_tree(Offer(name="", url=""), OfferChange.__struct_fields__),
     "network_id": "",
-    "url": "",
     "payout_kind": "automatic",
     "payout": None,
-    "currency": "",
-    "tags": [],
 }
 
 

@@ -9,6 +9,7 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.macro import Place
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
+from clickloop.postback.rule_change import NewRule, RuleChange
 from clickloop.preset.rule_preset import RulePreset, rule_presets
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import postback_rules as api
@@ -130,12 +131,12 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.text("preset"):
         return _create_from_preset(visit, context, form)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(api.RuleCreation), None, blank_headers=1)
+        return _editor(visit, context, form.shown_again(NewRule), None, blank_headers=1)
     try:
         given, more = _given(form)
-        view = save_read(context, given.read_partly(api.RuleCreation, **more), api.create_rule)
+        view = save_read(context, given.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.RuleCreation), None, error.faults)
+        return _editor(visit, context, form.shown_again(NewRule), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -143,13 +144,13 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the rule."""
     view = api.read_rule(context, number)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(api.RuleCreation), view, blank_headers=1)
+        return _editor(visit, context, form.shown_again(NewRule), view, blank_headers=1)
     try:
         given, more = _given(form)
         edited = PAGES.edited(context, number, view)
-        save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
+        save_over(context, given, edited, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.RuleCreation), view, error.faults)
+        return _editor(visit, context, form.shown_again(NewRule), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 
@@ -174,10 +175,10 @@ def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> A
     given = form.tree.get("fill")
     fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
     try:
-        body = form.read_partly(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
+        body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
         view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(api.RuleCreation), error.faults)
+        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 

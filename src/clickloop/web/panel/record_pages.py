@@ -1,7 +1,7 @@
 """What the editors of all set-up records share: showing one, archiving and restoring it. Creating and changing are their own."""
 
 import dataclasses
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 
 from litestar import get, post
@@ -12,6 +12,7 @@ from clickloop.setup.record import RecordFields, Versioned
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.records import Records
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.overwriting import Edited
 from clickloop.web.panel.page import Answer
 from clickloop.web.panel.said import Said
@@ -35,6 +36,12 @@ class Editor(Protocol[Shown]):
     ) -> Answer:
         """Return the page."""
         ...
+
+
+def blank_tree(record: RecordFields, fields: Iterable[str]) -> dict[str, Any]:
+    """Return these fields of a record as an empty form shows them."""
+    values = json_value(record)
+    return {name: values[name] for name in fields if name in values}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

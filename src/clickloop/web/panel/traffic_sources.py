@@ -30,7 +30,7 @@ from clickloop.web.panel.preset_difference import (
     differing,
     differing_rows,
 )
-from clickloop.web.panel.record_pages import RecordPages
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.today import NO_FIGURES, figures_today
@@ -184,11 +184,7 @@ def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
 
 def _empty_tree() -> dict[str, Any]:
     return {
-        "name": "",
-        "preset": "",
-        "cost_model": CostModel.CPC.value,
-        "cost_currency": "",
-        "postback_url": "",
+        **blank_tree(TrafficSource(name="", parameters=()), ("preset", *_FIELDS)),
         "parameters": [
             {"number": -1, "parameter": "external_id", "placeholder": "", "name": "External ID", "tracked": True},
             {"number": 0, "parameter": "cost", "placeholder": "", "name": "Cost", "tracked": True},
