@@ -18,13 +18,13 @@ from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import (
     conversions_of_click,
 )
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import (
     Outcome,
 )
 from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.tables import networks
 from clickloop.tracking.notices import Desk, take_notices
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 
@@ -48,7 +48,7 @@ class Partner:
         self.clicks = Clicks()
         self.click_ids = ClickIds(b"k" * 32)
         self.new_id = RecordIds(lambda: NOW)
-        self.desk = Desk(Ledger.open(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+        self.desk = Desk(open_ledger(path / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
 
     def click(self, at: int = NOW - MINUTE_MS, *, arrived: bool = True) -> str:
         click_id = self.click_ids.new(at)

@@ -16,6 +16,7 @@ from clickloop.cli import app
 from clickloop.running_core import FILE_NAME, CoreAddress, write_core_address
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tokens import find_valid_token
+from tests.empty_stores import open_ledger
 
 CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
@@ -96,7 +97,7 @@ def test_a_token_is_printed_alone_and_opens(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, "token", "create", "my script")
     secret = out.strip()
     assert (status, secret.startswith("clk_"), secret in err) == (0, True, False)
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.read() as tx:
         token = find_valid_token(tx, secret)
     ledger.close()

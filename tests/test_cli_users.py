@@ -13,12 +13,13 @@ from clickloop.store.ledger.changes_log import ChangesFilter, changes_before
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.users import find_user_named, save_user
 from clickloop.web.access import Access, Welcome, welcome_of
+from tests.empty_stores import open_ledger
 
 
 @pytest.fixture(autouse=True)
 def ledger(tmp_path: Path) -> None:
     """The data folder has been used: the commands refuse any other."""
-    Ledger.open(tmp_path / "ledger.sqlite").close()
+    open_ledger(tmp_path / "ledger.sqlite").close()
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -106,7 +107,7 @@ def test_users_are_listed_and_disabled(tmp_path: Path) -> None:
     assert run(tmp_path, "user", "disable", "[bold]ben")[0] == 0
     _, out, _ = run(tmp_path, "user", "list")
     assert "[bold]ben" in out
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.read() as tx:
         ben = find_user_named(tx, "[bold]ben")
         lines = changes_before(tx, ChangesFilter(noun="users"), None, 9)
@@ -119,7 +120,7 @@ def test_users_are_listed_and_disabled(tmp_path: Path) -> None:
 def test_tokens_made_by_a_command_stand_in_the_log(tmp_path: Path) -> None:
     run(tmp_path, "token", "create", "script", "--role", "viewer")
     run(tmp_path, "token", "revoke", "1")
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.read() as tx:
         lines = changes_before(tx, ChangesFilter(noun="tokens"), None, 9)
     ledger.close()

@@ -28,6 +28,7 @@ from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 from clickloop.store.ledger.row_checks import conversion_check
 from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules
+from tests.empty_stores import open_facts, open_ledger
 from tests.store.used_folder import used
 
 NOW = 1_772_366_400_000
@@ -36,8 +37,8 @@ NOW = 1_772_366_400_000
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A data folder whose server has been stopped."""
-    Ledger.open(tmp_path / "ledger.sqlite").close()
-    DuckDbFacts.open(tmp_path / "facts.duckdb", memory_limit_mb=128).close()
+    open_ledger(tmp_path / "ledger.sqlite").close()
+    open_facts(tmp_path / "facts.duckdb").close()
     return tmp_path
 
 

@@ -26,7 +26,6 @@ from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import ConversionFilter, conversions_before
 from clickloop.store.ledger.holding import resume_rule
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
@@ -36,6 +35,7 @@ from clickloop.store.ledger.tables import postback_rules, postbacks
 from clickloop.tracking.auditing import audit_everything
 from clickloop.tracking.notices import Desk, convert
 from clickloop.tracking.resending import Mode, Refusal, resend_one
+from tests.empty_stores import open_ledger
 from tests.plain_model import COUNTS, FINAL, SCHEDULE, STATUSES, Key, Model, new_row
 
 START = 1_772_366_400_000
@@ -66,13 +66,11 @@ RULES: dict[str, Any] = {
 class Tracker(RuleBasedStateMachine):
     """The product and its model, side by side."""
 
-    template = b""
-
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="clickloop-model-")
         self.now = START
-        self.ledger = Ledger.open(fresh_ledger(Path(self.folder.name) / "ledger.sqlite"))
+        self.ledger = open_ledger(Path(self.folder.name) / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
         click_ids = ClickIds(b"k" * 32)
         self.click_ids = [click_ids.new(START - 1_000 - number) for number in range(2)]
@@ -297,15 +295,6 @@ class Tracker(RuleBasedStateMachine):
             ).all()
         keys = {one.conversion_id: (one.click.click_id, one.txid) for one in stored}
         return {row.postback_id: (keys[row.conversion_id], row.version, row.rule_id, row.resend) for row in rows}
-
-
-def fresh_ledger(path: Path) -> Path:
-    """An empty ledger, migrated once for all of them."""
-    if not Tracker.template:
-        Ledger.open(path).close()
-        Tracker.template = path.read_bytes()
-    path.write_bytes(Tracker.template)
-    return path
 
 
 TestModel = Tracker.TestCase

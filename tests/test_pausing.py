@@ -1,7 +1,6 @@
 """Pausing settling: steps wait, the pause ends when it is ended, when nobody renews it, and when the core stops."""
 
 import threading
-import time
 
 import pytest
 
@@ -99,13 +98,24 @@ def test_a_pause_that_nobody_renews_ends_by_itself_and_says_so_at_its_end() -> N
 
 
 def test_a_renewed_pause_lasts() -> None:
-    pauses = SettlingPauses(lease_seconds=1.0)
+    now, looks = 0.0, threading.Semaphore(0)
+
+    def monotonic() -> float:
+        if threading.current_thread().name == "pause of settling":
+            looks.release()
+        return now
+
+    pauses = SettlingPauses(lease_seconds=0.01, monotonic=monotonic)
     steps = Steps(pauses)
     pause_id = pauses.begin()
-    give_up = time.monotonic() + 1.3
-    while time.monotonic() < give_up:
+    steps.run()
+    for _ in range(10):
+        now += 0.009
         assert pauses.renew(pause_id)
-        time.sleep(0.02)
+        while looks.acquire(blocking=False):
+            pass
+        for _ in range(4):  # the thread that ends the pause looks twice in each round
+            assert looks.acquire(timeout=60)
     assert steps.done == 0
     assert pauses.end(pause_id)
 

@@ -11,9 +11,9 @@ from clickloop.store.disk_room import NoRoomError
 from clickloop.store.export_files import ExportFiles, LostFileError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.exports import Export, ExportNoun, ExportState, find_export, insert_export, stop_export
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.exports import ExportedPage, ExportWork, PageOf
 from tests.crash.killing import killed_after
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 CHILD = Path(__file__).parent / "crash" / "export_child.py"
@@ -27,7 +27,7 @@ class Owner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "exports"
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
         self.files = ExportFiles(self.folder, least_free_octets=0)
         self.new_id = RecordIds(lambda: NOW)
 

@@ -21,7 +21,6 @@ from clickloop.conversion.upload import Unusable
 from clickloop.record_id import RecordIds
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.conversions import conversions_of_click
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tables import conversions, notices
 from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, find_upload, update_unfinished
 from clickloop.store.upload_files import UploadFiles
@@ -29,6 +28,7 @@ from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notice
 from clickloop.tracking.upload_results import line_results, result_table
 from clickloop.tracking.uploads import UploadWish, UploadWork, enter_upload, tidy_uploads
 from tests.crash.killing import killed_after
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 CHILD = Path(__file__).parent / "crash" / "upload_child.py"
@@ -56,7 +56,7 @@ class Owner:
         self.click_ids = ClickIds(b"k" * 32)
         self.clicks = Clicks()
         self.new_id = RecordIds(lambda: self.now)
-        self.desk = Desk(Ledger.open(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+        self.desk = Desk(open_ledger(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
         self.files = UploadFiles(folder / "uploads", least_free_octets=0)
 
     def click(self) -> str:

@@ -20,12 +20,12 @@ from clickloop.store.facts.facts import FactsError
 from clickloop.store.journal.listing import unsettled_segments
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, notices_before
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.notices import Desk, rerun
 from clickloop.tracking.settle import settle_clicks, settle_notices
 from clickloop.tracking.waiting import MIN_REFUSALS, WaitingNotices, unknown_click_alarms
+from tests.empty_stores import open_facts, open_ledger
 from tests.partner import NOW
 
 encode = msgspec.json.Encoder().encode
@@ -43,8 +43,8 @@ class Machine:
         self.journal = folder / "journal"
         self.clicks = JournalWriter.open(self.journal, "clicks", "edge1", lambda: self.now)
         self.notices = JournalWriter.open(self.journal, "notices", "edge1", lambda: self.now)
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
-        self.facts = DuckDbFacts.open(folder / "facts.duckdb")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
+        self.facts = open_facts(folder / "facts.duckdb")
         self.start_core()
 
     def start_core(self) -> None:

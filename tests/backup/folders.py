@@ -15,8 +15,8 @@ from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.settle import settle_clicks
+from tests.empty_stores import open_facts, open_ledger
 
 NOW = 1_800_000_000_000
 KEY = b"k" * 32
@@ -40,8 +40,8 @@ class Folder:
         (path / KEY_FILE).write_bytes(KEY)
         (path / "catalog.json").write_bytes(b"{}")
         settle_place(path, Origin.UNSAID, NOW)
-        Ledger.open(path / "ledger.sqlite").close()
-        self.facts = DuckDbFacts.open(path / "facts.duckdb")
+        open_ledger(path / "ledger.sqlite").close()
+        self.facts = open_facts(path / "facts.duckdb")
         self.reader = JournalReader(path / "journal", path / "settled")
         self.writer = JournalWriter.open(path / "journal", "clicks", "edge1", clock=lambda: NOW)
         self.visit(clicks)

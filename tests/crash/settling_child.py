@@ -73,5 +73,11 @@ def settle_all(folder: Path, after_each_batch: Callable[[], None] = lambda: None
 
 _ids = ClickIds(b"k" * 32)
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Argument: the folder of the journal and the stores."""
     settle_all(Path(sys.argv[1]), lambda: print("batch", flush=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,8 @@
 
 import random
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage
-from tests.crash.injection import KILLED, Run, call_counts, places, run_child
+from tests.crash.injection import KILLED, Forking, Run, forking, places
 from tests.crash.journal_child import BROKEN
 from tests.crash.killing import killed_after
 
@@ -55,18 +57,35 @@ def said(run: Run, word: str) -> list[int]:
     return [int(line.split()[1]) for line in run.acknowledged if line.startswith(word) and line.split()[1].isdigit()]
 
 
-def run_few(folder: Path, *faults: str) -> tuple[Run, Found]:
-    """A short run with faults, and what is found after it."""
-    root = folder / "journal"
-    run = run_child(CHILD, [str(root), "few"], faults)
-    return run, found_in(root)
+class Writer:
+    """Short runs of the child, each in a folder of its own."""
+
+    def __init__(self, child: Forking, folder: Path) -> None:
+        self._child = child
+        self._folder = folder
+
+    def counts(self) -> Counter[str]:
+        """How often each call is made undisturbed."""
+        return self._child.call_counts([str(self._folder / "whole"), "few"], self._folder / "trace")
+
+    def run(self, name: object, *faults: str) -> tuple[Run, Found]:
+        """A run with faults, and what is found after it."""
+        root = self._folder / str(name) / "journal"
+        run = self._child.run([str(root), "few"], faults)
+        return run, found_in(root)
 
 
-def test_killed_at_every_call_a_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    counts = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    with forking(CHILD, tmp_path / "child") as child:
+        yield Writer(child, tmp_path)
+
+
+def test_killed_at_every_call_a_writer_loses_nothing_that_it_acknowledged(writer: Writer) -> None:
+    counts = writer.counts()
     assert {"write", "fsync", "fdatasync", "rename", "renameat"} <= set(counts)
     for name, number in places(counts):
-        run, found = run_few(tmp_path / f"{name}-{number}", f"{name}:signal=KILL:when={number}")
+        run, found = writer.run(f"{name}-{number}", f"{name}:signal=KILL:when={number}")
         place = f"killed at {name} {number}: {run} {found}"
         assert run.code == KILLED, place
         acknowledged = said(run, "appended")
@@ -75,11 +94,11 @@ def test_killed_at_every_call_a_writer_loses_nothing_that_it_acknowledged(tmp_pa
         assert found.damages == [], place
 
 
-def test_on_a_full_disk_the_record_is_refused_and_the_next_one_fits(tmp_path: Path) -> None:
-    writes = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")["write"]
+def test_on_a_full_disk_the_record_is_refused_and_the_next_one_fits(writer: Writer) -> None:
+    writes = writer.counts()["write"]
     refused = 0
     for number in range(1, writes + 1):
-        run, found = run_few(tmp_path / str(number), f"write:error=ENOSPC:when={number}")
+        run, found = writer.run(number, f"write:error=ENOSPC:when={number}")
         place = f"no room at write {number}: {run} {found}"
         assert found.damages == [], place
         if run.code == 0:  # else it was the write of an acknowledgement that failed
@@ -89,11 +108,11 @@ def test_on_a_full_disk_the_record_is_refused_and_the_next_one_fits(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["write", "fsync", "fdatasync", "renameat"])
-def test_after_an_input_output_error_nothing_more_is_acknowledged(tmp_path: Path, name: str) -> None:
-    counts = call_counts(CHILD, [str(tmp_path / "whole"), "few"], tmp_path / "trace")
+def test_after_an_input_output_error_nothing_more_is_acknowledged(writer: Writer, name: str) -> None:
+    counts = writer.counts()
     broken = 0
     for number in range(1, counts[name] + 1):
-        run, found = run_few(tmp_path / str(number), f"{name}:error=EIO:when={number}")
+        run, found = writer.run(number, f"{name}:error=EIO:when={number}")
         place = f"error at {name} {number}: {run} {found}"
         if run.code == 0:  # its directory was not there yet: nothing was stored in it, and the writer made another one
             assert name == "fsync", place
@@ -107,18 +126,18 @@ def test_after_an_input_output_error_nothing_more_is_acknowledged(tmp_path: Path
 
 
 @pytest.mark.parametrize("end", ["signal=KILL", "error=EIO"])
-def test_killed_while_it_takes_back_a_partial_line_a_writer_loses_nothing(tmp_path: Path, end: str) -> None:
-    partial = [number for number in range(1, 8) if _is_partial(tmp_path / f"probe-{number}", number)]
+def test_killed_while_it_takes_back_a_partial_line_a_writer_loses_nothing(writer: Writer, end: str) -> None:
+    partial = [number for number in range(1, 8) if _is_partial(writer, number)]
     assert partial
     for number in partial:
-        run, found = run_few(tmp_path / str(number), f"write:retval=5:when={number}", f"ftruncate:{end}")
+        run, found = writer.run(number, f"write:retval=5:when={number}", f"ftruncate:{end}")
         assert run.code == (KILLED if "KILL" in end else BROKEN), run
         assert found.numbers == said(run, "appended"), run
 
 
-def _is_partial(folder: Path, number: int) -> bool:
+def _is_partial(writer: Writer, number: int) -> bool:
     """Whether this write is one of a record, not of an acknowledgement."""
-    run, _ = run_few(folder, f"write:retval=5:when={number}")
+    run, _ = writer.run(f"probe-{number}", f"write:retval=5:when={number}")
     return bool(said(run, "full"))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from clickloop.store.journal.segment import framed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import oldest_facts
-from tests.crash.injection import KILLED, call_counts, places, run_child
+from tests.crash.injection import KILLED, Forking, forking, places
 from tests.crash.killing import killed_after
 from tests.crash.settling_child import OUTBOX_ROWS, a_click, settle_all
 from tests.store.counting import conversions_counted
@@ -84,15 +85,15 @@ def test_disturbed_at_every_call_settling_takes_everything_once(tmp_path: Path, 
     ).close()  # migrated before: that it survives a kill is tested with the ledger
     expected = a_journal(template)
     shutil.copytree(template, tmp_path / "whole")
-    counts = call_counts(CHILD, [str(tmp_path / "whole")], tmp_path / "trace")
-    assert {"rename", "fsync", "pwrite64"} <= set(counts)
-    every = 1 if fault == "signal=KILL" else 4
+    children: Queue[Forking] = Queue()
 
     def disturb(at: tuple[str, int]) -> None:
         name, number = at
         folder = tmp_path / f"{name}-{number}"
         shutil.copytree(template, folder)
-        run = run_child(CHILD, [str(folder)], [f"{name}:{fault}:when={number}"])
+        child = children.get()
+        run = child.run([str(folder)], [f"{name}:{fault}:when={number}"])
+        children.put(child)
         place = f"{fault} at {name} {number}: {run}"
         if fault == "signal=KILL":
             assert run.code == KILLED, place
@@ -100,7 +101,16 @@ def test_disturbed_at_every_call_settling_takes_everything_once(tmp_path: Path, 
         check_facts(folder, expected, place)
         shutil.rmtree(folder)
 
-    with ThreadPoolExecutor(2) as pool:
+    with (
+        forking(CHILD, tmp_path / "one") as child,
+        forking(CHILD, tmp_path / "other") as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        counts = child.call_counts([str(tmp_path / "whole")], tmp_path / "trace")
+        assert {"rename", "fsync", "pwrite64"} <= set(counts)
+        every = 1 if fault == "signal=KILL" else 4
+        children.put(child)
+        children.put(other)
         list(pool.map(disturb, list(places(counts))[::every]))
 
 

@@ -9,15 +9,17 @@ from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery, Send
+from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Owed
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.work import Claimed
 from clickloop.record_id import RecordIds
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
+from tests.empty_stores import open_ledger
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))
 QUICK = Limits(connections=4, queue=8, batch=8, look_seconds=0.02, write_after_seconds=0.005, error_seconds=0.01)
@@ -29,7 +31,7 @@ class Desk:
     """A ledger, and short ways to owe and to look."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
         rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:
@@ -78,6 +80,31 @@ class Desk:
 
     async def all_final(self) -> None:
         await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
+
+
+class Counting(LedgerPostbacks):
+    """The ledger, which counts how often a worker looked: for what is due, and for leases that have ended."""
+
+    claims = 0
+    rescues = 0
+
+    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
+        self.claims += 1
+        return super().claim(now_ms, limit, lease_ms, rooms)
+
+    def rescue(self, now_ms: int, everything: bool = False) -> int:
+        self.rescues += 1
+        return super().rescue(now_ms, everything)
+
+
+async def claimed_again(delivery: Delivery, store: Counting, times: int = 4) -> None:
+    """Wake the worker again and again until it has claimed so often; all but the last claim is then on its way, or held back."""
+    for _ in range(times):
+        before = store.claims
+        delivery.wake()
+        async with asyncio.timeout(60):
+            while store.claims == before:  # noqa: ASYNC110 – it is counted in the ledger's thread
+                await asyncio.sleep(0.001)
 
 
 async def accept(request: Request, attempt: int) -> Outcome:

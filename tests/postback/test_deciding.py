@@ -31,6 +31,7 @@ from clickloop.store.ledger.tables import (
     traffic_sources,
 )
 from clickloop.tracking.deciding import owe_postbacks
+from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
@@ -51,7 +52,7 @@ def _set_up(tx: Connection) -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     with opened.write() as tx:
         _set_up(tx)
     yield opened

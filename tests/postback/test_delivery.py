@@ -19,7 +19,7 @@ from clickloop.postback.work import Claimed, Ended, Job, Recorded
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from tests.postback.delivering import NEARBY, QUICK, UNTIL_WOKEN, Desk, deliver
+from tests.postback.delivering import NEARBY, QUICK, UNTIL_WOKEN, Counting, Desk, claimed_again, deliver
 
 
 def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None:
@@ -43,13 +43,15 @@ def test_what_is_owed_is_delivered_over_http(desk: Desk, answering: Any) -> None
 
 
 def test_what_is_owed_leaves_at_once_when_delivery_is_woken_from_another_thread(desk: Desk) -> None:
+    store = Counting(desk.ledger)
+
     async def script(delivery: Delivery) -> None:
-        await asyncio.sleep(0.05)
+        await desk.until(lambda: store.claims == 1)
         desk.owe()
         threading.Thread(target=delivery.wake).start()
         await desk.all_final()
 
-    deliver(desk, script, limits=UNTIL_WOKEN)
+    deliver(desk, script, limits=UNTIL_WOKEN, store=store)
 
     assert desk.states() == ["delivered"]
 
@@ -85,12 +87,13 @@ def test_a_failed_attempt_is_made_again_at_its_moment_without_being_woken(desk: 
 
 def test_no_more_requests_are_under_way_than_there_are_connections(desk: Desk) -> None:
     under_way = most = 0
+    all_under_way = asyncio.Barrier(QUICK.connections)
 
     async def send(request: Request, attempt: int) -> Outcome:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.002)
+        await all_under_way.wait()
         under_way -= 1
         return Outcome(status_code=200)
 
@@ -138,7 +141,7 @@ def test_stopping_finishes_what_is_under_way_and_gives_back_the_rest(desk: Desk)
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: started == 4)
         delivery.stop()
-        await asyncio.sleep(0.05)
+        await desk.until(lambda: delivery._lanes.queued == 0)
         let_go.set()
 
     deliver(desk, script, send, msgspec.structs.replace(QUICK, connections=8))
@@ -199,7 +202,7 @@ def test_only_a_worker_that_is_alone_takes_over_a_lease_that_has_not_ended(desk:
 
 
 def test_nothing_is_sent_that_could_outlive_its_lease(desk: Desk) -> None:
-    sent = 0
+    sent, store = 0, Counting(desk.ledger)
 
     async def send(request: Request, attempt: int) -> Outcome:
         nonlocal sent
@@ -209,9 +212,10 @@ def test_nothing_is_sent_that_could_outlive_its_lease(desk: Desk) -> None:
     desk.owe(3)
 
     async def script(delivery: Delivery) -> None:
-        await asyncio.sleep(0.1)
+        await claimed_again(delivery, store)
 
-    deliver(desk, script, send, limits=Limits(lease_seconds=5, deadline_seconds=10, look_seconds=0.02))
+    limits = Limits(lease_seconds=5, deadline_seconds=10, look_seconds=0.02)
+    deliver(desk, script, send, limits, store=store)
 
     assert (sent, desk.states()) == (0, ["waiting"] * 3)
 
@@ -277,9 +281,11 @@ def test_a_ledger_that_fails_is_tried_again_and_no_outcome_is_lost(desk: Desk) -
 def test_while_outcomes_cannot_be_written_no_more_leaves_than_may_be_sent_again_after_a_crash(desk: Desk) -> None:
     class Full(LedgerPostbacks):
         is_full = True
+        refused = 0
 
         def record(self, ended: Sequence[Ended]) -> Recorded:
             if self.is_full:
+                self.refused += 1
                 raise OSError("the disk is full")
             return super().record(ended)
 
@@ -295,7 +301,8 @@ def test_while_outcomes_cannot_be_written_no_more_leaves_than_may_be_sent_again_
 
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: sent >= limits.unwritten)
-        await asyncio.sleep(0.3)  # nothing happens, and nothing tells of it
+        before = store.refused
+        await desk.until(lambda: store.refused >= before + 5)  # each of these could let more leave
         assert sent <= limits.unwritten + limits.connections
         store.is_full = False
         await desk.all_final()
@@ -351,23 +358,14 @@ def test_a_clock_set_back_between_stop_and_start_holds_nothing_up(desk: Desk, ah
     async def fail_once(delivery: Delivery) -> None:
         await desk.until(lambda: desk.states() == ["waiting"] and desk.rows()[0].attempts == 1)
 
+    before = wall_clock()
     deliver(desk, fail_once, send, clock=lambda: wall_clock() + ahead_ms)
-    assert (desk.rows()[0].next_attempt_at or 0) > wall_clock() + ahead_ms
+    assert (desk.rows()[0].next_attempt_at or 0) > before + ahead_ms
 
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: (desk.rows()[0].next_attempt_at or 0) < wall_clock() + 10_000)
 
     deliver(desk, script, send)
-
-
-class Counting(LedgerPostbacks):
-    """The ledger, which counts how often it was asked for what is due."""
-
-    claims = 0
-
-    def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
-        self.claims += 1
-        return super().claim(now_ms, limit, lease_ms, rooms)
 
 
 def test_after_a_clock_that_was_ahead_no_restart_brings_a_retry_forward(desk: Desk) -> None:

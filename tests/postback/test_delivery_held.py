@@ -1,6 +1,5 @@
 """Delivery of what was held back: by a receiver that asks us to wait, by a paused one, by a paused rule, by an earlier change."""
 
-import asyncio
 import time
 from collections import Counter
 
@@ -17,7 +16,7 @@ from clickloop.postback.rule import Request
 from clickloop.store.ledger.claiming import BEHIND_MS
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.lanes import ask_of_lane, keep_standing
-from tests.postback.delivering import Desk, deliver
+from tests.postback.delivering import Counting, Desk, claimed_again, deliver
 from tests.postback.test_delivery_lanes import DEAD, HEALTHY, WIDE, Receivers, Time, owe_both, pause_of, states_of
 
 
@@ -25,23 +24,23 @@ def test_a_receiver_that_asks_to_wait_gets_nothing_more_until_then_and_others_go
     desk: Desk, capfd: pytest.CaptureFixture[str]
 ) -> None:
     receivers, now = Receivers(Outcome(status_code=429, retry_after="120")), Time()
+    store = Counting(desk.ledger)
 
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: desk.store.lanes() != () and states_of(desk, HEALTHY)["delivered"] == 40)
-        await asyncio.sleep(0.1)
+        await claimed_again(delivery, store)
         asked = receivers.asked["dead.example"]
         assert asked <= FIRST_WIDTH
         receivers.dead = Outcome(status_code=200)
         now.ahead += 119
-        delivery.wake()
-        await asyncio.sleep(0.1)
+        await claimed_again(delivery, store)
         assert receivers.asked["dead.example"] == asked
         now.ahead += 2
         await desk.until(lambda: states_of(desk, DEAD)["delivered"] >= 60 - asked)
         await desk.until(lambda: desk.store.lanes() == ())
 
     owe_both(desk, 60, 40)
-    deliver(desk, script, receivers.send, WIDE, clock=now.clock, monotonic=now.monotonic)
+    deliver(desk, script, receivers.send, WIDE, store=store, clock=now.clock, monotonic=now.monotonic)
 
     assert Counter(row.attempts for row in desk.rows() if row.lane == DEAD)[1] >= 60 - FIRST_WIDTH
     told = [msgspec.json.decode(line) for line in capfd.readouterr().err.splitlines() if "asked us to wait" in line]
@@ -154,19 +153,20 @@ def test_what_stands_behind_an_earlier_change_leaves_as_soon_as_that_one_has_end
 
 
 def test_on_hold_nothing_leaves_whatever_is_owed_and_all_of_it_does_when_it_is_released(desk: Desk) -> None:
-    receivers = Receivers(Outcome(status_code=200))
+    receivers, store = Receivers(Outcome(status_code=200)), Counting(desk.ledger)
 
     async def script(delivery: Delivery) -> None:
         for _ in range(5):
+            before = store.rescues
             delivery.wake()
             delivery.follow()
-            await asyncio.sleep(0.02)
-        assert desk.states() == ["waiting"] * 20
+            await desk.until(lambda before=before: store.rescues > before)  # type: ignore[misc]
+        assert (store.claims, desk.states()) == (0, ["waiting"] * 20)
         delivery.release()
         await desk.all_final()
 
     owe_both(desk, 0, 20)
-    deliver(desk, script, receivers.send, WIDE, on_hold=True)
+    deliver(desk, script, receivers.send, WIDE, store=store, on_hold=True)
 
     assert desk.states() == ["delivered"] * 20
     assert [row.attempts for row in desk.rows()] == [1] * 20

@@ -16,7 +16,7 @@ from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule
 from clickloop.store.ledger.lanes import keep_standing, set_lane_terms
 from clickloop.store.ledger.postback_rules import insert_rule
-from tests.postback.delivering import QUICK, Desk, deliver
+from tests.postback.delivering import QUICK, Counting, Desk, claimed_again, deliver
 
 WIDE = msgspec.structs.replace(QUICK, connections=40, queue=80, batch=20)
 DEAD, HEALTHY = "dead.example:443", "healthy.example:443"
@@ -83,14 +83,14 @@ def test_a_receiver_that_hangs_holds_nobody_else_up(desk: Desk) -> None:
 def test_a_receiver_that_fails_again_and_again_is_paused_and_what_waits_costs_no_attempt(
     desk: Desk, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    receivers = Receivers(Outcome(status_code=503))
+    receivers, store = Receivers(Outcome(status_code=503)), Counting(desk.ledger)
 
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: states_of(desk, HEALTHY)["delivered"] == 50 and pause_of(desk, DEAD) is not None)
-        await asyncio.sleep(0.1)
+        await claimed_again(delivery, store)
 
     owe_both(desk, 60, 50)
-    deliver(desk, script, receivers.send, WIDE)
+    deliver(desk, script, receivers.send, WIDE, store=store)
 
     rows = [row for row in desk.rows() if row.lane == DEAD]
     assert {(row.state, row.hold) for row in rows} == {("paused", Hold.RECEIVER_PAUSED)}
@@ -127,16 +127,16 @@ def test_a_paused_receiver_is_probed_with_one_and_goes_on_when_it_answers(
 
 
 def test_a_paused_receiver_is_not_asked_after_a_restart_before_its_probe(desk: Desk) -> None:
-    receivers = Receivers(Outcome(status_code=200))
+    receivers, store = Receivers(Outcome(status_code=200)), Counting(desk.ledger)
     with desk.ledger.write() as tx:
         keep_standing(tx, DEAD, Standing(pause=Pause(opened_at=wall_clock(), probe_at=wall_clock() + 20_000)))
 
     async def script(delivery: Delivery) -> None:
         await desk.until(lambda: states_of(desk, HEALTHY)["delivered"] == 5)
-        await asyncio.sleep(0.1)
+        await claimed_again(delivery, store)
 
     owe_both(desk, 5, 5)
-    deliver(desk, script, receivers.send, WIDE)
+    deliver(desk, script, receivers.send, WIDE, store=store)
 
     assert receivers.asked["dead.example"] == 0
     assert {row.attempts for row in desk.rows() if row.lane == DEAD} == {0}
@@ -195,12 +195,13 @@ def test_a_receivers_rate_is_kept_and_taken_over_while_running(desk: Desk) -> No
 
 def test_a_receivers_own_number_of_connections_is_not_exceeded(desk: Desk) -> None:
     under_way = most = 0
+    both_under_way = asyncio.Barrier(2)
 
     async def send(request: Request, attempt: int) -> Outcome:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.001)
+        await both_under_way.wait()
         under_way -= 1
         return Outcome(status_code=200)
 

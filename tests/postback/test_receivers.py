@@ -122,12 +122,16 @@ def test_a_request_on_a_kept_connection_that_the_receiver_drops_leaves_once_in_a
 
 
 def test_an_answer_that_comes_after_the_deadline_is_not_taken_for_that_of_the_next_attempt(handling: Any) -> None:
+    second_is_here, first_is_answered = asyncio.Event(), asyncio.Event()
+
     async def late_and_then_failing(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         if b"X-Clickloop-Attempt: 1" in request:
-            await asyncio.sleep(0.25)
+            await second_is_here.wait()
             writer.write(OK)
+            first_is_answered.set()
         else:
-            await asyncio.sleep(0.15)
+            second_is_here.set()
+            await first_is_answered.wait()
             writer.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
 
     first, second = send_each(handling(late_and_then_failing), 0.2, Method.GET, 2)

@@ -17,6 +17,7 @@ from clickloop.setup.offer import Offer
 from clickloop.store.ledger.changes_log import Action, ChangesFilter, LoggedChange, changes_before
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.versions import Expectation, StaleRecordError
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 URL = "https://offer.example/?sub1={clickid}"
@@ -52,7 +53,7 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     scene = Scene(ledger)
     create(scene.context, networks.NOUN, lambda _tx: Network(name="Network"), shown)
     create(scene.context, offers.NOUN, lambda _tx: Offer(name="Offer", url=URL, network_id=1), shown)

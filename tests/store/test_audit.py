@@ -44,6 +44,7 @@ from clickloop.tracking.auditing import (
     rows_alarms,
 )
 from clickloop.tracking.notices import Desk, convert
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 
@@ -79,7 +80,7 @@ class Tracker:
 
 @pytest.fixture
 def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     yield Tracker(ledger)
     ledger.close()
 

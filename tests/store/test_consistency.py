@@ -12,7 +12,6 @@ from clickloop.click_id import KEY_FILE, ClickId, Fault
 from clickloop.secret_box import secret_box_of
 from clickloop.setup.network import Network
 from clickloop.store.consistency import Problem, StoresRefusedError, keep_marks
-from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import (
     FACTS_FILE,
@@ -28,6 +27,7 @@ from clickloop.store.identity import (
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.outbox import insert_facts
+from tests.empty_stores import open_facts, open_ledger
 from tests.store.counting import conversions_counted
 from tests.store.used_folder import NOW, a_fact_line, ended, go_on, started, used
 
@@ -54,7 +54,7 @@ def refused(folder: Path) -> StoresRefusedError:
 
 def emptied_ledger(folder: Path) -> None:
     (folder / LEDGER_FILE).unlink()
-    Ledger.open(folder / LEDGER_FILE).close()
+    open_ledger(folder / LEDGER_FILE).close()
 
 
 def flipped_key(folder: Path) -> None:
@@ -157,9 +157,9 @@ def test_a_first_start_that_was_killed_anywhere_is_gone_on_with(tmp_path: Path) 
         if step >= 1:
             (folder / LEDGER_FILE).touch()
         if step >= 2:
-            Ledger.open(folder / LEDGER_FILE).close()
+            open_ledger(folder / LEDGER_FILE).close()
         if step >= 3:
-            DuckDbFacts.open(folder / FACTS_FILE).close()
+            open_facts(folder / FACTS_FILE).close()
         if step >= 4:
             ended(started(folder))
             whole = read_installation(folder)
@@ -179,7 +179,7 @@ def test_a_folder_from_before_installations_had_an_id_gets_one_and_keeps_it(tmp_
     with ledger.write() as tx:
         insert_facts(tx, [a_fact_line()])
     ledger.close()
-    DuckDbFacts.open(folder / FACTS_FILE).close()
+    open_facts(folder / FACTS_FILE).close()
     (folder / "catalog.json").write_bytes(b'{"campaigns":[],"offers":[],"own_hosts":[]}')
     ended(started(folder))
     id_ = installation_id(folder)
@@ -194,7 +194,7 @@ def test_a_folder_from_before_ids_whose_facts_are_lost_is_not_taken_for_a_new_on
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / KEY_FILE).write_bytes(b"k" * 32)
-    Ledger.open(folder / LEDGER_FILE).close()
+    open_ledger(folder / LEDGER_FILE).close()
     (folder / "catalog.json").write_bytes(b'{"campaigns":[],"offers":[],"own_hosts":[]}')
     assert refused(folder).problem is Problem.FACTS_LOST
 

@@ -31,9 +31,10 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import settle_clicks
+from tests.empty_stores import open_facts
 from tests.store.counting import sums_of
 
-OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
+OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_760_000_000_000
 
 

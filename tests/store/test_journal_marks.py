@@ -27,6 +27,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import Damage, DamageKind, framed, sealed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import ClickBatch, settle_clicks
+from tests.empty_stores import open_facts
 from tests.store.used_folder import used
 
 NOW = 1_790_000_000_000
@@ -39,7 +40,7 @@ class Folder:
         self.path = path
         path.mkdir()
         write_installation(path, Installation(id=installation, key=""))
-        self.facts = DuckDbFacts.open(path / "facts.duckdb")
+        self.facts = open_facts(path / "facts.duckdb")
         self.ids = ClickIds(b"k" * 32)
         self.written: list[str] = []
         self.writer = self.new_writer()
@@ -278,7 +279,7 @@ def test_facts_begun_anew_take_the_settled_segments_that_are_still_there_without
     (path / "facts.duckdb").unlink()
     (done,) = start_anew(path, NOW)
     assert "3 journal segments" in done
-    facts = DuckDbFacts.open(path / "facts.duckdb")
+    facts = open_facts(path / "facts.duckdb")
     batch = settle_clicks(JournalReader(path / "journal", path / "settled"), facts)
     assert (batch.clicks, batch.damages) == (3, ())
     assert facts.find_clicks(ids).keys() == set(ids)

@@ -17,6 +17,7 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import writer_name
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import ClickBatch, settle_clicks
+from tests.empty_stores import open_facts
 
 NOW = 1_760_000_000_000
 PROCESS = "1760000000000-edge1-7-0a1b2c3d"
@@ -25,7 +26,7 @@ IDS = ClickIds(b"k" * 32)
 
 @pytest.fixture
 def facts(tmp_path: Path) -> Iterator[DuckDbFacts]:
-    opened = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    opened = open_facts(tmp_path / "facts.duckdb")
     yield opened
     opened.close()
 

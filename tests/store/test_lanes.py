@@ -28,11 +28,11 @@ from clickloop.store.ledger.lanes import (
     waiting_counts,
     waiting_lanes,
 )
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 from clickloop.store.ledger.tables import lanes, postback_rules, postbacks
+from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 LEASE = 60_000
@@ -44,7 +44,7 @@ class Store:
     """A fresh ledger with two rules, and short ways to owe and claim."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
         self.work = LedgerPostbacks(self.ledger)
         rule = Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/"))
         with self.ledger.write() as tx:

@@ -45,6 +45,7 @@ from clickloop.store.ledger.statuses import (
     update_status,
 )
 from clickloop.store.ledger.versions import StaleRecordError
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 VIP = Status("vip", "VIP", CountsAs.CONFIRMED)
@@ -52,7 +53,7 @@ VIP = Status("vip", "VIP", CountsAs.CONFIRMED)
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.open(tmp_path / "ledger.sqlite")
+    return open_ledger(tmp_path / "ledger.sqlite")
 
 
 def _id(number: int) -> str:

@@ -18,7 +18,6 @@ from clickloop.postback.work import Claimed, Ended, Job
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
 from clickloop.store.ledger.holding import resume_rule
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
 from clickloop.store.ledger.postbacks import (
@@ -29,6 +28,7 @@ from clickloop.store.ledger.postbacks import (
     insert_postbacks,
 )
 from clickloop.store.ledger.tables import postback_rules, postbacks
+from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 LEASE = 60_000
@@ -42,7 +42,7 @@ class Bench:
     """A fresh ledger with one rule, and short ways to owe, claim and look."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(folder / "ledger.sqlite")
+        self.ledger = open_ledger(folder / "ledger.sqlite")
         self.store = LedgerPostbacks(self.ledger)
         self.rule_id = self.add_rule()
 

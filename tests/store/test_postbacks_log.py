@@ -23,6 +23,7 @@ from clickloop.store.ledger.postbacks import (
     postbacks_before,
     postbacks_of_click,
 )
+from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
@@ -44,7 +45,7 @@ USUAL = NewPostback(
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     with opened.write() as tx:
         insert_rule(tx, Rule(rule_id=0, name="Rule", request=RequestTemplate(url="https://source.example/")), NOW)
     yield opened

@@ -20,6 +20,7 @@ from clickloop.store.ledger.offers import OFFERS
 from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.tables import networks, offers
 from clickloop.store.ledger.traffic_sources import SOURCES
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 
@@ -75,7 +76,7 @@ CAMPAIGN = Campaign(
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 

@@ -17,11 +17,11 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.fact import ConversionFact
 from clickloop.report.query import Dimension, Filter, Measure, OtherMoney, Rate, Report, ReportQuery
-from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import Facts
 from clickloop.store.journal.segment import Segment, SegmentContents, sealed
+from tests.empty_stores import open_facts
 
-OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: DuckDbFacts.open(folder / "facts.duckdb")}
+OPENERS: dict[str, Callable[[Path], Facts]] = {"duckdb": lambda folder: open_facts(folder / "facts.duckdb")}
 NOON = 1_772_366_400_000  # 2026-03-01T12:00:00Z, a Sunday
 D = Dimension
 TODAY = NOON // DAY_MS

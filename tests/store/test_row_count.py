@@ -18,6 +18,7 @@ from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
 from clickloop.store.ledger.row_count import RowCountError
 from clickloop.store.ledger.rules import count_shares
 from clickloop.store.ledger.tables import attempts, postbacks
+from tests.empty_stores import open_ledger
 
 NOW = 1_800_000_000_000
 IDS = RecordIds(lambda: NOW)
@@ -26,7 +27,7 @@ RULE = Rule(rule_id=77, name="Rule", request=RequestTemplate(url="https://source
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 

@@ -23,6 +23,7 @@ from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert
 from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
 from clickloop.store.ledger.sealing import may_hold_secret
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 SECRET = "s3cr3t-of-the-network"
@@ -37,7 +38,7 @@ REQUEST = Request(url=f"https://source.example/conv?cid=1&api_key={SECRET}")
 
 def filled(path: Path, box: SecretBox | None) -> Ledger:
     """A ledger with a network, a rule, a postback and a notice, each with a secret."""
-    ledger = Ledger.open(path, box)
+    ledger = open_ledger(path, box)
     with ledger.write() as tx:
         NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
         insert_rule(tx, Rule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
@@ -156,7 +157,7 @@ def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_op
 
 
 def test_a_postback_without_a_secret_is_stored_as_it_is(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
+    ledger = open_ledger(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     request = Request(url="https://source.example/conv?cid=1&pay=2.5&country=DE")
     with ledger.write() as tx:
         postback = NewPostback(

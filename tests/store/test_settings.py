@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.settings import read_setting, write_setting
+from tests.empty_stores import open_ledger
 
 
 def test_a_setting_reads_as_it_was_last_written(tmp_path: Path) -> None:
-    ledger = Ledger.open(tmp_path / "ledger.sqlite")
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.write() as tx:
         write_setting(tx, "zones", ("UTC",))
         write_setting(tx, "zones", ("UTC", "Europe/Berlin"))

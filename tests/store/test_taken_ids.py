@@ -20,6 +20,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.tables import fact_outbox
 from clickloop.tracking.settle import settle_facts
+from tests.empty_stores import open_facts, open_ledger
 from tests.store.counting import conversions_counted
 
 NOON = 1_760_000_000_000
@@ -49,7 +50,7 @@ def put(tx: Connection, *ids: int) -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 
@@ -70,7 +71,7 @@ def test_an_id_is_taken_when_it_was_added_whatever_the_order(batches: list[set[i
 
 
 def test_a_row_that_is_committed_late_under_a_lower_id_is_counted(tmp_path: Path, ledger: Ledger) -> None:
-    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    facts = open_facts(tmp_path / "facts.duckdb")
     with ledger.write() as tx:
         put(tx, 2, 5)
     assert settle_facts(ledger, facts) == 2
@@ -114,10 +115,10 @@ def test_rows_that_were_loaded_and_not_yet_deleted_are_loaded_once_after_a_resta
 ) -> None:
     with ledger.write() as tx:
         put(tx, 4, 9)
-    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    facts = open_facts(tmp_path / "facts.duckdb")
     facts.load_facts([(4, a_fact()), (9, a_fact())])  # killed before they were deleted from the outbox
     facts.close()
-    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    facts = open_facts(tmp_path / "facts.duckdb")
     with ledger.write() as tx:
         put(tx, 7)
     assert settle_facts(ledger, facts) == 3
@@ -143,7 +144,7 @@ def test_of_facts_from_before_ids_were_remembered_everything_up_to_the_last_is_t
 
 
 def test_a_load_that_fails_takes_nothing(tmp_path: Path) -> None:
-    facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
+    facts = open_facts(tmp_path / "facts.duckdb")
     with pytest.raises(Exception, match="row 9"):
         facts.load_facts([(4, a_fact()), (9, b"{}")])
     assert facts.load_facts([(4, a_fact()), (9, a_fact())]) == 2

@@ -37,13 +37,14 @@ from clickloop.store.ledger.users import (
     note_rehash,
     save_user,
 )
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 

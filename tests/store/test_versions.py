@@ -21,6 +21,7 @@ from clickloop.store.ledger.postback_rules import first_rules_of_sources
 from clickloop.store.ledger.tables import metadata, networks
 from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.store.ledger.versions import StaleRecordError, later_version, next_version, update_record
+from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
 ROWS = (SourceParameter(-1, "external_id", "${SUBID}", "", True), SourceParameter(0, "cost", "", "", True))
@@ -28,7 +29,7 @@ ROWS = (SourceParameter(-1, "external_id", "${SUBID}", "", True), SourceParamete
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 
@@ -36,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def beside(tmp_path: Path, ledger: Ledger) -> Iterator[Ledger]:
     """The same ledger opened once more, as another process has it: no lock of ours is between the two."""
-    opened = Ledger.open(tmp_path / "ledger.sqlite")
+    opened = open_ledger(tmp_path / "ledger.sqlite")
     yield opened
     opened.close()
 

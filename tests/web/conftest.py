@@ -17,9 +17,7 @@ from clickloop.click_id import ClickIds
 from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
-from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.tokens import insert_token
 from clickloop.store.ledger.users import save_user
 from clickloop.store.upload_files import UploadFiles
@@ -27,6 +25,7 @@ from clickloop.web.access import Access
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 from clickloop.web.passwords import Passwords
+from tests.empty_stores import open_facts, open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 SECRET = "clk_secret_of_the_tests"
@@ -35,20 +34,19 @@ QUICK_PASSWORDS = Passwords(argon2.PasswordHasher(time_cost=1, memory_cost=8, pa
 
 
 MakeApp = Callable[[ApiContext], Litestar]
-_empty: dict[str, bytes] = {}
-"""The files of stores in which nothing is yet, made once: making the tables takes longer than most tests."""
+
+_applications: dict[MakeApp, Litestar] = {}
 
 
-def fresh_stores(folder: Path) -> tuple[Ledger, DuckDbFacts]:
-    """An empty ledger and empty facts."""
-    ledger, facts = folder / "ledger.sqlite", folder / "facts.duckdb"
-    if not _empty:
-        Ledger.open(ledger).close()
-        DuckDbFacts.open(facts, memory_limit_mb=128).close()
-        _empty.update({path.name: path.read_bytes() for path in (ledger, facts)})
-    for path in (ledger, facts):
-        path.write_bytes(_empty[path.name])
-    return Ledger.open(ledger), DuckDbFacts.open(facts, memory_limit_mb=128)
+def application(make: MakeApp, context: ApiContext) -> Litestar:
+    """The application that ``make`` makes, serving this context and no longer the one before.
+
+    Each is made once: that takes longer than most tests, and what differs between two is their state alone.
+    """
+    if make not in _applications:
+        _applications[make] = make(context)
+    _applications[make].state.context = context
+    return _applications[make]
 
 
 class Instance:
@@ -57,7 +55,8 @@ class Instance:
     def __init__(self, folder: Path, make_app: MakeApp = create_api) -> None:
         self.folder = folder
         self.now = NOW
-        self.ledger, self.facts = fresh_stores(folder)
+        self.ledger = open_ledger(folder / "ledger.sqlite")
+        self.facts = open_facts(folder / "facts.duckdb")
         self.click_ids = ClickIds(b"k" * 32)
         self.setup_changes = 0
         self.owed = 0
@@ -81,7 +80,7 @@ class Instance:
             on_postbacks_owed=self._postbacks_owed,
             on_receivers_asked=self._receivers_asked,
         )
-        self.app = make_app(self.context)
+        self.app = application(make_app, self.context)
         self.api: TestClient[Any] = TestClient(self.app, raise_server_exceptions=False)
 
     def user(self, role: Role, name: str = "", password: str = PASSWORD) -> User:

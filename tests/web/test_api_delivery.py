@@ -9,6 +9,7 @@ from litestar.testing import TestClient
 from clickloop.campaign.user import Role
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.web.api.application import create_api
+from tests.web.conftest import application
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def held(instance: Any) -> Any:
         instance.context, hold=DeliveryHold(instance.folder), on_hold_released=lambda: instance.released.append(1)
     )
     authorization = instance.api.headers["authorization"]
-    with TestClient(create_api(context), raise_server_exceptions=False) as api:
+    with TestClient(application(create_api, context), raise_server_exceptions=False) as api:
         api.headers["authorization"] = authorization
         instance.api = api
         yield instance

@@ -17,6 +17,7 @@ from clickloop.store.facts.facts import ClicksQuery, FactsError
 from clickloop.store.facts.verifying import Verification
 from clickloop.web.api.application import create_api
 from tests.store.test_page_audit import zeroed_page_of
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -222,7 +223,7 @@ def test_a_damaged_page_of_the_ledger_is_a_503_that_says_what_to_do(instance: "I
 
 def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> None:
     broken = dataclasses.replace(instance.context, facts=BrokenFacts(FactsError("the disk under /very/secret is gone")))
-    with TestClient(create_api(broken), raise_server_exceptions=False) as api:
+    with TestClient(application(create_api, broken), raise_server_exceptions=False) as api:
         answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
     assert "secret" not in answer.text
@@ -230,7 +231,7 @@ def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> Non
 
 def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
     broken = dataclasses.replace(instance.context, facts=BrokenFacts(RuntimeError("/very/secret")))
-    with TestClient(create_api(broken), raise_server_exceptions=False) as api:
+    with TestClient(application(create_api, broken), raise_server_exceptions=False) as api:
         answer = api.get("/api/v1/clicks", headers={"authorization": "Bearer clk_local"})
     assert answer.status_code == 500
     assert answer.json() == {

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from clickloop.postback.owing import SkipReason
 from clickloop.store.ledger.tables import metadata
 from clickloop.web.api.application import create_api
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -400,7 +401,7 @@ def test_the_folder_of_the_tests_is_what_is_compared(instance: "Instance") -> No
 def test_a_receiver_whose_name_leads_to_a_refused_address_today_is_told(instance: "Instance") -> None:
     instance.set_up()
     context = dataclasses.replace(instance.context, refused_now=lambda target: f"{target.host} is refused.")
-    with TestClient(create_api(context)) as api:
+    with TestClient(application(create_api, context)) as api:
         api.headers.update(instance.api.headers)
         answer = api.post("/api/v1/simulate?format=text", json={"campaign_id": 1})
     assert "It cannot be sent like this: source.example is refused." in answer.text

@@ -13,6 +13,7 @@ from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import look_again
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.web.api.application import create_api
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -272,7 +273,7 @@ def test_a_long_file_of_no_known_form_is_refused_at_its_beginning(instance: "Ins
 def test_a_full_disk_refuses_a_file(instance: "Instance") -> None:
     full = UploadFiles(instance.folder / "uploads", least_free_octets=1 << 60)
     context = dataclasses.replace(instance.context, uploads=full)
-    with TestClient(create_api(context), raise_server_exceptions=False) as api:
+    with TestClient(application(create_api, context), raise_server_exceptions=False) as api:
         answer = api.post(DOOR, content="abc", headers=CSV | {"authorization": "Bearer clk_local"})
     assert answer.status_code == 507
     assert answer.headers["content-type"].startswith("application/problem+json")

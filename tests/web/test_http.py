@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from clickloop.web.http import Connections
+from clickloop.web.http import Connections, HttpConnection
 from clickloop.web.message import Answer, Request, plain_answer
 from clickloop.web.open_connections import Limits
 
@@ -27,11 +27,28 @@ async def _later(text: str, keep_alive: bool) -> bytes:
     return plain_answer(200, text, keep_alive)
 
 
+class CountingConnection(HttpConnection):
+    """Counts the bytes that it has read and parsed."""
+
+    read_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.read_bytes += len(data)
+
+
+class CountingConnections(Connections):
+    """Connections that count their bytes."""
+
+    def __call__(self) -> CountingConnection:
+        return CountingConnection(self)
+
+
 def talk_to(doors: Callable[[Request], Answer], talk: Talk, limits: Limits = LIMITS) -> None:
     """Serves ``doors`` on loopback and lets ``talk`` speak over one connection."""
 
     async def run() -> None:
-        connections = Connections(limits, doors, lambda _peer: False)
+        connections = CountingConnections(limits, doors, lambda _peer: False)
         server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -6,7 +6,7 @@ import pytest
 
 from clickloop.web.http import Connections
 from clickloop.web.message import Answer, Request, plain_answer
-from tests.web.test_http import answers, talk_to
+from tests.web.test_http import CountingConnection, answers, talk_to
 
 
 def tell_headers(request: Request) -> Answer:
@@ -146,13 +146,14 @@ def test_empty_lines_do_not_keep_an_idle_connection_open() -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"0\n")
         (connection,) = connections.open
-        began = connection._since
+        assert isinstance(connection, CountingConnection)
+        began, before = connection._since, connection.read_bytes
         writer.write(b"\r\n\r\n")
-        await writer.drain()
+        while connection.read_bytes < before + 4:  # noqa: ASYNC110 – the server does it
+            await asyncio.sleep(0)
+        assert (connection._done, connection._since) == (True, began)
         writer.write(b"GET /2 HTTP/1.1\r\n")
-        await writer.drain()
-        while connection._done:
-            assert connection._since == began
+        while connection._done:  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         assert connection._since > began
         connections.sweep(connection._since + 11)

@@ -16,11 +16,28 @@ HALF = b"GET /x HTTP/1.1\r\nHo"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+class CountingConnection(PanelConnection):
+    """Counts the bytes that it has read and parsed."""
+
+    read_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self.read_bytes += len(data)
+
+
+class CountingConnections(PanelConnections):
+    """The connections of a port that count their bytes."""
+
+    def __call__(self, *arguments: Any) -> CountingConnection:
+        return CountingConnection(self, *arguments)
+
+
 class Port:
     """The protocol on loopback before a small ASGI application."""
 
     def __init__(self, limits: Limits) -> None:
-        self.connections = PanelConnections(limits)
+        self.connections = CountingConnections(limits)
         self.release = asyncio.Event()
         self.received = 0
         """Bytes of bodies that the application has read."""
@@ -84,9 +101,10 @@ class Port:
         writer.write(sent)
         return await head_of(reader)
 
-    def one(self) -> PanelConnection:
+    def one(self) -> CountingConnection:
         """The only connection."""
         (connection,) = self.connections.open
+        assert isinstance(connection, CountingConnection)
         return connection
 
     async def wait_for(self, is_so: Callable[[], object]) -> None:
@@ -210,10 +228,9 @@ def test_empty_lines_do_not_keep_an_idle_connection() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(REQUEST)
         await head_of(reader)
-        since = port.one()._since
+        since, before = port.one()._since, port.one().read_bytes
         writer.write(b"\r\n\r\n")
-        await writer.drain()
-        await asyncio.sleep(0.01)
+        await port.wait_for(lambda: port.one().read_bytes == before + 4)
         assert port.one()._since == since
         port.connections.sweep(since + 76)
         assert await reader.read(-1) == b""

@@ -31,11 +31,16 @@ class LookingUp:
     """Asks for the addresses of a target's name and has the guard judge them. Threads may share it."""
 
     def __init__(
-        self, guard: AddressGuard, look_up: LookUp = addresses_of, monotonic: Callable[[], float] = time.monotonic
+        self,
+        guard: AddressGuard,
+        look_up: LookUp = addresses_of,
+        monotonic: Callable[[], float] = time.monotonic,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._guard = guard
         self._look_up = look_up
         self._monotonic = monotonic
+        self._patience_seconds = patience_seconds
         self._threads = ThreadPoolExecutor(4, "dry-run-look-up")
         self._silent_until = 0.0
 
@@ -44,7 +49,7 @@ class LookingUp:
         if packed_address(target.host) is not None or self._monotonic() < self._silent_until:
             return ""
         try:
-            addresses = self._threads.submit(self._addresses, target.host).result(PATIENCE_SECONDS)
+            addresses = self._threads.submit(self._addresses, target.host).result(self._patience_seconds)
         except NotInTimeError:
             self._silent_until = self._monotonic() + SILENT_SECONDS
             return ""

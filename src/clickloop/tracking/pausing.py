@@ -45,11 +45,13 @@ class SettlingPauses:
         *,
         lease_seconds: float = LEASE_SECONDS,
         begin_seconds: float = BEGIN_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``checkpoint`` is called in each pause, before it is granted: it brings the facts into their file."""
         self._checkpoint = checkpoint
         self._lease_seconds = lease_seconds
         self._begin_seconds = begin_seconds
+        self._monotonic = monotonic
         self._gates: list[threading.Lock] = []
         self._lock = threading.Lock()
         self._pause: _Pause | None = None
@@ -74,7 +76,7 @@ class SettlingPauses:
 
     def begin(self) -> str:
         """Wait until no step is under way, and return the id of the pause that then begins. Raise PauseError."""
-        now = time.monotonic()
+        now = self._monotonic()
         pause = _Pause(secrets.token_urlsafe(12), now, now + self._begin_seconds, threading.Event())
         with self._lock:
             if self._closed:
@@ -85,14 +87,14 @@ class SettlingPauses:
         taken: list[threading.Lock] = []
         try:
             for gate in self._gates:
-                if not gate.acquire(timeout=max(0.0, pause.until - time.monotonic())):
+                if not gate.acquire(timeout=max(0.0, pause.until - self._monotonic())):
                     raise PauseError(f"Settling could not be paused within {self._begin_seconds:g} s: try again.")
                 taken.append(gate)
             self._checkpoint()
         except BaseException:
             self._forget(pause, taken)
             raise
-        pause.began_at = time.monotonic()
+        pause.began_at = self._monotonic()
         pause.until = pause.began_at + self._lease_seconds
         threading.Thread(target=self._end_in_time, args=(pause, taken), name="pause of settling", daemon=True).start()
         return pause.pause_id
@@ -100,7 +102,7 @@ class SettlingPauses:
     def renew(self, pause_id: str) -> bool:
         """Prolong a pause; return False if it is over, or may not last any longer."""
         with self._lock:
-            pause, now = self._pause, time.monotonic()
+            pause, now = self._pause, self._monotonic()
             if pause is None or pause.pause_id != pause_id or pause.over.is_set() or now >= pause.until:
                 return False
             pause.until = min(now + self._lease_seconds, pause.began_at + MAX_PAUSE_SECONDS)
@@ -110,7 +112,7 @@ class SettlingPauses:
         """End a pause; return False if it was over before: what was copied then may not fit together."""
         with self._lock:
             pause = self._pause
-            if pause is None or pause.pause_id != pause_id or pause.over.is_set() or time.monotonic() >= pause.until:
+            if pause is None or pause.pause_id != pause_id or pause.over.is_set() or self._monotonic() >= pause.until:
                 return False
             pause.over.set()
             return True
@@ -123,13 +125,13 @@ class SettlingPauses:
                 self._pause.over.set()
 
     def _end_in_time(self, pause: _Pause, taken: list[threading.Lock]) -> None:
-        while not pause.over.wait(max(0.01, pause.until - time.monotonic())):
+        while not pause.over.wait(max(0.01, pause.until - self._monotonic())):
             with self._lock:
                 # Decided under the lock: after it, neither ``renew`` nor ``end`` answers True any more.
-                if time.monotonic() >= pause.until:
+                if self._monotonic() >= pause.until:
                     pause.over.set()
         self._forget(pause, taken)
-        log("settling was paused for a backup", seconds=round(time.monotonic() - pause.began_at, 3))
+        log("settling was paused for a backup", seconds=round(self._monotonic() - pause.began_at, 3))
 
     def _forget(self, pause: _Pause, taken: list[threading.Lock]) -> None:
         for gate in taken:

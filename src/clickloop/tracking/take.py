@@ -11,7 +11,7 @@ from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.routing import Route, Routes, Target
 from clickloop.click.screening import screen
-from clickloop.click.test_mark import is_test
+from clickloop.click.test_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
@@ -126,7 +126,8 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
     told, flags = read_query(arrival.query, route.fields, "external_id")
     known = edge.visitors.known(headers.get(b"user-agent", b""))
     now_ms = edge.clock()
-    test = is_test(edge.click_ids, key, arrival.query, now_ms)
+    query = arrival.query
+    test = TEST_BYTES in query and is_test(edge.click_ids, key, query, now_ms)
     screening = screen(arrival.method, headers.get(b"purpose", b""), known.device.screening, test=test)
     target = route.choose(edge.chance())
     if link_flag is not None:

@@ -51,6 +51,7 @@ class EdgeDoors:
         self._broken = broken
         self._set_up_changed = set_up_changed
         self._proxies = Proxies(proxy_networks(settings.trusted_proxies))
+        self._has_proxies = bool(self._proxies)
         self._hosts = Hosts()
         self._unknown_links = unknown_links
         self._untrusted = untrusted
@@ -177,7 +178,7 @@ class EdgeDoors:
         headers = request.headers
         host = headers.get(b"host", b"")
         request.secure = self._edge.secure
-        if self._proxies and self._proxies.trust(request.ip):
+        if self._has_proxies and self._proxies.trust(request.ip):
             request.ip = client_behind(headers.get(b"x-forwarded-for", b""), request.ip, self._proxies.trust)
             host = headers.get(b"x-forwarded-host") or host
             scheme = first_of(headers.get(b"x-forwarded-proto", b""))

@@ -98,16 +98,26 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser; anything it objects to ends the connection with 400."""
-        if self._refused:
-            return
-        if not data.isascii() and (self._done or not self._headers) and not self._backlog.has_unparsed:
+        if self._done and len(data) <= PIECE_BYTES and data.isascii() and not (self._refused or self._backlog.unparsed):
+            # Almost every request comes whole in one read.
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as stop:
+                self._feed_behind_upgrades(data, stop)
+            except httptools.HttpParserError:
+                self._refuse_invalid()
+            if not self._done:
+                self._count()
+        elif not self._refused:
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
+        """Parse what is no whole request in one read, or has more than ASCII."""
+        if not data.isascii() and (self._done or not self._headers) and not self._backlog.unparsed:
             data = escaped_request_line(data)
         self._large = self._large or len(data) > LARGE_BYTES or not (self._done or self._head_complete)
-        was_done = self._done
-        if len(data) <= PIECE_BYTES and not self._backlog.has_unparsed:
+        if len(data) <= PIECE_BYTES and not self._backlog.unparsed:
             self._feed(data)
-            if was_done and self._done:
-                return
         else:
             self._backlog.add_unparsed(data)
             self._feed_pieces()
@@ -116,9 +126,9 @@ class HttpConnection(asyncio.Protocol):
     def _feed_pieces(self) -> None:
         """Parse what was read piece by piece, until so many requests wait that the rest has to."""
         backlog = self._backlog
-        while backlog.has_unparsed and not (backlog.is_full or self._refused or self._last):
+        while backlog.unparsed and not (backlog.is_full or self._refused or self._last):
             self._feed(backlog.pop_piece())
-        if backlog.has_unparsed:
+        if backlog.unparsed:
             if self._refused or self._last:
                 backlog.drop_unparsed()
             else:
@@ -177,7 +187,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
         self._ended = True
-        return self._task is not None or self._unsent > 0 or bool(self._backlog)
+        return self._task is not None or self._unsent > 0 or bool(self._backlog.requests)
 
     def pause_writing(self) -> None:
         """The client does not take its answers: read no more of its requests meanwhile, and answer none that are here."""
@@ -207,7 +217,10 @@ class HttpConnection(asyncio.Protocol):
         self._length = 0
 
     def on_url(self, url: bytes) -> None:
-        self._url = self._url + url if self._url else url
+        if not self._url:
+            self._url = url  # of one piece, which is no longer than PIECE_BYTES
+            return
+        self._url += url
         if len(self._url) > URL_BYTES:
             self._refuse(414, "The address is longer than 128 KB.")
 
@@ -217,8 +230,9 @@ class HttpConnection(asyncio.Protocol):
             if self._header_bytes > HEADER_BYTES:
                 self._refuse(431, "The headers are larger than 64 KB.")
                 return
-        field = FIELDS.get(name)
-        if field is None:
+        try:
+            field = FIELDS[name]
+        except KeyError:
             field = field_of(name)
         if field:
             headers = self._headers
@@ -245,7 +259,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _invite_body(self) -> None:
         """Send 100 Continue to a client that waits for it (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
-        if self._transport is not None and not (self._task or self._unsent or self._backlog):
+        if self._transport is not None and not (self._task or self._unsent or self._backlog.requests):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
@@ -278,7 +292,7 @@ class HttpConnection(asyncio.Protocol):
             self.peer,
             keep_alive,
         )
-        if self._task is not None or self._backlog or (self._unsent and not self._connections.burst.has_room):
+        if self._task is not None or self._backlog.requests or (self._unsent and not self._connections.burst.has_room):
             self._backlog.add(request)
             if self._backlog.is_full:
                 self._pause()
@@ -313,7 +327,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Have the next request of the backlog answered when its turn comes, unless an answer is under way or not taken."""
-        if not self._waits and self._task is None and not self._stalled and (self._backlog or self._paused):
+        if not self._waits and self._task is None and not self._stalled and (self._backlog.requests or self._paused):
             self._waits = True
             self._connections.turns.wait(self)
 
@@ -325,16 +339,16 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._last:
             self._backlog.clear()
-        elif self._backlog:
+        elif self._backlog.requests:
             request = self._backlog.pop()
             if isinstance(request, bytes):  # a refusal that had to wait for its turn
                 self._write(request, keep_alive=False)
             else:
                 self._answer(request)
-        if self._backlog.has_unparsed and not self._backlog.is_full:
+        if self._backlog.unparsed and not self._backlog.is_full:
             self._feed_pieces()
             self._count()
-        if self._paused and not self._backlog.has_unparsed and not self._backlog.is_full:
+        if self._paused and not self._backlog.unparsed and not self._backlog.is_full:
             self._paused = False
             transport.resume_reading()
         self._go_on()
@@ -355,7 +369,7 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         transport.write(answer)
-        if last or (self._ended and not (self._task or self._unsent or self._backlog)):
+        if last or (self._ended and not (self._task or self._unsent or self._backlog.requests)):
             self._last = True
             transport.close()
 
@@ -366,7 +380,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, text: str) -> None:
         """Ends the connection with an error, after what is still to be answered; nothing further of it is read."""
-        if self._task is None and not self._backlog:
+        if self._task is None and not self._backlog.requests:
             self._end(status, text)
         elif not self._refused:
             self._refused = True
@@ -378,7 +392,7 @@ class HttpConnection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         """Ends the connection if it is over its deadline."""
-        if self._task is not None or self._unsent or (self._backlog and not self._stalled):
+        if self._task is not None or self._unsent or (self._backlog.requests and not self._stalled):
             return
         waited = now - self._since
         limits = self._connections.limits
@@ -395,7 +409,7 @@ class HttpConnection(asyncio.Protocol):
 
     def phase(self) -> tuple[Phase, float]:
         """Return what the connection is doing, and since when."""
-        if self._task is not None or self._unsent or (self._backlog and not self._stalled):
+        if self._task is not None or self._unsent or (self._backlog.requests and not self._stalled):
             return Phase.BUSY, self._since
         transport = self._transport
         is_idle = self._done and self._url and transport is not None and not transport.is_closing()

@@ -6,10 +6,10 @@ from litestar import Litestar, Response, get
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
-from litestar.types import BeforeMessageSendHookHandler, Message, Scope
+from litestar.types import Message, Scope
 
 from clickloop.web.api.application import create_api
-from clickloop.web.api.context import ApiContext
+from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import answer_http
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.application import SECURITY_HEADERS, answer_outside, create_panel
@@ -20,8 +20,8 @@ def create_site(context: ApiContext) -> Litestar:
     """Everything that the core serves on these stores. Nothing is opened or closed here."""
     return create_api(
         context,
-        beside=[create_panel(context), _to_panel],
-        before_send=[_secure_panel, _https_only(context)],
+        beside=[create_panel(), _to_panel],
+        before_send=[_secure_panel, _https_only],
         answer_refused=_answer_refused,
     )
 
@@ -38,14 +38,12 @@ def _to_panel() -> Redirect:
     return Redirect(HOME, status_code=303)
 
 
-def _https_only(context: ApiContext) -> BeforeMessageSendHookHandler:
-    """Return a hook that tells browsers which came over https to come so for a year (RFC 6797), whatever link they follow."""
-
-    async def tell(message: Message, scope: Scope) -> None:
-        if message["type"] == "http.response.start" and browser_of(ASGIConnection(scope), context.proxies).secure:
+async def _https_only(message: Message, scope: Scope) -> None:
+    """Tell browsers which came over https to come so for a year (RFC 6797), whatever link they follow."""
+    if message["type"] == "http.response.start":
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        if browser_of(connection, app_context(connection).proxies).secure:
             message["headers"] = [*message["headers"], (b"strict-transport-security", b"max-age=31536000")]
-
-    return tell
 
 
 async def _secure_panel(message: Message, scope: Scope) -> None:

@@ -18,6 +18,8 @@ from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.form import CSRF_FIELD
 from clickloop.web.panel.session_cookie import COOKIE
 from clickloop.web.site import create_site
+from tests.web.conftest import application
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -49,6 +51,16 @@ class Panel:
         answer = self.client.get(path)
         assert answer.status_code == status, answer.text
         return str(answer.text)
+
+    def page(self, path: str, status: int = 200) -> Page:
+        """A page, read."""
+        return Page(self.get(path, status))
+
+    def sent(self, path: str, fields: Pairs = (), status: int = 200) -> Page:
+        """The page that comes of sending a form, read."""
+        answer = self.post(path, fields)
+        assert answer.status_code == status, answer.text
+        return Page(answer.text)
 
     def post(self, path: str, fields: Pairs = (), **more: Any) -> Any:
         """What a form comes to, sent with its word."""
@@ -85,7 +97,7 @@ def make_app() -> Callable[[ApiContext], Litestar]:
 @pytest.fixture
 def panel_of() -> Callable[["Instance"], AbstractContextManager[Panel]]:
     """Opens the panel of an instance whose context a test has changed."""
-    return lambda instance: _opened(instance, create_site(instance.context))
+    return lambda instance: _opened(instance, application(create_site, instance.context))
 
 
 @pytest.fixture

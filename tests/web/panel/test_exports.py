@@ -1,7 +1,5 @@
 """Exports in the panel: asked for from a log, seen while they are written, fetched and stopped."""
 
-import re
-from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,11 +15,8 @@ if TYPE_CHECKING:
 
 def asked_for(panel: "Panel", log: str) -> str:
     """Presses the log's button for it; answers the page of the export."""
-    html = panel.get(log)
-    form = re.search(r'<form method="post" action="/panel/exports".*?</form>', html, re.DOTALL)
-    assert form is not None
-    fields = re.findall(r'name="([^"]+)" value="([^"]*)"', form[0])
-    return panel.done("/panel/exports", [(name, unescape(value)) for name, value in fields if name != "csrf"])
+    fields = panel.page(log).form("/panel/exports").fields
+    return panel.done("/panel/exports", [(name, value) for name, value in fields if name != "csrf"])
 
 
 def table(panel: "Panel", place: str) -> list[str]:
@@ -64,7 +59,7 @@ def test_each_log_is_exported(panel: "Panel", instance: "Instance", noun: str) -
     place = asked_for(panel, f"/panel/{noun}?period=7d&campaign_id=1")
     work_off(instance)
     assert len(table(panel, place)) == 2
-    assert "finished" in panel.words(panel.get(place))
+    assert "finished" in panel.page(place).text
 
 
 @pytest.mark.parametrize(
@@ -94,52 +89,49 @@ def test_an_export_shows_how_far_it_is_and_itself_again(panel: "Panel", instance
     for _ in range(3):
         instance.visit()
     place = asked_for(panel, "/panel/clicks?period=today&columns=click_id")
-    html = panel.get(place)
-    assert f'data-refresh="{place}"' in html
-    assert '<meta http-equiv="refresh"' in html
-    assert 'value="0"' in html
+    page = panel.page(place)
+    assert page.refreshes[0] == place
+    assert len(page.refreshes) == 2
+    assert [bar.get("value") for bar in page.main.all("progress")] == ["0"]
     work = export_work(instance, rows=2)
     work.step()
-    words = panel.words(panel.get(place))
+    words = panel.page(place).text
     assert "running" in words
     assert "You may close this page: it goes on." in words
     assert "Rows 2" in words
     assert "Written back to 2026-03-01 11:59:00" in words
-    assert "data-refresh" in panel.get("/panel/exports")
+    assert panel.page("/panel/exports").refreshes
     work.step()
-    html = panel.get(place)
-    assert "data-refresh" not in html
-    assert f'href="{place}/result"' in html
-    assert "The file is kept until 2026-03-04 12:00" in panel.words(html)
+    page = panel.page(place)
+    assert page.refreshes == []
+    assert f"{place}/result" in page.addresses
+    assert "The file is kept until 2026-03-04 12:00" in page.text
 
 
 def test_an_export_under_way_stands_on_the_health_page(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.visit()
     place = asked_for(panel, "/panel/clicks")
-    html = panel.get("/panel/health")
-    assert f'href="{place}"' in html
-    assert "Export of Clicks" in html
+    assert panel.page("/panel/health").link("Export of Clicks") == place
     work_off(instance)
-    assert place not in panel.get("/panel/health")
+    assert place not in panel.page("/panel/health").addresses
 
 
 def test_the_list_leads_to_exports_and_logs_lead_to_the_list(panel: "Panel", instance: "Instance") -> None:
-    assert "Nothing was exported yet." in panel.words(panel.get("/panel/exports"))
+    assert "Nothing was exported yet." in panel.page("/panel/exports").text
     place = asked_for(panel, "/panel/postbacks")
     work_off(instance)
-    html = panel.get("/panel/exports")
-    assert f'href="{place}"' in html
-    assert f'href="{place}/result"' in html
-    assert "Conversions - Out" in panel.words(html)
-    assert 'href="/panel/exports"' in panel.get("/panel/notices")
+    page = panel.page("/panel/exports")
+    assert {place, f"{place}/result"} <= {*page.addresses}
+    assert "Conversions - Out" in page.text
+    assert "/panel/exports" in panel.page("/panel/notices").addresses
 
 
 def test_an_export_can_be_stopped(panel: "Panel", instance: "Instance") -> None:
     place = asked_for(panel, "/panel/clicks")
     again = panel.done(f"{place}/stop")
     assert again == f"{place}?said=export-stopped"
-    words = panel.words(panel.get(again))
+    words = panel.page(again).text
     assert "Stopped. The unfinished file is deleted." in words
     assert export_work(instance).step() is False
     assert panel.client.get(f"{place}/result").status_code == 409
@@ -149,8 +141,8 @@ def test_a_file_that_is_not_kept_any_more_is_told(panel: "Panel", instance: "Ins
     place = asked_for(panel, "/panel/clicks")
     work_off(instance)
     instance.context.exports.delete(place.rpartition("/")[2])
-    assert "no longer kept" in panel.words(panel.get(place))
-    assert "no longer kept" in panel.words(panel.get("/panel/exports"))
+    assert "no longer kept" in panel.page(place).text
+    assert "no longer kept" in panel.page("/panel/exports").text
     assert panel.client.get(f"{place}/result").status_code == 410
 
 
@@ -159,7 +151,7 @@ def test_why_an_export_failed_is_told(panel: "Panel", instance: "Instance") -> N
     place = asked_for(panel, "/panel/conversions?status=odd")
     assert instance.api.delete("/api/v1/statuses/odd").status_code == 200
     work_off(instance)
-    words = panel.words(panel.get(place))
+    words = panel.page(place).text
     assert "failed" in words
     assert "There is no status" in words
 
@@ -178,9 +170,9 @@ def test_somebody_who_may_only_look_exports_what_he_sees_and_nobody_else_like_hi
     panel.get(place, 404)
     assert panel.client.get(f"{place}/result").status_code == 404
     assert panel.post(f"{place}/stop").status_code == 404
-    assert place not in panel.get("/panel/exports")
+    assert place not in panel.page("/panel/exports").addresses
     panel.become(Role.ADMIN)
-    assert place in panel.get("/panel/exports")
+    assert place in panel.page("/panel/exports").addresses
     assert len(table(panel, place)) == 2
 
 
@@ -193,5 +185,6 @@ def test_a_form_without_its_word_or_with_faults_exports_nothing(panel: "Panel", 
 
 def test_what_somebody_filtered_by_is_shown_as_text(panel: "Panel", instance: "Instance") -> None:
     place = asked_for(panel, "/panel/clicks?external_id=%3Cscript%3Ealert(1)%3C/script%3E")
-    assert "<script>alert" not in panel.get(place)
+    assert panel.page(place).main.all("script") == []
+    assert "<script>alert(1)</script>" in panel.page(place).text
     assert "<script>alert(1)</script>" in instance.got("exports")["items"][0]["filters"]["external_id"]

@@ -20,6 +20,7 @@ from clickloop.store.unknown_links import UnknownLink, UnknownLinks
 from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.application import create_api
 from clickloop.web.api.health import read_health
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +158,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
 def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
     guard = ClockGuard(lambda: instance.now, lambda: 0.0, last_seen_at=instance.now - 60 * DAY_MS)
     context = replace(instance.context, clock_guard=guard)
-    with TestClient(create_api(context)) as api:
+    with TestClient(application(create_api, context)) as api:
         headers = {"authorization": instance.api.headers["authorization"]}
         told = api.get("/api/v1/health", headers=headers).json()["clock"]
         assert (told["trusted"], "60 days after it last ran" in told["why"]) == (False, True)
@@ -266,7 +267,7 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
 def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
     told: list[int] = []
     damaged(instance, told)
-    with TestClient(create_api(instance.context), raise_server_exceptions=False) as api:
+    with TestClient(application(create_api, instance.context), raise_server_exceptions=False) as api:
         owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
         assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
         assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2

@@ -10,7 +10,6 @@ from litestar.testing import TestClient
 
 from clickloop.campaign.user import Role
 from clickloop.web.panel.kept_form import MOST_OCTETS
-from clickloop.web.site import create_site
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
     """A browser in which nobody is signed in, at a panel with one record of each kind and the owner anna."""
     instance.set_up()
     instance.user(Role.OWNER, "anna")
-    made: TestClient[Any] = TestClient(
-        create_site(instance.context), base_url=f"http://{HOST}", raise_server_exceptions=False
-    )
+    made: TestClient[Any] = TestClient(instance.app, base_url=f"http://{HOST}", raise_server_exceptions=False)
     made.follow_redirects = False
     with made:
         yield made

@@ -40,19 +40,19 @@ ROWS = macros("{s1}", "{pay}", "", "", "{id}", "param1={geo}")
 
 
 def test_an_empty_list_leads_to_the_presets(panel: "Panel") -> None:
-    assert 'href="/panel/networks/presets"' in panel.get("/panel/networks")
+    assert "/panel/networks/presets" in panel.page("/panel/networks").addresses
 
 
 def test_presets_are_found_by_name(panel: "Panel") -> None:
-    html = panel.get("/panel/networks/presets?q=affise")
-    assert 'href="/panel/networks/new?preset=affise"' in html
-    assert "Everflow" not in html
+    page = panel.page("/panel/networks/presets?q=affise")
+    assert "/panel/networks/new?preset=affise" in page.addresses
+    assert "Everflow" not in page.text
 
 
 def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instance: "Instance") -> None:
-    html = panel.get(f"{NEW}?preset=affise")
-    assert "{url}&amp;sub1={clickid}" in html
-    assert 'value="{transactionid}"' in html
+    fields = panel.page(f"{NEW}?preset=affise").fields
+    assert fields["offer_url_template"] == "{url}&sub1={clickid}"
+    assert "{transactionid}" in fields.values()
     assert instance.got("networks")["items"] == []
 
 
@@ -71,42 +71,41 @@ def test_a_network_is_made_as_the_form_says(panel: "Panel", instance: "Instance"
 
 def test_a_saved_network_shows_what_to_copy(panel: "Panel") -> None:
     panel.done(NEW, [*FORM, ("token", ""), *ROWS])
-    words = panel.words(panel.get("/panel/networks/1"))
-    assert "https://go.example.com/postback?cid={s1}&payout={pay}&txid={id}&param1={geo}" in words
-    assert '<img src="https://go.example.com/pixel.gif?cid={s1}&amp;payout={pay}' in words
-    assert "https://network.example/click?offer=1&s1={clickid}" in words
+    page = panel.page("/panel/networks/1")
+    s2s, pixel = page.to_copy.values()
+    assert s2s == "https://go.example.com/postback?cid={s1}&payout={pay}&txid={id}&param1={geo}"
+    assert pixel.startswith('<img src="https://go.example.com/pixel.gif?cid={s1}&amp;payout={pay}')
+    assert "https://network.example/click?offer=1&s1={clickid}" in page.text
 
 
 def test_what_to_copy_is_shown_before_it_is_saved(panel: "Panel", instance: "Instance") -> None:
-    answer = panel.post(NEW, [*FORM, ("token", "abcd"), *ROWS, ("preview", "1")])
-    assert answer.status_code == 200
-    shown = "postback?cid={s1}&payout={pay}&txid={id}&param1={geo}&token=abcd"
-    assert shown in panel.words(answer.text)
-    assert shown in panel.words(panel.post("/panel/networks/preview", [*FORM, ("token", "abcd"), *ROWS]).text)
+    shown = "https://go.example.com/postback?cid={s1}&payout={pay}&txid={id}&param1={geo}&token=abcd"
+    assert shown in panel.sent(NEW, [*FORM, ("token", "abcd"), *ROWS, ("preview", "1")]).to_copy.values()
+    assert shown in panel.sent("/panel/networks/preview", [*FORM, ("token", "abcd"), *ROWS]).to_copy.values()
     assert instance.got("networks")["items"] == []
 
 
 def test_a_network_without_macro_for_the_status_has_a_url_for_each(panel: "Panel") -> None:
     preset = next(one for one in network_presets().values() if one.statuses_by_url)
-    words = panel.words(panel.get(f"{NEW}?preset={preset.key}"))
-    assert all(f"&status={word}" in words for word in preset.statuses_by_url)
+    text = panel.page(f"{NEW}?preset={preset.key}").text
+    assert all(f"&status={word}" in text for word in preset.statuses_by_url)
 
 
 def test_an_open_network_is_warned_of_and_one_with_a_token_is_not(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "Open", "postback_parameters": {"cid": "{s}"}})
     instance.made("networks", {"name": "Closed", "postback_parameters": {"cid": "{s}"}, "token": "t0ken"})
-    assert "The network is open" in panel.get("/panel/networks/1")
-    assert "The network is open" not in panel.get("/panel/networks/2")
+    assert "The network is open" in panel.page("/panel/networks/1").text
+    assert "The network is open" not in panel.page("/panel/networks/2").text
 
 
 def test_a_generated_token_stands_in_the_form_and_in_the_url_and_is_not_saved_yet(
     panel: "Panel", instance: "Instance"
 ) -> None:
     instance.made("networks", {"name": "Open", "postback_parameters": {"cid": "{s}"}})
-    html = panel.post("/panel/networks/1", [*FORM, ("token", ""), *ROWS, ("generate_token", "1")]).text
-    token = html.split('name="token" value="')[1].split('"')[0]
+    page = panel.sent("/panel/networks/1", [*FORM, ("token", ""), *ROWS, ("generate_token", "1")])
+    token = page.fields["token"]
     assert len(token) >= 32
-    assert f"token={token}" in panel.words(html)
+    assert all(f"token={token}" in text for text in page.to_copy.values())
     assert instance.got("networks/1")["token"] == ""
 
 
@@ -124,34 +123,33 @@ def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "I
     instance.set_up()
     instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
     pages = ("/panel/networks/1", "/panel/campaigns/1")
-    assert [panel.get(path).count('data-copy="p') for path in pages] == [2, 2]
+    for path in pages:
+        assert len([name for name in panel.page(path).to_copy if name.startswith("p")]) == 2
     panel.become(Role.WORKER)
     for path in pages:
-        html = panel.get(path)
-        assert 'data-copy="p' not in html
-        assert html.count("The token is hidden from your role; ask an admin for this address.") == 2
+        page = panel.page(path)
+        assert not [name for name in page.to_copy if name.startswith("p")]
+        assert page.text.count("The token is hidden from your role; ask an admin for this address.") == 2
 
 
 def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     told = "holds its token: whoever sees the page can read it"
     pages = ("/panel/networks/1", "/panel/campaigns/1")
-    assert [told in panel.get(path) for path in pages] == [False, False]
+    assert [told in panel.page(path).text for path in pages] == [False, False]
     assert instance.got("campaigns/1/codes")["networks"][0]["warnings"] == []
     instance.api.patch("/api/v1/networks/1", json={"token": "t0ken-of-theirs"})
-    assert [told in panel.get(path) for path in pages] == [True, True]
+    assert [told in panel.page(path).text for path in pages] == [True, True]
     (warning,) = instance.got("campaigns/1/codes")["networks"][0]["warnings"]
     assert (warning["field"], warning["code"]) == ("pixel_code", "token_in_page")
-    assert told in panel.post("/panel/networks/preview", [("token", "just-typed"), *macros("{s1}")]).text
+    assert told in panel.sent("/panel/networks/preview", [("token", "just-typed"), *macros("{s1}")]).text
 
 
 def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
-    answer = panel.post(NEW, [*fields, *macros("{s1}")])
-    assert answer.status_code == 422
-    for path in ("name", "offer_url_template", "currency"):
-        assert f'id="fault-{path}"' in answer.text
-    assert "is not an address or a network in CIDR form" in panel.words(answer.text)
+    errors = panel.sent(NEW, [*fields, *macros("{s1}")], 422).errors
+    assert errors.keys() == {"name", "offer_url_template", "currency", ""}
+    assert "is not an address or a network in CIDR form" in errors[""][0]
 
 
 @pytest.mark.parametrize(
@@ -163,36 +161,32 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(panel: "Panel", rows: list[tuple[str, str]], told: str) -> None:
-    answer = panel.post(NEW, [*FORM, ("token", ""), *rows])
-    assert answer.status_code == 422
-    assert told in panel.words(answer.text)
+    assert told in panel.sent(NEW, [*FORM, ("token", ""), *rows], 422).text
 
 
 def test_loading_a_preset_over_own_changes_shows_the_difference_first(panel: "Panel") -> None:
     fields = [*FORM, ("token", ""), *ROWS, ("load", "affise")]
-    asked = panel.words(panel.post(NEW, [*fields, ("load_preset", "1")]).text)
-    assert "Macro for our payout {pay} {sum}" in asked
-    assert "Click-id parameter s1 sub1" in asked
-    taken = panel.post(NEW, [*fields, ("take_preset", "1")]).text
-    assert 'value="{transactionid}"' in taken
-    assert 'value="Offers Inc"' in taken
-    kept = panel.post(NEW, [*fields, ("back_to_form", "1")]).text
-    assert 'value="{pay}"' in kept
+    differences = panel.sent(NEW, [*fields, ("load_preset", "1")]).table.rows
+    assert ["Macro for our payout", "{pay}", "{sum}"] in differences
+    assert ["Click-id parameter", "s1", "sub1"] in differences
+    taken = panel.sent(NEW, [*fields, ("take_preset", "1")]).fields
+    assert "{transactionid}" in taken.values()
+    assert taken["name"] == "Offers Inc"
+    assert "{pay}" in panel.sent(NEW, [*fields, ("back_to_form", "1")]).fields.values()
 
 
 def test_the_words_that_a_network_sent_are_told_with_our_statuses(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     for word in ("Approved", "approved ", "", "gizmo"):
         instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": word})
-    html = panel.get("/panel/networks/1")
-    words = panel.words(html)
-    assert "approved ×2 → Sale" in words
-    assert "no word ×1 → Sale" in words
-    assert "gizmo ×1 → not mapped" in words
-    assert 'name="status_words[0].name" value="gizmo"' in html
-    assert 'title="No status has this word' in html
+    page = panel.page("/panel/networks/1")
+    assert "approved ×2 → Sale" in page.text
+    assert "no word ×1 → Sale" in page.text
+    assert "gizmo ×1 → not mapped" in page.text
+    assert page.fields["status_words[0].name"] == "gizmo"
+    assert any(hint.startswith("No status has this word") for hint in page.hints)
     instance.made("networks", {"name": "Silent"})
-    assert "Recent words" not in panel.get("/panel/networks/2")
+    assert "Recent words" not in panel.page("/panel/networks/2").text
 
 
 def words_of(*rows: tuple[str, str, str]) -> list[tuple[str, str]]:
@@ -206,9 +200,8 @@ def words_of(*rows: tuple[str, str, str]) -> list[tuple[str, str]]:
 
 
 def test_the_words_of_a_preset_stand_in_the_form_with_our_statuses(panel: "Panel") -> None:
-    html = panel.get(f"{NEW}?preset=affise")
-    assert 'name="status_words[0].name" value="1"' in html
-    assert '<option value="sale" selected>' in html
+    fields = panel.page(f"{NEW}?preset=affise").fields
+    assert (fields["status_words[0].name"], fields["status_words[0].value"]) == ("1", "sale")
 
 
 def test_words_are_saved_changed_and_removed(panel: "Panel", instance: "Instance") -> None:
@@ -238,31 +231,27 @@ def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", inst
 def test_words_that_contradict_each_other_are_refused(
     panel: "Panel", rows: list[tuple[str, str, str]], told: str
 ) -> None:
-    answer = panel.post(NEW, [*FORM, ("token", ""), *ROWS, *words_of(*rows)])
-    assert answer.status_code == 422
-    assert told in panel.words(answer.text)
+    assert told in panel.sent(NEW, [*FORM, ("token", ""), *ROWS, *words_of(*rows)], 422).text
 
 
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these words, and no status has them" in panel.words(panel.get("/panel/statuses"))
+    assert "Networks sent these words, and no status has them" in panel.page("/panel/statuses").text
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
-    assert 'href="/panel/notices/rerun?network_id=1&amp;status_word=7"' in panel.get("/panel/networks/1")
-    assert "Network : Sale there, run again" in panel.words(panel.get("/panel/statuses"))
+    assert "/panel/notices/rerun?network_id=1&status_word=7" in panel.page("/panel/networks/1").addresses
+    assert "Network: Sale there, run again" in panel.page("/panel/statuses").text
 
 
 def test_a_network_that_an_offer_needs_is_not_archived(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    answer = panel.post("/panel/networks/1/archive")
-    assert answer.status_code == 422
-    assert "still uses it" in answer.text
+    assert "still uses it" in panel.sent("/panel/networks/1/archive", status=422).text
 
 
 def test_an_archived_network_is_restored(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "N"})
     panel.done("/panel/networks/1/archive")
-    assert "N" in panel.words(panel.get("/panel/networks?archived=true"))
+    assert panel.page("/panel/networks?archived=true").table.column("Name") == ["N"]
     assert panel.done("/panel/networks/1/restore") == "/panel/networks/1?said=restored"
     assert [one["id"] for one in instance.got("networks")["items"]] == [1]
 
@@ -270,15 +259,12 @@ def test_an_archived_network_is_restored(panel: "Panel", instance: "Instance") -
 def test_the_list_is_searched_by_name(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "Alpha 100%"})
     instance.made("networks", {"name": "Beta"})
-    html = panel.get("/panel/networks?q=alpha+100%25")
-    assert "/panel/networks/1" in html
-    assert "/panel/networks/2" not in html
+    assert panel.page("/panel/networks?q=alpha+100%25").table.column("Name") == ["Alpha 100%"]
 
 
 def test_a_viewer_has_no_buttons_and_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "N"})
     panel.become(Role.VIEWER)
-    html = panel.get("/panel/networks/1")
-    assert ">Save</button></div>" not in html
-    assert "Archive" not in html
+    page = panel.page("/panel/networks/1")
+    assert {"Save", "Archive"}.isdisjoint(page.buttons)
     assert panel.post("/panel/networks/1", FORM).status_code == 403

@@ -34,9 +34,11 @@ def with_network(instance: "Instance") -> None:
 
 
 def test_an_empty_list_leads_to_the_networks_first(panel: "Panel", instance: "Instance") -> None:
-    assert 'href="/panel/networks/presets"' in panel.get("/panel/offers")
+    assert panel.page("/panel/offers").link("New network") == "/panel/networks/presets"
     with_network(instance)
-    assert 'class="button main" href="/panel/offers/new"' in panel.get("/panel/offers")
+    page = panel.page("/panel/offers")
+    assert "New network" not in [link.text for link in page.links]
+    assert page.link("New offer") == "/panel/offers/new"
 
 
 def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
@@ -53,9 +55,11 @@ def test_an_offer_is_made_as_the_form_says(panel: "Panel", instance: "Instance")
 
 def test_a_new_offer_is_of_the_only_network_there_is(panel: "Panel", instance: "Instance") -> None:
     with_network(instance)
-    assert '<option value="1" selected>' in panel.get("/panel/offers/new")
+    assert panel.page(NEW).fields["network_id"] == "1"
     instance.made("networks", {"name": "Second"})
-    assert " selected>" not in panel.get("/panel/offers/new").split("</select>")[0]
+    page = panel.page(NEW)
+    assert page.fields["network_id"] == ""
+    assert list(page.options("network_id")) == ["", "1", "2"]
 
 
 def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: "Instance") -> None:
@@ -67,8 +71,9 @@ def test_an_automatic_payout_takes_the_fixed_one_away(panel: "Panel", instance: 
 def test_the_network_puts_in_what_it_needs(panel: "Panel", instance: "Instance") -> None:
     with_network(instance)
     link = "https://network.example/click?offer=7"
-    html = panel.post(NEW, [*form(network_id="1", url=link), ("fill_in", "1")]).text
-    assert "https://network.example/click?offer=7&amp;sub1={clickid}</textarea>" in html
+    page = panel.sent(NEW, [*form(network_id="1", url=link), ("fill_in", "1")])
+    assert page.fields["url"] == "https://network.example/click?offer=7&sub1={clickid}"
+    assert "Not saved yet" in page.notices[0]
     assert instance.got("offers")["items"] == []
 
 
@@ -77,16 +82,15 @@ def test_an_address_without_our_click_id_is_shown_once_more_before_it_is_saved(
 ) -> None:
     with_network(instance)
     fields = form(network_id="1", url="https://network.example/click?offer=7")
-    answer = panel.post(NEW, fields)
-    assert answer.status_code == 200
-    assert "Not saved yet" in answer.text
+    assert "Not saved yet" in panel.sent(NEW, fields).notices[0]
     assert instance.got("offers")["items"] == []
     assert panel.done(NEW, [*fields, ("seen", "1")]) == "/panel/offers/1?said=created"
 
 
 def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
     panel.done(NEW, form(url="https://network.example/click?offer=7"))
-    assert "does not carry" in panel.words(panel.get("/panel/offers/1"))
+    (warning,) = panel.page("/panel/offers/1").notices
+    assert "does not carry" in warning
 
 
 @pytest.mark.parametrize(
@@ -103,45 +107,46 @@ def test_what_is_wrong_with_an_address_is_told_as_one_types(
     panel: "Panel", instance: "Instance", url: str, told: str
 ) -> None:
     instance.made("networks", {"name": "Network", "click_id_parameter": "sub1"})
-    html = panel.post("/panel/macro-preview/offer", [*form(network_id="1", url=url), ("field", "url")]).text
-    assert told in panel.words(html)
+    page = panel.sent("/panel/macro-preview/offer", [*form(network_id="1", url=url), ("field", "url")])
+    assert told in page.text
 
 
 def test_an_address_that_is_right_has_nothing_told_of_it(panel: "Panel") -> None:
-    html = panel.post("/panel/macro-preview/offer", [*form(url=URL), ("field", "url")]).text
-    assert '<ul class="findings">' not in html
+    page = panel.sent("/panel/macro-preview/offer", [*form(url=URL), ("field", "url")])
+    assert page.main.all(class_="findings") == []
 
 
 @pytest.mark.parametrize("name", ["city", "region", "isp", "connection", "path.name", "landing.id", "landing.name"])
 def test_a_macro_without_a_value_is_not_offered_and_is_warned_of_when_used(panel: "Panel", name: str) -> None:
-    for page in (NEW, "/panel/postback-rules/new", "/panel/traffic-sources/new"):
-        assert f'data-macro="{{{name}}}"' not in panel.get(page)
-    html = panel.post("/panel/macro-preview/offer", [*form(url=f"{URL}&x={{{name}}}"), ("field", "url")]).text
-    assert "is not available yet" in panel.words(html)
-    assert '<mark class="off" title="' in html
+    macro = f"{{{name}}}"
+    for path in (NEW, "/panel/postback-rules/new", "/panel/traffic-sources/new"):
+        buttons = panel.page(path).buttons
+        assert "{clickid}" in buttons
+        assert macro not in buttons
+    page = panel.sent("/panel/macro-preview/offer", [*form(url=f"{URL}&x={macro}"), ("field", "url")])
+    assert "is not available yet" in page.text
+    assert [(mark.text, bool(mark.get("title"))) for mark in page.main.all("mark", class_="off")] == [(macro, True)]
 
 
 def test_macros_of_the_address_are_offered_and_shown(panel: "Panel") -> None:
     panel.done(NEW, form(url=URL + "&x={nosuch}"))
-    html = panel.get("/panel/offers/1")
-    assert 'data-macro="{clickid}"' in html
-    assert 'data-macro="{payout}"' not in html
-    assert '<mark class="unknown"' in html
+    page = panel.page("/panel/offers/1")
+    assert "{clickid}" in page.buttons
+    assert "{payout}" not in page.buttons
+    assert [mark.text for mark in page.main.all("mark", class_="unknown")] == ["{nosuch}"]
 
 
 def test_the_examples_of_filters_fit_an_address_of_an_offer(panel: "Panel") -> None:
-    html = panel.get(NEW)
-    assert "{country|lower}" in html
-    assert "{payout|round:2}" not in html
+    text = panel.page(NEW).text
+    assert "{country|lower}" in text
+    assert "{payout|round:2}" not in text
 
 
 def test_faults_stand_beside_their_fields(panel: "Panel") -> None:
-    answer = panel.post(NEW, form(name="", url="ftp://x/{clickid}", currency="XXQ"))
-    assert answer.status_code == 422
-    for path in ("name", "url", "currency"):
-        assert f'id="fault-{path}"' in answer.text
-    again = panel.post(NEW, [*form(payout_kind="fixed"), ("payout.amount", "much")])
-    assert 'id="fault-payout.amount"' in again.text
+    page = panel.sent(NEW, form(name="", url="ftp://x/{clickid}", currency="XXQ"), 422)
+    assert page.errors.keys() == {"name", "url", "currency"}
+    page = panel.sent(NEW, [*form(payout_kind="fixed"), ("payout.amount", "much")], 422)
+    assert page.errors.keys() == {"payout.amount"}
 
 
 def test_the_list_is_filtered_by_network_name_and_tag(panel: "Panel", instance: "Instance") -> None:
@@ -149,9 +154,7 @@ def test_the_list_is_filtered_by_network_name_and_tag(panel: "Panel", instance: 
     instance.made("offers", {"name": "Alpha", "url": URL, "network_id": 1, "tags": ["Größe"]})
     instance.made("offers", {"name": "Beta", "url": URL, "tags": ["us"]})
     for query in ("network_id=1&q=&tag=", "q=ALPH", "tag=Größe"):
-        html = panel.get(f"/panel/offers?{query}")
-        assert "/panel/offers/1" in html
-        assert '"/panel/offers/2"' not in html
+        assert panel.page(f"/panel/offers?{query}").table.column("Name") == ["Alpha"]
 
 
 def test_an_offer_is_archived_and_restored(panel: "Panel", instance: "Instance") -> None:
@@ -167,13 +170,11 @@ def test_an_offer_is_not_restored_into_an_archived_network(panel: "Panel", insta
     instance.made("offers", {"name": "O", "url": URL, "network_id": 1})
     panel.done("/panel/offers/1/archive")
     panel.done("/panel/networks/1/archive")
-    answer = panel.post("/panel/offers/1/restore")
-    assert answer.status_code == 422
-    assert "is archived" in answer.text
+    assert "is archived" in panel.sent("/panel/offers/1/restore", status=422).text
 
 
 def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     instance.made("offers", {"name": "O", "url": URL})
     panel.become(Role.VIEWER)
-    assert 'class="main">Save' not in panel.get("/panel/offers/1")
+    assert {"Save", "Archive"}.isdisjoint(panel.page("/panel/offers/1").buttons)
     assert panel.post("/panel/offers/1", form()).status_code == 403

@@ -74,15 +74,14 @@ def logged(instance: "Instance") -> list[str]:
 def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance", query: str, found: list[int]) -> None:
     instance.set_up()
     ids = [ended(instance, owed(instance)), owed(instance, external_id="")]
-    html = panel.get(f"/panel/postbacks?{query}")
-    assert [number for number, one in enumerate(ids) if f"/{one}" in html] == found
+    addresses = panel.page(f"/panel/postbacks?{query}").addresses
+    assert [number for number, one in enumerate(ids) if f"/panel/postbacks/{one}" in addresses] == found
 
 
 def test_a_postbacks_page_tells_decision_request_and_attempts(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = ended(instance, owed(instance))
-    html = panel.get(f"/panel/postbacks/{one}")
-    words = panel.words(html)
+    page = panel.page(f"/panel/postbacks/{one}")
     for told in (
         "Given up",
         "https://source.example/postback?id=w9Xk2-7fA&payout=12.5",
@@ -92,8 +91,8 @@ def test_a_postbacks_page_tells_decision_request_and_attempts(panel: "Panel", in
         "120 ms",
         "Traffic source postback",
     ):
-        assert told in words
-    assert "<b>" not in html
+        assert told in page.text
+    assert page.main.all("b") == []
 
 
 def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
@@ -101,18 +100,18 @@ def test_a_postback_that_waits_tells_its_next_attempt_and_refreshes_itself(
 ) -> None:
     instance.set_up()
     one = owed(instance)
-    html = panel.get(f"/panel/postbacks/{one}")
-    assert "Next attempt" in html
-    assert f'data-refresh="/panel/postbacks/{one}"' in html
-    assert "Resend unchanged" not in html
+    page = panel.page(f"/panel/postbacks/{one}")
+    assert "Next attempt" in page.text
+    assert page.refreshes[0] == f"/panel/postbacks/{one}"
+    assert "Resend unchanged" not in page.buttons
 
 
 def test_a_skipped_postback_tells_which_condition_was_not_met(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    html = panel.get(f"/panel/postbacks/{owed(instance, external_id='')}")
-    assert "The click came without the source's click id" in panel.words(html)
-    assert "Resend unchanged" not in html
-    assert "Rebuild and resend" in html
+    page = panel.page(f"/panel/postbacks/{owed(instance, external_id='')}")
+    assert "The click came without the source's click id" in page.text
+    assert "Resend unchanged" not in page.buttons
+    assert "Rebuild and resend" in page.buttons
 
 
 @pytest.mark.parametrize("mode", ["as_it_was", "anew"])
@@ -124,7 +123,7 @@ def test_a_postback_is_sent_again_once_however_often_the_form_is_sent(
     fields = {"request": mode, "key": "k1"}
     path = panel.done(f"/panel/postbacks/{one}/resend", fields)
     assert panel.done(f"/panel/postbacks/{one}/resend", fields) == path
-    words = panel.words(panel.get(path))
+    words = panel.page(path).text
     assert "It is sent again" in words
     assert f"number 1 of {one}" in words
     assert len(instance.got("postbacks")["items"]) == 2
@@ -132,20 +131,19 @@ def test_a_postback_is_sent_again_once_however_often_the_form_is_sent(
 
 def test_what_stands_against_a_resend_is_told_on_the_page(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    skipped = panel.post(f"/panel/postbacks/{owed(instance, external_id='')}/resend", {"request": "anew"})
-    assert skipped.status_code == 422
-    assert "it would be skipped again" in panel.words(skipped.text)
+    skipped = owed(instance, external_id="")
+    page = panel.sent(f"/panel/postbacks/{skipped}/resend", {"request": "anew"}, 422)
+    assert "it would be skipped again" in page.text
     one = owed(instance)
     LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
-    sending = panel.post(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"})
-    assert sending.status_code == 409
-    assert "being sent at this moment" in panel.words(sending.text)
+    page = panel.sent(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}, 409)
+    assert "being sent at this moment" in page.text
 
 
 def test_a_postback_that_waits_can_be_sent_now(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = owed(instance)
-    assert "Send now unchanged" in panel.words(panel.get(f"/panel/postbacks/{one}"))
+    assert "Send now unchanged" in panel.page(f"/panel/postbacks/{one}").buttons
     path = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"})
     assert path.split("?")[0] != f"/panel/postbacks/{one}"
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
@@ -155,16 +153,14 @@ def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance
     instance.set_up()
     one = owed(instance)
     path = panel.done(f"/panel/postbacks/{one}/cancel")
-    assert "Cancelled: it will not be sent." in panel.words(panel.get(path))
+    assert panel.page(path).flash == "Cancelled: it will not be sent."
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
 
 
 def test_a_delivered_postback_is_not_cancelled(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = ended(instance, owed(instance), "delivered")
-    answer = panel.post(f"/panel/postbacks/{one}/cancel")
-    assert answer.status_code == 409
-    assert "only what waits can be cancelled" in panel.words(answer.text)
+    assert "only what waits can be cancelled" in panel.sent(f"/panel/postbacks/{one}/cancel", status=409).text
 
 
 def test_secrets_are_shown_once_to_who_may_see_them_and_the_log_of_changes_tells(
@@ -191,8 +187,8 @@ def test_a_worker_sees_no_secrets(panel: "Panel", instance: "Instance") -> None:
     instance.made("postback-rules", {"name": "Telegram", "request": {"url": SECRET_URL}})
     one = owed(instance)
     panel.become(Role.WORKER)
-    assert "Show secrets" not in panel.get(f"/panel/postbacks/{one}")
-    assert "your role may not see them" in panel.words(panel.get(f"/panel/postbacks/{one}/curl"))
+    assert "Show secrets" not in panel.page(f"/panel/postbacks/{one}").buttons
+    assert "your role may not see them" in panel.page(f"/panel/postbacks/{one}/curl").text
     for page in (f"/panel/postbacks/{one}", f"/panel/postbacks/{one}/curl"):
         answer = panel.post(page)
         assert answer.status_code == 403
@@ -204,7 +200,7 @@ def test_a_viewer_sees_no_buttons(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = ended(instance, owed(instance))
     panel.become(Role.VIEWER)
-    assert "Resend" not in panel.get(f"/panel/postbacks/{one}")
+    assert not [name for name in panel.page(f"/panel/postbacks/{one}").buttons if "esend" in name]
     assert panel.post(f"/panel/postbacks/{one}/resend", {"request": "anew"}).status_code == 403
     assert panel.post("/panel/postbacks/resend", {"state": "failed"}).status_code == 403
 
@@ -214,13 +210,13 @@ def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") 
     for state in ("failed", "failed", "delivered"):
         ended(instance, owed(instance), state)
     owed(instance, external_id="")
-    assert '<option value="failed" selected>' in panel.get("/panel/postbacks/resend?state=failed")
+    assert panel.page("/panel/postbacks/resend?state=failed").fields["state"] == "failed"
 
-    words = panel.words(panel.post("/panel/postbacks/resend", {"campaign_id": "1", "state": ""}).text)
+    page = panel.sent("/panel/postbacks/resend", {"campaign_id": "1", "state": ""})
 
-    assert "4 postbacks match" in words
-    assert "1 will be left out. It was skipped" in words
-    assert "Resend all 3" in words
+    assert "4 postbacks match" in page.text
+    assert "1 will be left out. It was skipped" in page.text
+    assert "Resend all 3" in page.buttons
     assert len(instance.got("postbacks")["items"]) == 4
 
 
@@ -232,22 +228,19 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
     fields = {"campaign_id": "1", "request": "anew", "start": "1", "key": "k1"}
     path = panel.done("/panel/postbacks/resend", fields)
     assert panel.done("/panel/postbacks/resend", fields) == path
-    html = panel.get(path)
-    assert f'data-refresh="{path}"' in html
-    assert '<noscript><meta http-equiv="refresh"' in html
+    refreshes = panel.page(path).refreshes
+    assert (refreshes[0], len(refreshes)) == (path, 2)
 
     while work_off_next(instance.context.desk(), instance.now):
         pass
 
-    words = panel.words(panel.get(path))
+    words = panel.page(path).text
     assert "finished" in words
     assert "by today's rule it would be skipped again. The click came without" in words
     assert len(instance.got("postbacks")["items"]) == 7
     assert skipped
-    assert path in panel.get("/panel/postbacks/resend")
+    assert path in panel.page("/panel/postbacks/resend").addresses
 
 
 def test_resending_everything_is_refused(panel: "Panel") -> None:
-    answer = panel.post("/panel/postbacks/resend", {"state": ""})
-    assert answer.status_code == 422
-    assert "Nothing narrows it down" in panel.words(answer.text)
+    assert "Nothing narrows it down" in panel.sent("/panel/postbacks/resend", {"state": ""}, 422).text

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.campaign.user import Role
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -34,17 +35,22 @@ def row(at: int, parameter: str, *, tracked: bool = True, number: str = "") -> l
     return [*fields, (f"{path}.tracked", ""), *([(f"{path}.tracked", "on")] if tracked else [])]
 
 
+def marks(page: Page) -> dict[str, str]:
+    """By macro of a template, as what it is marked."""
+    return {mark.text: mark.get("class") for mark in page.main.all("mark")}
+
+
 def test_an_empty_list_leads_to_the_presets(panel: "Panel") -> None:
-    assert 'href="/panel/traffic-sources/presets"' in panel.get("/panel/traffic-sources")
+    assert "/panel/traffic-sources/presets" in panel.page("/panel/traffic-sources").addresses
 
 
 def test_the_list_is_searched_by_name_and_leads_to_each_sources_campaigns(panel: "Panel", instance: "Instance") -> None:
     for name in ("Clickadu", "PropellerAds"):
         instance.made("traffic-sources", {"name": name})
-    html = panel.get("/panel/traffic-sources?q=PROPELLER")
-    assert 'href="/panel/campaigns?source_id=2"' in html
-    assert "Clickadu" not in html
-    assert "is called “nobody”" in panel.get("/panel/traffic-sources?q=nobody")
+    page = panel.page("/panel/traffic-sources?q=PROPELLER")
+    assert page.table.column("Name") == ["PropellerAds"]
+    assert "/panel/campaigns?source_id=2" in page.addresses
+    assert "is called “nobody”" in panel.page("/panel/traffic-sources?q=nobody").text
     assert [one["name"] for one in instance.got("traffic-sources?q=click")["items"]] == ["Clickadu"]
 
 
@@ -52,31 +58,31 @@ def test_the_list_shows_what_came_of_each_source_today(panel: "Panel", instance:
     instance.set_up()
     instance.visit(cost_micros=250_000, cost_currency="USD")
     instance.visit(cost_micros=500_000, cost_currency="USD")
-    row = panel.get("/panel/traffic-sources").split("<tbody>")[1]
-    assert panel.words(row).split("campaigns")[0].endswith("2 0 0.75 ")
+    (row,) = panel.page("/panel/traffic-sources").table.rows
+    assert row[row.index("campaigns") - 3 : row.index("campaigns")] == ["2", "0", "0.75"]
 
 
 def test_presets_are_found_by_name_and_say_where_they_are_from(panel: "Panel") -> None:
-    html = panel.get("/panel/traffic-sources/presets?q=clickadu")
-    assert 'href="/panel/traffic-sources/new?preset=clickadu"' in html
-    assert "Taboola" not in html
-    assert 'rel="noreferrer noopener"' in html
+    page = panel.page("/panel/traffic-sources/presets?q=clickadu")
+    assert "/panel/traffic-sources/new?preset=clickadu" in page.addresses
+    assert "Taboola" not in page.text
+    foreign = [link for link in page.main.all("a") if link.get("href").startswith("http")]
+    assert {link.get("rel") for link in foreign} == {"noreferrer noopener"}
 
 
 def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instance: "Instance") -> None:
-    html = panel.get(f"{NEW}?preset=clickadu")
-    assert 'value="${SUBID}"' in html
+    assert panel.page(f"{NEW}?preset=clickadu").fields["parameters[0].placeholder"] == "${SUBID}"
     assert instance.got("traffic-sources")["items"] == []
 
 
 def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
-    told = panel.words(panel.get("/panel/traffic-sources/presets?q=propellerads"))
+    told = panel.page("/panel/traffic-sources/presets?q=propellerads").text
     assert "your account there shows it" in told
     assert "document by others" in told
-    words = panel.words(panel.get(f"{NEW}?preset=propellerads"))
-    assert words.count("Copy the postback URL from the advertiser panel") == 1
-    assert "Your account there shows the postback URL" in words
-    assert "by API only, no postback" in panel.words(panel.get("/panel/traffic-sources/presets?q=tiktok"))
+    text = panel.page(f"{NEW}?preset=propellerads").text
+    assert text.count("Copy the postback URL from the advertiser panel") == 1
+    assert "Your account there shows the postback URL" in text
+    assert "by API only, no postback" in panel.page("/panel/traffic-sources/presets?q=tiktok").text
 
 
 def test_a_source_is_made_as_the_form_says(panel: "Panel", instance: "Instance") -> None:
@@ -102,82 +108,82 @@ def test_a_removed_row_leaves_the_numbers_of_the_others(panel: "Panel", instance
 
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(panel: "Panel", instance: "Instance") -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "ZONE"), ("postback_url", "ftp://source.example/{payout}")]
-    answer = panel.post(NEW, fields)
-    assert answer.status_code == 422
-    words = panel.words(answer.text)
-    assert "stands in two rows" in words
-    assert "ftp://source.example/{payout}" in words
-    assert 'value="Pops"' in answer.text
+    page = panel.sent(NEW, fields, 422)
+    assert any("stands in two rows" in sentence for sentence in page.errors[""])
+    assert page.errors["postback_url"]
+    assert (page.fields["postback_url"], page.fields["name"]) == ("ftp://source.example/{payout}", "Pops")
     assert instance.got("traffic-sources")["items"] == []
 
 
 def test_a_row_is_added_without_a_script(panel: "Panel") -> None:
-    answer = panel.post(NEW, [*FORM, *row(2, "zone"), ("add_row", "1")])
-    assert answer.status_code == 200
-    assert 'name="parameters[3].parameter"' in answer.text
+    page = panel.sent(NEW, [*FORM, *row(2, "zone"), ("add_row", "1")])
+    assert "parameters[3].parameter" in page.fields
 
 
 def test_loading_a_preset_over_changes_shows_the_difference_first(panel: "Panel") -> None:
-    answer = panel.post(NEW, [*FORM, ("postback_url", URL), ("load", "clickadu"), ("load_preset", "1")])
-    words = panel.words(answer.text)
-    assert "Keep mine" in words
-    assert URL in words
     fields = [*FORM, ("postback_url", URL), ("load", "clickadu")]
-    assert URL in panel.post(NEW, [*fields, ("back_to_form", "1")]).text.replace("&amp;", "&")
-    taken = panel.post(NEW, [*fields, ("take_preset", "1")]).text
-    assert "sconvtrk.com" in taken
-    assert 'value="Pops"' in taken
+    asked = panel.sent(NEW, [*fields, ("load_preset", "1")])
+    assert "Keep mine" in asked.buttons
+    assert any(URL in row for row in asked.table.rows)
+    assert panel.sent(NEW, [*fields, ("back_to_form", "1")]).fields["postback_url"] == URL
+    taken = panel.sent(NEW, [*fields, ("take_preset", "1")]).fields
+    assert "sconvtrk.com" in taken["postback_url"]
+    assert taken["name"] == "Pops"
 
 
 def test_archiving_is_undone_by_restoring(panel: "Panel", instance: "Instance") -> None:
     panel.done(NEW, FORM)
     assert panel.done("/panel/traffic-sources/1/archive").startswith("/panel/traffic-sources?said=archived")
-    assert "Pops" in panel.get("/panel/traffic-sources?archived=true")
+    assert panel.page("/panel/traffic-sources?archived=true").table.column("Name") == ["Pops"]
     panel.done("/panel/traffic-sources/1/restore")
     assert instance.got("traffic-sources/1")["archived_at"] is None
 
 
 def test_a_source_that_a_campaign_needs_is_not_archived_and_says_so(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    answer = panel.post("/panel/traffic-sources/1/archive")
-    assert answer.status_code == 422
-    assert "Campaign" in answer.text
+    assert "Campaign" in panel.sent("/panel/traffic-sources/1/archive", status=422).text
 
 
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        (URL, '<mark class="known"'),
         ("https://source.example/?id={externlid}", "{externalid}"),
         ("https://source.example/?pay={payout}", "does not carry {externalid}"),
         ("https://source.example/?id={externalid}&s=${SUBID}", "macro of another system"),
-        ("https://source.example/?id={externalid}&z={site}", '<mark class="off"'),
-        ("https://source.example/?id={externalid}&z={zone}", "&amp;z="),
+        ("https://source.example/?id={externalid}&z={zone}", "&z="),
     ],
 )
 def test_the_url_is_told_as_one_types(panel: "Panel", url: str, told: str) -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("postback_url", url), ("field", "postback_url")]
-    answer = panel.post("/panel/macro-preview/source", fields)
-    assert answer.status_code == 200
-    assert told in answer.text
+    assert told in panel.sent("/panel/macro-preview/source", fields).text
+
+
+@pytest.mark.parametrize(("macro", "kind"), [("zone", "known"), ("site", "off"), ("nosuch", "unknown")])
+def test_a_macro_of_the_url_is_marked_by_what_it_is(panel: "Panel", macro: str, kind: str) -> None:
+    url = f"https://source.example/?z={{{macro}}}"
+    fields = [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("postback_url", url), ("field", "postback_url")]
+    assert marks(panel.sent("/panel/macro-preview/source", fields)) == {f"{{{macro}}}": kind}
 
 
 def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&a={token1}&b={token2}"
-    html = panel.post(
+    page = panel.sent(
         "/panel/macro-preview/source", [*FORM, *row(2, "zone"), ("postback_url", url), ("field", "postback_url")]
-    ).text
-    assert '<mark class="known" title="Row V1 of the traffic source.">{token1}' in html
-    assert '<mark class="off" title="The source has no such row: it is empty.">{token2}' in html
-    words = panel.words(html)
-    assert "{token2} is the row V2, which the traffic source does not have" in words
-    assert "&a=4711&b= " in words
+    )
+    assert marks(page) == {"{externalid}": "known", "{token1}": "known", "{token2}": "off"}
+    hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
+    assert hints["{token1}"] == "Row V1 of the traffic source."
+    assert hints["{token2}"] == "The source has no such row: it is empty."
+    assert "{token2} is the row V2, which the traffic source does not have" in page.text
+    assert "&a=4711&b= " in page.text
 
 
 def test_a_new_row_gets_the_number_in_the_preview_that_saving_gives_it(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&a={token3}"
     fields = [*FORM, *row(2, "site", number="2"), *row(3, "ad"), ("postback_url", url), ("field", "postback_url")]
-    assert '<mark class="known" title="Row V3' in panel.post("/panel/macro-preview/source", fields).text
+    page = panel.sent("/panel/macro-preview/source", fields)
+    assert marks(page)["{token3}"] == "known"
+    assert any(hint.startswith("Row V3") for hint in page.hints)
 
 
 def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Panel", instance: "Instance") -> None:
@@ -187,7 +193,8 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     panel.done("/panel/traffic-sources/1", [*FORM, ("postback_url", url)])
     found = {one["code"] for one in instance.got("traffic-sources/1")["warnings"]}
     assert found == {"row_missing", "unknown_macro"}
-    assert "{token1} is the row V1, which the traffic source does not have" in panel.get("/panel/traffic-sources/1")
+    told = "{token1} is the row V1, which the traffic source does not have"
+    assert any(told in notice for notice in panel.page("/panel/traffic-sources/1").notices)
 
 
 @pytest.mark.parametrize(
@@ -201,15 +208,14 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
 )
 def test_a_url_that_saving_would_refuse_is_told_as_one_types(panel: "Panel", url: str, told: str) -> None:
     for of, field in (("source", "postback_url"), ("rule", "request.url")):
-        html = panel.post(f"/panel/macro-preview/{of}", [*FORM, (field, url), ("field", field)]).text
-        assert told in panel.words(html)
-        assert '<li class="fault">' in html
+        (sentence,) = panel.sent(f"/panel/macro-preview/{of}", [*FORM, (field, url), ("field", field)]).errors[""]
+        assert told in sentence
 
 
 def test_a_masked_url_is_not_refused_as_one_types(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&key=•••"
-    html = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")]).text
-    assert '<li class="fault">' not in html
+    page = panel.sent("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])
+    assert page.errors == {}
 
 
 def test_a_url_that_was_pasted_with_a_line_end_is_saved(panel: "Panel", instance: "Instance") -> None:
@@ -219,28 +225,27 @@ def test_a_url_that_was_pasted_with_a_line_end_is_saved(panel: "Panel", instance
 
 def test_the_preview_shows_what_it_is_given_as_text(panel: "Panel") -> None:
     url = "https://source.example/?id={externalid}&x=<script>alert(1)</script>"
-    answer = panel.post("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])
-    assert "<script" not in answer.text
+    page = panel.sent("/panel/macro-preview/source", [*FORM, ("postback_url", url), ("field", "postback_url")])
+    assert page.main.all("script") == []
+    assert "<script>alert(1)</script>" in page.text
 
 
 def test_macros_in_use_are_lit(panel: "Panel") -> None:
-    html = panel.post(NEW, [*FORM, *row(2, "zone"), ("postback_url", URL + "&z={zone}"), ("add_row", "1")]).text
-    lit = [chip for chip in html.split("<button")[1:] if 'aria-pressed="true"' in chip]
-    used = {chip.split('data-macro="')[1].split('"')[0] for chip in lit}
+    page = panel.sent(NEW, [*FORM, *row(2, "zone"), ("postback_url", URL + "&z={zone}"), ("add_row", "1")])
+    used = {chip.get("data-macro") for chip in page.main.all("button") if chip.get("aria-pressed") == "true"}
     assert used == {"{externalid}", "{payout}", "{zone}", "{token1}"}
 
 
 def test_the_link_of_its_campaigns_is_shown(panel: "Panel") -> None:
-    html = panel.post(NEW, [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("add_row", "1")]).text
-    link = "https://go.example.com/c/KEY?external_id=${SUBID}&amp;cost={bid}&amp;zone={zone}<"
-    assert link in html
+    page = panel.sent(NEW, [*FORM, *row(2, "zone"), *row(3, "site", tracked=False), ("add_row", "1")])
+    link = "https://go.example.com/c/KEY?external_id=${SUBID}&cost={bid}&zone={zone}"
+    assert page.to_copy == {"link-form": link}
 
 
 def test_a_viewer_looks_and_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.become(Role.VIEWER)
-    html = panel.get("/panel/traffic-sources/1")
-    assert ">Save</button>" not in html.replace('aria-hidden="true">Save', "")
+    assert {"Save", "Archive"}.isdisjoint(panel.page("/panel/traffic-sources/1").buttons)
     assert panel.post("/panel/traffic-sources/1", FORM).status_code == 403
     assert instance.got("traffic-sources/1")["name"] == "Source"
 

@@ -13,6 +13,13 @@ from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_faul
 _LOG_LIMIT = "256MB"
 """Size of the write-ahead log at which the engine brings it into the file by itself. We do so before: see ``duckdb._CHECKPOINT_ROWS``."""
 
+_COLUMNS = {
+    "facts": {column.name for column in ALL_COLUMNS},
+    "loaded_segments": {"segment"},
+    "outbox_taken": {"last_id", "loads"},
+    "outbox_skipped": {"first_id", "last_id"},
+    "installation": {"id"},
+}
 _SYSTEM_FAULTS = {
     "no space left": errno.ENOSPC,
     "read-only file system": errno.EROFS,
@@ -57,15 +64,14 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
 
 def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     """The tables of an empty file, and the columns that a file of an older version lacks."""
+    known = {table: _known_columns(database, table) for table in _COLUMNS}
+    if all(known[table] >= columns for table, columns in _COLUMNS.items()):
+        return
     columns = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ALL_COLUMNS)
     database.execute("BEGIN")
     database.execute(f"CREATE TABLE IF NOT EXISTS facts ({columns})")
-    known = {
-        row[0]
-        for row in database.execute("SELECT column_name FROM duckdb_columns() WHERE table_name = 'facts'").fetchall()
-    }
-    for column in ALL_COLUMNS:
-        if column.name not in known:
+    for column in ALL_COLUMNS if known["facts"] else ():
+        if column.name not in known["facts"]:
             database.execute(f"ALTER TABLE facts ADD COLUMN {quoted(column.name)} {column.sql_type}")
     database.execute("CREATE TABLE IF NOT EXISTS loaded_segments (segment VARCHAR NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS outbox_taken (last_id BIGINT NOT NULL)")
@@ -74,6 +80,15 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     database.execute("CREATE TABLE IF NOT EXISTS outbox_skipped (first_id BIGINT NOT NULL, last_id BIGINT NOT NULL)")
     database.execute("CREATE TABLE IF NOT EXISTS installation (id VARCHAR NOT NULL)")
     database.execute("COMMIT")
+
+
+def _known_columns(database: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Return the columns of a table, none if it is not there. Its view duckdb_columns() would take ten times as long: the engine
+    then makes every view that it has by itself."""
+    try:
+        return {column[0] for column in database.execute(f"FROM {table} LIMIT 0").description or ()}
+    except duckdb.CatalogException:
+        return set()
 
 
 def _opening_error(path: Path, error: duckdb.Error) -> FactsError:

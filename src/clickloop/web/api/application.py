@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
-from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
@@ -134,9 +133,9 @@ def create_api(
 ) -> Litestar:
     """The API on these stores, and what else is served ``beside`` it. ``answer_refused``: for addresses that lead nowhere, too.
 
-    Nothing is opened or closed here.
+    Nothing is opened or closed here. The context is in the application's state and nowhere else.
     """
-    version = _version([token_guard(context), refuse_unknown_parameters])
+    version = _version([token_guard(), refuse_unknown_parameters])
     app = _Api(
         [version, _describe, *beside],
         openapi_config=None,
@@ -157,7 +156,7 @@ def create_api(
         logging_config=None,
         debug=False,
     )
-    app.state.description = _description()
+    app.state.context = context
     return app
 
 
@@ -178,10 +177,11 @@ def _description() -> bytes:
     return msgspec.json.encode(openapi_document(described))
 
 
-@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
-def _describe(state: State) -> Response[bytes]:
+# In a thread, and not at every start: few ever ask for it.
+@get("/api/openapi.json", include_in_schema=False, sync_to_thread=True, media_type="application/json")
+def _describe() -> Response[bytes]:
     """This description."""
-    return Response(state.description, media_type="application/json")
+    return Response(_description(), media_type="application/json")
 
 
 async def _secure(message: Message, scope: Scope) -> None:

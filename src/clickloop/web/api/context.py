@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
@@ -204,6 +205,12 @@ class ApiContext(SavingContext):
             if self.clock_guard is None
             else msgspec.structs.replace(desk, is_clock_trusted=self.clock_guard.is_trusted)
         )
+
+
+def app_context(connection: ASGIConnection[Any, Any, Any, Any]) -> ApiContext:
+    """Return the context of the application that a request came to, as it was made: nobody asks yet."""
+    context: ApiContext = connection.app.state.context
+    return context
 
 
 Context = NamedDependency[SkipValidation[ApiContext]]

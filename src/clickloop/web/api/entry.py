@@ -16,7 +16,7 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.user import THIS_MACHINE, Right
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
-from clickloop.web.api.context import ApiContext
+from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import right_of
 from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
@@ -30,23 +30,24 @@ _NEEDS = {
 }
 
 
-def token_guard(context: ApiContext) -> Guard:
+def token_guard() -> Guard:
     """A guard that lets a request pass when its Authorization header carries a valid token whose role may do what the door does.
 
     Else it answers 401, which says what is missing but never what was wrong with a token, or 403.
     """
-    local = _digest(context.local_token) if context.local_token else None
     # Not the threads in which reports and lists are made: who may come in never waits behind what others look at.
     threads = ThreadPoolExecutor(2, "token-check")
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        context = app_context(connection)
         scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
         secret = secret.strip()
         if scheme.lower() != "bearer" or not secret:
             raise _unauthorized(
                 "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
             )
-        is_local = local is not None and hmac.compare_digest(local, _digest(secret[: LONGEST_SECRET + 1]))
+        local = context.local_token
+        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: LONGEST_SECRET + 1]))
         asked = None
         if len(secret) <= LONGEST_SECRET:
             asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)

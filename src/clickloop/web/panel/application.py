@@ -14,7 +14,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.saving.record import UnknownRecordError
 from clickloop.store.facts.facts import FactsError
-from clickloop.web.api.context import ApiContext
+from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import STORE_DAMAGED
 from clickloop.web.panel import (
     campaigns,
@@ -112,19 +112,14 @@ SECURITY_HEADERS = (
 )
 
 
-def create_panel(context: ApiContext) -> Router:
-    """The panel on these stores."""
-
-    def context_of(request: AnyRequest) -> ApiContext:
-        visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
-        return context if visit is None else context.asked_by(visit.actor, visit.saved)
-
+def create_panel() -> Router:
+    """The panel."""
     return Router(
         "/panel",
         route_handlers=[_read_later(route) for pages in _PAGES for route in pages.routes],
-        guards=[panel_guard(context)],
+        guards=[panel_guard()],
         dependencies={
-            "context": Provide(context_of, sync_to_thread=False),
+            "context": Provide(_context_of, sync_to_thread=False),
             "visit": Provide(visit_of),
             "form": Provide(form_of),
         },
@@ -143,6 +138,13 @@ def create_panel(context: ApiContext) -> Router:
         },
         include_in_schema=False,
     )
+
+
+def _context_of(request: AnyRequest) -> ApiContext:
+    """Return the context of a request that the guard let pass; nobody asks for it where nobody has to be signed in."""
+    context = app_context(request)
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    return context if visit is None else context.asked_by(visit.actor, visit.saved)
 
 
 def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:

@@ -17,7 +17,7 @@ from clickloop.campaign.instance import time_zones
 from clickloop.campaign.user import Right
 from clickloop.store.ledger.settings import read_instance
 from clickloop.web.access import csrf_of, session_of
-from clickloop.web.api.context import ApiContext
+from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.browser import browser_of, note_forwarded
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.form_body import form_pairs
@@ -44,7 +44,7 @@ class SignInNeeded(Exception):  # noqa: N818 – no error: the way to the door
         self.path = path
 
 
-def panel_guard(context: ApiContext) -> Guard:
+def panel_guard() -> Guard:
     """A guard that finds out who comes, refuses what he may not do, and puts the visit into the scope."""
 
     threads = ThreadPoolExecutor(2, "session-check")  # for the same reason as those of the API's tokens
@@ -52,6 +52,7 @@ def panel_guard(context: ApiContext) -> Guard:
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
         if not isinstance(connection, Request):
             raise PermissionDeniedException("The panel speaks HTTP alone.")
+        context = app_context(connection)
         changes = connection.method not in SAFE_METHODS
         note_forwarded(connection, context.proxies, context.untrusted)
         host = browser_of(connection, context.proxies).host

@@ -1,0 +1,39 @@
+"""Stores in which nothing is yet. Their files are made once and then copied: to make their tables takes longer than most tests."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from clickloop.secret_box import SecretBox
+from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.ledger.ledger import Ledger
+
+
+def open_ledger(path: Path, box: SecretBox | None = None) -> Ledger:
+    """Open a ledger; one that is not there yet is empty, with its newest schema."""
+    if not path.exists():
+        path.write_bytes(_ledger())
+    return Ledger.open(path, box)
+
+
+def open_facts(path: Path, memory_limit_mb: int = 128) -> DuckDbFacts:
+    """Open facts; those that are not there yet are empty."""
+    if not path.exists():
+        path.write_bytes(_facts())
+    return DuckDbFacts.open(path, memory_limit_mb=memory_limit_mb)
+
+
+@cache
+def _ledger() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        Ledger.open(path).close()
+        return path.read_bytes()
+
+
+@cache
+def _facts() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "facts.duckdb"
+        DuckDbFacts.open(path).close()
+        return path.read_bytes()
