@@ -17,7 +17,7 @@ demo: $(VENV)/serve.ready ## Show the whole loop with a stand-in source and netw
 	@$(BIN)/clickloop demo $(ARGS)
 
 test: $(VENV)/dev.ready ## Run all tests
-	@tools/system_packages strace chromium busybox dash
+	@tools/system_packages strace chromium busybox dash nginx
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/dev.ready ## Format, lint, types, import contracts, generated docs

@@ -65,6 +65,7 @@ from clickloop.web.api.body import read_partly
 from clickloop.web.api.conversions import ConversionReport
 from clickloop.web.browser import browser_of
 from clickloop.web.content_encoding import decoded
+from clickloop.web.cookies import cookie_of
 from clickloop.web.devices import Devices
 from clickloop.web.header_fields import field_of
 from clickloop.web.message import escaped_request_line, without_fragment
@@ -206,6 +207,12 @@ def _browser(text: str) -> None:
     browser_of(ASGIConnection(scope), PROXIES)
 
 
+def _cookie(text: str) -> None:
+    """As what a browser sends to the panel."""
+    scope: Any = {"type": "http", "headers": [(b"cookie", text.encode())]}
+    cookie_of(ASGIConnection(scope), "clickloop_session")
+
+
 def _request(text: str) -> None:
     """As the fields of a request that reaches the public port."""
     octets = text.encode()
@@ -302,9 +309,12 @@ READERS: dict[str, Callable[[str], object]] = {
     "boundary of a notice": lambda text: boundary_of_notice(f"multipart/form-data; {text}".encode(), text.encode()),
     "forwarded headers": _request,
     "browser": _browser,
+    "panel cookie": lambda text: _cookie(text),
+    "value of a panel cookie": lambda text: _cookie(f'clickloop_session="{text}"'),
     "country": lambda text: GEO_BASE.country(text),
     "device": lambda text: DEVICES.id_of(text),
     "peer": lambda text: UNTRUSTED.note(text),
+    "a chain of proxies": lambda text: UNTRUSTED.note_trusted("127.0.0.1", octets_of(text), "203.0.113.9"),
     "content encoding": lambda text: _decompressed(b"a", text.encode()),
     "plain body said to be compressed": lambda text: _decompressed(text.encode(), b"deflate"),
     "gzip body": lambda text: _decompressed(gzip.compress(text.encode(), 1), b"gzip"),

@@ -27,17 +27,22 @@ class SealedFileError(Exception):
 
 def write_sealed(path: Path, content: object) -> None:
     """Replace the file, durably. Raise OSError."""
+    replace_file(path, sealed(content))
+
+
+def sealed(content: object) -> bytes:
+    """Return the bytes of a sealed file."""
     encoded = msgspec.json.encode(content)
-    replace_file(path, msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded))))
+    return msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded)))
 
 
 def unsealed(data: bytes, kind: type[T], name: str) -> T:
     """Return the content of a sealed file's bytes. Raise SealedFileError; ``name`` is the file's, for the message."""
     try:
-        sealed = msgspec.json.decode(data, type=_Sealed)
-        if sealed.checksum != _checksum(bytes(sealed.content)):
+        file = msgspec.json.decode(data, type=_Sealed)
+        if file.checksum != _checksum(bytes(file.content)):
             raise SealedFileError(f"{name} does not match its checksum: it was damaged or edited by hand")
-        return msgspec.json.decode(sealed.content, type=kind)
+        return msgspec.json.decode(file.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SealedFileError(f"{name} holds {len(data)} bytes that are not what Clickloop writes: {error}") from error
 

@@ -162,7 +162,7 @@ def test_after_a_lost_key_postbacks_whose_requests_are_lost_say_so_and_are_no_al
         receiver.status = 200
         tracker.start()
 
-        told = tracker.log_text().rpartition("Began with a new key")[2]
+        told = tracker.log_text().rpartition("Started with a new key")[2]
         assert "1 postback holds a request with a secret in it" in told
         assert "1 of them were still to be sent" in told
         eventually(lambda: len(tracker.all_of("postbacks", state="failed")) == 1, told=tracker.log_text)
@@ -173,3 +173,58 @@ def test_after_a_lost_key_postbacks_whose_requests_are_lost_say_so_and_are_no_al
         assert not [alarm for alarm in read_alarms(tracker.folder) if "self-audit" in alarm.sentence]
     finally:
         tracker.close()
+
+
+def test_stores_put_back_from_one_older_copy_are_refused_and_serve_new_processes_again_what_came_since(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    tracker = Tracker(tmp_path / "data")
+    kept = tmp_path / "kept"
+    try:
+        tracker.start()
+        campaign = tracker.set_up(receiver.url + "/pb?id={externalid}&txid={txid}")
+        earlier = tracker.click(campaign.key, "external_id=earlier")
+        tracker.notify(f"cid={earlier}&payout=1")
+        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == 1, told=tracker.log_text)
+        assert tracker.stop() == 0
+        shutil.copytree(tracker.folder, kept)
+        tracker.start()
+        later = tracker.click(campaign.key, "external_id=later")
+        tracker.notify(f"cid={earlier}&payout=2&txid=rebill")
+        tracker.notify(f"cid={later}&payout=3")
+        eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == 3, told=tracker.log_text)
+        assert tracker.stop() == 0
+        for name in (LEDGER_FILE, FACTS_FILE, "installation.json", "catalog"):
+            put_back(tracker.folder, kept, name)
+        log_so_far = len(tracker.log_text())
+
+        tracker.start(wait=False)
+        meanwhile = run_without(tracker, campaign, earlier, log_so_far)
+        assert any("ledger and facts are older" in alarm.sentence for alarm in read_alarms(tracker.folder))
+        assert tracker.stop() == 0
+
+        command = tracker.command
+        tracker.command = lambda: [*command(), "--new"]  # type: ignore[method-assign]
+        tracker.start()
+        eventually(lambda: len(tracker.all_of("conversions")) == 5, told=tracker.log_text)
+        paid = sorted((row["click_id"], row["txid"], row["payout"]["amount"]) for row in tracker.all_of("conversions"))
+        assert paid == sorted(
+            [
+                (earlier, "", "1"),
+                (earlier, "rebill", "2"),
+                (later, "", "3"),
+                (earlier, earlier, "2"),
+                (meanwhile, meanwhile, "2"),
+            ]
+        )
+        eventually(lambda: reported(tracker) == (3, 5), told=tracker.log_text)
+        assert len(receiver.requests) == 3, "what has left before is held, with all others"
+        assert tracker.got("delivery")["held"]
+    finally:
+        tracker.close()
+
+
+def reported(tracker: Tracker) -> tuple[int, int]:
+    """Clicks and conversions as the reports count them."""
+    total = tracker.got("reports?period=today")["totals"]
+    return total["clicks"], total["conversions"]

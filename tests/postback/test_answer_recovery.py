@@ -159,6 +159,79 @@ def test_a_connection_whose_answer_was_untidy_is_not_used_again(handling: Any) -
     assert peers[1] == peers[2]
 
 
+@pytest.mark.parametrize(
+    "unasked",
+    [OK, b"HTTP/1.0 408 Request Time-out\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Begun: ", b"\r\n", b"Warning: line 7"],
+    ids=["an answer", "a time-out", "half a head", "an empty line", "junk"],
+)
+def test_what_comes_unasked_is_not_taken_for_the_answer_to_the_next_request(unasked: bytes, handling: Any) -> None:
+    answered, closed = asyncio.Event(), asyncio.Event()
+
+    async def say_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+        if b"X-Clickloop-Attempt: 2" in request:
+            writer.write(b"HTTP/1.1 500 Failed\r\nContent-Length: 0\r\n\r\n")
+            return
+        writer.write(OK)
+        await answered.wait()
+        writer.write(unasked)
+        if await reader.read(1) == b"":
+            closed.set()
+
+    async def run() -> list[int | None]:
+        receiver = handling(say_more)
+        async with receiver.open(), Sender(5, NEARBY) as sender:
+            first = await sender.send(Request(url=receiver.url()), 1)
+            answered.set()
+            await asyncio.wait_for(closed.wait(), 10)
+            second = await sender.send(Request(url=receiver.url()), 2)
+        return [first.status_code, second.status_code]
+
+    assert asyncio.run(run()) == [200, 500]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 100 Continue\r\nX-A: 1\r\n\r\n", b"\r\n"],
+    ids=["hints", "continue", "empty lines"],
+)
+def test_interim_answers_without_end_are_left_long_before_the_deadline(piece: bytes, handling: Any) -> None:
+    async def endless(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
+        while True:
+            writer.write(piece * 1000)
+            await writer.drain()
+
+    outcome = send(handling(endless), deadline=60)
+    assert (outcome.status_code, outcome.trouble) == (None, Trouble.BROKEN)
+    assert outcome.duration_ms < 30_000
+
+
+def test_some_interim_answers_are_waited_through(answering: Any) -> None:
+    assert send(answering(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 200 + OK)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/9.9 200 OK\r\n\r\n", b"<html>\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", b""],
+    ids=["a version", "no HTTP", "cut", "nothing"],
+)
+def test_an_error_never_holds_the_address_with_its_secrets(answer: bytes, handling: Any) -> None:
+    async def end(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
+        writer.write(answer)
+        writer.close()
+
+    receiver = handling(end)
+
+    async def run() -> Outcome:
+        async with receiver.open(), Sender(5, NEARBY) as sender:
+            return await sender.send(Request(url=receiver.url("/s3cret?token=s3cret")), 1)
+
+    outcome = asyncio.run(run())
+    assert outcome.trouble is Trouble.BROKEN
+    assert "s3cret" not in outcome.error
+    assert "http://" not in outcome.error
+    assert "<" not in outcome.error.replace("<html>", "")
+
+
 def test_a_huge_untidy_head_is_read_within_bounds(handling: Any) -> None:
     async def endless(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX Y: 1\r\n")

@@ -17,7 +17,9 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from clickloop.clock import MINUTE_MS, wall_clock
 from clickloop.postback.address_guard import AddressGuard, Policy
+from clickloop.postback.delivery import Delivery
 from clickloop.postback.dialing import (
     REMEMBER_SECONDS,
     guarded_sockets,
@@ -29,6 +31,7 @@ from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import Request
 from clickloop.postback.sending import Sender
 from tests.postback.corpus import ALLOWED, SERVICE_PORT, UNREADABLE, read_corpus
+from tests.postback.delivering import QUICK, Desk
 from tests.postback.dns_stub import DnsStub, StubResolver, serving_names
 
 PUBLIC = "127.9.8.7"
@@ -114,7 +117,7 @@ def test_a_name_with_nothing_but_refused_addresses_is_refused_with_its_reason() 
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE, "10.0.0.1", "::1"))
         outcome = await send(world, f"http://inner.example:{world.port}/")
-        assert (outcome.trouble, outcome.status_code) == (Trouble.ADDRESS_REFUSED, None)
+        assert (outcome.trouble, outcome.status_code) == (Trouble.NAME_REFUSED, None)
         assert outcome.error.startswith(
             "inner.example leads nowhere but to a refused address: 127.0.0.1 is this machine"
         )
@@ -134,7 +137,7 @@ def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
         url = f"http://rebinds.example:{world.port}/"
         assert (await send(world, url)).status_code == 200
-        assert (await send(world, url)).trouble is Trouble.ADDRESS_REFUSED
+        assert (await send(world, url)).trouble is Trouble.NAME_REFUSED
 
     world = in_world(play)
 
@@ -156,16 +159,49 @@ def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
     assert (len(world.got[PUBLIC]), world.got[PRIVATE], len(world.names.asked)) == (3, [], 1)
 
 
+@pytest.mark.parametrize("answers", [(PRIVATE,), ("0.0.0.0",), ("::",), ("10.0.0.1", "fd00::1")])
+def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback(
+    answers: tuple[str, ...], desk: Desk
+) -> None:
+    """Name servers say so of blocked, parked and moved names, and within a network of its own ones."""
+    moments = [wall_clock()]
+
+    async def play(world: World) -> None:
+        world.names.says("moving.example", answers, (PUBLIC,))
+        lane = f"moving.example:{world.port}"
+        desk.owe(1, f"http://{lane}/", at=moments[0], lane=lane)
+        async with Sender(5, GUARD, world.connect) as sender:
+            for state in ("waiting", "delivered"):
+                delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
+                running = asyncio.create_task(delivery.run())
+                await desk.until(lambda: desk.rows()[0].state not in {"sending", "waiting"} or has_waited(desk))
+                delivery.stop()
+                await running
+                assert desk.rows()[0].state == state
+                moments[0] += MINUTE_MS
+
+    def has_waited(desk: Desk) -> bool:
+        (row,) = desk.rows()
+        return row.state == "waiting" and row.attempts == 1 and moments[0] < (row.next_attempt_at or 0)
+
+    assert len(in_world(play).got[PUBLIC]) == 1
+
+
 @pytest.mark.parametrize(
-    "location", [f"http://{PRIVATE}:{{port}}/", "//inner.example:{port}/", "http://again.example:{port}/"]
+    ("location", "trouble"),
+    [
+        (f"http://{PRIVATE}:{{port}}/", Trouble.ADDRESS_REFUSED),
+        ("//inner.example:{port}/", Trouble.NAME_REFUSED),
+        ("http://again.example:{port}/", Trouble.NAME_REFUSED),
+    ],
 )
-def test_a_redirect_to_a_refused_address_is_refused(location: str) -> None:
+def test_a_redirect_to_a_refused_address_is_refused_as_the_answer_that_it_is(location: str, trouble: Trouble) -> None:
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE,))
         world.names.says("again.example", (PUBLIC,), (PRIVATE,))
         world.redirects(location.format(port=world.port))
         outcome = await send(world, f"http://again.example:{world.port}/")
-        assert outcome.trouble is Trouble.ADDRESS_REFUSED
+        assert (outcome.status_code, outcome.trouble) == (302, trouble)
 
     world = in_world(play)
 
@@ -210,7 +246,7 @@ def test_a_socket_is_judged_by_its_own_address_even_when_the_resolver_is_wrong()
     async def play(world: World) -> None:
         async with Sender(5, GUARD, connect) as sender:
             outcome = await sender.send(Request(url=f"http://wrong.example:{world.port}/"), 1)
-        assert outcome.trouble is Trouble.ADDRESS_REFUSED
+        assert outcome.trouble is Trouble.NAME_REFUSED
 
     assert in_world(play).got == {PUBLIC: [], PRIVATE: []}
     assert opened == []
@@ -262,7 +298,7 @@ def test_strace_sees_no_connect_to_a_refused_address_from_the_whole_corpus(tmp_p
 
     assert done.returncode == 0, done.stderr
     attempts = [json.loads(line) for line in done.stdout.splitlines()]
-    refusals = {Trouble.ADDRESS_REFUSED, Trouble.UNSENDABLE, Trouble.REDIRECT_REFUSED}
+    refusals = {Trouble.ADDRESS_REFUSED, Trouble.NAME_REFUSED, Trouble.UNSENDABLE, Trouble.REDIRECT_REFUSED}
     assert [attempt for attempt in attempts if attempt[3] not in refusals] == []
     tried = Counter(way for _, verdict, way, _, _ in attempts if verdict != UNREADABLE)
     assert min(tried[way] for way in ("dialing", "redirect", "resolving", "rebinding")) >= 300

@@ -1,5 +1,6 @@
 """What follows from an attempt: schedules, refusals, Retry-After. The clock stands still."""
 
+import time
 from email.utils import formatdate
 
 import pytest
@@ -167,11 +168,22 @@ def test_a_200_whose_body_never_ends_is_a_delivery_unless_the_rule_reads_the_bod
         (formatdate(NOW / 1000 - 90, usegmt=True), 0),
         (formatdate(NOW / 1000 + 10**7, usegmt=True), 24 * HOUR_MS),
         ("Fri, 31 Feb 2026 99:00:00 GMT", 0),
+        (formatdate(NOW / 1000 + 90, localtime=False).replace("GMT", "-0000"), 90_000),
+        (formatdate(NOW / 1000 + 90).removesuffix(" -0000"), 90_000),
         ("9" * 5000, 24 * HOUR_MS),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_a_date_up_to_a_day(text: str, wait_ms: int) -> None:
-    assert retry_after_ms(text, NOW) == wait_ms
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_retry_after_is_read_as_seconds_or_a_date_up_to_a_day(
+    text: str, wait_ms: int, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert retry_after_ms(text, NOW) == wait_ms
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_retry_after_makes_the_wait_longer_but_never_shorter() -> None:

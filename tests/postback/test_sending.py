@@ -323,6 +323,25 @@ def test_a_posts_redirect_of_the_old_kinds_becomes_a_get_without_body(code: int)
     assert [header.name for header in following.headers] == ["Authorization"]
 
 
+@pytest.mark.parametrize(("code", "is_kept"), [(301, False), (302, False), (303, False), (307, True), (308, True)])
+def test_a_body_that_a_redirect_leaves_out_is_told_beside_the_delivery(code: int, is_kept: bool, handling: Any) -> None:
+    async def hop(reader: Any, writer: Any, request: bytes) -> None:
+        redirect = f"HTTP/1.1 {code} Moved\r\nLocation: /moved\r\nContent-Length: 0\r\n\r\n".encode()
+        writer.write(OK if b"/moved" in request else redirect)
+
+    receiver = handling(hop)
+
+    async def run() -> Outcome:
+        async with receiver.open(), Sender(5, NEARBY) as sender:
+            request = Request(url=receiver.url(), method=Method.POST, body_kind=BodyKind.TEXT, body="payout=5")
+            return await sender.send(request, 1)
+
+    outcome = asyncio.run(run())
+    told = f"The body was left out after the redirect {code} to 127.0.0.1:{receiver.port}."
+    assert (outcome.status_code, outcome.trouble, outcome.error) == (200, None, "" if is_kept else told)
+    assert receiver.requests[-1].endswith(b"payout=5") is is_kept
+
+
 @pytest.mark.parametrize(
     "request_",
     [

@@ -33,6 +33,7 @@ from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.row_checks import CHECKED_CONVERSION, CHECKED_POSTBACK, check_of
 from clickloop.store.ledger.tables import attempts, conversion_changes, conversions, lanes, postback_rules, postbacks
 from clickloop.tracking.auditing import (
+    LONG_WAIT_MS,
     audit_alarms,
     audit_everything,
     audit_rows_step,
@@ -330,6 +331,18 @@ def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
     assert paused_alarms(tracker.ledger) == (  # a receiver that nothing waits for is none
         "postback rule 1 'R' is paused: its receiver answered 410 Gone; postbacks waiting: 0",
     )
+
+
+@pytest.mark.parametrize(("held_ms", "alarms"), [(LONG_WAIT_MS, 0), (LONG_WAIT_MS + 1, 1), (86_400_000, 1), (-1, 0)])
+def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held_ms: int, alarms: int) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        (lane,) = tx.execute(select(postbacks.c.lane)).scalars()
+    tracker.harm(insert(lanes).values(lane=lane, held_until=NOW + held_ms, probes=0, why=""))
+    told = paused_alarms(tracker.ledger, lambda: NOW)
+    wanted = f"receiver {lane} asked for a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
+    assert told == (wanted,) * alarms
 
 
 def test_an_alarm_stays_the_same_when_more_of_its_kind_come(tracker: Tracker) -> None:

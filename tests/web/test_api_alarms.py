@@ -1,11 +1,14 @@
 """Rules for alarms: they are postback rules of the whole instance that no conversion is sent by; a test shows whether they arrive."""
 
 import json
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from litestar.testing import TestClient
 
 from clickloop.alarms import Alarm
 from clickloop.campaign.user import Role
@@ -21,6 +24,7 @@ from clickloop.running.alarm_tracker import AlarmMessage, AlarmState
 from clickloop.store.ledger.postback_rules import insert_rule, live_alarm_rules
 from clickloop.tracking.health import CoreHealth
 from clickloop.web.api.alarms import read_alarms, send_test_alarm
+from clickloop.web.api.application import create_api
 from clickloop.web.api.health import _verifying
 from tests.journey.running import Receiver, free_port
 
@@ -223,3 +227,23 @@ def test_the_facts_are_read_through_the_api_by_who_administers(instance: "Instan
     assert instance.api.post("/api/v1/health/facts", headers=instance.token_of(Role.WORKER)).status_code == 403
     with _verifying:
         assert instance.api.post("/api/v1/health/facts").status_code == 429
+
+
+def test_tests_that_wait_for_a_silent_receiver_hold_nothing_else_up(instance: "Instance") -> None:
+    loopback(instance)
+    tests = 12  # more than the threads that all other requests share
+    with ThreadPoolExecutor(tests) as askers, socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        with TestClient(create_api(instance.context)) as api:
+            api.headers.update(instance.api.headers)
+            made = api.post("/api/v1/postback-rules", json=rule_to(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+            assert made.status_code == 201
+            asked = [askers.submit(api.post, "/api/v1/alarms/test", json={}) for _ in range(tests)]
+            waiting = [silent.accept()[0], silent.accept()[0]]
+            for _ in range(20):
+                assert api.get("/api/v1/postback-rules").status_code == 200
+            assert not any(one.done() for one in asked), "what waited was answered before the others"
+            silent.close()
+            for connection in waiting:
+                connection.close()
+            assert {one.result().status_code for one in asked} == {200}

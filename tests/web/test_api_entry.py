@@ -1,7 +1,9 @@
 """Who gets in, what every answer carries, and how every error looks."""
 
+import contextlib
 import dataclasses
 import json
+import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -219,6 +221,16 @@ def test_a_damaged_page_of_the_ledger_is_a_503_that_says_what_to_do(instance: "I
     assert answer.status_code == 503
     assert "clickloop doctor" in answer.text
     assert "restore" in answer.text
+
+
+def test_a_record_of_the_ledger_that_no_version_has_written_is_a_503_that_says_what_to_do(instance: "Instance") -> None:
+    with contextlib.closing(sqlite3.connect(instance.folder / "ledger.sqlite")) as ledger:
+        ledger.execute("PRAGMA ignore_check_constraints = ON")
+        ledger.execute("UPDATE statuses SET counts_as = 'confirmec' WHERE key = 'sale'")
+        ledger.commit()
+    answer = instance.api.get("/api/v1/statuses", headers={"authorization": "Bearer clk_local"})
+    assert answer.status_code == 503
+    assert "clickloop doctor" in answer.text
 
 
 def test_a_store_that_is_away_is_a_503_to_try_again(instance: "Instance") -> None:

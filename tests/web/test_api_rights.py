@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.campaign.user import Right, Role
+from clickloop.web.access import welcome_of
 from clickloop.web.api.rights import READING, RIGHT, right_of
 
 if TYPE_CHECKING:
@@ -202,6 +203,26 @@ def test_a_new_user_comes_by_his_link_alone(instance: "Instance") -> None:
     assert made["link"].startswith("/panel/welcome?key=")
     assert "link" not in instance.got(f"users/{made['id']}")
     assert made["link"].partition("=")[2] not in instance.api.get("/api/v1/changes").text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_good"),
+    [
+        (Role.WORKER, Role.OWNER, False),
+        (Role.VIEWER, Role.ADMIN, False),
+        (Role.VIEWER, Role.WORKER, True),
+        (Role.ADMIN, Role.OWNER, True),
+        (Role.ADMIN, Role.VIEWER, True),
+    ],
+)
+def test_a_link_that_an_admin_may_have_made_ends_when_its_user_becomes_one_whom_only_an_owner_lets_in(
+    instance: "Instance", before: Role, after: Role, is_good: bool
+) -> None:
+    instance.user(Role.OWNER, "first")
+    made = instance.made("users", {"name": "ben", "role": before.value})
+    assert instance.api.patch(f"/api/v1/users/{made['id']}", json={"role": after.value}).status_code == 200
+    key = made["link"].partition("=")[2]
+    assert (welcome_of(instance.context.access, key) is not None) is is_good
 
 
 @pytest.mark.parametrize("body", [{"role": "admin"}, {"disabled": True}])

@@ -10,6 +10,7 @@ from clickloop.alarms import read_alarms
 from clickloop.campaign.instance import InstanceSettings, IpStorage
 from clickloop.click_id import ClickIds
 from clickloop.octets import octets_of
+from clickloop.web.untrusted_proxy import MIN_FORWARDED
 from tests.journey.running import Connection, click_id_of, eventually, request_of
 from tests.web.edge_running import KEY, EdgeProcess, cookie_of, started
 
@@ -334,6 +335,19 @@ def test_a_proxy_that_is_not_trusted_is_an_alarm_that_names_it_and_the_setting(e
     assert sentence.startswith("127.0.0.1 sends X-Forwarded-For to the public port")
     assert "CLICKLOOP_TRUSTED_PROXIES=127.0.0.1" in sentence
     assert json.loads(edge.ask("GET", "/health").body)["status"] == "degraded"
+
+
+def test_a_proxy_before_the_trusted_one_is_an_alarm_that_names_it_and_the_setting(behind_http: EdgeProcess) -> None:
+    for number in range(2 * MIN_FORWARDED):
+        behind_http.visit(headers={"X-Forwarded-For": f"203.0.113.{number % 250}, 172.68.0.1"})
+
+    def told() -> list[str]:
+        return [alarm.sentence for alarm in read_alarms(behind_http.folder) if alarm.code == "untrusted_proxy"]
+
+    eventually(told)
+    (sentence,) = told()
+    assert "172.68.0.1 for one" in sentence
+    assert "CLICKLOOP_TRUSTED_PROXIES" in sentence
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from clickloop.running.heartbeat import Heartbeat
 from clickloop.running.vital_signs import Patience, VitalSigns
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.web.edge_vitals import CURRENT_MS, EdgeVitals, Health
-from clickloop.web.untrusted_proxy import MAX_PEERS, MIN_FROM_PUBLIC, REMEMBERED_SECONDS, UntrustedProxies
+from clickloop.web.untrusted_proxy import (
+    MAX_PEERS,
+    MIN_FORWARDED,
+    MIN_FROM_PUBLIC,
+    REMEMBERED_SECONDS,
+    UntrustedProxies,
+)
 
 NOW = 1_772_366_400_000
 
@@ -53,6 +59,17 @@ def test_alarms_of_the_core_degrade_it_and_are_counted_but_not_told(watched: Wat
     health = watched.health()
     assert (health.status, health.alarms) == ("degraded", 1)
     assert b"18119" not in msgspec.json.encode(health)
+
+
+def test_a_folder_that_was_moved_away_degrades_it_and_is_answered_all_the_same(
+    watched: Watched, tmp_path: Path
+) -> None:
+    assert watched.health().status == "ok"
+    tmp_path.rename(tmp_path.with_name("moved"))
+    health = watched.health()
+    assert (health.status, health.free_disk_bytes) == ("degraded", 0)
+    tmp_path.with_name("moved").rename(tmp_path)
+    assert watched.health().status == "ok"
 
 
 def test_a_core_that_is_dead_degrades_it(watched: Watched) -> None:
@@ -119,6 +136,53 @@ def test_a_stranger_who_sends_the_header_is_no_alarm_unless_all_comes_through_hi
         watched.requests += 1
         watched.proxies.note("93.184.216.34")
     assert len(watched.proxies.alarms()) == 1
+
+
+def test_a_trusted_proxy_that_tells_no_addresses_is_an_alarm(watched: Watched) -> None:
+    for _ in range(MIN_FORWARDED - 1):
+        watched.proxies.note_trusted("127.0.0.1", b"", "127.0.0.1")
+    assert watched.proxies.alarms() == ()
+    watched.proxies.note_trusted("127.0.0.1", b"", "127.0.0.1")
+    (alarm,) = watched.proxies.alarms()
+    assert alarm.code == "silent_proxy"
+    assert alarm.sentence.startswith("127.0.0.1 is a trusted proxy and sends no X-Forwarded-For to the public port")
+
+
+def test_a_proxy_before_the_trusted_one_that_is_not_trusted_is_an_alarm(watched: Watched) -> None:
+    for number in range(MIN_FORWARDED):
+        watched.proxies.note_trusted("127.0.0.1", b"203.0.113.%d, 172.68.0.1" % number, "172.68.0.1")
+    (alarm,) = watched.proxies.alarms()
+    assert alarm.code == "untrusted_proxy"
+    assert "172.68.0.1 for one" in alarm.sentence
+    assert "CLICKLOOP_TRUSTED_PROXIES" in alarm.sentence
+
+
+@pytest.mark.parametrize(
+    ("forwarded_for", "client"),
+    [
+        (b"203.0.113.9", "203.0.113.9"),
+        (b"203.0.113.9, 172.68.0.1", "203.0.113.9"),
+        (b"2001:DB8::9, 172.68.0.1", "2001:db8::9"),
+        (b"203.0.113.9:51008, 172.68.0.1", "203.0.113.9"),
+        (b'"[2001:db8::9]:4711", 172.68.0.1', "2001:db8::9"),
+    ],
+)
+def test_a_chain_that_leads_to_the_visitor_is_no_alarm(watched: Watched, forwarded_for: bytes, client: str) -> None:
+    for _ in range(2 * MIN_FORWARDED):
+        watched.proxies.note_trusted("127.0.0.1", forwarded_for, client)
+    assert watched.proxies.alarms() == ()
+
+
+def test_some_visitors_with_proxies_of_their_own_are_no_alarm_and_what_was_corrected_is_forgotten(
+    watched: Watched,
+) -> None:
+    for _ in range(10 * MIN_FORWARDED):
+        watched.proxies.note_trusted("127.0.0.1", b"", "127.0.0.1")
+    assert len(watched.proxies.alarms()) == 1
+    for number in range(30 * MIN_FORWARDED):
+        forged = b"192.0.2.1, 203.0.113.9" if number % 3 == 0 else b"203.0.113.9"
+        watched.proxies.note_trusted("127.0.0.1", forged, "203.0.113.9")
+    assert watched.proxies.alarms() == ()
 
 
 def test_strangers_cannot_fill_the_memory_nor_hide_a_proxy_of_ours(watched: Watched) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from clickloop.web.http import Connections, HttpConnection
 from clickloop.web.message import Answer, Request, plain_answer
-from clickloop.web.open_connections import Limits
+from clickloop.web.open_connections import Limits, Phase
+from clickloop.web.request_limits import LINGER_BYTES, LINGER_SECONDS
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
@@ -137,6 +138,55 @@ def test_a_chunked_body_of_over_256_kb_is_refused_with_413() -> None:
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
     sent = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 9 + b"0\r\n\r\n"
     assert answers(sent).startswith(b"HTTP/1.1 413")
+
+
+REFUSED_WHILE_SENDING = {
+    413: b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n",
+    414: b"POST /" + b"a" * 132_000,
+    431: b"POST / HTTP/1.1\r\nX-A: " + b"b" * 70_000 + b"\r\nX-B: ",
+    400: b"POST / HTTP/1.1\r\nHost: a\r\nReferer: \x01\r\nContent-Length: 50000000\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize(("status", "sent"), REFUSED_WHILE_SENDING.items())
+def test_who_goes_on_sending_after_a_refusal_is_not_reset(status: int, sent: bytes) -> None:
+    """nginx takes a reset for a failure of ours, and for ten seconds sends nobody here if it knows of a second server."""
+
+    async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        got = await reader.read(-1)  # to the end of the answers
+        assert got.startswith(b"HTTP/1.1 %d" % status)
+        assert got.count(b"content-length: ") == 1
+        for _ in range(32):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        assert len(connections.open) == 1
+        writer.close()
+        await writer.wait_closed()  # raises what a reset would be
+        while connections.open:  # noqa: ASYNC110 – the server does it
+            await asyncio.sleep(0)
+
+    talk_to(echo, talk)
+
+
+def test_of_what_is_sent_after_a_refusal_a_bounded_part_is_read_for_a_bounded_time() -> None:
+    async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REFUSED_WHILE_SENDING[413])
+        await reader.read(-1)
+        (connection,) = connections.open
+        assert connection.phase()[0] is Phase.UNFINISHED
+        while connection._linger_bytes > 0:
+            writer.write(b"x" * 65_536)
+            await asyncio.sleep(0)
+        assert connection._linger_bytes > -LINGER_BYTES
+        now = asyncio.get_running_loop().time()
+        connections.sweep(now + LINGER_SECONDS - 1)
+        assert connections.open
+        connections.sweep(now + LINGER_SECONDS + 1)
+        while connections.open:  # noqa: ASYNC110 – the server does it
+            await asyncio.sleep(0)
+
+    talk_to(echo, talk)
 
 
 def test_raw_bytes_over_127_in_the_address_are_served_percent_encoded() -> None:

@@ -9,7 +9,16 @@ import pytest
 import uvicorn
 
 from clickloop.web.open_connections import Limits, Phase
-from clickloop.web.panel_port import HEAD_BYTES, MAX_PIPELINED, PanelConnection, PanelConnections
+from clickloop.web.panel_port import (
+    HEAD_BYTES,
+    MAX_PARAMETERS,
+    MAX_PATH_BYTES,
+    MAX_PIPELINED,
+    MAX_TARGET_BYTES,
+    PanelConnection,
+    PanelConnections,
+)
+from clickloop.web.request_limits import LINGER_SECONDS
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"
@@ -29,8 +38,8 @@ class CountingConnection(PanelConnection):
 class CountingConnections(PanelConnections):
     """The connections of a port that count their bytes."""
 
-    def __call__(self, *arguments: Any) -> CountingConnection:
-        return CountingConnection(self, *arguments)
+    def __call__(self, *arguments: Any, **named: Any) -> CountingConnection:  # uvicorn names them
+        return CountingConnection(self, *arguments, **named)
 
 
 class Port:
@@ -150,9 +159,9 @@ async def head_of(reader: asyncio.StreamReader) -> bytes:
 
 
 async def sent_until_closed(port: Port, writer: asyncio.StreamWriter, piece: bytes, most: int) -> int:
-    """Send a piece again and again until the server ends the connection; return how many bytes it took."""
+    """Send a piece again and again until the server ends the connection, or its half of it; return how many bytes it took."""
     sent = 0
-    while port.connections.open:
+    while not all(one._lingers for one in port.connections.open):
         with contextlib.suppress(ConnectionError):
             writer.write(piece)
             await writer.drain()
@@ -269,11 +278,40 @@ def test_a_body_that_we_do_not_read_is_not_ended_for_standing_still() -> None:
     serve(talk)
 
 
-def test_what_is_left_of_a_body_after_its_answer_is_not_read_for_ever() -> None:
+def test_what_is_left_of_a_body_after_its_answer_is_read_in_part_and_the_connection_is_not_reset_at_once() -> None:
     async def talk(port: Port) -> None:
         reader, writer = await port.connect(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n")
         assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
-        assert await sent_until_closed(port, writer, b"a" * 100_000, 40_000_000)
+        while not port.one().flow.read_paused:
+            writer.write(b"a" * 100_000)
+            await asyncio.sleep(0)
+            assert port.one()._body_bytes < 40_000_000, "no end of it"
+        answered_at = port.one()._since
+        port.connections.sweep(answered_at + 9)
+        assert port.connections.open
+        port.connections.sweep(answered_at + 11)
+        await port.wait_for(lambda: not port.connections.open)
+
+    serve(talk)
+
+
+def test_who_goes_on_sending_after_a_refusal_is_not_reset_and_ended_later() -> None:
+    async def talk(port: Port) -> None:
+        begin = b"POST /body HTTP/1.1\r\nHost: a\r\nReferer: \x01\r\nContent-Length: 50000000\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
+        writer.write(begin)
+        got = await reader.read(-1)  # to the end of the answers
+        assert got.startswith(b"HTTP/1.1 400")
+        for _ in range(100):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        assert port.one().phase()[0] is Phase.UNFINISHED
+        refused_at = port.one()._since
+        port.connections.sweep(refused_at + LINGER_SECONDS - 1)
+        assert port.connections.open
+        port.connections.sweep(refused_at + LINGER_SECONDS + 1)
+        await port.wait_for(lambda: not port.connections.open)
+        writer.close()
 
     serve(talk)
 
@@ -426,5 +464,37 @@ def test_a_body_before_and_after_other_requests_arrives_whole() -> None:
         for _ in range(10):
             assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
         assert port.received == 500_000
+
+    serve(talk)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        pytest.param(b"/x?a=" + b"b" * (MAX_TARGET_BYTES - 5), b"200", id="a long query"),
+        pytest.param(b"/x?a=" + b"b" * (MAX_TARGET_BYTES - 4), b"414", id="a longer one"),
+        pytest.param(b"/" + b"x" * (MAX_PATH_BYTES - 1), b"200", id="a long path"),
+        pytest.param(b"/" + b"x" * MAX_PATH_BYTES, b"414", id="a longer one"),
+        pytest.param(b"/x?" + b"a=b&" * (MAX_PARAMETERS - 1), b"200", id="many parameters"),
+        pytest.param(b"/x?" + b"a=b&" * MAX_PARAMETERS, b"414", id="more"),
+        pytest.param(b"/x?" + b"&" * 10_000, b"414", id="empty parameters"),
+        pytest.param(b"http://a/x?" + b"&" * 10_000, b"414", id="in an absolute address"),
+    ],
+)
+def test_an_address_that_would_fill_the_memory_is_refused_with_414(target: bytes, status: bytes) -> None:
+    async def talk(port: Port) -> None:
+        assert (await port.ask(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")).startswith(b"HTTP/1.1 " + status)
+
+    serve(talk)
+
+
+def test_an_address_that_is_refused_ends_the_connection_and_the_one_before_it_is_answered() -> None:
+    async def talk(port: Port) -> None:
+        reader, _ = await port.connect(REQUEST)
+        assert (await head_of(reader)).startswith(b"HTTP/1.1 200")
+        long = b"GET /x?" + b"&" * MAX_PARAMETERS + b" HTTP/1.1\r\nHost: a\r\n\r\n"
+        port._opened[-1].write(long + REQUEST)
+        assert (await head_of(reader)).startswith(b"HTTP/1.1 414")
+        assert await reader.read() == b""
 
     serve(talk)

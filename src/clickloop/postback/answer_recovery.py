@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpVersion11, RawResponseMessage
+from aiohttp.http_exceptions import BadHttpMessage
 from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_HEAD_BYTES = 65_536
@@ -25,9 +26,10 @@ QUIET_SECONDS = 1.0
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?=[ \r\n])")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r?\n")
-_QUOTED_BYTES = re.compile(r"(?:bytearray\()?\bb(['\"])(.*?)\1\)?")
+_QUOTED_BYTES = re.compile(r"(?:bytearray\()?\bb(['\"])(.*?)(?:\1\)?|\Z)")
 _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-encoding")
 _WITHOUT_BODY = frozenset({204, 304})
+_ENDLESS = f"no end of the headers within {MAX_HEAD_BYTES // 1024} KB"
 _MAX_REASON_CHARACTERS = 200
 _MAX_READ_CHARACTERS = 1_000
 
@@ -57,6 +59,18 @@ class TolerantProtocol(ResponseHandler):
         super().set_response_params(**given)
         if self._parser is not None:
             self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived. What nobody asked for ends the connection: it would be taken for the answer to the next request."""
+        if data and self._is_answered():
+            self.close()
+        else:
+            super().data_received(data)
+
+    def _is_answered(self) -> bool:
+        parser: object = self._parser
+        is_head_read = isinstance(parser, _TolerantParser) and parser.is_head_read
+        return is_head_read and self._payload is not None and self._payload.is_eof() and not self._upgraded
 
     def status_so_far(self) -> int | None:
         """Return the status of an answer whose head has not ended; None: its status line has not come, or there is no answer."""
@@ -98,7 +112,8 @@ class _TolerantParser:
         self._protocol = protocol
         self._loop = loop
         self._seen = b""
-        self._is_head_read = False
+        self._head_bytes = 0
+        self.is_head_read = False
         self._recovered: _Recovered | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -109,19 +124,25 @@ class _TolerantParser:
         if self._recovered is not None:
             self._recovered.feed(data)
             return (), False, b""
-        if self._is_head_read:
+        if self.is_head_read:
             fed: Fed = self._inner.feed_data(data)
             return fed
         seen = self._seen + data
         try:
             fed = self._inner.feed_data(data)
         except Exception as error:
-            if not self._recover(seen, _reason(error)):
+            if not self._recover(seen, reason_of(error)):
                 raise
             return (), False, b""
         # After an interim answer (103) the parser goes on with the next head.
-        self._is_head_read = any(not 100 <= message.code < 200 for message, _ in fed[0])
-        self._seen = b"" if self._is_head_read else seen[:MAX_HEAD_BYTES]
+        self.is_head_read = any(not 100 <= message.code < 200 for message, _ in fed[0])
+        self._seen = b"" if self.is_head_read else seen[:MAX_HEAD_BYTES]
+        if not self.is_head_read and self._head_bytes > MAX_HEAD_BYTES:
+            # Interim answers and empty lines without end: each costs more to read than to send, and others wait meanwhile.
+            if not self._recover(self._seen, _ENDLESS):
+                raise BadHttpMessage(_ENDLESS)
+            return (), False, b""
+        self._head_bytes += len(data)
         return fed
 
     def feed_eof(self) -> Any:
@@ -129,7 +150,7 @@ class _TolerantParser:
         if self._recovered is not None:
             self._recovered.end()
             return None
-        if not self._is_head_read and self._recover(self._seen, "the connection ended within the headers"):
+        if not self.is_head_read and self._recover(self._seen, "the connection ended within the headers"):
             assert self._recovered is not None
             self._recovered.end()
             return None
@@ -275,7 +296,7 @@ def _unchunked(body: bytes) -> bytes:
     return b"".join([*found, body[at:]])[:MAX_BODY_BYTES]
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Return in one line what the client's parser says. It quotes the bytes as Python does, and points at one with a caret below."""
     text = str(getattr(error, "message", "") or error) or type(error).__name__
     shown = " ".join(line.strip() for line in text[:_MAX_READ_CHARACTERS].splitlines() if line.strip("^ "))

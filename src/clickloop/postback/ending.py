@@ -20,8 +20,8 @@ def ended_of(job: Job, outcome: Outcome, now_ms: int, chance: Callable[[], float
     """What is to be written after an attempt that ended at ``now_ms``."""
     decision = decide(outcome, job.tried, job.success, job.schedule, now_ms, chance)
     if isinstance(decision, Delivered):
-        # What could not be read of the answer is shown beside the delivery.
-        beside = f"{outcome.trouble.sentence} {outcome.error}".strip() if outcome.trouble else ""
+        # What could not be read of the answer is shown beside the delivery, and what a redirect left out of the request.
+        beside = f"{outcome.trouble.sentence if outcome.trouble else ''} {outcome.error}".strip()
         return Ended(job=job, outcome=outcome, result=Result.DELIVERED, at=now_ms, error=beside[:ERROR_CHARACTERS])
     why = [fault_of(outcome, job.success) or "", outcome.error]
     if isinstance(decision, Again):

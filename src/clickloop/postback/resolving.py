@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 _LIBC = ctypes.CDLL(None)
-_LOOK_UPS = 32
-"""Questions that are under way at once, two for each name. A name whose servers are silent keeps two of them busy."""
+_LOOK_UPS = 128
+"""Questions that are under way at once, two for each name. A name whose servers are silent keeps two of them busy for longer than an
+attempt lasts, and one receiver may redirect each of its requests to another such name; a thread that is not needed is never begun."""
 _BUFFER = 8_192
 _LARGEST_BUFFER = 1_048_576
 _NO_DATA = 4

@@ -6,6 +6,7 @@ Only numbers of attempts end a schedule, never a span of time: a clock that jump
 import enum
 import re
 from collections.abc import Callable
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -38,6 +39,8 @@ class Trouble(enum.StrEnum):
     TOO_MANY_REDIRECTS = "too_many_redirects"
     REDIRECT_REFUSED = "redirect_refused"
     ADDRESS_REFUSED = "address_refused"
+    NAME_REFUSED = "name_refused"
+    """A name resolved to addresses that are refused. Unlike an address in the URL it may resolve to others tomorrow."""
     UNSENDABLE = "unsendable"
 
     @property
@@ -56,6 +59,7 @@ _SENTENCES = {
     Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
     Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
     Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
+    Trouble.NAME_REFUSED: "The receiver's name resolved to an address that nothing may be sent to.",
     Trouble.UNSENDABLE: "The request cannot be sent as its macros made it.",
 }
 
@@ -195,7 +199,10 @@ def retry_after_ms(text: str, now_ms: int) -> int:
     if text and (seconds := _SECONDS.fullmatch(text)):
         return min(int(seconds[1][:_MOST_DIGITS] or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
     try:
-        moment_ms = int(parsedate_to_datetime(text).timestamp() * 1000)
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:  # a zone of -0000, which is UTC (RFC 5322, 3.3): else this machine's zone would count
+            moment = moment.replace(tzinfo=UTC)
+        moment_ms = int(moment.timestamp() * 1000)
     except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, min(moment_ms - now_ms, LONGEST_RETRY_AFTER_MS))

@@ -23,7 +23,8 @@ from yarl import URL
 from clickloop import __version__
 from clickloop.octets import readable
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.answer_recovery import Answer, note_accepted
+from clickloop.postback.address_ranges import packed_address
+from clickloop.postback.answer_recovery import Answer, note_accepted, reason_of
 from clickloop.postback.dialing import AddressRefusedError, open_connector
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
@@ -108,21 +109,27 @@ class Sender:
                 for _ in range(MOST_REDIRECTS + 1):
                     judgement = self._guard.judge_target(hop.target)
                     if isinstance(judgement, RefusedAddress):
-                        return seen.outcome(Trouble.ADDRESS_REFUSED, judgement.sentence)
+                        return seen.refused(Trouble.ADDRESS_REFUSED, judgement.sentence)
                     location = await self._exchange(hop, attempt, seen)
                     if location is None:
                         return seen.outcome()
                     following = next_hop(hop, seen.status_code or 0, location)
                     if isinstance(following, str):
                         return seen.outcome(Trouble.REDIRECT_REFUSED, following)
-                    hop, last_status = following, seen.status_code
-                    seen.status_code, seen.malformed = None, ""
-                seen.status_code = last_status
+                    if hop.body and not following.body:
+                        seen.lost_body = f"{seen.status_code} to {following.target.authority}"
+                    hop = following
+                    seen.follow()
+                seen.status_code = seen.redirected_by
                 return seen.outcome(Trouble.TOO_MANY_REDIRECTS, f"the last of them to {hop.target.authority}")
         except TimeoutError:
             return seen.outcome(Trouble.TIMEOUT, f"no whole answer within {self._deadline_seconds} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return seen.outcome(trouble_of(error), detail_of(error))
+            trouble, detail = trouble_of(error), detail_of(error)
+            if trouble is not Trouble.ADDRESS_REFUSED:
+                return seen.outcome(trouble, detail)
+            is_address = packed_address(hop.target.host) is not None
+            return seen.refused(Trouble.ADDRESS_REFUSED if is_address else Trouble.NAME_REFUSED, detail)
 
     async def _exchange(self, hop: Hop, attempt: int, seen: "_Seen") -> str | None:
         """One request and its answer, noted in ``seen``. The Location of a redirect; None when the answer was read."""
@@ -163,11 +170,15 @@ class Sender:
 class _Seen:
     """What has been seen of an attempt's answer so far, however it ends."""
 
-    __slots__ = ("chunks", "malformed", "retry_after", "started", "status_code")
+    __slots__ = ("chunks", "lost_body", "malformed", "redirected_by", "retry_after", "started", "status_code")
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.status_code: int | None = None
+        self.redirected_by: int | None = None
+        """The status of the last redirect that was followed."""
+        self.lost_body = ""
+        """The redirect that made a GET without a body of the request; empty: none did."""
         self.malformed = ""
         self.retry_after = ""
         self.chunks: list[bytes] = []
@@ -176,9 +187,20 @@ class _Seen:
         """Take the status of an answer whose head did not end before the deadline."""
         self.status_code = status_code
 
+    def follow(self) -> None:
+        """Begin anew: the answer was a redirect that is followed."""
+        self.redirected_by, self.status_code, self.malformed = self.status_code, None, ""
+
+    def refused(self, trouble: Trouble, error: str) -> Outcome:
+        """Return the outcome where nothing may be sent to; behind a redirect, that was the receiver's answer."""
+        self.status_code = self.redirected_by
+        return self.outcome(trouble, error)
+
     def outcome(self, trouble: Trouble | None = None, error: str = "") -> Outcome:
         if trouble is None and self.malformed:
             trouble, error = Trouble.MALFORMED, f"{self.malformed[:1].upper()}{self.malformed[1:]}."
+        if self.lost_body:
+            error = f"{error} The body was left out after the redirect {self.lost_body}.".lstrip()
         return Outcome(
             status_code=self.status_code,
             answer=b"".join(self.chunks)[:KEEP_AT_MOST],
@@ -259,8 +281,11 @@ def detail_of(error: Exception) -> str:
             is_unknown = cause.errno == socket.EAI_NONAME
             return f"{error.host}: {'there is no such name' if is_unknown else 'no name server could tell'}."
         known = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
-        why = os.strerror(cause.errno or 0) if known else cause.strerror or str(cause)
+        why = os.strerror(cause.errno or 0) if known else cause.strerror or str(cause) or "It closed the connection"
         return f"{error.host}:{error.port}: {why.rstrip('.')}."
+    if refused is None and isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):
+        reason = reason_of(error.__cause__ or error)  # their own text holds the URL, with its secrets
+        return f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
     return str(refused or error) or type(error).__name__
 
 

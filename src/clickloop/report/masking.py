@@ -17,6 +17,11 @@ MASKED = (
     "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
 )
 """What is wrong with a field in which a mask was sent back."""
+EXPOSED = (
+    "It holds a secret that you may not see, which would be sent to another host, or shown: write this part anew, or leave the host "
+    "and the list of secrets as they are."
+)
+"""What is wrong with a part that somebody without the right to see secrets wants to keep while they change the rest."""
 
 MAX_SHOWN = 16 * 1024
 """Characters of a stranger's text that are looked at and shown: as much as is read of a notice's query or body."""
@@ -207,6 +212,35 @@ def unmasked_template(given: RequestTemplate, before: RequestTemplate) -> Reques
         body=before.body if given.body == was_shown.body else given.body,
         secrets=before.secrets if given.secrets == was_shown.secrets else given.secrets,
     )
+
+
+def exposed_by(changed: RequestTemplate, before: RequestTemplate) -> tuple[str, ...]:
+    """Return the fields of a changed request that hold secrets of ``before`` which the change would send to another host, or show.
+
+    A part that was left out of the change is kept as it is, with its secrets. So another host gets what was never meant for it, and
+    another list of secrets shows what was hidden: a shorter one leaves out the secret, one with ``token`` in it hides the name by
+    which a value is known to be one.
+    """
+    shown = masked_request(before)
+    is_sent_elsewhere = _host(changed.url) != _host(before.url)
+    is_hidden_otherwise = changed.secrets != before.secrets
+    fields = []
+    if is_hidden_otherwise and changed.url == before.url != shown.url:
+        fields.append("request.url")
+    if is_sent_elsewhere or is_hidden_otherwise:
+        hidden = {
+            (header.name.lower(), header.value)
+            for header, as_shown in zip(before.headers, shown.headers, strict=True)
+            if header.value != as_shown.value
+        }
+        fields += [
+            f"request.headers[{at}].value"
+            for at, header in enumerate(changed.headers)
+            if (header.name.lower(), header.value) in hidden
+        ]
+        if changed.body == before.body != shown.body:
+            fields.append("request.body")
+    return tuple(fields)
 
 
 def _host(url: str) -> str:

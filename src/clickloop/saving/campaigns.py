@@ -11,7 +11,7 @@ from clickloop.campaign.fault import Fault, FaultCode
 from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext, View, add, log_change
-from clickloop.setup.campaign import Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
+from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
 from clickloop.setup.record import LARGEST_ID, copied_name
 from clickloop.store.ledger.campaigns import CAMPAIGNS, delete_shares, insert_shares
 from clickloop.store.ledger.changes_log import Action
@@ -56,8 +56,9 @@ def _checked(_context: SavingContext, tx: Connection, campaign: Campaign) -> Cam
     faults = campaign_faults(campaign)
     source = SOURCES.find(tx, campaign.source_id)
     faults += reference_faults("source_id", "traffic source", campaign.source_id, source)
-    live = live_offer_ids(tx, [share.offer_id for share in campaign.offers])
-    for position, share in enumerate(campaign.offers):
+    shares = campaign.offers[:MAX_OFFERS]
+    live = live_offer_ids(tx, [share.offer_id for share in shares])
+    for position, share in enumerate(shares):
         if share.offer_id not in live:
             sentence = f"There is no live offer {share.offer_id}."
             faults.append(Fault(f"offers[{position}].offer_id", FaultCode.NOT_FOUND, sentence))

@@ -18,7 +18,7 @@ from clickloop.postback.rule_change import (
     changed_success,
 )
 from clickloop.preset.records import rule_of_preset
-from clickloop.report.masking import MASKED, masks_in, unmasked_template
+from clickloop.report.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.record import Noun, SavingContext, View, log_change
 from clickloop.setup.record import copied_name, with_changes
@@ -46,11 +46,15 @@ def new_rule(new: NewRule) -> KeptRule:
     return KeptRule(rule=_changed(_blank(new), new))
 
 
-def changed_rule(kept: KeptRule, change: RuleChange) -> KeptRule:
+def changed_rule(context: SavingContext, tx: Connection, kept: KeptRule, change: RuleChange) -> KeptRule:
     """Return a rule with a change. Raise InvalidInputError."""
     rule = _changed(kept.rule, change)
     if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
         raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
+    exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+    if exposed:
+        faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
+        raise InvalidInputError((*faults, *_faults(context, tx, rule)))
     return replace(kept, rule=rule)
 
 
@@ -106,7 +110,11 @@ def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRul
 
 
 def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule:
-    rule = kept.rule
+    raise_faults(_faults(context, tx, kept.rule))
+    return kept
+
+
+def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
         Fault(_FIELDS.get(found.field, found.field), found.fault.code, found.sentence)
@@ -117,8 +125,7 @@ def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule
         faults.append(Fault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
     if rule.campaign_id is not None and CAMPAIGNS.find(tx, rule.campaign_id) is None:
         faults.append(Fault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
-    raise_faults(faults)
-    return kept
+    return faults
 
 
 def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.user import THIS_MACHINE, Actor
+from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.clock import Clock, wall_clock
 from clickloop.postback.address_guard import STRICT, AddressGuard
 from clickloop.setup.record import RecordFields
@@ -48,6 +48,11 @@ class SavingContext:
     """The version that a change is made from."""
     on_setup_changed: Callable[[], None] = _nothing
     """Called after a change of the set-up is committed, from a worker thread."""
+
+    @property
+    def shows_secrets(self) -> bool:
+        """Return whether who changes it may see tokens of networks and the like."""
+        return self.actor.role.may(Right.SECRETS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from clickloop.postback.address_guard import AddressGuard
 from clickloop.postback.checking import check_request
 from clickloop.postback.rule import RequestTemplate, Rule
 from clickloop.preset.records import rows_of_preset, source_preset_of
-from clickloop.report.masking import MASK, MASKED, masked_text
+from clickloop.report.masking import MASK, MASKED, exposed_by, masked_text
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.record import with_changes
@@ -45,7 +45,7 @@ def changed_source(
 ) -> TrafficSource:
     """Return a source with a change. A postback URL that is given as it was shown, masked, stays. Raise InvalidInputError."""
     changed = with_changes(
-        source, change, parameters=source.parameters, postback_url=_unmasked(tx, source, change.postback_url)
+        source, change, parameters=source.parameters, postback_url=_unmasked(context, tx, source, change.postback_url)
     )
     return changed if change.parameters is UNSET else _with_rows(context, tx, changed, _rows_of(change))
 
@@ -64,12 +64,23 @@ def _with_rows(
     return replace(source, parameters=tuple(row for row in numbered if isinstance(row, SourceParameter)))
 
 
-def _unmasked(tx: Connection, source: TrafficSource, url: str | UnsetType) -> str | UnsetType:
+_EXPOSED = "The headers or the body of its postback rule hold secrets that you may not see: ask somebody who may to change the host."
+
+
+def _unmasked(context: SavingContext, tx: Connection, source: TrafficSource, url: str | UnsetType) -> str | UnsetType:
+    """Return the postback URL to save, the stored one where it is given as it was shown.
+
+    Raise InvalidInputError, also where the rest of the rule that it stands in holds secrets which it would send to another host.
+    """
     rule = first_rules_of_sources(tx, [source.id]).get(source.id)
     if url and rule is not None and url == masked_text(source.postback_url, rule.rule.request.secrets):
         return source.postback_url
     if url and MASK in url:
         raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, MASKED),))
+    if url and rule is not None and not context.shows_secrets:
+        before = rule.rule.request
+        if exposed_by(replace(before, url=trimmed(url)), before):
+            raise InvalidInputError((Fault("postback_url", FaultCode.MASKED, _EXPOSED),))
     return url
 
 

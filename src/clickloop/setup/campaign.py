@@ -20,6 +20,7 @@ from clickloop.setup.traffic_source import EXTERNAL_ID_ROW, TrafficSource
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
+MAX_OFFERS = 200
 HEAVIEST = 1_000_000
 LONGEST_NOTES = 10_000
 
@@ -201,10 +202,10 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
         )
         faults.append(Fault("cost", FaultCode.NOT_ALLOWED, sentence))
     faults += tag_faults(campaign.tags) + _notes_faults(campaign.notes)
-    if len(campaign.offers) > 200:
-        faults.append(Fault("offers", FaultCode.TOO_MANY, "A campaign has at most 200 offers."))
+    if len(campaign.offers) > MAX_OFFERS:
+        faults.append(Fault("offers", FaultCode.TOO_MANY, f"A campaign has at most {MAX_OFFERS} offers."))
     seen: set[int] = set()
-    for position, share in enumerate(campaign.offers):
+    for position, share in enumerate(campaign.offers[:MAX_OFFERS]):
         if share.offer_id in seen:
             sentence = f"Offer {share.offer_id} stands twice: give it once, with one weight."
             faults.append(Fault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))

@@ -3,6 +3,7 @@
 import html
 import ipaddress
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 
 NETWORK_URL = "{url}"
 """In a network's template for offer addresses: the link as the network shows it."""
+MAX_PARAMETERS = 100
+MAX_ADDRESSES = 1_000
+"""No more are looked at: it is done while nobody else may write to the ledger."""
 
 
 Name = Annotated[
@@ -123,14 +127,15 @@ def network_faults(network: Network) -> list[Fault]:
     """Everything that is wrong with a network, but whether its name is taken."""
     faults = line_faults(network) + _template_faults("offer_url_template", network.offer_url_template)
     faults += currency_faults("currency", network.currency)
-    for parameter, macro in network.postback_parameters.items():
+    for parameter, macro in islice(network.postback_parameters.items(), MAX_PARAMETERS):
         place = f"postback_parameters.{parameter[:50]}"
         faults += text_faults(place, parameter, 200, required=True) + text_faults(place, macro, 1000)
-    if len(network.postback_parameters) > 100:
-        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, "At most 100 parameters are kept."))
-    if len(network.addresses) > 1000:
-        faults.append(Fault("addresses", FaultCode.TOO_MANY, "At most 1000 addresses are kept."))
-    for position, address in enumerate(network.addresses):
+    if len(network.postback_parameters) > MAX_PARAMETERS:
+        sentence = f"At most {MAX_PARAMETERS} parameters are kept."
+        faults.append(Fault("postback_parameters", FaultCode.TOO_MANY, sentence))
+    if len(network.addresses) > MAX_ADDRESSES:
+        faults.append(Fault("addresses", FaultCode.TOO_MANY, f"At most {MAX_ADDRESSES} addresses are kept."))
+    for position, address in enumerate(network.addresses[:MAX_ADDRESSES]):
         faults += _cidr_faults(f"addresses[{position}]", address)
     if not 1 <= network.click_lifetime_days <= 3650:
         sentence = f"The lifetime is {network.click_lifetime_days} days, 1 to 3650 is expected."

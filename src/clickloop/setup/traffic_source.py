@@ -13,6 +13,8 @@ from clickloop.setup.record import OneLine, RecordFields, line_faults
 EXTERNAL_ID_ROW = -1
 COST_ROW = 0
 LAST_ROW = 30
+MAX_WISHES = 100
+"""Rows that are looked at one by one, each with its fault; no form has more."""
 EXTERNAL_ID = "external_id"
 COST = "cost"
 RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid", "clickloop_test"})
@@ -142,6 +144,9 @@ def numbered_rows(
     A new name gets the lowest number above all that were in use, else one that never was. One of ``used_numbers``, those of rows
     that were removed, is given again only to who asks for it.
     """
+    if len(wishes) > MAX_WISHES:
+        sentence = f"{len(wishes)} rows are given, and a source has at most {LAST_ROW} rows of its own."
+        return (Fault("parameters", FaultCode.TOO_MANY, sentence),)
     faults = _number_faults(wishes)
     known = {row.parameter: row.number for row in before}
     numbers: list[int | None] = [_wished_number(wish, known) for wish in wishes]

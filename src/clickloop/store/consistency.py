@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.campaign.catalog import COPY_NAME as CATALOG_COPY
 from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.campaign.catalog import Catalog, read_catalog_file
 from clickloop.log import log
@@ -35,6 +36,7 @@ from clickloop.store.identity import (
 from clickloop.store.ledger.installation import LedgerProgress, LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.lost_secrets import find_lost_secrets
+from clickloop.store.witnesses import known_marks, write_witnesses
 
 
 class Problem(enum.Enum):
@@ -43,6 +45,7 @@ class Problem(enum.Enum):
     LEDGER_LOST = "the ledger is lost"
     LEDGER_FOREIGN = "the ledger belongs to another installation"
     LEDGER_OLDER = "the ledger is older than the other stores"
+    STORES_OLDER = "ledger and facts are older than the rest of the folder"
     FACTS_LOST = "the facts are lost"
     FACTS_FOREIGN = "the facts belong to another installation"
     FACTS_OLDER = "the facts are older than the other stores"
@@ -56,6 +59,7 @@ _RESTORE = {
     Problem.LEDGER_LOST: f"Put the right {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
     Problem.LEDGER_FOREIGN: f"Put this installation's own {LEDGER_FILE} back, or {RESTORE_BACKUP}",
     Problem.LEDGER_OLDER: f"Put the newest {LEDGER_FILE} (with its -wal) back, or {RESTORE_BACKUP}",
+    Problem.STORES_OLDER: f"Put the newest {LEDGER_FILE} and {FACTS_FILE} (with -wal and .wal) back, or {RESTORE_BACKUP}",
     Problem.FACTS_LOST: f"Put the right {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
     Problem.FACTS_FOREIGN: f"Put this installation's own {FACTS_FILE} back, or {RESTORE_BACKUP}",
     Problem.FACTS_OLDER: f"Put the newest {FACTS_FILE} (with its .wal) back, or {RESTORE_BACKUP}",
@@ -64,13 +68,22 @@ _RESTORE = {
 }
 _ALL_FRESH = "starts with an empty ledger and empty facts and moves the old files aside"
 _FACTS_FRESH = "keeps the ledger, starts with empty facts and moves the old file aside"
+_OLDER_KEPT = (
+    "goes on with the older copy, processes again the journal segments that are still there (a day by default), and holds all postbacks "
+    "until you release them"
+)
+_OLDER_FACTS_KEPT = (
+    "keeps the clicks of the older copy, adds those of the journal segments that are still there (a day by default), and takes the "
+    "conversions from the ledger"
+)
 _NEW = {
     Problem.LEDGER_LOST: _ALL_FRESH,
     Problem.LEDGER_FOREIGN: _ALL_FRESH,
-    Problem.LEDGER_OLDER: _FACTS_FRESH,
+    Problem.LEDGER_OLDER: _OLDER_KEPT,
+    Problem.STORES_OLDER: _OLDER_KEPT,
     Problem.FACTS_LOST: _FACTS_FRESH,
     Problem.FACTS_FOREIGN: _FACTS_FRESH,
-    Problem.FACTS_OLDER: _FACTS_FRESH,
+    Problem.FACTS_OLDER: _OLDER_FACTS_KEPT,
     Problem.KEY_LOST: "makes a new key and still accepts clicks that were made under the old one",
     Problem.SECRETS_DAMAGED: "keeps everything else and says which to enter again",
 }
@@ -223,9 +236,12 @@ def check_together(
     folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
 ) -> None:
     """Compare what each store knows of the others. Raise StoresRefusedError."""
+    known = known_marks(folder, installation)
+    known_loads = max(known.facts_loads, stamp.facts_loads if stamp is not None else 0)
     with ledger.read() as tx:
         progress = read_progress(tx)
-    _check_ledger_age(folder, progress, facts.last_outbox_id(), installation)
+    age = _LedgerAge(progress, stamp.notes if stamp is not None else 0, facts.last_outbox_id())
+    _check_ledger_age(folder, age, installation, known, are_facts_older=facts.loads() < known_loads)
     id_ = facts.installation()
     path = folder / FACTS_FILE
     if id_ and id_ != installation.id:
@@ -234,7 +250,6 @@ def check_together(
         raise StoresRefusedError(
             Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
         )
-    known_loads = max(installation.marks.facts_loads, stamp.facts_loads if stamp is not None else 0)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
         detail = (
             f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows of the ledger; expected at "
@@ -274,24 +289,39 @@ def refusal_of(folder: Path) -> StoresRefusedError | None:
     return None
 
 
-def _check_ledger_age(folder: Path, progress: LedgerProgress, taken: int, installation: Installation) -> None:
-    marks = installation.marks
-    catalog = own_catalog(folder, installation)
-    setup_change = max(marks.setup_change, catalog.setup_change if catalog is not None else 0)
+class _LedgerAge(msgspec.Struct, frozen=True):
+    """How far the ledger is by itself, and how far by the rows that the facts have taken of it."""
+
+    progress: LedgerProgress
+    notes: int
+    taken: int
+
+
+def _check_ledger_age(
+    folder: Path, age: _LedgerAge, installation: Installation, known: Marks, *, are_facts_older: bool
+) -> None:
+    catalogs = [own_catalog(folder, installation, name) for name in (CATALOG_FILE, CATALOG_COPY)]
+    setup_change = max([known.setup_change, *(catalog.setup_change for catalog in catalogs if catalog is not None)])
     for what, found, expected in (
-        ("change of the set-up", progress.setup_change, setup_change),
-        ("change of a conversion", progress.conversion_change, marks.conversion_change),
-        ("row for the facts", progress.outbox, max(marks.outbox, taken)),
+        ("change of the set-up", age.progress.setup_change, setup_change),
+        ("change of a conversion", age.progress.conversion_change, known.conversion_change),
+        ("row for the facts", age.progress.outbox, max(known.outbox, age.taken)),
+        # A version that does not count its notes has written the stamp without their number: it tells nothing.
+        ("note of its own progress", age.notes or known.ledger_notes, known.ledger_notes),
     ):
         if found < expected:
             detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
+            if are_facts_older:
+                raise StoresRefusedError(
+                    Problem.STORES_OLDER, f"{detail}; {folder / FACTS_FILE} is from before its last load, too"
+                )
             raise StoresRefusedError(Problem.LEDGER_OLDER, detail)
 
 
-def own_catalog(folder: Path, installation: Installation) -> Catalog | None:
-    """Return the catalog if it can be read and is this installation's: else the core writes it anew, and it tells nothing."""
+def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FILE) -> Catalog | None:
+    """Return a catalog if it can be read and is this installation's: else the core writes it anew, and it tells nothing."""
     try:
-        catalog = read_catalog_file(folder / CATALOG_FILE)
+        catalog = read_catalog_file(folder / name)
     except (OSError, SealedFileError):
         return None
     return catalog if catalog.installation == installation.id else None
@@ -307,7 +337,9 @@ def _stamped(
             with ledger.write() as tx:
                 write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
         facts.stamp(installation.id)
-    installation = msgspec.structs.replace(installation, complete=True)
+    noted = known_marks(folder, installation).ledger_notes
+    marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
+    installation = msgspec.structs.replace(installation, complete=True, marks=marks)
     return keep_marks(folder, ledger, facts, installation, at_once=True)
 
 
@@ -324,14 +356,28 @@ def keep_marks(
         conversion_change=progress.conversion_change,
         outbox=progress.outbox,
         facts_loads=loads,
+        ledger_notes=stamp.notes if stamp is not None else 0,
     )
-    if marks == installation.marks and not at_once:
+    went_on = stamp is not None and (
+        marks != msgspec.structs.replace(installation.marks, facts_loads=loads)
+        or progress.newest_rows != stamp.newest_rows
+    )
+    if marks == installation.marks and not went_on and not at_once:
         return installation
     if stamp is not None:
-        known = msgspec.structs.replace(stamp, facts_loads=loads, unchecked_before=installation.unchecked_before)
+        notes = max(stamp.notes, installation.marks.ledger_notes) + went_on
+        marks = msgspec.structs.replace(marks, ledger_notes=notes)
+        known = msgspec.structs.replace(
+            stamp,
+            facts_loads=loads,
+            notes=notes,
+            newest_rows=progress.newest_rows,
+            unchecked_before=installation.unchecked_before,
+        )
         if known != stamp:
             with ledger.write() as tx:
                 write_stamp(tx, known)
     marked = msgspec.structs.replace(installation, marks=marks)
     write_installation(folder, marked)
+    write_witnesses(folder, marked)
     return marked

@@ -4,6 +4,7 @@ Run before anything else has the folder open. Killed at any point, it can be run
 """
 
 import contextlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +27,11 @@ from clickloop.store.consistency import (
     open_stores,
     own_catalog,
 )
+from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import FactsDamagedError
+from clickloop.store.facts.facts import FactsDamagedError, FactsError
+from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,
@@ -44,7 +47,7 @@ from clickloop.store.identity import (
     write_installation,
 )
 from clickloop.store.journal.marks import forget_mark, note_settled
-from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX
+from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
@@ -56,6 +59,7 @@ from clickloop.store.ledger.lost_secrets import (
 )
 from clickloop.store.ledger.outbox import insert_facts
 from clickloop.store.ledger.tables import conversions, fact_outbox
+from clickloop.store.witnesses import forget_witnesses
 
 _OF_THE_LEDGER = (
     LEDGER_FILE,
@@ -76,9 +80,8 @@ _OF_THE_LEDGER = (
 _OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
 _CHUNK = 500
 _FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
-_FRESH_FACTS = frozenset(
-    {Problem.LEDGER_OLDER, Problem.FACTS_LOST, Problem.FACTS_FOREIGN, Problem.FACTS_OLDER},
-)
+_FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
+_OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
 _PROBLEMS_AT_ONCE = 4
 
 
@@ -109,6 +112,8 @@ def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
         return _fresh_ledger(folder, now_ms)
     if refused.problem in _FRESH_FACTS:
         return _fresh_facts(folder, now_ms)
+    if refused.problem in _OLDER_LEDGER or refused.problem is Problem.FACTS_OLDER:
+        return _catch_up(folder, now_ms, is_ledger_older=refused.problem in _OLDER_LEDGER)
     if refused.problem is Problem.KEY_LOST:
         return _fresh_key(folder, now_ms)
     if refused.problem is Problem.SECRETS_DAMAGED:
@@ -125,6 +130,39 @@ def _fresh_ledger(folder: Path, now_ms: int) -> str:
 def _fresh_facts(folder: Path, now_ms: int) -> str:
     """Begin with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
     aside = _aside(folder, _OF_THE_FACTS, now_ms)
+    back = _refill(folder)
+    return (
+        f"Started with empty facts, to be filled with all conversions of the ledger and the clicks of the {back} journal segments that are "
+        f"still there; older clicks are in no report. The old files are in {aside}."
+    )
+
+
+def _catch_up(folder: Path, now_ms: int, *, is_ledger_older: bool) -> str:
+    """Go on with an older copy of a store: what the journal still has since then is processed again, each record once."""
+    aside = _copied_aside(folder, (FACTS_FILE, FACTS_FILE + ".wal"), now_ms)
+    if is_ledger_older:
+        # First: what is registered again owes postbacks that have left before.
+        hold_deliveries(folder, "the ledger is an older copy, so some of these may have left before", now_ms)
+    notices = _unsettle(folder, NOTICES_STREAM) if is_ledger_older else 0
+    back = _refill(folder) + notices
+    if not is_ledger_older:
+        return (
+            f"Went on with the older facts: their clicks stay, those of {counted(back, 'journal segment')} that are still there are added, "
+            f"and all conversions come from the ledger. A copy of the file as it was is in {aside}."
+        )
+    return (
+        f"Went on with the older ledger: {counted(back, 'journal segment')} that are still there are processed again, and nothing is "
+        "counted twice. Enter again what was entered since the copy: set-up, users, conversions by hand and by upload. All postbacks are "
+        "held: cancel what has left before, then release the rest (clickloop release). A copy of the facts as they were is in "
+        f"{aside}."
+    )
+
+
+def _refill(folder: Path) -> int:
+    """Fill the facts with all conversions of the ledger, and put the settled click segments back into the journal. Return how many.
+
+    The clicks that are in the facts stay.
+    """
     ledger = Ledger.open(folder / LEDGER_FILE)
     try:
         with ledger.write() as tx:
@@ -141,18 +179,19 @@ def _fresh_facts(folder: Path, now_ms: int) -> str:
     installation = _known_installation(folder, stamp)
     if installation is None:  # of a folder from before installations had an id
         installation = Installation(id=new_id(), key="")
-    catalog = own_catalog(folder, installation)
-    if catalog is not None:
-        write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
-    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
-    back = _unsettle_clicks(folder)
+    back = _unsettle(folder, CLICKS_STREAM)
     facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
-    facts.stamp(installation.id, outbox_taken=taken)
+    facts.stamp(installation.id)
+    facts.forget_conversions(outbox_taken=taken)
     facts.close()
-    return (
-        f"Started with empty facts, to be filled with all conversions of the ledger and the clicks of the {back} journal segments that are "
-        f"still there; older clicks are in no report. The old files are in {aside}."
-    )
+    # Last: killed before, the folder is still one that is refused, and the next call does it all again.
+    for name in (CATALOG_FILE, COPY_NAME):
+        if (catalog := own_catalog(folder, installation, name)) is not None:
+            write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
+            break
+    forget_witnesses(folder)
+    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
+    return back
 
 
 def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
@@ -164,19 +203,20 @@ def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
         yield [msgspec.json.encode(fact) for change in copied for fact in facts_of_change(change)]
 
 
-def _unsettle_clicks(folder: Path) -> int:
-    """Put the settled click segments back into the journal: they are loaded again. Return how many."""
+def _unsettle(folder: Path, stream: str) -> int:
+    """Put the settled segments of a stream back into the journal: they are processed again. Return how many."""
     journal = folder / "journal"
     count = 0
-    for writer in sorted((folder / "settled" / CLICKS_STREAM).glob("*")):
+    for writer in sorted((folder / "settled" / stream).glob("*")):
         paths = sorted(writer.glob("*" + CLOSED_SUFFIX))
         if not paths:
             continue
-        target = journal / CLICKS_STREAM / writer.name
+        target = journal / stream / writer.name
         make_directories(target)
-        forget_mark(journal, CLICKS_STREAM, writer.name)
-        # The ones before were deleted after their time: they are not missing. Nothing was loaded yet that these could repeat.
-        note_settled(journal, CLICKS_STREAM, writer.name, int(paths[0].stem) - 1)
+        # Without its mark each segment is doubtful, so that what the stores have already is left out.
+        forget_mark(journal, stream, writer.name)
+        # The ones before were deleted after their time: they are not missing.
+        note_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
         for path in paths:
             path.rename(target / path.name)
             count += 1
@@ -261,4 +301,21 @@ def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
             (folder / name).rename(aside / name)
     sync_directory(aside)
     sync_directory(folder)
+    return aside
+
+
+def _copied_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Copy what there is of these names into a folder of its own. Raise FactsError where there is no room for it."""
+    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+    for name in names:
+        if not (folder / name).exists():
+            continue
+        try:
+            make_directories(aside)
+            shutil.copy2(folder / name, aside / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (aside / name).unlink(missing_ok=True)  # half a copy would only take the room
+            reason = fault_sentence(error, aside / name)
+            raise FactsError(f"{folder / name} cannot be copied aside, so nothing was changed. {reason}") from error
     return aside

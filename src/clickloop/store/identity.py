@@ -43,6 +43,8 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     """The highest number that the ledger gave to a row for the facts."""
     facts_loads: int = 0
     """The number of loads that the facts have committed."""
+    ledger_notes: int = 0
+    """The number of times that the ledger noted down its own progress, each time because it had gone on."""
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from clickloop.clock import MINUTE_MS, Clock, wall_clock
 from clickloop.postback.address_guard import AddressGuard, RefusedAddress
 from clickloop.postback.values import ready_request
 from clickloop.store.delivery_hold import Hold
@@ -43,6 +44,8 @@ from clickloop.store.ledger.postbacks import count_unfinished
 
 MOST_RULES = 10_000
 """So many rules are judged."""
+LONG_WAIT_MS = 10 * MINUTE_MS
+"""The wait that a receiver asks for from which on it is an alarm."""
 SLICE = 500
 """So many old changes are looked at again by each step, round and round, so that later damage is found too."""
 
@@ -134,16 +137,26 @@ def _rows(count: int) -> str:
     return f"{REMEMBERED} or more" if count >= REMEMBERED else str(count)
 
 
-def paused_alarms(ledger: Ledger) -> tuple[str, ...]:
+def paused_alarms(ledger: Ledger, clock: Clock = wall_clock) -> tuple[str, ...]:
     """What /health tells of receivers and rules that are paused: which they are, and how much waits for each.
 
     A receiver that nothing waits for is no alarm: it is tried with the next postback that is owed to it. A rule is one as soon as it
-    is paused: what was answered 410 has failed already.
+    is paused: what was answered 410 has failed already. A receiver that asks for a long wait is one, too: the page of some
+    maintenance asks for a day, and is gone in a minute.
     """
+    held_beyond = clock() + LONG_WAIT_MS
     with ledger.read() as tx:
-        waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
+        kept = kept_lanes(tx)
+        paused = {lane.lane for lane in kept if lane.pause is not None}
+        held = {lane.lane for lane in kept if (lane.held_until or 0) > held_beyond} - paused
+        waiting = waiting_counts(tx, [*paused, *held])
         rules = rules_that_hold(tx)
-    told = [f"receiver {receiver} is paused: {_waiting(count)}" for receiver, count in sorted(waiting.items())]
+    told = [
+        f"receiver {receiver} is paused: {_waiting(count)}"
+        if receiver in paused
+        else f"receiver {receiver} asked for a long wait (Retry-After): {_waiting(count)}; resume it to send at once"
+        for receiver, count in sorted(waiting.items())
+    ]
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         told.append(

@@ -179,7 +179,9 @@ class EdgeDoors:
         host = headers.get(b"host", b"")
         request.secure = self._edge.secure
         if self._has_proxies and self._proxies.trust(request.ip):
-            request.ip = client_behind(headers.get(b"x-forwarded-for", b""), request.ip, self._proxies.trust)
+            peer, forwarded_for = request.ip, headers.get(b"x-forwarded-for", b"")
+            request.ip = client_behind(forwarded_for, peer, self._proxies.trust)
+            self._untrusted.note_trusted(peer, forwarded_for, request.ip)
             host = headers.get(b"x-forwarded-host") or host
             scheme = first_of(headers.get(b"x-forwarded-proto", b""))
             request.secure = self._edge.secure or scheme.lower() == b"https"

@@ -97,11 +97,10 @@ class EdgeVitals:
         """Return how it is now: what is lost by this edge up to this moment, the rest as of the last look."""
         if not self._looked:
             self.watch()
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
+        free, percent, is_full = self._room()
         found = (*self._signs.alarms, *self._others, *self._losses(), *self._proxies.alarms(), *self._of_start)
         codes = {alarm.code for alarm in found}
-        is_failing = bool(codes & FAILING_CODES) or (free < _NO_ROOM_BYTES and not self._reserve.held)
+        is_failing = bool(codes & FAILING_CODES) or is_full
         status = "failing" if is_failing else "degraded" if codes else "ok"
         journal = self._signs.journal
         return Health(
@@ -110,9 +109,20 @@ class EdgeVitals:
             journal_lag_segments=journal.segments,
             journal_lag_bytes=journal.octets,
             free_disk_bytes=free,
-            free_disk_percent=round(100.0 * disk.f_bavail / max(1, disk.f_blocks), 1),
+            free_disk_percent=percent,
             alarms=len(found),
         )
+
+    def _room(self) -> tuple[int, float, bool]:
+        """Return the free bytes, the free percent, and whether the next record may find no room."""
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            # The folder was moved away or its disk is gone. What is lost then is counted, and that it cannot be looked at is an alarm.
+            return 0, 0.0, False
+        free = disk.f_bavail * disk.f_frsize
+        percent = round(100.0 * disk.f_bavail / max(1, disk.f_blocks), 1)
+        return free, percent, free < _NO_ROOM_BYTES and not self._reserve.held
 
     def _losses(self) -> list[Alarm]:
         now_ms = self._edge.clock()

@@ -19,6 +19,8 @@ from clickloop.web.request_limits import (
     BODY_BYTES,
     HEADER_BYTES,
     LARGE_BYTES,
+    LINGER_BYTES,
+    LINGER_SECONDS,
     MAX_UPGRADES,
     MESSAGE_BYTES,
     PIECE_BYTES,
@@ -50,7 +52,7 @@ class HttpConnection(asyncio.Protocol):
 
     __slots__ = (
         "_again", "_backlog", "_body", "_connections", "_done", "_ended", "_head_complete", "_header_bytes",
-        "_headers", "_large", "_last", "_length", "_loop", "_message_bytes", "_parser", "_paused", "_refused",
+        "_headers", "_large", "_last", "_length", "_linger_bytes", "_loop", "_message_bytes", "_parser", "_paused", "_refused",
         "_since", "_stalled", "_task", "_transport", "_unsent", "_url", "_waits", "peer",
     )  # fmt: skip
 
@@ -71,6 +73,7 @@ class HttpConnection(asyncio.Protocol):
         self._header_bytes = 0
         self._large = False
         self._last = False
+        self._linger_bytes = 0
         self._unsent = 0
         self._body: list[bytes] = []
         self._length = 0
@@ -108,7 +111,9 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse_invalid()
             if not self._done:
                 self._count()
-        elif not self._refused:
+        elif self._refused:
+            self._discard(len(data))
+        else:
             self._receive(data)
 
     def _receive(self, data: bytes) -> None:
@@ -371,7 +376,27 @@ class HttpConnection(asyncio.Protocol):
         transport.write(answer)
         if last or (self._ended and not (self._task or self._unsent or self._backlog.requests)):
             self._last = True
-            transport.close()
+            self._linger(transport) if self._refused and not self._ended else transport.close()
+
+    def _linger(self, transport: asyncio.Transport) -> None:
+        """Close the sending half alone. Were all closed, what the client is still sending would reset the connection.
+
+        nginx takes that for a failure of ours and sends nobody here for ten seconds, wherever it knows of a second server.
+        """
+        self._linger_bytes = LINGER_BYTES
+        self._backlog.drop_unparsed()
+        self._body = []
+        self._connections.count_bytes(self, 0)
+        if self._paused:
+            self._paused = False
+            transport.resume_reading()
+        transport.write_eof()
+
+    def _discard(self, size: int) -> None:
+        if self._linger_bytes > 0 and self._transport is not None:
+            self._linger_bytes -= size
+            if self._linger_bytes <= 0:
+                self._transport.pause_reading()
 
     def _fail(self, fault: Exception) -> None:
         """Answers 500 for a door that broke off, and tells it."""
@@ -381,6 +406,7 @@ class HttpConnection(asyncio.Protocol):
     def _refuse(self, status: int, text: str) -> None:
         """Ends the connection with an error, after what is still to be answered; nothing further of it is read."""
         if self._task is None and not self._backlog.requests:
+            self._refused = status in _WHILE_SENDING
             self._end(status, text)
         elif not self._refused:
             self._refused = True
@@ -402,6 +428,9 @@ class HttpConnection(asyncio.Protocol):
         if transport.is_closing():
             if waited > limits.keep_alive_seconds:
                 transport.abort()
+        elif self._refused and self._last:
+            if waited > LINGER_SECONDS:
+                transport.abort()
         elif not self._done and not self._stalled and waited > limits.request_seconds:
             self._refuse(408, "The request took too long.")
         elif waited > limits.keep_alive_seconds:
@@ -412,7 +441,9 @@ class HttpConnection(asyncio.Protocol):
         if self._task is not None or self._unsent or (self._backlog.requests and not self._stalled):
             return Phase.BUSY, self._since
         transport = self._transport
-        is_idle = self._done and self._url and transport is not None and not transport.is_closing()
+        is_idle = (
+            self._done and not self._refused and self._url and transport is not None and not transport.is_closing()
+        )
         return Phase.IDLE if is_idle else Phase.UNFINISHED, self._since
 
     def fileno(self) -> int:
@@ -425,6 +456,10 @@ class HttpConnection(asyncio.Protocol):
         transport = self._transport
         if transport is not None:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
+
+
+_WHILE_SENDING = frozenset({400, 413, 414, 431})
+"""Refusals of a request whose client is probably still sending it. Else the connection is closed at once."""
 
 
 def _is_too_long(content_length: bytes) -> bool:

@@ -14,19 +14,39 @@ from uvicorn.server import ServerState
 from clickloop.web.message import plain_answer
 from clickloop.web.open_connections import MAPPED, Limits, OpenConnections, Phase
 from clickloop.web.proxies import IpNetworks, is_in
+from clickloop.web.request_limits import LINGER_SECONDS
 
 HEAD_BYTES = 64 * 1024
 """Maximum size of an address with all headers, and of the fields after a chunked body."""
+MAX_TARGET_BYTES = 16 * 1024
+"""Maximum size of an address: a report with fifty filters is shorter. Litestar remembers the last 1,024 addresses as they came and
+as it read them, so these three bounds are one on the memory of the core, too."""
+MAX_PATH_BYTES = 4 * 1024
+MAX_PARAMETERS = 200
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
 """Of a body whose request was answered before it had arrived: read, so that the client gets to reading the answer."""
 MAX_PIPELINED = 16
 """Requests that may wait behind one that is being answered; the last of them ends the connection. uvicorn would take any number."""
+_WHILE_SENDING = frozenset({400, 413, 431})
+"""Refusals of a request whose client is probably still sending it. Else the connection is closed at once."""
 _PIECE_BYTES, _BODY_PIECE_BYTES = 4 * 1024, 16 * 1024
 """Parsed at a time of what was read at once: outside of a body it may be thousands of requests."""
 _FRAMING = 8
 """A piece of one byte takes six in a chunked body; what has more around it than this is no honest body."""
+
+
+def target_fault(target: bytes) -> str:
+    """Return what makes the target of a request too long to be answered; empty if nothing does."""
+    path, _, query = target.partition(b"?")
+    if len(target) > MAX_TARGET_BYTES:
+        return f"The address has {len(target)} bytes, at most {MAX_TARGET_BYTES} are possible."
+    if len(path) > MAX_PATH_BYTES:
+        return f"The path of the address has {len(path)} bytes, at most {MAX_PATH_BYTES} are possible."
+    if query.count(b"&") >= MAX_PARAMETERS:
+        return f"The address has more than {MAX_PARAMETERS} parameters."
+    return ""
 
 
 class PanelConnections(OpenConnections["PanelConnection"]):
@@ -70,6 +90,7 @@ class PanelConnection(HttpToolsProtocol):
         self.peer = ""
         self._counted = counted
         self._refused = False
+        self._lingers = False
         self._in_head = False
         self._in_body = False
         self._begun = 0
@@ -161,6 +182,9 @@ class PanelConnection(HttpToolsProtocol):
         self._in_head = False
         if self._refused:
             return
+        if fault := target_fault(self.url):
+            self._refuse(414, fault)
+            return
         self._in_body = True
         self._since = self._checked_at = self.loop.time()
         self._checked_bytes = 0
@@ -199,6 +223,8 @@ class PanelConnection(HttpToolsProtocol):
         """Return what the connection is doing, and what the connections of that phase are ended by."""
         if self._stalled_at:
             return Phase.STALLED, self._stalled_at
+        if self._lingers:
+            return Phase.UNFINISHED, self._since
         if self._is_busy():
             return Phase.BUSY, self._since
         if self._in_body:
@@ -221,6 +247,9 @@ class PanelConnection(HttpToolsProtocol):
         waited = now - self._since
         if self.transport.is_closing() or self._stalled_at:
             if now - (self._stalled_at or self._since) > limits.keep_alive_seconds:
+                self.transport.abort()
+        elif self._lingers:
+            if waited > LINGER_SECONDS:
                 self.transport.abort()
         elif self._is_busy():
             return
@@ -275,7 +304,8 @@ class PanelConnection(HttpToolsProtocol):
         elif self._message_bytes > 2 * HEAD_BYTES + _FRAMING * self._body_bytes:
             self._refuse(413, "The body is in too many pieces.")
         elif self._in_body and self._is_answered() and self._body_bytes > MAX_UNREAD_BYTES:
-            self.end()
+            # Ended now, what is on its way would reset it, and nginx would take that for a failure of ours. See ``_sweep_body``.
+            self.flow.pause_reading()
 
     def _refuse(self, status: int, text: str, headers: bytes = b"") -> None:
         """Answer with an error, if no answer has begun, and end the connection; nothing further of it is read."""
@@ -291,4 +321,10 @@ class PanelConnection(HttpToolsProtocol):
             )
             self.cycle.message_event.set()
             self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
-        self.transport.close()
+        if status in _WHILE_SENDING:
+            # Were all closed, what the client is still sending would reset the connection. It is read and forgotten.
+            self._lingers = True
+            self._since = self.loop.time()
+            self.transport.write_eof()
+        else:
+            self.transport.close()

@@ -20,5 +20,9 @@ UNFINISHED_BYTES = 64 * 1024 * 1024
 """Memory that the unfinished requests of all connections may take, beyond ``FREE_BYTES`` of each."""
 FREE_BYTES = 16 * 1024
 """Of an unfinished request: more than almost all ever have. So only large ones are dropped for being too many."""
+LINGER_SECONDS = 5.0
+"""After a refusal, the connection stays open for so long while the client goes on sending."""
+LINGER_BYTES = 4 * 1024 * 1024
+"""Of what it sends meanwhile, so much is read, for clients that read no answer before they have sent all."""
 MAX_UPGRADES = 16
 """Requests with Upgrade in one read. Each copies what follows it, and no client sends more than one."""

@@ -243,6 +243,23 @@ def test_what_another_site_sends_does_nothing(
     assert "set-cookie" not in browser.post(path, data=data, headers=headers).headers
 
 
+def test_behind_a_proxy_that_changes_the_host_a_browser_on_https_gets_in(
+    instance: "Instance", browser: TestClient[Any]
+) -> None:
+    instance.user(Role.OWNER, "anna")
+    headers = {"origin": "https://panel.example", "host": "127.0.0.1:8081", "sec-fetch-site": "same-origin"}
+    answer = browser.post("/panel/sign-in", data={"name": "anna", "password": PASSWORD}, headers=headers)
+    assert answer.status_code == 303
+
+
+def test_behind_a_proxy_that_changes_the_host_the_refusal_says_what_to_do(browser: TestClient[Any]) -> None:
+    headers = {"origin": "http://panel.example", "host": "127.0.0.1:8081"}
+    answer = browser.post("/panel/sign-in", data={"name": "anna", "password": PASSWORD}, headers=headers)
+    assert answer.status_code == 403
+    assert "The page is of panel.example, and the request came for 127.0.0.1:8081." in answer.text
+    assert "proxy_set_header Host $http_host;" in answer.text
+
+
 def test_a_form_without_its_word_does_nothing(instance: "Instance", browser: TestClient[Any]) -> None:
     instance.user(Role.OWNER, "anna")
     sign_in(browser, "anna")

@@ -1,5 +1,7 @@
 """What stands above a form that was refused."""
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,3 +41,11 @@ def test_faulty_fields_are_counted_without_what_concerns_none(panel: "Panel", in
 def test_without_scripts_it_is_said_how_a_row_is_removed(panel: "Panel", instance: "Instance", path: str) -> None:
     instance.set_up()
     assert '<noscript><span class="dim">To remove' in panel.get(f"/panel/{path}")
+
+
+def test_a_damaged_record_is_told_as_damage_of_the_ledger(panel: "Panel", instance: "Instance") -> None:
+    with contextlib.closing(sqlite3.connect(instance.folder / "ledger.sqlite")) as ledger:
+        ledger.execute("PRAGMA ignore_check_constraints = ON")
+        ledger.execute("UPDATE statuses SET counts_as = 'confirmec' WHERE key = 'sale'")
+        ledger.commit()
+    assert "clickloop doctor" in panel.words(panel.get("/panel/statuses", status=503))

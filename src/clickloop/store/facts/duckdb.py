@@ -140,14 +140,19 @@ class DuckDbFacts:
             row = reader.execute("SELECT id FROM installation").fetchone()
             return str(row[0]) if row else ""
 
-    def stamp(self, installation: str, outbox_taken: int | None = None) -> None:
-        """Write whose facts these are, once. ``outbox_taken``: of fresh facts, what their ledger will not send again."""
+    def stamp(self, installation: str) -> None:
+        """Write whose facts these are, once."""
         with self._writing, _plain_errors(), self._transaction() as writer:
             writer.execute(
                 "INSERT INTO installation SELECT $id WHERE NOT EXISTS (FROM installation)", {"id": installation}
             )
-            if outbox_taken is not None:
-                writer.execute("UPDATE outbox_taken SET last_id = $last WHERE last_id < $last", {"last": outbox_taken})
+
+    def forget_conversions(self, outbox_taken: int) -> None:
+        """Delete all facts of conversions, which their ledger hands over again in rows after ``outbox_taken``. Clicks stay."""
+        with self._writing, _plain_errors(), self._transaction() as writer:
+            writer.execute("DELETE FROM facts WHERE click_id IS NULL")
+            writer.execute("DELETE FROM outbox_skipped")
+            writer.execute("UPDATE outbox_taken SET last_id = $last", {"last": outbox_taken})
 
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""

@@ -17,12 +17,16 @@ class LedgerStamp(msgspec.Struct, frozen=True, kw_only=True):
     """The fingerprint of the click ids' key."""
     facts_loads: int = 0
     """The number of loads that the facts had committed at the last look."""
+    notes: int = 0
+    """The number of times that this was written because the ledger went on. A copy of the ledger from before has fewer."""
+    newest_rows: tuple[int, int] = (0, 0)
+    """Of notices and attempts when this was last written: they alone tell of refused notices and of postbacks that have left."""
     unchecked_before: int = 0
     """As in ``installation.json``, which may get lost: without it, clicks from before a lost key would be called forged."""
 
 
 class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of the ledger. None of these numbers ever falls."""
+    """The progress of the ledger. None of these numbers ever falls, except those of ``newest_rows``: old notices are deleted."""
 
     setup_change: int
     conversion_change: int
@@ -30,6 +34,8 @@ class LedgerProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The highest number that a row for the facts was ever given."""
     outbox_gone: int
     """Rows for the facts up to this number are deleted: the facts have committed them. 0 where the engine cannot tell."""
+    newest_rows: tuple[int, int] = (0, 0)
+    """The numbers of the newest notice and the newest attempt; 0 where the engine has none."""
 
 
 def read_stamp(tx: Connection) -> LedgerStamp | None:
@@ -51,7 +57,16 @@ def read_progress(tx: Connection) -> LedgerProgress:
         conversion_change=tx.scalar(select(func.max(conversion_changes.c.id))) or 0,
         outbox=outbox,
         outbox_gone=_gone_before(tx, outbox if oldest is None else oldest - 1),
+        newest_rows=_newest_rows(tx),
     )
+
+
+def _newest_rows(tx: Connection) -> tuple[int, int]:
+    if tx.dialect.name != "sqlite":
+        return 0, 0
+    query = "SELECT (SELECT max(rowid) FROM notices), (SELECT max(rowid) FROM attempts)"
+    notice, attempt = tx.execute(text(query)).one()
+    return notice or 0, attempt or 0
 
 
 def _gone_before(tx: Connection, number: int) -> int:

@@ -21,6 +21,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.health import AlarmView, alarm_views
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+from clickloop.web.long_work import waiting_for_others
 
 TEST_SENTENCE = "This is a test: alarms of this tracker reach you here."
 _TEST_CODE = "test"
@@ -161,9 +162,9 @@ router = Router(
     "/alarms",
     route_handlers=[
         get("/", sync_to_thread=True, summary="Read alarms, and where they are sent")(read_alarms),
-        post(
-            "/test", dto=StrictBody, return_dto=None, status_code=200, sync_to_thread=True, summary="Send a test alarm"
-        )(send_test_alarm),
+        post("/test", dto=StrictBody, return_dto=None, status_code=200, summary="Send a test alarm")(
+            waiting_for_others(send_test_alarm)
+        ),
     ],
     tags=["Diagnosis"],
 )

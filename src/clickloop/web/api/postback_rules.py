@@ -113,7 +113,7 @@ def read_rule(context: Context, number: Id) -> RuleView:
 
 def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> RuleView:
     """Changes what is given. What is owed already is sent as it was fixed when it was owed."""
-    return RULES.change(context, number, lambda _tx, kept: saving.changed_rule(kept, data))
+    return RULES.change(context, number, lambda tx, kept: saving.changed_rule(context, tx, kept, data))
 
 
 def remove_rule(context: Context, number: Id) -> RuleView:

@@ -14,6 +14,7 @@ from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.saving.record import UnknownRecordError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api.body import MAX_FAULTS, choices
 from clickloop.web.api.versions import etag_of
@@ -150,8 +151,10 @@ def answer_store_damaged(request: AnyRequest, error: DatabaseError) -> Response[
 
 
 def answer_breakage(request: AnyRequest, error: Exception) -> Response[Problem]:
-    """500 without a word about the inside; the log has it."""
+    """500 without a word about the inside; the log has it. 503 where a record of the ledger is damaged."""
     log_breakage("api broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
+    if is_damaged_record(error):
+        return problem_response(503, STORE_DAMAGED)
     return problem_response(500, "Something broke inside; the log of the server says what.")
 
 

@@ -194,6 +194,9 @@ def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> U
         delete_links_of_user(tx, user.id)
     elif user.disabled_at is None and before.disabled_at is not None:
         action = Action.ENABLED
+    if Role.ADMIN.manages(before.role) and not Role.ADMIN.manages(user.role):
+        # An admin may have made the link. With it they would become somebody whom only an owner may let in.
+        delete_links_of_user(tx, user.id)
     view = user_view(user)
     note_change(tx, context, NOUN, user.id, user_view(before), view, action)
     return view

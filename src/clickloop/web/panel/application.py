@@ -14,6 +14,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
 from clickloop.saving.record import UnknownRecordError
 from clickloop.store.facts.facts import FactsError
+from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import STORE_DAMAGED
 from clickloop.web.panel import (
@@ -228,4 +229,6 @@ def _store_damaged(request: AnyRequest, error: Exception) -> Answer:
 
 def _broken(request: AnyRequest, error: Exception) -> Answer:
     log_breakage("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
+    if is_damaged_record(error):
+        return _told(request, 503, STORE_DAMAGED)
     return _told(request, 500, "Something broke inside; the log of the server says what.")

@@ -19,6 +19,7 @@ from clickloop.store.ledger.settings import read_instance
 from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.browser import browser_of, note_forwarded
+from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.form_body import form_pairs
 from clickloop.web.panel.kept_form import SignedOut, keep_form
@@ -98,7 +99,7 @@ def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
     with context.ledger.read() as tx:
         saved = read_instance(tx)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
-    theme = connection.cookies.get(THEME_COOKIE, "")
+    theme = cookie_of(connection, THEME_COOKIE)
     return VisitFacts(
         actor=seat.actor,
         zone=_zone(seat.user.time_zone, saved.over(context.started).time_zone),
@@ -127,7 +128,21 @@ def _wanted(connection: AnyRequest) -> str:
 def _refuse_other_origins(connection: AnyRequest, host: str) -> None:
     """Refuses what another site's page sends in a browser that is signed in here. Commands name no origin."""
     origin = connection.headers.get("origin", "")
+    site = connection.headers.get("sec-fetch-site", "")
+    if site == "same-origin":  # said by the browser, over https alone, whatever host a proxy asks us for
+        return
     if origin and origin != "null" and urlsplit(origin).netloc.lower() == host:
         return
-    if origin or connection.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise HTTPException(status_code=403, detail="This was sent by a page of another site; nothing was done.")
+    if origin or site not in ("", "none"):
+        raise HTTPException(status_code=403, detail=_other_site(origin, host))
+
+
+def _other_site(origin: str, host: str) -> str:
+    told = "This was sent by a page of another site; nothing was done."
+    page = urlsplit(origin).netloc.lower()
+    if not page:
+        return told
+    return (
+        f"{told} The page is of {page[:100]}, and the request came for {host[:100]}. If a reverse proxy of yours changes the host, "
+        "have it pass the Host header on (nginx: proxy_set_header Host $http_host;)."
+    )

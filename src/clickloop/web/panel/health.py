@@ -14,6 +14,7 @@ from clickloop.web.api import alarms, delivery, health, receivers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.exportable import TITLES
 from clickloop.web.api.paging import Cursor
+from clickloop.web.long_work import waiting_for_others
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
@@ -140,7 +141,7 @@ routes = [
     get("/health", sync_to_thread=True)(show),
     post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
     post("/health/damages/confirm", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_damages),
-    post("/health/alarms/test", status_code=200, sync_to_thread=True)(send_test),
+    post("/health/alarms/test", status_code=200)(waiting_for_others(send_test)),
     post("/health/release", sync_to_thread=True, opt={NEEDS: Right.ADMINISTER})(release_delivery),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),

@@ -67,10 +67,10 @@ def kept_in(request: AnyRequest, form: Form, host: str) -> KeptForm | None:
 
 def is_of_this_host(request: AnyRequest, host: str) -> bool:
     """Whether a browser says that a page of this host sent it; that nothing is said is not enough."""
+    if request.headers.get("sec-fetch-site", "") == "same-origin":
+        return True
     origin = request.headers.get("origin", "")
-    if origin:
-        return urlsplit(origin).netloc.lower() == host
-    return bool(request.headers.get("sec-fetch-site", "") == "same-origin")
+    return bool(origin) and urlsplit(origin).netloc.lower() == host
 
 
 def _kept(path: str, pairs: Iterable[tuple[str, str]]) -> KeptForm | None:

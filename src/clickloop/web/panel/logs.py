@@ -20,6 +20,7 @@ from clickloop.web.api.context import ApiContext
 from clickloop.web.api.paging import LARGEST_ID, Page
 from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.api.wire import moment_text
+from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import VisitFacts, redirect
 
@@ -140,7 +141,7 @@ def tidied(request: AnyRequest) -> Answer | None:
 
 def chosen(request: AnyRequest, noun: str, columns: Sequence[Column], asked: Asked) -> tuple[Column, ...]:
     """The columns that the address names, else those that this browser remembers, else the usual ones."""
-    keys = asked.columns() or str(request.cookies.get(_cookie(noun), "")).split(".")
+    keys = asked.columns() or cookie_of(request, _cookie(noun)).split(".")
     found = tuple(column for column in columns if column.key in keys)
     return found or tuple(column for column in columns if column.shown)
 

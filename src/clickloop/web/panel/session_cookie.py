@@ -9,6 +9,7 @@ from litestar import Response
 
 from clickloop.web.api.context import ApiContext
 from clickloop.web.browser import browser_of
+from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.visit import AnyRequest
 
 COOKIE = "clickloop_session"
@@ -21,7 +22,7 @@ _SECURE_PATH = "/"
 def session_secret(context: ApiContext, request: AnyRequest) -> str:
     """Return the secret that a browser sent; empty when there is none."""
     secure = browser_of(request, context.proxies).secure
-    return request.cookies.get(SECURE_COOKIE if secure else COOKIE, "")
+    return cookie_of(request, SECURE_COOKIE if secure else COOKIE)
 
 
 def set_session(answer: Response[Any], secret: str, max_age_seconds: int, *, secure: bool) -> None:

@@ -13,6 +13,7 @@ from clickloop.store.ledger.users import has_owner_with_password
 from clickloop.web import access
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
+from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.entry import NEEDS, OPEN, SIGN_IN
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.form_body import MAX_STRANGERS_BODY_BYTES
@@ -48,7 +49,7 @@ def signed_out_page(kept: KeptForm | None) -> Answer:
 
 async def sign_in(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Let somebody in, or say no more than that name or password is wrong. 503 with the form when too many are at it."""
-    device = context.access.devices.id_of(request.cookies.get(DEVICE_COOKIE, ""))
+    device = context.access.devices.id_of(cookie_of(request, DEVICE_COOKIE))
     try:
         return await context.access.threads.run(_sign_in, context, request, form, device=device)
     except HTTPException as busy:
@@ -66,7 +67,7 @@ def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
     browser = browser_of(request, context.proxies)
     name, wanted = form.text("name"), form.text("next")
     former, kept = session_secret(context, request), kept_in(request, form, browser.host)
-    device = request.cookies.get(DEVICE_COOKIE, "")
+    device = cookie_of(request, DEVICE_COOKIE)
     result = access.sign_in(context.access, name, form.raw("password"), browser, former, device)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
@@ -81,7 +82,7 @@ def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
 
 def known_device(context: ApiContext, request: AnyRequest, user: User) -> str:
     """Return the cookie of the device with which a user has just signed in: the one that it has, if it is this user's."""
-    cookie, devices = request.cookies.get(DEVICE_COOKIE, ""), context.access.devices
+    cookie, devices = cookie_of(request, DEVICE_COOKIE), context.access.devices
     return cookie if devices.id_for_user(cookie, user.id) else devices.new(user.id)
 
 
