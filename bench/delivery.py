@@ -24,6 +24,7 @@ from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.delivery import Delivery
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Finding, Owed, SkipReason
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.sending import Sender
 from clickloop.record_id import RecordIds
@@ -31,7 +32,7 @@ from clickloop.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 
 POSTBACKS = 20_000
 CONNECTIONS = 64

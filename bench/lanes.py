@@ -27,6 +27,7 @@ from clickloop.postback.delivery import Delivery
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Finding, Owed, SkipReason
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.sending import Sender
 from clickloop.postback.work import Claimed
@@ -34,7 +35,7 @@ from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 
 RECEIVERS = 200
 ROUNDS = 3

@@ -12,14 +12,12 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import MINUTE_MS
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
 from clickloop.store.ledger.conversions import (
     conversions_of_click,
-)
-from clickloop.store.ledger.notices import (
-    Outcome,
 )
 from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.tables import networks

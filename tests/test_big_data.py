@@ -6,11 +6,11 @@ import duckdb
 
 from bench.big_clicks import Clicks
 from bench.big_data import Plan, make
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import DAY_MS
 from clickloop.doctor import Verdict, examine
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import ClicksQuery
 
 UNTIL = 1_790_000_000_000
 PLAN = Plan(Clicks(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
@@ -36,7 +36,7 @@ def test_big_data_is_whole_genuine_and_the_same_for_the_same_seed(tmp_path: Path
         (Verdict.WARNING, "The receiver postback.kadam.example:443")
     ]  # one of them is paused, as in a real instance
     facts = DuckDbFacts.open(tmp_path / "a" / "facts.duckdb")
-    clicks = facts.clicks_page(ClicksQuery(), 5_000)
+    clicks = facts.clicks_page(ClickFilter(), 5_000)
     facts.close()
     ids = ClickIds((tmp_path / "a" / KEY_FILE).read_bytes())
     assert len(clicks) == 3_000

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from clickloop.campaign.user import Role, User
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.clock_guard import MAX_DRIFT_MS, ClockGuard
-from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.users import save_user
 from clickloop.tracking.notices import take_notices
 from clickloop.tracking.retention import Retention, last_sign_of_life
@@ -170,7 +171,7 @@ def partner(tmp_path: Path) -> Iterator[Partner]:
 class NoClicks:
     """Facts without a click."""
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         return []
 
 
@@ -209,7 +210,7 @@ def test_before_the_first_sign_of_life_the_newest_notice_is_one(partner: Partner
 class DamagedFacts:
     """Facts of which no block can be read."""
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise FactsError("computed checksum does not match")
 
 

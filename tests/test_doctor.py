@@ -13,9 +13,11 @@ from clickloop.alarms import Alarms
 from clickloop.cli import app
 from clickloop.clock import HOUR_MS
 from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.doctor import Verdict, examine
 from clickloop.doctor_looks import SHOWN
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.facts.duckdb import DuckDbFacts
@@ -23,9 +25,9 @@ from clickloop.store.journal.segment import framed, sealed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.changes_log import ChangesFilter, changes_before
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
+from clickloop.store.ledger.notices import insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 from clickloop.store.ledger.row_checks import conversion_check
 from clickloop.store.ledger.tables import conversion_changes, conversions, lanes, postback_rules
 from tests.empty_stores import open_facts, open_ledger

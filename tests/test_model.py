@@ -17,19 +17,20 @@ from sqlalchemy import select, update
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
+from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
 from clickloop.postback.ending import ended_of
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.ledger.conversions import ConversionFilter, conversions_before
+from clickloop.store.ledger.conversions import conversions_before
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.outbox import oldest_facts
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.resends import cancel_waiting
 from clickloop.store.ledger.tables import postback_rules, postbacks
 from clickloop.tracking.auditing import audit_everything

@@ -9,9 +9,10 @@ import pytest
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, NoticeFlag, RawNotice, quick_verdict, read_notice
+from clickloop.conversion.notice_log import NoticeFilter, Outcome
 from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
-from clickloop.store.ledger.notices import NoticeFilter, Outcome, count_notices
+from clickloop.store.ledger.notices import count_notices
 from clickloop.tracking.notices import take_notices
 from clickloop.tracking.retention import BATCH, MAX_BATCHES, delete_old_strangers
 from clickloop.tracking.strangers import (

@@ -10,7 +10,8 @@ from sqlalchemy.exc import OperationalError
 
 from clickloop.clock import HOUR_MS, MINUTE_MS
 from clickloop.conversion.notice import NoticeFlag
-from clickloop.store.ledger.notices import Outcome, find_notice, notices_of_ids
+from clickloop.conversion.notice_log import Outcome
+from clickloop.store.ledger.notices import find_notice, notices_of_ids
 from clickloop.store.ledger.segments import settled_among
 from clickloop.store.ledger.tables import conversions, notices
 from clickloop.tracking.around_damage import (

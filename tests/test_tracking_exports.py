@@ -10,7 +10,8 @@ from clickloop.record_id import RecordIds
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.export_files import ExportFiles, LostFileError
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.ledger.exports import Export, ExportNoun, ExportState, find_export, insert_export, stop_export
+from clickloop.store.ledger.exports import EXPORTS, Export, ExportNoun
+from clickloop.store.ledger.jobs import JobState
 from clickloop.tracking.exports import ExportedPage, ExportWork, PageOf
 from tests.crash.killing import killed_after
 from tests.empty_stores import open_ledger
@@ -42,7 +43,7 @@ class Owner:
             created_at=NOW,
         )
         with self.ledger.write() as tx:
-            insert_export(tx, export)
+            EXPORTS.insert(tx, export)
         return export.export_id
 
     def work(self, page_of: PageOf | None = None, files: ExportFiles | None = None) -> ExportWork:
@@ -50,7 +51,7 @@ class Owner:
 
     def export(self, export_id: str) -> Export:
         with self.ledger.read() as tx:
-            found = find_export(tx, export_id)
+            found = EXPORTS.find(tx, export_id)
         assert found is not None
         return found
 
@@ -93,7 +94,7 @@ def test_a_disk_without_room_ends_an_export_and_takes_its_file_away(owner: Owner
     owner.work().step()
     assert owner.work(files=ExportFiles(owner.folder, least_free_octets=1 << 60)).step()
     export = owner.export(export_id)
-    assert export.state is ExportState.FAILED
+    assert export.state is JobState.FAILED
     assert "must stay free" in (export.error or "")
     assert list(owner.folder.iterdir()) == []
 
@@ -107,8 +108,8 @@ def test_a_file_that_cannot_be_written_ends_an_export_with_why(owner: Owner) -> 
     work = owner.work()
     while work.step():
         pass
-    assert owner.export(export_id).state is ExportState.FINISHED
-    assert owner.export(broken).state is ExportState.FAILED
+    assert owner.export(export_id).state is JobState.FINISHED
+    assert owner.export(broken).state is JobState.FAILED
     assert "could not be written" in (owner.export(broken).error or "")
 
 
@@ -132,14 +133,14 @@ def test_an_export_that_is_stopped_while_a_page_is_read_leaves_no_file(owner: Ow
 
     def stopped_meanwhile(export: Export) -> ExportedPage:
         with owner.ledger.write() as tx:
-            stop_export(tx, export_id, NOW)
+            EXPORTS.stop(tx, export_id, NOW)
         owner.files.delete(export_id)
         return letters(export)
 
     work = owner.work(stopped_meanwhile)
     while work.step():
         pass
-    assert owner.export(export_id).state is ExportState.STOPPED
+    assert owner.export(export_id).state is JobState.STOPPED
     assert not owner.files.exists(export_id)
 
 
@@ -168,7 +169,7 @@ def test_an_export_that_is_killed_again_and_again_holds_every_row_once(owner: Ow
     export = owner.export(export_id)
     lines = owner.text(export_id).split(b"\r\n")
     assert (export.state, export.rows_written, lines[0], lines[-1]) == (
-        ExportState.FINISHED,
+        JobState.FINISHED,
         2_000,
         b"number,text",
         b"",

@@ -12,15 +12,13 @@ from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.conversion.status import CountsAs
 from clickloop.money import Money
 from clickloop.store.ledger.conversions import (
     changes_of_conversions,
 )
-from clickloop.store.ledger.notices import (
-    Outcome,
-    find_notice,
-)
+from clickloop.store.ledger.notices import find_notice
 from clickloop.store.ledger.outbox import delete_facts, oldest_facts
 from clickloop.store.ledger.segments import forget_settled, settled_among
 from clickloop.store.ledger.statuses import (

@@ -8,12 +8,10 @@ from sqlalchemy import func, select, update
 from clickloop.click.click import Click
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.money import Money
 from clickloop.store.ledger.conversions import (
     changes_of_conversions,
-)
-from clickloop.store.ledger.notices import (
-    Outcome,
 )
 from clickloop.store.ledger.statuses import (
     UnmappedWord,

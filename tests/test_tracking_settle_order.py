@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from clickloop.conversion.notice import RawNotice
+from clickloop.conversion.notice_log import Outcome
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DEFERRED_WRITER, NOTICES_STREAM
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.store.ledger.notices import Outcome
 from clickloop.tracking.settle import DEFERRED_OCTETS, NOTICE_SEGMENTS, settle_notices
 from tests.partner import NOW, Partner
 

@@ -21,8 +21,9 @@ from clickloop.conversion.upload import Unusable
 from clickloop.record_id import RecordIds
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.conversions import conversions_of_click
+from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.tables import conversions, notices
-from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, find_upload, update_unfinished
+from clickloop.store.ledger.uploads import UPLOADS, Upload, Verdict
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
 from clickloop.tracking.upload_results import line_results, result_table
@@ -79,7 +80,7 @@ class Owner:
 
     def upload(self, upload_id: str) -> Upload:
         with self.desk.ledger.read() as tx:
-            found = find_upload(tx, upload_id)
+            found = UPLOADS.find(tx, upload_id)
         assert found is not None
         return found
 
@@ -105,10 +106,10 @@ def test_every_line_becomes_one_notice_in_batches(owner: Owner) -> None:
     work = owner.work()
     assert work.step().owed
     running = owner.upload(upload.upload_id)
-    assert (running.state, running.lines, running.finished_at) == (UploadState.RUNNING, BATCH, None)
+    assert (running.state, running.lines, running.finished_at) == (JobState.RUNNING, BATCH, None)
     owner.finish(work)
     done = owner.upload(upload.upload_id)
-    assert (done.state, done.lines, done.counts) == (UploadState.FINISHED, BATCH + 7, {Verdict.NEW: BATCH + 7})
+    assert (done.state, done.lines, done.counts) == (JobState.FINISHED, BATCH + 7, {Verdict.NEW: BATCH + 7})
     assert done.octets_read == done.octets
     assert owner.rows() == (BATCH + 7, BATCH + 7)
 
@@ -121,7 +122,7 @@ def test_an_upload_whose_progress_a_crash_kept_from_the_ledger_is_taken_again_wi
     # The batch is registered, and the process dies before the ledger hears that the file is so far.
     work.step()
     with owner.desk.ledger.write() as tx:
-        update_unfinished(tx, before)
+        UPLOADS.keep(tx, before)
     assert owner.rows() == (BATCH * 2, BATCH * 2)
     owner.finish()
     done = owner.upload(upload.upload_id)
@@ -156,8 +157,8 @@ def test_a_short_upload_is_done_beside_a_long_one(owner: Owner) -> None:
     work = owner.work()
     work.step()
     work.step()
-    assert owner.upload(short.upload_id).state is UploadState.FINISHED
-    assert owner.upload(long.upload_id).state is UploadState.RUNNING
+    assert owner.upload(short.upload_id).state is JobState.FINISHED
+    assert owner.upload(long.upload_id).state is JobState.RUNNING
 
 
 def test_a_preview_that_was_broken_off_begins_anew(owner: Owner) -> None:
@@ -211,9 +212,9 @@ def test_an_upload_whose_file_is_lost_fails_and_holds_nobody_back(owner: Owner) 
     owner.files.delete(lost.upload_id)
     owner.finish()
     failed = owner.upload(lost.upload_id)
-    assert (failed.state, failed.finished_at) == (UploadState.FAILED, NOW)
+    assert (failed.state, failed.finished_at) == (JobState.FAILED, NOW)
     assert "Upload it again" in (failed.error or "")
-    assert owner.upload(other.upload_id).state is UploadState.FINISHED
+    assert owner.upload(other.upload_id).state is JobState.FINISHED
 
 
 def test_an_upload_whose_file_lost_its_end_fails(owner: Owner, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_an_upload_whose_file_lost_its_end_fails(owner: Owner, tmp_path: Path) -
     os.truncate(path, path.stat().st_size - 50)
     owner.finish()
     failed = owner.upload(upload.upload_id)
-    assert failed.state is UploadState.FAILED
+    assert failed.state is JobState.FAILED
     assert f"{upload.octets - 50} bytes" in (failed.error or "")
 
 
@@ -319,6 +320,6 @@ def test_an_upload_that_is_killed_again_and_again_is_registered_once(owner: Owne
         assert kills < 20, "no step was ever written down"
     done = owner.upload(upload.upload_id)
     assert kills >= 3
-    assert (done.state, done.lines) == (UploadState.FINISHED, BATCH * 8 + 3)
+    assert (done.state, done.lines) == (JobState.FINISHED, BATCH * 8 + 3)
     assert done.counts == {Verdict.NEW: BATCH * 8 + 3}
     assert owner.rows() == (BATCH * 8 + 3, BATCH * 8 + 3)

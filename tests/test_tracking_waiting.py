@@ -14,13 +14,14 @@ from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.clock_guard import ClockGuard
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
 from clickloop.record_id import RecordIds
 from clickloop.store.facts.duckdb import DuckDbFacts
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.journal.listing import unsettled_segments
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
-from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, notices_before
+from clickloop.store.ledger.notices import notices_before
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.notices import Desk, rerun
 from clickloop.tracking.settle import settle_clicks, settle_notices

@@ -10,7 +10,6 @@ from clickloop.counted import counted
 Ask = Callable[[str, str, bytes | None], bytes]
 """Method, path and body to the body of a good answer; ends the command otherwise."""
 LOOK_SECONDS = 0.3
-_RESENDS = "/api/v1/postbacks/resends"
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +39,40 @@ class _Repeat(msgspec.Struct, frozen=True):
     receiver: str
 
 
+class _Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of job: where it is asked for, and how it is told of."""
+
+    path: str
+    """Its jobs are at the same path with an s behind."""
+    one_matches: str
+    many_match: str
+    progress: str
+    nothing: str
+
+
+RESEND = _Kind(
+    path="/api/v1/postbacks/resend",
+    one_matches="postback matches",
+    many_match="postbacks match",
+    progress="{done} of {matched} looked at, {made} sent again.",
+    nothing="Nothing matches: nothing is sent again.",
+)
+CANCEL = _Kind(
+    path="/api/v1/postbacks/cancel",
+    one_matches="waiting postback matches",
+    many_match="waiting postbacks match",
+    progress="{done} of {matched} looked at, {made} cancelled.",
+    nothing="Nothing that waits matches: nothing is cancelled.",
+)
+RERUN = _Kind(
+    path="/api/v1/notices/rerun",
+    one_matches="notice matches",
+    many_match="notices match",
+    progress="{done} of {matched} run again, {made} came to something else.",
+    nothing="Nothing matches: nothing is run again.",
+)
+
+
 def resend_one(ask: Ask, postback_id: str, *, anew: bool, force: bool = False) -> str:
     """Sends one postback again; what to say of it. ``force``: also when a newer change was sent since."""
     body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
@@ -49,22 +82,7 @@ def resend_one(ask: Ask, postback_id: str, *, anew: bool, force: bool = False) -
 
 def resend_many(ask: Ask, wanted: Mapping[str, object], *, anew: bool, preview: bool) -> Iterator[str]:
     """Sends again all that match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")}
-    body |= {"request": _mode(anew), "preview": preview}
-    told = _progress(ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(body)))
-    if told.job_id is None:
-        states = ", ".join(f"{count} {state}" for state, count in sorted(told.matched_by_state.items()))
-        yield f"{counted(told.matched, 'postback matches', 'postbacks match')}{f': {states}' if states else ''}."
-        yield from _left_out(told)
-        return
-    now = told
-    for now in _followed(ask, f"{_RESENDS}/{told.job_id}", told):
-        if now.matched:
-            yield f"{now.done} of {now.matched} looked at, {now.made} sent again."
-    if not now.matched:
-        yield "Nothing matches: nothing is sent again."
-    yield from _left_out(now)
-    yield from _stopped(now)
+    return _many(ask, RESEND, {**wanted, "request": _mode(anew), "preview": preview})
 
 
 def resend_as_json(
@@ -74,13 +92,12 @@ def resend_as_json(
     if postback_id:
         body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
         return ask("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
-    asked = {name: value for name, value in wanted.items() if value not in (None, "")}
-    asked |= {"request": _mode(anew), "preview": preview}
-    answer = ask("POST", "/api/v1/postbacks/resend", msgspec.json.encode(asked))
+    asked = {**wanted, "request": _mode(anew), "preview": preview}
+    answer = ask("POST", RESEND.path, msgspec.json.encode(asked))
     told = _progress(answer)
     while told.job_id is not None and not told.finished:
         time.sleep(LOOK_SECONDS)
-        answer = ask("GET", f"{_RESENDS}/{told.job_id}", None)
+        answer = ask("GET", f"{RESEND.path}s/{told.job_id}", None)
         told = _progress(answer)
     return answer.decode()
 
@@ -93,18 +110,7 @@ def cancel_one(ask: Ask, postback_id: str) -> str:
 
 def cancel_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Cancels all that wait and match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
-    told = _progress(ask("POST", "/api/v1/postbacks/cancel", msgspec.json.encode(body)))
-    if told.job_id is None:
-        yield f"{counted(told.matched, 'waiting postback matches', 'waiting postbacks match')}."
-        return
-    now = told
-    for now in _followed(ask, f"/api/v1/postbacks/cancels/{told.job_id}", told):
-        if now.matched:
-            yield f"{now.done} of {now.matched} looked at, {now.made} cancelled."
-    if not now.matched:
-        yield "Nothing that waits matches: nothing is cancelled."
-    yield from _stopped(now)
+    return _many(ask, CANCEL, {**wanted, "preview": preview})
 
 
 def rerun_one(ask: Ask, notice_id: str) -> str:
@@ -116,21 +122,39 @@ def rerun_one(ask: Ask, notice_id: str) -> str:
 
 def rerun_many(ask: Ask, wanted: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Runs all notices again that match; what to say meanwhile."""
-    body = {name: value for name, value in wanted.items() if value not in (None, "")} | {"preview": preview}
-    octets = ask("POST", "/api/v1/notices/rerun", msgspec.json.encode(body))
+    return _many(ask, RERUN, {**wanted, "preview": preview})
+
+
+def _many(ask: Ask, kind: _Kind, asked: Mapping[str, object]) -> Iterator[str]:
+    """Starts a job and follows it to its end, or asks what it would do; what to say meanwhile."""
+    octets = ask("POST", kind.path, msgspec.json.encode(asked))
     told = _progress(octets)
     if told.job_id is None:
+        yield from _foreseen(kind, told, octets)
+        return
+    now = told
+    for now in _followed(ask, f"{kind.path}s/{told.job_id}", told):
+        if now.matched:
+            yield kind.progress.format(done=now.done, matched=now.matched, made=now.made)
+    if not now.matched:
+        yield kind.nothing
+    yield from _left_out(now)
+    if now.stopped:
+        yield "It was stopped: the rest is left as it is."
+
+
+def _foreseen(kind: _Kind, told: Progress, octets: bytes) -> Iterator[str]:
+    matched = counted(told.matched, kind.one_matches, kind.many_match)
+    if kind is RERUN:
         were = "was" if told.done == 1 else "were"
-        yield (
-            f"{counted(told.matched, 'notice matches', 'notices match')}; {told.done} {were} tried, {told.made} would come to "
-            "something else."
-        )
+        yield f"{matched}; {told.done} {were} tried, {told.made} would come to something else."
         for change in msgspec.json.decode(octets)["conversions"]:
             yield f"{change['notice_id']}: {_standing(change['before'])} -> {_standing(change['after'])}"
         yield f"{counted(told.owed, 'postback')} would be owed."
         return
-    for now in _followed(ask, f"/api/v1/notices/reruns/{told.job_id}", told):
-        yield f"{now.done} of {now.matched} run again, {now.made} came to something else."
+    states = ", ".join(f"{count} {state}" for state, count in sorted(told.matched_by_state.items()))
+    yield f"{matched}{f': {states}' if states else ''}."
+    yield from _left_out(told)
 
 
 def _followed(ask: Ask, path: str, told: Progress) -> Iterator[Progress]:
@@ -148,11 +172,6 @@ def _followed(ask: Ask, path: str, told: Progress) -> Iterator[Progress]:
 def _left_out(told: Progress) -> Iterator[str]:
     for why, count in sorted(told.left_out.items()):
         yield f"{count} left out: {why}."
-
-
-def _stopped(told: Progress) -> Iterator[str]:
-    if told.stopped:
-        yield "It was stopped: the rest is left as it is."
 
 
 def _standing(conversion: dict[str, dict[str, str]] | None) -> str:

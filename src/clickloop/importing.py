@@ -28,7 +28,7 @@ _MISSING = {
     "payout": "No payout column was found: each conversion gets the payout of its offer, or zero.",
     "txid": "No transaction id column was found: lines with the same click id update one conversion.",
 }
-_ENDED = ("finished", "failed", "cancelled")
+_ENDED = ("finished", "failed", "stopped")
 _SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from clickloop.click.click_log import ClickFilter
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import ClicksQuery
 from tests.journey.running import (
     Campaign,
     Connection,
@@ -117,7 +117,7 @@ def clicks_in_facts(folder: Path) -> dict[str, str]:
     """By click id, the external id of every click in the facts of a stopped tracker; none may be there twice."""
     facts = DuckDbFacts.open(folder / "facts.duckdb")
     try:
-        clicks = facts.clicks_page(ClicksQuery(), 1_000_000)
+        clicks = facts.clicks_page(ClickFilter(), 1_000_000)
     finally:
         facts.close()
     found = {click.click_id: click.external_id for click in clicks}

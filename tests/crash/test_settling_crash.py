@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.journal.segment import framed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
@@ -59,7 +59,7 @@ def a_journal(folder: Path) -> list[str]:
 def check_facts(folder: Path, expected: list[str], place: str) -> None:
     """Every click and every fact exactly once, and nothing left in the journal."""
     facts = DuckDbFacts.open(folder / "facts.duckdb")
-    found = [click.click_id for click in facts.clicks_page(ClicksQuery(), 100_000)]
+    found = [click.click_id for click in facts.clicks_page(ClickFilter(), 100_000)]
     assert sorted(found) == sorted(expected), place
     assert conversions_counted(facts) == OUTBOX_ROWS, place
     facts.close()
@@ -156,7 +156,7 @@ def test_killed_at_random_under_load_writers_and_settling_lose_nothing_and_doubl
     damages = settle_all(tmp_path)
     assert damages == []
     facts = DuckDbFacts.open(tmp_path / "facts.duckdb")
-    found = [click.click_id for click in facts.clicks_page(ClicksQuery(), 10_000_000)]
+    found = [click.click_id for click in facts.clicks_page(ClickFilter(), 10_000_000)]
     facts.close()
     assert len(found) == len(set(found))
     assert acknowledged <= set(found)

@@ -12,7 +12,7 @@ from bench.storm import Plan, Storm, lines_of, rage
 from bench.storm_counting import Counted, count
 
 pytestmark = pytest.mark.crash
-CONVERSIONS = 1_500
+CONVERSIONS = 900
 KILLS = 6
 PLAN = Plan(conversions=CONVERSIONS, kills=KILLS, seed=random.randrange(10_000))
 

@@ -12,8 +12,8 @@ from clickloop.postback.breaker import (
     OPENS_PERCENT,
     WINDOW_SECONDS,
 )
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.tables import postbacks
-from clickloop.web.api.postbacks import State
 
 PAGE = (Path(__file__).parents[2] / "docs/why/states-of-a-postback.md").read_text(encoding="utf-8")
 CONSTRAINTS = {
@@ -47,7 +47,7 @@ def test_the_moments_that_the_page_ties_to_states_are_those_of_the_constraints()
 
 
 def test_what_is_shown_is_what_is_stored_and_paused() -> None:
-    assert {state.value for state in State} == STORED | {"paused"}
+    assert {state.value for state in PostbackState} == STORED | {"paused"}
 
 
 def test_the_breakers_figures_are_those_of_the_code() -> None:

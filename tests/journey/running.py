@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
 from clickloop.running_core import NotRunningError, ask_core
+from tests.click.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
 PATIENCE_SECONDS = 60.0
@@ -175,7 +176,8 @@ class Tracker:
         self.port = free_port()
         self.api_port = free_port()
         self.log_path = folder.parent / f"{folder.name}.log"
-        given = {"allowed_addresses": "127.0.0.0/8"} | environment  # where the stand-in receivers are
+        # Where the stand-in receivers are; and a base of one country, since the included one is most of what an edge does at its start.
+        given = {"allowed_addresses": "127.0.0.0/8", "geo_base": str(_country_base(folder))} | environment
         self.environment = {f"CLICKLOOP_{name.upper()}": value for name, value in given.items()}
         self.edges = edges
         self.process: subprocess.Popen[bytes] | None = None
@@ -324,6 +326,14 @@ def running(folder: Path, edges: int = 1, **environment: str) -> Iterator[Tracke
         yield tracker
     finally:
         tracker.close()
+
+
+def _country_base(folder: Path) -> Path:
+    """The file of a smallest country base, beside a data folder."""
+    path = folder.with_name(f"{folder.name}.mmdb")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(country_base("DE"))
+    return path
 
 
 def link_of(key: str, query: str | bytes = b"") -> bytes:

@@ -38,7 +38,7 @@ def test_in_a_folder_that_everybody_may_read_every_file_is_private(tmp_path: Pat
     folder.chmod(0o755)
     (folder / "click_id.key").write_bytes(bytes(range(32)))
     (folder / "click_id.key").chmod(0o644)
-    with running(folder) as tracker:
+    with running(folder, geo_base="") as tracker:
         told = [line for line in tracker.log_lines() if "were open to other users" in line["event"]]
         assert [line["files"] for line in told] == [["click_id.key"]]
         campaign = tracker.set_up("")

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.figures import (
     Promise,
     Seen,
@@ -27,7 +28,6 @@ from clickloop.demo.figures import (
 )
 from clickloop.demo.plan import DELIVERED, Fate, Step, Visitor, make_plan
 from clickloop.demo.standins import Arrival, Call
-from clickloop.store.ledger.notices import Outcome
 
 COMMAND = [sys.executable, "-m", "clickloop", "demo", "--visitors"]
 SKIPPED = Fate("skipped", "status_not_selected")

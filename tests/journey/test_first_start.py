@@ -16,7 +16,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 @pytest.fixture
 def tracker(tmp_path: Path) -> Iterator[Tracker]:
-    running = Tracker(tmp_path / "data")
+    running = Tracker(tmp_path / "data", geo_base="")
     yield running
     running.close()
 

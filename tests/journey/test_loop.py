@@ -51,7 +51,7 @@ class Stage(NamedTuple):
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     receiver = Receiver()
-    with running(tmp_path_factory.mktemp("loop") / "data", edges=2) as tracker:
+    with running(tmp_path_factory.mktemp("loop") / "data", edges=2, geo_base="") as tracker:
         yield Stage(tracker, receiver, tracker.set_up(receiver.url + POSTBACK))
     receiver.close()
 

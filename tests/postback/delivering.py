@@ -12,13 +12,14 @@ from clickloop.postback.delivery import Delivery, Send
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.work import Claimed
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, Postback, PostbackFilter, insert_postbacks, postbacks_before
+from clickloop.store.ledger.postbacks import insert_postbacks, postbacks_before
 from tests.empty_stores import open_ledger
 
 NEARBY = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receivers")))

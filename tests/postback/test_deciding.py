@@ -10,16 +10,18 @@ from sqlalchemy import Connection, insert, select
 
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.postback_log import Postback, PostbackFilter
 from clickloop.postback.rule import Conditions, RequestTemplate, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.conversions import insert_changes, insert_conversions
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices
+from clickloop.store.ledger.notices import insert_notices
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postbacks import Postback, PostbackFilter, postbacks_before
+from clickloop.store.ledger.postbacks import postbacks_before
 from clickloop.store.ledger.tables import (
     campaigns,
     conversions,

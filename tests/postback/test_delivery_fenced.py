@@ -12,16 +12,10 @@ import pytest
 
 from clickloop.clock import wall_clock
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import Attempt, NewPostback, Postback
 from clickloop.postback.rule import Request
 from clickloop.record_id import RecordIds
-from clickloop.store.ledger.postbacks import (
-    Attempt,
-    NewPostback,
-    Postback,
-    attempts_of,
-    find_postback,
-    insert_postbacks,
-)
+from clickloop.store.ledger.postbacks import attempts_of, find_postback, insert_postbacks
 from tests.postback.delivering import Desk
 
 pytestmark = pytest.mark.crash

@@ -9,11 +9,13 @@ import pytest
 
 from clickloop.clock import wall_clock
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert_postbacks, postbacks_before
+from clickloop.store.ledger.postbacks import insert_postbacks, postbacks_before
 
 OWED = 400
 KILLS = 6
@@ -106,4 +108,4 @@ def test_killed_delivery_loses_nothing_and_repeats_at_most_what_was_under_way(tm
 
 def all_delivered(ledger: Ledger) -> bool:
     with ledger.read() as tx:
-        return len(postbacks_before(tx, PostbackFilter(state="delivered"), None, OWED + 1)) == OWED
+        return len(postbacks_before(tx, PostbackFilter(state=PostbackState.DELIVERED), None, OWED + 1)) == OWED

@@ -9,11 +9,12 @@ import pytest
 
 from clickloop.clock import DAY_MS, SECOND_MS, wall_clock
 from clickloop.postback.delivery import Delivery
+from clickloop.postback.postback_log import Attempt, Postback
 from clickloop.postback.retry import Delivered, Outcome, Tried, Trouble, decide, fault_of
 from clickloop.postback.rule import Method, Request, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.sending import Sender
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postbacks import Attempt, Postback, attempts_of
+from clickloop.store.ledger.postbacks import attempts_of
 from tests.postback.delivering import NEARBY, QUICK, Desk
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"

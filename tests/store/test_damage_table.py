@@ -21,6 +21,7 @@ from sqlalchemy import insert
 from clickloop.campaign.catalog import FILE_NAME as CATALOG
 from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE as KEY
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
@@ -31,7 +32,7 @@ from clickloop.doctor import Verdict, examine
 from clickloop.sealed_file import SealedFileError
 from clickloop.store.consistency import Problem, StoresRefusedError
 from clickloop.store.damage_log import record_damages, unconfirmed_damages
-from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import FACTS_FILE as FACTS
 from clickloop.store.identity import FILE_NAME as INSTALLATION
@@ -118,7 +119,7 @@ def settle(folder: Path) -> Outcome:
         record_damages(folder, settle_notices(notices, core.desk, wall_clock()).damages, wall_clock())
         settle_facts(core.ledger, core.facts)
         alarms = [*unconfirmed_damages(folder), *rows_alarms(audit_rows_step(core.ledger))]
-        found = core.facts.clicks_page(ClicksQuery(), 10_000)
+        found = core.facts.clicks_page(ClickFilter(), 10_000)
         assert len({click.click_id for click in found}) == len(found), "a click is there twice"
         sums_of(core.facts)
         with core.ledger.read() as tx:

@@ -13,20 +13,14 @@ from hypothesis import strategies as st
 
 from clickloop import octets
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
-from clickloop.clock import DAY_MS
+from clickloop.clock import DAY_MS, iso_text
 from clickloop.record_id import RecordIds, base32_tail, base32_time
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.fact import ConversionFact
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import (
-    ClicksQuery,
-    Facts,
-    FactsDamagedError,
-    FactsError,
-    FactsInUseError,
-    SegmentRefusedError,
-)
+from clickloop.store.facts.facts import Facts, FactsDamagedError, FactsError, FactsInUseError, SegmentRefusedError
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
 from clickloop.store.journal.writer import JournalWriter
@@ -131,7 +125,7 @@ def test_a_segment_is_loaded_once_even_when_it_is_given_twice_and_after_reopenin
     assert store.facts.load_clicks([contents]) == 0
     store.reopen()
     assert store.facts.load_clicks([contents]) == 0
-    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 1
+    assert len(store.facts.clicks_page(ClickFilter(), 10)) == 1
 
 
 def test_a_forgotten_segment_stays_loaded_once(store: Store) -> None:
@@ -140,7 +134,7 @@ def test_a_forgotten_segment_stays_loaded_once(store: Store) -> None:
     store.facts.forget_segments([contents.segment.name])
     store.load(a_click())
     store.reopen()
-    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 2
+    assert len(store.facts.clicks_page(ClickFilter(), 10)) == 2
 
 
 def test_several_segments_and_an_empty_one_are_loaded_together(store: Store) -> None:
@@ -171,7 +165,7 @@ def test_a_record_that_is_no_click_is_refused_with_its_segment_and_nothing_of_it
     with pytest.raises(SegmentRefusedError) as refusal:
         store.facts.load_clicks([good, bad])
     assert (refusal.value.segment_name, refusal.value.loaded) == (bad.segment.name, 1)
-    assert len(store.facts.clicks_page(ClicksQuery(), 10)) == 1
+    assert len(store.facts.clicks_page(ClickFilter(), 10)) == 1
     assert not store.facts.accepts_click(record)
 
 
@@ -184,7 +178,7 @@ def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(store: Sto
     store.load(*clicks[10:])
     store.load(*clicks[:10])
     seen: list[Click] = []
-    while page := store.facts.clicks_page(ClicksQuery(before_click_id=seen[-1].click_id if seen else ""), 7):
+    while page := store.facts.clicks_page(ClickFilter(), 7, seen[-1].click_id if seen else ""):
         seen += page
     assert seen == clicks[::-1]
 
@@ -192,15 +186,15 @@ def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(store: Sto
 @pytest.mark.parametrize(
     ("query", "numbers"),
     [
-        (ClicksQuery(campaign_id=2), [3, 2]),
-        (ClicksQuery(source_id=9), [3]),
-        (ClicksQuery(external_id="a b"), [1]),
-        (ClicksQuery(external_id=""), [3, 2, 0]),
-        (ClicksQuery(from_at=NOON + 1, until_at=NOON + 3), [2, 1]),
-        (ClicksQuery(campaign_id=2, source_id=2), [2]),
+        (ClickFilter(campaign_id=2), [3, 2]),
+        (ClickFilter(source_id=9), [3]),
+        (ClickFilter(external_id="a b"), [1]),
+        (ClickFilter(external_id=""), [3, 2, 0]),
+        (ClickFilter(since=iso_text(NOON + 1), until=iso_text(NOON + 3)), [2, 1]),
+        (ClickFilter(campaign_id=2, source_id=2), [2]),
     ],
 )
-def test_pages_are_narrowed(store: Store, query: ClicksQuery, numbers: list[int]) -> None:
+def test_pages_are_narrowed(store: Store, query: ClickFilter, numbers: list[int]) -> None:
     clicks = [
         a_click(NOON),
         a_click(NOON + 1, external_id="a b"),
@@ -270,7 +264,7 @@ def test_old_clicks_are_deleted_a_day_at_a_time_and_what_they_earned_stays(store
     before_at = NOON + 2 * DAY_MS
     assert [store.facts.delete_clicks(before_at) for _ in range(3)] == [1, 1, 0]
     store.reopen()
-    assert store.facts.clicks_page(ClicksQuery(), 10) == [days[3], days[2]]
+    assert store.facts.clicks_page(ClickFilter(), 10) == [days[3], days[2]]
     assert store.facts.find_clicks([days[0].click_id]) == {}
     assert sums_of(store.facts).revenue_micros == 30
 
@@ -283,7 +277,7 @@ def test_conversion_facts_are_no_clicks(store: Store) -> None:
     click = a_click()
     store.facts.load_facts([(1, msgspec.json.encode(a_fact(click)))])
     assert store.facts.find_clicks([click.click_id]) == {}
-    assert store.facts.clicks_page(ClicksQuery(), 10) == []
+    assert store.facts.clicks_page(ClickFilter(), 10) == []
 
 
 def test_outbox_rows_are_taken_once_whatever_the_order_of_their_ids(store: Store) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from clickloop.clock import HOUR_MS
 from clickloop.postback.ending import ended_of
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import Outcome, Trouble
 from clickloop.postback.rule import Request
 from clickloop.postback.work import Job, Recorded
@@ -22,7 +23,7 @@ from clickloop.store.ledger.holding import (
     wake_followers,
     wake_held,
 )
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 from clickloop.store.ledger.tables import postback_rules, postbacks
 from tests.store.test_lanes import IDS, LEASE, NOW, Store
 

@@ -9,6 +9,7 @@ import pytest
 
 from clickloop.alarms import Alarms, read_alarms
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.store.damage_log import (
     FILE_NAME,
@@ -19,7 +20,6 @@ from clickloop.store.damage_log import (
     unconfirmed_damages,
 )
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import Installation, Marks, read_installation, write_installation
 from clickloop.store.journal.marks import StreamMark, marked_writers, missing_ranges, read_mark
@@ -73,7 +73,7 @@ class Folder:
         return damages
 
     def clicks(self) -> list[str]:
-        return sorted(click.click_id for click in self.facts.clicks_page(ClicksQuery(), 100_000))
+        return sorted(click.click_id for click in self.facts.clicks_page(ClickFilter(), 100_000))
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 
 from clickloop.backup.archive import is_safe_name
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.store.facts.duckdb import DuckDbFacts
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.journal.marks import missing_ranges
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import writer_name
@@ -49,7 +49,7 @@ def settled(folder: Path, facts: DuckDbFacts) -> ClickBatch:
 
 
 def found(facts: DuckDbFacts) -> list[str]:
-    return sorted(click.click_id for click in facts.clicks_page(ClicksQuery(), 1_000))
+    return sorted(click.click_id for click in facts.clicks_page(ClickFilter(), 1_000))
 
 
 def test_processes_of_one_name_on_two_nodes_are_both_loaded(tmp_path: Path, facts: DuckDbFacts) -> None:

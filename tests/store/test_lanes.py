@@ -13,6 +13,7 @@ from clickloop.postback.ending import ended_of
 from clickloop.postback.lane import Asked, KeptLane, LaneTerms, Standing
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.postback.work import Claimed
@@ -30,7 +31,7 @@ from clickloop.store.ledger.lanes import (
 )
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 from clickloop.store.ledger.tables import lanes, postback_rules, postbacks
 from tests.empty_stores import open_ledger
 

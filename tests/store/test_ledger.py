@@ -12,15 +12,23 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from msgspec.json import decode
 from sqlalchemy import create_engine, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.postback.postback_log import PostbackFilter
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger import migrations
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, JobKind
+from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.tables import metadata, settings
+from clickloop.store.ledger.uploads import UPLOADS
+from clickloop.tracking.resending import Asked
 
 
 def _schema(path: Path) -> dict[str, object]:
@@ -207,22 +215,64 @@ def test_a_state_without_its_date_is_refused_by_the_ledger_itself(tmp_path: Path
         tx.execute(statement)
 
 
-def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.sqlite"
+def _ledger_at(path: Path, revision: str, *statements: str) -> None:
+    """Make a ledger of an earlier schema revision, with rows."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
     ledger = Ledger(create_engine(f"sqlite:///{path}"))
     with ledger.write() as tx:
         config.attributes["connection"] = tx
-        command.upgrade(config, "0001")
-        tx.exec_driver_sql(
-            "INSERT INTO networks (name, preset, postback_parameters, addresses, refuse_duplicates, test_only, created_at, "
-            "updated_at) VALUES ('Old', 'affise', '{\"cid\": \"{sub1}\"}', '[]', 0, 0, 1, 1)"
-        )
+        command.upgrade(config, revision)
+        for statement in statements:
+            tx.execute(text(statement.replace(":", "\\:")))
     ledger.close()
+
+
+def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    _ledger_at(
+        path,
+        "0001",
+        "INSERT INTO networks (name, preset, postback_parameters, addresses, refuse_duplicates, test_only, created_at, "
+        "updated_at) VALUES ('Old', 'affise', '{\"cid\": \"{sub1}\"}', '[]', 0, 0, 1, 1)",
+    )
     upgraded = Ledger.open(path)
     with upgraded.read() as tx:
         network = NETWORKS.find(tx, 1)
     upgraded.close()
     assert network is not None
     assert (network.preset, network.postback_parameters, network.status_words) == ("affise", {"cid": "{sub1}"}, {})
+
+
+def test_a_job_under_way_keeps_its_period_in_the_upgrade_and_a_cancelled_upload_is_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    period = '"period": {"since": 1772366400500, "until": null}'
+    asked = {
+        "cancel": f'{{"rule_id": 4, "waiting": true, {period}}}',
+        "rerun": f'{{"status_word": "lead", {period}}}',
+        "resend": f'{{"wanted": {{"state": "failed", {period}}}, "mode": "anew", "resumes_rule": null}}',
+    }
+    _ledger_at(
+        path,
+        "0005",
+        *(
+            "INSERT INTO bulk_jobs (bulk_job_id, kind, asked, state, last_id, done_id, matched, done, made, left_out, created_at) "
+            f"VALUES ('{kind}', '{kind}', CAST('{text}' AS BLOB), 'running', 'z', '', 1, 0, 0, x'7b7d', 1)"
+            for kind, text in asked.items()
+        ),
+        "INSERT INTO uploads (upload_id, name, format, preview, postbacks, state, octets, octets_read, next_line, lines, counts, "
+        "reasons, flagged, flags, created_at, finished_at) VALUES ('u', '', 'csv', 0, 1, 'cancelled', 9, 0, 1, 0, x'7b7d', x'7b7d', "
+        "0, x'7b7d', 1, 2)",
+    )
+    upgraded = Ledger.open(path)
+    with upgraded.read() as tx:
+        jobs = {job.kind: job.asked for job in BULK_JOBS.unfinished(tx, 10)}
+        upload = UPLOADS.find(tx, "u")
+    upgraded.close()
+    since = "2026-03-01T12:00:00.500Z"
+    assert decode(jobs[JobKind.CANCEL], type=PostbackFilter) == PostbackFilter(rule_id=4, since=since)
+    assert decode(jobs[JobKind.RERUN], type=NoticeFilter) == NoticeFilter(status_word="lead", since=since)
+    wanted = decode(jobs[JobKind.RESEND], type=Asked).wanted
+    assert wanted == PostbackFilter(state=PostbackState.FAILED, since=since)
+    assert upload is not None
+    assert upload.state is JobState.STOPPED

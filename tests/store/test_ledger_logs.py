@@ -8,13 +8,15 @@ import pytest
 from sqlalchemy import Connection, event
 
 from clickloop.click.click import Click
+from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.money import Money
 from clickloop.record_id import base32_tail, base32_time
 from clickloop.store.ledger.conversions import (
-    ConversionFilter,
     clicks_of_conversions,
     clicks_with_conversions,
     conversions_before,
@@ -24,16 +26,12 @@ from clickloop.store.ledger.conversions import (
 )
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import (
-    NoticeFilter,
-    Outcome,
-    StoredNotice,
     find_notice,
     insert_notices,
     notices_before,
     notices_of_click,
     waiting_notices_of_clicks,
 )
-from clickloop.store.ledger.period import Period
 from clickloop.store.ledger.statuses import (
     delete_status,
     free_words_of,
@@ -109,6 +107,9 @@ def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
     [
         (NoticeFilter(), [2, 1, 0]),
         (NoticeFilter(click_id="c"), [1]),
+        (NoticeFilter(click_id=" C "), [1]),
+        (NoticeFilter(click_id=""), [2, 1, 0]),
+        (NoticeFilter(status_word=" Word1"), [1]),
         (NoticeFilter(outcome=Outcome.REFUSED), [2, 0]),
         (NoticeFilter(reason=RefusalReason.WRONG_TOKEN), [2]),
         (NoticeFilter(campaign_id=3), [2]),
@@ -116,16 +117,16 @@ def test_a_notice_is_found_as_it_was_stored(ledger: Ledger) -> None:
         (NoticeFilter(conversion_id="v"), [1]),
         (NoticeFilter(flagged=True), [1]),
         (NoticeFilter(flagged=False), [2, 0]),
-        (NoticeFilter(period=Period(NOW + 1)), [2, 1]),
-        (NoticeFilter(period=Period(None, NOW + 1)), [0]),
-        (NoticeFilter(period=Period(0, 1 << 60)), [2, 1, 0]),
-        (NoticeFilter(period=Period(-(1 << 60), NOW + 2), outcome=Outcome.REFUSED), [0]),
+        (NoticeFilter(since=iso_text(NOW + 1)), [2, 1]),
+        (NoticeFilter(until=iso_text(NOW + 1)), [0]),
+        (NoticeFilter(since="2000-01-01", until="2999-01-01"), [2, 1, 0]),
+        (NoticeFilter(until=iso_text(NOW + 2), outcome=Outcome.REFUSED), [0]),
     ],
 )
 def test_the_log_of_notices_filters(ledger: Ledger, wanted: NoticeFilter, found: list[int]) -> None:
     stored = [
         _notice(0),
-        _notice(1, click_id="c", outcome=Outcome.NEW, conversion_id="v", flags=("query_cut",)),
+        _notice(1, click_id="c", outcome=Outcome.NEW, conversion_id="v", flags=("query_cut",), status_word="word1"),
         _notice(2, reason=RefusalReason.WRONG_TOKEN, campaign_id=3, network_id=4),
     ]
     with ledger.write() as tx:
@@ -142,12 +143,12 @@ def test_the_log_of_notices_filters(ledger: Ledger, wanted: NoticeFilter, found:
         (ConversionFilter(source_id=2), [1]),
         (ConversionFilter(offer_id=2, network_id=2), [1]),
         (ConversionFilter(network_id=3), []),
-        (ConversionFilter(status_key="hold"), [1]),
+        (ConversionFilter(status="hold"), [1]),
         (ConversionFilter(txid="t0"), [0]),
         (ConversionFilter(flagged=True), [1]),
         (ConversionFilter(flagged=False), [0]),
-        (ConversionFilter(period=Period(NOW + 1, NOW + 2)), [1]),
-        (ConversionFilter(period=Period(None, NOW + 1)), [0]),
+        (ConversionFilter(since=iso_text(NOW + 1), until=iso_text(NOW + 2)), [1]),
+        (ConversionFilter(until=iso_text(NOW + 1)), [0]),
     ],
 )
 def test_the_log_of_conversions_filters(ledger: Ledger, wanted: ConversionFilter, found: list[int]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from clickloop.postback.ending import ended_of
 from clickloop.postback.owing import Finding, Owed, SkipReason
+from clickloop.postback.postback_log import NewPostback, Postback
 from clickloop.postback.retry import Outcome, Result, Tried, Trouble
 from clickloop.postback.rule import Request, RequestTemplate, Rule, Schedule, Success
 from clickloop.postback.work import Claimed, Ended, Job
@@ -20,13 +21,7 @@ from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
-from clickloop.store.ledger.postbacks import (
-    NewPostback,
-    Postback,
-    attempts_of,
-    find_postback,
-    insert_postbacks,
-)
+from clickloop.store.ledger.postbacks import attempts_of, find_postback, insert_postbacks
 from clickloop.store.ledger.tables import postback_rules, postbacks
 from tests.empty_stores import open_ledger
 

@@ -8,15 +8,15 @@ import msgspec
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from clickloop.clock import iso_text
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.postback.state import PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.period import Period
 from clickloop.store.ledger.postback_rules import insert_rule
 from clickloop.store.ledger.postbacks import (
-    NewPostback,
-    PostbackFilter,
     decided_before,
     find_postback,
     insert_postbacks,
@@ -92,7 +92,7 @@ def test_the_log_pages_newest_first(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        PostbackFilter(state="skipped"),
+        PostbackFilter(state=PostbackState.SKIPPED),
         PostbackFilter(reason=SkipReason.RULE_OFF),
         PostbackFilter(click_id="d" * 26),
         PostbackFilter(conversion_id="b" * 26),
@@ -123,8 +123,8 @@ def test_the_log_can_be_narrowed_to_a_period(ledger: Ledger) -> None:
     owe(ledger)
 
     with ledger.read() as tx:
-        inside = postbacks_before(tx, PostbackFilter(period=Period(since=NOW, until=NOW + 1)), None, 10)
-        outside = postbacks_before(tx, PostbackFilter(period=Period(since=NOW + 1)), None, 10)
+        inside = postbacks_before(tx, PostbackFilter(since=iso_text(NOW), until=iso_text(NOW + 1)), None, 10)
+        outside = postbacks_before(tx, PostbackFilter(since=iso_text(NOW + 1)), None, 10)
 
     assert (len(inside), len(outside)) == (1, 0)
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.claiming import claim_due, lease
@@ -14,7 +15,7 @@ from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.holding import note_probe
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postbacks import NewPostback, insert_postbacks
+from clickloop.store.ledger.postbacks import insert_postbacks
 from clickloop.store.ledger.row_count import RowCountError
 from clickloop.store.ledger.rules import count_shares
 from clickloop.store.ledger.tables import attempts, postbacks

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import LOST_REQUEST, Header, Request, RequestTemplate, Rule
 from clickloop.postback.sending import first_hop
 from clickloop.report.secret_names import is_secret_name
@@ -17,9 +19,9 @@ from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.lost_secrets import LostRequests, accept_lost_requests
 from clickloop.store.ledger.networks import NETWORKS
-from clickloop.store.ledger.notices import Outcome, StoredNotice, find_notice, insert_notices
+from clickloop.store.ledger.notices import find_notice, insert_notices
 from clickloop.store.ledger.postback_rules import find_kept_rule, insert_rule
-from clickloop.store.ledger.postbacks import NewPostback, PostbackFilter, insert_postbacks, postbacks_before
+from clickloop.store.ledger.postbacks import insert_postbacks, postbacks_before
 from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
 from clickloop.store.ledger.sealing import may_hold_secret

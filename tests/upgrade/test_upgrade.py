@@ -16,12 +16,12 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.core import Core, open_core
 from clickloop.report.trace import EventKind, trace_click
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.reader import JournalReader
@@ -96,7 +96,7 @@ def test_a_folder_of_an_earlier_version_is_opened_and_all_that_waited_is_settled
         after = counted(folder / LEDGER_FILE)
         assert {name: after[name] for name in before} == before
         settled(core)
-        assert len(core.facts.clicks_page(ClicksQuery(), 1_000)) == kept.clicks
+        assert len(core.facts.clicks_page(ClickFilter(), 1_000)) == kept.clicks
         assert conversions_counted(core.facts) == kept.conversions
         with core.ledger.read() as tx:
             assert not any(count_lacking(tx).values())

@@ -27,6 +27,7 @@ from clickloop.web.api.alarms import read_alarms, send_test_alarm
 from clickloop.web.api.application import create_api
 from clickloop.web.api.health import _verifying
 from tests.journey.running import Receiver, free_port
+from tests.web.conftest import application
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -234,7 +235,7 @@ def test_tests_that_wait_for_a_silent_receiver_hold_nothing_else_up(instance: "I
     tests = 12  # more than the threads that all other requests share
     with ThreadPoolExecutor(tests) as askers, socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
-        with TestClient(create_api(instance.context)) as api:
+        with TestClient(application(create_api, instance.context)) as api:
             api.headers.update(instance.api.headers)
             made = api.post("/api/v1/postback-rules", json=rule_to(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
             assert made.status_code == 201

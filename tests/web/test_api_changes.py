@@ -155,6 +155,11 @@ def running_cancel(instance: "Instance") -> tuple[str, Any]:
     return f"postbacks/cancels/{job['cancel_id']}/stop", None
 
 
+def running_rerun(instance: "Instance") -> tuple[str, Any]:
+    job = instance.api.post("/api/v1/notices/rerun", json={"outcome": "refused"}).json()
+    return f"notices/reruns/{job['rerun_id']}/stop", None
+
+
 def paused_receiver(path: str) -> Case:
     def case(instance: "Instance") -> tuple[str, Any]:
         pause = Pause(opened_at=instance.now, probe_at=instance.now + 30_000, probes=1, why="9 of 10 failed.")
@@ -255,6 +260,7 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
     ("POST", "/api/v1/postbacks/resend"): (ended_postbacks, "resent", "postbacks/resends"),
     ("POST", "/api/v1/postbacks/{postback_id}/cancel"): (waiting_postback, "cancelled", "postbacks"),
     ("POST", "/api/v1/postbacks/cancel"): (waiting_postbacks, "cancelled", "postbacks/cancels"),
+    ("POST", "/api/v1/notices/reruns/{rerun_id}/stop"): (running_rerun, "changed", "notices/reruns"),
     ("POST", "/api/v1/postbacks/resends/{resend_id}/stop"): (running_resend, "changed", "postbacks/resends"),
     ("POST", "/api/v1/postbacks/cancels/{cancel_id}/stop"): (running_cancel, "changed", "postbacks/cancels"),
     ("POST", "/api/v1/receivers/{receiver}/probe"): (

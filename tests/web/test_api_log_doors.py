@@ -1,12 +1,14 @@
 """What can be done with the logs over the API: exports, corrections, secrets, and lists of jobs."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import select
 
 from clickloop.campaign.user import Role
+from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.store.ledger.tables import changes_log, tokens
 from clickloop.web.api.columns import (
     CLICK_COLUMNS,
@@ -67,7 +69,8 @@ def test_an_export_goes_on_until_the_list_ends(instance: "Instance") -> None:
     numbers = [reported(instance)["conversion_id"] for _ in range(3)]
     columns = chosen_columns(CONVERSION_COLUMNS, "conversion_id,campaign")
     context = instance.context
-    stream = exported(context, "conversions", columns, lambda cursor: list_conversions(context, 1, cursor))
+    list_page = partial(list_conversions, context, ConversionFilter())
+    stream = exported(context, "conversions", columns, list_page, rows=1)
     text = b"".join(cast("Iterable[bytes]", stream.iterator)).decode()
     assert text.split("\r\n")[1:-1] == [f"{number},1,Campaign" for number in reversed(numbers)]
 

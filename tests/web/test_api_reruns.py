@@ -67,6 +67,9 @@ NOTICES: list[tuple[dict[str, Any], int]] = [
     ({"click_id": "0" * 26}, 0),
     ({"since": "2026-03-01", "until": "2026-03-02"}, 1),
     ({"since": "2026-03-02"}, 0),
+    ({"flagged": True}, 1),
+    ({"flagged": False}, 0),
+    ({"conversion_id": "0" * 26}, 0),
 ]
 
 
@@ -80,3 +83,15 @@ def test_each_field_of_a_rerun_narrows(instance: "Instance", wanted: dict[str, A
 def test_a_rerun_of_everything_or_of_nothing_known_is_refused(instance: "Instance") -> None:
     assert instance.faults(instance.api.post("/api/v1/notices/rerun", json={})) == {"": "required"}
     assert instance.api.get(f"/api/v1/notices/reruns/{'0' * 26}").status_code == 404
+
+
+def test_a_stopped_rerun_leaves_the_rest_as_it_is(instance: "Instance") -> None:
+    instance.set_up()
+    unmapped(instance, 1)
+    mapped(instance)
+    number = instance.api.post("/api/v1/notices/rerun", json={"status_word": "topup"}).json()["rerun_id"]
+    stopped = instance.api.post(f"/api/v1/notices/reruns/{number}/stop").json()
+    work_off(instance)
+    assert (stopped["finished"], stopped["stopped"], stopped["done"]) == (True, True, 0)
+    assert instance.got(f"notices/reruns/{number}") == stopped
+    assert {found["status"]["key"] for found in instance.got("conversions")["items"]} == {"other"}

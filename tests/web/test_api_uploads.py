@@ -195,7 +195,7 @@ def test_a_result_is_gone_after_its_time(instance: "Instance") -> None:
 
 def test_a_stopped_upload_takes_no_further_line(instance: "Instance") -> None:
     upload_id = upload(instance, "a\nb\n").json()["upload_id"]
-    assert instance.api.post(f"{DOOR}/{upload_id}/cancel").json()["state"] == "cancelled"
+    assert instance.api.post(f"{DOOR}/{upload_id}/cancel").json()["state"] == "stopped"
     work(instance)
     assert instance.got(f"conversions/uploads/{upload_id}")["lines"] == 0
     assert instance.got("notices")["items"] == []

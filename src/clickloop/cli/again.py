@@ -1,36 +1,30 @@
 """The commands that do something with what was decided before: resend, cancel and rerun."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clickloop.cli.filter_options import with_options_of
 from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop
+from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.postback.postback_log import CancelFilter, ResendFilter
 
 if TYPE_CHECKING:
     from clickloop.asking_again import Ask
 
-Since = Annotated[str, typer.Option(help="From this moment on, ISO 8601.")]
-Until = Annotated[str, typer.Option(help="Before this moment.")]
+NOTHING: Mapping[str, object] = MappingProxyType({})
 Key = Annotated[
     str, typer.Option("--key", help="A text of your own: the same command with the same key again does nothing more.")
 ]
 
 
+@with_options_of(ResendFilter)
 def resend(
     postback_id: Annotated[str, typer.Argument(help="One postback; left out: all that match the options.")] = "",
-    state: Annotated[
-        str,
-        typer.Option(help="delivered, failed, skipped or cancelled; waiting or paused: what waits leaves at once."),
-    ] = "",
-    reason: Annotated[str, typer.Option(help="Only skipped for this reason.")] = "",
-    status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
-    source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
-    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
-    rule: Annotated[int | None, typer.Option(min=1, help="Only of this postback rule.")] = None,
-    click: Annotated[str, typer.Option("--click", help="Only of this click.")] = "",
-    since: Since = "",
-    until: Until = "",
+    wanted: Mapping[str, object] = NOTHING,
     anew: Annotated[
         bool, typer.Option("--anew", help="Build the request from today's rule; what waits is replaced.")
     ] = False,
@@ -52,9 +46,7 @@ def resend(
     from clickloop import asking_again
 
     asker, one = _asker(data, key), quote(postback_id, safe="")
-    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule, "click_id": click}
-    wanted = {"state": state, "reason": reason, "status": status, "since": since, "until": until, **owners}
-    if one and (preview or any(wanted.values())):
+    if one and (preview or wanted):
         raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
     if force and not one:
         raise stop(
@@ -69,18 +61,12 @@ def resend(
             typer.echo(line)
 
 
+@with_options_of(CancelFilter)
 def cancel(
     postback_id: Annotated[
         str, typer.Argument(help="One postback; left out: all that wait and match the options.")
     ] = "",
-    state: Annotated[str, typer.Option(help="waiting, or paused by its rule or receiver; left out: both.")] = "",
-    status: Annotated[str, typer.Option(help="Only of conversions under this status.")] = "",
-    source: Annotated[int | None, typer.Option(min=1, help="Only of this traffic source.")] = None,
-    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
-    rule: Annotated[int | None, typer.Option(min=1, help="Only of this postback rule.")] = None,
-    click: Annotated[str, typer.Option("--click", help="Only of this click.")] = "",
-    since: Since = "",
-    until: Until = "",
+    wanted: Mapping[str, object] = NOTHING,
     preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
     key: Key = "",
     data: Data = DEFAULT_DATA,
@@ -90,9 +76,7 @@ def cancel(
 
     from clickloop import asking_again
 
-    owners = {"source_id": source, "campaign_id": campaign, "rule_id": rule, "click_id": click}
-    wanted = {"state": state, "status": status, "since": since, "until": until, **owners}
-    if postback_id and (preview or any(wanted.values())):
+    if postback_id and (preview or wanted):
         raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
     if postback_id:
         typer.echo(asking_again.cancel_one(_asker(data), quote(postback_id, safe="")))
@@ -101,15 +85,10 @@ def cancel(
         typer.echo(line)
 
 
+@with_options_of(NoticeFilter)
 def rerun(
     notice_id: Annotated[str, typer.Argument(help="One notice; left out: all that match the options.")] = "",
-    outcome: Annotated[str, typer.Option(help="waiting, new, changed, repeated or refused.")] = "",
-    reason: Annotated[str, typer.Option(help="Only refused for this reason.")] = "",
-    status_word: Annotated[str, typer.Option(help="Only with this status as it was sent.")] = "",
-    network: Annotated[int | None, typer.Option(min=1, help="Only of this network.")] = None,
-    campaign: Annotated[int | None, typer.Option(min=1, help="Only of this campaign.")] = None,
-    since: Since = "",
-    until: Until = "",
+    wanted: Mapping[str, object] = NOTHING,
     preview: Annotated[bool, typer.Option("--preview", help="Only tell what would change.")] = False,
     key: Key = "",
     data: Data = DEFAULT_DATA,
@@ -122,9 +101,7 @@ def rerun(
     if notice_id:
         typer.echo(asking_again.rerun_one(_asker(data), quote(notice_id, safe="")))
         return
-    wanted = {"outcome": outcome, "reason": reason, "status_word": status_word, "since": since, "until": until}
-    owners = {"network_id": network, "campaign_id": campaign}
-    for line in asking_again.rerun_many(_asker(data, key), {**wanted, **owners}, preview=preview):
+    for line in asking_again.rerun_many(_asker(data, key), wanted, preview=preview):
         typer.echo(line)
 
 

@@ -8,10 +8,10 @@ from math import sqrt
 import msgspec
 
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.plan import Fate, Step, Visitor
 from clickloop.demo.standins import Arrival, Call
 from clickloop.octets import readable, text_of
-from clickloop.store.ledger.notices import Outcome
 
 
 class Visit(msgspec.Struct, frozen=True):

@@ -9,9 +9,9 @@ import msgspec
 
 from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, CRAWLERS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
 from clickloop.postback.owing import SkipReason
-from clickloop.store.ledger.notices import Outcome
 
 OFFER_CENTS = 2_150
 """The fixed payout of both offers, in cents of a dollar."""

@@ -13,6 +13,7 @@ import aiohttp
 from rich.console import Console
 
 from clickloop.click_id import KEY_FILE, ClickIds
+from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.figures import (
     Check,
     Seen,
@@ -30,7 +31,6 @@ from clickloop.demo.showing import Bar, Progressing, open_console, show_checks, 
 from clickloop.demo.standins import StandInNetwork, StandInSource, serving
 from clickloop.demo.tracker import DATA, Tracker, TrackerError, running
 from clickloop.demo.traffic import Traffic
-from clickloop.store.ledger.notices import Outcome
 
 SETTLE_SECONDS = 45.0
 """How long the tracker may take to do all that is owed; then the checks tell what is missing."""

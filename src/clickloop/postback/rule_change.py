@@ -7,9 +7,10 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.log_filter import MAX_ID
 from clickloop.money import AmountFault, read_amount
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Schedule, Success, Trigger
-from clickloop.setup.record import LARGEST_ID, with_changes
+from clickloop.setup.record import with_changes
 
 Url = Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]
 Kind = Annotated[BodyKind, Meta(description="How macros in the body are encoded, and its Content-Type.")]
@@ -93,7 +94,7 @@ Waits = Annotated[
         examples=[[5, 30, 120]],
     ),
 ]
-Owner = Annotated[int, Meta(description="Whom it belongs to; neither: the whole instance.", ge=1, le=LARGEST_ID)] | None
+Owner = Annotated[int, Meta(description="Whom it belongs to; neither: the whole instance.", ge=1, le=MAX_ID)] | None
 
 
 class RuleChange(msgspec.Struct, kw_only=True):

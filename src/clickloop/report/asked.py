@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.report.period import Days, Preset, days_of, zone_of
@@ -13,6 +15,7 @@ from clickloop.report.query import MOST_GROUPINGS, Dimension, Filter, Measure, R
 BY_KEY = "key"
 """The order by the groups' keys: days one after the other."""
 MOST_GROUPS = 10_000
+MAX_OFFSET = 10_000_000
 MOST_FILTERS = 50
 MOST_FILTER_CHARACTERS = 1_100
 LONGEST_DAYS = 3_700
@@ -21,21 +24,38 @@ _LATEST = date(2100, 1, 1)
 
 
 class AskedReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked, in words. Empty: the usual."""
+    """What was asked, in words. Empty: the usual. The names that differ are those of the address."""
 
-    period: Preset | None = None
-    first: str = ""
-    """First day, ISO 8601; with ``last`` it stands over the period."""
-    last: str = ""
-    """Last day, included."""
-    zone: str = ""
-    group_by: tuple[Dimension, ...] = ()
-    filters: tuple[str, ...] = ()
-    """Each ``dimension:value``; of one dimension any may hold."""
-    sort: str = ""
-    """A measure or ``key``, with ``-`` before it the other way round."""
-    limit: int = 100
-    offset: int = 0
+    period: Annotated[Preset, Meta(description="Days with a name; left out: the last 7 with today.")] | None = None
+    first: Annotated[str, Meta(max_length=10, description="First day instead, such as 2026-03-01.")] = msgspec.field(
+        default="", name="from"
+    )
+    last: Annotated[str, Meta(max_length=10, description="Last day, included; left out: today.")] = msgspec.field(
+        default="", name="to"
+    )
+    zone: Annotated[str, Meta(max_length=64, description="Time zone of days and hours; left out: the instance's.")] = ""
+    group_by: (
+        Annotated[
+            list[Dimension], Meta(description="What rows are made by: none, one or two of these (the parameter twice).")
+        ]
+        | None
+    ) = None
+    filters: (
+        Annotated[
+            list[str],
+            Meta(
+                description="Only what has this value: dimension:value, such as country:DE or campaign:7. More than once: of the same "
+                "dimension any may hold, of different ones all must. An empty value, or 0 for records: none."
+            ),
+        ]
+        | None
+    ) = msgspec.field(default=None, name="filter")
+    sort: Annotated[
+        str,
+        Meta(max_length=40, description="A figure's name or key; with - before it the largest first. Usual: -clicks."),
+    ] = ""
+    limit: Annotated[int, Meta(ge=1, le=MOST_GROUPS, description="How many rows at most.")] = 100
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="How many rows to leave out first.")] = 0
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -82,11 +102,12 @@ def bounds_of(asked: AskedReport, now_ms: int, usual_zone: str, usual: Preset = 
 def query_of(asked: AskedReport, bounds: Bounds, currency: str) -> ReportQuery:
     """The query, without the statuses to count. Raises InvalidInputError with every fault."""
     faults: list[Fault] = []
-    if len(asked.group_by) > MOST_GROUPINGS or len(set(asked.group_by)) < len(asked.group_by):
+    group_by = tuple(asked.group_by or ())
+    if len(group_by) > MOST_GROUPINGS or len(set(group_by)) < len(group_by):
         sentence = f"At most {MOST_GROUPINGS} different groupings are possible."
         faults.append(Fault("group_by", FaultCode.TOO_MANY, sentence))
-    filters = _filters(asked.filters, faults)
-    sort, descending = _sort(asked, faults)
+    filters = _filters(asked.filters or (), faults)
+    sort, descending = _sort(asked.sort, group_by, faults)
     if faults:
         raise InvalidInputError(tuple(faults))
     return ReportQuery(
@@ -94,7 +115,7 @@ def query_of(asked: AskedReport, bounds: Bounds, currency: str) -> ReportQuery:
         until_at=bounds.until_at,
         zone=bounds.zone.key,
         currency=currency,
-        group_by=asked.group_by,
+        group_by=group_by,
         filters=filters,
         sort=sort,
         descending=descending,
@@ -114,12 +135,12 @@ def _day(field: str, text: str, faults: list[Fault]) -> date:
     return _EARLIEST
 
 
-def _sort(asked: AskedReport, faults: list[Fault]) -> tuple[Measure | None, bool]:
+def _sort(asked: str, group_by: Sequence[Dimension], faults: list[Fault]) -> tuple[Measure | None, bool]:
     """The measure, None for the keys, and whether the largest comes first."""
-    if not asked.sort:
-        by_key = bool(asked.group_by) and asked.group_by[0].is_time
+    if not asked:
+        by_key = bool(group_by) and group_by[0].is_time
         return (None, False) if by_key else (Measure.CLICKS, True)
-    descending, word = asked.sort.startswith("-"), asked.sort.removeprefix("-")
+    descending, word = asked.startswith("-"), asked.removeprefix("-")
     if word == BY_KEY:
         return None, descending
     try:

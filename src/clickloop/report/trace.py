@@ -2,7 +2,6 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -10,13 +9,16 @@ from clickloop.click.click import PARAMETER_ROWS, Click
 from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.conversion_log import RecordedChange
+from clickloop.conversion.notice import Door
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.conversion.understanding import sent_tokens
 from clickloop.money import amount_text
 from clickloop.octets import readable
-from clickloop.postback.holding import Hold
-from clickloop.postback.owing import Finding, SkipReason
-from clickloop.postback.rule import LOST_REQUEST, Request
+from clickloop.postback.owing import Finding
+from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
 
 MAX_TEXT = 2_000
@@ -84,90 +86,6 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     left_out: LeftOut = LeftOut()
 
 
-class TracedNotice(Protocol):
-    """A notice in the log."""
-
-    @property
-    def raw(self) -> RawNotice: ...
-    @property
-    def outcome(self) -> enum.StrEnum: ...
-    @property
-    def reason(self) -> RefusalReason | None: ...
-    @property
-    def flags(self) -> tuple[str, ...]: ...
-    @property
-    def conversion_id(self) -> str | None: ...
-    @property
-    def runs(self) -> int: ...
-    @property
-    def run_at(self) -> int | None: ...
-
-
-class TracedChange(Protocol):
-    """An entry of a conversion's history."""
-
-    @property
-    def at(self) -> int: ...
-    @property
-    def notice_id(self) -> str: ...
-    @property
-    def before(self) -> Conversion | None: ...
-    @property
-    def after(self) -> Conversion: ...
-
-
-class TracedPostback(Protocol):
-    """A row of Conversions - Out."""
-
-    @property
-    def postback_id(self) -> str: ...
-    @property
-    def conversion_id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def rule_id(self) -> int: ...
-    @property
-    def rule_name(self) -> str: ...
-    @property
-    def resend(self) -> int: ...
-    @property
-    def trigger(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def hold(self) -> Hold | None: ...
-    @property
-    def reason(self) -> SkipReason | None: ...
-    @property
-    def findings(self) -> tuple[Finding, ...]: ...
-    @property
-    def request(self) -> Request | None: ...
-    @property
-    def next_attempt_at(self) -> int | None: ...
-    @property
-    def created_at(self) -> int: ...
-
-
-class TracedAttempt(Protocol):
-    """An attempt to send a postback."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def started_at(self) -> int: ...
-    @property
-    def result(self) -> str | None: ...
-    @property
-    def status_code(self) -> int | None: ...
-    @property
-    def answer(self) -> bytes | None: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def duration_ms(self) -> int | None: ...
-
-
 _DOORS = {
     Door.S2S: "by the network's postback",
     Door.PIXEL: "by the postback pixel",
@@ -176,18 +94,18 @@ _DOORS = {
     Door.UPLOAD: "in a file",
 }
 _OUTCOMES = {
-    "new": "registered a conversion.",
-    "changed": "changed the conversion.",
-    "repeated": "said nothing new, so that nothing was sent.",
-    "waiting": "waits for its click to arrive.",
+    Outcome.NEW: "registered a conversion.",
+    Outcome.CHANGED: "changed the conversion.",
+    Outcome.REPEATED: "said nothing new, so that nothing was sent.",
+    Outcome.WAITING: "waits for its click to arrive.",
 }
 _STATES = {
-    "waiting": "was owed and waits to be sent.",
-    "paused": "was owed and is held back.",
-    "sending": "was owed and is being sent.",
-    "delivered": "was owed and has been delivered.",
-    "failed": "was owed, and every attempt failed.",
-    "cancelled": "was owed and has been cancelled.",
+    PostbackState.WAITING: "was owed and waits to be sent.",
+    PostbackState.PAUSED: "was owed and is held back.",
+    PostbackState.SENDING: "was owed and is being sent.",
+    PostbackState.DELIVERED: "was owed and has been delivered.",
+    PostbackState.FAILED: "was owed, and every attempt failed.",
+    PostbackState.CANCELLED: "was owed and has been cancelled.",
 }
 _RESULTS = {
     None: "is under way.",
@@ -201,10 +119,10 @@ _RESULTS = {
 def trace_click(
     click_id: str,
     click: Click | None,
-    notices: Sequence[TracedNotice],
-    changes: Sequence[TracedChange],
-    postbacks: Sequence[TracedPostback],
-    attempts: Mapping[str, Sequence[TracedAttempt]],
+    notices: Sequence[StoredNotice],
+    changes: Sequence[RecordedChange],
+    postbacks: Sequence[Postback],
+    attempts: Mapping[str, Sequence[Attempt]],
     names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
 ) -> Trace:
     """Puts everything known of a click into one time line. ``attempts`` are by postback id; ``names`` are those around the click."""
@@ -260,7 +178,7 @@ def _click_events(click: Click, names: SetupNames) -> list[Event]:
     ]
 
 
-def _notice_event(notice: TracedNotice) -> Event:
+def _notice_event(notice: StoredNotice) -> Event:
     raw = notice.raw
     tokens = sent_tokens(raw)
     details = _details(
@@ -275,19 +193,19 @@ def _notice_event(notice: TracedNotice) -> Event:
     return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 
-def _rerun_event(notice: TracedNotice, run_at: int) -> Event:
+def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
     times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
     sentence = f"The notice was read again {times} by the settings of the day. It {_outcome(notice)}"
     return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 
-def _outcome(notice: TracedNotice) -> str:
+def _outcome(notice: StoredNotice) -> str:
     if notice.reason is not None:
         return f"was refused. {notice.reason.sentence}"
     return _OUTCOMES[notice.outcome]
 
 
-def _change_event(change: TracedChange) -> Event:
+def _change_event(change: RecordedChange) -> Event:
     after, before = change.after, change.before
     payout = _payout(after)
     if before is None:
@@ -307,28 +225,26 @@ def _change_event(change: TracedChange) -> Event:
     return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
 
 
-def _first_unfinished(postbacks: Sequence[TracedPostback]) -> dict[tuple[str, int], TracedPostback]:
+def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Postback]:
     """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
-    first: dict[tuple[str, int], TracedPostback] = {}
+    first: dict[tuple[str, int], Postback] = {}
     for postback in postbacks:
-        if postback.state in ("waiting", "paused", "sending"):
+        if not postback.state.is_final:
             known = first.setdefault((postback.conversion_id, postback.rule_id), postback)
             if (postback.version, postback.resend) < (known.version, known.resend):
                 first[postback.conversion_id, postback.rule_id] = postback
     return first
 
 
-def _first_before(
-    postback: TracedPostback, first_unfinished: Mapping[tuple[str, int], TracedPostback]
-) -> TracedPostback | None:
+def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int], Postback]) -> Postback | None:
     """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
-    if postback.state not in ("waiting", "paused"):
+    if postback.state not in (PostbackState.WAITING, PostbackState.PAUSED):
         return None
     first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
     return first if (first.version, first.resend) < (postback.version, postback.resend) else None
 
 
-def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> Event:
+def _postback_event(postback: Postback, first: Postback | None) -> Event:
     again = f" (asked for again, number {postback.resend})" if postback.resend else ""
     if postback.reason is not None:
         sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
@@ -357,7 +273,7 @@ def _postback_event(postback: TracedPostback, first: TracedPostback | None) -> E
     )
 
 
-def _attempt_event(postback: TracedPostback, attempt: TracedAttempt) -> Event:
+def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
     secrets = postback.request.secrets if postback.request else ()
     before = postback.request.earlier_attempts if postback.request else 0
     counted = f"{attempt.number} (for the receiver {attempt.number + before})" if before else f"{attempt.number}"

@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.log_filter import MAX_ID
 from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext, View, add, log_change
 from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
-from clickloop.setup.record import LARGEST_ID, copied_name
+from clickloop.setup.record import copied_name
 from clickloop.store.ledger.campaigns import CAMPAIGNS, delete_shares, insert_shares
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.offers import live_offer_ids
@@ -44,7 +45,7 @@ def clone(context: SavingContext, campaign_id: int, name: str | UnsetType, view:
         new_name = copied_name(campaign.name) if name is UNSET else name
         copy = replace(campaign, id=0, key=free_key(tx, secrets.choice), name=new_name, archived_at=None)
         copy = add(context, tx, NOUN, copy, view)
-        for kept in kept_rules_after(tx, 0, LARGEST_ID, campaign_id=campaign_id):
+        for kept in kept_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
             rule_id = insert_rule(tx, replace(kept.rule, campaign_id=copy.id), context.clock())
             log_change(context, tx, "postback-rules", rule_id, Action.CREATED)
     context.on_setup_changed()

@@ -13,9 +13,10 @@ from msgspec import UNSET, Meta, UnsetType
 from clickloop.campaign.fault import Fault, FaultCode
 from clickloop.campaign.tags import clean_tags, tag_faults
 from clickloop.campaign.web_address import address_faults
+from clickloop.log_filter import MAX_ID
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.offer import MOST_MICROS
-from clickloop.setup.record import LARGEST_ID, OneLine, RecordFields, Tags, line_faults, with_changes
+from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.traffic_source import EXTERNAL_ID_ROW, TrafficSource
 
 KEY_LETTERS = string.ascii_letters + string.digits
@@ -48,7 +49,7 @@ class ClickCost(enum.StrEnum):
 
 
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Sweepstakes US"])]
-SourceId = Annotated[int, Meta(description="The traffic source.", ge=1, le=LARGEST_ID, examples=[1])]
+SourceId = Annotated[int, Meta(description="The traffic source.", ge=1, le=MAX_ID, examples=[1])]
 Key = Annotated[
     str, Meta(description="What its link carries: six letters and digits, case-sensitive.", examples=["aB3xY9"])
 ]
@@ -80,7 +81,7 @@ Notes = Annotated[str, Meta(description="The user's own, in any number of lines.
 class OfferShare(msgspec.Struct, frozen=True):
     """An offer of a campaign. Visitors are split by weight; 0 switches an offer off."""
 
-    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=LARGEST_ID, examples=[1])]
+    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
     weight: Annotated[int, Meta(description="Its weight against the others.", examples=[100])] = 100
 
 

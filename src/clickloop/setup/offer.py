@@ -8,15 +8,16 @@ from msgspec import UNSET, Meta, UnsetType
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults
 from clickloop.campaign.tags import clean_tags, tag_faults
 from clickloop.campaign.web_address import address_faults
+from clickloop.log_filter import MAX_ID
 from clickloop.setup.money_text import MoneyText, read_money
-from clickloop.setup.record import LARGEST_ID, OneLine, RecordFields, Tags, line_faults, with_changes
+from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 
 MOST_MICROS = 10**12 * 1_000_000 - 1
 """Twelve digits before the point, six after it."""
 
 
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Gift card US"])]
-NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=LARGEST_ID, examples=[1])]
+NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=MAX_ID, examples=[1])]
 Url = Annotated[
     str,
     Meta(

@@ -15,8 +15,6 @@ from msgspec.structs import replace
 
 from clickloop.campaign.fault import Fault, text_faults
 
-LARGEST_ID = 2**31 - 1
-
 RecordId = Annotated[int, Meta(examples=[1])]
 Version = Annotated[
     int,

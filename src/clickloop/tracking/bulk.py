@@ -1,6 +1,6 @@
 """Working off the jobs over many records that the user asked for, a batch at a time; they survive a restart."""
 
-from clickloop.store.ledger.bulk_jobs import KEPT_MS, JobKind, forget_answers, next_job
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, KEPT_MS, JobKind, forget_answers
 from clickloop.tracking.cancelling import work_off_cancels
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.rerunning import work_off_reruns
@@ -10,14 +10,14 @@ from clickloop.tracking.resending import work_off_resends
 def work_off_next(desk: Desk, now_ms: int) -> bool:
     """Does a batch of the oldest job; False: there is none. Then wake delivery. Costs one look-up when there is nothing to do."""
     with desk.ledger.read() as tx:
-        job = next_job(tx)
+        job = next(iter(BULK_JOBS.unfinished(tx, 1)), None)
     if job is None:
         return False
     if job.kind is JobKind.RERUN:
         work_off_reruns(desk, job, now_ms)
         return True
     with desk.ledger.write() as tx:
-        current = next_job(tx)  # as it stands now that nobody else can write
+        current = next(iter(BULK_JOBS.unfinished(tx, 1)), None)  # as it stands now that nobody else can write
         if current is not None and current.kind is JobKind.RESEND:
             work_off_resends(tx, desk, current, now_ms)
         elif current is not None and current.kind is JobKind.CANCEL:

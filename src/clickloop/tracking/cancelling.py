@@ -3,8 +3,9 @@
 import msgspec
 from sqlalchemy import Connection
 
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
-from clickloop.store.ledger.resends import ResendFilter, cancel_all, count_sent, newest_postback, sent_after
+from clickloop.postback.postback_log import PostbackFilter
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.resends import Pool, cancel_all, count_sent, newest_postback, sent_after
 from clickloop.tracking.notices import Desk
 
 BATCH = 1_000
@@ -13,31 +14,25 @@ BATCH = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
-def start_cancels(tx: Connection, desk: Desk, wanted: ResendFilter, now_ms: int) -> BulkJob:
+def start_cancels(tx: Connection, desk: Desk, wanted: PostbackFilter, now_ms: int) -> BulkJob:
     """Writes down a job over all that match now and wait; ``work_off_cancels`` does it."""
     job = BulkJob(
         bulk_job_id=desk.new_id(),
         kind=JobKind.CANCEL,
         asked=_encode(wanted),
         last_id=newest_postback(tx),
-        matched=sum(count_sent(tx, wanted).values()),
+        matched=sum(count_sent(tx, wanted, Pool.WAITING).values()),
         created_at=now_ms,
     )
-    insert_job(tx, job)
+    BULK_JOBS.insert(tx, job)
     return job
 
 
 def work_off_cancels(tx: Connection, job: BulkJob, now_ms: int) -> BulkJob:
     """Does the next batch of a job and writes down how far it is, in one transaction."""
-    wanted = msgspec.json.decode(job.asked, type=ResendFilter)
-    batch = sent_after(tx, wanted, job.done_id, job.last_id, BATCH)
+    wanted = msgspec.json.decode(job.asked, type=PostbackFilter)
+    batch = sent_after(tx, wanted, Pool.WAITING, job.done_id, job.last_id, BATCH)
     cancelled = cancel_all(tx, [sent.postback_id for sent in batch], now_ms)
-    job = msgspec.structs.replace(
-        job,
-        done_id=batch[-1].postback_id if batch else job.done_id,
-        done=job.done + len(batch),
-        made=job.made + cancelled,
-        finished_at=now_ms if len(batch) < BATCH else None,
-    )
-    update_job(tx, job)
+    job = job.after([sent.postback_id for sent in batch], BATCH, cancelled, now_ms)
+    BULK_JOBS.keep(tx, job)
     return job

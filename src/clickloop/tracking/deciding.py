@@ -11,11 +11,12 @@ from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.names import Named, names_of
-from clickloop.store.ledger.postbacks import NewPostback, decided_before, insert_postbacks
+from clickloop.store.ledger.postbacks import decided_before, insert_postbacks
 from clickloop.store.ledger.rules import (
     CampaignAround,
     LiveRule,

@@ -13,13 +13,8 @@ from clickloop.clock import Clock
 from clickloop.log import log
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.export_files import ExportFiles, LostFileError
-from clickloop.store.ledger.exports import (
-    Export,
-    ExportState,
-    exports_of_ids,
-    unfinished_exports,
-    update_unfinished,
-)
+from clickloop.store.ledger.exports import EXPORTS, Export
+from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
 
 AT_ONCE = 4
@@ -55,7 +50,7 @@ class ExportWork:
     def step(self) -> bool:
         """Writes one page of the export whose turn it is; False: there is none. A store that fails raises: call again later."""
         with self._ledger.read() as tx:
-            unfinished = unfinished_exports(tx, AT_ONCE)
+            unfinished = EXPORTS.unfinished(tx, AT_ONCE)
         if not unfinished:
             return False
         export = next((export for export in unfinished if export.export_id > self._last), unfinished[0])
@@ -84,16 +79,14 @@ class ExportWork:
     def _keep(self, export: Export) -> None:
         """Writes down how far an export is. Its file goes when somebody has stopped it meanwhile."""
         with self._ledger.write() as tx:
-            written = update_unfinished(tx, export)
+            written = EXPORTS.keep(tx, export)
         if not written:
             self._files.delete(export.export_id)
         elif export.state.is_final:
             log("export ended", export_id=export.export_id, state=export.state, rows=export.rows_written)
 
     def _fail(self, export: Export, error: str) -> None:
-        self._keep(
-            msgspec.structs.replace(export, state=ExportState.FAILED, finished_at=self._clock(), error=error[:500])
-        )
+        self._keep(msgspec.structs.replace(export, state=JobState.FAILED, finished_at=self._clock(), error=error[:500]))
         self._files.delete(export.export_id)
 
 
@@ -103,7 +96,7 @@ def tidy_exports(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) 
     known: dict[str, Export] = {}
     for start in range(0, len(kept), _LOOKED_UP_AT_ONCE):
         with ledger.read() as tx:
-            found = exports_of_ids(tx, kept[start : start + _LOOKED_UP_AT_ONCE])
+            found = EXPORTS.of_ids(tx, kept[start : start + _LOOKED_UP_AT_ONCE])
         known |= {export.export_id: export for export in found}
     for export_id in kept:
         export = known.get(export_id)
@@ -112,14 +105,14 @@ def tidy_exports(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) 
 
 
 def _is_kept(export: Export, since: int) -> bool:
-    return export.state is ExportState.FINISHED and (export.finished_at or 0) >= since
+    return export.state is JobState.FINISHED and (export.finished_at or 0) >= since
 
 
 def _with_page(export: Export, page: ExportedPage, octets: int, now_ms: int) -> Export:
     is_last = page.next_cursor is None
     return msgspec.structs.replace(
         export,
-        state=ExportState.FINISHED if is_last else ExportState.RUNNING,
+        state=JobState.FINISHED if is_last else JobState.RUNNING,
         next_cursor=page.next_cursor or "",
         rows_written=export.rows_written + page.rows,
         octets=octets,
@@ -130,5 +123,5 @@ def _with_page(export: Export, page: ExportedPage, octets: int, now_ms: int) -> 
 
 def _from_the_beginning(export: Export) -> Export:
     return msgspec.structs.replace(
-        export, state=ExportState.WAITING, next_cursor="", rows_written=0, octets=0, reached_at=None
+        export, state=JobState.WAITING, next_cursor="", rows_written=0, octets=0, reached_at=None
     )

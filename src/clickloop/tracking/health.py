@@ -11,10 +11,10 @@ from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
 from clickloop.store.ledger.audit import AuditMemory, newest_change, read_memory
-from clickloop.store.ledger.bulk_jobs import BulkJob, unfinished_jobs
-from clickloop.store.ledger.exports import Export, unfinished_exports
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob
+from clickloop.store.ledger.exports import EXPORTS, Export
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.uploads import Upload, unfinished_uploads
+from clickloop.store.ledger.uploads import UPLOADS, Upload
 from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
 
 MOST_UNDER_WAY = 50
@@ -104,7 +104,7 @@ def under_way(ledger: Ledger) -> UnderWay:
         return UnderWay(
             audit=read_memory(tx),
             newest_change=newest_change(tx),
-            jobs=tuple(unfinished_jobs(tx, MOST_UNDER_WAY)),
-            uploads=tuple(unfinished_uploads(tx, MOST_UNDER_WAY)),
-            exports=tuple(unfinished_exports(tx, MOST_UNDER_WAY)),
+            jobs=tuple(BULK_JOBS.unfinished(tx, MOST_UNDER_WAY)),
+            uploads=tuple(UPLOADS.unfinished(tx, MOST_UNDER_WAY)),
+            exports=tuple(EXPORTS.unfinished(tx, MOST_UNDER_WAY)),
         )

@@ -22,6 +22,7 @@ from clickloop.conversion.attribution import (
 )
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
+from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.conversion.status import StatusTable
 from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 from clickloop.setup.network import Network
@@ -34,7 +35,7 @@ from clickloop.store.ledger.conversions import (
     update_conversions,
 )
 from clickloop.store.ledger.networks import find_networks
-from clickloop.store.ledger.notices import Outcome, StoredNotice, insert_notices, update_notices
+from clickloop.store.ledger.notices import insert_notices, update_notices
 from clickloop.store.ledger.offers import find_offers
 from clickloop.store.ledger.statuses import status_table
 from clickloop.tracking.click_progress import FoundClicks

@@ -6,14 +6,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
-from clickloop.store.ledger.notices import (
-    NoticeFilter,
-    StoredNotice,
-    count_notices,
-    newest_notice,
-    notice_ids_after,
-)
+from clickloop.conversion.notice_log import NoticeFilter, StoredNotice
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.notices import count_notices, newest_notice, notice_ids_after
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult, rerun, try_rerun
 
 _encode = msgspec.json.Encoder().encode
@@ -56,34 +51,25 @@ def start_reruns(tx: Connection, desk: Desk, wanted: NoticeFilter, now_ms: int) 
         matched=count_notices(tx, wanted),
         created_at=now_ms,
     )
-    insert_job(tx, job)
+    BULK_JOBS.insert(tx, job)
     return job
 
 
-def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
+def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> None:
     """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor counts any twice."""
     wanted = msgspec.json.decode(job.asked, type=NoticeFilter)
     with desk.ledger.read() as tx:
         notice_ids = notice_ids_after(tx, wanted, job.done_id, job.last_id, BATCH)
-    after = msgspec.structs.replace(
-        job,
-        done_id=notice_ids[-1] if notice_ids else job.done_id,
-        done=job.done + len(notice_ids),
-        finished_at=now_ms if len(notice_ids) < BATCH else None,
-    )
 
     def tally(tx: Connection, before: Sequence[StoredNotice], results: Sequence[NoticeResult]) -> None:
-        nonlocal after
         stood = {notice.raw.notice_id: (notice.outcome, notice.version) for notice in before}
         came_to = sum(
             stood[result.notice.raw.notice_id] != (result.notice.outcome, result.notice.version) for result in results
         )
-        after = msgspec.structs.replace(after, made=job.made + came_to)
-        update_job(tx, after)
+        BULK_JOBS.keep(tx, job.after(notice_ids, BATCH, came_to, now_ms))
 
     if notice_ids:
         rerun(desk, notice_ids, now_ms, tally)
     else:
         with desk.ledger.write() as tx:
-            update_job(tx, after)
-    return after
+            BULK_JOBS.keep(tx, job.after([], BATCH, 0, now_ms))

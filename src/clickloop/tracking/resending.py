@@ -14,16 +14,17 @@ from sqlalchemy import Connection
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import read_notice
 from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
+from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, Rule
+from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, insert_job, update_job
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.conversions import changes_of_conversions
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.notices import notices_of_ids
-from clickloop.store.ledger.postbacks import Decided, NewPostback, decided_before, insert_postbacks
+from clickloop.store.ledger.postbacks import Decided, decided_before, insert_postbacks
 from clickloop.store.ledger.resends import (
-    FINAL_STATES,
-    ResendFilter,
+    Pool,
     Sent,
     attempts_made,
     count_sent,
@@ -103,10 +104,15 @@ class Refusal(msgspec.Struct, frozen=True):
 class Asked(msgspec.Struct, frozen=True):
     """What a job was asked for."""
 
-    wanted: ResendFilter
+    wanted: PostbackFilter
     mode: Mode
     resumes_rule: int | None = None
     """The paused rule that goes on when the job has ended. Then each keeps its moment, also one that was tried."""
+
+    @property
+    def pool(self) -> Pool:
+        """What is sent again where the filter names no state: of a rule that is resumed, what it has kept waiting."""
+        return Pool.FINAL if self.resumes_rule is None else Pool.WAITING
 
 
 class _Around(msgspec.Struct, frozen=True):
@@ -150,26 +156,26 @@ def resend_one(
 
 
 def start_resends(
-    tx: Connection, desk: Desk, wanted: ResendFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
+    tx: Connection, desk: Desk, wanted: PostbackFilter, mode: Mode, now_ms: int, resumes_rule: int | None = None
 ) -> BulkJob:
     """Writes down a job over all that match now; ``work_off_resends`` does it. At its end ``resumes_rule`` goes on, if one is given."""
-    last_id = newest_postback(tx)
+    asked = Asked(wanted, mode, resumes_rule)
     job = BulkJob(
         bulk_job_id=desk.new_id(),
         kind=JobKind.RESEND,
-        asked=_encode(Asked(wanted, mode, resumes_rule)),
-        last_id=last_id,
-        matched=sum(count_sent(tx, wanted).values()),
+        asked=_encode(asked),
+        last_id=newest_postback(tx),
+        matched=sum(count_sent(tx, wanted, asked.pool).values()),
         created_at=now_ms,
     )
-    insert_job(tx, job)
+    BULK_JOBS.insert(tx, job)
     return job
 
 
 def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> BulkJob:
     """Does the next batch of a job and writes down how far it is: one transaction, so a crash neither skips nor doubles any."""
     asked = msgspec.json.decode(job.asked, type=Asked)
-    batch = sent_after(tx, asked.wanted, job.done_id, job.last_id, BATCH)
+    batch = sent_after(tx, asked.wanted, asked.pool, job.done_id, job.last_id, BATCH)
     how = _How(
         asked.mode,
         releases=asked.wanted.reason is SkipReason.DISABLED_BY_NOTICE,
@@ -181,16 +187,11 @@ def work_off_resends(tx: Connection, desk: Desk, job: BulkJob, now_ms: int) -> B
     for refusal in made:
         if isinstance(refusal, Refusal):
             left_out[refusal.word] = left_out.get(refusal.word, 0) + 1
-    job = msgspec.structs.replace(
-        job,
-        done_id=batch[-1].postback_id if batch else job.done_id,
-        done=job.done + len(batch),
-        made=job.made + sum(isinstance(postback, NewPostback) for postback in made),
-        left_out=left_out,
-        finished_at=now_ms if len(batch) < BATCH else None,
-    )
-    update_job(tx, job)
-    if job.is_finished and asked.resumes_rule is not None:
+    count = sum(isinstance(postback, NewPostback) for postback in made)
+    job = msgspec.structs.replace(job, left_out=left_out)
+    job = job.after([sent.postback_id for sent in batch], BATCH, count, now_ms)
+    BULK_JOBS.keep(tx, job)
+    if job.state.is_final and asked.resumes_rule is not None:
         resume_rule(tx, asked.resumes_rule, now_ms)
     return job
 
@@ -253,7 +254,7 @@ def _moment(sent: Sent, how: _How, now_ms: int) -> int:
 def _decision(
     sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
-    if sent.state not in FINAL_STATES:
+    if not PostbackState(sent.state).is_final:
         if sent.state != "waiting":
             return Refusal(NotResent.UNDER_WAY)
     elif not how.force and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version:

@@ -3,9 +3,9 @@
 import msgspec
 from sqlalchemy import Connection
 
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, unfinished_jobs
+from clickloop.postback.postback_log import PostbackFilter
+from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
 from clickloop.store.ledger.holding import count_waiting, is_paused, resume_rule, waits_from_before
-from clickloop.store.ledger.resends import ResendFilter
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
 
@@ -33,13 +33,13 @@ def resume(tx: Connection, desk: Desk, rule_id: int, mode: Mode | None, now_ms: 
     if mode is None:
         mode = Mode.ANEW if waits_from_before(tx, rule_id) else Mode.AS_IT_WAS
     if mode is Mode.ANEW and waiting and is_paused(tx, rule_id):
-        wanted = ResendFilter(rule_id=rule_id, waiting=True)
+        wanted = PostbackFilter(rule_id=rule_id)
         return Resumed(mode, waiting, start_resends(tx, desk, wanted, mode, now_ms, rule_id))
     return Resumed(mode, waiting) if resume_rule(tx, rule_id, now_ms) else None
 
 
 def _running_job(tx: Connection, rule_id: int) -> BulkJob | None:
-    for job in unfinished_jobs(tx, _MOST_JOBS):
+    for job in BULK_JOBS.unfinished(tx, _MOST_JOBS):
         if job.kind is JobKind.RESEND and msgspec.json.decode(job.asked, type=Asked).resumes_rule == rule_id:
             return job
     return None

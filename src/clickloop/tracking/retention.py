@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.clock import DAY_MS, MINUTE_MS
 from clickloop.clock_guard import ClockGuard
-from clickloop.store.facts.facts import ClicksQuery, FactsError
+from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.notices import delete_strangers, find_notice, newest_notice
 from clickloop.store.ledger.settings import read_setting, write_setting
@@ -25,7 +26,7 @@ Deletion = Callable[[int], object]
 class ClickPages(Protocol):
     """Pages of clicks, newest first: the facts."""
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Return clicks, newest first."""
         ...
 
@@ -38,7 +39,7 @@ def last_sign_of_life(ledger: Ledger, facts: ClickPages) -> int | None:
     if last_seen_at is not None:
         return last_seen_at
     try:
-        clicks = facts.clicks_page(ClicksQuery(), 1)
+        clicks = facts.clicks_page(ClickFilter(), 1)
     except FactsError:  # damaged: no reason not to start, the notices say enough
         clicks = []
     moments = [click.at for click in clicks] + ([newest.raw.at] if newest is not None else [])

@@ -15,6 +15,7 @@ from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, Notice, notice_of_turn, read_notice
 from clickloop.postback.looking_up import RefusedNow
 from clickloop.postback.owing import Owed
+from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.sending import first_hop
 from clickloop.postback.values import ready_request
 from clickloop.report.macro_origin import Around, origins_of
@@ -24,7 +25,6 @@ from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.notices import find_notice
 from clickloop.store.ledger.offers import OFFERS
-from clickloop.store.ledger.postbacks import NewPostback
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.tracking.click_progress import FoundClicks

@@ -12,6 +12,7 @@ from clickloop.clock import DAY_MS, MINUTE_MS, Clock
 from clickloop.conversion.attribution import WAIT_MS
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.notice import RefusalReason
+from clickloop.conversion.notice_log import StoredNotice
 from clickloop.conversion.upload import (
     BadLine,
     Layout,
@@ -26,20 +27,16 @@ from clickloop.conversion.upload import (
 from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.log import log
 from clickloop.store.drafts import DiskDrafts
+from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import StoredNotice
 from clickloop.store.ledger.uploads import (
+    UPLOADS,
     CountedOutcome,
     Upload,
-    UploadState,
     Verdict,
-    insert_upload,
     outcomes_between,
-    unfinished_uploads,
     update_counts,
-    update_unfinished,
     uploads_finished_between,
-    uploads_of_ids,
 )
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
@@ -119,7 +116,7 @@ def enter_upload(
         missing_values=layout.missing(),
     )
     with ledger.write() as tx:
-        insert_upload(tx, upload)
+        UPLOADS.insert(tx, upload)
     return upload
 
 
@@ -144,7 +141,7 @@ def enter_again(
         missing_values=upload.missing_values,
     )
     with ledger.write() as tx:
-        insert_upload(tx, again)
+        UPLOADS.insert(tx, again)
     return again
 
 
@@ -179,7 +176,7 @@ class UploadWork:
     def step(self) -> UploadStep:
         """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
         with self.desk.ledger.read() as tx:
-            unfinished = unfinished_uploads(tx, AT_ONCE)
+            unfinished = UPLOADS.unfinished(tx, AT_ONCE)
         for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
         if not unfinished:
@@ -214,7 +211,7 @@ class UploadWork:
             self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
             return UploadStep(more=True)
         with self.desk.ledger.write() as tx:
-            written = update_unfinished(tx, after)
+            written = UPLOADS.keep(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)
             log(
@@ -265,7 +262,7 @@ class UploadWork:
         is_finished = len(batch) < BATCH
         return msgspec.structs.replace(
             upload,
-            state=UploadState.FINISHED if is_finished else UploadState.RUNNING,
+            state=JobState.FINISHED if is_finished else JobState.RUNNING,
             octets_read=upload.octets if is_finished else batch[-1].ends_at,
             next_line=batch[-1].next_number if batch else upload.next_line,
             lines=upload.lines + len(batch),
@@ -278,9 +275,9 @@ class UploadWork:
 
     def _fail(self, upload: Upload, error: str) -> None:
         self._close(upload.upload_id)
-        failed = msgspec.structs.replace(upload, state=UploadState.FAILED, finished_at=self._clock(), error=error[:500])
+        failed = msgspec.structs.replace(upload, state=JobState.FAILED, finished_at=self._clock(), error=error[:500])
         with self.desk.ledger.write() as tx:
-            update_unfinished(tx, failed)
+            UPLOADS.keep(tx, failed)
         log("upload failed", upload_id=upload.upload_id, error=error)
 
     def _close(self, upload_id: str) -> None:
@@ -293,7 +290,7 @@ def tidy_uploads(ledger: Ledger, files: UploadFiles, now_ms: int, keep_ms: int) 
     """Removes the files of uploads that ended ``keep_ms`` ago, and counts anew where lines had waited for their clicks."""
     kept = files.kept(now_ms)
     with ledger.read() as tx:
-        known = {upload.upload_id: upload for upload in uploads_of_ids(tx, list(kept))}
+        known = {upload.upload_id: upload for upload in UPLOADS.of_ids(tx, list(kept))}
         recent = uploads_finished_between(tx, now_ms - DAY_MS, now_ms)
     for upload_id, is_old in kept.items():
         upload = known.get(upload_id)

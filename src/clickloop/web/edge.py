@@ -25,6 +25,13 @@ _PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBR
 _NOT_FOUND = "There is nothing here.\n"
 
 
+class Commits(msgspec.Struct, frozen=True):
+    """What syncs the two journals of notices: that of genuine ones, and that of the deferred: refused at once, or far too many."""
+
+    notices: GroupCommit
+    deferred: GroupCommit
+
+
 class EdgeDoors:
     """Answers requests at the public doors. ``broken`` is called once when the journal may not be trusted any more.
 
@@ -36,8 +43,7 @@ class EdgeDoors:
         self,
         settings: Settings,
         edge: Edge,
-        commit: GroupCommit,
-        deferred_commit: GroupCommit,
+        commits: Commits,
         health: Callable[[], Health],
         broken: Callable[[Exception], None],
         set_up_changed: Callable[[], bool],
@@ -45,8 +51,8 @@ class EdgeDoors:
         untrusted: UntrustedProxies,
     ) -> None:
         self._edge = edge
-        self._commit = commit
-        self._deferred_commit = deferred_commit
+        self._commit = commits.notices
+        self._deferred_commit = commits.deferred
         self._health = health
         self._broken = broken
         self._set_up_changed = set_up_changed

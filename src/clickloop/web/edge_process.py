@@ -32,7 +32,7 @@ from clickloop.store.journal.segment import CLICKS_STREAM, DEFERRED_WRITER, NOTI
 from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWriter
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
-from clickloop.web.edge import EdgeDoors
+from clickloop.web.edge import Commits, EdgeDoors
 from clickloop.web.edge_vitals import EdgeVitals
 from clickloop.web.http import Connections
 from clickloop.web.open_connections import limits_of
@@ -107,8 +107,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     doors = EdgeDoors(
         settings,
         edge,
-        commit,
-        deferred_commit,
+        Commits(commit, deferred_commit),
         vitals.health,
         give_up,
         set_up.take_changes,

@@ -1,9 +1,7 @@
 """The panel on a real ledger and real facts, with somebody signed in."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,10 +73,6 @@ class Panel:
         answer = self.post(path, fields)
         assert answer.status_code == 303, answer.text
         return str(answer.headers["location"])
-
-    def words(self, html: str) -> str:
-        """What of a page can be read, spaces made one."""
-        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
 
 
 @contextmanager

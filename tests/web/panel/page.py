@@ -120,6 +120,11 @@ class Page:
         return heading.text
 
     @property
+    def menu(self) -> list[str]:
+        """The entries of the menu beside the page; none where nobody is signed in."""
+        return [link.text for side in self.root.all("aside", class_="side") for link in side.all("a")]
+
+    @property
     def flash(self) -> str:
         """The message about what was just done; empty: there is none."""
         return next((one.text for one in self.main.all(class_="said")), "")

@@ -8,6 +8,7 @@ from clickloop.postback.lane import Standing
 from clickloop.store.ledger.lanes import keep_standing
 from clickloop.web.panel.check import in_zone
 from tests.web.conftest import NOW
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.panel.conftest import Panel
@@ -18,12 +19,12 @@ def test_findings_stand_with_severity_remedy_and_the_way_to_where_it_is_mended(p
     panel.instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
     page = panel.get("/panel/check")
     assert 'href="/panel/traffic-sources/1#postback_url"' in page
-    assert "error" in panel.words(page)
+    assert "error" in Page(page).text
 
 
 def test_a_campaigns_own_findings_can_be_asked_for(panel: "Panel") -> None:
     panel.instance.set_up()
-    words = panel.words(panel.get("/panel/check?campaign_id=1"))
+    words = panel.page("/panel/check?campaign_id=1").text
     assert "Recent activity" in words
     assert "Campaign" in words
     panel.get("/panel/check?campaign_id=99", status=404)
@@ -32,7 +33,7 @@ def test_a_campaigns_own_findings_can_be_asked_for(panel: "Panel") -> None:
 def test_recent_clicks_without_an_external_id_are_counted(panel: "Panel") -> None:
     panel.instance.set_up()
     panel.instance.visit(external_id="")
-    assert "1 100 %" in panel.words(panel.get("/panel/check"))
+    assert "1 100 %" in panel.page("/panel/check").text
 
 
 def test_an_empty_instance_leads_to_the_first_campaign(panel: "Panel") -> None:
@@ -65,6 +66,6 @@ def test_a_correction_of_the_set_up_is_seen_at_once_on_check_and_dashboard(panel
     instance.visit()
     instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
     pages = ("/panel/check", "/panel")
-    assert all("no postback" in panel.words(panel.get(path)).lower() for path in pages)
+    assert all("no postback" in panel.page(path).text.lower() for path in pages)
     instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": "https://s.example/?id={externalid}"})
-    assert not any("no postback" in panel.words(panel.get(path)).lower() for path in pages)
+    assert not any("no postback" in panel.page(path).text.lower() for path in pages)

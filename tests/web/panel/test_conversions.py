@@ -7,6 +7,7 @@ import pytest
 from clickloop.campaign.user import Role
 from clickloop.conversion.notice import NoticeFlag
 from clickloop.store.ledger.tables import changes_log
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -45,7 +46,7 @@ def test_a_conversions_page_tells_its_facts_history_notices_and_postbacks(panel:
     instance.set_up()
     number = converted(instance, txid="T-1", params={"param1": "blue"}, status="topup")
     html = panel.get(f"/panel/conversions/{number}")
-    words = panel.words(html)
+    words = Page(html).text
     for told in ("T-1", "param1 blue", NoticeFlag.UNKNOWN_STATUS.sentence, "Map the word", "Registered", "Offer"):
         assert told in words
     for noun in ("notices", "postbacks"):
@@ -61,7 +62,7 @@ def test_a_change_by_hand_stands_in_history_notices_postbacks_and_the_log_of_cha
     instance.now += 1000
     path = panel.done(f"/panel/conversions/{number}", {"status": "hold", "payout": "20", "currency": ""})
     assert path == f"/panel/conversions/{number}?said=saved"
-    words = panel.words(panel.get(path))
+    words = panel.page(path).text
     assert "Status: Sale → Hold" in words
     assert "Payout: 12.50 USD → 20.00 USD" in words
     assert instance.got("notices")["items"][0]["door"] == "hand"
@@ -81,7 +82,7 @@ def test_a_change_to_nothing_is_refused_beside_the_form(panel: "Panel", instance
     ):
         answer = panel.post(f"/panel/conversions/{number}", fields)
         assert answer.status_code == 422
-        assert told in panel.words(answer.text)
+        assert told in Page(answer.text).text
 
 
 def test_a_viewer_changes_nothing_and_sees_no_form(panel: "Panel", instance: "Instance") -> None:
@@ -100,7 +101,7 @@ def test_a_preview_tells_what_would_come_of_it_and_stores_nothing(panel: "Panel"
     instance.set_up()
     fields = {"click_id": instance.visit(), "payout": "7", "txid": "T-9", "preview": "1"}
     answer = panel.post("/panel/conversions/new", fields)
-    words = panel.words(answer.text)
+    words = Page(answer.text).text
     assert answer.status_code == 200
     assert "It would register a new conversion" in words
     assert "https://source.example/postback?id=w9Xk2-7fA&payout=7" in words
@@ -110,7 +111,7 @@ def test_a_preview_tells_what_would_come_of_it_and_stores_nothing(panel: "Panel"
 
 def test_a_preview_for_a_click_that_is_not_here_says_that_it_would_wait(panel: "Panel", instance: "Instance") -> None:
     fields = {"click_id": instance.click_ids.new(instance.now), "preview": "1"}
-    assert "wait ten minutes" in panel.words(panel.post("/panel/conversions/new", fields).text)
+    assert "wait ten minutes" in Page(panel.post("/panel/conversions/new", fields).text).text
 
 
 def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance: "Instance") -> None:
@@ -147,13 +148,13 @@ def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel",
     ):
         answer = panel.post("/panel/conversions/new", fields | {"save": "1"})
         assert answer.status_code == 422
-        assert told in panel.words(answer.text)
+        assert told in Page(answer.text).text
 
 
 def test_a_conversion_for_a_click_on_its_way_leads_to_its_notice(panel: "Panel", instance: "Instance") -> None:
     path = panel.done("/panel/conversions/new", {"click_id": instance.click_ids.new(instance.now), "save": "1"})
     assert path.startswith("/panel/notices/")
-    assert "waits for its click" in panel.words(panel.get(path))
+    assert "waits for its click" in panel.page(path).text
 
 
 def test_a_button_adds_rows_without_a_script(panel: "Panel") -> None:

@@ -9,7 +9,6 @@ from litestar.connection import ASGIConnection
 from litestar.testing import TestClient
 
 from clickloop.web.cookies import cookie_of
-from clickloop.web.site import create_site
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -23,7 +22,7 @@ MAX_SECONDS = 1.0
 @pytest.fixture
 def browser(instance: "Instance") -> Iterator[TestClient[Any]]:
     """A browser that nobody has signed in with."""
-    made: TestClient[Any] = TestClient(create_site(instance.context), raise_server_exceptions=False)
+    made: TestClient[Any] = TestClient(instance.app, raise_server_exceptions=False)
     made.follow_redirects = False
     with made:
         yield made

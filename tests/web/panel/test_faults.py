@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.web.panel.page import Page
+
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
@@ -25,7 +27,7 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
 ) -> None:
     instance.set_up()
     answer = panel.post(f"/panel/{path}")
-    words = panel.words(answer.text)
+    words = Page(answer.text).text
     assert answer.status_code == 422
     assert "Not done." in words
     assert sentence in words
@@ -34,7 +36,7 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
 
 def test_faulty_fields_are_counted_without_what_concerns_none(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    assert "2 fields are at fault" in panel.words(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text)
+    assert "2 fields are at fault" in Page(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text).text
 
 
 @pytest.mark.parametrize("path", ["traffic-sources/1", "networks/1", "campaigns/1"])
@@ -48,4 +50,4 @@ def test_a_damaged_record_is_told_as_damage_of_the_ledger(panel: "Panel", instan
         ledger.execute("PRAGMA ignore_check_constraints = ON")
         ledger.execute("UPDATE statuses SET counts_as = 'confirmec' WHERE key = 'sale'")
         ledger.commit()
-    assert "clickloop doctor" in panel.words(panel.get("/panel/statuses", status=503))
+    assert "clickloop doctor" in panel.page("/panel/statuses", status=503).text

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.form_body import MAX_FIELDS, MAX_LEVELS, read_form
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.panel.conftest import Panel
@@ -73,7 +74,7 @@ def test_what_cannot_be_read_is_a_400_with_a_sentence(
     answer = sent(panel, path, body, content_type)
     assert answer.status_code == (413 if len(body) > 512 * 1024 else 400), answer.text
     if answer.status_code == 400:
-        assert "The form cannot be read: " in panel.words(answer.text)
+        assert "The form cannot be read: " in Page(answer.text).text
 
 
 @pytest.mark.parametrize(("path", "status"), [("/panel/sign-in", 403), ("/panel/welcome", 410)])

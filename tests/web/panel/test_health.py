@@ -21,6 +21,7 @@ from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.application import create_api
 from clickloop.web.api.health import read_health
 from tests.web.conftest import application
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ def pause_lane(instance: "Instance") -> Pause:
 
 def test_a_paused_receiver_says_why_and_when_it_is_tried_again(panel: "Panel") -> None:
     pause_lane(panel.instance)
-    words = panel.words(panel.get("/panel/health"))
+    words = panel.page("/panel/health").text
     assert "source.example:443 paused" in words
     assert "7 of 10 attempts failed." in words
     assert "2026-03-01 12:01:00" in words
@@ -51,7 +52,7 @@ def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
     pause_lane(panel.instance)
     panel.done(f"/panel/health/receivers/{LANE}/probe")
     assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
-    assert "It is tried within five seconds." in panel.words(panel.get(f"/panel/health/receivers/{LANE}"))
+    assert "It is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
 
 
 def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
@@ -63,7 +64,7 @@ def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
 def test_a_receiver_that_asked_us_to_wait_says_until_when(panel: "Panel") -> None:
     with panel.instance.ledger.write() as tx:
         keep_standing(tx, LANE, Standing(held_until=panel.instance.now + 60_000))
-    assert "until 2026-03-01 12:01:00" in panel.words(panel.get(f"/panel/health/receivers/{LANE}"))
+    assert "until 2026-03-01 12:01:00" in panel.page(f"/panel/health/receivers/{LANE}").text
 
 
 def test_how_hard_a_receiver_may_be_asked_is_saved(panel: "Panel") -> None:
@@ -108,13 +109,13 @@ def test_links_that_led_nowhere_are_told(
     told = read_health(instance.context).unknown_links
     assert (told.total, [(one.key, one.count) for one in told.latest]) == (3, [("Ab12Cd", 2), ("", 1)])
     with panel_of(instance) as panel:
-        words = panel.words(panel.get("/panel/health"))
+        words = panel.page("/panel/health").text
     assert "3 requests got a 404 since" in words
     assert "Ab12Cd 2" in words
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "Every campaign link that was opened belongs to a campaign" in panel.words(panel.get("/panel/health"))
+    assert "Every campaign link that was opened belongs to a campaign" in panel.page("/panel/health").text
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
@@ -122,7 +123,7 @@ def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
 ) -> None:
     instance.context = replace(instance.context, count_alarms=lambda: 3)
     with panel_of(instance) as panel:
-        assert "Health 3" in panel.words(panel.get("/panel/check"))
+        assert "Health 3" in panel.page("/panel/check").menu
 
 
 def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
@@ -143,7 +144,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in panel.words(page)
+        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in Page(page).text
         assert "The clock is right" not in page
         assert panel.post("/panel/health/clock").status_code == 403
         instance.now += 1
@@ -152,7 +153,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
         panel.done("/panel/health/clock")
         assert guard.doubt is None
         assert "The clock may be wrong" not in panel.get("/panel/health")
-        assert "Health clock" in panel.words(panel.get("/panel/changes"))
+        assert "Health clock" in panel.page("/panel/changes").text
 
 
 def test_a_clock_is_confirmed_over_the_api(instance: "Instance") -> None:
@@ -174,13 +175,13 @@ def test_held_postbacks_are_said_to_be_held_and_can_be_released(
     hold_deliveries(instance.folder, "restored from a backup of yesterday", instance.now)
     instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
     with panel_of(instance) as panel:
-        words = panel.words(panel.get("/panel/health"))
+        words = panel.page("/panel/health").text
         assert "Postbacks are on hold since 2026-03-01 12:00:00" in words
         assert "restored from a backup of yesterday." in words
         assert "0 postbacks are waiting. Clicks and conversions are recorded as usual." in words
         place = panel.done("/panel/health/release")
         assert read_hold(instance.folder) is None
-        words = panel.words(panel.get(place))
+        words = panel.page(place).text
         assert "Postbacks released. Those that are due are sent now." in words
         assert "Postbacks are on hold" not in words
 
@@ -209,12 +210,12 @@ def test_the_log_of_postbacks_and_a_waiting_one_say_that_they_are_on_hold(
     instance.context = replace(instance.context, hold=DeliveryHold(instance.folder))
     with panel_of(instance) as panel:
         for page in ("/panel/postbacks", f"/panel/postbacks/{postback_id}"):
-            words = panel.words(panel.get(page))
+            words = panel.page(page).text
             assert "Postbacks are on hold: restored from a backup of yesterday." in words
             assert "Release them on the page Health" in words
         assert "Next attempt" not in words
         panel.done("/panel/health/release")
-        assert "Next attempt" in panel.words(panel.get(f"/panel/postbacks/{postback_id}"))
+        assert "Next attempt" in panel.page(f"/panel/postbacks/{postback_id}").text
 
 
 def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None:
@@ -248,17 +249,17 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "The journal or another file is damaged." in panel.words(page)
+        assert "The journal or another file is damaged." in Page(page).text
         assert "Confirm the damage" not in page
         assert panel.post("/panel/health/damages/confirm").status_code == 403
         assert len(unconfirmed_damages(instance.folder)) == 2
         instance.now += 1
         panel.become(Role.OWNER)
-        words = panel.words(panel.get("/panel/health"))
+        words = panel.page("/panel/health").text
         assert "The journal or another file is damaged." in words
         assert "bytes 40 to 49 are damaged" in words
         place = panel.done("/panel/health/damages/confirm")
-        words = panel.words(panel.get(place))
+        words = panel.page(place).text
     assert "Damage confirmed." in words
     assert "The journal or another file is damaged." not in words
     assert (unconfirmed_damages(instance.folder), told) == ((), [1])

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clickloop.click.click import Screening
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -54,8 +55,8 @@ def test_of_several_campaigns_one_is_to_be_chosen(panel: "Panel", instance: "Ins
 
 
 def test_without_a_campaign_the_first_step_that_is_left_is_named(panel: "Panel", instance: "Instance") -> None:
-    assert "Add a traffic source first" in panel.words(panel.get("/panel/try"))
+    assert "Add a traffic source first" in panel.page("/panel/try").text
     instance.made("traffic-sources", {"name": "Source"})
     html = panel.get("/panel/try/test")
-    assert "Add a network first" in panel.words(html)
+    assert "Add a network first" in Page(html).text
     assert 'href="/panel/networks/presets"' in html

@@ -39,29 +39,53 @@ def arrived(instance: "Instance", query: str, **more: Any) -> str:
 def test_the_log_is_narrowed_by_its_address(panel: "Panel", instance: "Instance", query: str, found: list[int]) -> None:
     instance.set_up()
     ids = [arrived(instance, f"cid={instance.visit()}&status=lead"), arrived(instance, "cid=abc")]
-    html = panel.get(f"/panel/notices?{query}")
-    assert [number for number, one in enumerate(ids) if one in html] == found
+    addresses = panel.page(f"/panel/notices?{query}").addresses
+    assert [number for number, one in enumerate(ids) if f"/panel/notices/{one}" in addresses] == found
 
 
 def test_the_log_tells_the_reason_in_a_sentence_and_the_query_as_text(panel: "Panel", instance: "Instance") -> None:
     arrived(instance, "cid=<script>alert(1)</script>&token=hush")
-    html = panel.get("/panel/notices")
-    assert RefusalReason.MALFORMED_CLICK_ID.sentence in panel.words(html)
-    assert "<script>alert" not in html
-    assert "hush" not in html
+    page = panel.page("/panel/notices")
+    assert RefusalReason.MALFORMED_CLICK_ID.sentence in page.text
+    assert page.main.all("script") == []
+    assert "hush" not in page.html
+
+
+def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
+    words = panel.words(html)
+    for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
+        assert chip in words
+    assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
+    assert 'href="/panel/notices?network_id=1&amp;outcome=refused"' in html
+
+
+@pytest.mark.parametrize("flagged", ["true", "false"])
+def test_running_again_what_the_log_shows_takes_no_notice_that_it_does_not_show(
+    panel: "Panel", instance: "Instance", flagged: str
+) -> None:
+    instance.set_up()
+    arrived(instance, f"cid={instance.visit()}&status=lead&payout=5")
+    odd = arrived(instance, f"cid={instance.visit()}&status=lead&payout=NaN")
+    conversion_id = instance.got(f"notices/{odd}")["conversion_id"]
+    query = f"flagged={flagged}&conversion_id={conversion_id}"
+    assert conversion_id in panel.get(f"/panel/notices/rerun?{query}")
+    fields = {"flagged": flagged, "conversion_id": conversion_id}
+    told = panel.words(panel.post("/panel/notices/rerun", fields).text)
+    assert ("1 notice matches" if flagged == "true" else "0 notices match") in told
 
 
 def test_a_notices_page_tells_how_each_parameter_was_understood(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     click_id = instance.visit()
     query = f"cid={click_id}&subid=other&payout=NaN&token=hush&foo=bar&event1=x&status="
-    html = panel.get(f"/panel/notices/{arrived(instance, query)}")
-    words = panel.words(html)
+    page = panel.page(f"/panel/notices/{arrived(instance, query)}")
     for told in (Meaning.CLICK_ID, Meaning.SECOND, Meaning.PAYOUT, Meaning.TOKEN, Meaning.UNKNOWN, Meaning.EMPTY):
-        assert told.sentence in words
-    assert "The payout said that it is no number." in words
-    assert "hush" not in html
-    assert f'href="/panel/clicks/{click_id}"' in html
+        assert told.sentence in page.text
+    assert "The payout said that it is no number." in page.text
+    assert "hush" not in page.html
+    assert f"/panel/clicks/{click_id}" in page.addresses
 
 
 def test_a_notice_runs_again_by_a_button(panel: "Panel", instance: "Instance") -> None:
@@ -75,7 +99,7 @@ def test_a_notice_runs_again_by_a_button(panel: "Panel", instance: "Instance") -
 def test_a_viewer_runs_nothing_again(panel: "Panel", instance: "Instance") -> None:
     notice_id = arrived(instance, "cid=abc")
     panel.become(Role.VIEWER)
-    assert "Run again" not in panel.get(f"/panel/notices/{notice_id}")
+    assert "Run again" not in panel.page(f"/panel/notices/{notice_id}").buttons
     assert panel.post(f"/panel/notices/{notice_id}/rerun").status_code == 403
 
 
@@ -84,13 +108,12 @@ def test_running_again_by_filter_shows_first_what_would_change(panel: "Panel", i
     for _ in range(3):
         arrived(instance, f"cid={instance.visit()}&status=topup&payout=5")
     instance.made("statuses", {"key": "upsell", "name": "Upsell", "counts_as": "confirmed", "words": ["topup"]})
-    assert 'value="topup"' in panel.get("/panel/notices/rerun?status_word=topup")
+    assert panel.page("/panel/notices/rerun?status_word=topup").fields["status_word"] == "topup"
 
-    preview = panel.post("/panel/notices/rerun", {"status_word": "topup", "outcome": "", "since": ""})
+    preview = panel.sent("/panel/notices/rerun", {"status_word": "topup", "outcome": "", "since": ""})
 
-    words = panel.words(preview.text)
-    assert "3 notices match." in words
-    assert "Other → Upsell" in words
+    assert "3 notices match." in preview.text
+    assert "Other → Upsell" in preview.text
     assert {one["status"]["key"] for one in instance.got("conversions")["items"]} == {"other"}
 
 
@@ -103,21 +126,18 @@ def test_running_again_by_filter_is_a_job_whose_progress_survives_the_page(
     fields = {"status_word": "topup", "start": "1", "key": "k1"}
     path = panel.done("/panel/notices/rerun", fields)
     assert panel.done("/panel/notices/rerun", fields) == path, "the same form twice is one job"
-    html = panel.get(path)
-    assert f'data-refresh="{path}"' in html
-    assert '<noscript><meta http-equiv="refresh"' in html
+    refreshes = panel.page(path).refreshes
+    assert (refreshes[0], len(refreshes)) == (path, 2)
 
     while work_off_next(instance.context.desk(), instance.now):
         pass
 
-    html = panel.get(path)
-    assert "finished" in html
-    assert "refresh" not in html
+    page = panel.page(path)
+    assert "finished" in page.text
+    assert page.refreshes == []
     assert instance.got("conversions")["items"][0]["status"]["key"] == "upsell"
-    assert path in panel.get("/panel/notices/rerun")
+    assert path in panel.page("/panel/notices/rerun").addresses
 
 
 def test_running_everything_again_is_refused(panel: "Panel") -> None:
-    answer = panel.post("/panel/notices/rerun", {"outcome": ""})
-    assert answer.status_code == 422
-    assert "Nothing narrows it down" in panel.words(answer.text)
+    assert "Nothing narrows it down" in panel.sent("/panel/notices/rerun", {"outcome": ""}, 422).text

@@ -11,6 +11,7 @@ from clickloop.setup.offer import OfferChange
 from clickloop.web.api import offers as api
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, mark_of, overwriting_in, save_over
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -59,7 +60,7 @@ def test_a_save_over_what_another_tab_saved_is_asked_about_and_done_knowingly(wo
     mark = mark_in(worked.get(f"/panel/{path}"))
     assert save(worked, path, mark, "First")[0] == 303
     status, html = save(worked, path, mark, "Second")
-    told = worked.words(html).lower()
+    told = Page(html).text.lower()
     assert status == 409
     assert "changed it 2026-03-01" in told
     assert "owner" in told
@@ -106,7 +107,7 @@ def test_who_changed_it_is_not_guessed_where_the_log_does_not_say(worked: "Panel
     instance.now += 1000
     instance.api.patch("/api/v1/postback-rules/1", json={"request": {"url": "https://other.example/?{externalid}"}})
     fields = {"name": "Source", "postback_url": "https://mine.example/?{externalid}", SEEN_FIELD: mark}
-    told = worked.words(worked.post("/panel/traffic-sources/1", fields).text)
+    told = Page(worked.post("/panel/traffic-sources/1", fields).text).text
     assert "Someone changed it while this form was open" in told
     assert "https://other.example/?{externalid}" in told
 

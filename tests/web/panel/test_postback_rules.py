@@ -7,6 +7,7 @@ import pytest
 from clickloop.campaign.user import Role
 from clickloop.postback.rule import Schedule
 from clickloop.store.ledger.tables import postback_rules
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -148,9 +149,9 @@ def test_the_schedule_is_read_as_it_is_written(
 
 def test_the_times_of_attempts_stand_in_a_line(panel: "Panel") -> None:
     panel.done(NEW, form(waits_seconds="5s 30s 2m"))
-    assert "at once +5s +35s +2m35s" in panel.words(panel.get("/panel/postback-rules/1"))
+    assert "at once +5s +35s +2m35s" in panel.page("/panel/postback-rules/1").text
     shown = panel.post("/panel/postback-rules/times", {"waits_seconds": "1h 1d"})
-    assert "at once +1h +1d1h" in panel.words(shown.text)
+    assert "at once +1h +1d1h" in Page(shown.text).text
 
 
 def test_faults_stand_beside_their_fields(panel: "Panel") -> None:

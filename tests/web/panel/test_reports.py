@@ -1,12 +1,12 @@
 """The pages of reports, rates and the dashboard."""
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from clickloop.campaign.user import Role
 from clickloop.tracking.settle import settle_facts
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -23,26 +23,31 @@ def fill(instance: "Instance") -> None:
     settle_facts(instance.ledger, instance.facts)
 
 
+def main_buttons(page: Page) -> list[str]:
+    """Where the buttons lead that are set off."""
+    return [link.get("href") for link in page.main.all("a", class_="main")]
+
+
 def test_a_newcomer_is_led_step_by_step(instance: "Instance", panel: "Panel") -> None:
-    first = panel.get("/panel")
-    assert "Welcome to Clickloop" in first
-    assert re.findall(r'class="button main" href="([^"]+)"', first) == ["/panel/traffic-sources/presets"]
+    first = panel.page("/panel")
+    assert "Welcome to Clickloop" in first.text
+    assert main_buttons(first) == ["/panel/traffic-sources/presets"]
     instance.made("traffic-sources", {"name": "Source"})
-    second = panel.get("/panel")
-    assert re.findall(r'class="button main" href="([^"]+)"', second) == ["/panel/networks/presets"]
-    assert second.count("(done)") == 1
+    second = panel.page("/panel")
+    assert main_buttons(second) == ["/panel/networks/presets"]
+    assert second.text.count("(done)") == 1
 
 
 def test_after_the_set_up_the_last_step_is_a_test_until_a_click_came(instance: "Instance", panel: "Panel") -> None:
     instance.set_up()
-    assert "Test the loop" in panel.get("/panel")
+    assert "Test the loop" in panel.page("/panel").text
     instance.visit()
-    assert "Test the loop" not in panel.get("/panel")
+    assert "Test the loop" not in panel.page("/panel").text
 
 
 def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    words = panel.words(panel.get("/panel"))
+    words = panel.page("/panel").text
     assert "Clicks 4 +300 % before: 1" in words
     assert "Revenue, USD 1,234.50 before: 0.00" in words
     assert "Campaign 4 1 1,234.50 1,233.75" in words
@@ -51,9 +56,10 @@ def test_the_dashboard_tells_figures_against_the_period_before(instance: "Instan
 
 def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    html = panel.get("/panel?period=7d&measure=revenue")
-    assert 'aria-label="Revenue by day"' in html
-    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
+    page = panel.page("/panel?period=7d&measure=revenue")
+    charts = [one for one in page.main.walk() if one.get("aria-label") == "Revenue by day"]
+    titles = [title.raw_text for chart in charts for title in chart.all("title")]
+    assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00" in titles
     panel.get("/panel?period=century", 422)
 
 
@@ -62,19 +68,18 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     instance.api.patch("/api/v1/traffic-sources/1", json={"postback_url": ""})
     instance.made("conversions", {"click_id": instance.visit(), "txid": "2", "status": "zzz"})
     assert instance.api.post("/api/v1/conversions", json={"click_id": "x"}).status_code == 422
-    html = panel.get("/panel")
-    words = panel.words(html)
-    assert "no postback" in words.lower()
-    assert "Networks send words that no status has: zzz." in words
-    assert "Refused in the last 24 hours, malformed click id: 1 notice." in words
-    assert 'href="/panel/notices?reason=malformed_click_id"' in html
+    page = panel.page("/panel")
+    assert "no postback" in page.text.lower()
+    assert "Networks send words that no status has: zzz." in page.text
+    assert "Refused in the last 24 hours, malformed click id: 1 notice." in page.text
+    assert "/panel/notices?reason=malformed_click_id" in page.addresses
 
 
 def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    words = panel.words(
+    words = Page(
         panel.get("/panel/reports?group_by=country&sort=-clicks&column=clicks&column=cost&column=revenue")
-    )
+    ).text
     assert "Germany 4 0.00 1.00" in words
     assert "France 1 1,234.50 0.00" in words
     assert "Total of 2 5 1,234.50 1.00" in words
@@ -82,10 +87,13 @@ def test_a_report_shows_rows_and_totals(instance: "Instance", panel: "Panel") ->
 
 def test_heads_sort_both_ways_and_say_how_it_is_sorted(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    html = panel.get("/panel/reports?group_by=country&sort=-cost")
-    assert '<th scope="col" class="number" aria-sort="descending"><a href="?group_by=country&amp;sort=cost">' in html
-    assert '<a href="?group_by=country&amp;sort=-clicks">' in html
-    assert '<a href="?group_by=country&amp;sort=key">' in html
+    page = panel.page("/panel/reports?group_by=country&sort=-cost")
+    (sorted_by,) = [head for head in page.main.all("th") if head.get("aria-sort")]
+    assert (sorted_by.get("aria-sort"), sorted_by.all("a")[0].get("href")) == (
+        "descending",
+        "?group_by=country&sort=cost",
+    )
+    assert {"?group_by=country&sort=-clicks", "?group_by=country&sort=key"} <= {*page.addresses}
 
 
 def test_a_filter_that_was_entered_gets_a_lasting_address_and_can_be_taken_away(
@@ -97,23 +105,24 @@ def test_a_filter_that_was_entered_gets_a_lasting_address_and_can_be_taken_away(
         303,
         "/panel/reports?group_by=device&filter=country%3ADE",
     )
-    html = panel.get(answer.headers["location"])
-    assert "Country: Germany" in panel.words(html)
-    assert 'href="/panel/reports?group_by=device"' in html
+    page = panel.page(answer.headers["location"])
+    assert "Country: Germany" in page.text
+    assert "/panel/reports?group_by=device" in page.addresses
 
 
 def test_days_lead_to_their_hours_and_campaigns_to_their_days(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    by_day = panel.get("/panel/reports?group_by=day")
-    assert "from=2026-03-01&amp;to=2026-03-01&amp;group_by=hour" in by_day
-    assert "group_by=day&amp;filter=campaign%3A1" in panel.get("/panel/reports")
+    days = panel.page("/panel/reports?group_by=day").addresses
+    assert any("from=2026-03-01&to=2026-03-01&group_by=hour" in address for address in days)
+    campaigns = panel.page("/panel/reports").addresses
+    assert any("group_by=day&filter=campaign%3A1" in address for address in campaigns)
 
 
 def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    html = panel.get("/panel/reports?group_by=v1&filter=v1:%3Cscript%3Ealert(1)%3C/script%3E")
-    assert "<script>alert" not in html
-    assert "&lt;script&gt;alert(1)" in html
+    page = panel.page("/panel/reports?group_by=v1&filter=v1:%3Cscript%3Ealert(1)%3C/script%3E")
+    assert page.main.all("script") == []
+    assert page.table.rows[0][0] == "<script>alert(1)</script>"
 
 
 @pytest.mark.parametrize(
@@ -129,16 +138,14 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
     ],
 )
 def test_what_cannot_be_asked_is_said_with_the_form_still_there(panel: "Panel", query: str, told: str) -> None:
-    html = panel.get(f"/panel/reports?{query}", 422)
-    assert told in panel.words(html)
-    assert 'name="group_by"' in html
+    page = panel.page(f"/panel/reports?{query}", 422)
+    assert told in page.text
+    assert "group_by" in page.fields
 
 
 def test_the_file_is_the_report(instance: "Instance", panel: "Panel") -> None:
     fill(instance)
-    html = panel.get("/panel/reports?group_by=country")
-    (address,) = re.findall(r'href="(\?[^"]*format=csv)"', html)
-    text = panel.get("/panel/reports" + address.replace("&amp;", "&"))
+    text = panel.get("/panel/reports" + panel.page("/panel/reports?group_by=country").link("CSV"))
     assert text.splitlines()[0].startswith("Country,Clicks,")
     assert text.splitlines()[-1].startswith("Total,5,")
 
@@ -147,17 +154,17 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "10", "currency": "EUR"})
     settle_facts(instance.ledger, instance.facts)
-    assert "Not converted: EUR: revenue 10.00" in panel.words(panel.get("/panel/reports"))
-    assert "Money in EUR is in no figure here" in panel.words(panel.get("/panel"))
+    assert "Not converted: EUR: revenue 10.00" in panel.page("/panel/reports").text
+    assert "Money in EUR is in no figure here" in panel.page("/panel").text
     assert panel.done("/panel/rates", {"lines": "eur 2026-02-01 1.1\n\nGBP;2026-02-01;1.3", "source": "ECB"}) == (
         "/panel/rates?said=saved"
     )
-    assert "EUR 2026-02-01 1.1 ECB" in panel.words(panel.get("/panel/rates"))
-    words = panel.words(panel.get("/panel/reports"))
+    assert "EUR 2026-02-01 1.1 ECB" in panel.page("/panel/rates").text
+    words = panel.page("/panel/reports").text
     assert "Not converted" not in words
     assert "11.00" in words
     panel.done("/panel/rates/EUR/2026-02-01/remove")
-    assert "Not converted" in panel.words(panel.get("/panel/reports"))
+    assert "Not converted" in panel.page("/panel/reports").text
 
 
 @pytest.mark.parametrize(
@@ -165,10 +172,9 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
     [("EUR 1.1", "Line 1: a currency, a day and a rate"), ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the")],
 )
 def test_a_line_that_is_no_rate_is_named_and_stays_in_the_form(panel: "Panel", lines: str, told: str) -> None:
-    answer = panel.post("/panel/rates", {"lines": lines})
-    assert answer.status_code == 422
-    assert told in panel.words(answer.text)
-    assert lines in answer.text
+    page = panel.sent("/panel/rates", {"lines": lines}, 422)
+    assert told in page.text
+    assert page.fields["lines"] == lines
 
 
 def test_a_viewer_sees_reports_and_rates_and_changes_none(instance: "Instance", panel: "Panel") -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clickloop.clock import DAY_MS
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -30,7 +31,7 @@ def test_every_id_of_a_story_leads_to_it(panel: "Panel", instance: "Instance", b
         "postback": instance.got("postbacks")["items"][0]["postback_id"],
     }
     answer = panel.client.get("/panel/trace", params={"q": ids[by]})
-    words = panel.words(answer.text)
+    words = Page(answer.text).text
     assert f"Click {click_id}" in words
     for told in (
         "A visitor followed the campaign link.",
@@ -49,9 +50,9 @@ def test_several_clicks_with_one_external_id_are_to_be_chosen_from(panel: "Panel
 
 def test_old_clicks_with_an_external_id_are_found_when_no_new_one_has_it(panel: "Panel", instance: "Instance") -> None:
     old = instance.visit(external_id="again", at=instance.now - 30 * DAY_MS)
-    assert f"Click {old}" in panel.words(panel.get("/panel/trace?q=again"))
+    assert f"Click {old}" in panel.page("/panel/trace?q=again").text
     new = instance.visit(external_id="again")
-    assert f"Click {new}" in panel.words(panel.get("/panel/trace?q=again"))
+    assert f"Click {new}" in panel.page("/panel/trace?q=again").text
     everything = panel.get("/panel/trace?q=again&all=true")
     assert old in everything
     assert new in everything
@@ -73,12 +74,12 @@ def test_a_refused_notice_without_a_click_leads_to_its_own_page(panel: "Panel", 
     ],
 )
 def test_what_is_not_found_is_told_with_what_it_looks_like(panel: "Panel", pasted: str, told: str) -> None:
-    assert told in panel.words(panel.get(f"/panel/trace?q={pasted}"))
+    assert told in panel.page(f"/panel/trace?q={pasted}").text
 
 
 def test_a_genuine_id_of_which_nothing_has_come_is_told_so(panel: "Panel", instance: "Instance") -> None:
     click_id = instance.click_ids.new(instance.now)
-    assert "nor anything else of it has arrived" in panel.words(panel.get(f"/panel/trace?q={click_id}"))
+    assert "nor anything else of it has arrived" in panel.page(f"/panel/trace?q={click_id}").text
 
 
 def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "Instance") -> None:
@@ -90,4 +91,4 @@ def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "In
 
 
 def test_an_empty_trace_is_a_form(panel: "Panel") -> None:
-    assert "Paste any id of it." in panel.words(panel.get("/panel/trace"))
+    assert "Paste any id of it." in panel.page("/panel/trace").text

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from clickloop.campaign.user import Role
 from clickloop.click.click import Screening
 from clickloop.click.test_mark import TEST_PARAMETER, is_test
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -19,7 +20,7 @@ LINK = [("campaign_id", "1"), ("parameters[0].name", "external_id"), ("parameter
 def test_a_dry_run_shows_redirect_conversion_and_each_rules_request(panel: "Panel") -> None:
     panel.instance.set_up()
     answer = panel.post("/panel/try", [*LINK, ("conversion.payout", "12.5")])
-    words = panel.words(answer.text)
+    words = Page(answer.text).text
     assert answer.status_code == 200
     assert "nothing was sent or stored" in words
     assert "goes to the offer Offer" in words
@@ -31,7 +32,7 @@ def test_a_dry_run_shows_redirect_conversion_and_each_rules_request(panel: "Pane
 def test_a_rule_that_is_skipped_says_which_condition_is_not_met(panel: "Panel") -> None:
     panel.instance.set_up()
     empty = [("campaign_id", "1"), ("parameters[0].name", "external_id"), ("parameters[0].value", "")]
-    words = panel.words(panel.post("/panel/try", empty).text)
+    words = Page(panel.post("/panel/try", empty).text).text
     assert "Not met: The click came without the source's click id, which the request needs." in words
     assert "Met: The rule is on." in words
 
@@ -54,7 +55,7 @@ def test_what_was_written_stands_in_the_form_again(panel: "Panel") -> None:
 def test_a_recorded_click_can_be_tried(panel: "Panel") -> None:
     panel.instance.set_up()
     click_id = panel.instance.visit(external_id="abc", target="https://network.example/?x=1")
-    words = panel.words(panel.post("/panel/try", {"click_id": click_id, "conversion.payout": "3"}).text)
+    words = Page(panel.post("/panel/try", {"click_id": click_id, "conversion.payout": "3"}).text).text
     assert "went to the offer" in words
     assert "https://source.example/postback?id=abc&payout=3" in words
 
@@ -64,7 +65,7 @@ def test_a_stored_conversion_is_decided_once_more(panel: "Panel") -> None:
     click_id = panel.instance.visit(external_id="abc")
     made = panel.instance.made("conversions", {"click_id": click_id, "payout": "4"})
     conversion_id = made["conversion"]["conversion_id"]
-    words = panel.words(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text)
+    words = Page(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text).text
     assert "decided once more" in words
 
 
@@ -106,7 +107,7 @@ def test_a_test_click_is_converted_and_its_postback_owed_but_no_report_counts_it
     assert click_id in panel.get("/panel/try/test?campaign_id=1")
     fields = {"payout": "2.5", "status": "", "txid": "test-1", "currency": "", "postbacks": "on"}
     place = panel.done(f"/panel/try/test/{click_id}", fields)
-    words = panel.words(panel.get(place))
+    words = panel.page(place).text
     assert "A conversion was registered" in words
     (conversion,) = instance.got("conversions")["items"]
     assert conversion["test"]

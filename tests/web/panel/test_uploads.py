@@ -139,7 +139,7 @@ def test_an_upload_under_way_shows_itself_again_and_can_be_stopped(panel: "Panel
     assert panel.page("/panel/uploads").refreshes
     panel.done(f"{place}/cancel")
     page = panel.page(place)
-    assert "cancelled" in page.text
+    assert "stopped" in page.text
     assert page.refreshes == []
 
 

@@ -12,7 +12,9 @@ import duckdb
 import msgspec
 
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.clock import DAY_MS
+from clickloop.log_filter import given_in
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.fact import ConversionFact
 from clickloop.report.query import Rate, Report, ReportQuery
@@ -23,17 +25,14 @@ from clickloop.store.facts.columns import (
     insert_of_clicks,
     insert_of_facts,
 )
-from clickloop.store.facts.facts import (
-    ClicksQuery,
-    FactsError,
-    SegmentRefusedError,
-)
+from clickloop.store.facts.facts import FactsError, SegmentRefusedError
 from clickloop.store.facts.opening import open_database
 from clickloop.store.facts.recent import recent_clicks
 from clickloop.store.facts.reports import read_report
 from clickloop.store.facts.taken_ids import TakenIds
 from clickloop.store.facts.verifying import Verification, verify
 from clickloop.store.journal.segment import SegmentContents
+from clickloop.store.period import period_of
 
 MEMORY_LIMIT_MB = 128
 MAX_LINE_OCTETS = 1024 * 1024
@@ -50,6 +49,8 @@ _INSERT_CLICKS = insert_of_clicks()
 _INSERT_FACTS = insert_of_facts()
 _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
+_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
+"""By field of a filter: the value that is stored as NULL."""
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
@@ -164,23 +165,18 @@ class DuckDbFacts:
             rows = reader.execute(query, {"ids": wanted, "first": min(wanted), "last": max(wanted)}).fetchall()
         return {click.click_id: click for click in map(_click_of, rows)}
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Clicks, newest first; only row groups that can hold the page are read, and their wide columns for the page alone."""
+        period = period_of(wanted)
         filters = {
-            "click_id < $before": query.before_click_id or None,
-            "campaign_id = $campaign_id": query.campaign_id,
-            "source_id = $source_id": query.source_id,
-            "external_id = $external_id": query.external_id or None,
-            "screening = $screening": query.screening or None,
-            "click_at >= $from_at": query.from_at,
-            "click_at < $until_at": query.until_at,
+            "click_id < $before": before_click_id or None,
+            "click_at >= $from_at": period.since,
+            "click_at < $until_at": period.until,
+            **{f"{name} = ${name}": value for name, value in given_in(wanted) if value != _STORED_AS_NULL.get(name)},
         }
         used = {condition: value for condition, value in filters.items() if value is not None}
-        where = " AND ".join(["clicks IS NOT NULL", *used])
-        if query.external_id == "":
-            where += " AND external_id IS NULL"
-        if query.screening == "":
-            where += " AND screening IS NULL"
+        absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
+        where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
         text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
         with _plain_errors(), self._reading() as reader:

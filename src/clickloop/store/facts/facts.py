@@ -3,9 +3,8 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-import msgspec
-
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.report.check.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
@@ -33,21 +32,6 @@ class SegmentRefusedError(FactsError):
         self.segment_name = segment_name
         self.detail = detail
         self.loaded = loaded
-
-
-class ClicksQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which clicks to list. What is ``None`` or empty does not narrow."""
-
-    before_click_id: str = ""
-    """Where the page before this one ended: the id of its last click."""
-    campaign_id: int | None = None
-    source_id: int | None = None
-    external_id: str | None = None
-    screening: str | None = None
-    """Only clicks that are not counted for this reason; empty: only those that are counted."""
-    from_at: int | None = None
-    until_at: int | None = None
-    """Exclusive."""
 
 
 class Facts(Protocol):
@@ -80,7 +64,7 @@ class Facts(Protocol):
         """The clicks with these ids; those that are not there are absent."""
         ...
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Clicks, newest first."""
         ...
 

@@ -6,14 +6,12 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     Select,
     bindparam,
     func,
     insert,
-    literal_column,
     select,
     tuple_,
     update,
@@ -21,9 +19,10 @@ from sqlalchemy import (
 
 from clickloop.click.click import Click
 from clickloop.conversion.conversion import Change, Conversion, Parameters
+from clickloop.conversion.conversion_log import ConversionFilter, RecordedChange
 from clickloop.conversion.status import CountsAs, Status
 from clickloop.money import Money
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of, is_flagged
 from clickloop.store.ledger.row_checks import checks_after, conversion_check
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import conversion_changes, conversions, statuses
@@ -32,31 +31,6 @@ _encode = msgspec.json.Encoder().encode
 _click = msgspec.json.Decoder(Click)
 _parameters = msgspec.json.Decoder(Parameters)
 _conversion = msgspec.json.Decoder(Conversion)
-
-
-class ConversionFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which conversions to list; what is None does not restrict."""
-
-    click_id: str | None = None
-    campaign_id: int | None = None
-    source_id: int | None = None
-    offer_id: int | None = None
-    network_id: int | None = None
-    status_key: str | None = None
-    txid: str | None = None
-    flagged: bool | None = None
-    period: Period = Period()
-    """Of their registration."""
-
-
-class RecordedChange(msgspec.Struct, frozen=True):
-    """One entry of a conversion's history. ``before`` is None for the first."""
-
-    version: int
-    at: int
-    notice_id: str
-    before: Conversion | None
-    after: Conversion
 
 
 def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str, Click]:
@@ -116,30 +90,15 @@ def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str 
     query = _selected().order_by(table.conversion_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(table.conversion_id < before_id)
-    exact = (
-        (table.click_id, wanted.click_id),
-        (table.campaign_id, wanted.campaign_id),
-        (table.source_id, wanted.source_id),
-        (table.offer_id, wanted.offer_id),
-        (table.network_id, wanted.network_id),
-        (table.status_key, wanted.status_key),
-        (table.txid, wanted.txid),
-    )
-    for column, value in exact:
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.flagged is not None:
-        nothing: ColumnElement[str] = literal_column(
-            "''"
-        )  # written out: with a bound value the partial index is not used
-        query = query.where(table.flags != nothing if wanted.flagged else table.flags == nothing)
-    if wanted.period.since is not None:
-        query = query.where(table.created_at >= wanted.period.since)
-        query = query.where(table.conversion_id >= id_from(wanted.period.earliest_id_at))
-    if wanted.period.until is not None:
-        query = query.where(table.created_at < wanted.period.until)
-        query = query.where(table.conversion_id < id_from(wanted.period.latest_id_at))
+    query = query.where(*conditions_of(wanted, table.conversion_id, table.created_at, _CONDITIONS))
     return [_shown(row) for row in tx.execute(query)]
+
+
+_CONDITIONS: Conditions = {
+    "click_id": canonical(conversions.c.click_id),
+    "status": lambda key: conversions.c.status_key == key,
+    "flagged": is_flagged(conversions.c.flags),
+}
 
 
 def changes_of_conversions(tx: Connection, conversion_ids: Sequence[str]) -> list[RecordedChange]:

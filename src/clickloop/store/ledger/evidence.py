@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Select, and_, func, select
 from clickloop.conversion.notice import RefusalReason
 from clickloop.postback.owing import SkipReason
 from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.period import id_from
 from clickloop.store.ledger.postbacks import ENDED_BADLY
 from clickloop.store.ledger.tables import attempts, conversions, notices, postbacks
+from clickloop.store.period import Period
 
 _IN_ORDER_OF_IDS = 0
 """Added to what is grouped by, so that SQLite reads the younger rows in the order of their ids and not all rows by an index."""

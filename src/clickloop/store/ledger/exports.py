@@ -1,13 +1,13 @@
 """Exports in the ledger: what each is to hold, who asked for it, and how far its file is; ``tx`` is an open transaction."""
 
 import enum
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, select
 
 from clickloop.campaign.user import Actor, Right
+from clickloop.store.ledger.jobs import JobState, JobTable
 from clickloop.store.ledger.tables import exports
 
 
@@ -18,21 +18,6 @@ class ExportNoun(enum.StrEnum):
     CONVERSIONS = "conversions"
     NOTICES = "notices"
     POSTBACKS = "postbacks"
-
-
-class ExportState(enum.StrEnum):
-    """Where an export stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more happens to it."""
-        return self not in (ExportState.WAITING, ExportState.RUNNING)
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +32,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int
     """Who asked for it; 0: no user, but a command or an unowned token, by its name."""
     asked_by: str
-    state: ExportState = ExportState.WAITING
+    state: JobState = JobState.WAITING
     next_cursor: str = ""
     rows_written: int = 0
     octets: int = 0
@@ -65,54 +50,16 @@ def may_see(actor: Actor, export: Export) -> bool:
     return is_his or actor.role.may(Right.ADMINISTER)
 
 
-def insert_export(tx: Connection, export: Export) -> None:
-    """Adds an export."""
-    tx.execute(insert(exports).values(**_values(export)))
-
-
-def find_export(tx: Connection, export_id: str) -> Export | None:
-    """The export of that id."""
-    row = tx.execute(select(exports).where(exports.c.export_id == export_id)).one_or_none()
-    return None if row is None else _of_row(row)
-
-
-def exports_of_ids(tx: Connection, export_ids: Sequence[str]) -> list[Export]:
-    """Those of the exports that are in the ledger."""
-    return [_of_row(row) for row in tx.execute(select(exports).where(exports.c.export_id.in_(export_ids)))]
-
-
 def exports_before(tx: Connection, actor: Actor, before_id: str | None, limit: int) -> list[Export]:
     """At most ``limit`` exports that somebody may see, newest first; of the next page those before the last id of this one."""
-    query = select(exports).order_by(exports.c.export_id.desc()).limit(limit)
-    if not actor.role.may(Right.ADMINISTER):
-        query = query.where(_asked_by(actor))
-    if before_id is not None:
-        query = query.where(exports.c.export_id < before_id)
-    return [_of_row(row) for row in tx.execute(query)]
-
-
-def unfinished_exports(tx: Connection, limit: int) -> list[Export]:
-    """At most ``limit`` exports that are not at their end, the oldest first."""
-    query = select(exports).where(exports.c.finished_at.is_(None)).order_by(exports.c.export_id).limit(limit)
-    return [_of_row(row) for row in tx.execute(query)]
+    own = () if actor.role.may(Right.ADMINISTER) else (_asked_by(actor),)
+    return EXPORTS.before(tx, before_id, limit, *own)
 
 
 def count_unfinished(tx: Connection, actor: Actor) -> int:
     """How many exports that somebody asked for are not at their end."""
     query = select(func.count()).select_from(exports).where(exports.c.finished_at.is_(None), _asked_by(actor))
     return tx.scalar(query) or 0
-
-
-def update_unfinished(tx: Connection, export: Export) -> bool:
-    """Writes how an export stands now, unless it has come to an end meanwhile; answers whether it was written."""
-    statement = update(exports).where(exports.c.export_id == export.export_id, exports.c.finished_at.is_(None))
-    return tx.execute(statement.values(**_values(export))).rowcount == 1
-
-
-def stop_export(tx: Connection, export_id: str, now_ms: int) -> bool:
-    """Ends an export where it is; answers whether it was not at its end already."""
-    statement = update(exports).where(exports.c.export_id == export_id, exports.c.finished_at.is_(None))
-    return tx.execute(statement.values(state=ExportState.STOPPED.value, finished_at=now_ms)).rowcount == 1
 
 
 def asked_as(actor: Actor) -> tuple[int, str]:
@@ -134,6 +81,9 @@ def _values(export: Export) -> dict[str, Any]:
     return msgspec.structs.asdict(export) | {"noun": export.noun.value, "state": export.state.value}
 
 
-def _of_row(row: Row[Any]) -> Export:
-    values = dict(row._mapping)  # noqa: SLF001 – SQLAlchemy's documented name
-    return Export(**values | {"noun": ExportNoun(row.noun), "state": ExportState(row.state)})
+def _of_row(row: RowMapping) -> Export:
+    return Export(**{**row, "noun": ExportNoun(row["noun"]), "state": JobState(row["state"])})
+
+
+EXPORTS = JobTable(exports, exports.c.finished_at.is_(None), _of_row, _values)
+"""The exports."""

@@ -1,13 +1,11 @@
 """Conversions - In: the notices in the ledger: one statement per function; ``tx`` is an open transaction."""
 
 import contextlib
-import enum
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     Select,
@@ -21,8 +19,10 @@ from sqlalchemy import (
 )
 
 from clickloop.conversion.notice import WITHOUT_CLICK_ID, Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
 from clickloop.conversion.status import word_key
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of, is_flagged
+from clickloop.store.ledger.period import id_from
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices
 
@@ -32,65 +32,11 @@ _raw = msgspec.json.Decoder(RawNotice)
 _IS_WAITING = notices.c.outcome == literal_column("'waiting'")
 
 
-class Outcome(enum.StrEnum):
-    """What became of a notice."""
-
-    WAITING = "waiting"
-    NEW = "new"
-    CHANGED = "changed"
-    REPEATED = "repeated"
-    REFUSED = "refused"
-
-    @property
-    def is_registered(self) -> bool:
-        """Whether it belongs to a conversion."""
-        return self in (Outcome.NEW, Outcome.CHANGED, Outcome.REPEATED)
-
-
-class StoredNotice(msgspec.Struct, frozen=True, kw_only=True):
-    """A notice as it stands in the log. ``reason`` is set exactly when it is refused."""
-
-    raw: RawNotice
-    click_id: str | None = None
-    """The genuine click id that it carried."""
-    network_id: int | None = None
-    campaign_id: int | None = None
-    status_word: str = ""
-    outcome: Outcome
-    reason: RefusalReason | None = None
-    flags: tuple[str, ...] = ()
-    conversion_id: str | None = None
-    version: int | None = None
-    """Of the conversion, after this notice."""
-    look_again_at: int | None = None
-    first_look_at: int | None = None
-    """The moment of the core's first look for its click, where that was not there."""
-    runs: int = 1
-    """How often it was read: once, and whenever it was run again."""
-    run_at: int | None = None
-    """When it was run again the last time."""
-
-
 class SentWord(msgspec.Struct, frozen=True):
     """A status word in the form of ``word_key`` (empty: none was sent), and how many notices brought it."""
 
     word: str
     notices: int
-
-
-class NoticeFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Which notices to list; what is None does not restrict."""
-
-    click_id: str | None = None
-    outcome: Outcome | None = None
-    reason: RefusalReason | None = None
-    campaign_id: int | None = None
-    network_id: int | None = None
-    conversion_id: str | None = None
-    flagged: bool | None = None
-    status_word: str | None = None
-    """As networks send it, in any case."""
-    period: Period = Period()
 
 
 def find_notice(tx: Connection, notice_id: str) -> StoredNotice | None:
@@ -215,31 +161,15 @@ def newest_notice(tx: Connection) -> str:
 
 
 def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
-    table = notices.c
-    exact = (
-        (table.click_id, wanted.click_id),
-        (table.reason, wanted.reason),
-        (table.campaign_id, wanted.campaign_id),
-        (table.network_id, wanted.network_id),
-        (table.conversion_id, wanted.conversion_id),
-    )
-    for column, value in exact:
-        if value is not None:
-            query = query.where(column == value)
-    if wanted.outcome is not None:
-        query = query.where(table.outcome == literal_column(f"'{Outcome(wanted.outcome).value}'"))
-    if wanted.flagged is not None:
-        nothing: ColumnElement[str] = literal_column("''")
-        query = query.where(table.flags != nothing if wanted.flagged else table.flags == nothing)
-    if wanted.status_word is not None:
-        query = query.where(func.lower(func.trim(table.status_word)) == word_key(wanted.status_word))
-    if wanted.period.since is not None:
-        query = query.where(table.at >= wanted.period.since)
-        query = query.where(table.notice_id >= id_from(wanted.period.earliest_id_at))
-    if wanted.period.until is not None:
-        query = query.where(table.at < wanted.period.until)
-        query = query.where(table.notice_id < id_from(wanted.period.latest_id_at))
-    return query
+    return query.where(*conditions_of(wanted, notices.c.notice_id, notices.c.at, _CONDITIONS))
+
+
+_CONDITIONS: Conditions = {
+    "click_id": canonical(notices.c.click_id),
+    "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{Outcome(outcome).value}'"),
+    "flagged": is_flagged(notices.c.flags),
+    "status_word": lambda word: func.lower(func.trim(notices.c.status_word)) == word_key(word),
+}
 
 
 def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:

@@ -6,10 +6,12 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, literal_column, not_, or_, select
 
-from clickloop.postback.holding import Hold, hold_of
+from clickloop.postback.holding import hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.postback_log import Attempt, NewPostback, Postback, PostbackFilter
 from clickloop.postback.rule import Request
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.postback.state import PostbackState
+from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
@@ -21,28 +23,6 @@ _read_request = msgspec.json.Decoder(Request).decode
 _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
 
 
-class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision to be written: one change of a conversion, one rule."""
-
-    postback_id: str
-    conversion_id: str
-    version: int
-    rule_id: int
-    resend: int = 0
-    original_id: str | None = None
-    """Of a resend: the original's postback id."""
-    bulk_job_id: str | None = None
-    """The job that asked for it, if one did."""
-    click_id: str
-    campaign_id: int
-    source_id: int
-    trigger: str
-    """What made it: ``new``, ``status``, ``payout``, ``details`` or ``resend``."""
-    decision: Owed | Skipped
-    lane: str = ""
-    """``host:port`` of the receiver; empty when skipped."""
-
-
 class Decided(msgspec.Struct, frozen=True):
     """How a rule was decided for an earlier change of a conversion; ``reason`` None: it was owed."""
 
@@ -50,68 +30,6 @@ class Decided(msgspec.Struct, frozen=True):
     version: int
     rule_id: int
     reason: SkipReason | None
-
-
-class Postback(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of Conversions - Out. Moments are Unix milliseconds; the last attempt's fields are None when there is none."""
-
-    postback_id: str
-    conversion_id: str
-    version: int
-    rule_id: int
-    rule_name: str
-    resend: int
-    original_id: str | None
-    """Of a resend: the original's id, which stays the ``{postback_id}`` that the receiver is told."""
-    click_id: str
-    campaign_id: int
-    source_id: int
-    trigger: str
-    state: str
-    """As it is shown: ``paused`` stands for waiting and held back."""
-    hold: Hold | None
-    """Why it is paused; None: it is not."""
-    reason: SkipReason | None
-    findings: tuple[Finding, ...]
-    request: Request | None
-    lane: str
-    attempts: int
-    next_attempt_at: int | None
-    created_at: int
-    finished_at: int | None
-    last_status_code: int | None
-    last_error: str | None
-    last_answer: bytes | None
-    last_duration_ms: int | None
-
-
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt. ``result`` None: under way. ``answer``: the first 1,000 bytes of the body."""
-
-    number: int
-    started_at: int
-    finished_at: int | None
-    result: str | None
-    status_code: int | None
-    answer: bytes | None
-    error: str | None
-    duration_ms: int | None
-
-
-class PostbackFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows of Conversions - Out are wanted; None: any."""
-
-    state: str | None = None
-    reason: SkipReason | None = None
-    click_id: str | None = None
-    conversion_id: str | None = None
-    campaign_id: int | None = None
-    source_id: int | None = None
-    rule_id: int | None = None
-    status: str | None = None
-    """The key of the status that the conversion has now."""
-    period: Period = Period()
-    """By the moment at which it was owed or skipped."""
 
 
 def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) -> None:
@@ -138,22 +56,9 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
     """At most ``limit`` rows, newest first, older than ``before_id``; None: from the newest."""
     table = postbacks.c
     query = _LOG.order_by(table.postback_id.desc()).limit(limit)
-    if wanted.state is not None:
-        query = query.where(_is_shown_as(wanted.state))
-    for name in ("click_id", "conversion_id", "campaign_id", "source_id", "rule_id", "reason"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(table[name] == value)
-    if wanted.status is not None:
-        query = query.where(_is_of_status(tx, wanted.status))
+    query = query.where(*_conditions(tx, wanted))
     if before_id is not None:
         query = query.where(table.postback_id < before_id)
-    if wanted.period.since is not None:
-        since = id_from(wanted.period.earliest_id_at)
-        query = query.where(table.postback_id >= since, table.created_at >= wanted.period.since)
-    if wanted.period.until is not None:
-        until = id_from(wanted.period.latest_id_at)
-        query = query.where(table.postback_id < until, table.created_at < wanted.period.until)
     return [_postback(row) for row in tx.execute(query).mappings()]
 
 
@@ -198,6 +103,16 @@ def count_unfinished(tx: Connection) -> int:
     return tx.scalar(select(func.count()).select_from(postbacks).where(unfinished)) or 0
 
 
+def _conditions(tx: Connection, wanted: PostbackFilter) -> list[ColumnElement[bool]]:
+    table = postbacks.c
+    own: Conditions = {
+        "click_id": canonical(table.click_id),
+        "state": _is_shown_as,
+        "status": lambda status: _is_of_status(tx, status),
+    }
+    return conditions_of(wanted, table.postback_id, table.created_at, own)
+
+
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
     """Whether the conversion of a row has that status now. Of a rare status the conversions are looked up first: else a list would
     look through everything for a few rows."""
@@ -209,16 +124,16 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
     return select(table.conversion_id).where(*of_row).exists()
 
 
-def _is_shown_as(state: str) -> ColumnElement[bool]:
+def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
     """Whether a row of ``_LOG`` is shown in this state."""
     held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
-    if state == "paused":
+    if state is PostbackState.PAUSED:
         return and_(_UNFINISHED, postbacks.c.state == "waiting", held)
-    if state == "waiting":
+    if state is PostbackState.WAITING:
         return and_(_UNFINISHED, postbacks.c.state == "waiting", not_(held))
-    if state == "sending":
+    if state is PostbackState.SENDING:
         return and_(_UNFINISHED, postbacks.c.state == state)
-    if state in ("failed", "cancelled"):
+    if state in (PostbackState.FAILED, PostbackState.CANCELLED):
         return and_(ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
 
@@ -284,8 +199,7 @@ def _postback(row: RowMapping) -> Postback:
     fields = {name: row[name] for name in Postback.__struct_fields__ if name != "hold"}
     waits = row["state"] == "waiting"
     fields["hold"] = hold_of(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
-    if fields["hold"] is not None:
-        fields["state"] = "paused"
+    fields["state"] = PostbackState(row["state"]) if fields["hold"] is None else PostbackState.PAUSED
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
     fields["findings"] = _findings_of(row["findings"])

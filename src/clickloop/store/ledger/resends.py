@@ -1,20 +1,20 @@
 """What asking for postbacks again needs of Conversions - Out, and cancelling. One statement per function; ``tx`` is an open transaction."""
 
+import enum
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, tuple_, update
 
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.postback_log import PostbackFilter
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.holding import wake_followers
 from clickloop.store.ledger.lanes import IS_WAITING
-from clickloop.store.ledger.period import Period, id_from
+from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.tables import conversions, lanes, postback_rules, postbacks
 
-FINAL_STATES = ("delivered", "failed", "skipped", "cancelled")
-WAITING_STATES = ("waiting", "paused")
-"""As they are shown: paused is what waits and is held back by its rule or receiver."""
 ON_THE_WAY = ("waiting", "sending", "delivered")
 """What an older change must not be sent behind."""
 
@@ -43,23 +43,13 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """When it was due, where something holds it back."""
 
 
-class ResendFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks are asked for again, or cancelled; None: any. Of each change and rule its last row counts."""
+class Pool(enum.Enum):
+    """What is meant where a filter names no state."""
 
-    state: str | None = None
-    """One of ``FINAL_STATES`` or ``WAITING_STATES``; None: any final one."""
-    waiting: bool = False
-    """Instead all that wait, held back or not."""
-    reason: SkipReason | None = None
-    status: str | None = None
-    """The key of the status that the conversion has now."""
-    campaign_id: int | None = None
-    source_id: int | None = None
-    rule_id: int | None = None
-    click_id: str | None = None
-    conversion_id: str | None = None
-    period: Period = Period()
-    """By the moment at which it was owed or skipped."""
+    FINAL = enum.auto()
+    """What has ended: of each change and rule the last row."""
+    WAITING = enum.auto()
+    """What waits, held back or not."""
 
 
 _later = postbacks.alias("later")
@@ -88,29 +78,33 @@ def find_sent(tx: Connection, postback_id: str) -> Sent | None:
     return None if row is None else _sent(row)
 
 
-def sent_after(tx: Connection, wanted: ResendFilter, after_id: str, last_id: str, limit: int) -> list[Sent]:
+def sent_after(
+    tx: Connection, wanted: PostbackFilter, pool: Pool, after_id: str, last_id: str, limit: int
+) -> list[Sent]:
     """At most ``limit`` that match, in the order in which they were decided, behind ``after_id`` and up to ``last_id``."""
-    query = _matching(select(*_COLUMNS, _ORIGINAL), wanted).where(
+    query = _matching(select(*_COLUMNS, _ORIGINAL), wanted, pool).where(
         postbacks.c.postback_id > after_id, postbacks.c.postback_id <= last_id
     )
     rows = tx.execute(query.order_by(postbacks.c.postback_id).limit(limit)).mappings()
     return [_sent(row) for row in rows]
 
 
-def count_sent(tx: Connection, wanted: ResendFilter) -> dict[str, int]:
+def count_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> dict[str, int]:
     """How many match, by state."""
-    query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted).group_by(postbacks.c.state)
+    query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted, pool).group_by(
+        postbacks.c.state
+    )
     return {wanted.state or row.state: row.matched for row in tx.execute(query)}
 
 
-def count_superseded(tx: Connection, wanted: ResendFilter) -> int:
+def count_superseded(tx: Connection, wanted: PostbackFilter) -> int:
     """How many of those that match are of an older change than one of the same conversion and rule that is on its way."""
     newer = (
         select(_later.c.postback_id)
         .where(_later.c.conversion_id == postbacks.c.conversion_id, _later.c.rule_id == postbacks.c.rule_id)
         .where(_later.c.version > postbacks.c.version, _later.c.state.in_(ON_THE_WAY))
     )
-    return tx.scalar(_matching(select(func.count()), wanted).where(newer.exists())) or 0
+    return tx.scalar(_matching(select(func.count()), wanted, Pool.FINAL).where(newer.exists())) or 0
 
 
 def newest_on_the_way(tx: Connection, conversion_ids: Collection[str]) -> dict[tuple[str, int], int]:
@@ -156,43 +150,39 @@ def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int
     return tx.execute(waiting.values(**ended)).rowcount
 
 
-def _matching(query: Select[Any], wanted: ResendFilter) -> Select[Any]:
+def _matching(query: Select[Any], wanted: PostbackFilter, pool: Pool) -> Select[Any]:
     table = postbacks.c
-    is_last = ~(
-        select(_later.c.postback_id)
-        .where(
-            _later.c.conversion_id == table.conversion_id,
-            _later.c.version == table.version,
-            _later.c.rule_id == table.rule_id,
-            _later.c.resend > table.resend,
-        )
-        .exists()
-    )
-    if wanted.waiting:
-        query = query.where(IS_WAITING)
-    elif wanted.state in WAITING_STATES:
-        query = query.where(IS_WAITING, _IS_HELD if wanted.state == "paused" else ~_IS_HELD)
-    else:
-        states = FINAL_STATES if wanted.state is None else (wanted.state,)
-        query = query.where(is_last, table.state.in_(states))
-    for name in ("reason", "campaign_id", "source_id", "rule_id", "click_id", "conversion_id"):
-        value = getattr(wanted, name)
-        if value is not None:
-            query = query.where(table[name] == value)
     if wanted.status is not None:
         query = query.join(conversions, conversions.c.conversion_id == table.conversion_id)
-        query = query.where(conversions.c.status_key == wanted.status)
-    if wanted.period.since is not None:
-        query = query.where(
-            table.postback_id >= id_from(wanted.period.earliest_id_at), table.created_at >= wanted.period.since
-        )
-    if wanted.period.until is not None:
-        query = query.where(
-            table.postback_id < id_from(wanted.period.latest_id_at), table.created_at < wanted.period.until
-        )
-    return query
+    own: Conditions = {
+        "click_id": canonical(table.click_id),
+        "state": _is_in_state,
+        "status": lambda status: conversions.c.status_key == status,
+    }
+    if wanted.state is None:
+        query = query.where(IS_WAITING if pool is Pool.WAITING else and_(_IS_LAST, table.state.in_(_FINAL)))
+    return query.where(*conditions_of(wanted, table.postback_id, table.created_at, own))
 
 
+def _is_in_state(state: PostbackState) -> ColumnElement[bool]:
+    if state is PostbackState.PAUSED:
+        return and_(IS_WAITING, _IS_HELD)
+    if state is PostbackState.WAITING:
+        return and_(IS_WAITING, ~_IS_HELD)
+    return and_(_IS_LAST, postbacks.c.state == state.value)
+
+
+_FINAL = [state.value for state in PostbackState if state.is_final]
+_IS_LAST = ~(
+    select(_later.c.postback_id)
+    .where(
+        _later.c.conversion_id == postbacks.c.conversion_id,
+        _later.c.version == postbacks.c.version,
+        _later.c.rule_id == postbacks.c.rule_id,
+        _later.c.resend > postbacks.c.resend,
+    )
+    .exists()
+)
 _IS_HELD = or_(
     select(postback_rules.c.id)
     .where(postback_rules.c.id == postbacks.c.rule_id, postback_rules.c.paused_at.is_not(None))

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, update
@@ -59,43 +60,27 @@ def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: 
             ),
         ).order_by(postback_rules.c.id)
     )
-    found = [LiveRule(_rule(*row[:-1], tx.dialect), row.counted) for row in rows]
+    found = [LiveRule(_rule(tuple(row[:-1]), tx.dialect), row.counted) for row in rows]
     return [live for live in found if live.rule.conditions.trigger is not Trigger.ALARM]
 
 
+_JSON_FIELDS = ("request", "conditions", "success", "schedule")
+_FIELDS = ("id", "name", "source_id", "campaign_id", "active", *_JSON_FIELDS)
 _RULES = select(
-    postback_rules.c.id,
-    postback_rules.c.name,
-    postback_rules.c.source_id,
-    postback_rules.c.campaign_id,
-    postback_rules.c.active,
-    *(cast(postback_rules.c[name], Text).label(name) for name in ("request", "conditions", "success", "schedule")),
+    *(
+        cast(postback_rules.c[name], Text).label(name) if name in _JSON_FIELDS else postback_rules.c[name]
+        for name in _FIELDS
+    ),
     postback_rules.c.counted,
 )
 
 
 @lru_cache(4096)
-def _rule(
-    number: int,
-    name: str,
-    source_id: int | None,
-    campaign_id: int | None,
-    active: bool,
-    request: str,
-    conditions: str,
-    success: str,
-    schedule: str,
-    dialect: Dialect,
-) -> Rule:
+def _rule(values: tuple[Any, ...], dialect: Dialect) -> Rule:
     """The rule of a row whose JSON is still text: rules are read with every batch of changes, and change seldom."""
-    parts = {
-        "request": opened_json(dialect, request),
-        "conditions": conditions,
-        "success": success,
-        "schedule": schedule,
-    }
-    owner = {"id": number, "name": name, "source_id": source_id, "campaign_id": campaign_id, "active": active}
-    return rule_of_row(owner | {part: msgspec.json.decode(text) for part, text in parts.items()})
+    row = dict(zip(_FIELDS, values, strict=True))
+    row["request"] = opened_json(dialect, row["request"])
+    return rule_of_row(row | {part: msgspec.json.decode(row[part]) for part in _JSON_FIELDS})
 
 
 def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:

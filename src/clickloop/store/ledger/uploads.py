@@ -1,35 +1,20 @@
 """Uploads in the ledger: how far each file has been taken and what came of it; ``tx`` is an open transaction."""
 
 import enum
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
+from clickloop.conversion.notice_log import Outcome
 from clickloop.conversion.upload import Format
 from clickloop.conversion.upload_text import UTF_8
-from clickloop.store.ledger.notices import Outcome
+from clickloop.store.ledger.jobs import JobState, JobTable
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices, uploads
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 _numbers = msgspec.json.Decoder(dict[str, int])
-
-
-class UploadState(enum.StrEnum):
-    """Where an upload stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more happens to it."""
-        return self not in (UploadState.WAITING, UploadState.RUNNING)
 
 
 class Verdict(enum.StrEnum):
@@ -69,7 +54,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     preview: bool = False
     postbacks: bool = True
     """False: those that its conversions owe are held back."""
-    state: UploadState = UploadState.WAITING
+    state: JobState = JobState.WAITING
     octets: int
     octets_read: int = 0
     """So much of the file has been taken; 0: nothing yet."""
@@ -101,54 +86,12 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.unused_columns and self.missing_values)
 
 
-def insert_upload(tx: Connection, upload: Upload) -> None:
-    """Adds an upload."""
-    tx.execute(insert(uploads).values(**_values(upload)))
-
-
-def find_upload(tx: Connection, upload_id: str) -> Upload | None:
-    """The upload of that id."""
-    row = tx.execute(select(uploads).where(uploads.c.upload_id == upload_id)).one_or_none()
-    return None if row is None else _of_row(row)
-
-
-def uploads_of_ids(tx: Connection, upload_ids: Sequence[str]) -> list[Upload]:
-    """Those of the uploads that are in the ledger."""
-    return [_of_row(row) for row in tx.execute(select(uploads).where(uploads.c.upload_id.in_(upload_ids)))]
-
-
-def uploads_before(tx: Connection, before_id: str | None, limit: int) -> list[Upload]:
-    """At most ``limit`` uploads, newest first; of the next page those before the last id of this one."""
-    query = select(uploads).order_by(uploads.c.upload_id.desc()).limit(limit)
-    if before_id is not None:
-        query = query.where(uploads.c.upload_id < before_id)
-    return [_of_row(row) for row in tx.execute(query)]
-
-
-def unfinished_uploads(tx: Connection, limit: int) -> list[Upload]:
-    """At most ``limit`` uploads that are not at their end, the oldest first."""
-    query = select(uploads).where(uploads.c.finished_at.is_(None)).order_by(uploads.c.upload_id).limit(limit)
-    return [_of_row(row) for row in tx.execute(query)]
-
-
-def update_unfinished(tx: Connection, upload: Upload) -> bool:
-    """Writes how an upload stands now, unless it has come to an end meanwhile; answers whether it was written."""
-    statement = update(uploads).where(uploads.c.upload_id == upload.upload_id, uploads.c.finished_at.is_(None))
-    return tx.execute(statement.values(**_values(upload))).rowcount == 1
-
-
-def cancel_upload(tx: Connection, upload_id: str, now_ms: int) -> bool:
-    """Ends an upload where it is; answers whether it was not at its end already."""
-    statement = update(uploads).where(uploads.c.upload_id == upload_id, uploads.c.finished_at.is_(None))
-    return tx.execute(statement.values(state=UploadState.CANCELLED.value, finished_at=now_ms)).rowcount == 1
-
-
 def uploads_finished_between(tx: Connection, since: int, until: int) -> list[Upload]:
     """The uploads, no previews, that came to an end within a period, Unix milliseconds, its end left out."""
     query = select(uploads).where(
         uploads.c.finished_at >= since, uploads.c.finished_at < until, uploads.c.preview.is_(False)
     )
-    return [_of_row(row) for row in tx.execute(query)]
+    return [_of_row(row) for row in tx.execute(query).mappings()]
 
 
 def update_counts(tx: Connection, upload: Upload) -> None:
@@ -193,9 +136,18 @@ def _counted(upload: Upload) -> dict[str, Any]:
     }
 
 
-def _of_row(row: Row[Any]) -> Upload:
-    values = dict(row._mapping)  # noqa: SLF001 – SQLAlchemy's documented name
-    values |= {"counts": _counts.decode(row.counts), "reasons": _numbers.decode(row.reasons)}
-    values["flags"] = _numbers.decode(row.flags)
-    values |= {"unused_columns": tuple(row.unused_columns), "missing_values": tuple(row.missing_values)}
-    return Upload(**values | {"format": Format(row.format), "state": UploadState(row.state)})
+def _of_row(row: RowMapping) -> Upload:
+    read = {
+        "format": Format(row["format"]),
+        "state": JobState(row["state"]),
+        "counts": _counts.decode(row["counts"]),
+        "reasons": _numbers.decode(row["reasons"]),
+        "flags": _numbers.decode(row["flags"]),
+        "unused_columns": tuple(row["unused_columns"]),
+        "missing_values": tuple(row["missing_values"]),
+    }
+    return Upload(**{**row, **read})
+
+
+UPLOADS = JobTable(uploads, uploads.c.finished_at.is_(None), _of_row, _values)
+"""The uploads."""

@@ -78,7 +78,7 @@ uploads = Table(
     Column("encoding", String(16), nullable=False, server_default="utf-8"),  # as which the file was read
     Column("unused_columns", JSON, nullable=False, server_default="[]"),  # headers that stand for no parameter
     Column("missing_values", JSON, nullable=False, server_default="[]"),  # those of payout and txid without a column
-    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'cancelled')", name="state_known"),
+    CheckConstraint("state IN ('waiting', 'running', 'finished', 'failed', 'stopped')", name="state_known"),
     CheckConstraint("(state IN ('waiting', 'running')) = (finished_at IS NULL)", name="ended_has_moment"),
     CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
     CheckConstraint("octets_read BETWEEN 0 AND octets", name="read_within_file"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
@@ -157,6 +158,7 @@ def create_api(
         debug=False,
     )
     app.state.context = context
+    app.state.description = _description()
     return app
 
 
@@ -177,11 +179,11 @@ def _description() -> bytes:
     return msgspec.json.encode(openapi_document(described))
 
 
-# In a thread, and not at every start: few ever ask for it.
-@get("/api/openapi.json", include_in_schema=False, sync_to_thread=True, media_type="application/json")
-def _describe() -> Response[bytes]:
+# Made before anything is served: made while requests are answered, or twice at once, it comes out wrong.
+@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
+def _describe(state: State) -> Response[bytes]:
     """This description."""
-    return Response(_description(), media_type="application/json")
+    return Response(state.description, media_type="application/json")
 
 
 async def _secure(message: Message, scope: Scope) -> None:

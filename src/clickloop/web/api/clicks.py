@@ -1,39 +1,37 @@
 """/clicks: what was recorded of visitors, and the whole story of one."""
 
-import enum
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from litestar.response import Stream
 from msgspec import Meta
 
-from clickloop.click.click import Screening
+from clickloop.click.click_log import ClickFilter
 from clickloop.click.click_values import SetupNames
 from clickloop.click_id import Fault
+from clickloop.conversion.conversion_log import ConversionFilter
+from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.octets import text_of
+from clickloop.postback.postback_log import Attempt
 from clickloop.report.trace import EventKind, LeftOut, Trace, trace_click
 from clickloop.report.trace_text import trace_text
-from clickloop.store.facts.facts import ClicksQuery
-from clickloop.store.ledger.conversions import (
-    ConversionFilter,
-    conversions_before,
-    count_conversions_of_click,
-    newest_changes,
-)
-from clickloop.store.ledger.notices import NoticeFilter, count_notices, notices_of_click
-from clickloop.store.ledger.postbacks import AT_ONCE, Attempt, attempts_of, count_postbacks_of_click, postbacks_of_click
+from clickloop.store.ledger.conversions import conversions_before, count_conversions_of_click, newest_changes
+from clickloop.store.ledger.notices import count_notices, notices_of_click
+from clickloop.store.ledger.postbacks import AT_ONCE, attempts_of, count_postbacks_of_click, postbacks_of_click
 from clickloop.store.ledger.rules import names_around
 from clickloop.web.api.columns import CLICK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_csv import AT_ONCE as ROWS_AT_ONCE
 from clickloop.web.api.log_csv import ChosenColumns, exported
-from clickloop.web.api.log_words import ClickView, OfNumber, Since, Until, click_view, period_of
+from clickloop.web.api.log_words import ClickView, click_view
 from clickloop.web.api.paging import ClickIdPath, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.postbacks import FindingView, finding_views
 from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.query import from_query
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, moment_text
 
@@ -74,70 +72,22 @@ class TraceView(msgspec.Struct, kw_only=True):
     ]
 
 
-class ScreeningFilter(enum.StrEnum):
-    """Whether a click counts, or why not."""
-
-    COUNTED = "counted"
-    HEAD_REQUEST = "head_request"
-    PREFETCH = "prefetch"
-    PREVIEW_BOT = "preview_bot"
-    CRAWLER = "crawler"
-    TEST = "test"
+Wanted = NamedDependency[SkipValidation[ClickFilter]]
 
 
-OfExternal = Annotated[
-    str | None, QueryParameter(max_length=1024, description="Only clicks with exactly this click id of the source.")
-]
-OfScreening = Annotated[
-    ScreeningFilter | None, QueryParameter(description="Only those that are counted, or not for this reason.")
-]
-
-
-def list_clicks(
-    context: Context,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    external_id: OfExternal = None,
-    screening: OfScreening = None,
-    since: Since = "",
-    until: Until = "",
-) -> Page[ClickView]:
+def list_clicks(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[ClickView]:
     """Clicks, the newest first. One shows up here within a second of the visit."""
-    period = period_of(since, until)
-    query = ClicksQuery(
-        before_click_id=read_cursor(NOUN, cursor),
-        campaign_id=campaign_id,
-        source_id=source_id,
-        external_id=None if external_id is None else text_of(external_id.encode("utf-8", "surrogateescape")),
-        screening=_SCREENINGS.get(screening) if screening else None,
-        from_at=period.since,
-        until_at=period.until,
-    )
-    found = context.facts.clicks_page(query, limit + 1)
+    if wanted.external_id is not None:
+        # Visitors' texts are kept byte for byte, in the form of text_of.
+        stored = text_of(wanted.external_id.encode("utf-8", "surrogateescape"))
+        wanted = msgspec.structs.replace(wanted, external_id=stored)
+    found = context.facts.clicks_page(wanted, limit + 1, read_cursor(NOUN, cursor))
     return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
 
 
-def export_clicks(
-    context: Context,
-    columns: ChosenColumns = "",
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    external_id: OfExternal = None,
-    screening: OfScreening = None,
-    since: Since = "",
-    until: Until = "",
-) -> Stream:
+def export_clicks(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
     """Clicks as CSV, the newest first."""
-    return exported(
-        context,
-        NOUN,
-        chosen_columns(CLICK_COLUMNS, columns),
-        lambda cursor: list_clicks(
-            context, ROWS_AT_ONCE, cursor, campaign_id, source_id, external_id, screening, since, until
-        ),
-    )
+    return exported(context, NOUN, chosen_columns(CLICK_COLUMNS, columns), partial(list_clicks, context, wanted))
 
 
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
@@ -221,8 +171,6 @@ def canonical_click_id(context: ApiContext, text: str) -> str:
     return read.text
 
 
-_SCREENINGS = {ScreeningFilter.COUNTED: "", **{ScreeningFilter(reason.value): reason.value for reason in Screening}}
-
 router = Router(
     f"/{NOUN}",
     route_handlers=[
@@ -231,5 +179,6 @@ router = Router(
         get("/{click_id:str}", sync_to_thread=True, summary="Read a click")(read_click),
         get("/{click_id:str}/trace", sync_to_thread=True, summary="Trace a click")(read_trace),
     ],
+    dependencies={"wanted": from_query(ClickFilter)},
     tags=["Clicks"],
 )

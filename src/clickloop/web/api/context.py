@@ -14,6 +14,7 @@ from litestar.params import SkipValidation
 from clickloop.campaign.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.campaign.user import Actor
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
 from clickloop.clock_guard import ClockGuard
 from clickloop.postback.looking_up import RefusedNow, not_looked_up
@@ -25,7 +26,6 @@ from clickloop.saving.record import SavingContext
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.facts.verifying import Verification
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
@@ -45,7 +45,7 @@ class Facts(Protocol):
         """The clicks with these ids; those that are not there are absent."""
         ...
 
-    def clicks_page(self, query: ClicksQuery, limit: int) -> list[Click]:
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         """Clicks, newest first."""
         ...
 

@@ -1,48 +1,41 @@
 """/conversions: what clicks earned, with its history; and the API's own way to report one."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, patch, post
-from litestar.params import JSONBody, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
 from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
+from clickloop.conversion.conversion_log import ConversionFilter, RecordedChange
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS, Door
+from clickloop.conversion.notice_log import Outcome
 from clickloop.conversion.status import Status
 from clickloop.money import AmountFault, currency_of, read_amount
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.conversions import (
-    ConversionFilter,
-    RecordedChange,
-    conversions_before,
-    find_conversion,
-    newest_changes,
-)
+from clickloop.store.ledger.conversions import conversions_before, find_conversion, newest_changes
 from clickloop.store.ledger.networks import NETWORKS
-from clickloop.store.ledger.notices import Outcome
 from clickloop.store.ledger.statuses import status_table
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
+from clickloop.web.api.log_csv import ChosenColumns, exported
 from clickloop.web.api.log_words import (
     ConversionView,
-    OfClick,
-    OfNumber,
-    Since,
-    Until,
     conversion_view,
-    period_of,
     refuse_unknown_status,
 )
-from clickloop.web.api.notices import Flagged, NoticeView, notice_view
+from clickloop.web.api.notices import NoticeView, notice_view
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.query import from_query
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "conversions"
@@ -109,8 +102,7 @@ class ConversionHistoryView(msgspec.Struct, kw_only=True):
     history: list[ChangeView]
 
 
-OfStatus = Annotated[str | None, QueryParameter(max_length=32, description="Only with this status key.")]
-OfTxid = Annotated[str | None, QueryParameter(max_length=MAX_TXID, description="Only with this transaction id.")]
+Wanted = NamedDependency[SkipValidation[ConversionFilter]]
 
 
 def report_conversion(
@@ -164,61 +156,19 @@ def change_conversion(
     return _reported(result)
 
 
-def list_conversions(
-    context: Context,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    click_id: OfClick = None,
-    txid: OfTxid = None,
-    status: OfStatus = None,
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    offer_id: OfNumber = None,
-    network_id: OfNumber = None,
-    flagged: Flagged = None,
-    since: Since = "",
-    until: Until = "",
-) -> Page[ConversionView]:
+def list_conversions(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[ConversionView]:
     """Conversions, the newest first."""
-    wanted = ConversionFilter(
-        click_id=click_id.strip().lower() if click_id else None,
-        campaign_id=campaign_id,
-        source_id=source_id,
-        offer_id=offer_id,
-        network_id=network_id,
-        status_key=status,
-        txid=txid,
-        flagged=flagged,
-        period=period_of(since, until),
-    )
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
-        refuse_unknown_status(tx, status)
+        refuse_unknown_status(tx, wanted.status)
         found = conversions_before(tx, wanted, before, limit + 1)
     return page_of(found, limit, NOUN, lambda conversion: conversion.conversion_id, conversion_view)
 
 
-def export_conversions(
-    context: Context,
-    columns: ChosenColumns = "",
-    click_id: OfClick = None,
-    txid: OfTxid = None,
-    status: OfStatus = None,
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    offer_id: OfNumber = None,
-    network_id: OfNumber = None,
-    flagged: Flagged = None,
-    since: Since = "",
-    until: Until = "",
-) -> Stream:
+def export_conversions(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
     """Conversions as CSV, the newest first."""
-    filters = (click_id, txid, status, campaign_id, source_id, offer_id, network_id, flagged, since, until)
     return exported(
-        context,
-        NOUN,
-        chosen_columns(CONVERSION_COLUMNS, columns),
-        lambda cursor: list_conversions(context, AT_ONCE, cursor, *filters),
+        context, NOUN, chosen_columns(CONVERSION_COLUMNS, columns), partial(list_conversions, context, wanted)
     )
 
 
@@ -336,5 +286,6 @@ router = Router(
             summary="Change a conversion by hand",
         )(change_conversion),
     ],
+    dependencies={"wanted": from_query(ConversionFilter)},
     tags=["Conversions"],
 )

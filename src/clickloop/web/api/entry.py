@@ -18,6 +18,7 @@ from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.query import parameters_of
 from clickloop.web.api.rights import right_of
 from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
 
@@ -76,7 +77,7 @@ def context_of(request: AnyRequest) -> ApiContext:
 def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Raises InvalidInputError for parameters of the query that the door does not know: a filter mistyped is not ignored."""
     taken = {"context", "data", "request", *connection.path_params}
-    fields = {name: field for name, field in handler.parsed_fn_signature.parameters.items() if name not in taken}
+    fields = {name: field for name, field in parameters_of(handler).items() if name not in taken}
     known = {getattr(field.kwarg_definition, "name", None) or name for name, field in fields.items()}
     listing = f"known are {', '.join(sorted(known))}" if known else "it knows none"
     faults = tuple(

@@ -11,25 +11,24 @@ from msgspec import Meta
 
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.clock import HOUR_MS
+from clickloop.log_filter import LogFilter
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.exports import (
+    EXPORTS,
     Export,
     ExportNoun,
-    ExportState,
     asked_as,
     count_unfinished,
     exports_before,
-    find_export,
-    insert_export,
     may_see,
 )
-from clickloop.store.ledger.exports import stop_export as stop_in_ledger
+from clickloop.store.ledger.jobs import JobState
+from clickloop.store.period import period_of
 from clickloop.web.api.body import StrictBody, read_given
 from clickloop.web.api.columns import chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exportable import LOGS, LogFilters, check_filters, filters_of, in_filters
+from clickloop.web.api.exportable import LOGS, check_filters, filters_of, in_filters
 from clickloop.web.api.log_csv import CSV
-from clickloop.web.api.log_words import period_of
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, Problem, not_found, problem_response
@@ -71,7 +70,7 @@ class ExportView(msgspec.Struct, kw_only=True):
     filters: Filters
     columns: Annotated[list[str], Meta(description="In their order.", examples=[["at", "click_id", "campaign"]])]
     asked_by: str
-    state: Annotated[ExportState, Meta(description="waiting and running: come back; failed: error says why.")]
+    state: Annotated[JobState, Meta(description="waiting and running: come back; failed: error says why.")]
     rows: Annotated[int, Meta(description="Rows written so far, the newest first.")]
     octets: Annotated[int, Meta(description="Size of the file so far.")]
     reached_at: Annotated[Moment | None, Meta(description="The moment of the last row that is written.")]
@@ -96,7 +95,7 @@ def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[Expo
     return Response(view, headers={"Location": f"/api/v1/{NOUN}/{view.export_id}"})
 
 
-def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilters, columns: list[str]) -> ExportView:
+def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilter, columns: list[str]) -> ExportView:
     """Writes down an export, to be done by ``ExportWork``. Raises InvalidInputError, and a 409 for one too many."""
     check_filters(context, noun, filters)
     chosen = chosen_columns(LOGS[noun].columns, ",".join(columns))
@@ -115,7 +114,7 @@ def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilters, col
         if count_unfinished(tx, context.actor) >= MOST_UNFINISHED:
             sentence = f"{MOST_UNFINISHED} exports of yours are under way: wait until one is finished, or stop one."
             raise HTTPException(status_code=409, detail=sentence)
-        insert_export(tx, export)
+        EXPORTS.insert(tx, export)
         note_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)
     return view
 
@@ -136,7 +135,7 @@ def read_export(context: Context, export_id: RecordIdPath) -> ExportView:
 def read_export_result(context: Context, export_id: RecordIdPath) -> Stream:
     """The file: CSV for spreadsheets. 409: it is not finished."""
     export = _export(context, export_id)
-    if export.state is not ExportState.FINISHED:
+    if export.state is not JobState.FINISHED:
         raise HTTPException(status_code=409, detail=f"It is {export.state}: there is a file only once it is finished.")
     octets = context.exports.size(export.export_id)
     return Stream(
@@ -154,7 +153,7 @@ def stop_export(context: Context, export_id: RecordIdPath) -> ExportView:
     export = _export(context, export_id)
     before = export_view(context, export)
     with context.ledger.write() as tx:
-        stopped = stop_in_ledger(tx, export.export_id, context.clock())
+        stopped = EXPORTS.stop(tx, export.export_id, context.clock())
         if stopped:
             note_change(tx, context, NOUN, export.export_id, before=before, action=Action.CANCELLED)
     if stopped:
@@ -164,7 +163,7 @@ def stop_export(context: Context, export_id: RecordIdPath) -> ExportView:
 
 def export_view(context: ApiContext, export: Export) -> ExportView:
     """An export as the API shows it."""
-    is_there = export.state is ExportState.FINISHED and export.finished_at is not None
+    is_there = export.state is JobState.FINISHED and export.finished_at is not None
     until = (export.finished_at or 0) + context.upload_keep_hours * HOUR_MS
     return ExportView(
         export_id=export.export_id,
@@ -187,7 +186,7 @@ def export_view(context: ApiContext, export: Export) -> ExportView:
 def _export(context: ApiContext, export_id: str) -> Export:
     """The export of that id; one of somebody else is not found. Raises a 404."""
     with context.ledger.read() as tx:
-        export = find_export(tx, export_id.lower())
+        export = EXPORTS.find(tx, export_id.lower())
     if export is None or not may_see(context.actor, export):
         raise not_found("export of that id")
     return export
@@ -200,11 +199,10 @@ def _told_filters(export: Export) -> dict[str, str | int | bool]:
 
 def _percent(export: Export) -> int | None:
     """How much of the period from its beginning to now, or to its end, is written: rows come from its end to its beginning."""
-    if export.state is ExportState.FINISHED:
+    if export.state is JobState.FINISHED:
         return 100
     try:
-        filters = filters_of(export)
-        period = period_of(filters.since, filters.until)
+        period = period_of(filters_of(export))
     except InvalidInputError:
         return None
     if period.since is None:

@@ -10,16 +10,13 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import LENGTH, ClickId, Fault
 from clickloop.clock import DAY_MS
+from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.macro import unreplaced_macro
 from clickloop.octets import text_of
-from clickloop.store.facts.facts import ClicksQuery
-from clickloop.store.ledger.conversions import (
-    ConversionFilter,
-    conversions_before,
-    find_conversion,
-)
+from clickloop.store.ledger.conversions import conversions_before, find_conversion
 from clickloop.store.ledger.notices import find_notice, notices_of_click
 from clickloop.store.ledger.postbacks import find_postback
 from clickloop.web.api.context import ApiContext, Context
@@ -181,10 +178,10 @@ def _of_external_id(
     external_id = text_of(wanted.encode("utf-8", "surrogateescape"))
     since = context.clock() - LOOKED_BACK_DAYS * DAY_MS
     if not all_of_it:
-        recent = context.facts.clicks_page(ClicksQuery(external_id=external_id, from_at=since), MOST_FOUND)
+        recent = context.facts.clicks_page(ClickFilter(external_id=external_id, since=moment_text(since)), MOST_FOUND)
         if recent or not deep:
             return [_click_found(Matched.EXTERNAL_ID, click) for click in recent], moment_text(since)
-    clicks = context.facts.clicks_page(ClicksQuery(external_id=external_id), MOST_FOUND)
+    clicks = context.facts.clicks_page(ClickFilter(external_id=external_id), MOST_FOUND)
     return [_click_found(Matched.EXTERNAL_ID, click) for click in clicks], None
 
 

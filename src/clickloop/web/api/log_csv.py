@@ -1,6 +1,7 @@
 """Logs as CSV for spreadsheets: streamed page by page, text that could run as a formula made harmless."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from litestar.params import QueryParameter
@@ -24,15 +25,20 @@ ChosenColumns = Annotated[
 
 
 def exported(
-    context: ApiContext, noun: str, columns: Sequence[Column], list_page: Callable[[str], Page[Any]]
+    context: ApiContext,
+    noun: str,
+    columns: Sequence[Column],
+    list_page: Callable[[int, str], Page[Any]],
+    rows: int = AT_ONCE,
 ) -> Stream:
-    """All rows that a list has now, the newest first; ``list_page`` answers the page of a cursor, ``AT_ONCE`` rows long.
+    """All rows that a list has now, the newest first; ``list_page`` returns the page of a number of rows at a cursor.
 
     Faults of the filters are raised before anything is sent.
     """
-    first = list_page("")
+    read = partial(list_page, rows)
+    first = read("")
     return Stream(
-        _lines(context, columns, _pages(first, list_page)),
+        _lines(context, columns, _pages(first, read)),
         media_type=CSV,
         headers={"Content-Disposition": f'attachment; filename="clickloop-{noun}.csv"'},
     )

@@ -1,40 +1,26 @@
-"""What the logs' doors share: views of clicks and conversions, and the periods they can be asked for."""
+"""What the logs' endpoints share: views of clicks and conversions, and the check of a status that a log is narrowed by."""
 
 from typing import Annotated
 
 import msgspec
-from litestar.params import QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
 from clickloop.click.click import PARAMETER_ROWS, Click
 from clickloop.conversion.conversion import Conversion
-from clickloop.conversion.moment import read_moment
 from clickloop.conversion.status import CountsAs
+from clickloop.log_filter import LogFilter, fields_of, narrows
 from clickloop.setup.money_text import MoneyText, money_text
-from clickloop.store.ledger.period import Period
 from clickloop.store.ledger.statuses import status_rows
-from clickloop.web.api.paging import LARGEST_ID
+from clickloop.store.period import period_of
 from clickloop.web.api.problem import invalid
 from clickloop.web.api.wire import Moment, moment_text, shown
 
-FAR_MS = 1 << 47
 _CLICK_TEXTS = (
     *("external_id", "target", "domain", "ip", "country", "language", "useragent", "referrer"),
     *("device", "brand", "model", "os", "os_version", "browser", "browser_version"),
 )
-
-Since = Annotated[
-    str, QueryParameter(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
-]
-Until = Annotated[
-    str, QueryParameter(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
-]
-OfClick = Annotated[str | None, QueryParameter(max_length=26, description="Only of this click id.")]
-OfNumber = Annotated[
-    int | None, QueryParameter(ge=0, le=LARGEST_ID, description="Only of the record with this number.")
-]
 
 
 class ClickView(msgspec.Struct, kw_only=True):
@@ -153,19 +139,12 @@ def conversion_view(conversion: Conversion) -> ConversionView:
     )
 
 
-def period_of(since: str, until: str) -> Period:
-    """The period that a log is asked for. Raises InvalidInputError."""
-    return Period(_moment("since", since), _moment("until", until))
-
-
-def _moment(field: str, text: str) -> int | None:
-    if not text:
-        return None
-    moment = read_moment(text, FAR_MS)
-    if moment is None:
-        sentence = "ISO 8601 from the year 2000 on is expected, such as 2026-03-01T12:00:00Z."
-        raise invalid(field, FaultCode.NOT_A_MOMENT, sentence)
-    return moment
+def refuse_everything(wanted: LogFilter) -> None:
+    """Raise InvalidInputError for a filter of a job that leaves nothing out, and for a period that cannot be read."""
+    period_of(wanted)
+    if not narrows(wanted):
+        known = ", ".join(field.name for field in fields_of(type(wanted)))
+        raise invalid("", FaultCode.REQUIRED, f"Nothing narrows it down: give at least one of {known}.")
 
 
 def refuse_unknown_status(tx: Connection, key: str | None) -> None:

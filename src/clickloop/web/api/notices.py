@@ -1,26 +1,29 @@
 """/notices: Conversions - In, everything that told us of conversions, also what was refused and why."""
 
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.conversion.notice import Door, RefusalReason
+from clickloop.conversion.notice_log import NoticeFilter, Outcome, StoredNotice
 from clickloop.conversion.understanding import Meaning, Understood, sent_tokens, understood
 from clickloop.report.masking import MASK, MAX_SHOWN, masked_text, masked_value
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.notices import NoticeFilter, Outcome, StoredNotice, find_notice, notices_before
+from clickloop.store.ledger.notices import find_notice, notices_before
 from clickloop.tracking.notices import rerun
 from clickloop.web.api.columns import NOTICE_COLUMNS, chosen_columns
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
-from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
+from clickloop.web.api.log_csv import ChosenColumns, exported
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import MOST_LIMIT, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
+from clickloop.web.api.query import from_query
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "notices"
@@ -73,42 +76,11 @@ class NoticeStoryView(NoticeView, kw_only=True):
     ]
 
 
-OfOutcome = Annotated[Outcome | None, QueryParameter(description="Only with this outcome.")]
-OfReason = Annotated[RefusalReason | None, QueryParameter(description="Only refused for this reason.")]
-OfConversion = Annotated[str | None, QueryParameter(max_length=26, description="Only of this conversion.")]
-OfWord = Annotated[
-    str | None, QueryParameter(max_length=200, description="Only with this status as it was sent, in any case.")
-]
-Flagged = Annotated[bool | None, QueryParameter(description="Only odd ones, or only those that are not.")]
+Wanted = NamedDependency[SkipValidation[NoticeFilter]]
 
 
-def list_notices(
-    context: Context,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    outcome: OfOutcome = None,
-    reason: OfReason = None,
-    click_id: OfClick = None,
-    conversion_id: OfConversion = None,
-    campaign_id: OfNumber = None,
-    network_id: OfNumber = None,
-    flagged: Flagged = None,
-    status_word: OfWord = None,
-    since: Since = "",
-    until: Until = "",
-) -> Page[NoticeView]:
+def list_notices(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[NoticeView]:
     """Notices, the newest first. Of a long query or body the beginning is listed; the notice itself has more."""
-    wanted = NoticeFilter(
-        click_id=click_id.strip().lower() if click_id else None,
-        outcome=outcome,
-        reason=reason,
-        campaign_id=campaign_id,
-        network_id=network_id,
-        conversion_id=conversion_id,
-        flagged=flagged,
-        status_word=status_word,
-        period=period_of(since, until),
-    )
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
         found = notices_before(tx, wanted, before, limit + 1)
@@ -119,28 +91,9 @@ def list_notices(
     )
 
 
-def export_notices(
-    context: Context,
-    columns: ChosenColumns = "",
-    outcome: OfOutcome = None,
-    reason: OfReason = None,
-    click_id: OfClick = None,
-    conversion_id: OfConversion = None,
-    campaign_id: OfNumber = None,
-    network_id: OfNumber = None,
-    flagged: Flagged = None,
-    status_word: OfWord = None,
-    since: Since = "",
-    until: Until = "",
-) -> Stream:
+def export_notices(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
     """Notices as CSV, the newest first."""
-    filters = (outcome, reason, click_id, conversion_id, campaign_id, network_id, flagged, status_word, since, until)
-    return exported(
-        context,
-        NOUN,
-        chosen_columns(NOTICE_COLUMNS, columns),
-        lambda cursor: list_notices(context, AT_ONCE, cursor, *filters),
-    )
+    return exported(context, NOUN, chosen_columns(NOTICE_COLUMNS, columns), partial(list_notices, context, wanted))
 
 
 def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeStoryView:
@@ -215,5 +168,6 @@ router = Router(
             rerun_notice
         ),
     ],
+    dependencies={"wanted": from_query(NoticeFilter)},
     tags=["Notices"],
 )

@@ -10,11 +10,12 @@ from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
 from clickloop.campaign.fault import FaultCode
-from clickloop.setup.record import LARGEST_ID as LARGEST_ID
+from clickloop.log_filter import MAX_ID
 from clickloop.web.api.problem import invalid
 
 DEFAULT_LIMIT = 50
 MOST_LIMIT = 500
+LARGEST_ID = MAX_ID
 
 T = TypeVar("T")
 U = TypeVar("U")

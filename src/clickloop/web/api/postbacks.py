@@ -1,53 +1,35 @@
 """/postbacks: Conversions - Out, everything that was sent, or not sent and why, with every attempt."""
 
-import enum
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import msgspec
 from litestar import Router, get
+from litestar.di import NamedDependency
 from litestar.exceptions import PermissionDeniedException
-from litestar.params import QueryParameter
+from litestar.params import QueryParameter, SkipValidation
 from litestar.response import Stream
 from msgspec import Meta
 
 from clickloop.postback.holding import Hold
 from clickloop.postback.owing import Finding, SkipReason
+from clickloop.postback.postback_log import Attempt, Postback, PostbackFilter
 from clickloop.postback.rule import Request
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.postbacks import (
-    Attempt,
-    Postback,
-    PostbackFilter,
-    attempts_of,
-    find_postback,
-    postbacks_before,
-)
+from clickloop.store.ledger.postbacks import attempts_of, find_postback, postbacks_before
 from clickloop.web.api.columns import POSTBACK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_csv import AT_ONCE, ChosenColumns, exported
-from clickloop.web.api.log_words import OfClick, OfNumber, Since, Until, period_of
-from clickloop.web.api.notices import OfConversion
+from clickloop.web.api.log_csv import ChosenColumns, exported
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
+from clickloop.web.api.query import from_query
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "postbacks"
-
-
-class State(enum.StrEnum):
-    """Where a postback stands."""
-
-    WAITING = "waiting"
-    PAUSED = "paused"
-    """Waiting, and held back: its rule or its receiver is paused."""
-    SENDING = "sending"
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
 
 
 class HeaderView(msgspec.Struct, kw_only=True):
@@ -101,7 +83,7 @@ class PostbackView(msgspec.Struct, kw_only=True):
     campaign_id: int
     source_id: int
     trigger: Annotated[str, Meta(description="new, status, payout, details or resend.")]
-    state: State
+    state: PostbackState
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
     reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not skipped.")]
     paused_by: Annotated[Hold | None, Meta(description="What holds it back, when its state is paused.")]
@@ -126,69 +108,23 @@ class PostbackStoryView(msgspec.Struct, kw_only=True):
     attempts: list[AttemptView]
 
 
-OfState = Annotated[State | None, QueryParameter(name="state", description="Only in this state.")]
-OfReason = Annotated[SkipReason | None, QueryParameter(description="Only skipped for this reason.")]
-OfStatus = Annotated[
-    str | None, QueryParameter(max_length=32, description="Only of conversions that have this status now.")
-]
 Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked, which the log of changes tells.")]
 
 
-def list_postbacks(
-    context: Context,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    in_state: OfState = None,
-    reason: OfReason = None,
-    click_id: OfClick = None,
-    conversion_id: OfConversion = None,
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    rule_id: OfNumber = None,
-    status: OfStatus = None,
-    since: Since = "",
-    until: Until = "",
-) -> Page[PostbackView]:
+Wanted = NamedDependency[SkipValidation[PostbackFilter]]
+
+
+def list_postbacks(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[PostbackView]:
     """Postbacks, the newest first."""
-    wanted = PostbackFilter(
-        state=in_state,
-        reason=reason,
-        click_id=click_id.strip().lower() if click_id else None,
-        conversion_id=conversion_id,
-        campaign_id=campaign_id,
-        source_id=source_id,
-        rule_id=rule_id,
-        status=status,
-        period=period_of(since, until),
-    )
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
         found = postbacks_before(tx, wanted, before, limit + 1)
     return page_of(found, limit, NOUN, lambda postback: postback.postback_id, postback_view)
 
 
-def export_postbacks(
-    context: Context,
-    columns: ChosenColumns = "",
-    in_state: OfState = None,
-    reason: OfReason = None,
-    click_id: OfClick = None,
-    conversion_id: OfConversion = None,
-    campaign_id: OfNumber = None,
-    source_id: OfNumber = None,
-    rule_id: OfNumber = None,
-    status: OfStatus = None,
-    since: Since = "",
-    until: Until = "",
-) -> Stream:
+def export_postbacks(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
     """Postbacks as CSV, the newest first."""
-    filters = (in_state, reason, click_id, conversion_id, campaign_id, source_id, rule_id, status, since, until)
-    return exported(
-        context,
-        NOUN,
-        chosen_columns(POSTBACK_COLUMNS, columns),
-        lambda cursor: list_postbacks(context, AT_ONCE, cursor, *filters),
-    )
+    return exported(context, NOUN, chosen_columns(POSTBACK_COLUMNS, columns), partial(list_postbacks, context, wanted))
 
 
 def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> PostbackStoryView:
@@ -232,7 +168,7 @@ def postback_view(postback: Postback, *, masked: bool = True) -> PostbackView:
         campaign_id=postback.campaign_id,
         source_id=postback.source_id,
         trigger=postback.trigger,
-        state=State(postback.state),
+        state=postback.state,
         reason=postback.reason,
         reason_text=postback.reason.sentence if postback.reason else "",
         paused_by=postback.hold,
@@ -298,5 +234,6 @@ router = Router(
         get("/export", sync_to_thread=True, media_type="text/csv", summary="Export postbacks as CSV")(export_postbacks),
         get("/{postback_id:str}", sync_to_thread=True, summary="Read a postback with its attempts")(read_postback),
     ],
+    dependencies={"wanted": from_query(PostbackFilter)},
     tags=["Postbacks"],
 )

@@ -17,6 +17,7 @@ from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api.body import MAX_FAULTS, choices
+from clickloop.web.api.query import parameters_of
 from clickloop.web.api.versions import etag_of
 
 MAX_SENTENCE = 1_000
@@ -90,7 +91,7 @@ def answer_validation(request: AnyRequest, error: ValidationException) -> Respon
 
 def _parameter_problem(request: AnyRequest, name: str, message: str) -> FieldProblem:
     """The fault of a parameter by the name that it has in the address, whatever our function calls it."""
-    field = request.route_handler.parsed_fn_signature.parameters.get(name)
+    field = parameters_of(request.route_handler).get(name)
     known = choices(field.annotation) if field is not None else ""
     told = getattr(field.kwarg_definition, "name", None) if field is not None else None
     code = FaultCode.WRONG_TYPE

@@ -4,17 +4,18 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, Router, get
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
-from clickloop.report.asked import MOST_GROUPS, AskedReport, Bounds, bounds_of, query_of
+from clickloop.report.asked import AskedReport, Bounds, bounds_of, query_of
 from clickloop.report.export import CsvRow, csv_lines, figure, plain_text
 from clickloop.report.metrics import Metrics
-from clickloop.report.period import Preset
 from clickloop.report.query import Dimension, Measure, Sums
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.query import from_query
 from clickloop.web.api.wire import Moment, moment_text, shown
 from clickloop.web.long_work import in_long_work
 
@@ -91,64 +92,18 @@ class ReportView(msgspec.Struct, kw_only=True):
     totals: Annotated[FiguresView, Meta(description="Of all rows, shown or not.")]
 
 
-Period = Annotated[Preset | None, QueryParameter(description="Days with a name; left out: the last 7 with today.")]
-First = Annotated[str, QueryParameter(name="from", max_length=10, description="First day instead, such as 2026-03-01.")]
-Last = Annotated[str, QueryParameter(name="to", max_length=10, description="Last day, included; left out: today.")]
-Zone = Annotated[
-    str, QueryParameter(max_length=64, description="Time zone of days and hours; left out: the instance's.")
-]
-GroupBy = Annotated[
-    list[Dimension] | None,
-    QueryParameter(description="What rows are made by: none, one or two of these (the parameter twice)."),
-]
-Filters = Annotated[
-    list[str] | None,
-    QueryParameter(
-        name="filter",
-        description="Only what has this value: dimension:value, such as country:DE or campaign:7. More than once: of the same "
-        "dimension any may hold, of different ones all must. An empty value, or 0 for records: none.",
-    ),
-]
-Sort = Annotated[
-    str,
-    QueryParameter(
-        max_length=40, description="A figure's name or key; with - before it the largest first. Usual: -clicks."
-    ),
-]
-RowLimit = Annotated[int, QueryParameter(ge=1, le=MOST_GROUPS, description="How many rows at most.")]
-Offset = Annotated[int, QueryParameter(ge=0, le=10_000_000, description="How many rows to leave out first.")]
 AsCsv = Annotated[str, QueryParameter(name="format", pattern="^(json|csv)$", description="json or csv.")]
 
 
-def read_report(
-    context: Context,
-    period: Period = None,
-    first: First = "",
-    last: Last = "",
-    zone: Zone = "",
-    group_by: GroupBy = None,
-    filters: Filters = None,
-    sort: Sort = "",
-    limit: RowLimit = 100,
-    offset: Offset = 0,
-    told_as: AsCsv = "json",
-) -> Response[ReportView]:
+Asked = NamedDependency[SkipValidation[AskedReport]]
+
+
+def read_report(context: Context, asked: Asked, told_as: AsCsv = "json") -> Response[ReportView]:
     """Counts what happened in a period, by one or two dimensions. Conversions count at their own moment, with their click's dimensions.
 
     Test clicks and test conversions are left out. Money is converted at the rate of its day (see /rates); what no rate is known for
     is shown apart and guessed by nobody. Rows by day or hour make a series over time.
     """
-    asked = AskedReport(
-        period=period,
-        first=first,
-        last=last,
-        zone=zone,
-        group_by=tuple(group_by or ()),
-        filters=tuple(filters or ()),
-        sort=sort,
-        limit=limit,
-        offset=offset,
-    )
     made, bounds = report_asked(context, asked)
     if told_as == "csv":
         return csv_response(made, bounds)
@@ -237,5 +192,6 @@ def _amount(micros: int | None, currency: str) -> MoneyText | None:
 router = Router(
     "/reports",
     route_handlers=[get("/", summary="Read a report")(in_long_work(read_report))],
+    dependencies={"asked": from_query(AskedReport)},
     tags=["Reports"],
 )

@@ -8,41 +8,29 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import FaultCode
 from clickloop.conversion.conversion import Change, ChangeKind
 from clickloop.conversion.notice import RefusalReason
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before
+from clickloop.conversion.notice_log import NoticeFilter, Outcome
+from clickloop.log_filter import filter_in
+from clickloop.store.ledger.bulk_jobs import JobKind
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.notices import NoticeFilter, Outcome
 from clickloop.tracking.rerunning import Preview, preview_rerun, start_reruns
 from clickloop.web.api.body import StrictBody
+from clickloop.web.api.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_words import ConversionView, conversion_view, period_of
+from clickloop.web.api.log_words import ConversionView, conversion_view, refuse_everything
 from clickloop.web.api.notices import NOUN
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.problem import AnyRequest, invalid, not_found
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
+from clickloop.web.api.problem import AnyRequest
 
-Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)]
 MOST_SHOWN = 100
 
 
-class BulkRerun(msgspec.Struct, kw_only=True):
+class BulkRerun(NoticeFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which notices to run again. At least one of the fields that narrow it is needed."""
 
     preview: Annotated[bool, Meta(description="true: only tell what would change; nothing is stored or sent.")] = False
-    outcome: Annotated[Outcome | None, Meta(description="Only with this outcome.")] = None
-    reason: Annotated[RefusalReason | None, Meta(description="Only refused for this reason.")] = None
-    status_word: (
-        Annotated[str, Meta(description="Only with this status as it was sent, in any case.", max_length=200)] | None
-    ) = None
-    network_id: Number | None = None
-    campaign_id: Number | None = None
-    click_id: Annotated[str, Meta(max_length=26)] | None = None
-    since: Annotated[str, Meta(description="Arrived from this moment on, ISO 8601.", max_length=40)] = ""
-    until: Annotated[str, Meta(description="Before this moment.", max_length=40)] = ""
 
 
 class OutcomeChange(msgspec.Struct, kw_only=True):
@@ -64,7 +52,7 @@ class ConversionChange(msgspec.Struct, kw_only=True):
     after: ConversionView
 
 
-class RerunView(msgspec.Struct, kw_only=True):
+class RerunView(BulkView, kw_only=True):
     """A job that runs notices again, or with ``preview`` what it would do."""
 
     rerun_id: Annotated[str | None, Meta(description="null: it was a preview.")]
@@ -74,9 +62,6 @@ class RerunView(msgspec.Struct, kw_only=True):
     owed: Annotated[int, Meta(description="Of a preview: postbacks that would be owed.")]
     outcomes: Annotated[list[OutcomeChange], Meta(description="Of a preview, the first 100.")]
     conversions: Annotated[list[ConversionChange], Meta(description="Of a preview, the first 100.")]
-    finished: bool
-    created_at: Moment | None
-    finished_at: Moment | None
 
 
 def rerun_notices(
@@ -85,7 +70,8 @@ def rerun_notices(
     """Starts a job that reads all that match now again by today's settings, and owes what follows. `preview` tells first what would
     change: it is the same step, taken back. See how far it is at `GET /notices/reruns/{rerun_id}`.
     """
-    wanted = _wanted(data)
+    wanted = filter_in(data, NoticeFilter)
+    refuse_everything(wanted)
     if data.preview:
         return Response(_preview(preview_rerun(context.desk(), wanted, context.clock())), status_code=200)
 
@@ -96,46 +82,24 @@ def rerun_notices(
 
 
 def start_rerun(tx: Connection, context: ApiContext, data: BulkRerun) -> RerunView:
-    """Starts the job. Raises InvalidInputError when nothing narrows it down."""
-    view = _view(start_reruns(tx, context.desk(), _wanted(data), context.clock()))
-    asked = msgspec.to_builtins(data) | {"matched": view.matched}
-    note_change(tx, context, _JOBS, view.rerun_id, after=asked, action=Action.RERUN)
-    return view
+    """Start the job."""
+    job = start_reruns(tx, context.desk(), filter_in(data, NoticeFilter), context.clock())
+    return _JOBS.started(tx, context, job, data, Action.RERUN)
 
 
 def list_reruns(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[RerunView]:
     """The jobs that run notices again, the newest first."""
-    before = read_cursor(_JOBS, cursor) or None
-    with context.ledger.read() as tx:
-        found = jobs_before(tx, JobKind.RERUN, before, limit + 1)
-    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, _view)
+    return _JOBS.page(context, limit, cursor)
 
 
 def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
     """A job that runs notices again."""
-    with context.ledger.read() as tx:
-        job = find_job(tx, rerun_id.lower(), JobKind.RERUN)
-    if job is None:
-        raise not_found("rerun of that id")
-    return _view(job)
+    return _JOBS.read(context, rerun_id)
 
 
-def _wanted(data: BulkRerun) -> NoticeFilter:
-    wanted = NoticeFilter(
-        outcome=data.outcome,
-        reason=data.reason,
-        status_word=data.status_word,
-        network_id=data.network_id,
-        campaign_id=data.campaign_id,
-        click_id=data.click_id.strip().lower() if data.click_id else None,
-        period=period_of(data.since, data.until),
-    )
-    if wanted == NoticeFilter():
-        sentence = (
-            "Nothing narrows it down: give at least an outcome, a reason, a status word, an owner, a click or a period."
-        )
-        raise invalid("", FaultCode.REQUIRED, sentence)
-    return wanted
+def stop_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
+    """Ends a job where it is. What it has run stays so. One that has ended stays as it is."""
+    return _JOBS.stop(context, rerun_id)
 
 
 def _preview(preview: Preview) -> RerunView:
@@ -158,9 +122,7 @@ def _preview(preview: Preview) -> RerunView:
         owed=preview.owed,
         outcomes=outcomes,
         conversions=[_change(change) for change in preview.changes[:MOST_SHOWN]],
-        finished=False,
-        created_at=None,
-        finished_at=None,
+        **OF_PREVIEW,
     )
 
 
@@ -173,22 +135,11 @@ def _change(change: Change) -> ConversionChange:
     )
 
 
-def _view(job: BulkJob) -> RerunView:
-    return RerunView(
-        rerun_id=job.bulk_job_id,
-        matched=job.matched,
-        done=job.done,
-        made=job.made,
-        owed=0,
-        outcomes=[],
-        conversions=[],
-        finished=job.is_finished,
-        created_at=moment_text(job.created_at),
-        finished_at=optional_moment_text(job.finished_at),
-    )
-
-
-_JOBS = f"{NOUN}/reruns"
+_JOBS = Jobs(
+    JobKind.RERUN,
+    f"{NOUN}/reruns",
+    lambda job: RerunView(rerun_id=job.bulk_job_id, owed=0, outcomes=[], conversions=[], **progress_of(job)),
+)
 
 router = Router(
     f"/{NOUN}",
@@ -203,6 +154,7 @@ router = Router(
         )(rerun_notices),
         get("/reruns", sync_to_thread=True, summary="List reruns")(list_reruns),
         get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")(read_rerun),
+        post("/reruns/{rerun_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a rerun")(stop_rerun),
     ],
     tags=["Notices"],
 )

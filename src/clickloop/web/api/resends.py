@@ -10,25 +10,26 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.log_filter import filter_in
 from clickloop.postback.curl import curl_command
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.postback_log import PostbackFilter, ResendFilter
 from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request
-from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind, find_job, jobs_before, stop_job
+from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
-from clickloop.store.ledger.resends import cancel_waiting, count_sent, count_superseded
+from clickloop.store.ledger.resends import Pool, cancel_waiting, count_sent, count_superseded
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
+from clickloop.web.api.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
 from clickloop.web.api.context import Context
-from clickloop.web.api.log_words import refuse_unknown_status
+from clickloop.web.api.log_words import refuse_everything, refuse_unknown_status
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
-from clickloop.web.api.postback_choice import AskedState, PostbackChoice, filter_of
+from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
 from clickloop.web.api.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
 from clickloop.web.api.problem import AnyRequest, not_found
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
 Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
 
@@ -40,24 +41,14 @@ class OneResend(msgspec.Struct, kw_only=True):
     force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
 
 
-class BulkResend(PostbackChoice, kw_only=True):
+class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
 
     request: Request = Mode.AS_IT_WAS
     preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
-    state: Annotated[
-        AskedState | None,
-        Meta(
-            description="Only in this state; left out: any final one. What waits or is paused can only be asked for anew: it is "
-            "replaced."
-        ),
-    ] = None
-    reason: Annotated[
-        SkipReason | None, Meta(description="Only skipped for this reason; they can only be sent anew.")
-    ] = None
 
 
-class BulkResendView(msgspec.Struct, kw_only=True):
+class BulkResendView(BulkView, kw_only=True):
     """A job that sends postbacks again, or with ``preview`` what it would cover."""
 
     resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
@@ -72,11 +63,7 @@ class BulkResendView(msgspec.Struct, kw_only=True):
     done: Annotated[int, Meta(description="How many the job has looked at.")]
     made: Annotated[int, Meta(description="How many are sent again.")]
     left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
-    finished: Annotated[bool, Meta(description="Nothing more will be done.")]
-    stopped: Annotated[bool, Meta(description="A user stopped it.")] = False
     resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
-    created_at: Moment | None
-    finished_at: Moment | None
 
 
 def resend_postback(
@@ -118,45 +105,35 @@ def resend_postbacks(
     sent are released only when they are asked for by that reason.
     `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
-    wanted = filter_of(data, data.state.value if data.state else None, data.reason)
+    wanted = filter_in(data, PostbackFilter)
+    refuse_everything(wanted)
     with context.ledger.read() as tx:
         refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
             superseded = count_superseded(tx, wanted)
-            return Response(_preview(data.request, count_sent(tx, wanted), superseded), status_code=200)
+            return Response(_preview(data.request, count_sent(tx, wanted, Pool.FINAL), superseded), status_code=200)
 
     def do(tx: Connection) -> Done:
-        view = view_of_job(start_resends(tx, context.desk(), wanted, data.request, context.clock()))
-        asked = msgspec.to_builtins(data) | {"matched": view.matched}
-        note_change(tx, context, _JOBS, view.resend_id, after=asked, action=Action.RESENT)
-        return Done(202, view)
+        job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
+        return Done(202, _JOBS.started(tx, context, job, data, Action.RESENT))
 
     return once(context, request, key, data, do)
 
 
 def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkResendView]:
     """The jobs that send postbacks again, the newest first."""
-    before = read_cursor(_JOBS, cursor) or None
-    with context.ledger.read() as tx:
-        found = jobs_before(tx, JobKind.RESEND, before, limit + 1)
-    return page_of(found, limit, _JOBS, lambda job: job.bulk_job_id, view_of_job)
+    return _JOBS.page(context, limit, cursor)
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """A job that sends postbacks again."""
-    with context.ledger.read() as tx:
-        return view_of_job(_job(tx, resend_id))
+    return _JOBS.read(context, resend_id)
 
 
 def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """Ends a job where it is. What it has made is sent; a rule that was to be resumed stays paused. One that has ended stays as it is."""
-    with context.ledger.write() as tx:
-        before = view_of_job(_job(tx, resend_id))
-        stop_job(tx, resend_id.lower(), JobKind.RESEND, context.clock())
-        view = view_of_job(_job(tx, resend_id))
-        note_change(tx, context, _JOBS, view.resend_id, before, view)
-    return view
+    return _JOBS.stop(context, resend_id)
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
@@ -169,9 +146,11 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
             note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
-    if not cancelled and found.state != AskedState.CANCELLED:
+    if not cancelled and found.state is not PostbackState.CANCELLED:
         remedy = (
-            "try again when this attempt has ended" if found.state == "sending" else "there is nothing left to cancel"
+            "try again when this attempt has ended"
+            if found.state is PostbackState.SENDING
+            else "there is nothing left to cancel"
         )
         raise HTTPException(
             status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."
@@ -200,24 +179,11 @@ def view_of_job(job: BulkJob) -> BulkResendView:
     return BulkResendView(
         resend_id=job.bulk_job_id,
         request=asked.mode,
-        matched=job.matched,
         matched_by_state={},
-        done=job.done,
-        made=job.made,
         left_out=job.left_out,
-        finished=job.is_finished,
-        stopped=job.stopped,
         resumes_rule=asked.resumes_rule,
-        created_at=moment_text(job.created_at),
-        finished_at=optional_moment_text(job.finished_at),
+        **progress_of(job),
     )
-
-
-def _job(tx: Connection, resend_id: str) -> BulkJob:
-    job = find_job(tx, resend_id.lower(), JobKind.RESEND)
-    if job is None:
-        raise not_found("resend of that id")
-    return job
 
 
 def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResendView:
@@ -232,13 +198,11 @@ def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResen
         done=0,
         made=0,
         left_out=left_out,
-        finished=False,
-        created_at=None,
-        finished_at=None,
+        **OF_PREVIEW,
     )
 
 
-_JOBS = f"{NOUN}/resends"
+_JOBS = Jobs(JobKind.RESEND, f"{NOUN}/resends", view_of_job)
 
 router = Router(
     f"/{NOUN}",

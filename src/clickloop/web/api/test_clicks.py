@@ -6,25 +6,24 @@ from urllib.parse import quote, quote_from_bytes
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.click.click import Screening
+from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.test_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
 from clickloop.clock import DAY_MS
 from clickloop.octets import octets_of
 from clickloop.setup.campaign import Campaign, base_of
 from clickloop.setup.network import Network
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, TrafficSource
-from clickloop.store.facts.facts import ClicksQuery
 from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.log_words import ClickView, OfNumber, click_view
+from clickloop.web.api.log_words import ClickView, click_view
 from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.simulate import LONGEST_VALUE, MOST_PARAMETERS
@@ -33,6 +32,11 @@ from clickloop.web.api.wire import Moment, moment_text
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS
 """Test clicks of so long are listed."""
+
+
+OfCampaign = Annotated[
+    int | None, QueryParameter(ge=0, le=LARGEST_ID, description="Only of the record with this number.")
+]
 
 
 class TestLinkBody(msgspec.Struct, kw_only=True):
@@ -78,16 +82,13 @@ def make_test_link(context: Context, data: JSONBody[TestLinkBody]) -> TestLinkVi
 
 
 def list_test_clicks(
-    context: Context, limit: Limit = 50, cursor: Cursor = "", campaign_id: OfNumber = None
+    context: Context, limit: Limit = 50, cursor: Cursor = "", campaign_id: OfCampaign = None
 ) -> Page[ClickView]:
     """The test clicks of the last day, the newest first."""
-    query = ClicksQuery(
-        before_click_id=read_cursor(NOUN, cursor),
-        campaign_id=campaign_id,
-        screening=Screening.TEST,
-        from_at=context.clock() - SHOWN_MS,
+    wanted = ClickFilter(
+        campaign_id=campaign_id, screening=ScreeningFilter.TEST, since=moment_text(context.clock() - SHOWN_MS)
     )
-    found = context.facts.clicks_page(query, limit + 1)
+    found = context.facts.clicks_page(wanted, limit + 1, read_cursor(NOUN, cursor))
     return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
 
 

@@ -20,7 +20,8 @@ from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.uploads import Upload, UploadState, Verdict, cancel_upload, find_upload, uploads_before
+from clickloop.store.ledger.jobs import JobState
+from clickloop.store.ledger.uploads import UPLOADS, Upload, Verdict
 from clickloop.store.upload_files import ArrivingFile, UploadTooLargeError
 from clickloop.tracking.upload_results import LineResult, line_results, result_table
 from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload, layout_of
@@ -41,9 +42,7 @@ class UploadView(msgspec.Struct, kw_only=True):
 
     upload_id: str
     name: str
-    state: Annotated[
-        UploadState, Meta(description="waiting and running: come back; failed: error says why; its lines so far stay.")
-    ]
+    state: Annotated[JobState, Meta(description="waiting and running: come back; failed: error says why.")]
     preview: Annotated[bool, Meta(description="true: nothing is registered; the counts say what would be.")]
     postbacks: Annotated[bool, Meta(description="false: the postbacks that its conversions owe are held back.")]
     format: Annotated[Format, Meta(description="The form that was found.")]
@@ -75,7 +74,7 @@ class UploadView(msgspec.Struct, kw_only=True):
         Moment, Meta(description="When the file had arrived; its conversions count as reported then.")
     ]
     finished_at: Moment | None
-    error: Annotated[str | None, Meta(description="Why it failed.")]
+    error: Annotated[str | None, Meta(description="Why it failed. Its lines so far stay.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
         list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")
@@ -249,7 +248,7 @@ def list_uploads(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Pa
     """Uploads, the newest first."""
     before = read_cursor(NOUN, cursor) or None
     with context.ledger.read() as tx:
-        found = uploads_before(tx, before, limit + 1)
+        found = UPLOADS.before(tx, before, limit + 1)
     return page_of(found, limit, NOUN, lambda upload: upload.upload_id, lambda upload: _view(context, upload))
 
 
@@ -287,7 +286,7 @@ def register_preview(
 ) -> UploadView:
     """Registers what a finished preview has looked at: an upload of its own of the same file. The preview stays as it is."""
     preview = _upload(context, upload_id)
-    if not preview.preview or preview.state is not UploadState.FINISHED:
+    if not preview.preview or preview.state is not JobState.FINISHED:
         raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a preview that has finished can be registered.")
     wish = UploadWish(name=preview.name, postbacks=postbacks, date_order=dates)
     entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), wish, context.clock())
@@ -300,14 +299,14 @@ def stop_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
     """Takes no further line of it. What is registered stays so; what is at its end stays as it is."""
     upload = _upload(context, upload_id)
     with context.ledger.write() as tx:
-        cancel_upload(tx, upload.upload_id, context.clock())
+        UPLOADS.stop(tx, upload.upload_id, context.clock())
         note_change(tx, context, NOUN, upload.upload_id, before=_view(context, upload), action=Action.CANCELLED)
     return _view(context, _upload(context, upload_id))
 
 
 def _upload(context: ApiContext, upload_id: str) -> Upload:
     with context.ledger.read() as tx:
-        upload = find_upload(tx, upload_id.lower())
+        upload = UPLOADS.find(tx, upload_id.lower())
     if upload is None:
         raise not_found("upload of that id")
     return upload

@@ -8,32 +8,22 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.money import CURRENCIES
-from clickloop.store.ledger.names import Named
+from clickloop.postback.postback_log import PostbackFilter
+from clickloop.store.ledger.exports import ExportNoun
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api import conversions as api
 from clickloop.web.api.columns import CONVERSION_COLUMNS, Column, Kind, names_for
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ConversionView
 from clickloop.web.api.notices import list_notices
-from clickloop.web.api.paging import Page, RecordIdPath
+from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.postbacks import list_postbacks
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import (
-    ROWS_A_PAGE,
-    Asked,
-    Filter,
-    choices,
-    flag_sentence,
-    log_page,
-    of_flags,
-    of_named,
-    of_period,
-    tidied,
-)
+from clickloop.web.panel.logs import flag_sentence, log_page
 from clickloop.web.panel.page import Answer, amount, page
-from clickloop.web.panel.postbacks import of_statuses
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -55,33 +45,7 @@ class Part(msgspec.Struct, frozen=True):
 
 def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
     """Conversions, the newest first."""
-    if tidy := tidied(request):
-        return tidy
-    asked = Asked(request, visit.zone, context.clock())
-    names = choices(context, (Named.CAMPAIGN, Named.SOURCE, Named.OFFER, Named.NETWORK), asked)
-    with context.ledger.read() as tx:
-        statuses = status_rows(tx)
-    return log_page(
-        visit,
-        request,
-        context,
-        noun="conversions",
-        columns=CONVERSION_COLUMNS,
-        asked=asked,
-        found=_found(context, asked),
-        names=names,
-        filters=[
-            of_statuses(statuses, asked),
-            of_named(Named.CAMPAIGN, "Campaign", names, asked),
-            of_named(Named.SOURCE, "Source", names, asked),
-            of_named(Named.OFFER, "Offer", names, asked),
-            of_named(Named.NETWORK, "Network", names, asked),
-            of_flags(asked),
-            Filter(name="txid", label="Transaction id", value=asked.text("txid")),
-            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
-            *of_period(asked),
-        ],
-    )
+    return log_page(visit, request, context, ExportNoun.CONVERSIONS)
 
 
 def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
@@ -117,8 +81,12 @@ def _show(
         faults,
         one=one,
         history=[(entry, _parts(entry)) for entry in reversed(story.history)],
-        notices=list_notices(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
-        postbacks=list_postbacks(context, RECORDS, click_id=one.click_id, conversion_id=one.conversion_id).items,
+        notices=list_notices(
+            context, NoticeFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+        ).items,
+        postbacks=list_postbacks(
+            context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+        ).items,
         names=names,
         statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
         currencies=sorted(CURRENCIES),
@@ -147,25 +115,6 @@ def _text(column: Column, view: ConversionView) -> str:
     if column.kind is Kind.FLAGS:
         return ", ".join(flag.replace("_", " ") for flag in value)
     return str(value)
-
-
-def _found(context: ApiContext, asked: Asked) -> Page[ConversionView]:
-    since, until = asked.period()
-    return api.list_conversions(
-        context,
-        ROWS_A_PAGE,
-        asked.text("cursor"),
-        click_id=asked.text("click_id") or None,
-        txid=asked.text("txid") or None,
-        status=asked.text("status") or None,
-        campaign_id=asked.number("campaign_id"),
-        source_id=asked.number("source_id"),
-        offer_id=asked.number("offer_id"),
-        network_id=asked.number("network_id"),
-        flagged=asked.yes("flagged"),
-        since=since,
-        until=until,
-    )
 
 
 routes = [

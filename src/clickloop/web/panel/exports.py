@@ -6,23 +6,23 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.campaign.fault import FaultCode
+from clickloop.log_filter import PERIOD, LogFilter, fields_of, label_of
 from clickloop.store.ledger.exports import ExportNoun
+from clickloop.store.period import period_of
 from clickloop.web.api import exports as api
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.exportable import LOGS, TITLES, LogFilters
-from clickloop.web.api.log_words import period_of
+from clickloop.web.api.exportable import LOGS, TITLES
 from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import Asked, in_words
+from clickloop.web.panel.logs import Asked
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit
 
 PATH = "/panel/exports"
 ROWS = 50
-_PERIOD = ("since", "until")
 _GONE = "The file of this export is no longer kept: export it again.\n"
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -34,7 +34,7 @@ def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParamete
     noun = asked.word("noun", ExportNoun)
     if noun is None:
         raise invalid("noun", FaultCode.REQUIRED, f"One of {', '.join(ExportNoun)} is expected.")
-    view = api.start_export(context, noun, _filters(noun, asked, form), asked.columns() or [])
+    view = api.start_export(context, noun, asked.filter(LOGS[noun].filters), asked.columns() or [])
     return visit.go(f"{PATH}/{view.export_id}")
 
 
@@ -55,16 +55,20 @@ def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
 def show(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
     """An export: what it holds, how far it is, and the way to its file."""
     view = api.read_export(context, export_id)
-    exported = LOGS[view.noun]
-    titles = {column.key: column.title for column in exported.columns}
+    log = LOGS[view.noun]
+    titles = {column.key: column.title for column in log.columns}
     return page(
         visit,
         "export.html",
         view=view,
-        title=exported.title,
+        title=log.title,
         columns=", ".join(titles.get(key, key) for key in view.columns),
-        filters=[(in_words(name), value) for name, value in view.filters.items() if name not in _PERIOD],
-        period=period_of(*(str(view.filters.get(name, "")) for name in _PERIOD)),
+        filters=[
+            (label_of(field), view.filters[field.name])
+            for field in fields_of(log.filters)
+            if field.name in view.filters and field.name not in PERIOD
+        ],
+        period=period_of(LogFilter(**{name: str(view.filters.get(name, "")) for name in PERIOD})),
         is_kept=_is_kept(context, view),
         is_busy=not view.state.is_final,
     )
@@ -82,15 +86,6 @@ def stop(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
     """Ends an export."""
     view = api.stop_export(context, export_id)
     return visit.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
-
-
-def _filters(noun: ExportNoun, asked: Asked, form: Form) -> LogFilters:
-    """The filters of a log's form; what it leaves empty does not narrow."""
-    kind = LOGS[noun].filters
-    names = set(kind.__struct_fields__) - set(_PERIOD)
-    since, until = asked.period()
-    kept = Form((name, value.strip()) for name, value in form.pairs if name in names and value.strip())
-    return kept.read(kind, since=since, until=until)
 
 
 def _is_kept(context: ApiContext, view: api.ExportView) -> bool:

@@ -1,32 +1,39 @@
-"""What the four logs share: filters that stand in the address, columns that one chooses and this browser remembers, and the table."""
+"""The pages of the four logs: a filter in the address, columns that one chooses and this browser remembers, and the table."""
 
 import enum
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import FieldInfo
+from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode, InvalidInputError
 from clickloop.click.click import Flag, Screening
 from clickloop.conversion.notice import NoticeFlag
+from clickloop.log_filter import PERIOD, WORDS, F, LogFilter, fields_of, label_of, meta_of, type_of
 from clickloop.report.period import Preset, days_of
+from clickloop.store.ledger.exports import ExportNoun
 from clickloop.store.ledger.names import Named, names_of, newest_names
-from clickloop.web.api.columns import NAMED, Column, Names, names_for
+from clickloop.store.ledger.statuses import status_rows
+from clickloop.web.api.columns import Column, names_for
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.paging import LARGEST_ID, Page
+from clickloop.web.api.exportable import LOGS
 from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.api.wire import moment_text
 from clickloop.web.cookies import cookie_of
+from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import VisitFacts, redirect
 
 ROWS_A_PAGE = 50
-MOST_CHOICES = 1_000
-"""So many of the newest campaigns, sources and so on can be chosen in a filter."""
+MAX_CHOICES = 1_000
+"""The newest campaigns, sources and so on that can be chosen in a filter."""
 PERIODS = (
     (Preset.TODAY, "Today"),
     (Preset.YESTERDAY, "Yesterday"),
@@ -41,14 +48,28 @@ _KEY = re.compile(r"[a-z0-9_]{1,40}")
 Word = TypeVar("Word", bound=enum.StrEnum)
 
 
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """A field of the filters: a choice, a text, or a moment. ``value`` is what the address says."""
+class FormField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of a filter's form: a choice, a text, or a moment. ``value`` is what the address says."""
 
     name: str
     label: str
     value: str
     options: Sequence[tuple[str, str]] | None = None
     kind: str = "text"
+
+    @property
+    def text(self) -> str:
+        """The value for people."""
+        if self.kind == "datetime-local":
+            return self.value.replace("T", " ")
+        return dict(self.options or ()).get(self.value, self.value)
+
+
+class Chip(msgspec.Struct, frozen=True):
+    """A filter that is set: what it says, and the query of the log without it."""
+
+    text: str
+    without: str
 
 
 class Asked:
@@ -70,15 +91,6 @@ class Asked:
             raise invalid(name, FaultCode.TOO_LONG, f"It has {len(found)} characters, at most {most} are looked for.")
         return found
 
-    def number(self, name: str) -> int | None:
-        """The number of a record."""
-        found = self.text(name, 20)
-        if not found:
-            return None
-        if not found.isascii() or not found.isdecimal() or int(found) > LARGEST_ID:
-            raise invalid(name, FaultCode.WRONG_TYPE, "The number of a record is expected.")
-        return int(found)
-
     def word(self, name: str, kind: type[Word]) -> Word | None:
         """A word of a closed list."""
         found = self.text(name, 100)
@@ -88,9 +100,13 @@ class Asked:
             raise invalid(name, FaultCode.NOT_ALLOWED, f"One of {', '.join(kind)} is expected.")
         return kind(found)
 
-    def yes(self, name: str) -> bool | None:
-        """Yes, no, or either."""
-        return {"true": True, "false": False}.get(self.text(name, 10))
+    def filter(self, kind: type[F]) -> F:
+        """Return the filter of a log that is asked for. Raise InvalidInputError."""
+        since, until = self.period()
+        own = [field.name for field in fields_of(kind) if field.name not in PERIOD]
+        # Of a parameter that came twice the first counts.
+        given = {name: value.strip() for name, value in reversed(self._parameters) if name in own}
+        return Form((name, value) for name, value in given.items() if value).read(kind, since=since, until=until)
 
     def period(self) -> tuple[str, str]:
         """The period as two moments for the API; empty: open. What is written out counts before a named one."""
@@ -129,7 +145,7 @@ def utc_text(name: str, text: str, zone: ZoneInfo) -> str:
     return exact.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def tidied(request: AnyRequest) -> Answer | None:
+def _tidied(request: AnyRequest) -> Answer | None:
     """The way to the same page without empty parameters, which a form leaves in the address; None: there are none."""
     pairs = list(request.query_params.multi_items())
     kept = [(name, value) for name, value in pairs if value != ""]
@@ -146,41 +162,42 @@ def chosen(request: AnyRequest, noun: str, columns: Sequence[Column], asked: Ask
     return found or tuple(column for column in columns if column.shown)
 
 
-def choices(context: ApiContext, kinds: Sequence[Named], asked: Asked) -> Names:
-    """The names that the filters offer, with those that are chosen however old they are."""
+def form_of(context: ApiContext, kind: type[LogFilter], asked: Asked) -> list[FormField]:
+    """Return the fields of a filter's form, filled in as the address says."""
+    fields = [field for field in fields_of(kind) if field.name not in PERIOD]
     with context.ledger.read() as tx:
-        found = {kind: newest_names(tx, kind, MOST_CHOICES) for kind in kinds}
-        for kind in kinds:
-            number = asked.number(f"{kind}_id")
-            if number and number not in found[kind]:
-                found[kind] |= names_of(tx, kind, [number])
-    return found
+        return [*(_form_field(tx, field, asked.text(field.name)) for field in fields), *_of_period(asked)]
 
 
-def of_named(kind: Named, label: str, names: Names, asked: Asked) -> Filter:
-    """A filter by a record of the set-up."""
-    options = [(str(number), name) for number, name in names[kind].items()]
-    return Filter(name=f"{kind}_id", label=label, value=asked.text(f"{kind}_id"), options=options)
+def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
+    options: Sequence[tuple[str, str]] | None = None
+    value_type = type_of(field)
+    if value_type is int:
+        names = _choices(tx, Named(field.name.removesuffix("_id")), value)
+        options = [(str(number), name) for number, name in names.items()]
+    elif value_type is bool:
+        yes, no = (meta_of(field).extra or {}).get(WORDS, ("Yes", "No"))
+        options = (("true", yes), ("false", no))
+    elif issubclass(value_type, enum.Enum):
+        options = [(word.value, in_words(word.value)) for word in value_type]
+    elif field.name == "status":
+        options = [(row.status.key, row.status.name) for row in status_rows(tx)]
+    return FormField(name=field.name, label=label_of(field), value=value, options=options)
 
 
-def of_period(asked: Asked) -> list[Filter]:
-    """The filters by time."""
+def _choices(tx: Connection, kind: Named, chosen: str) -> dict[int, str]:
+    """Return the names that a field offers, with the chosen one however old it is."""
+    names = newest_names(tx, kind, MAX_CHOICES)
+    number = int(chosen) if chosen.isascii() and chosen.isdecimal() and len(chosen) < 11 else 0
+    return names if number in names else names | names_of(tx, kind, [number])
+
+
+def _of_period(asked: Asked) -> list[FormField]:
     return [
-        Filter(name="period", label="Period", value=asked.text("period"), options=PERIODS),
-        Filter(name="since", label="From", value=asked.local("since"), kind="datetime-local"),
-        Filter(name="until", label="Before", value=asked.local("until"), kind="datetime-local"),
+        FormField(name="period", label="Period", value=asked.text("period"), options=PERIODS),
+        FormField(name="since", label="From", value=asked.local("since"), kind="datetime-local"),
+        FormField(name="until", label="Before", value=asked.local("until"), kind="datetime-local"),
     ]
-
-
-def of_words(name: str, label: str, kind: type[enum.StrEnum], asked: Asked) -> Filter:
-    """A filter by a closed list."""
-    return Filter(name=name, label=label, value=asked.text(name), options=[(word, in_words(word)) for word in kind])
-
-
-def of_flags(asked: Asked) -> Filter:
-    """A filter by whether anything was odd."""
-    options = (("true", "Odd ones"), ("false", "Without oddities"))
-    return Filter(name="flagged", label="Flag", value=asked.text("flagged"), options=options)
 
 
 def in_words(word: str) -> str:
@@ -203,34 +220,27 @@ def screening_sentence(word: str) -> str:
     return Screening(word).sentence if word in {known.value for known in Screening} else in_words(word)
 
 
-def log_page(
-    visit: VisitFacts,
-    request: AnyRequest,
-    context: ApiContext,
-    *,
-    noun: str,
-    columns: Sequence[Column],
-    asked: Asked,
-    found: Page[Any],
-    names: Names,
-    filters: Sequence[Filter],
-    **more: Any,
-) -> Answer:
-    """A log: ``noun`` names its template and its cookie."""
-    shown = chosen(request, noun, columns, asked)
+def log_page(visit: VisitFacts, request: AnyRequest, context: ApiContext, noun: ExportNoun, **more: Any) -> Answer:
+    """Return the page of a log, or the way to the same page without empty parameters. The log's name is its template's and cookie's."""
+    if tidy := _tidied(request):
+        return tidy
+    log = LOGS[noun]
+    asked = Asked(request, visit.zone, context.clock())
+    found = log.list_page(context, asked.filter(log.filters), ROWS_A_PAGE, asked.text("cursor"))
+    form = form_of(context, log.filters, asked)
+    shown = chosen(request, noun, log.columns, asked)
     with context.ledger.read() as tx:
-        names = names_for(tx, shown, found.items, names)
+        names = names_for(tx, shown, found.items)
     answer = page(
         visit,
         f"{noun}.html",
         found=found,
         cursor=asked.text("cursor"),
-        columns=columns,
+        columns=log.columns,
         shown=shown,
         names=names,
-        named=NAMED,
-        filters=filters,
-        is_filtered=any(one.value for one in filters),
+        filters=form,
+        chips=_chips(request, form),
         hidden=_hidden(request),
         noun=noun,
         flag_sentence=flag_sentence,
@@ -246,6 +256,18 @@ def log_page(
             samesite="lax",
         )
     return answer
+
+
+def _chips(request: AnyRequest, form: Sequence[FormField]) -> list[Chip]:
+    """Return the filters that are set, each with the address of the log without it."""
+    given = request.query_params.multi_items()
+    # Sorted: the parameters come in another order each time.
+    pairs = sorted(((name, value) for name, value in given if name not in ("cursor", "said")), key=itemgetter(0))
+    return [
+        Chip(f"{field.label}: {field.text}", urlencode([pair for pair in pairs if pair[0] != field.name]))
+        for field in form
+        if field.value
+    ]
 
 
 def _hidden(request: AnyRequest) -> Callable[[str], list[tuple[str, str]]]:

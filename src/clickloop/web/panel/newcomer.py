@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clickloop.store.facts.facts import ClicksQuery
+from clickloop.click.click_log import ClickFilter
 from clickloop.store.ledger.names import Named, newest_names
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.said import Said
@@ -29,7 +29,7 @@ def what_there_is(context: ApiContext) -> frozenset[Named]:
 
 def has_clicks(context: ApiContext) -> bool:
     """Whether any click has come, tests too."""
-    return bool(context.facts.clicks_page(ClicksQuery(), 1))
+    return bool(context.facts.clicks_page(ClickFilter(), 1))
 
 
 def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[Step]:

@@ -7,78 +7,31 @@ from litestar.params import SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.user import Right
-from clickloop.conversion.status import StatusWords
-from clickloop.postback.owing import SkipReason
 from clickloop.postback.rule import LOST_REQUEST
-from clickloop.store.ledger.names import Named
-from clickloop.store.ledger.statuses import status_rows
+from clickloop.store.ledger.exports import ExportNoun
 from clickloop.tracking.resending import Mode
 from clickloop.web.api import postbacks as api
 from clickloop.web.api import resends
 from clickloop.web.api.columns import POSTBACK_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.once import view_in
-from clickloop.web.api.paging import Page, RecordIdPath
+from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import (
-    ROWS_A_PAGE,
-    Asked,
-    Filter,
-    choices,
-    log_page,
-    of_named,
-    of_period,
-    of_words,
-    tidied,
-)
+from clickloop.web.panel.logs import log_page
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/postbacks"
-UNDER_WAY = (api.State.WAITING, api.State.SENDING, api.State.PAUSED)
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
 
 def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
     """Postbacks, the newest first."""
-    if tidy := tidied(request):
-        return tidy
-    asked = Asked(request, visit.zone, context.clock())
-    names = choices(context, (Named.CAMPAIGN, Named.SOURCE, Named.RULE), asked)
-    with context.ledger.read() as tx:
-        statuses = status_rows(tx)
-    return log_page(
-        visit,
-        request,
-        context,
-        noun="postbacks",
-        columns=POSTBACK_COLUMNS,
-        asked=asked,
-        found=_found(context, asked),
-        names=names,
-        lost_request=LOST_REQUEST,
-        held=context.hold.current,
-        filters=[
-            of_words("state", "State", api.State, asked),
-            of_words("reason", "Reason", SkipReason, asked),
-            of_named(Named.CAMPAIGN, "Campaign", names, asked),
-            of_named(Named.SOURCE, "Source", names, asked),
-            of_named(Named.RULE, "Rule", names, asked),
-            of_statuses(statuses, asked),
-            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
-            *of_period(asked),
-        ],
-    )
-
-
-def of_statuses(statuses: list[StatusWords], asked: Asked) -> Filter:
-    """A filter by what the conversion is now."""
-    options = [(row.status.key, row.status.name) for row in statuses]
-    return Filter(name="status", label="Status", value=asked.text("status"), options=options)
+    return log_page(visit, request, context, ExportNoun.POSTBACKS, lost_request=LOST_REQUEST, held=context.hold.current)
 
 
 def show(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
@@ -149,7 +102,7 @@ def _show(
         names=names,
         secrets=secrets,
         held=context.hold.current,
-        under_way=story.postback.state in UNDER_WAY,
+        under_way=not story.postback.state.is_final,
         key=context.record_ids(),
     )
 
@@ -166,25 +119,6 @@ def _curl(visit: VisitFacts, context: ApiContext, postback_id: str, *, secrets: 
     masked = command if not secrets else resends.copy_as_curl(context, postback_id)
     hides = not secrets and "•••" in masked
     return page(visit, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
-
-
-def _found(context: ApiContext, asked: Asked) -> Page[api.PostbackView]:
-    since, until = asked.period()
-    return api.list_postbacks(
-        context,
-        ROWS_A_PAGE,
-        asked.text("cursor"),
-        in_state=asked.word("state", api.State),
-        reason=asked.word("reason", SkipReason),
-        click_id=asked.text("click_id") or None,
-        conversion_id=asked.text("conversion_id") or None,
-        campaign_id=asked.number("campaign_id"),
-        source_id=asked.number("source_id"),
-        rule_id=asked.number("rule_id"),
-        status=asked.text("status") or None,
-        since=since,
-        until=until,
-    )
 
 
 routes = [

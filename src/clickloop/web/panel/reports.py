@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.report.asked import BY_KEY, AskedReport, Bounds
+from clickloop.report.asked import BY_KEY, MAX_OFFSET, AskedReport, Bounds
 from clickloop.report.export import TITLES, figure
 from clickloop.report.key_text import dimension_title, key_name
 from clickloop.report.period import Preset
@@ -18,6 +20,7 @@ from clickloop.store.ledger.names import Named, newest_names
 from clickloop.store.ledger.report_names import parameter_names
 from clickloop.tracking.reporting import MadeReport, Row
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.query import from_query
 from clickloop.web.api.reports import csv_response, report_asked
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.figures import figure_text
@@ -58,16 +61,25 @@ _CHOSEN = {
 }
 _NEXT = {Dimension.CAMPAIGN: Dimension.DAY, Dimension.DAY: Dimension.CAMPAIGN}
 
+Word = Annotated[str, Meta(max_length=40)]
+Day = Annotated[str, Meta(max_length=10)]
 Texts = list[str] | None
-Words = Annotated[str, QueryParameter(max_length=40)]
-Many = Annotated[Texts, QueryParameter()]
-FilterBy = Annotated[str, QueryParameter(max_length=40)]
-FilterValue = Annotated[str, QueryParameter(max_length=1024)]
-Filters = Annotated[Texts, QueryParameter(name="filter")]
-First = Annotated[str, QueryParameter(name="from", max_length=10)]
-Last = Annotated[str, QueryParameter(name="to", max_length=10)]
-Offset = Annotated[int, QueryParameter(ge=0, le=10_000_000)]
-Format = Annotated[str, QueryParameter(name="format", max_length=4)]
+
+
+class AskedPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the address of the page may hold; ``filter_by`` and ``filter_value`` are a filter that was just entered."""
+
+    period: Word = ""
+    first: Day = msgspec.field(default="", name="from")
+    last: Day = msgspec.field(default="", name="to")
+    group_by: Texts = None
+    filters: Texts = msgspec.field(default=None, name="filter")
+    filter_by: Word = ""
+    filter_value: Annotated[str, Meta(max_length=1024)] = ""
+    column: Texts = None
+    sort: Word = ""
+    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET)] = 0
+    told_as: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 
 class Chip(msgspec.Struct, frozen=True):
@@ -103,31 +115,15 @@ class Line(msgspec.Struct, frozen=True):
     statuses: tuple[str, ...]
 
 
-def show(
-    visit: Visit,
-    context: Context,
-    period: Words = "",
-    first: First = "",
-    last: Last = "",
-    group_by: Many = None,
-    filters: Filters = None,
-    filter_by: FilterBy = "",
-    filter_value: FilterValue = "",
-    column: Many = None,
-    sort: Words = "",
-    offset: Offset = 0,
-    told_as: Format = "",
-) -> Answer:
+def show(visit: Visit, context: Context, wanted: NamedDependency[SkipValidation[AskedPage]]) -> Answer:
     """The report with its controls; with ``format=csv`` the file. A filter that was just entered leads to its lasting address."""
-    if period == "custom":
-        period = ""
-    elif period:
-        first = last = ""
-    query = _Address(period, first, last, _given(group_by), _given(filters), _measures(column), sort)
-    if filter_by:
-        return visit.go(f"{PATH}?{query.changed(filters=(*query.filters, f'{filter_by}:{filter_value}'))}")
-    csv = told_as == "csv"
-    asked, faults = _asked(query, visit, CSV_ROWS if csv else ROWS, 0 if csv else offset)
+    query = _address_of(wanted)
+    if wanted.filter_by:
+        entered = f"{wanted.filter_by}:{wanted.filter_value}"
+        return visit.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
+    csv = wanted.told_as == "csv"
+    offset = 0 if csv else wanted.offset
+    asked, faults = _asked(query, visit, CSV_ROWS if csv else ROWS, offset)
     if faults:
         return _page(visit, context, query, None, None, 0, faults)
     try:
@@ -162,6 +158,15 @@ class _Address(msgspec.Struct, frozen=True):
         return urlencode([(name, value) for name, value in pairs if value])
 
 
+def _address_of(wanted: AskedPage) -> _Address:
+    """Return the lasting address of a page. A named period counts before days, ``custom`` stands for the days."""
+    period = "" if wanted.period == "custom" else wanted.period
+    first, last = ("", "") if period else (wanted.first, wanted.last)
+    return _Address(
+        period, first, last, _given(wanted.group_by), _given(wanted.filters), _measures(wanted.column), wanted.sort
+    )
+
+
 def _given(texts: Texts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts or () if text))
 
@@ -176,7 +181,7 @@ def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple
     """The report to ask for, and the faults of words that stand for nothing."""
     try:
         preset = Preset(query.period) if query.period else None
-        group_by = tuple(Dimension(word) for word in query.group_by) or (Dimension.CAMPAIGN,)
+        group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
         fault = Fault("period", "not_allowed", "The period or a grouping in the address is none that there is.")
         return AskedReport(), (fault,)
@@ -186,7 +191,7 @@ def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple
         last=query.last,
         zone=visit.zone.key,
         group_by=group_by,
-        filters=query.filters,
+        filters=list(query.filters),
         sort=query.sort,
         limit=limit,
         offset=offset,
@@ -318,4 +323,4 @@ def _statuses(made: MadeReport, row: Row) -> list[str]:
     return [f"{row.sums.by_status.get(key, 0):,}" for key in made.statuses]
 
 
-routes = [get("/reports")(in_long_work(show))]
+routes = [get("/reports", dependencies={"wanted": from_query(AskedPage)})(in_long_work(show))]

@@ -1,49 +1,29 @@
 """Running notices again, all that match a filter: what would change is shown first; the job goes on when the page is closed."""
 
-from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from typing import Any
 
-from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.conversion.notice import RefusalReason
-from clickloop.store.ledger.names import Named
-from clickloop.store.ledger.notices import Outcome
+from litestar import get, post
+
+from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.web.api import reruns as api
 from clickloop.web.api.columns import CONVERSION_COLUMNS, names_for
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.form import Form
-from clickloop.web.panel.logs import Asked, Filter, choices, of_named, of_period, of_words
+from clickloop.web.panel.bulk_jobs import BulkPage, FormParameter
+from clickloop.web.panel.logs import Asked
 from clickloop.web.panel.page import Answer, page
-from clickloop.web.panel.visit import Visit, VisitFacts
-
-PATH = "/panel/notices/reruns"
-JOBS = 20
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
+from clickloop.web.panel.visit import Visit
 
 
 def show_form(visit: Visit, request: AnyRequest, context: Context) -> Answer:
     """The filter, taken over from the log."""
-    return _form(visit, context, Asked(request, visit.zone, context.clock()))
+    return _PAGE.show(visit, request, context)
 
 
-def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParameter) -> Answer:
+def ask(visit: Visit, request: AnyRequest, context: Context, form: FormParameter) -> Answer:
     """Shows what would change, or starts the job."""
-    asked = Asked(request, visit.zone, context.clock(), form.pairs)
-    try:
-        since, until = asked.period()
-        kept = Form((name, value) for name, value in form.pairs if name in _FIELDS and value)
-        body = kept.read(api.BulkRerun, preview=not form.has("start"), since=since, until=until)
-        answer = api.rerun_notices(context, request, body, "" if body.preview else form.text("key"))
-    except InvalidInputError as error:
-        return _form(visit, context, asked, error.faults)
-    if body.preview:
-        return _form(visit, context, asked, preview=answer.content)
-    started = view_in(answer, api.RerunView)
-    return visit.go(f"{PATH}/{started.rerun_id}")
+    return _PAGE.ask(visit, request, context, form)
 
 
 def show_job(visit: Visit, context: Context, rerun_id: RecordIdPath) -> Answer:
@@ -51,40 +31,22 @@ def show_job(visit: Visit, context: Context, rerun_id: RecordIdPath) -> Answer:
     return page(visit, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
-_FIELDS = frozenset({"outcome", "reason", "status_word", "network_id", "campaign_id", "click_id"})
-
-
-def _form(
-    visit: VisitFacts,
-    context: ApiContext,
-    asked: Asked,
-    faults: tuple[Fault, ...] = (),
-    preview: api.RerunView | None = None,
-) -> Answer:
-    names = choices(context, (Named.NETWORK, Named.CAMPAIGN), asked)
+def _more(context: ApiContext, _asked: Asked, preview: api.RerunView | None) -> dict[str, Any]:
     with context.ledger.read() as tx:
         shown = [change.after for change in preview.conversions] if preview else []
-        names = names_for(tx, CONVERSION_COLUMNS, shown, names)
-    return page(
-        visit,
-        "rerun.html",
-        422 if faults else 200,
-        faults,
-        filters=[
-            of_words("outcome", "Outcome", Outcome, asked),
-            of_words("reason", "Reason", RefusalReason, asked),
-            Filter(name="status_word", label="Status word", value=asked.text("status_word")),
-            of_named(Named.NETWORK, "Network", names, asked),
-            of_named(Named.CAMPAIGN, "Campaign", names, asked),
-            Filter(name="click_id", label="Click id", value=asked.text("click_id")),
-            *of_period(asked),
-        ],
-        preview=preview,
-        names=names,
-        key=context.record_ids(),
-        jobs=api.list_reruns(context, JOBS).items,
-    )
+        return {"names": names_for(tx, CONVERSION_COLUMNS, shown)}
 
+
+_PAGE = BulkPage(
+    template="rerun.html",
+    filters=NoticeFilter,
+    body=api.BulkRerun,
+    view=api.RerunView,
+    start=api.rerun_notices,
+    list_jobs=api.list_reruns,
+    path_of=lambda job: f"/panel/notices/reruns/{job.rerun_id}",
+    more=_more,
+)
 
 routes = [
     get("/notices/rerun", sync_to_thread=True)(show_form),

@@ -12,6 +12,7 @@ from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
+from clickloop.postback.postback_log import PostbackFilter
 from clickloop.web.api import conversions
 from clickloop.web.api import test_clicks as api
 from clickloop.web.api.clicks import find_trace
@@ -125,7 +126,7 @@ def _show_one(
         click_id=canonical,
         v=asked,
         events=trace.events,
-        postbacks=list_postbacks(context, ROWS, click_id=canonical).items,
+        postbacks=list_postbacks(context, PostbackFilter(click_id=canonical), ROWS).items,
         notice_url=api.network_notice_url(context, network, canonical, told),
         network=network,
         watch=watch if context.clock() < watch else 0,

@@ -12,7 +12,7 @@ from litestar.response import Stream
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.conversion.moment import DateOrder
 from clickloop.store.disk_room import NoRoomError
-from clickloop.store.ledger.uploads import UploadState, Verdict
+from clickloop.store.ledger.uploads import Verdict
 from clickloop.store.upload_files import UploadTooLargeError
 from clickloop.tracking.uploads import UploadWish
 from clickloop.web.api import uploads as api
@@ -29,7 +29,6 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 PATH = "/panel/uploads"
 ROWS = 50
 LINES = 100
-UNDER_WAY = (UploadState.WAITING, UploadState.RUNNING)
 _NAME_CHARACTERS = 200
 _REGISTERING = (Verdict.NEW, Verdict.CHANGED, Verdict.WAITING)
 """What comes to something when it is registered."""
@@ -118,7 +117,7 @@ def _date_order(text: str) -> DateOrder | None:
 def _show_list(visit: VisitFacts, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> Answer:
     faults = tuple(fault if fault.field else msgspec.structs.replace(fault, field="file") for fault in faults)
     found = api.list_uploads(context, ROWS, cursor)
-    is_busy = any(view.state in UNDER_WAY for view in found.items)
+    is_busy = any(not view.state.is_final for view in found.items)
     return page(visit, "uploads.html", 422 if faults else 200, faults, found=found, cursor=cursor, is_busy=is_busy)
 
 
@@ -146,7 +145,7 @@ def _show(
         verdict=verdict,
         would_register=any(view.counts[verdict] for verdict in _REGISTERING),
         flag_sentence=flag_sentence,
-        is_busy=view.state in UNDER_WAY,
+        is_busy=not view.state.is_final,
     )
 
 

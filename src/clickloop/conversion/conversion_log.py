@@ -1,0 +1,39 @@
+"""The log of conversions: an entry of a conversion's history, and what the log is narrowed by."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.notice import MAX_TXID
+from clickloop.log_filter import LABEL, Flagged, LogFilter, OfClick, RecordNumber
+
+
+class RecordedChange(msgspec.Struct, frozen=True):
+    """One entry of a conversion's history. ``before`` is None for the first."""
+
+    version: int
+    at: int
+    notice_id: str
+    before: Conversion | None
+    after: Conversion
+
+
+class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
+    """Which conversions; the period is that of their registration."""
+
+    status: Annotated[str, Meta(max_length=32, description="Only with this status key.")] | None = None
+    campaign_id: RecordNumber = None
+    source_id: RecordNumber = None
+    offer_id: RecordNumber = None
+    network_id: RecordNumber = None
+    flagged: Flagged = None
+    txid: (
+        Annotated[
+            str,
+            Meta(max_length=MAX_TXID, description="Only with this transaction id.", extra={LABEL: "Transaction id"}),
+        ]
+        | None
+    ) = None
+    click_id: OfClick = None

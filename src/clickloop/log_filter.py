@@ -1,0 +1,100 @@
+"""Filters of the logs. Each log has one record of what narrows it, declared in the room that owns the log.
+
+Query parameters, SQL conditions, forms, command line options, exports and jobs are all made from its fields. So a field's ``Meta``
+holds the description and limits for all of them, and its ``extra`` what a form shows where that is not the field's name.
+"""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterator
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import FieldInfo
+
+MAX_ID = 2**31 - 1
+LABEL, WORDS = "label", "words"
+"""The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
+PERIOD = ("since", "until")
+
+RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only of the record with this number.")] | None
+OfClick = Annotated[str, Meta(max_length=26, description="Only of this click id.")] | None
+OfConversion = Annotated[str, Meta(max_length=26, description="Only of this conversion.")] | None
+Flagged = (
+    Annotated[
+        bool,
+        Meta(
+            description="Only odd ones, or only those that are not.",
+            extra={LABEL: "Flag", WORDS: ("Odd ones", "Without oddities")},
+        ),
+    ]
+    | None
+)
+
+
+class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What narrows a log; a field that is None, or an empty moment, does not."""
+
+    since: Annotated[
+        str, Meta(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
+    ] = ""
+    until: Annotated[
+        str, Meta(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
+    ] = ""
+
+
+F = TypeVar("F", bound=LogFilter)
+
+
+def fields_of(kind: type[msgspec.Struct]) -> list[FieldInfo]:
+    """Return the fields of a filter: its own first, then those that it shares with others, the period last."""
+    declared = [inspect.get_annotations(base) for base in kind.__mro__]
+    return sorted(
+        msgspec.structs.fields(kind),
+        key=lambda field: next(depth for depth, names in enumerate(declared) if field.name in names),
+    )
+
+
+def meta_of(field: FieldInfo) -> Meta:
+    """Return the description and limits of a field."""
+    return next((part for part in getattr(_option_of(field), "__metadata__", ()) if isinstance(part, Meta)), Meta())
+
+
+def type_of(field: FieldInfo) -> Any:
+    """Return the type of a field's value where it has one, without its ``Meta``: ``int`` for ``Annotated[int, …] | None``."""
+    option = _option_of(field)
+    return getattr(option, "__origin__", option)
+
+
+def _option_of(field: FieldInfo) -> Any:
+    if typing.get_origin(field.type) not in (typing.Union, types.UnionType):
+        return field.type
+    return next(option for option in typing.get_args(field.type) if option is not type(None))
+
+
+def label_of(field: FieldInfo) -> str:
+    """Return what a field is called in a form: ``campaign_id`` is ``Campaign``, ``click_id`` is ``Click id``."""
+    usual = field.name.removesuffix("_id") if type_of(field) is int else field.name
+    return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
+
+
+def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
+    """Yield the names and values of what narrows, without the period. An empty click id does not; an empty txid is one."""
+    for name in wanted.__struct_fields__:
+        value = getattr(wanted, name)
+        if name in PERIOD or value is None or (name == "click_id" and not value.strip()):
+            continue
+        yield name, value
+
+
+def narrows(wanted: LogFilter) -> bool:
+    """Return whether a filter leaves anything out."""
+    return bool(wanted.since or wanted.until or any(True for _ in given_in(wanted)))
+
+
+def filter_in(given: LogFilter, kind: type[F]) -> F:
+    """Return the filter in a record that extends it, such as the body of a request."""
+    values = msgspec.to_builtins(given)
+    return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

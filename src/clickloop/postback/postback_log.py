@@ -1,0 +1,144 @@
+"""Conversions - Out: a postback in the log, its attempts, and what the log, a resend and a cancel are narrowed by."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.log_filter import LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.postback.holding import Hold
+from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
+from clickloop.postback.rule import Request
+from clickloop.postback.state import PostbackState
+
+
+class NewPostback(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision to be written: one change of a conversion, one rule."""
+
+    postback_id: str
+    conversion_id: str
+    version: int
+    rule_id: int
+    resend: int = 0
+    original_id: str | None = None
+    """Of a resend: the original's postback id."""
+    bulk_job_id: str | None = None
+    """The job that asked for it, if one did."""
+    click_id: str
+    campaign_id: int
+    source_id: int
+    trigger: str
+    """What made it: ``new``, ``status``, ``payout``, ``details`` or ``resend``."""
+    decision: Owed | Skipped
+    lane: str = ""
+    """``host:port`` of the receiver; empty when skipped."""
+
+
+class Postback(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of Conversions - Out. Moments are Unix milliseconds; the last attempt's fields are None when there is none."""
+
+    postback_id: str
+    conversion_id: str
+    version: int
+    rule_id: int
+    rule_name: str
+    resend: int
+    original_id: str | None
+    """Of a resend: the original's id, which stays the ``{postback_id}`` that the receiver is told."""
+    click_id: str
+    campaign_id: int
+    source_id: int
+    trigger: str
+    state: PostbackState
+    hold: Hold | None
+    """Why it is paused; None: it is not."""
+    reason: SkipReason | None
+    findings: tuple[Finding, ...]
+    request: Request | None
+    lane: str
+    attempts: int
+    next_attempt_at: int | None
+    created_at: int
+    finished_at: int | None
+    last_status_code: int | None
+    last_error: str | None
+    last_answer: bytes | None
+    last_duration_ms: int | None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt. ``result`` None: under way. ``answer``: the first 1,000 bytes of the body."""
+
+    number: int
+    started_at: int
+    finished_at: int | None
+    result: str | None
+    status_code: int | None
+    answer: bytes | None
+    error: str | None
+    duration_ms: int | None
+
+
+class ResendableState(enum.StrEnum):
+    """The states in which a postback can be sent again; one that waits or is paused is replaced."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    WAITING = "waiting"
+    PAUSED = "paused"
+
+
+class WaitingState(enum.StrEnum):
+    """The states in which a postback can be cancelled. Paused: it waits, and its rule or its receiver is paused."""
+
+    WAITING = "waiting"
+    PAUSED = "paused"
+
+
+class PostbackChoice(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
+    """Which postbacks, by what they are for. The period is that of the moment at which they were owed or skipped."""
+
+    campaign_id: RecordNumber = None
+    source_id: RecordNumber = None
+    rule_id: RecordNumber = None
+    status: Annotated[str, Meta(max_length=32, description="Only of conversions that have this status now.")] | None = (
+        None
+    )
+    click_id: OfClick = None
+    conversion_id: OfConversion = None
+
+
+class PostbackFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
+    """Which rows of Conversions - Out."""
+
+    state: Annotated[PostbackState, Meta(description="Only in this state.")] | None = None
+    reason: Annotated[SkipReason, Meta(description="Only skipped for this reason.")] | None = None
+
+
+class ResendFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
+    """Which postbacks to send again; of each change and rule the last one counts."""
+
+    state: (
+        Annotated[
+            ResendableState,
+            Meta(
+                description="Only in this state; left out: any final one. What waits or is paused can only be asked for anew: it is "
+                "replaced."
+            ),
+        ]
+        | None
+    ) = None
+    reason: (
+        Annotated[SkipReason, Meta(description="Only skipped for this reason; they can only be sent anew.")] | None
+    ) = None
+
+
+class CancelFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
+    """Which of the postbacks that wait to cancel."""
+
+    state: (
+        Annotated[WaitingState, Meta(description="Only what is held back, or only what is not; left out: both.")] | None
+    ) = None
