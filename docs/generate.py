@@ -78,7 +78,7 @@ def reasons_reference() -> str:
         lines += [f"| `{reason}` | {reason.sentence} |" for reason in reasons]
         lines.append("")
     lines += ["## The check finds", "", "| Code | Meaning |", "| --- | --- |"]
-    lines += [f"| `{code}` | {code.meaning} |" for code in Code]
+    lines += [f"| `{code}` | {code.sentence} |" for code in Code]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from clickloop.click.link import mended_link, tail_of
 from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.screening import screen
-from clickloop.click.test_mark import is_test
+from clickloop.click.trial_mark import is_test
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.config import proxy_networks
@@ -54,7 +54,7 @@ from clickloop.postback.retry import retry_after_ms
 from clickloop.postback.rule import BodyKind, Header, Method, Request
 from clickloop.postback.sending import Hop, first_hop, next_hop
 from clickloop.postback.target import Target, escaped_url, target_of
-from clickloop.report.check.static import looks_like_a_macro
+from clickloop.report.check.records import looks_like_a_macro
 from clickloop.report.masking import masked_header, masked_text, masked_value
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
 from clickloop.report.secret_names import is_secret_name

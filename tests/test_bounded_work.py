@@ -205,7 +205,7 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 
 MEASURED = """
-octets money pasting alarms campaign.own_link click.test_mark conversion.mending conversion.moment conversion.upload
+octets money pasting alarms campaign.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
 conversion.upload_columns
 macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape postback.sending postback.target postback.retry
 postback.curl postback.answer_recovery report.rate_text report.spreadsheet report.trace_text report.masking report.secret_names
@@ -241,7 +241,7 @@ NO_STRANGERS = {
 FOLDERS = ("click", "conversion", "web")
 """Folders in which strangers' text is read, with ``re`` or without."""
 READING = """
-click.link click.query click.redirect click.screening click.test_mark click.useragent click.visitor click.geo
+click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
 conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
 conversion.multipart_body conversion.network_words conversion.notice
 conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns

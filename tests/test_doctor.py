@@ -117,9 +117,7 @@ def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
     with_postback(folder)
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
-    assert any(
-        "1 change of a conversion, decided 1 time = 0 delivered + 1 waiting" in sentence for sentence in sentences
-    )
+    assert any("1 change of a conversion, decided 1 time = 1 waiting + 0 sending" in sentence for sentence in sentences)
 
 
 def with_torn_segment(folder: Path) -> None:

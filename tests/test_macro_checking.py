@@ -16,16 +16,14 @@ VALUES_OF_CLICKS = frozenset(_VALUES)
 ROWS = {"external_id": "externalid", "zoneid": "token1", "bid": "token2"}
 
 
-def one(text: str, *, wants_external_id: bool = False, at_click: bool = False) -> Finding:
-    findings = check(text, ROWS, wants_external_id=wants_external_id, at_click=at_click)
+def one(text: str, *, at_click: bool = False) -> Finding:
+    findings = check(text, ROWS, at_click=at_click)
     assert len(findings) == 1, findings
     return findings[0]
 
 
 def test_a_right_template_has_no_findings() -> None:
-    assert (
-        check("https://x.example/pb?id={externalid}&p={payout|round:2}&z={zoneid}", ROWS, wants_external_id=True) == ()
-    )
+    assert check("https://x.example/pb?id={externalid}&p={payout|round:2}&z={zoneid}", ROWS) == ()
 
 
 @pytest.mark.parametrize(
@@ -109,11 +107,6 @@ def test_a_text_has_no_authority() -> None:
     assert check("{zoneid}", ROWS, Place.TEXT) == ()
 
 
-def test_a_missing_external_id_is_found_where_it_is_wanted() -> None:
-    assert one("https://x.example/?a={clickid}", wants_external_id=True).code is FindingCode.EXTERNAL_ID_MISSING
-    assert check("https://x.example/?a={external_id|lower}", ROWS, wants_external_id=True) == ()
-
-
 @pytest.mark.parametrize(
     "style",
     [
@@ -181,19 +174,6 @@ def test_every_macro_that_is_available_before_a_conversion_gets_its_value_from_a
     assert {name for name in VALUES_OF_CLICKS if not BY_NAME[name].available} == {"landing.id", "landing.name"}
 
 
-def test_a_macro_whose_row_is_off_is_found() -> None:
-    findings = check("https://x.example/?z={zoneid}&b={t2}", ROWS, off={"token2"})
-
-    assert [(finding.code, finding.text) for finding in findings] == [(FindingCode.ROW_OFF, "{t2}")]
-
-
-def test_a_macro_whose_row_the_source_does_not_have_is_found() -> None:
-    findings = check("https://x.example/?z={zoneid}&b={v7}", ROWS, missing={"token7"})
-
-    assert [(finding.code, finding.text) for finding in findings] == [(FindingCode.ROW_MISSING, "{v7}")]
-    assert "V7" in findings[0].sentence
-
-
 def test_a_json_body_is_not_taken_for_macros() -> None:
     assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', place=Place.JSON) == ()
 
@@ -203,9 +183,7 @@ def test_a_json_body_is_not_taken_for_macros() -> None:
 )
 def test_no_text_breaks_the_check(text: str) -> None:
     for place in Place:
-        for finding in check(
-            text, ROWS, place, wants_external_id=True, at_click=True, off={"token1"}, missing={"token2"}
-        ):
+        for finding in check(text, ROWS, place, at_click=True):
             assert 0 <= finding.position <= len(text)
             assert finding.sentence.endswith(".")
             assert finding.remedy[-1] in ".?"
@@ -213,7 +191,7 @@ def test_no_text_breaks_the_check(text: str) -> None:
 
 def test_ten_thousand_unknown_macros_are_checked_in_bounded_time() -> None:
     started = perf_counter()
-    check("".join(f"{{payuot{n}}}" for n in range(10_000)), wants_external_id=True)
+    check("".join(f"{{payuot{n}}}" for n in range(10_000)))
 
     assert perf_counter() - started < 3
 

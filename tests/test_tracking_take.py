@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.click.click import Click, Flag, Screening
 from clickloop.click.routing import Routes
-from clickloop.click.test_mark import TEST_PARAMETER, new_mark
+from clickloop.click.trial_mark import TEST_PARAMETER, new_mark
 from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason

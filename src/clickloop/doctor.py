@@ -24,6 +24,7 @@ from clickloop.doctor_finding import RESTORE
 from clickloop.doctor_finding import Finding as Finding
 from clickloop.doctor_finding import Verdict as Verdict
 from clickloop.doctor_looks import look_at_alarms, look_at_facts
+from clickloop.postback.state import STORED, PostbackState
 from clickloop.secret_box import secret_box_of
 from clickloop.store.consistency import refusal_of
 from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_mended
@@ -43,7 +44,6 @@ from clickloop.store.journal.segment import (
     quick_count,
     salvage,
 )
-from clickloop.store.ledger.audit import STATES
 from clickloop.store.ledger.audit_rows import (
     Lack,
     accept_wrong_rows,
@@ -57,6 +57,7 @@ from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.postback_states import IS_UNFINISHED
 from clickloop.store.ledger.tables import fact_outbox, lanes, notices, postback_rules, postbacks
 from clickloop.tracking.auditing import audit_everything
 
@@ -243,7 +244,7 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
 
 def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     audited = audit_everything(ledger)
-    parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STATES)
+    parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STORED)
     changes = counted(audited.changes, "change of a conversion", "changes of conversions")
     sentence = f"{changes}, decided {counted(audited.decisions, 'time')} = {parts}."
     if audited.mismatches:
@@ -281,8 +282,8 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
     """Promise 4: what is not final has a moment; and that moment does not pass unused, unless the rule or receiver is paused."""
     table = postbacks.c
     timeless = select(func.count()).where(
-        (table.state == "waiting") & table.next_attempt_at.is_(None)
-        | (table.state == "sending") & table.lease_until.is_(None)
+        (table.state == PostbackState.WAITING) & table.next_attempt_at.is_(None)
+        | (table.state == PostbackState.SENDING) & table.lease_until.is_(None)
     )
     late = (
         select(func.count())
@@ -292,13 +293,13 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
         .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
         .where(func.coalesce(lanes.c.held_until, 0) <= now_ms)
         .where(
-            (table.state == "waiting") & (table.next_attempt_at < now_ms - LATE_MS)
-            | (table.state == "sending") & (table.lease_until < now_ms - LATE_MS)
+            (table.state == PostbackState.WAITING) & (table.next_attempt_at < now_ms - LATE_MS)
+            | (table.state == PostbackState.SENDING) & (table.lease_until < now_ms - LATE_MS)
         )
     )
     with ledger.read() as tx:
         without, overdue = tx.scalar(timeless) or 0, tx.scalar(late) or 0
-        unfinished = tx.scalar(select(func.count()).where(table.state.in_(("waiting", "sending")))) or 0
+        unfinished = tx.scalar(select(func.count()).where(IS_UNFINISHED)) or 0
     if without:
         have = counted(without, "unfinished postback has", "unfinished postbacks have")
         yield Finding("postbacks", Verdict.FAULT, f"{have} no moment.", _LOST)

@@ -1,7 +1,8 @@
 """The values that a click gives to macros."""
 
-from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames, click_values, setup_values
+from clickloop.setup.source_rows import V_ROWS
 
 SETUP = SetupNames("aB3xY9", "Campaign", "Source", "Offer", "Network", "Landing")
 CLICK = Click(
@@ -37,7 +38,7 @@ def test_an_id_that_is_none_is_empty() -> None:
 
 
 def test_every_parameter_row_has_its_macro() -> None:
-    values = click_values([f"token{number}" for number in range(1, PARAMETER_ROWS + 1)], CLICK, SETUP)
+    values = click_values([f"token{number}" for number in V_ROWS], CLICK, SETUP)
     assert (len(values), values["token1"], values["token30"], values["token2"]) == (30, "4711", "last", "")
 
 

@@ -28,9 +28,10 @@ from clickloop.demo.figures import (
 )
 from clickloop.demo.plan import DELIVERED, Fate, Step, Visitor, make_plan
 from clickloop.demo.standins import Arrival, Call
+from clickloop.postback.state import PostbackState
 
 COMMAND = [sys.executable, "-m", "clickloop", "demo", "--visitors"]
-SKIPPED = Fate("skipped", "status_not_selected")
+SKIPPED = Fate(PostbackState.SKIPPED, "status_not_selected")
 
 
 def _left_behind(folder: Path) -> list[str]:
@@ -128,7 +129,9 @@ def _seen() -> Seen:
     )
 
 
-def _postback(postback_id: str, rule_id: int, state: str, attempts: int, reason: str | None = None) -> ToldPostback:
+def _postback(
+    postback_id: str, rule_id: int, state: PostbackState, attempts: int, reason: str | None = None
+) -> ToldPostback:
     return ToldPostback(postback_id, "v1", 1, rule_id, f"Rule {rule_id}", "c1", state, reason, attempts)
 
 
@@ -148,10 +151,10 @@ def _told() -> Told:
             ToldConversion("v1", "c1", "T1", ToldStatus("sale", "Sale", "confirmed"), ToldMoney("5.00", "USD")),
         ),
         postbacks=(
-            _postback("p1", 1, "skipped", 0, "status_not_selected"),
-            _postback("p2", 1, "delivered", 2),
-            _postback("p3", 2, "delivered", 1),
-            _postback("p4", 2, "delivered", 1),
+            _postback("p1", 1, PostbackState.SKIPPED, 0, "status_not_selected"),
+            _postback("p2", 1, PostbackState.DELIVERED, 2),
+            _postback("p3", 2, PostbackState.DELIVERED, 1),
+            _postback("p4", 2, PostbackState.DELIVERED, 1),
         ),
     )
 
@@ -199,12 +202,17 @@ WRONGLY_TOLD = {
         "Conversions - Out, by rule, state and reason",
     ),
     "a postback is told as delivered that never came": (
-        replace(_told(), postbacks=(*_told().postbacks, _postback("p5", 1, "delivered", 1))),
+        replace(_told(), postbacks=(*_told().postbacks, _postback("p5", 1, PostbackState.DELIVERED, 1))),
         "Postbacks delivered = distinct ids the source took",
     ),
     "an attempt is not recorded": (
         replace(
-            _told(), postbacks=(*_told().postbacks[:1], _postback("p2", 1, "delivered", 1), *_told().postbacks[2:])
+            _told(),
+            postbacks=(
+                *_told().postbacks[:1],
+                _postback("p2", 1, PostbackState.DELIVERED, 1),
+                *_told().postbacks[2:],
+            ),
         ),
         "Attempts recorded = requests seen",
     ),

@@ -126,7 +126,7 @@ def test_a_rule_with_a_fault_is_refused_with_its_field(fault: RuleFault, field: 
 
 @pytest.mark.parametrize("fault", RuleFault)
 def test_every_fault_has_a_sentence_and_a_case(fault: RuleFault) -> None:
-    assert fault.value.endswith(".")
+    assert fault.sentence.endswith(".")
     assert fault in {case[0] for case in CASES}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from clickloop.conversion.notice import RefusalReason
-from clickloop.macro import FindingCode
+from clickloop.macro import FindingCode, Severity
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
 from clickloop.preset.preset import network_presets, source_presets
 from clickloop.report.check.check import CheckResult, check_chain
@@ -15,9 +15,9 @@ from clickloop.report.check.evidence import (
     RefusedNotices,
     RuleEvidence,
 )
-from clickloop.report.check.finding import Code, Finding, Kind, Severity, moment_words
+from clickloop.report.check.finding import Code, Finding, Kind, moment_words
 from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
-from clickloop.report.check.static import looks_like_a_macro
+from clickloop.report.check.records import looks_like_a_macro
 from clickloop.report.check.told import check_text, told_check
 from clickloop.setup.campaign import OfferShare
 from clickloop.setup.traffic_source import SourceParameter
@@ -257,6 +257,7 @@ CASES: list[tuple[Code, Severity, Kind, str, dict[str, Any] | Evidence]] = [
     (Code.ROW_OFF, W, Kind.OFFER, "url", {"source": rows(SourceParameter(1, "zone", "{zoneid}", tracked=False))}),
     (Code.ROW_MISSING, W, Kind.POSTBACK_RULE, "request.url", sending(f"{GOOD_URL}&c={{token9}}")),
     (Code.ROW_WITHOUT_PLACEHOLDER, N, Kind.OFFER, "url", {"source": rows(SourceParameter(1, "zone"))}),
+    (Code.EMPTY_MACRO, W, Kind.POSTBACK_RULE, "request", sending(f"{GOOD_URL}&a={{alarm}}")),
     (Code.NO_CLICKS, N, Kind.CAMPAIGN, "", seen(clicks=Clicks())),
     (Code.EXTERNAL_ID_EMPTY, E, Kind.CAMPAIGN, "", clicks(without_external_id=500)),
     (Code.EXTERNAL_ID_EMPTY, W, Kind.CAMPAIGN, "", clicks(without_external_id=50)),
@@ -338,11 +339,11 @@ def test_what_breaks_the_chain_is_found_where_it_is(
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_has_a_meaning_and_a_case(code: Code) -> None:
-    assert code.meaning.endswith(".")
+    assert code.sentence.endswith(".")
     assert code in {case[0] for case in CASES}
 
 
-@pytest.mark.parametrize("code", sorted(set(FindingCode) - {FindingCode.EXTERNAL_ID_MISSING}))
+@pytest.mark.parametrize("code", FindingCode)
 def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: FindingCode) -> None:
     assert Code(code.value)
 
@@ -376,6 +377,17 @@ def test_an_external_id_in_the_body_is_sent_too() -> None:
 def test_a_rule_of_the_whole_instance_may_name_the_row_of_any_source() -> None:
     rule = changed(TELEGRAM, request=RequestTemplate(url="https://bot.example/?z={zone}"))
     assert check_chain(chain(rules=(RULE, rule)), WELL).findings == ()
+
+
+def test_a_row_that_is_off_in_many_sources_is_one_finding_that_names_some() -> None:
+    off = rows(SourceParameter(1, "zone", "{zoneid}", tracked=False)).parameters
+    sources = {number: changed(SOURCE, id=number, name=f"S{number}", parameters=off) for number in range(3, 8)}
+    rule = changed(TELEGRAM, request=RequestTemplate(url="https://bot.example/?z={zone}"))
+
+    found = [one for one in check_chain(chain(rules=(RULE, rule), sources=sources), WELL).findings if one.place.id == 2]
+
+    assert [one.code for one in found] == [Code.ROW_OFF]
+    assert found[0].sentence.startswith("{zone} (row V1 of 'S3', 'S4', 'S5' and 2 more) is off")
 
 
 @pytest.mark.parametrize("reason", RefusalReason)

@@ -1,6 +1,7 @@
 """Figures of facts, as reports give them."""
 
-from clickloop.report.query import ReportQuery, Sums
+from clickloop.report.measure import Sums
+from clickloop.report.query import ReportQuery
 from clickloop.store.facts.facts import Facts
 
 

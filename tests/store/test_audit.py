@@ -16,12 +16,12 @@ from clickloop.conversion.notice import Door
 from clickloop.money import Money
 from clickloop.postback.address_guard import STRICT
 from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.state import STORED, PostbackState
 from clickloop.record_id import RecordIds
 from clickloop.store.delivery_hold import Hold
 from clickloop.store.ledger.audit import (
     BATCH,
     REMEMBERED,
-    STATES,
     AuditedChange,
     judge,
     read_memory,
@@ -96,7 +96,7 @@ def test_changes_times_rules_are_the_postbacks_in_their_states(tracker: Tracker)
     audited = audit_everything(tracker.ledger)
 
     assert (audited.changes, audited.decisions, audited.mismatches) == (3, 3, ())
-    assert audited.in_states == dict.fromkeys(STATES, 0) | {"waiting": 1, "skipped": 2}
+    assert audited.in_states == dict.fromkeys(STORED, 0) | {"waiting": 1, "skipped": 2}
     assert audit_step(tracker.ledger) == ()
 
 
@@ -127,7 +127,7 @@ def test_what_does_not_add_up_is_found_and_stays_told_until_it_does(tracker: Tra
 
 def test_a_postback_in_a_state_that_nobody_knows_does_not_add_up() -> None:
     change = AuditedChange(
-        number=1, conversion_id="c", version=1, rules_decided=2, postbacks=2, in_states={"delivered": 1}
+        number=1, conversion_id="c", version=1, rules_decided=2, postbacks=2, in_states={PostbackState.DELIVERED: 1}
     )
     mismatch = judge(change)
     assert mismatch is not None

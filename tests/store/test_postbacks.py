@@ -20,7 +20,7 @@ from clickloop.record_id import RecordIds
 from clickloop.store.ledger.claiming import BEHIND_MS, PAUSED_MS
 from clickloop.store.ledger.holding import resume_rule
 from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postback_work import _STATES, LedgerPostbacks
+from clickloop.store.ledger.postback_work import _NEXT_STATE, LedgerPostbacks
 from clickloop.store.ledger.postbacks import attempts_of, find_postback, insert_postbacks
 from clickloop.store.ledger.tables import postback_rules, postbacks
 from tests.empty_stores import open_ledger
@@ -363,4 +363,4 @@ def test_whatever_happens_a_conversions_postbacks_end_in_order_and_never_without
 
 
 def test_every_result_but_unknown_is_written_as_a_state() -> None:
-    assert set(_STATES) == set(Result) - {Result.UNKNOWN}
+    assert set(_NEXT_STATE) == set(Result) - {Result.UNKNOWN}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.report.query import Measure
+from clickloop.report.measure import Measure
 from clickloop.tracking.settle import settle_facts
 
 if TYPE_CHECKING:

@@ -210,7 +210,7 @@ def test_a_job_that_was_stopped_leaves_the_rule_paused_and_resuming_again_starts
 def test_an_archived_rule_can_be_resumed_and_archiving_it_warns_of_what_it_holds(held: Held) -> None:
     (warning,) = held.instance.api.delete("/api/v1/postback-rules/1").json()["warnings"]
 
-    assert (warning["code"], "3 postbacks" in warning["message"]) == ("holds_postbacks", True)
+    assert (warning["code"], "3 postbacks" in warning["message"]) == ("archived_rule_holds", True)
     held.resume()
     (probe,) = held.claim()
     held.end(probe)

@@ -1,6 +1,5 @@
 """What the instance as a whole is set to while it runs: what somebody saved, and where nobody did, what it was started with."""
 
-import enum
 import ipaddress
 import re
 import zoneinfo
@@ -12,6 +11,7 @@ import msgspec
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults
 from clickloop.campaign.web_address import address_faults
 from clickloop.config import SettingError, Settings
+from clickloop.explained import Explained
 
 MOST_DOMAINS = 100
 MOST_KEEP_DAYS = 36_500
@@ -19,24 +19,12 @@ MOST_KEEP_DAYS = 36_500
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
 
-class IpStorage(enum.StrEnum):
+class IpStorage(Explained):
     """How much of a visitor's address is kept."""
 
-    FULL = "full"
-    SHORTENED = "shortened"
-    NONE = "none"
-
-    @property
-    def sentence(self) -> str:
-        """The same for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    IpStorage.FULL: "The whole address.",
-    IpStorage.SHORTENED: "Without its last 8 bits, of IPv6 its last 80.",
-    IpStorage.NONE: "Nothing of it; the country is still known.",
-}
+    FULL = "full", "The whole address."
+    SHORTENED = "shortened", "Without its last 8 bits, of IPv6 its last 80."
+    NONE = "none", "Nothing of it; the country is still known."
 
 
 class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ import unicodedata
 import msgspec
 
 from clickloop.campaign.fault import Fault, FaultCode, text_faults
+from clickloop.explained import Explained
 
 LONGEST_NAME = 100
 SHORTEST_PASSWORD = 10
@@ -27,13 +28,13 @@ class Right(enum.StrEnum):
     """Users, tokens, settings, the log of changes."""
 
 
-class Role(enum.StrEnum):
+class Role(Explained):
     """A user's role. An owner can do everything; only an owner makes owners and admins."""
 
-    OWNER = "owner"
-    ADMIN = "admin"
-    WORKER = "worker"
-    VIEWER = "viewer"
+    OWNER = "owner", "May do everything."
+    ADMIN = "admin", "May do everything but make or change owners and admins."
+    WORKER = "worker", "Works with campaigns and conversions; sees no secrets, users or settings."
+    VIEWER = "viewer", "May look, and change nothing."
 
     def may(self, right: Right) -> bool:
         """Whether this role has the right."""
@@ -51,19 +52,8 @@ class Role(enum.StrEnum):
         """Whether users of the other role may be made, changed and let in by this one: only owners manage owners and admins."""
         return self is Role.OWNER or (self is Role.ADMIN and other in (Role.WORKER, Role.VIEWER))
 
-    @property
-    def sentence(self) -> str:
-        """What it may do, for people."""
-        return _SENTENCES[self]
-
 
 _RANKS = (Role.OWNER, Role.ADMIN, Role.WORKER, Role.VIEWER)
-_SENTENCES = {
-    Role.OWNER: "May do everything.",
-    Role.ADMIN: "May do everything but make or change owners and admins.",
-    Role.WORKER: "Works with campaigns and conversions; sees no secrets, users or settings.",
-    Role.VIEWER: "May look, and change nothing.",
-}
 
 _RIGHTS = {
     Role.OWNER: frozenset(Right),

@@ -1,70 +1,50 @@
 """The click: what is recorded of one visitor who followed a campaign link."""
 
-import enum
-
 import msgspec
 
-PARAMETER_ROWS = 30
+from clickloop.explained import Explained
+
 """Rows V1…V30 of a traffic source beside ``external_id`` and ``cost``."""
 
 
-class Flag(enum.StrEnum):
+class Flag(Explained):
     """What was odd about a click. It is recorded and served all the same."""
 
-    UNREPLACED_EXTERNAL_ID = "unreplaced_external_id"
-    EXTERNAL_ID_CUT = "external_id_cut"
-    QUERY_CUT = "query_cut"
-    COST_UNREADABLE = "cost_unreadable"
-    COST_AMBIGUOUS = "cost_ambiguous"
-    COST_ROUNDED = "cost_rounded"
-    FALLBACK = "fallback"
-    NAME_MENDED = "name_mended"
-    LINK_MENDED = "link_mended"
-    PATH_IGNORED = "path_ignored"
-
-    @property
-    def sentence(self) -> str:
-        """What it means, for people."""
-        return _FLAG_SENTENCES[self]
-
-
-_FLAG_SENTENCES = {
-    Flag.UNREPLACED_EXTERNAL_ID: "The external id is a macro that the source did not replace: it cannot be reported back.",
-    Flag.EXTERNAL_ID_CUT: "The external id was longer than 1,024 characters: its beginning is kept.",
-    Flag.QUERY_CUT: "The link had more than 16 KB or 100 parameters: the further ones were not read.",
-    Flag.COST_UNREADABLE: "The cost could not be read as an amount: it counts as none.",
-    Flag.COST_AMBIGUOUS: "The cost can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
-    Flag.COST_ROUNDED: "The cost had more than 6 digits after the point: it was rounded.",
-    Flag.FALLBACK: "There was no offer to send the visitor to: they went to the fallback address.",
-    Flag.NAME_MENDED: "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
-    "read without it.",
-    Flag.LINK_MENDED: "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
-    Flag.PATH_IGNORED: "Something meaningless followed the campaign's key: it was ignored.",
-}
+    UNREPLACED_EXTERNAL_ID = (
+        "unreplaced_external_id",
+        "The external id is a macro that the source did not replace: it cannot be reported back.",
+    )
+    EXTERNAL_ID_CUT = "external_id_cut", "The external id was longer than 1,024 characters: its beginning is kept."
+    QUERY_CUT = "query_cut", "The link had more than 16 KB or 100 parameters: the further ones were not read."
+    COST_UNREADABLE = "cost_unreadable", "The cost could not be read as an amount: it counts as none."
+    COST_AMBIGUOUS = (
+        "cost_ambiguous",
+        "The cost can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
+    )
+    COST_ROUNDED = "cost_rounded", "The cost had more than 6 digits after the point: it was rounded."
+    FALLBACK = "fallback", "There was no offer to send the visitor to: they went to the fallback address."
+    NAME_MENDED = (
+        "name_mended",
+        (
+            "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
+            "read without it."
+        ),
+    )
+    LINK_MENDED = (
+        "link_mended",
+        "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
+    )
+    PATH_IGNORED = "path_ignored", "Something meaningless followed the campaign's key: it was ignored."
 
 
-class Screening(enum.StrEnum):
+class Screening(Explained):
     """Why a click is recorded but not counted."""
 
-    HEAD_REQUEST = "head_request"
-    PREFETCH = "prefetch"
-    PREVIEW_BOT = "preview_bot"
-    CRAWLER = "crawler"
-    TEST = "test"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SCREENING_SENTENCES[self]
-
-
-_SCREENING_SENTENCES = {
-    Screening.HEAD_REQUEST: "Only the headers were asked for (HEAD), as link checkers do.",
-    Screening.PREFETCH: "The browser loaded it ahead, before anybody followed the link.",
-    Screening.PREVIEW_BOT: "A bot looked at the link to show a preview of it.",
-    Screening.CRAWLER: "A crawler opened the link: its User-Agent names a bot, not a browser.",
-    Screening.TEST: "It is a test click.",
-}
+    HEAD_REQUEST = "head_request", "Only the headers were asked for (HEAD), as link checkers do."
+    PREFETCH = "prefetch", "The browser loaded it ahead, before anybody followed the link."
+    PREVIEW_BOT = "preview_bot", "A bot looked at the link to show a preview of it."
+    CRAWLER = "crawler", "A crawler opened the link: its User-Agent names a bot, not a browser."
+    TEST = "test", "It is a test click."
 
 
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

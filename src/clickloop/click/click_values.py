@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click import Click
 from clickloop.click.country import country_name
 from clickloop.money import amount_text
+from clickloop.setup.source_rows import V_ROWS
 
 
 class SetupNames(msgspec.Struct, frozen=True, gc=False):
@@ -84,7 +85,7 @@ def _token_value(number: int) -> Callable[[Click, SetupNames], str]:
     return lambda click, setup: getattr(click, field)
 
 
-_VALUES |= {f"token{number}": _token_value(number) for number in range(1, PARAMETER_ROWS + 1)}
+_VALUES |= {f"token{number}": _token_value(number) for number in V_ROWS}
 
 _OF_SETUP = (
     "campaign.id",

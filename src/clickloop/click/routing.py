@@ -1,6 +1,5 @@
 """Routing: from a campaign's key to the offer that this visitor gets. Pure: chance is passed in."""
 
-import enum
 from bisect import bisect_right
 from itertools import accumulate
 from urllib.parse import quote
@@ -12,36 +11,23 @@ from clickloop.campaign.own_link import OwnLinks
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
+from clickloop.explained import Explained
 from clickloop.macro import Place, Template, parse
+from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
 
 _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {
-    f"token{number}": f"v{number}" for number in range(1, 31)
+    ROW_MACROS[number]: ROW_FIELDS[number] for number in V_ROWS
 }
 """Macros whose values stand in a field of the click as they are, as soon as its link has been read."""
-_ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
-_ROW_FIELDS = {-1: "external_id", 0: "cost"} | {number: f"v{number}" for number in range(1, 31)}
 
 
-class LeftOutReason(enum.StrEnum):
+class LeftOutReason(Explained):
     """Why no visitor of a campaign is sent to one of its offers. A closed list."""
 
-    CAMPAIGN_PAUSED = "campaign_paused"
-    OFFER_GONE = "offer_gone"
-    NO_WEIGHT = "no_weight"
-    LOOPS = "loops"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    LeftOutReason.CAMPAIGN_PAUSED: "The campaign is paused.",
-    LeftOutReason.OFFER_GONE: "The offer is archived or does not exist.",
-    LeftOutReason.NO_WEIGHT: "The offer's weight in the campaign is 0.",
-    LeftOutReason.LOOPS: "The offer's address is a campaign link of this tracker, which would send visitors round for ever.",
-}
+    CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused."
+    OFFER_GONE = "offer_gone", "The offer is archived or does not exist."
+    NO_WEIGHT = "no_weight", "The offer's weight in the campaign is 0."
+    LOOPS = "loops", "The offer's address is a campaign link of this tracker, which would send visitors round for ever."
 
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):
@@ -113,7 +99,7 @@ class Routes:
         return route
 
     def _prepare(self, campaign: CatalogCampaign) -> Route:
-        rows = {row.parameter.lower(): _ROW_MACROS[row.number] for row in campaign.rows}
+        rows = row_macros(campaign.rows)
         targets, weights, left_out = [], [], []
         for share in campaign.shares:
             offer = self._offers.get(share.offer_id)
@@ -135,7 +121,7 @@ class Routes:
         return Route(
             campaign=campaign,
             fields={
-                name: _ROW_FIELDS[row.number]
+                name: ROW_FIELDS[row.number]
                 for row in campaign.rows
                 if row.tracked
                 for name in (row.parameter, row.parameter.lower())

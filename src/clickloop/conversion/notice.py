@@ -11,6 +11,7 @@ from clickloop.conversion.conversion import Parameters
 from clickloop.conversion.mending import chosen_name, is_replaced, mended_click_id
 from clickloop.conversion.moment import read_moment
 from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
+from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
 from clickloop.octets import octets_of
@@ -55,115 +56,105 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     """Only the parameters that are understood were stored: see ``conversion.condensed``."""
 
 
-class RefusalReason(enum.StrEnum):
+class RefusalReason(Explained):
     """Why a notice is stored but registers nothing."""
 
-    NO_CLICK_ID = "no_click_id"
-    MALFORMED_CLICK_ID = "malformed_click_id"
-    FORGED_CLICK_ID = "forged_click_id"
-    UNKNOWN_CLICK = "unknown_click"
-    EXPIRED_CLICK = "expired_click"
-    WRONG_TOKEN = "wrong_token"  # noqa: S105
-    ADDRESS_NOT_ALLOWED = "address_not_allowed"
-    UNREPLACED_MACRO = "unreplaced_macro"
-    DUPLICATE = "duplicate"
-    TEST_ONLY = "test_only"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    RefusalReason.NO_CLICK_ID: "No click id came: the network's postback URL needs cid= with its click id macro.",
-    RefusalReason.MALFORMED_CLICK_ID: "What came as click id does not have the form of one of ours.",
-    RefusalReason.FORGED_CLICK_ID: "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
-    RefusalReason.UNKNOWN_CLICK: "The click id is genuine, but its click was still not here ten minutes after it was first looked for.",
-    RefusalReason.EXPIRED_CLICK: "The click is older than the network's click lifetime.",
-    RefusalReason.WRONG_TOKEN: "The network has a secret token, and the notice carried none or another one.",
-    RefusalReason.ADDRESS_NOT_ALLOWED: "The notice came from an address that is not on the network's list.",
-    RefusalReason.UNREPLACED_MACRO: "What came as click id is a macro that the sender did not replace.",
-    RefusalReason.DUPLICATE: "This conversion was registered before, and the network is set to refuse repeats.",
-    RefusalReason.TEST_ONLY: "The network is set to take only the conversions of test clicks.",
-}
+    NO_CLICK_ID = "no_click_id", "No click id came: the network's postback URL needs cid= with its click id macro."
+    MALFORMED_CLICK_ID = "malformed_click_id", "What came as click id does not have the form of one of ours."
+    FORGED_CLICK_ID = (
+        "forged_click_id",
+        "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
+    )
+    UNKNOWN_CLICK = (
+        "unknown_click",
+        "The click id is genuine, but its click was still not here ten minutes after it was first looked for.",
+    )
+    EXPIRED_CLICK = "expired_click", "The click is older than the network's click lifetime."
+    WRONG_TOKEN = "wrong_token", "The network has a secret token, and the notice carried none or another one."
+    ADDRESS_NOT_ALLOWED = "address_not_allowed", "The notice came from an address that is not on the network's list."
+    UNREPLACED_MACRO = "unreplaced_macro", "What came as click id is a macro that the sender did not replace."
+    DUPLICATE = "duplicate", "This conversion was registered before, and the network is set to refuse repeats."
+    TEST_ONLY = "test_only", "The network is set to take only the conversions of test clicks."
 
 
-class NoticeFlag(enum.StrEnum):
+class NoticeFlag(Explained):
     """What was odd about a notice. It is registered all the same."""
 
-    QUERY_CUT = "query_cut"
-    BODY_CUT = "body_cut"
-    BODY_UNREADABLE = "body_unreadable"
-    BODY_MENDED = "body_mended"
-    TOO_MANY_KEYS = "too_many_keys"
-    NAME_MENDED = "name_mended"
-    CLICK_ID_MENDED = "click_id_mended"
-    SHORTENED = "shortened"
-    CONDENSED = "condensed"
-    VALUE_CUT = "value_cut"
-    AT_UNREADABLE = "at_unreadable"
-    AT_BEFORE_CLICK = "at_before_click"
-    AT_IN_FUTURE = "at_in_future"
-    EVENT_UNREADABLE = "event_unreadable"
-    TXID_UNREPLACED_MACRO = "txid_unreplaced_macro"
-    UNKNOWN_STATUS = "unknown_status"
-    UNKNOWN_CURRENCY = "unknown_currency"
-    CURRENCY_UNREPLACED_MACRO = "currency_unreplaced_macro"
-    CURRENCY_CONFLICT = "currency_conflict"
-    OUT_OF_ORDER = "out_of_order"
-    SAME_CLICK_AGAIN = "same_click_again"
-    PAYOUT_AMBIGUOUS = "payout_ambiguous"
-    PAYOUT_ROUNDED = "payout_rounded"
-    PAYOUT_TOO_LONG = "payout_too_long"
-    PAYOUT_UNREPLACED_MACRO = "payout_unreplaced_macro"
-    PAYOUT_NOT_A_NUMBER = "payout_not_a_number"
-    PAYOUT_EXPONENT = "payout_exponent"
-    PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits"
-    PAYOUT_UNREADABLE = "payout_unreadable"
-    HELD_BY_DAMAGE = "held_by_damage"
-
-    @property
-    def sentence(self) -> str:
-        """What it means, for people."""
-        return _FLAG_SENTENCES[self]
-
-
-_FLAG_SENTENCES = {
-    NoticeFlag.QUERY_CUT: "The query was longer than 16 KB: the rest was not read.",
-    NoticeFlag.BODY_CUT: "The body was longer than 16 KB: the rest, or what did not fit, was not read.",
-    NoticeFlag.BODY_UNREADABLE: "The body could not be read as a form or as JSON: only the query counted.",
-    NoticeFlag.BODY_MENDED: "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
-    NoticeFlag.TOO_MANY_KEYS: "It had more than 100 parameters: the further ones were not read.",
-    NoticeFlag.NAME_MENDED: "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
-    "read without it. Or the whole query was percent-encoded once too often.",
-    NoticeFlag.CLICK_ID_MENDED: "The click id had something around it, such as a quote, a brace or, percent-encoded, further parameters: "
-    "the id was read, and those parameters too.",
-    NoticeFlag.SHORTENED: "Its address sent many incoming postbacks without a genuine click id: only the first kilobyte was stored.",
-    NoticeFlag.CONDENSED: "Too many came for its click, or too many long ones from its address: only the known parameters were stored.",
-    NoticeFlag.VALUE_CUT: "A value was too long: only its beginning is kept.",
-    NoticeFlag.AT_UNREADABLE: "The time in at= is not ISO 8601 or Unix seconds, or not plausible: the time of arrival counts.",
-    NoticeFlag.AT_BEFORE_CLICK: "The time in at= is before the click: the sender's clock or time zone is off.",
-    NoticeFlag.AT_IN_FUTURE: "The time in at= is in the future: the sender's clock or time zone is off.",
-    NoticeFlag.EVENT_UNREADABLE: "An event1 … event30 was no number: it is kept as an unknown parameter.",
-    NoticeFlag.TXID_UNREPLACED_MACRO: "The transaction id was a macro that the sender did not replace: it counts as none.",
-    NoticeFlag.UNKNOWN_STATUS: "No status has its word: it counts as Other until the word is mapped.",
-    NoticeFlag.UNKNOWN_CURRENCY: "The currency is not known: the amount is kept and not converted.",
-    NoticeFlag.CURRENCY_UNREPLACED_MACRO: "The currency was a macro that the sender did not replace: it counts as none.",
-    NoticeFlag.CURRENCY_CONFLICT: "The payout named one currency and the parameter another: the parameter counts.",
-    NoticeFlag.OUT_OF_ORDER: "A later notice was there before it: it changes only what no later one has said.",
-    NoticeFlag.SAME_CLICK_AGAIN: "An earlier line of the file has the same click and no transaction id either: both count as one "
-    "conversion, by the later line.",
-    NoticeFlag.PAYOUT_AMBIGUOUS: "The payout can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
-    NoticeFlag.PAYOUT_ROUNDED: "The payout had more than 6 digits after the point: it was rounded.",
-    NoticeFlag.PAYOUT_TOO_LONG: "The payout was too long to be read.",
-    NoticeFlag.PAYOUT_UNREPLACED_MACRO: "The payout was a macro that the sender did not replace.",
-    NoticeFlag.PAYOUT_NOT_A_NUMBER: "The payout said that it is no number.",
-    NoticeFlag.PAYOUT_EXPONENT: "The payout had an exponent, which is not taken.",
-    NoticeFlag.PAYOUT_TOO_MANY_DIGITS: "The payout had more than 12 digits before the point.",
-    NoticeFlag.PAYOUT_UNREADABLE: "The payout could not be read as an amount.",
-    NoticeFlag.HELD_BY_DAMAGE: "A record of the ledger that it needs is damaged: it waits, and is registered once that can be read.",
-}
+    QUERY_CUT = "query_cut", "The query was longer than 16 KB: the rest was not read."
+    BODY_CUT = "body_cut", "The body was longer than 16 KB: the rest, or what did not fit, was not read."
+    BODY_UNREADABLE = "body_unreadable", "The body could not be read as a form or as JSON: only the query counted."
+    BODY_MENDED = (
+        "body_mended",
+        "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
+    )
+    TOO_MANY_KEYS = "too_many_keys", "It had more than 100 parameters: the further ones were not read."
+    NAME_MENDED = (
+        "name_mended",
+        (
+            "A parameter's name began with amp; or an extra question mark, as in links copied from HTML: it was "
+            "read without it. Or the whole query was percent-encoded once too often."
+        ),
+    )
+    CLICK_ID_MENDED = (
+        "click_id_mended",
+        (
+            "The click id had something around it, such as a quote, a brace or, percent-encoded, further parameters: "
+            "the id was read, and those parameters too."
+        ),
+    )
+    SHORTENED = (
+        "shortened",
+        "Its address sent many incoming postbacks without a genuine click id: only the first kilobyte was stored.",
+    )
+    CONDENSED = (
+        "condensed",
+        "Too many came for its click, or too many long ones from its address: only the known parameters were stored.",
+    )
+    VALUE_CUT = "value_cut", "A value was too long: only its beginning is kept."
+    AT_UNREADABLE = (
+        "at_unreadable",
+        "The time in at= is not ISO 8601 or Unix seconds, or not plausible: the time of arrival counts.",
+    )
+    AT_BEFORE_CLICK = "at_before_click", "The time in at= is before the click: the sender's clock or time zone is off."
+    AT_IN_FUTURE = "at_in_future", "The time in at= is in the future: the sender's clock or time zone is off."
+    EVENT_UNREADABLE = "event_unreadable", "An event1 … event30 was no number: it is kept as an unknown parameter."
+    TXID_UNREPLACED_MACRO = (
+        "txid_unreplaced_macro",
+        "The transaction id was a macro that the sender did not replace: it counts as none.",
+    )
+    UNKNOWN_STATUS = "unknown_status", "No status has its word: it counts as Other until the word is mapped."
+    UNKNOWN_CURRENCY = "unknown_currency", "The currency is not known: the amount is kept and not converted."
+    CURRENCY_UNREPLACED_MACRO = (
+        "currency_unreplaced_macro",
+        "The currency was a macro that the sender did not replace: it counts as none.",
+    )
+    CURRENCY_CONFLICT = (
+        "currency_conflict",
+        "The payout named one currency and the parameter another: the parameter counts.",
+    )
+    OUT_OF_ORDER = "out_of_order", "A later notice was there before it: it changes only what no later one has said."
+    SAME_CLICK_AGAIN = (
+        "same_click_again",
+        (
+            "An earlier line of the file has the same click and no transaction id either: both count as one "
+            "conversion, by the later line."
+        ),
+    )
+    PAYOUT_AMBIGUOUS = (
+        "payout_ambiguous",
+        "The payout can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
+    )
+    PAYOUT_ROUNDED = "payout_rounded", "The payout had more than 6 digits after the point: it was rounded."
+    PAYOUT_TOO_LONG = "payout_too_long", "The payout was too long to be read."
+    PAYOUT_UNREPLACED_MACRO = "payout_unreplaced_macro", "The payout was a macro that the sender did not replace."
+    PAYOUT_NOT_A_NUMBER = "payout_not_a_number", "The payout said that it is no number."
+    PAYOUT_EXPONENT = "payout_exponent", "The payout had an exponent, which is not taken."
+    PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits", "The payout had more than 12 digits before the point."
+    PAYOUT_UNREADABLE = "payout_unreadable", "The payout could not be read as an amount."
+    HELD_BY_DAMAGE = (
+        "held_by_damage",
+        "A record of the ledger that it needs is damaged: it waits, and is registered once that can be read.",
+    )
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,58 +1,33 @@
 """How each parameter of a notice was understood, for people who wonder what a network sent. Pure."""
 
-import enum
-
 import msgspec
 
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice, name_that_counts, read_values
+from clickloop.explained import Explained
 from clickloop.money import Amount, read_amount
 from clickloop.octets import octets_of, text_of
 
 
-class Meaning(enum.StrEnum):
+class Meaning(Explained):
     """What a parameter was taken for. A closed list."""
 
-    CLICK_ID = "click_id"
-    PAYOUT = "payout"
-    STATUS = "status"
-    TXID = "txid"
-    CURRENCY = "currency"
-    TOKEN = "token"  # noqa: S105 – the word, not a secret
-    AT = "at"
-    CONVERSION_ID = "conversion_id"
-    DISABLE_POSTBACK = "disable_postback"
-    RETURN = "return"
-    PARAM = "param"
-    EVENT = "event"
-    IGNORED = "ignored"
-    EMPTY = "empty"
-    SECOND = "second"
-    UNKNOWN = "unknown"
+    CLICK_ID = "click_id", "Our click id."
+    PAYOUT = "payout", "The payout."
+    STATUS = "status", "The status."
+    TXID = "txid", "The transaction id, which tells several conversions of one click apart."
+    CURRENCY = "currency", "The currency of the payout."
+    TOKEN = "token", "The secret token of the network."
+    AT = "at", "When the conversion happened."
+    CONVERSION_ID = "conversion_id", "The network's own id of the conversion, for {conversion_id}."
+    DISABLE_POSTBACK = "disable_postback", "Whether postbacks are to be held back."
+    RETURN = "return", "What the network wants to read in our answer."
+    PARAM = "param", "Kept for the macro of the same name."
+    EVENT = "event", "A number, kept for the macro of the same name."
+    IGNORED = "ignored", "Taken and not used."
+    EMPTY = "empty", "Empty, as if it had not been sent."
+    SECOND = "second", "The same came under another name, which counts; this one is kept as it is."
+    UNKNOWN = "unknown", "Not known to us; kept as it came."
 
-    @property
-    def sentence(self) -> str:
-        """The same for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Meaning.CLICK_ID: "Our click id.",
-    Meaning.PAYOUT: "The payout.",
-    Meaning.STATUS: "The status.",
-    Meaning.TXID: "The transaction id, which tells several conversions of one click apart.",
-    Meaning.CURRENCY: "The currency of the payout.",
-    Meaning.TOKEN: "The secret token of the network.",
-    Meaning.AT: "When the conversion happened.",
-    Meaning.CONVERSION_ID: "The network's own id of the conversion, for {conversion_id}.",
-    Meaning.DISABLE_POSTBACK: "Whether postbacks are to be held back.",
-    Meaning.RETURN: "What the network wants to read in our answer.",
-    Meaning.PARAM: "Kept for the macro of the same name.",
-    Meaning.EVENT: "A number, kept for the macro of the same name.",
-    Meaning.IGNORED: "Taken and not used.",
-    Meaning.EMPTY: "Empty, as if it had not been sent.",
-    Meaning.SECOND: "The same came under another name, which counts; this one is kept as it is.",
-    Meaning.UNKNOWN: "Not known to us; kept as it came.",
-}
 
 _PLAIN = {
     "token": Meaning.TOKEN,

@@ -1,6 +1,5 @@
 """A file of conversions: which form it has, and each of its lines as the notice that a network would have sent. Pure, streaming."""
 
-import enum
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
@@ -34,6 +33,7 @@ from clickloop.conversion.upload_table import (
     unfit,
 )
 from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_OCTETS, PhysicalLine, physical_lines
+from clickloop.explained import Explained
 from clickloop.octets import octets_of, text_of
 from clickloop.record_id import base32_tail, base32_time
 
@@ -54,62 +54,49 @@ _SEPARATOR_LINE = re.compile(rb"sep=([\t;,])", re.IGNORECASE)
 _ID_NAMES = frozenset((*NAMES["click_id"], *NAMES["txid"], "conversion_id"))
 
 
-class Format(enum.StrEnum):
+class Format(Explained):
     """The form of a file. The last three are one grammar: what is reported is the form of the first line."""
 
-    CSV = "csv"
-    SEMICOLON = "semicolon"
-    TSV = "tsv"
-    CLICK_IDS = "click_ids"
-    PAYOUT_STATUS = "payout_status"
-    KEY_VALUE = "key_value"
-
-    @property
-    def sentence(self) -> str:
-        """The form for people."""
-        return _FORMATS[self]
+    CSV = "csv", "A table with a header, separated by commas."
+    SEMICOLON = "semicolon", "A table with a header, separated by semicolons."
+    TSV = "tsv", "A table with a header, separated by tabs."
+    CLICK_IDS = "click_ids", "Click ids, one a line."
+    PAYOUT_STATUS = "payout_status", "Lines such as clickid:payout:status."
+    KEY_VALUE = "key_value", "Lines such as clickid:payout=5:cnv_status=Hold."
 
 
-_FORMATS = {
-    Format.CSV: "A table with a header, separated by commas.",
-    Format.SEMICOLON: "A table with a header, separated by semicolons.",
-    Format.TSV: "A table with a header, separated by tabs.",
-    Format.CLICK_IDS: "Click ids, one a line.",
-    Format.PAYOUT_STATUS: "Lines such as clickid:payout:status.",
-    Format.KEY_VALUE: "Lines such as clickid:payout=5:cnv_status=Hold.",
-}
 _TABLES = {b",": Format.CSV, b";": Format.SEMICOLON, b"\t": Format.TSV}
 
 
-class FileFault(enum.StrEnum):
+class FileFault(Explained):
     """Why a file is not taken at all."""
 
-    EMPTY = "empty"
-    NOT_TEXT = "not_text"
-    ENCODING = "encoding"
-    NO_HEADER = "no_header"
-    HEADER_UNREADABLE = "header_unreadable"
-    REPEATED_COLUMN = "repeated_column"
-    TOO_MANY_COLUMNS = "too_many_columns"
-    COLUMNS_NOT_UNDERSTOOD = "columns_not_understood"
-
-    @property
-    def sentence(self) -> str:
-        """The fault for people."""
-        return _FAULTS[self]
-
-
-_FAULTS = {
-    FileFault.EMPTY: f"The first {HEAD_OCTETS // 1024} KiB of the file are empty.",
-    FileFault.NOT_TEXT: "The file is not text but a workbook, an archive or the like: save it as CSV and upload that.",
-    FileFault.ENCODING: "The file looks like UTF-16 without a byte order mark: save it as UTF-8 and upload that.",
-    FileFault.NO_HEADER: "The first line is neither a header with a column for the click id (cid, clickid, click_id or subid), "
-    "nor a click id, nor clickid:payout:status, nor clickid:key=value.",
-    FileFault.HEADER_UNREADABLE: "The header holds a quote that is not closed, a NUL byte, or more than a line may hold.",
-    FileFault.REPEATED_COLUMN: "Two columns have the same known name, so it is unclear which one counts: rename one of them.",
-    FileFault.TOO_MANY_COLUMNS: f"The header has more than {MAX_CELLS} columns.",
-    FileFault.COLUMNS_NOT_UNDERSTOOD: "Nothing was registered: a column that may be the payout or the transaction id was not understood.",
-}
+    EMPTY = "empty", f"The first {HEAD_OCTETS // 1024} KiB of the file are empty."
+    NOT_TEXT = (
+        "not_text",
+        "The file is not text but a workbook, an archive or the like: save it as CSV and upload that.",
+    )
+    ENCODING = "encoding", "The file looks like UTF-16 without a byte order mark: save it as UTF-8 and upload that."
+    NO_HEADER = (
+        "no_header",
+        (
+            "The first line is neither a header with a column for the click id (cid, clickid, click_id or subid), "
+            "nor a click id, nor clickid:payout:status, nor clickid:key=value."
+        ),
+    )
+    HEADER_UNREADABLE = (
+        "header_unreadable",
+        "The header holds a quote that is not closed, a NUL byte, or more than a line may hold.",
+    )
+    REPEATED_COLUMN = (
+        "repeated_column",
+        "Two columns have the same known name, so it is unclear which one counts: rename one of them.",
+    )
+    TOO_MANY_COLUMNS = "too_many_columns", f"The header has more than {MAX_CELLS} columns."
+    COLUMNS_NOT_UNDERSTOOD = (
+        "columns_not_understood",
+        "Nothing was registered: a column that may be the payout or the transaction id was not understood.",
+    )
 
 
 class Unusable(msgspec.Struct, frozen=True):

@@ -1,46 +1,40 @@
 """The records of a table whose cells are separated and may be quoted, with the exact place where one is at fault."""
 
-import enum
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clickloop.conversion.pairs import MAX_KEYS
 from clickloop.conversion.upload_text import MAX_LINE_OCTETS, PhysicalLine
+from clickloop.explained import Explained
 
 MAX_CELLS = MAX_KEYS - 1
 """Of one line: with one parameter of our own they make as many as a notice may have."""
 _QUOTE = b'"'
 
 
-class LineFault(enum.StrEnum):
+class LineFault(Explained):
     """Why a line of a file cannot be read. It makes no notice; the lines after it are read all the same."""
 
-    TOO_LONG = "line_too_long"
-    NUL = "nul"
-    TOO_MANY_CELLS = "too_many_cells"
-    UNCLOSED_QUOTE = "unclosed_quote"
-    TEXT_AFTER_QUOTE = "text_after_quote"
-    DAMAGED_ID = "damaged_id"
-    AMBIGUOUS_DATE = "ambiguous_date"
-
-    @property
-    def sentence(self) -> str:
-        """The fault for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    LineFault.TOO_LONG: f"The line is longer than {MAX_LINE_OCTETS} bytes.",
-    LineFault.NUL: "The line holds a NUL byte, which no text does.",
-    LineFault.TOO_MANY_CELLS: "The line has more values than the file has columns, or than a line may have.",
-    LineFault.UNCLOSED_QUOTE: 'A quote " is opened here and not closed where its cell ends.',
-    LineFault.TEXT_AFTER_QUOTE: 'A quote " is closed here, and more text follows before the next separator.',
-    LineFault.DAMAGED_ID: "An id was rounded by a spreadsheet, such as 1.23457E+14, so orders can no longer be told apart: "
-    "export the file again, and open it with this column as text.",
-    LineFault.AMBIGUOUS_DATE: "Its date, such as 05/06/2026, can be read in two ways, and no other line of the file shows whether the day "
-    "or the month comes first: choose the order when you upload the file (dates=day_first, --dates), or write 2026-06-05.",
-}
+    TOO_LONG = "line_too_long", f"The line is longer than {MAX_LINE_OCTETS} bytes."
+    NUL = "nul", "The line holds a NUL byte, which no text does."
+    TOO_MANY_CELLS = "too_many_cells", "The line has more values than the file has columns, or than a line may have."
+    UNCLOSED_QUOTE = "unclosed_quote", 'A quote " is opened here and not closed where its cell ends.'
+    TEXT_AFTER_QUOTE = "text_after_quote", 'A quote " is closed here, and more text follows before the next separator.'
+    DAMAGED_ID = (
+        "damaged_id",
+        (
+            "An id was rounded by a spreadsheet, such as 1.23457E+14, so orders can no longer be told apart: "
+            "export the file again, and open it with this column as text."
+        ),
+    )
+    AMBIGUOUS_DATE = (
+        "ambiguous_date",
+        (
+            "Its date, such as 05/06/2026, can be read in two ways, and no other line of the file shows whether the day "
+            "or the month comes first: choose the order when you upload the file (dates=day_first, --dates), or write 2026-06-05."
+        ),
+    )
 
 
 class BadRecord(NamedTuple):

@@ -12,6 +12,7 @@ from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.plan import Fate, Step, Visitor
 from clickloop.demo.standins import Arrival, Call
 from clickloop.octets import readable, text_of
+from clickloop.postback.state import PostbackState
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -115,7 +116,7 @@ class ToldPostback(msgspec.Struct, frozen=True):
     rule_id: int
     rule_name: str
     click_id: str
-    state: str
+    state: PostbackState
     reason: str | None
     attempts: int
 
@@ -261,12 +262,12 @@ def _postback_checks(seen: Seen, told: Told) -> list[Check]:
     payouts = {
         (promise.click_id, promise.step.txid): promise.step.micros
         for promise in seen.promises
-        if promise.step.source in (Fate("delivered"), Fate("failed"))
+        if promise.step.source in (Fate(PostbackState.DELIVERED), Fate(PostbackState.FAILED))
     }
     taken = {call.postback_id: call for call in seen.calls if call.taken}
     own_taken = {call.postback_id: call for call in seen.own_calls if call.taken}
     calls = (*seen.calls, *seen.own_calls)
-    skipped = {row.postback_id for row in told.postbacks if row.state == "skipped"}
+    skipped = {row.postback_id for row in told.postbacks if row.state is PostbackState.SKIPPED}
     fated = Counter((row.rule_id, row.state, row.reason or "") for row in told.postbacks)
     delivered = {rule_id: _ids(told, rule_id) for rule_id in (seen.source_rule_id, seen.own_rule_id)}
 
@@ -298,7 +299,7 @@ def _postback_checks(seen: Seen, told: Told) -> list[Check]:
             Counter(
                 (promise.click_id, promise.step.txid, promise.step.status)
                 for promise in seen.promises
-                if promise.step.own == Fate("delivered")
+                if promise.step.own == Fate(PostbackState.DELIVERED)
             ),
         ),
         _same_number("Requests for what was skipped", sum(call.postback_id in skipped for call in calls), 0),
@@ -317,7 +318,9 @@ def _postback_checks(seen: Seen, told: Told) -> list[Check]:
 
 
 def _ids(told: Told, rule_id: int) -> set[str]:
-    return {row.postback_id for row in told.postbacks if row.rule_id == rule_id and row.state == "delivered"}
+    return {
+        row.postback_id for row in told.postbacks if row.rule_id == rule_id and row.state is PostbackState.DELIVERED
+    }
 
 
 def _well_answered(sent: Sent) -> bool:

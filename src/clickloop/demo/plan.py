@@ -12,6 +12,7 @@ from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, CRAWLERS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.state import PostbackState
 
 OFFER_CENTS = 2_150
 """The fixed payout of both offers, in cents of a dollar."""
@@ -35,12 +36,12 @@ class Way(enum.StrEnum):
 class Fate(msgspec.Struct, frozen=True):
     """What is to become of a postback: a state of Conversions - Out, and why it was skipped."""
 
-    state: str
+    state: PostbackState
     reason: str = ""
 
 
-DELIVERED = Fate("delivered")
-FAILED = Fate("failed")
+DELIVERED = Fate(PostbackState.DELIVERED)
+FAILED = Fate(PostbackState.FAILED)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,9 +107,9 @@ class Plan(msgspec.Struct, frozen=True):
 
 UNKNOWN, FORGED = "unknown click", "forged id"
 NEVER = 1_000_000
-_UNWANTED = Fate("skipped", SkipReason.STATUS_NOT_SELECTED.value)
-_KNOWN = Fate("skipped", SkipReason.DUPLICATE.value)
-_OFF = Fate("skipped", SkipReason.DISABLED_BY_NOTICE.value)
+_UNWANTED = Fate(PostbackState.SKIPPED, SkipReason.STATUS_NOT_SELECTED.value)
+_KNOWN = Fate(PostbackState.SKIPPED, SkipReason.DUPLICATE.value)
+_OFF = Fate(PostbackState.SKIPPED, SkipReason.DISABLED_BY_NOTICE.value)
 _AWKWARD = (
     b"MTc2NTg3+MTIz/NDU2Nw==",
     b"id&payout=9999&r=1",
@@ -289,9 +290,9 @@ def _steps(number: int, kind: _Kind, chance: Random) -> Iterator[Step]:
         case _Kind.UNREPLACED_PAYOUT:
             yield change(sale, way=Way.GET, cents=None, micros=OFFER_CENTS * 10_000)
         case _Kind.NO_EXTERNAL_ID:
-            yield change(sale, source=Fate("skipped", SkipReason.NO_EXTERNAL_ID.value))
+            yield change(sale, source=Fate(PostbackState.SKIPPED, SkipReason.NO_EXTERNAL_ID.value))
         case _Kind.UNREPLACED_EXTERNAL_ID:
-            yield change(sale, source=Fate("skipped", SkipReason.UNREPLACED_EXTERNAL_ID.value))
+            yield change(sale, source=Fate(PostbackState.SKIPPED, SkipReason.UNREPLACED_EXTERNAL_ID.value))
         case _Kind.NO_POSTBACK:
             yield change(sale, no_postback=True, source=_OFF, own=_OFF)
         case _Kind.FAILS_ALWAYS:

@@ -31,6 +31,7 @@ from clickloop.demo.showing import Bar, Progressing, open_console, show_checks, 
 from clickloop.demo.standins import StandInNetwork, StandInSource, serving
 from clickloop.demo.tracker import DATA, Tracker, TrackerError, running
 from clickloop.demo.traffic import Traffic
+from clickloop.postback.state import PostbackState
 
 SETTLE_SECONDS = 45.0
 """How long the tracker may take to do all that is owed; then the checks tell what is missing."""
@@ -131,8 +132,8 @@ async def _until_done(tracker: Tracker, seen: Seen, postbacks: int, bar: Bar) ->
         in_time = time.monotonic() < give_up
         waiting = await tracker.all_of("notices", ToldNotice, outcome="waiting")
         under_way = [
-            *await tracker.all_of("postbacks", ToldPostback, state="waiting"),
-            *await tracker.all_of("postbacks", ToldPostback, state="sending"),
+            *await tracker.all_of("postbacks", ToldPostback, state=PostbackState.WAITING),
+            *await tracker.all_of("postbacks", ToldPostback, state=PostbackState.SENDING),
         ]
         if not in_time or (len(waiting) <= waiting_for_ever and not under_way):
             told = await _told(tracker)

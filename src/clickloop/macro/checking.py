@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from clickloop.macro.filters import NAMES
 from clickloop.macro.finding import Finding, FindingCode, Severity
@@ -37,16 +37,12 @@ def check(
     rows: Mapping[str, str] = {},
     place: Place = Place.URL,
     *,
-    wants_external_id: bool = False,
     at_click: bool = False,
-    off: Collection[str] = (),
-    missing: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """All findings, in order of position. Never raises; no findings: nothing to say.
+    """Return all findings in order of position. Never raises.
 
-    ``rows`` as for ``parse``; ``wants_external_id``: for the URL of a traffic source's postback; ``at_click``: for an
-    offer or landing URL, which is filled in before there is a conversion; ``off``: canonical names of the rows whose
-    slider is off; ``missing``: of those that the source does not have. Stops looking at macros after 100 findings.
+    ``rows`` as for ``parse``; ``at_click``: for an offer or landing URL, which is filled in before there is a conversion. Stops
+    looking at macros after 100 findings.
     """
     findings: list[Finding] = []
     authority_end = _authority_end(text) if place is Place.URL else 0
@@ -63,16 +59,10 @@ def check(
             findings.append(_not_available(braces, whole))
         elif at_click and not BY_NAME[braces.name].at_click:
             findings.append(_no_value_yet(braces, whole))
-        if braces.name in off:
-            findings.append(_row_off(braces, whole))
-        if braces.name in missing:
-            findings.append(_row_missing(braces, whole))
         if text[braces.start - 1 : braces.start] == "$" and place in (Place.URL, Place.FORM):
             findings.append(_dollar(braces, whole))
     findings += _other_styles(text, place)
     findings += shape_findings(text, place)
-    if wants_external_id and not any(braces.name == "externalid" for braces in read(text, rows)):
-        findings.append(_external_id_missing(len(text)))
     return tuple(sorted(findings, key=lambda finding: finding.position))
 
 
@@ -178,28 +168,6 @@ def _not_available(braces: Braces, whole: str) -> Finding:
     )
 
 
-def _row_off(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.ROW_OFF,
-        Severity.WARNING,
-        braces.start,
-        whole,
-        f"{whole} is a parameter whose tracking is off, so it is always empty.",
-        "Switch the parameter's slider on, or remove the macro.",
-    )
-
-
-def _row_missing(braces: Braces, whole: str) -> Finding:
-    return Finding(
-        FindingCode.ROW_MISSING,
-        Severity.WARNING,
-        braces.start,
-        whole,
-        f"{whole} is the row V{braces.name.removeprefix('token')}, which the traffic source does not have, so it is always empty.",
-        "Add the row to the source, or remove the macro.",
-    )
-
-
 def _dollar(braces: Braces, whole: str) -> Finding:
     return Finding(
         FindingCode.OTHER_STYLE,
@@ -223,14 +191,3 @@ def _other_styles(text: str, place: Place) -> Iterator[Finding]:
         yield Finding(
             FindingCode.ENCODED_BRACES, Severity.WARNING, found.start(), found[0], sentence, f"Write {{{found[1]}}}."
         )
-
-
-def _external_id_missing(position: int) -> Finding:
-    return Finding(
-        FindingCode.EXTERNAL_ID_MISSING,
-        Severity.WARNING,
-        position,
-        "",
-        "The URL does not carry {externalid}, so the source cannot tell which click converted.",
-        "Put {externalid} where the source expects its own click id.",
-    )

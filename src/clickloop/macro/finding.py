@@ -6,10 +6,14 @@ import msgspec
 
 
 class Severity(enum.StrEnum):
-    """An error refuses the template; a warning is shown and the template saved."""
+    """How bad a finding is, in a template or in the whole set-up, the worst first."""
 
     ERROR = "error"
+    """It cannot work: conversions or visitors are lost there."""
     WARNING = "warning"
+    """It probably does not do what was meant."""
+    NOTE = "note"
+    """Worth knowing."""
 
 
 class FindingCode(enum.StrEnum):
@@ -19,7 +23,6 @@ class FindingCode(enum.StrEnum):
     UNKNOWN_FILTER = "unknown_filter"
     WRONG_ARGUMENT = "wrong_argument"
     MACRO_IN_AUTHORITY = "macro_in_authority"
-    EXTERNAL_ID_MISSING = "external_id_missing"
     OTHER_STYLE = "other_style"
     ENCODED_BRACES = "encoded_braces"
     UNCLOSED_MACRO = "unclosed_macro"
@@ -32,8 +35,6 @@ class FindingCode(enum.StrEnum):
     AMPERSAND_MISSING = "ampersand_missing"
     MACRO_IN_FRAGMENT = "macro_in_fragment"
     NO_VALUE_YET = "no_value_yet"
-    ROW_OFF = "row_off"
-    ROW_MISSING = "row_missing"
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -5,57 +5,34 @@ within an IPv6 address, or when a cloud answers there with secrets. Of IPv6 only
 Registries: https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry.
 """
 
-import enum
 import ipaddress
 import socket
 
 import msgspec
 
+from clickloop.explained import Explained
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Refusal(enum.StrEnum):
+class Refusal(Explained):
     """Why an address is refused. A closed list."""
 
-    UNSPECIFIED = "unspecified"
-    LOOPBACK = "loopback"
-    PRIVATE = "private"
-    SHARED = "shared"
-    LINK_LOCAL = "link_local"
-    METADATA = "metadata"
-    MULTICAST = "multicast"
-    DOCUMENTATION = "documentation"
-    RESERVED = "reserved"
-    DISGUISED = "disguised"
-    NOT_GLOBAL = "not_global"
-    SERVICE_PORT = "service_port"
-    OWN = "own"
-    LOCAL_NAME = "local_name"
-    NOT_AN_ADDRESS = "not_an_address"
-
-    @property
-    def sentence(self) -> str:
-        """What it is, for people; it begins where the address has been named."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Refusal.UNSPECIFIED: "means this machine or its own network",
-    Refusal.LOOPBACK: "is this machine itself",
-    Refusal.PRIVATE: "belongs to a private network",
-    Refusal.SHARED: "belongs to a provider's inner network",
-    Refusal.LINK_LOCAL: "belongs to the link that this machine is on",
-    Refusal.METADATA: "is where clouds hand out secrets of this machine",
-    Refusal.MULTICAST: "is a group of machines",
-    Refusal.DOCUMENTATION: "stands for examples in documents",
-    Refusal.RESERVED: "is reserved",
-    Refusal.DISGUISED: "is IPv6 with an IPv4 address hidden in it",
-    Refusal.NOT_GLOBAL: "is outside of the part of IPv6 that is the internet",
-    Refusal.SERVICE_PORT: "is the port of a service that is no receiver of postbacks",
-    Refusal.OWN: "is this tracker itself",
-    Refusal.LOCAL_NAME: "is a name that only a local network knows",
-    Refusal.NOT_AN_ADDRESS: "is not an address",
-}
+    UNSPECIFIED = "unspecified", "means this machine or its own network"
+    LOOPBACK = "loopback", "is this machine itself"
+    PRIVATE = "private", "belongs to a private network"
+    SHARED = "shared", "belongs to a provider's inner network"
+    LINK_LOCAL = "link_local", "belongs to the link that this machine is on"
+    METADATA = "metadata", "is where clouds hand out secrets of this machine"
+    MULTICAST = "multicast", "is a group of machines"
+    DOCUMENTATION = "documentation", "stands for examples in documents"
+    RESERVED = "reserved", "is reserved"
+    DISGUISED = "disguised", "is IPv6 with an IPv4 address hidden in it"
+    NOT_GLOBAL = "not_global", "is outside of the part of IPv6 that is the internet"
+    SERVICE_PORT = "service_port", "is the port of a service that is no receiver of postbacks"
+    OWN = "own", "is this tracker itself"
+    LOCAL_NAME = "local_name", "is a name that only a local network knows"
+    NOT_AN_ADDRESS = "not_an_address", "is not an address"
 
 
 class Block(msgspec.Struct, frozen=True):

@@ -1,11 +1,11 @@
 """Checking a rule when it is saved: what would be sent wrong, as faults of a closed list, each with its field."""
 
-import enum
 import re
 from collections.abc import Collection
 
 import msgspec
 
+from clickloop.explained import Explained
 from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.pasting import INVISIBLE
 from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
@@ -39,58 +39,71 @@ FORBIDDEN_HEADERS = frozenset(
 """Headers that belong to the sender: they frame the request."""
 
 
-class RuleFault(enum.Enum):
-    """What can be wrong with a rule; the value is the sentence for people. A closed list."""
+class RuleFault(Explained):
+    """What can be wrong with a rule. A closed list."""
 
-    NAME_MISSING = "The rule has no name."
-    NAME_TOO_LONG = f"The name is longer than {MAX_NAME} characters."
-    NAME_CHARACTER = "The name holds a control character or half a character; one line of text is expected."
-    TWO_OWNERS = "The rule belongs to a source and to a campaign: choose one, or neither for the whole instance."
-    URL_MISSING = "The URL is missing."
-    URL_TOO_LONG = TargetFault.TOO_LONG.value
-    URL_CHARACTER = TargetFault.CHARACTER.value
-    URL_SCHEME = TargetFault.SCHEME.value
-    URL_CREDENTIALS = TargetFault.CREDENTIALS.value
-    URL_HOST = TargetFault.HOST.value
-    URL_PORT = TargetFault.PORT.value
-    URL_FRAGMENT = TargetFault.FRAGMENT.value
+    NAME_MISSING = "name_missing", "The rule has no name."
+    NAME_TOO_LONG = "name_too_long", f"The name is longer than {MAX_NAME} characters."
+    NAME_CHARACTER = (
+        "name_character",
+        "The name holds a control character or half a character; one line of text is expected.",
+    )
+    TWO_OWNERS = (
+        "two_owners",
+        "The rule belongs to a source and to a campaign: choose one, or neither for the whole instance.",
+    )
+    URL_MISSING = "url_missing", "The URL is missing."
+    URL_TOO_LONG = "url_too_long", TargetFault.TOO_LONG.sentence
+    URL_CHARACTER = "url_character", TargetFault.CHARACTER.sentence
+    URL_SCHEME = "url_scheme", TargetFault.SCHEME.sentence
+    URL_CREDENTIALS = "url_credentials", TargetFault.CREDENTIALS.sentence
+    URL_HOST = "url_host", TargetFault.HOST.sentence
+    URL_PORT = "url_port", TargetFault.PORT.sentence
+    URL_FRAGMENT = "url_fragment", TargetFault.FRAGMENT.sentence
     URL_MACRO_IN_AUTHORITY = (
-        "A macro stands in the URL's scheme, user, host or port, where a value could redirect the request."
+        "url_macro_in_authority",
+        "A macro stands in the URL's scheme, user, host or port, where a value could redirect the request.",
     )
-    URL_OWN_HOST = "The URL leads to this tracker itself."
-    URL_ADDRESS_REFUSED = "The URL leads to where nothing is sent unless the operator allows it."
-    URL_PORT_REFUSED = "The URL leads to a port where nothing is sent unless the operator allows it."
-    HEADER_NAME = "A header's name is empty or holds characters that a name may not hold."
-    HEADER_FORBIDDEN = "A header is one that only the sender may set."
-    HEADER_TWICE = "A header is given twice."
-    HEADER_CHARACTER = "A header's value holds a control character."
-    HEADER_TOO_LONG = f"A header's value is longer than {MAX_HEADER_VALUE} characters."
-    TOO_MANY_HEADERS = f"There are more than {MAX_HEADERS} headers."
-    BODY_TOO_LONG = f"The body is longer than {MAX_BODY} characters."
-    BODY_WITHOUT_KIND = "There is a body, but its kind is none: choose form, JSON or text."
-    BODY_WITH_GET = "A GET request carries no body: choose POST or PUT."
-    BODY_NOT_JSON = "The body is not valid JSON once its macros are filled in."
-    STATUS_UNKNOWN = "A status is not one of yours."
-    MINIMUM_OUT_OF_RANGE = "The minimum payout is out of range."
-    EVERY_NTH_OUT_OF_RANGE = f"The share is out of range: every 1st to every {MAX_EVERY_NTH}th."
-    DELAY_OUT_OF_RANGE = "The delay is out of range: 0 seconds to 30 days."
-    PERCENT_OUT_OF_RANGE = "The reported share of the payout is out of range: 0 to 100 percent."
-    SUCCESS_TOO_LONG = f"A text to look for in the answer is longer than {MAX_SUCCESS_TEXT} characters."
-    SUCCESS_NOT_A_PATTERN = "The regular expression for the answer cannot be used."
+    URL_OWN_HOST = "url_own_host", "The URL leads to this tracker itself."
+    URL_ADDRESS_REFUSED = "url_address_refused", "The URL leads to where nothing is sent unless the operator allows it."
+    URL_PORT_REFUSED = (
+        "url_port_refused",
+        "The URL leads to a port where nothing is sent unless the operator allows it.",
+    )
+    HEADER_NAME = "header_name", "A header's name is empty or holds characters that a name may not hold."
+    HEADER_FORBIDDEN = "header_forbidden", "A header is one that only the sender may set."
+    HEADER_TWICE = "header_twice", "A header is given twice."
+    HEADER_CHARACTER = "header_character", "A header's value holds a control character."
+    HEADER_TOO_LONG = "header_too_long", f"A header's value is longer than {MAX_HEADER_VALUE} characters."
+    TOO_MANY_HEADERS = "too_many_headers", f"There are more than {MAX_HEADERS} headers."
+    BODY_TOO_LONG = "body_too_long", f"The body is longer than {MAX_BODY} characters."
+    BODY_WITHOUT_KIND = "body_without_kind", "There is a body, but its kind is none: choose form, JSON or text."
+    BODY_WITH_GET = "body_with_get", "A GET request carries no body: choose POST or PUT."
+    BODY_NOT_JSON = "body_not_json", "The body is not valid JSON once its macros are filled in."
+    STATUS_UNKNOWN = "status_unknown", "A status is not one of yours."
+    MINIMUM_OUT_OF_RANGE = "minimum_out_of_range", "The minimum payout is out of range."
+    EVERY_NTH_OUT_OF_RANGE = (
+        "every_nth_out_of_range",
+        f"The share is out of range: every 1st to every {MAX_EVERY_NTH}th.",
+    )
+    DELAY_OUT_OF_RANGE = "delay_out_of_range", "The delay is out of range: 0 seconds to 30 days."
+    PERCENT_OUT_OF_RANGE = "percent_out_of_range", "The reported share of the payout is out of range: 0 to 100 percent."
+    SUCCESS_TOO_LONG = (
+        "success_too_long",
+        f"A text to look for in the answer is longer than {MAX_SUCCESS_TEXT} characters.",
+    )
+    SUCCESS_NOT_A_PATTERN = "success_not_a_pattern", "The regular expression for the answer cannot be used."
     SECRETS_UNFIT = (
-        f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters."
+        "secrets_unfit",
+        f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters.",
     )
-    ALARM_OF_ONE = "An alarm rule belongs to the whole instance, not to a source or campaign."
+    ALARM_OF_ONE = "alarm_of_one", "An alarm rule belongs to the whole instance, not to a source or campaign."
     ALARM_CONDITIONS = (
-        "An alarm rule is not sent for conversions: leave out statuses, minimum, share, delay and the like."
+        "alarm_conditions",
+        "An alarm rule is not sent for conversions: leave out statuses, minimum, share, delay and the like.",
     )
-    SCHEDULE_TOO_LONG = f"The schedule has more than {MAX_ATTEMPTS} attempts."
-    SCHEDULE_OUT_OF_RANGE = "A wait of the schedule is out of range: 1 second to 7 days."
-
-    @property
-    def code(self) -> str:
-        """The stable code for programs."""
-        return self.name.lower()
+    SCHEDULE_TOO_LONG = "schedule_too_long", f"The schedule has more than {MAX_ATTEMPTS} attempts."
+    SCHEDULE_OUT_OF_RANGE = "schedule_out_of_range", "A wait of the schedule is out of range: 1 second to 7 days."
 
 
 class FaultFound(msgspec.Struct, frozen=True):
@@ -104,7 +117,7 @@ class FaultFound(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """The fault for people, with its detail."""
-        return f"{self.fault.value} Found: {self.detail}" if self.detail else self.fault.value
+        return f"{self.fault.sentence} Found: {self.detail}" if self.detail else self.fault.sentence
 
 
 _URL_FAULTS = {fault: RuleFault[f"URL_{fault.name}"] for fault in TargetFault}

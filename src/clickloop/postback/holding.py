@@ -1,25 +1,22 @@
 """Holding: why something that waits is not tried for now, though its moment has come. A closed list."""
 
-import enum
+from clickloop.explained import Explained
 
 
-class Hold(enum.StrEnum):
+class Hold(Explained):
     """Who holds a waiting postback back. It is shown as paused, and waiting so costs no attempt."""
 
-    RULE_PAUSED = "rule_paused"
-    RECEIVER_PAUSED = "receiver_paused"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Hold.RULE_PAUSED: "Its rule is paused, because the receiver answered 410 Gone: correct the rule's URL if it is wrong, then resume "
-    "the rule; its postbacks are then rebuilt, and one is sent first.",
-    Hold.RECEIVER_PAUSED: "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
-}
+    RULE_PAUSED = (
+        "rule_paused",
+        (
+            "Its rule is paused, because the receiver answered 410 Gone: correct the rule's URL if it is wrong, then resume "
+            "the rule; its postbacks are then rebuilt, and one is sent first."
+        ),
+    )
+    RECEIVER_PAUSED = (
+        "receiver_paused",
+        "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
+    )
 
 
 def hold_of(rule_paused_at: int | None, receiver_paused_at: int | None) -> Hold | None:

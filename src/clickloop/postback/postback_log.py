@@ -83,19 +83,19 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 class ResendableState(enum.StrEnum):
     """The states in which a postback can be sent again; one that waits or is paused is replaced."""
 
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-    CANCELLED = "cancelled"
-    WAITING = "waiting"
-    PAUSED = "paused"
+    DELIVERED = PostbackState.DELIVERED
+    FAILED = PostbackState.FAILED
+    SKIPPED = PostbackState.SKIPPED
+    CANCELLED = PostbackState.CANCELLED
+    WAITING = PostbackState.WAITING
+    PAUSED = PostbackState.PAUSED
 
 
 class WaitingState(enum.StrEnum):
     """The states in which a postback can be cancelled. Paused: it waits, and its rule or its receiver is paused."""
 
-    WAITING = "waiting"
-    PAUSED = "paused"
+    WAITING = PostbackState.WAITING
+    PAUSED = PostbackState.PAUSED
 
 
 class PostbackChoice(LogFilter, frozen=True, omit_defaults=True, kw_only=True):

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
+from clickloop.explained import Explained
 from clickloop.postback.pattern import PatternError, matches
 from clickloop.postback.rule import Schedule, Success
 
@@ -27,41 +28,21 @@ PASSING = (408, 425, 429)
 """Codes below 500 that ask to come again later."""
 
 
-class Trouble(enum.StrEnum):
+class Trouble(Explained):
     """Why an attempt got no usable answer. A closed list."""
 
-    TIMEOUT = "timeout"
-    DNS = "dns"
-    CONNECT = "connect"
-    TLS = "tls"
-    BROKEN = "broken"
-    MALFORMED = "malformed"
-    TOO_MANY_REDIRECTS = "too_many_redirects"
-    REDIRECT_REFUSED = "redirect_refused"
-    ADDRESS_REFUSED = "address_refused"
-    NAME_REFUSED = "name_refused"
-    """A name resolved to addresses that are refused. Unlike an address in the URL it may resolve to others tomorrow."""
-    UNSENDABLE = "unsendable"
-
-    @property
-    def sentence(self) -> str:
-        """The trouble for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Trouble.TIMEOUT: "The receiver did not answer within the deadline.",
-    Trouble.DNS: "The receiver's name could not be resolved.",
-    Trouble.CONNECT: "No connection to the receiver could be made.",
-    Trouble.TLS: "The receiver's certificate or TLS could not be accepted.",
-    Trouble.BROKEN: "The connection broke, or the answer was not HTTP.",
-    Trouble.MALFORMED: "The answer is malformed after its status line; what could be read counts.",
-    Trouble.TOO_MANY_REDIRECTS: "The receiver redirected more than three times.",
-    Trouble.REDIRECT_REFUSED: "The receiver redirected to where nothing may be sent.",
-    Trouble.ADDRESS_REFUSED: "The receiver's address is one that nothing may be sent to.",
-    Trouble.NAME_REFUSED: "The receiver's name resolved to an address that nothing may be sent to.",
-    Trouble.UNSENDABLE: "The request cannot be sent as its macros made it.",
-}
+    TIMEOUT = "timeout", "The receiver did not answer within the deadline."
+    DNS = "dns", "The receiver's name could not be resolved."
+    CONNECT = "connect", "No connection to the receiver could be made."
+    TLS = "tls", "The receiver's certificate or TLS could not be accepted."
+    BROKEN = "broken", "The connection broke, or the answer was not HTTP."
+    MALFORMED = "malformed", "The answer is malformed after its status line; what could be read counts."
+    TOO_MANY_REDIRECTS = "too_many_redirects", "The receiver redirected more than three times."
+    REDIRECT_REFUSED = "redirect_refused", "The receiver redirected to where nothing may be sent."
+    ADDRESS_REFUSED = "address_refused", "The receiver's address is one that nothing may be sent to."
+    NAME_REFUSED = "name_refused", "The receiver's name resolved to an address that nothing may be sent to."
+    """Unlike an address in the URL a name may resolve to others tomorrow."""
+    UNSENDABLE = "unsendable", "The request cannot be sent as its macros made it."
 
 
 _DECIDED_BY_WHAT_WAS_READ = frozenset({Trouble.MALFORMED, Trouble.BROKEN})

@@ -217,7 +217,7 @@ def first_hop(request: Request) -> Hop | str:
         return LOST_REQUEST
     target = target_of(request.url)
     if isinstance(target, TargetFault):
-        return target.value
+        return target.sentence
     headers = []
     for header in request.headers:
         if _CONTROL.search(header.value):
@@ -236,15 +236,15 @@ def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
     """
     location = location.strip()
     if len(location) > MAX_URL:
-        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.TOO_LONG.value}"
+        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.TOO_LONG.sentence}"
     location = escaped(location).partition("#")[0]
     try:
         url = location if _SCHEME.match(location) else urljoin(hop.target.url, location)
     except ValueError:  # a bracket that is not closed
-        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.HOST.value}"
+        return f"The redirect leads to a URL that cannot be sent to. {TargetFault.HOST.sentence}"
     target = target_of(url)
     if isinstance(target, TargetFault):
-        return f"The redirect leads to a URL that cannot be sent to. {target.value}"
+        return f"The redirect leads to a URL that cannot be sent to. {target.sentence}"
     if hop.target.scheme == "https" and target.scheme == "http":
         return "The redirect leads from https to http."
     keeps_body = hop.method is Method.GET or status_code in (307, 308)

@@ -4,13 +4,13 @@ It is strict. Path and query are changed in nothing but what cannot stand in a r
 in which the address guard judges it and a resolver sees it: lower-case ASCII, without the dot at its end, addresses as usual.
 """
 
-import enum
 import ipaddress
 import re
 
 import idna
 import msgspec
 
+from clickloop.explained import Explained
 from clickloop.octets import octets_of
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -18,16 +18,22 @@ MAX_URL = 8_192
 """Bytes of a URL that is still sent."""
 
 
-class TargetFault(enum.Enum):
-    """Why a URL is not sent to; the value is the sentence for people."""
+class TargetFault(Explained):
+    """Why a URL is not sent to."""
 
-    TOO_LONG = f"The URL is longer than {MAX_URL} bytes."
-    CHARACTER = "The URL holds a space, a control character or a backslash: write them percent-encoded."
-    SCHEME = "The URL does not begin with http:// or https://."
-    CREDENTIALS = "The URL holds a user name or password: put them into an Authorization header."
-    HOST = "The URL has no host, or one that cannot exist. An IPv4 address is four decimal numbers, IPv6 stands in brackets."
-    PORT = "The URL's port is not a number from 1 to 65535."
-    FRAGMENT = "The URL holds a #: nothing behind it ever reaches a receiver, write it as %23 if it is meant."
+    TOO_LONG = "too_long", f"The URL is longer than {MAX_URL} bytes."
+    CHARACTER = "character", "The URL holds a space, a control character or a backslash: write them percent-encoded."
+    SCHEME = "scheme", "The URL does not begin with http:// or https://."
+    CREDENTIALS = "credentials", "The URL holds a user name or password: put them into an Authorization header."
+    HOST = (
+        "host",
+        "The URL has no host, or one that cannot exist. An IPv4 address is four decimal numbers, IPv6 stands in brackets.",
+    )
+    PORT = "port", "The URL's port is not a number from 1 to 65535."
+    FRAGMENT = (
+        "fragment",
+        "The URL holds a #: nothing behind it ever reaches a receiver, write it as %23 if it is meant.",
+    )
 
 
 class Target(msgspec.Struct, frozen=True):

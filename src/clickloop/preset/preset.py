@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from clickloop.explained import Explained
+
 
 class Confidence(enum.StrEnum):
     """Who wrote the document that a preset is from."""
@@ -38,16 +40,25 @@ _CONFIDENCE_WORDS = {
 }
 
 
-class WayBack(enum.StrEnum):
-    """How a source takes conversions."""
+class WayBack(Explained):
+    """How a source takes conversions. The sentence says where to find the postback URL; empty: the preset has it."""
 
-    POSTBACK = "postback"
+    POSTBACK = "postback", ""
     """By the postback URL in the preset."""
-    IN_ACCOUNT = "in_account"
+    IN_ACCOUNT = (
+        "in_account",
+        "Your account there shows the postback URL: copy it from there, and put {externalid} where it takes its own click id.",
+    )
     """By a postback URL that the source shows in the user's account."""
-    API = "api"
+    API = "api", "It takes conversions by its own API only: there is no postback URL to copy."
     """Not by a plain postback URL, but by the source's own API."""
-    UNKNOWN = "unknown"
+    UNKNOWN = (
+        "unknown",
+        (
+            "Its documents do not say how it takes conversions: look for a postback or S2S URL in your account there, "
+            "or ask its support."
+        ),
+    )
     """The documents read do not say."""
 
     @property
@@ -55,28 +66,12 @@ class WayBack(enum.StrEnum):
         """The same for people, where a postback URL would stand."""
         return _WAY_WORDS[self]
 
-    @property
-    def sentence(self) -> str:
-        """Where to find the postback URL, or what there is instead of one; empty: the preset has it."""
-        return _WAY_SENTENCES[self]
-
 
 _WAY_WORDS = {
     WayBack.POSTBACK: "a postback URL",
     WayBack.IN_ACCOUNT: "your account there shows it",
     WayBack.API: "takes conversions by API only, no postback",
     WayBack.UNKNOWN: "not documented",
-}
-_WAY_SENTENCES = {
-    WayBack.POSTBACK: "",
-    WayBack.IN_ACCOUNT: (
-        "Your account there shows the postback URL: copy it from there, and put {externalid} where it takes its own click id."
-    ),
-    WayBack.API: "It takes conversions by its own API only: there is no postback URL to copy.",
-    WayBack.UNKNOWN: (
-        "Its documents do not say how it takes conversions: look for a postback or S2S URL in your account there, "
-        "or ask its support."
-    ),
 }
 
 

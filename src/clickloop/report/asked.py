@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.report.measure import Measure
 from clickloop.report.period import Days, Preset, days_of, zone_of
-from clickloop.report.query import MOST_GROUPINGS, Dimension, Filter, Measure, ReportQuery
+from clickloop.report.query import MOST_GROUPINGS, Dimension, Filter, ReportQuery
 
 BY_KEY = "key"
 """The order by the groups' keys: days one after the other."""

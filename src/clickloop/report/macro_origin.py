@@ -11,6 +11,7 @@ from clickloop.macro import Group
 from clickloop.macro.known import BY_NAME
 from clickloop.money import AmountFault, read_amount
 from clickloop.octets import readable
+from clickloop.setup.source_rows import ROW_NUMBERS, V_ROWS, FixedRow, row_label
 from clickloop.setup.traffic_source import SourceParameter
 
 
@@ -68,12 +69,9 @@ def _macro_value(name: str, value: str, around: Around) -> MacroValue:
 
 
 def _origin(name: str, value: str, around: Around) -> tuple[Origin, str]:
-    if name == "externalid":
-        return _row(-1, value, around)
-    if name == "cost" and not around.fixed_cost:
-        return _row(0, value, around)
-    if name.startswith("token"):
-        return _row(int(name[5:]), value, around)
+    number = ROW_NUMBERS.get(name)
+    if number is not None and not (number == FixedRow.COST and around.fixed_cost):
+        return _row(number, value, around)
     of_conversion = _OF_CONVERSION.get(name)
     if of_conversion is not None and around.conversion is not None:
         return of_conversion(around.conversion, around)
@@ -89,10 +87,10 @@ def _origin(name: str, value: str, around: Around) -> tuple[Origin, str]:
 
 def _row(number: int, value: str, around: Around) -> tuple[Origin, str]:
     row = around.rows.get(number)
-    label = {-1: "external_id", 0: "cost"}.get(number, f"V{number}")
+    label = row_label(number)
     if row is None:
         return Origin.LINK, f"The traffic source has no row {label}, so it is always empty."
-    shown = label if number < 1 else f"{label}, {row.parameter}"
+    shown = f"{label}, {row.parameter}" if number in V_ROWS else label
     if not row.tracked:
         return Origin.LINK, f"The row {shown} is switched off, so nothing is stored of it."
     if not value:

@@ -1,11 +1,11 @@
-"""What a report is asked for: a period, groupings, filters, an order; and the sums that come back."""
+"""What a report is asked for: a period, groupings, filters, an order; and the groups that come back."""
 
 import enum
-from collections.abc import Mapping
 
 import msgspec
 
-from clickloop.click.click import PARAMETER_ROWS
+from clickloop.report.measure import Measure, Sums
+from clickloop.setup.source_rows import V_ROWS
 
 MOST_GROUPINGS = 2
 
@@ -78,31 +78,8 @@ class Dimension(enum.StrEnum):
 
 _TIMES = frozenset({Dimension.DAY, Dimension.HOUR, Dimension.WEEKDAY, Dimension.HOUR_OF_DAY})
 _NUMBERS = frozenset({Dimension.CAMPAIGN, Dimension.SOURCE, Dimension.OFFER, Dimension.NETWORK, Dimension.LANDING})
-PARAMETERS = tuple(Dimension(f"v{number}") for number in range(1, PARAMETER_ROWS + 1))
+PARAMETERS = tuple(Dimension(f"v{number}") for number in V_ROWS)
 """V1…V30 in order."""
-
-
-class Measure(enum.StrEnum):
-    """What a report counts. Money is in the instance's currency; ratios are made of the sums (see ``metrics``)."""
-
-    CLICKS = "clicks"
-    UNIQUE_CLICKS = "unique_clicks"
-    CLICKS_RECORDED = "clicks_recorded"
-    CONVERSIONS = "conversions"
-    CONFIRMED = "confirmed"
-    PENDING = "pending"
-    REJECTED = "rejected"
-    CR = "cr"
-    APPROVAL_RATE = "approval_rate"
-    REVENUE = "revenue"
-    PENDING_REVENUE = "pending_revenue"
-    REJECTED_REVENUE = "rejected_revenue"
-    AVERAGE_PAYOUT = "average_payout"
-    COST = "cost"
-    PROFIT = "profit"
-    ROI = "roi"
-    EPC = "epc"
-    CPC = "cpc"
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -142,40 +119,6 @@ class Rate(msgspec.Struct, frozen=True):
     """Days since 1970-01-01, UTC."""
     rate_e12: int
     """Millionths of millionths of the instance's currency."""
-
-
-class OtherMoney(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums in a currency that no rate is known for: shown apart, converted by nobody's guess."""
-
-    currency: str
-    """Empty: a currency that was not understood."""
-    cost_micros: int = 0
-    revenue_micros: int = 0
-    pending_micros: int = 0
-    rejected_micros: int = 0
-
-
-class Sums(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted. Micros are in the currency of the instance, without what could not be converted."""
-
-    clicks: int = 0
-    """Counted: without screened ones and tests."""
-    unique_clicks: int = 0
-    """Of visitors who came without a cookie of ours."""
-    clicks_recorded: int = 0
-    """Counted or screened out."""
-    confirmed: int = 0
-    pending: int = 0
-    rejected: int = 0
-    cost_micros: int = 0
-    revenue_micros: int = 0
-    """Of confirmed conversions."""
-    pending_micros: int = 0
-    rejected_micros: int = 0
-    by_status: Mapping[str, int] = {}
-    """Conversions by the key of their status; those that were asked for."""
-    not_converted: tuple[OtherMoney, ...] = ()
-    """By currency."""
 
 
 Key = int | str

@@ -8,6 +8,7 @@ from clickloop.click.click import Click
 from clickloop.click.routing import LeftOut
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
+from clickloop.explained import Explained
 from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.owing import Finding, SkipReason
@@ -95,13 +96,13 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     rules: tuple[SimulatedRule, ...]
 
 
-class SimulationFault(enum.Enum):
-    """Why there is nothing to try; the value is the sentence for people. A closed list."""
+class SimulationFault(Explained):
+    """Why there is nothing to try. A closed list."""
 
-    NO_SUCH_CAMPAIGN = "There is no live campaign of that number."
-    NO_SUCH_CLICK = "There is no click of that id yet."
-    NO_SUCH_CONVERSION = "There is no conversion of that id."
-    OFFER_NOT_SERVED = "The campaign sends nobody to that offer."
+    NO_SUCH_CAMPAIGN = "no_such_campaign", "There is no live campaign of that number."
+    NO_SUCH_CLICK = "no_such_click", "There is no click of that id yet."
+    NO_SUCH_CONVERSION = "no_such_conversion", "There is no conversion of that id."
+    OFFER_NOT_SERVED = "offer_not_served", "The campaign sends nobody to that offer."
 
 
 def simulation_text(simulation: Simulation) -> str:

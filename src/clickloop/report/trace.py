@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.clock import iso_text
 from clickloop.conversion.conversion import Conversion
@@ -17,9 +17,11 @@ from clickloop.money import amount_text
 from clickloop.octets import readable
 from clickloop.postback.owing import Finding
 from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.retry import Result
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
+from clickloop.setup.source_rows import V_ROWS
 
 MAX_TEXT = 2_000
 """Characters of a notice's query or body in its event; the notice's own page shows more."""
@@ -107,12 +109,12 @@ _STATES = {
     PostbackState.FAILED: "was owed, and every attempt failed.",
     PostbackState.CANCELLED: "was owed and has been cancelled.",
 }
-_RESULTS = {
+_RESULTS: dict[str | None, str] = {
     None: "is under way.",
-    "delivered": "delivered it.",
-    "again": "did not deliver it; it is tried again.",
-    "failed": "did not deliver it, and it is given up.",
-    "unknown": "has no known outcome: Clickloop stopped before it could be written down.",
+    Result.DELIVERED: "delivered it.",
+    Result.AGAIN: "did not deliver it; it is tried again.",
+    Result.FAILED: "did not deliver it, and it is given up.",
+    Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
 }
 
 
@@ -147,7 +149,7 @@ def trace_click(
 def _click_events(click: Click, names: SetupNames) -> list[Event]:
     cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
     place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
-    rows = [f"V{number} {value}" for number in range(1, PARAMETER_ROWS + 1) if (value := getattr(click, f"v{number}"))]
+    rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
     came = _details(
         campaign=_named(click.campaign_id, names.campaign_name),
         traffic_source=_named(click.source_id, names.source_name),
@@ -238,7 +240,7 @@ def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Po
 
 def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int], Postback]) -> Postback | None:
     """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
-    if postback.state not in (PostbackState.WAITING, PostbackState.PAUSED):
+    if not postback.state.is_queued:
         return None
     first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
     return first if (first.version, first.resend) < (postback.version, postback.resend) else None

@@ -117,7 +117,7 @@ def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule
 def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
     statuses = {row.status.key for row in status_rows(tx)}
     faults = [
-        Fault(_FIELDS.get(found.field, found.field), found.fault.code, found.sentence)
+        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
         for found in check_rule(rule, statuses, context.guard)
     ]
     faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]

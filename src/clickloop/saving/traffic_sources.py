@@ -16,8 +16,8 @@ from clickloop.report.masking import MASK, MASKED, exposed_by, masked_text
 from clickloop.saving.faults import name_faults, raise_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.record import with_changes
+from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import (
-    COST_ROW,
     POSTBACK_RULE_NAME,
     NewSource,
     RowInput,
@@ -97,14 +97,14 @@ def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[
     # A URL that stays is not checked: once the guard has become stricter, no other field could be saved.
     if source.postback_url and source.postback_url != stored:
         faults += [
-            Fault(found.field.replace("request.url", "postback_url"), found.fault.code, found.sentence)
+            Fault(found.field.replace("request.url", "postback_url"), found.fault, found.sentence)
             for found in check_request(RequestTemplate(url=source.postback_url), guard)
         ]
     return faults
 
 
 def _write(tx: Connection, source: TrafficSource, now_ms: int) -> TrafficSource:
-    used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > COST_ROW)}
+    used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > FixedRow.COST)}
     saved = SOURCES.write(tx, replace(source, used_numbers=tuple(sorted(used))), now_ms)
     if source.id:
         delete_parameters(tx, saved.id)

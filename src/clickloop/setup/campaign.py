@@ -17,7 +17,8 @@ from clickloop.log_filter import MAX_ID
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.offer import MOST_MICROS
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
-from clickloop.setup.traffic_source import EXTERNAL_ID_ROW, TrafficSource
+from clickloop.setup.source_rows import FixedRow
+from clickloop.setup.traffic_source import TrafficSource
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
@@ -46,6 +47,20 @@ class ClickCost(enum.StrEnum):
     def is_fixed(self) -> bool:
         """Whether it takes an amount."""
         return self in (ClickCost.PER_CLICK, ClickCost.PER_THOUSAND)
+
+    def of_a_click(self, amount_micros: int | None) -> int | None:
+        """Return the cost of one click for the model's amount; None: the cost is what the link says.
+
+        A thousandth is rounded half up to whole micros: it is never negative.
+        """
+        match self:
+            case ClickCost.NONE:
+                return 0
+            case ClickCost.PER_CLICK:
+                return amount_micros
+            case ClickCost.PER_THOUSAND:
+                return None if amount_micros is None else (amount_micros + 500) // 1000
+        return None
 
 
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Sweepstakes US"])]
@@ -116,15 +131,8 @@ class Campaign(CampaignFields, frozen=True, kw_only=True):
 
     @property
     def click_cost_micros(self) -> int | None:
-        """What one click costs; None: as its link says. A thousandth is rounded half up to whole micros: it is never negative."""
-        match self.cost_model:
-            case ClickCost.NONE:
-                return 0
-            case ClickCost.PER_CLICK:
-                return self.cost_micros
-            case ClickCost.PER_THOUSAND:
-                return None if self.cost_micros is None else (self.cost_micros + 500) // 1000
-        return None
+        """Return the cost of one click; None: it is what the link says."""
+        return self.cost_model.of_a_click(self.cost_micros)
 
 
 class CampaignChange(msgspec.Struct, kw_only=True):
@@ -236,7 +244,7 @@ def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> s
     pairs = [
         f"{quote(row.parameter, safe='')}={row.placeholder}"
         for row in source.parameters
-        if row.tracked and (row.placeholder or row.number == EXTERNAL_ID_ROW)
+        if row.tracked and (row.placeholder or row.number == FixedRow.EXTERNAL_ID)
     ]
     return f"{base_url}/c/{campaign.key}?{'&'.join(pairs)}"
 

@@ -9,10 +9,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
+from clickloop.setup.source_rows import LAST_ROW, FixedRow
 
-EXTERNAL_ID_ROW = -1
-COST_ROW = 0
-LAST_ROW = 30
 MAX_WISHES = 100
 """Rows that are looked at one by one, each with its fault; no form has more."""
 EXTERNAL_ID = "external_id"
@@ -23,8 +21,8 @@ RESERVED_NAMES = frozenset({EXTERNAL_ID, COST, "cid", "clickloop_test"})
 POSTBACK_RULE_NAME = "Traffic source postback"
 """The name of the rule that holds a source's postback URL: the first rule of the source."""
 
-_FIXED_ROWS = {EXTERNAL_ID: EXTERNAL_ID_ROW, COST: COST_ROW}
-_FIXED_NAMES = {EXTERNAL_ID_ROW: "External ID", COST_ROW: "Cost"}
+_FIXED_ROWS: dict[str, int] = {EXTERNAL_ID: FixedRow.EXTERNAL_ID, COST: FixedRow.COST}
+_FIXED_NAMES: dict[int, str] = {FixedRow.EXTERNAL_ID: "External ID", FixedRow.COST: "Cost"}
 _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
 
 
@@ -210,7 +208,7 @@ def _wished_number(wish: RowInput, known: dict[str, int]) -> int | None:
 
 
 def _free_number(used: set[int]) -> int | None:
-    above = max(used | {COST_ROW}) + 1
+    above = max(used | {FixedRow.COST}) + 1
     if above <= LAST_ROW:
         return above
     return next((number for number in range(1, LAST_ROW + 1) if number not in used), None)
@@ -228,10 +226,10 @@ def _used_up(wishes: Sequence[RowInput]) -> str:
 def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
     faults = text_faults(f"{place}.parameter", row.parameter, 200, required=True)
     faults += text_faults(f"{place}.placeholder", row.placeholder, 1000) + text_faults(f"{place}.name", row.name, 200)
-    if row.number > COST_ROW and row.parameter.strip().lower() in RESERVED_NAMES:
+    if row.number > FixedRow.COST and row.parameter.strip().lower() in RESERVED_NAMES:
         sentence = f"{row.parameter!r} has a meaning of its own in our links ({', '.join(sorted(RESERVED_NAMES))}): choose another name."
         faults.append(Fault(f"{place}.parameter", FaultCode.RESERVED, sentence))
-    if row.number == EXTERNAL_ID_ROW and not row.tracked:
+    if row.number == FixedRow.EXTERNAL_ID and not row.tracked:
         faults.append(
             Fault(f"{place}.tracked", FaultCode.ALWAYS_TRACKED, "The row external_id is always on: the loop needs it.")
         )

@@ -116,7 +116,7 @@ def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain 
         ),
         first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
         statuses=tuple(status_rows(tx)),
-        catalog=read_catalog_of(tx, standing.own_hosts, campaign_id),
+        catalog=read_catalog_of(tx, standing.own_hosts, [campaign_id]),
         fallback_url=standing.fallback_url,
         base_url=standing.base_url,
     )

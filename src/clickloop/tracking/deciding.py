@@ -14,6 +14,7 @@ from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
+from clickloop.setup.source_rows import row_macros
 from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
 from clickloop.store.ledger.names import Named, names_of
 from clickloop.store.ledger.postbacks import decided_before, insert_postbacks
@@ -27,7 +28,6 @@ from clickloop.store.ledger.rules import (
 from clickloop.store.ledger.traffic_sources import parameters_of
 
 NO_CAMPAIGN = CampaignAround("", "", False)
-ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 
 Rows = tuple[tuple[str, str], ...]
 """Lower-case parameter name and canonical macro of each row of a source."""
@@ -229,7 +229,7 @@ def read_surroundings(
     if not rules:
         return Surroundings((), {}, {}, {}, {}, {})
     rows = {
-        source_id: tuple((row.parameter.lower(), ROW_MACROS[row.number]) for row in parameters)
+        source_id: tuple(row_macros(parameters).items())
         for source_id, parameters in parameters_of(tx, source_ids).items()
     }
     return Surroundings(

@@ -18,15 +18,8 @@ from clickloop.record_id import RecordIds
 from clickloop.report.macro_origin import Around, MacroValue, origins_of
 from clickloop.report.simulation import Chance, Destination, NotTaken, Redirect
 from clickloop.setup.campaign import Campaign
-from clickloop.setup.traffic_source import (
-    COST,
-    COST_ROW,
-    EXTERNAL_ID,
-    EXTERNAL_ID_ROW,
-    RESERVED_NAMES,
-    TrafficSource,
-)
-from clickloop.tracking.deciding import ROW_MACROS
+from clickloop.setup.source_rows import FixedRow, row_macros
+from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
 from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}
@@ -190,11 +183,11 @@ def visit(
 
 def _examples(source: TrafficSource) -> dict[str, str]:
     """An invented value for each tracked row of a source that its links carry."""
-    usual = {EXTERNAL_ID_ROW: "EXAMPLE-EXTERNAL-ID", COST_ROW: "0.01"}
+    usual: dict[int, str] = {FixedRow.EXTERNAL_ID: "EXAMPLE-EXTERNAL-ID", FixedRow.COST: "0.01"}
     return {
         row.parameter: usual.get(row.number, f"example-{row.parameter}")
         for row in source.parameters
-        if row.tracked and (row.placeholder or row.number == EXTERNAL_ID_ROW)
+        if row.tracked and (row.placeholder or row.number == FixedRow.EXTERNAL_ID)
     }
 
 
@@ -231,7 +224,7 @@ def redirect_of(setting: Setting, target: Target | None, click: Click) -> Redire
     offer: CatalogOffer | None = names.get(target.offer_id)
     template = parse(
         offer.url if offer else route.campaign.fallback_url or setting.place.fallback_url,
-        {row.parameter.lower(): ROW_MACROS[row.number] for row in route.campaign.rows},
+        row_macros(route.campaign.rows),
     )
     values = click_values(template.names, click, target.setup)
     macros: tuple[MacroValue, ...] = origins_of(

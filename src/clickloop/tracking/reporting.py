@@ -8,8 +8,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.report.key_text import key_name, key_value
-from clickloop.report.metrics import Metrics, metrics_of
-from clickloop.report.query import Dimension, Key, Rate, Report, ReportQuery, Sums
+from clickloop.report.measure import Sums
+from clickloop.report.query import Dimension, Key, Rate, Report, ReportQuery
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.names import Named, names_of
 from clickloop.store.ledger.rates import rates_into
@@ -37,7 +37,6 @@ class Row(msgspec.Struct, frozen=True):
 
     headings: tuple[Heading, ...]
     sums: Sums
-    metrics: Metrics
 
 
 class MadeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +67,6 @@ def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each
                 for place, (dimension, key) in enumerate(zip(query.group_by, group.keys, strict=True))
             ),
             group.sums,
-            metrics_of(group.sums),
         )
         for group in report.groups
     )
@@ -76,7 +74,7 @@ def make_report(ledger: Ledger, facts: ReportSource, query: ReportQuery, *, each
         query=query,
         rows=rows,
         group_count=report.group_count,
-        totals=Row((), report.totals, metrics_of(report.totals)),
+        totals=Row((), report.totals),
         statuses=statuses,
     )
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import read_notice
+from clickloop.explained import Explained
 from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, Rule
@@ -55,29 +56,26 @@ class Mode(enum.StrEnum):
     """Built from today's rule and set-up, for the conversion as it stood after that change."""
 
 
-class NotResent(enum.StrEnum):
+class NotResent(Explained):
     """Why a postback was not asked for again. A closed list."""
 
-    UNDER_WAY = "under_way"
-    NOTHING_WAS_SENT = "nothing_was_sent"
-    STILL_SKIPPED = "still_skipped"
-    SUPERSEDED = "superseded"
-    RECORD_GONE = "record_gone"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    NotResent.UNDER_WAY: "It is being sent at this moment: let the attempt end.",
-    NotResent.NOTHING_WAS_SENT: "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
-    NotResent.STILL_SKIPPED: "It was skipped, and by today's rule it would be skipped again.",
-    NotResent.SUPERSEDED: "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
-    "one for the last: ask for the newest, or force it.",
-    NotResent.RECORD_GONE: "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
-}
+    UNDER_WAY = "under_way", "It is being sent at this moment: let the attempt end."
+    NOTHING_WAS_SENT = (
+        "nothing_was_sent",
+        "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
+    )
+    STILL_SKIPPED = "still_skipped", "It was skipped, and by today's rule it would be skipped again."
+    SUPERSEDED = (
+        "superseded",
+        (
+            "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
+            "one for the last: ask for the newest, or force it."
+        ),
+    )
+    RECORD_GONE = (
+        "record_gone",
+        "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
+    )
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -213,7 +211,7 @@ def _resend(tx: Connection, desk: Desk, batch: Sequence[Sent], how: _How, now_ms
         request = msgspec.structs.replace(
             decision.request, earlier_attempts=around.attempts.get((sent.conversion_id, sent.version, sent.rule_id), 0)
         )
-        if sent.state == "waiting":
+        if sent.state is PostbackState.WAITING:
             replaced.append(sent.postback_id)
         owed = Owed(request, _moment(sent, how, now_ms), decision.findings)
         lane = sent.lane if how.mode is Mode.AS_IT_WAS else _lane(around.rules[sent.rule_id].rule)
@@ -254,10 +252,13 @@ def _moment(sent: Sent, how: _How, now_ms: int) -> int:
 def _decision(
     sent: Sent, how: _How, around: _Around, desk: Desk, counted: dict[int, int], now_ms: int
 ) -> Owed | Refusal:
-    if not PostbackState(sent.state).is_final:
-        if sent.state != "waiting":
-            return Refusal(NotResent.UNDER_WAY)
-    elif not how.force and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version:
+    if sent.state is PostbackState.SENDING:
+        return Refusal(NotResent.UNDER_WAY)
+    if (
+        sent.state.is_final
+        and not how.force
+        and around.newest.get((sent.conversion_id, sent.rule_id), 0) > sent.version
+    ):
         return Refusal(NotResent.SUPERSEDED)
     if how.mode is Mode.AS_IT_WAS:
         if sent.request is None:

@@ -11,7 +11,7 @@ from clickloop.click.query import read_query
 from clickloop.click.redirect import cookie_value
 from clickloop.click.routing import Route, Routes, Target
 from clickloop.click.screening import screen
-from clickloop.click.test_mark import TEST_BYTES, is_test
+from clickloop.click.trial_mark import TEST_BYTES, is_test
 from clickloop.click.visitor import USERAGENT_CHARACTERS, Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import Clock

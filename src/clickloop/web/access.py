@@ -1,7 +1,6 @@
 """Getting into the panel: signing in and out, sessions, one-time links, and the word that guards forms."""
 
 import dataclasses
-import enum
 import hashlib
 import hmac
 import secrets
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.user import Actor, Role, User, Via, name_key, password_faults
 from clickloop.clock import DAY_MS, Clock, wall_clock
+from clickloop.explained import Explained
 from clickloop.store.ledger.changes_log import Action, insert_change
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.sessions import (
@@ -72,22 +72,12 @@ class SignedIn(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class NotSignedInReason(enum.StrEnum):
+class NotSignedInReason(Explained):
     """Why nobody was let in. A closed list."""
 
-    WRONG = "wrong"
-    TOO_MANY = "too_many"
-
-    @property
-    def sentence(self) -> str:
-        """The reason for people: the same whether the name or the password is wrong."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    NotSignedInReason.WRONG: "Name or password is wrong.",
-    NotSignedInReason.TOO_MANY: "Too many failed attempts. Wait a minute, then try again.",
-}
+    # One sentence for a wrong name and a wrong password: it must not tell which names exist.
+    WRONG = "wrong", "Name or password is wrong."
+    TOO_MANY = "too_many", "Too many failed attempts. Wait a minute, then try again."
 
 
 class NotSignedIn(msgspec.Struct, frozen=True):

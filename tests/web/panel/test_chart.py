@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.report.query import Measure
+from clickloop.report.measure import Measure
 from clickloop.web.panel.chart import MOST_TICKS, Chart, Kind, Series, draw, round_ticks
 from clickloop.web.panel.figures import change_text, figure_text, short_text
 

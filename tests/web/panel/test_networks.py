@@ -94,8 +94,8 @@ def test_a_network_without_macro_for_the_status_has_a_url_for_each(panel: "Panel
 def test_an_open_network_is_warned_of_and_one_with_a_token_is_not(panel: "Panel", instance: "Instance") -> None:
     instance.made("networks", {"name": "Open", "postback_parameters": {"cid": "{s}"}})
     instance.made("networks", {"name": "Closed", "postback_parameters": {"cid": "{s}"}, "token": "t0ken"})
-    assert "The network is open" in panel.page("/panel/networks/1").text
-    assert "The network is open" not in panel.page("/panel/networks/2").text
+    assert "neither a token nor an address list" in panel.page("/panel/networks/1").text
+    assert "neither a token nor an address list" not in panel.page("/panel/networks/2").text
 
 
 def test_a_generated_token_stands_in_the_form_and_in_the_url_and_is_not_saved_yet(

@@ -9,6 +9,7 @@ from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.understanding import Meaning
 from clickloop.tracking.bulk import work_off_next
 from clickloop.tracking.notices import take_notices
+from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -54,7 +55,7 @@ def test_the_log_tells_the_reason_in_a_sentence_and_the_query_as_text(panel: "Pa
 def test_each_filter_that_is_set_can_be_removed_alone(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     html = panel.get("/panel/notices?outcome=refused&network_id=1&conversion_id=abc")
-    words = panel.words(html)
+    words = Page(html).text
     for chip in ("Outcome: Refused", "Network: Network", "Conversion id: abc"):
         assert chip in words
     assert 'href="/panel/notices?conversion_id=abc&amp;network_id=1"' in html
@@ -72,7 +73,7 @@ def test_running_again_what_the_log_shows_takes_no_notice_that_it_does_not_show(
     query = f"flagged={flagged}&conversion_id={conversion_id}"
     assert conversion_id in panel.get(f"/panel/notices/rerun?{query}")
     fields = {"flagged": flagged, "conversion_id": conversion_id}
-    told = panel.words(panel.post("/panel/notices/rerun", fields).text)
+    told = Page(panel.post("/panel/notices/rerun", fields).text).text
     assert ("1 notice matches" if flagged == "true" else "0 notices match") in told
 
 

@@ -96,8 +96,8 @@ def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("https://network.example/click?offer=7", "The address does not carry {clickid}"),
-        ("https://network.example/click?offer=7", "Add {clickid} in sub1."),
+        ("https://network.example/click?offer=7", "The offer's address does not carry {clickid}"),
+        ("https://network.example/click?offer=7", "Add sub1={clickid} to the address."),
         ("javascript:alert({clickid})", "does not begin with http:// or https://"),
         ("https://user:pw@network.example/?s={clickid}", "leave them out"),
         ("https://{clickid}.example/", "is in the scheme, user, host or port"),

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from clickloop.campaign.user import Role
 from clickloop.click.click import Screening
-from clickloop.click.test_mark import TEST_PARAMETER, is_test
+from clickloop.click.trial_mark import TEST_PARAMETER, is_test
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

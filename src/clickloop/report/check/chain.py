@@ -1,6 +1,6 @@
 """The set-up that a check looks at, and what it asks of it. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -12,9 +12,8 @@ from clickloop.report.check.finding import Kind, Place
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
+from clickloop.setup.source_rows import ROW_NUMBERS, row_macros
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
-
-ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 
 
 class CheckedRule(msgspec.Struct, frozen=True):
@@ -80,14 +79,14 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
                 yield network
 
 
-def row_macros(sources: list[TrafficSource]) -> dict[str, str]:
-    """By the lower-case name of each row of the sources, the macro that it fills."""
-    return {row.parameter.lower(): ROW_MACROS[row.number] for source in sources for row in source.parameters}
+def macros_of(sources: Iterable[TrafficSource]) -> dict[str, str]:
+    """Return the macros that the rows of sources fill, by their parameters in lower case."""
+    return row_macros(row for source in sources for row in source.parameters)
 
 
 def row_of(source: TrafficSource, macro: str) -> SourceParameter | None:
     """The row of a source that fills a macro."""
-    return next((row for row in source.parameters if ROW_MACROS[row.number] == macro), None)
+    return next((row for row in source.parameters if row.number == ROW_NUMBERS[macro]), None)
 
 
 def source_place(source: TrafficSource, field: str = "") -> Place:

@@ -2,9 +2,10 @@
 
 import msgspec
 
+from clickloop.macro import Severity
 from clickloop.report.check.chain import Chain
 from clickloop.report.check.evidence import CampaignEvidence, Evidence, evidence_findings
-from clickloop.report.check.finding import Finding, Severity, worst_first
+from clickloop.report.check.finding import Finding, worst_first
 from clickloop.report.check.static import static_findings
 
 

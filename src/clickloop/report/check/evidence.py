@@ -6,9 +6,10 @@ import msgspec
 
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.octets import readable
 from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity, moment_words
+from clickloop.report.check.finding import Code, Finding, Kind, Place, moment_words
 from clickloop.report.check.held import Held, held_findings
 from clickloop.setup.campaign import Campaign
 from clickloop.setup.network import Network

@@ -6,8 +6,9 @@ import msgspec
 
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.report.check.chain import Chain, rule_place
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity, moment_words
+from clickloop.report.check.finding import Code, Finding, Kind, Place, moment_words
 
 BACKLOG_MINUTES = 15
 """What has been due for so long should have left."""
@@ -53,10 +54,7 @@ def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
     for receiver in held.receivers:
         yield from _receiver(receiver, now_ms)
     for rule in held.archived:
-        place = Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name)
-        sentence = f"The rule is archived, and paused since its receiver said 410 Gone: it holds {counted(rule.waiting, 'postback')}."
-        remedy = f"Resume it, and they leave; or cancel them: clickloop cancel --rule {rule.rule_id}."
-        yield Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
+        yield archived_rule_finding(rule)
     for checked in chain.rules:
         count = held.address_refused.get(checked.rule.rule_id, 0)
         if count:
@@ -69,6 +67,14 @@ def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
                 "Correct the URL, or allow the address by CLICKLOOP_ALLOWED_ADDRESSES; then: clickloop resend "
                 f"--rule {checked.rule.rule_id} --reason address_refused --anew.",
             )
+
+
+def archived_rule_finding(rule: ArchivedRule) -> Finding:
+    """Return what to say of an archived rule that holds postbacks."""
+    place = Place(kind=Kind.POSTBACK_RULE, id=rule.rule_id, name=rule.name)
+    sentence = f"The rule is archived, and paused since its receiver said 410 Gone: it holds {counted(rule.waiting, 'postback')}."
+    remedy = f"Resume it, and they leave; or cancel them: clickloop cancel --rule {rule.rule_id}."
+    return Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
 
 
 def _receiver(seen: SlowReceiver, now_ms: int) -> Iterator[Finding]:

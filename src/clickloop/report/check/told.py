@@ -8,9 +8,10 @@ from msgspec import Meta
 
 from clickloop.clock import iso_text
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.octets import readable
 from clickloop.report.check.check import CheckedCampaign, CheckResult
-from clickloop.report.check.finding import Code, Finding, Kind, Place, Severity
+from clickloop.report.check.finding import Code, Finding, Kind, Place
 from clickloop.report.trace_text import one_line
 
 

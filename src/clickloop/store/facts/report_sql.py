@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from clickloop.clock import DAY_MS, HOUR_MS
+from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
-from clickloop.report.query import Dimension, Filter, Measure, ReportQuery
+from clickloop.report.query import Dimension, Filter, ReportQuery
 
 E12 = 10**12
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
@@ -30,28 +31,6 @@ _PAIRS = {
     Dimension.MODEL: ("brand", "model"),
 }
 """Versions and models by themselves would put Android 14 and iOS 14 together."""
-
-_ORDERS = {
-    Measure.CLICKS: "clicks",
-    Measure.UNIQUE_CLICKS: "unique_clicks",
-    Measure.CLICKS_RECORDED: "clicks_recorded",
-    Measure.CONVERSIONS: "confirmed + pending",
-    Measure.CONFIRMED: "confirmed",
-    Measure.PENDING: "pending",
-    Measure.REJECTED: "rejected",
-    Measure.CR: "(confirmed + pending)::DOUBLE / nullif(clicks, 0)",
-    Measure.APPROVAL_RATE: "confirmed::DOUBLE / nullif(confirmed + pending + rejected, 0)",
-    Measure.REVENUE: "revenue_micros",
-    Measure.PENDING_REVENUE: "pending_micros",
-    Measure.REJECTED_REVENUE: "rejected_micros",
-    Measure.AVERAGE_PAYOUT: "revenue_micros::DOUBLE / nullif(confirmed, 0)",
-    Measure.COST: "cost_micros",
-    Measure.PROFIT: "revenue_micros - cost_micros",
-    Measure.ROI: "(revenue_micros - cost_micros)::DOUBLE / nullif(cost_micros, 0)",
-    Measure.EPC: "revenue_micros::DOUBLE / nullif(clicks, 0)",
-    Measure.CPC: "cost_micros::DOUBLE / nullif(clicks, 0)",
-}
-"""By measure, what groups are put in order by. A float decides the order alone, never a figure."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -184,7 +163,14 @@ def _order(query: ReportQuery) -> str:
     keys = [f"key_{place}" for place in range(len(query.group_by))]
     if query.sort is None:
         return ", ".join([f"{keys[0]} DESC" if query.descending else keys[0], *keys[1:]]) if keys else "1"
-    return ", ".join([f"{_ORDERS[query.sort]} {'DESC' if query.descending else 'ASC'} NULLS LAST", *keys])
+    return ", ".join([f"{_figure(query.sort)} {'DESC' if query.descending else 'ASC'} NULLS LAST", *keys])
+
+
+def _figure(measure: Measure) -> str:
+    """Return what groups are put in order by, as SQL. A float decides the order alone, never a figure."""
+    if not measure.divisor:
+        return measure.dividend
+    return f"({measure.dividend})::DOUBLE / nullif({measure.divisor}, 0)"
 
 
 def _columns_of(dimension: Dimension, span: Span) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import duckdb
 
+from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.period import start_of
-from clickloop.report.query import Dimension, Group, Key, OtherMoney, Rate, Report, ReportQuery, Sums
+from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
 from clickloop.store.facts.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, E12, MONEY, Span, report_statement
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 import msgspec
 from sqlalchemy import Connection, Row, and_, case, func, select
 
+from clickloop.postback.state import STORED, PostbackState
 from clickloop.store.ledger.settings import read_setting, write_setting
 from clickloop.store.ledger.tables import conversion_changes, postbacks
 
-STATES = ("delivered", "waiting", "sending", "failed", "cancelled", "skipped")
 BATCH = 5_000
 """Changes in one step: some tens of milliseconds."""
 OVERLAP = 500
@@ -32,8 +32,8 @@ class AuditedChange(msgspec.Struct, frozen=True, kw_only=True):
     rules_decided: int | None
     """None: never decided."""
     postbacks: int
-    in_states: dict[str, int]
-    """By state of ``STATES``, how many."""
+    in_states: dict[PostbackState, int]
+    """By stored state, how many."""
 
 
 class Mismatch(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
     changes: int = 0
     decisions: int = 0
     """Changes × the rules that were decided for each."""
-    in_states: dict[str, int] = {}
+    in_states: dict[PostbackState, int] = {}
     mismatches: tuple[Mismatch, ...] = ()
 
     def __add__(self, other: "Audited") -> "Audited":
@@ -91,7 +91,7 @@ def audit_changes(changes: Sequence[AuditedChange]) -> Audited:
     return Audited(
         changes=len(changes),
         decisions=sum(change.rules_decided or 0 for change in changes),
-        in_states={state: sum(change.in_states[state] for change in changes) for state in STATES},
+        in_states={state: sum(change.in_states[state] for change in changes) for state in STORED},
         mismatches=tuple(mismatch for change in changes if (mismatch := judge(change)) is not None),
     )
 
@@ -129,7 +129,7 @@ _COUNTED = (
         conversion_changes.c.version,
         conversion_changes.c.rules_decided,
         func.count(postbacks.c.postback_id).label("postbacks"),
-        *(func.sum(case((postbacks.c.state == state, 1), else_=0)).label(state) for state in STATES),
+        *(func.sum(case((postbacks.c.state == state, 1), else_=0)).label(state) for state in STORED),
     )
     .join(
         postbacks,
@@ -157,5 +157,5 @@ def _audited(row: Row[tuple[object, ...]]) -> AuditedChange:
         version=found["version"],
         rules_decided=found["rules_decided"],
         postbacks=found["postbacks"],
-        in_states={state: int(found[state]) for state in STATES},
+        in_states={state: int(found[state]) for state in STORED},
     )

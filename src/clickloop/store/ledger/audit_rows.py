@@ -3,13 +3,15 @@
 Bounded reads by id, so that a running server can go round and round. Only reads, but for its own memory. ``tx`` is an open transaction.
 """
 
-import enum
 from collections.abc import Collection, Iterator
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, or_, select
 
 from clickloop.clock import DAY_MS
+from clickloop.explained import Explained
+from clickloop.postback.retry import Result
+from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.store.ledger.row_checks import (
     accept_conversions,
     accept_postbacks,
@@ -29,34 +31,25 @@ MAX_WAIT_MS = 20 * 366 * DAY_MS
 _SETTING = "audit_rows"
 
 
-class Lack(enum.StrEnum):
+class Lack(Explained):
     """What a row lacks. The closed list; each has a sentence for people."""
 
-    HISTORY = "history"
-    CHANGE = "change"
-    DELIVERED_ATTEMPT = "delivered_attempt"
-    FAILED_ATTEMPT = "failed_attempt"
-    DELIVERED_STATE = "delivered_state"
-    CONVERSION_CHECK = "conversion_check"
-    POSTBACK_CHECK = "postback_check"
-    MOMENT = "moment"
+    HISTORY = "history", "A conversion does not have as many changes as its version says."
+    CHANGE = "change", "A postback is for a change that is not there."
+    DELIVERED_ATTEMPT = "delivered_attempt", "A postback counts as delivered, and no attempt of it was."
+    FAILED_ATTEMPT = "failed_attempt", "A postback counts as failed, and no attempt of it did."
+    DELIVERED_STATE = "delivered_state", "A postback was delivered, and does not count as such: it may be sent again."
+    CONVERSION_CHECK = (
+        "conversion_check",
+        "A conversion does not match its checksum: its row was damaged, or changed by hand.",
+    )
+    POSTBACK_CHECK = (
+        "postback_check",
+        "A postback does not match its checksum: its row was damaged, or changed by hand.",
+    )
+    MOMENT = "moment", "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand."
 
-    @property
-    def sentence(self) -> str:
-        """What is found, for people."""
-        return _SENTENCES[self]
 
-
-_SENTENCES = {
-    Lack.HISTORY: "A conversion does not have as many changes as its version says.",
-    Lack.CHANGE: "A postback is for a change that is not there.",
-    Lack.DELIVERED_ATTEMPT: "A postback counts as delivered, and no attempt of it was.",
-    Lack.FAILED_ATTEMPT: "A postback counts as failed, and no attempt of it did.",
-    Lack.DELIVERED_STATE: "A postback was delivered, and does not count as such: it may be sent again.",
-    Lack.CONVERSION_CHECK: "A conversion does not match its checksum: its row was damaged, or changed by hand.",
-    Lack.POSTBACK_CHECK: "A postback does not match its checksum: its row was damaged, or changed by hand.",
-    Lack.MOMENT: "A postback waits for a moment that no schedule gives: its row was damaged, or changed by hand.",
-}
 OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
 """The lacks of conversions; the others are of postbacks."""
 
@@ -200,20 +193,20 @@ _HAS_CHANGE: ColumnElement[bool] = (
     )
     .exists()
 )
-_IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == "delivered"
+_IS_DELIVERED: ColumnElement[bool] = postbacks.c.state == PostbackState.DELIVERED
 _HAS_DELIVERED_ATTEMPT: ColumnElement[bool] = (
     select(attempts.c.number)
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "delivered")
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.DELIVERED)
     .exists()
 )
-_IS_FAILED: ColumnElement[bool] = postbacks.c.state == "failed"
+_IS_FAILED: ColumnElement[bool] = postbacks.c.state == PostbackState.FAILED
 _HAS_FAILED_ATTEMPT: ColumnElement[bool] = (
     select(attempts.c.number)
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == "failed")
+    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.FAILED)
     .exists()
 )
 _HAS_NO_MOMENT: ColumnElement[bool] = and_(
-    postbacks.c.state.in_(("waiting", "sending")),
+    postbacks.c.state.in_(UNFINISHED),
     not_(
         func.coalesce(postbacks.c.next_attempt_at, postbacks.c.lease_until).between(
             postbacks.c.created_at - MAX_WAIT_MS, postbacks.c.created_at + MAX_WAIT_MS

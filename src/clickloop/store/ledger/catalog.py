@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 
-from sqlalchemy import Connection, case, select
+from sqlalchemy import Connection, select
 
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.setup.campaign import ClickCost
@@ -15,13 +15,6 @@ from clickloop.store.ledger.tables import (
     source_parameters,
     traffic_sources,
 )
-
-_CLICK_COST = case(
-    (campaigns.c.cost_model == ClickCost.NONE, 0),
-    (campaigns.c.cost_model == ClickCost.PER_THOUSAND, (campaigns.c.cost_micros + 500) // 1000),
-    else_=campaigns.c.cost_micros,
-)
-"""``Campaign.click_cost_micros`` as SQL."""
 
 
 def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
@@ -35,13 +28,13 @@ def read_catalog(tx: Connection, own_hosts: tuple[str, ...]) -> Catalog:
     )
 
 
-def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_id: int) -> Catalog:
-    """What of it one live campaign needs, without looking at the others."""
-    shares = _shares(tx, campaign_id)
-    source_id = tx.scalar(select(campaigns.c.source_id).where(campaigns.c.id == campaign_id))
+def read_catalog_of(tx: Connection, own_hosts: tuple[str, ...], campaign_ids: Collection[int]) -> Catalog:
+    """Return the part that some campaigns need, without reading the others."""
+    shares = _shares(tx, campaign_ids)
+    source_ids = tx.scalars(select(campaigns.c.source_id).where(campaigns.c.id.in_(campaign_ids))).all()
     return Catalog(
-        campaigns=tuple(_campaigns(tx, _rows(tx, source_id), shares, campaign_id)),
-        offers=tuple(_offers(tx, [share.offer_id for share in shares[campaign_id]])),
+        campaigns=tuple(_campaigns(tx, _rows(tx, source_ids), shares, campaign_ids)),
+        offers=tuple(_offers(tx, campaign_ids)),
         own_hosts=own_hosts,
     )
 
@@ -50,7 +43,7 @@ def _campaigns(
     tx: Connection,
     rows: dict[int, list[CatalogRow]],
     shares: dict[int, list[CatalogShare]],
-    campaign_id: int | None = None,
+    campaign_ids: Collection[int] | None = None,
 ) -> list[CatalogCampaign]:
     query = (
         select(
@@ -62,36 +55,51 @@ def _campaigns(
             campaigns.c.active,
             campaigns.c.domain,
             campaigns.c.fallback_url,
-            _CLICK_COST.label("cost_micros"),
+            campaigns.c.cost_model,
+            campaigns.c.cost_micros,
             traffic_sources.c.cost_currency,
         )
         .join(traffic_sources, traffic_sources.c.id == campaigns.c.source_id)
         .where(campaigns.c.archived_at.is_(None))
     )
-    if campaign_id is not None:
-        query = query.where(campaigns.c.id == campaign_id)
+    if campaign_ids is not None:
+        query = query.where(campaigns.c.id.in_(campaign_ids))
     return [
-        CatalogCampaign(**row, rows=tuple(rows[row["source_id"]]), shares=tuple(shares[row["id"]]))
-        for row in tx.execute(query).mappings()
+        CatalogCampaign(
+            id=row.id,
+            key=row.key,
+            name=row.name,
+            source_id=row.source_id,
+            source_name=row.source_name,
+            active=row.active,
+            domain=row.domain,
+            fallback_url=row.fallback_url,
+            cost_micros=ClickCost(row.cost_model).of_a_click(row.cost_micros),
+            cost_currency=row.cost_currency,
+            rows=tuple(rows[row.source_id]),
+            shares=tuple(shares[row.id]),
+        )
+        for row in tx.execute(query)
     ]
 
 
-def _offers(tx: Connection, offer_ids: Collection[int] | None = None) -> list[CatalogOffer]:
+def _offers(tx: Connection, campaign_ids: Collection[int] | None = None) -> list[CatalogOffer]:
     query = (
         select(offers.c.id, offers.c.name, offers.c.url, offers.c.network_id, networks.c.name.label("network_name"))
         .join(networks, networks.c.id == offers.c.network_id, isouter=True)
         .where(offers.c.archived_at.is_(None))
     )
-    if offer_ids is not None:
-        query = query.where(offers.c.id.in_(offer_ids))
+    if campaign_ids is not None:
+        theirs = select(campaign_offers.c.offer_id).where(campaign_offers.c.campaign_id.in_(campaign_ids))
+        query = query.where(offers.c.id.in_(theirs))
     found = tx.execute(query)
     return [CatalogOffer(row.id, row.name, row.url, row.network_id or 0, row.network_name or "") for row in found]
 
 
-def _rows(tx: Connection, source_id: int | None = None) -> dict[int, list[CatalogRow]]:
+def _rows(tx: Connection, source_ids: Collection[int] | None = None) -> dict[int, list[CatalogRow]]:
     query = select(source_parameters).order_by(source_parameters.c.source_id, source_parameters.c.number)
-    if source_id is not None:
-        query = query.where(source_parameters.c.source_id == source_id)
+    if source_ids is not None:
+        query = query.where(source_parameters.c.source_id.in_(source_ids))
     found = tx.execute(query)
     rows: dict[int, list[CatalogRow]] = defaultdict(list)
     for row in found:
@@ -99,12 +107,12 @@ def _rows(tx: Connection, source_id: int | None = None) -> dict[int, list[Catalo
     return rows
 
 
-def _shares(tx: Connection, campaign_id: int | None = None) -> dict[int, list[CatalogShare]]:
+def _shares(tx: Connection, campaign_ids: Collection[int] | None = None) -> dict[int, list[CatalogShare]]:
     query = select(campaign_offers.c.campaign_id, campaign_offers.c.offer_id, campaign_offers.c.weight).order_by(
         campaign_offers.c.campaign_id, campaign_offers.c.position
     )
-    if campaign_id is not None:
-        query = query.where(campaign_offers.c.campaign_id == campaign_id)
+    if campaign_ids is not None:
+        query = query.where(campaign_offers.c.campaign_id.in_(campaign_ids))
     found = tx.execute(query)
     shares: dict[int, list[CatalogShare]] = defaultdict(list)
     for row in found:

@@ -30,10 +30,12 @@ from clickloop.clock import HOUR_MS
 from clickloop.postback.lanes import EVERY_ROOM, Rooms, shares
 from clickloop.postback.retry import PASSING, Result, Tried
 from clickloop.postback.rule import Request, Schedule, Success
+from clickloop.postback.state import UNFINISHED, PostbackState
 from clickloop.postback.work import Claimed, Job
 from clickloop.secret_box import SecretError
 from clickloop.store.ledger.holding import note_probe, put_off
-from clickloop.store.ledger.lanes import IS_WAITING, waiting_lanes
+from clickloop.store.ledger.lanes import waiting_lanes
+from clickloop.store.ledger.postback_states import IS_WAITING, in_state
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.rules import Terms, terms_of
 from clickloop.store.ledger.sealing import opened_bytes
@@ -60,7 +62,7 @@ _behind_until = (
         _earlier.c.conversion_id == postbacks.c.conversion_id,
         _earlier.c.rule_id == postbacks.c.rule_id,
         tuple_(_earlier.c.version, _earlier.c.resend) < tuple_(postbacks.c.version, postbacks.c.resend),
-        _earlier.c.state.in_(("waiting", "sending")),
+        _earlier.c.state.in_(UNFINISHED),
     )
     .scalar_subquery()
 )
@@ -81,7 +83,7 @@ _rejections = (
 )
 _picked = func.json_each(bindparam("lanes")).table_valued("value", name="picked")
 _queued = postbacks.alias("queued")
-_is_due = (_queued.c.state == literal_column("'waiting'")) & (_queued.c.next_attempt_at <= bindparam("now"))
+_is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_attempt_at <= bindparam("now"))
 _first_of_lane = (
     select(_queued.c.postback_id)
     .where(_is_due, _queued.c.lane == _picked.c.value)
@@ -144,9 +146,9 @@ _NEWEST = _as_json(
 _claimed = select(func.json_each(bindparam("ids")).table_valued("value", name="claimed").c.value)
 _LEASE = (
     update(postbacks)
-    .where(postbacks.c.postback_id.in_(_claimed), postbacks.c.state == "waiting")
+    .where(postbacks.c.postback_id.in_(_claimed), IS_WAITING)
     .values(
-        state="sending",
+        state=PostbackState.SENDING,
         next_attempt_at=None,
         held_from=None,
         lease_until=bindparam("until"),
@@ -161,7 +163,7 @@ _BEGIN = insert(attempts).from_select(
     ),
 )
 _PUT_OFF = put_off(
-    update(postbacks).where(postbacks.c.postback_id == bindparam("id"), postbacks.c.state == "waiting"),
+    update(postbacks).where(postbacks.c.postback_id == bindparam("id"), IS_WAITING),
     bindparam("at"),
 )
 

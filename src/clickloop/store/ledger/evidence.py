@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from clickloop.conversion.notice import RefusalReason
 from clickloop.postback.owing import SkipReason
+from clickloop.postback.state import PostbackState
 from clickloop.report.check.evidence import RefusedNotices, RuleEvidence
 from clickloop.store.ledger.period import id_from
-from clickloop.store.ledger.postbacks import ENDED_BADLY
+from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY
 from clickloop.store.ledger.tables import attempts, conversions, notices, postbacks
 from clickloop.store.period import Period
 
@@ -49,7 +50,7 @@ def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict
     table = postbacks.c
     query = (
         select(table.campaign_id, func.max(table.finished_at))
-        .where(table.postback_id >= _first_id(since), table.state == "delivered")
+        .where(table.postback_id >= _first_id(since), table.state == PostbackState.DELIVERED)
         .group_by(table.campaign_id + _IN_ORDER_OF_IDS)
     )
     return {int(number): int(last_at) for number, last_at in tx.execute(_of(query, table.campaign_id, campaign_id))}
@@ -60,7 +61,7 @@ def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[Rul
     table = postbacks.c
     query = (
         select(table.rule_id, table.state, func.count())
-        .where(table.postback_id >= _first_id(since), table.state.in_(("delivered", "failed")))
+        .where(table.postback_id >= _first_id(since), table.state.in_((PostbackState.DELIVERED, PostbackState.FAILED)))
         .group_by(table.rule_id + _IN_ORDER_OF_IDS, table.state)
     )
     counts: dict[int, dict[str, int]] = {}
@@ -69,9 +70,9 @@ def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[Rul
     return [
         RuleEvidence(
             rule_id=rule_id,
-            delivered=found.get("delivered", 0),
-            failed=found.get("failed", 0),
-            last_error=last_error_of(tx, rule_id, since) if found.get("failed") else "",
+            delivered=found.get(PostbackState.DELIVERED, 0),
+            failed=found.get(PostbackState.FAILED, 0),
+            last_error=last_error_of(tx, rule_id, since) if found.get(PostbackState.FAILED) else "",
         )
         for rule_id, found in sorted(counts.items())
     ]
@@ -97,7 +98,9 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
             and_(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.number == postbacks.c.attempts),
         )
         .where(
-            postbacks.c.rule_id == rule_id, postbacks.c.state == "failed", postbacks.c.postback_id >= _first_id(since)
+            postbacks.c.rule_id == rule_id,
+            postbacks.c.state == PostbackState.FAILED,
+            postbacks.c.postback_id >= _first_id(since),
         )
         .order_by(postbacks.c.postback_id.desc())
         .limit(1)
@@ -108,7 +111,9 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
 def given_up_since(tx: Connection, since: int) -> int:
     """How many of the postbacks that were owed since then were given up."""
     table = postbacks.c
-    query = select(func.count()).where(ENDED_BADLY, table.state == "failed", table.postback_id >= id_from(since))
+    query = select(func.count()).where(
+        HAS_ENDED_BADLY, table.state == PostbackState.FAILED, table.postback_id >= id_from(since)
+    )
     return tx.scalar(query) or 0
 
 

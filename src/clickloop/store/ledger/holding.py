@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Update, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Update, bindparam, func, select, update
 
+from clickloop.store.ledger.postback_states import IS_WAITING
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import postback_rules, postbacks
 
@@ -19,7 +20,6 @@ WOKEN_TO_PROBE = 20
 """So many that a rule has put off are looked at when it is resumed; the first of them that can leave does."""
 
 _write_list = msgspec.json.Encoder().encode
-_IS_WAITING = postbacks.c.state == literal_column("'waiting'")
 _ended = func.json_each(bindparam("ids")).table_valued("value", name="ended")
 _before = postbacks.alias("before")
 _held = postbacks.alias("held")
@@ -132,7 +132,7 @@ def wake_followers(tx: Connection, postback_ids: Sequence[str]) -> int:
 
 def count_waiting(tx: Connection, rule_id: int, at_most: int = 1_000_000_000) -> int:
     """How many postbacks of a rule wait, due or not; no more than ``at_most`` are looked for."""
-    waiting = select(postbacks.c.postback_id).where(_IS_WAITING, postbacks.c.rule_id == rule_id).limit(at_most)
+    waiting = select(postbacks.c.postback_id).where(IS_WAITING, postbacks.c.rule_id == rule_id).limit(at_most)
     return tx.scalar(select(func.count()).select_from(waiting.subquery())) or 0
 
 
@@ -140,7 +140,7 @@ def waits_from_before(tx: Connection, rule_id: int) -> bool:
     """Whether a postback waits that was built before the rule's request was changed."""
     changed_at = select(postback_rules.c.request_changed_at).where(postback_rules.c.id == rule_id).scalar_subquery()
     waiting = select(postbacks.c.postback_id).where(
-        _IS_WAITING, postbacks.c.rule_id == rule_id, postbacks.c.created_at <= changed_at
+        IS_WAITING, postbacks.c.rule_id == rule_id, postbacks.c.created_at <= changed_at
     )
     return tx.scalar(waiting.limit(1)) is not None
 
@@ -157,7 +157,7 @@ def rules_that_hold(tx: Connection) -> list[HeldByRule]:
         return []
     rows = tx.execute(
         select(postbacks.c.rule_id, func.count().label("waiting"))
-        .where(_IS_WAITING, postbacks.c.rule_id.in_([row.id for row in paused]))
+        .where(IS_WAITING, postbacks.c.rule_id.in_([row.id for row in paused]))
         .group_by(postbacks.c.rule_id)
     )
     waiting = {row.rule_id: row.waiting for row in rows}

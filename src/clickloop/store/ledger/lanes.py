@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, case, delete, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Select, case, delete, func, insert, or_, select, update
 
 from clickloop.postback.breaker import Pause
 from clickloop.postback.lane import Asked, KeptLane, LaneTerms, Standing
+from clickloop.store.ledger.postback_states import IS_WAITING
 from clickloop.store.ledger.tables import lanes, postbacks
 
-IS_WAITING = postbacks.c.state == literal_column("'waiting'")
 """With the state in the text, so that the planner sees that the index of what waits will do."""
 
 

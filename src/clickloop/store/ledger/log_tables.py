@@ -17,6 +17,7 @@ from sqlalchemy import (
     text,
 )
 
+from clickloop.postback.state import STORED
 from clickloop.store.ledger.schema import metadata, number_column
 from clickloop.store.ledger.sealing import SealedBytes
 
@@ -191,9 +192,7 @@ postbacks = Table(
     Column("row_check", BigInteger, nullable=False, server_default="0"),  # row_checks.postback_check
     UniqueConstraint("conversion_id", "version", "rule_id", "resend"),
     CheckConstraint("(resend = 0) = (original_id IS NULL)", name="resend_has_original"),
-    CheckConstraint(
-        "state IN ('waiting', 'sending', 'delivered', 'failed', 'skipped', 'cancelled')", name="state_known"
-    ),
+    CheckConstraint(f"state IN {tuple(map(str, STORED))}", name="state_known"),
     CheckConstraint("(state = 'waiting') = (next_attempt_at IS NOT NULL)", name="waiting_has_moment"),
     CheckConstraint("held_from IS NULL OR state = 'waiting'", name="held_is_waiting"),
     CheckConstraint("(state = 'sending') = (lease_until IS NOT NULL)", name="sending_has_lease"),

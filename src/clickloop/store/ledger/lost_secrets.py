@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Dialect, LargeBinary, Text, cast, func, literal, select, type_coerce, update
 
 from clickloop.postback.rule import RequestTemplate
+from clickloop.postback.state import UNFINISHED
 from clickloop.secret_box import SEALED, SecretError
 from clickloop.store.ledger.row_checks import accept_postbacks
 from clickloop.store.ledger.row_count import expect_rows
@@ -98,7 +99,7 @@ def accept_lost_requests(tx: Connection) -> LostRequests:
         gone = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
         accept_postbacks(tx, [row[0] for row in gone])
         lost += len(gone)
-        unfinished += sum(row[1] in ("waiting", "sending") for row in gone)
+        unfinished += sum(row[1] in UNFINISHED for row in gone)
         after = rows[-1][0]
     return LostRequests(lost, unfinished)
 

@@ -11,6 +11,7 @@ from clickloop.postback.breaker import Verdict, verdict_of
 from clickloop.postback.lane import Asked, KeptLane, Standing
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.retry import Result
+from clickloop.postback.state import PostbackState
 from clickloop.postback.work import Claimed, Ended, Job, Recorded
 from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.holding import (
@@ -23,6 +24,7 @@ from clickloop.store.ledger.holding import (
 )
 from clickloop.store.ledger.lanes import forget_asked, keep_standing, kept_lanes
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.postback_states import IS_SENDING, IS_WAITING
 from clickloop.store.ledger.settings import read_setting, write_setting
 from clickloop.store.ledger.tables import attempts, postbacks
 
@@ -53,7 +55,7 @@ _END = (
     .where(
         postbacks.c.postback_id == bindparam("id"),
         postbacks.c.lease_token == bindparam("token"),
-        postbacks.c.state == "sending",
+        IS_SENDING,
     )
     .values(
         state=bindparam("next_state"),
@@ -70,11 +72,20 @@ _GIVE_BACK = (
     .where(
         postbacks.c.postback_id == bindparam("id"),
         postbacks.c.lease_token == bindparam("token"),
-        postbacks.c.state == "sending",
+        IS_SENDING,
     )
-    .values(state="waiting", next_attempt_at=bindparam("at"), lease_until=None, attempts=postbacks.c.attempts - 1)
+    .values(
+        state=PostbackState.WAITING,
+        next_attempt_at=bindparam("at"),
+        lease_until=None,
+        attempts=postbacks.c.attempts - 1,
+    )
 )
-_STATES = {Result.DELIVERED: "delivered", Result.AGAIN: "waiting", Result.FAILED: "failed"}
+_NEXT_STATE = {
+    Result.DELIVERED: PostbackState.DELIVERED,
+    Result.AGAIN: PostbackState.WAITING,
+    Result.FAILED: PostbackState.FAILED,
+}
 
 
 class LedgerPostbacks:
@@ -165,7 +176,7 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
             {
                 "id": end.job.postback_id,
                 "token": end.job.token,
-                "next_state": _STATES[end.result],
+                "next_state": _NEXT_STATE[end.result],
                 "again_at": end.again_at,
                 "final_at": end.at if end.again_at is None else None,
             }
@@ -196,7 +207,7 @@ def _has_failed(tx: Connection, job: Job) -> bool:
     failed = select(postbacks.c.postback_id).where(
         postbacks.c.postback_id == job.postback_id,
         postbacks.c.lease_token == job.token,
-        postbacks.c.state == "failed",
+        postbacks.c.state == PostbackState.FAILED,
     )
     return tx.scalar(failed) is not None
 
@@ -209,7 +220,7 @@ def give_back(tx: Connection, jobs: Sequence[Job], now_ms: int) -> None:
 
 def lose_attempts(tx: Connection, now_ms: int, everything: bool) -> None:
     """Marks the attempts under expired leases (or all) as unknown."""
-    stuck = select(postbacks.c.postback_id).where(postbacks.c.state == "sending")
+    stuck = select(postbacks.c.postback_id).where(IS_SENDING)
     if not everything:
         stuck = stuck.where(postbacks.c.lease_until <= now_ms)
     tx.execute(
@@ -221,24 +232,22 @@ def lose_attempts(tx: Connection, now_ms: int, everything: bool) -> None:
 
 def take_back_leases(tx: Connection, now_ms: int, everything: bool) -> int:
     """Puts postbacks under expired leases (or all) back to waiting, due at once; answers how many."""
-    rescued = update(postbacks).where(postbacks.c.state == "sending")
+    rescued = update(postbacks).where(IS_SENDING)
     if not everything:
         rescued = rescued.where(postbacks.c.lease_until <= now_ms)
-    return tx.execute(rescued.values(state="waiting", next_attempt_at=now_ms, lease_until=None)).rowcount
+    return tx.execute(rescued.values(state=PostbackState.WAITING, next_attempt_at=now_ms, lease_until=None)).rowcount
 
 
 def move_leases(tx: Connection, by_ms: int) -> None:
     """Moves the end of every lease."""
-    tx.execute(
-        update(postbacks).where(postbacks.c.state == "sending").values(lease_until=postbacks.c.lease_until + by_ms)
-    )
+    tx.execute(update(postbacks).where(IS_SENDING).values(lease_until=postbacks.c.lease_until + by_ms))
 
 
 def move_waiting(tx: Connection, by_ms: int) -> None:
     """Moves the moment of everything that waits."""
     tx.execute(
         update(postbacks)
-        .where(postbacks.c.state == "waiting")
+        .where(IS_WAITING)
         .values(next_attempt_at=postbacks.c.next_attempt_at + by_ms, held_from=postbacks.c.held_from + by_ms)
     )
 

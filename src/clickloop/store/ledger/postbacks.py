@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, not_, or_, select
 
 from clickloop.postback.holding import hold_of
 from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.postback_log import Attempt, NewPostback, Postback, PostbackFilter
 from clickloop.postback.rule import Request
-from clickloop.postback.state import PostbackState
+from clickloop.postback.state import ENDED_BADLY, PostbackState
 from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of
+from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
@@ -97,10 +98,7 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 
 def count_unfinished(tx: Connection) -> int:
     """Return how many postbacks are waiting or being sent."""
-    table = postbacks.c
-    # Literals, not parameters: SQLite takes a partial index only where it sees its condition.
-    unfinished = table.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
-    return tx.scalar(select(func.count()).select_from(postbacks).where(unfinished)) or 0
+    return tx.scalar(select(func.count()).select_from(postbacks).where(IS_UNFINISHED)) or 0
 
 
 def _conditions(tx: Connection, wanted: PostbackFilter) -> list[ColumnElement[bool]]:
@@ -127,20 +125,16 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
 def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
     """Whether a row of ``_LOG`` is shown in this state."""
     held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
+    # Each with the condition of its partial index, which SQLite would not derive from a parameter.
     if state is PostbackState.PAUSED:
-        return and_(_UNFINISHED, postbacks.c.state == "waiting", held)
+        return and_(IS_UNFINISHED, postbacks.c.state == PostbackState.WAITING, held)
     if state is PostbackState.WAITING:
-        return and_(_UNFINISHED, postbacks.c.state == "waiting", not_(held))
+        return and_(IS_UNFINISHED, postbacks.c.state == state, not_(held))
     if state is PostbackState.SENDING:
-        return and_(_UNFINISHED, postbacks.c.state == state)
-    if state in (PostbackState.FAILED, PostbackState.CANCELLED):
-        return and_(ENDED_BADLY, postbacks.c.state == state)
+        return and_(IS_UNFINISHED, postbacks.c.state == state)
+    if state in ENDED_BADLY:
+        return and_(HAS_ENDED_BADLY, postbacks.c.state == state)
     return postbacks.c.state == state
-
-
-# The conditions of partial indexes, word for word: SQLite uses one only for a query that repeats its condition.
-_UNFINISHED = postbacks.c.state.in_((literal_column("'waiting'"), literal_column("'sending'")))
-ENDED_BADLY = postbacks.c.state.in_((literal_column("'failed'"), literal_column("'cancelled'")))
 
 
 _LOG = (
@@ -179,7 +173,7 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "campaign_id": new.campaign_id,
         "source_id": new.source_id,
         "trigger": new.trigger,
-        "state": "waiting" if owed else "skipped",
+        "state": PostbackState.WAITING if owed else PostbackState.SKIPPED,
         "reason": decision.reason.value if isinstance(decision, Skipped) else None,
         "findings": _write(decision.findings),
         "request": _write(owed.request) if owed else None,
@@ -197,9 +191,10 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
 
 def _postback(row: RowMapping) -> Postback:
     fields = {name: row[name] for name in Postback.__struct_fields__ if name != "hold"}
-    waits = row["state"] == "waiting"
+    state = PostbackState(row["state"])
+    waits = state is PostbackState.WAITING
     fields["hold"] = hold_of(row["rule_paused_at"], row["receiver_paused_at"]) if waits else None
-    fields["state"] = PostbackState(row["state"]) if fields["hold"] is None else PostbackState.PAUSED
+    fields["state"] = state if fields["hold"] is None else PostbackState.PAUSED
     fields["rule_name"] = row["rule_name"] or ""
     fields["reason"] = _reason(row["reason"])
     fields["findings"] = _findings_of(row["findings"])

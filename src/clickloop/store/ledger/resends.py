@@ -9,14 +9,11 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.postback.state import PostbackState
+from clickloop.postback.state import FINAL, ON_THE_WAY, PostbackState
 from clickloop.store.ledger.holding import wake_followers
-from clickloop.store.ledger.lanes import IS_WAITING
 from clickloop.store.ledger.narrowing import Conditions, canonical, conditions_of
+from clickloop.store.ledger.postback_states import IS_WAITING
 from clickloop.store.ledger.tables import conversions, lanes, postback_rules, postbacks
-
-ON_THE_WAY = ("waiting", "sending", "delivered")
-"""What an older change must not be sent behind."""
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +29,7 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
     click_id: str
     campaign_id: int
     source_id: int
-    state: str
+    state: PostbackState
     reason: SkipReason | None
     findings: bytes
     request: bytes | None
@@ -89,12 +86,12 @@ def sent_after(
     return [_sent(row) for row in rows]
 
 
-def count_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> dict[str, int]:
+def count_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> dict[PostbackState, int]:
     """How many match, by state."""
     query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted, pool).group_by(
         postbacks.c.state
     )
-    return {wanted.state or row.state: row.matched for row in tx.execute(query)}
+    return {wanted.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
 
 
 def count_superseded(tx: Connection, wanted: PostbackFilter) -> int:
@@ -146,7 +143,7 @@ def cancel_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
 def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int:
     """Cancels those that wait, for others that take their places in this transaction; answers how many that were."""
     waiting = update(postbacks).where(postbacks.c.postback_id.in_(postback_ids), IS_WAITING)
-    ended = {"state": "cancelled", "next_attempt_at": None, "held_from": None, "finished_at": now_ms}
+    ended = {"state": PostbackState.CANCELLED, "next_attempt_at": None, "held_from": None, "finished_at": now_ms}
     return tx.execute(waiting.values(**ended)).rowcount
 
 
@@ -160,7 +157,7 @@ def _matching(query: Select[Any], wanted: PostbackFilter, pool: Pool) -> Select[
         "status": lambda status: conversions.c.status_key == status,
     }
     if wanted.state is None:
-        query = query.where(IS_WAITING if pool is Pool.WAITING else and_(_IS_LAST, table.state.in_(_FINAL)))
+        query = query.where(IS_WAITING if pool is Pool.WAITING else and_(_IS_LAST, table.state.in_(FINAL)))
     return query.where(*conditions_of(wanted, table.postback_id, table.created_at, own))
 
 
@@ -169,10 +166,9 @@ def _is_in_state(state: PostbackState) -> ColumnElement[bool]:
         return and_(IS_WAITING, _IS_HELD)
     if state is PostbackState.WAITING:
         return and_(IS_WAITING, ~_IS_HELD)
-    return and_(_IS_LAST, postbacks.c.state == state.value)
+    return and_(_IS_LAST, postbacks.c.state == state)
 
 
-_FINAL = [state.value for state in PostbackState if state.is_final]
 _IS_LAST = ~(
     select(_later.c.postback_id)
     .where(
@@ -193,5 +189,6 @@ _IS_HELD = or_(
 
 def _sent(row: Any) -> Sent:
     fields = {name: row[name] for name in Sent.__struct_fields__}
+    fields["state"] = PostbackState(row["state"])
     fields["reason"] = None if row["reason"] is None else SkipReason(row["reason"])
     return Sent(**fields)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, updat
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.names import Named, names_of
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.sealing import opened_json
@@ -111,7 +112,7 @@ def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
             schedule_of(row.schedule),
             row.paused_at is not None,
             row.probing_at is not None,
-            row.probe_state == "sending",
+            row.probe_state == PostbackState.SENDING,
         )
         for row in rows
     }

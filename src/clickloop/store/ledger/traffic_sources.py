@@ -4,10 +4,12 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from clickloop.setup.source_rows import ROW_MACROS
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from clickloop.store.ledger.finding import in_state
 from clickloop.store.ledger.postback_rules import first_rules_of_sources, postback_url_of
 from clickloop.store.ledger.records import RecordTable
-from clickloop.store.ledger.tables import source_parameters, traffic_sources
+from clickloop.store.ledger.tables import campaign_offers, campaigns, source_parameters, traffic_sources
 from clickloop.store.ledger.versions import later_version
 
 MOST_ROW_NAMES = 5_000
@@ -50,6 +52,24 @@ def sources_after(
     return SOURCES.after(tx, after_id, limit, archived=archived, words=words)
 
 
+def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
+    """Return, by offer, the live sources of the live campaigns that send visitors to it; without a key when there is none."""
+    pairs = tx.execute(
+        select(campaign_offers.c.offer_id, campaigns.c.source_id)
+        .distinct()
+        .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
+        .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
+    ).all()
+    wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
+    query = SOURCES.all.where(wanted, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
+    found: dict[int, list[TrafficSource]] = {}
+    for source in SOURCES.select(tx, query):
+        for pair in pairs:
+            if pair.source_id == source.id:
+                found.setdefault(pair.offer_id, []).append(source)
+    return found
+
+
 def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[SourceParameter, ...]]:
     """The rows of each source by its number, sorted."""
     rows = tx.execute(
@@ -79,8 +99,11 @@ def find_sources(tx: Connection, ids: Collection[int]) -> list[TrafficSource]:
     return SOURCES.select(tx, SOURCES.all.where(traffic_sources.c.id.in_(ids)))
 
 
-def row_numbers(tx: Connection) -> dict[str, int]:
-    """The number of each row of any source by its lower-case parameter; of a name with several the lowest."""
+def any_row_macros(tx: Connection) -> dict[str, str]:
+    """Return the macros that rows of any source fill, by their parameters in lower case: for what belongs to no source.
+
+    Of a parameter with several numbers the lowest counts here; a click's own source decides.
+    """
     name = func.lower(source_parameters.c.parameter)
     query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
-    return {row[0]: row[1] for row in tx.execute(query)}
+    return {row[0]: ROW_MACROS[row[1]] for row in tx.execute(query)}

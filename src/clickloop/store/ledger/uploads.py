@@ -1,6 +1,5 @@
 """Uploads in the ledger: how far each file has been taken and what came of it; ``tx`` is an open transaction."""
 
-import enum
 from typing import Any
 
 import msgspec
@@ -9,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from clickloop.conversion.notice_log import Outcome
 from clickloop.conversion.upload import Format
 from clickloop.conversion.upload_text import UTF_8
+from clickloop.explained import Explained
 from clickloop.store.ledger.jobs import JobState, JobTable
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.tables import notices, uploads
@@ -17,30 +17,19 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 _numbers = msgspec.json.Decoder(dict[str, int])
 
 
-class Verdict(enum.StrEnum):
+class Verdict(Explained):
     """What became of a line, or would: the outcome of its notice, or that it makes none."""
 
-    NEW = "new"
-    CHANGED = "changed"
-    REPEATED = "repeated"
-    WAITING = "waiting"
-    REFUSED = "refused"
-    UNREADABLE = "unreadable"
+    NEW = "new", "A new conversion."
+    CHANGED = "changed", "A change of a conversion."
+    REPEATED = "repeated", "Nothing new: the conversion is already like this."
+    WAITING = (
+        "waiting",
+        "Its click is not here yet: it is looked for until ten minutes have passed and older clicks are processed.",
+    )
+    REFUSED = "refused", "It registers nothing."
+    UNREADABLE = "unreadable", "It cannot be read."
 
-    @property
-    def sentence(self) -> str:
-        """The verdict for people; of the last two, the reason says more."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Verdict.NEW: "A new conversion.",
-    Verdict.CHANGED: "A change of a conversion.",
-    Verdict.REPEATED: "Nothing new: the conversion is already like this.",
-    Verdict.WAITING: "Its click is not here yet: it is looked for until ten minutes have passed and older clicks are processed.",
-    Verdict.REFUSED: "It registers nothing.",
-    Verdict.UNREADABLE: "It cannot be read.",
-}
 
 _counts = msgspec.json.Decoder(dict[Verdict, int])
 

@@ -10,6 +10,8 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
+from clickloop.click.routing import Route, Routes
+from clickloop.report.check.records import campaign_findings
 from clickloop.saving import campaigns as saving
 from clickloop.setup.campaign import (
     Campaign,
@@ -26,6 +28,7 @@ from clickloop.setup.money_text import money_text
 from clickloop.setup.network import pixel_code, pixel_note, postback_url
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.campaigns import CampaignsFilter, campaigns_after
+from clickloop.store.ledger.catalog import read_catalog_of
 from clickloop.store.ledger.networks import networks_of_offers
 from clickloop.store.ledger.traffic_sources import find_sources
 from clickloop.web.api.body import StrictBody
@@ -33,7 +36,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Tag, Words
 from clickloop.web.api.records import Records, record_routes, view_of
-from clickloop.web.api.wire import Advice, Moment, shown
+from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -159,27 +162,25 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
 
 def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -> list[CampaignView]:
     sources = {source.id: source for source in find_sources(tx, {campaign.source_id for campaign in campaigns})}
-    return [_view(context, campaign, sources[campaign.source_id]) for campaign in campaigns]
+    catalog = read_catalog_of(tx, tuple(context.guard.policy.own_hosts), [campaign.id for campaign in campaigns])
+    routes = Routes(catalog, context.fallback_url)
+    return [
+        _view(context, campaign, sources[campaign.source_id], routes.find(campaign.key.encode()))
+        for campaign in campaigns
+    ]
 
 
-def _view(context: ApiContext, campaign: Campaign, source: TrafficSource) -> CampaignView:
+def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route: Route | None) -> CampaignView:
     micros, currency = campaign.cost_micros, source.cost_currency or context.currency
     computed = {
         "cost": None if micros is None else money_text(micros, currency),
         "link": shown(campaign_link(context.base_url, campaign, source)),
-        "warnings": _warnings(campaign),
+        "warnings": warnings_of(campaign_findings(campaign, route) if route else ()),
     }
     return view_of(CampaignView, campaign, computed)
 
 
 CAMPAIGNS = Records(saving.NOUN, _views)
-
-
-def _warnings(campaign: Campaign) -> list[Advice]:
-    if any(share.weight for share in campaign.offers):
-        return []
-    sentence = "No offer has a weight: every visitor goes to the fallback address."
-    return [Advice("offers", "no_offer", sentence, "Give the campaign at least one offer with a weight above 0.")]
 
 
 router = Router(

@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
-from clickloop.click.click import PARAMETER_ROWS
 from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.setup.source_rows import V_ROWS
 from clickloop.store.ledger.names import Named, names_of
 from clickloop.web.api.problem import invalid
 
@@ -152,10 +152,7 @@ CLICK_COLUMNS = (
     _column("browser_version", "Browser version", Kind.TEXT),
     _column("domain", "Domain", Kind.CODE),
     _column("target", "Sent to", Kind.CODE),
-    *(
-        Column(f"v{number}", f"V{number}", Kind.CODE, _part("parameters", f"v{number}"))
-        for number in range(1, PARAMETER_ROWS + 1)
-    ),
+    *(Column(f"v{number}", f"V{number}", Kind.CODE, _part("parameters", f"v{number}")) for number in V_ROWS),
 )
 
 CONVERSION_COLUMNS = (

@@ -7,11 +7,12 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.campaign.fault import FaultCode
-from clickloop.click.click import PARAMETER_ROWS, Click
+from clickloop.click.click import Click
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.status import CountsAs
 from clickloop.log_filter import LogFilter, fields_of, narrows
 from clickloop.setup.money_text import MoneyText, money_text
+from clickloop.setup.source_rows import V_ROWS
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.period import period_of
 from clickloop.web.api.problem import invalid
@@ -91,7 +92,7 @@ class ConversionView(msgspec.Struct, kw_only=True):
 
 def click_view(click: Click) -> ClickView:
     """A click for JSON."""
-    values = {f"v{number}": getattr(click, f"v{number}") for number in range(1, PARAMETER_ROWS + 1)}
+    values = {f"v{number}": getattr(click, f"v{number}") for number in V_ROWS}
     return ClickView(
         click_id=click.click_id,
         at=moment_text(click.at),

@@ -12,8 +12,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.report.check.finding import Code
-from clickloop.report.check.static import looks_like_a_macro
+from clickloop.report.check.records import network_findings
 from clickloop.report.masking import MASK
 from clickloop.saving import networks as saving
 from clickloop.setup.network import (
@@ -32,7 +31,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
 from clickloop.web.api.records import Records, record_routes, view_of
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Advice, Moment, shown
+from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -115,7 +114,7 @@ def _view(context: ApiContext, network: Network) -> NetworkView:
         "postback_url": readable_code(postback_url(context.base_url, network)),
         "pixel_code": readable_code(pixel_code(context.base_url, network)),
         "pixel_note": pixel_note(context.base_url, network),
-        "warnings": _warnings(network),
+        "warnings": warnings_of(network_findings(network)),
     }
     return view_of(NetworkView, network, computed)
 
@@ -142,24 +141,6 @@ def masked_network(context: ApiContext, network: Network) -> Network:
 def readable_code(text: str) -> str:
     """An address or HTML made of a masked network, with the mask as it looks elsewhere."""
     return shown(text).replace(quote(MASK), MASK)
-
-
-def _warnings(network: Network) -> list[Advice]:
-    found = []
-    if not network.postback_parameters.get("cid"):
-        sentence = "The postback URL does not carry our click id: the network's conversions could not be matched."
-        remedy = "Give our parameter cid the network's macro for the sub id that takes our click id, such as {sub1}."
-        found.append(Advice("postback_parameters.cid", "click_id_missing", sentence, remedy))
-    elif not looks_like_a_macro(network.postback_parameters["cid"]):
-        text = shown(network.postback_parameters["cid"])
-        sentence = f"{text!r} does not look like a macro: every notice would bring this same text, and be refused."
-        remedy = "Put the network's macro there with all its brackets, such as {sub1}."
-        found.append(Advice("postback_parameters.cid", Code.PLACEHOLDER_NOT_A_MACRO, sentence, remedy))
-    if not network.token and not network.addresses:
-        sentence = "The network is open: anyone who knows a click id can report conversions."
-        remedy = "Set a token, or the addresses that its notices come from."
-        found.append(Advice("token", "network_open", sentence, remedy))
-    return found
 
 
 router = Router(

@@ -1,6 +1,6 @@
 """/offers: what visitors are sent to, and what it pays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -10,14 +10,14 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.campaign.own_link import OwnLinks
-from clickloop.macro import check, parse
-from clickloop.report.check.finding import Code
+from clickloop.report.check.finding import Finding
+from clickloop.report.check.records import offer_findings
 from clickloop.saving import offers as saving
 from clickloop.setup.money_text import money_text
-from clickloop.setup.network import Network
 from clickloop.setup.offer import NewOffer, Offer, OfferChange, OfferFields, Payout, changed_offer
-from clickloop.store.ledger.networks import find_networks
+from clickloop.store.ledger.networks import networks_of_offers
 from clickloop.store.ledger.offers import OffersFilter, offers_after
+from clickloop.store.ledger.traffic_sources import any_row_macros, sources_of_offers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Tag, Words
 from clickloop.web.api.records import Records, record_routes, view_of
@@ -79,40 +79,25 @@ def restore_offer(context: Context, number: Id) -> OfferView:
 
 
 def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list[OfferView]:
-    own_hosts = context.guard.policy.own_hosts
-    networks = {network.id: network for network in find_networks(tx, {offer.network_id or 0 for offer in offers})}
-    return [_view(offer, networks.get(offer.network_id or 0), own_hosts) for offer in offers]
+    own_links = OwnLinks(context.guard.policy.own_hosts)
+    networks = {network.id: network for network in networks_of_offers(tx, [offer.id for offer in offers])}
+    sources = sources_of_offers(tx, [offer.id for offer in offers])
+    any_rows = any_row_macros(tx) if len(sources) < len(offers) else {}
+    return [
+        _view(
+            offer,
+            offer_findings(offer, networks.get(offer.network_id or 0), sources.get(offer.id, ()), any_rows, own_links),
+        )
+        for offer in offers
+    ]
 
 
-def _view(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> OfferView:
+def _view(offer: Offer, findings: Iterable[Finding]) -> OfferView:
     payout = None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency)
-    return view_of(OfferView, offer, {"payout": payout, "warnings": _warnings(offer, network, own_hosts)})
+    return view_of(OfferView, offer, {"payout": payout, "warnings": warnings_of(findings)})
 
 
 OFFERS = Records(saving.NOUN, _views)
-
-
-def _warnings(offer: Offer, network: Network | None, own_hosts: frozenset[str]) -> list[Advice]:
-    # Names of source rows are not known here: an offer serves campaigns of any source.
-    found = warnings_of("url", check(offer.url, at_click=True))
-    missing = click_id_missing(offer.url, network.click_id_parameter if network else "")
-    return [*found, *(one for one in (missing, leads_back(offer.url, own_hosts)) if one is not None)]
-
-
-def leads_back(url: str, own_hosts: frozenset[str]) -> Advice | None:
-    """Return what to say of an address that is one of our own campaign links."""
-    if OwnLinks(own_hosts).key_in(url) is None:
-        return None
-    sentence = "The address is a campaign link of this tracker: visitors would go in circles, so they are sent to the fallback address."
-    return Advice("url", Code.OFFER_LOOPS, sentence, "Put the network's link there.")
-
-
-def click_id_missing(url: str, parameter: str) -> Advice | None:
-    """What to say of an address without our click id; ``parameter``: that of its network, empty where it is not known."""
-    if "clickid" in parse(url).names:
-        return None
-    sentence = "The address does not carry {clickid}: the network could not tell us which click converted."
-    return Advice("url", "click_id_missing", sentence, f"Add {{clickid}} in {parameter or 'its sub id parameter'}.")
 
 
 router = Router(

@@ -9,18 +9,17 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.counted import counted
-from clickloop.macro import check
 from clickloop.postback.rule import Rule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
-from clickloop.report.check.templates import templates_of
+from clickloop.report.check.held import ArchivedRule, archived_rule_finding
+from clickloop.report.check.records import rule_findings
 from clickloop.saving import postback_rules as saving
 from clickloop.setup.record import Versioned
 from clickloop.setup.traffic_source import TrafficSource
 from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.holding import count_waiting
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
-from clickloop.store.ledger.traffic_sources import SOURCES
+from clickloop.store.ledger.traffic_sources import SOURCES, sources_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words
 from clickloop.web.api.records import Records, record_routes, view_of
@@ -29,10 +28,8 @@ from clickloop.web.api.rule_parts import (
     RequestTemplateView,
     SuccessView,
     conditions_view,
-    empty_macros,
     request_template_view,
 )
-from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.api.wire import Advice, Moment, optional_moment_text, shown, warnings_of
 
 NOUN = saving.NOUN.name
@@ -124,9 +121,8 @@ def remove_rule(context: Context, number: Id) -> RuleView:
     with context.ledger.read() as tx:
         waiting = count_waiting(tx, number)
     if waiting:
-        told = f"The rule is paused since a receiver said 410 Gone, and goes on holding {counted(waiting, 'postback')}."
-        remedy = f"Resume it, and they leave; or cancel them: POST /api/v1/postbacks/cancel with rule_id {number}."
-        view.warnings.append(Advice("", "holds_postbacks", told, remedy))
+        archived = ArchivedRule(rule_id=number, name=view.name, waiting=waiting)
+        view.warnings.extend(warnings_of([archived_rule_finding(archived)]))
     return view
 
 
@@ -153,7 +149,7 @@ def rule_view(tx: Connection, kept: KeptRule, around: "_Around | None" = None) -
         "conditions": conditions_view(rule.conditions),
         "success": view_of(SuccessView, rule.success, {}),
         "waits_seconds": rule.schedule.waits_seconds,
-        "warnings": _warnings(rule, around.source_of(rule), around),
+        "warnings": warnings_of(rule_findings(rule, around.sources_of(rule))),
         "is_source_postback": around.is_first_of_source(rule),
         "resuming_since": optional_moment_text(kept.probing_at),
     }
@@ -178,32 +174,22 @@ class _Around:
         self._first = cache(lambda source_id: first_rules_of_sources(tx, [source_id]).get(source_id))
 
     @cached_property
-    def any_rows(self) -> dict[str, str]:
-        """The macros that rows of any source fill, by their names."""
-        return any_row_macros(self._tx)
+    def _all_sources(self) -> list[TrafficSource]:
+        return sources_after(self._tx, 0, LARGEST_ID)
 
-    def source_of(self, rule: Rule) -> TrafficSource | None:
-        """The source whose rows the rule's macros may name."""
-        if rule.source_id is not None:
-            return self._source(rule.source_id)
+    def sources_of(self, rule: Rule) -> list[TrafficSource]:
+        """Return the sources whose clicks a rule may be sent for."""
+        if rule.source_id is None and rule.campaign_id is None:
+            return self._all_sources
         campaign = self._campaign(rule.campaign_id) if rule.campaign_id is not None else None
-        return self._source(campaign.source_id) if campaign else None
+        source_id = campaign.source_id if campaign else rule.source_id
+        source = self._source(source_id) if source_id is not None else None
+        return [source] if source else []
 
     def is_first_of_source(self, rule: Rule) -> bool:
         """Whether the rule holds its source's postback URL."""
         first = self._first(rule.source_id) if rule.source_id is not None else None
         return first is not None and first.rule.rule_id == rule.rule_id
-
-
-def _warnings(rule: Rule, source: TrafficSource | None, around: _Around) -> list[Advice]:
-    """What a rule's templates will not do. Without a source it depends on each click's source which rows there are."""
-    rows = row_macros(source) if source else around.any_rows
-    off = rows_off(source) if source else set()
-    missing = rows_missing(source) if source else set()
-    found = []
-    for field, text, place in templates_of(rule.request):
-        found += warnings_of(field, check(text, rows, place, off=off, missing=missing))
-    return [*found, *empty_macros(rule)]
 
 
 router = Router(

@@ -9,9 +9,9 @@ from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
 from clickloop.report.asked import AskedReport, Bounds, bounds_of, query_of
-from clickloop.report.export import CsvRow, csv_lines, figure, plain_text
-from clickloop.report.metrics import Metrics
-from clickloop.report.query import Dimension, Measure, Sums
+from clickloop.report.export import CsvRow, csv_lines, plain_text
+from clickloop.report.measure import Measure, Sums
+from clickloop.report.query import Dimension
 from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
@@ -120,9 +120,9 @@ def report_asked(context: ApiContext, asked: AskedReport) -> tuple[MadeReport, B
 def csv_response(made: MadeReport, bounds: Bounds) -> Response[Any]:
     """A report as a file to download: all measures, the totals last."""
     query = made.query
-    rows = [CsvRow(tuple(heading.name for heading in row.headings), row.sums, row.metrics) for row in made.rows]
+    rows = [CsvRow(tuple(heading.name for heading in row.headings), row.sums) for row in made.rows]
     of_totals = ("Total", "")[: len(query.group_by)]
-    rows.append(CsvRow(of_totals, made.totals.sums, made.totals.metrics))
+    rows.append(CsvRow(of_totals, made.totals.sums))
     text = b"".join(csv_lines(query.group_by, tuple(Measure), made.statuses, query.currency, iter(rows)))
     name = f"report-{bounds.days.first.isoformat()}-{bounds.days.last.isoformat()}.csv"
     return Response(text, media_type=CSV_TYPE, headers={"Content-Disposition": f'attachment; filename="{name}"'})
@@ -138,55 +138,38 @@ def _view(made: MadeReport) -> ReportView:
         group_by=list(query.group_by),
         rows=[_row(row, query.currency) for row in made.rows],
         row_count=made.group_count,
-        totals=_figures(made.totals.sums, made.totals.metrics, query.currency),
+        totals=_figures(made.totals.sums, query.currency),
     )
 
 
 def _row(row: Row, currency: str) -> ReportRowView:
     keys = [KeyView(value=shown(heading.value), name=shown(heading.name)) for heading in row.headings]
-    return ReportRowView(keys=keys, figures=_figures(row.sums, row.metrics, currency))
+    return ReportRowView(keys=keys, figures=_figures(row.sums, currency))
 
 
-def _figures(sums: Sums, metrics: Metrics, currency: str) -> FiguresView:
-    return FiguresView(
-        clicks=sums.clicks,
-        unique_clicks=sums.unique_clicks,
-        clicks_recorded=sums.clicks_recorded,
-        conversions=metrics.conversions,
-        confirmed=sums.confirmed,
-        pending=sums.pending,
-        rejected=sums.rejected,
-        by_status=dict(sums.by_status),
-        cr=_percent(Measure.CR, sums, metrics),
-        approval_rate=_percent(Measure.APPROVAL_RATE, sums, metrics),
-        revenue=money_text(sums.revenue_micros, currency),
-        pending_revenue=money_text(sums.pending_micros, currency),
-        rejected_revenue=money_text(sums.rejected_micros, currency),
-        average_payout=_amount(metrics.average_payout_micros, currency),
-        cost=money_text(sums.cost_micros, currency),
-        profit=money_text(metrics.profit_micros, currency),
-        roi=_percent(Measure.ROI, sums, metrics),
-        epc=_amount(metrics.epc_micros, currency),
-        cpc=_amount(metrics.cpc_micros, currency),
-        not_converted=[
-            OtherMoneyView(
-                currency=other.currency,
-                cost=money_text(other.cost_micros, other.currency),
-                revenue=money_text(other.revenue_micros, other.currency),
-                pending_revenue=money_text(other.pending_micros, other.currency),
-                rejected_revenue=money_text(other.rejected_micros, other.currency),
-            )
-            for other in sums.not_converted
-        ],
-    )
+def _figures(sums: Sums, currency: str) -> FiguresView:
+    figures: dict[str, object] = {measure.value: _figure(measure, sums, currency) for measure in Measure}
+    figures["by_status"] = dict(sums.by_status)
+    figures["not_converted"] = [
+        OtherMoneyView(
+            currency=other.currency,
+            cost=money_text(other.cost_micros, other.currency),
+            revenue=money_text(other.revenue_micros, other.currency),
+            pending_revenue=money_text(other.pending_micros, other.currency),
+            rejected_revenue=money_text(other.rejected_micros, other.currency),
+        )
+        for other in sums.not_converted
+    ]
+    return msgspec.convert(figures, FiguresView)
 
 
-def _percent(measure: Measure, sums: Sums, metrics: Metrics) -> str | None:
-    return plain_text(measure, figure(measure, sums, metrics)) or None
-
-
-def _amount(micros: int | None, currency: str) -> MoneyText | None:
-    return None if micros is None else money_text(micros, currency)
+def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyText | None:
+    value = measure.of(sums)
+    if value is None:
+        return None
+    if measure.is_money:
+        return money_text(value, currency)
+    return plain_text(measure, value) if measure.is_share else value
 
 
 router = Router(

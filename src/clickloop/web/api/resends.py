@@ -186,15 +186,15 @@ def view_of_job(job: BulkJob) -> BulkResendView:
     )
 
 
-def _preview(mode: Mode, by_state: dict[str, int], superseded: int) -> BulkResendView:
+def _preview(mode: Mode, by_state: dict[PostbackState, int], superseded: int) -> BulkResendView:
     left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
-    if mode is Mode.AS_IT_WAS and "skipped" in by_state:
-        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state["skipped"]
+    if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
+        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
     return BulkResendView(
         resend_id=None,
         request=mode,
         matched=sum(by_state.values()),
-        matched_by_state=by_state,
+        matched_by_state={state.value: matched for state, matched in by_state.items()},
         done=0,
         made=0,
         left_out=left_out,

@@ -186,8 +186,8 @@ def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
     simulation = _simulated(context, data)
     if isinstance(simulation, SimulationFault):
         if simulation is SimulationFault.OFFER_NOT_SERVED:
-            raise invalid("offer_id", FaultCode.NOT_FOUND, simulation.value)
-        raise HTTPException(status_code=404, detail=simulation.value)
+            raise invalid("offer_id", FaultCode.NOT_FOUND, simulation.sentence)
+        raise HTTPException(status_code=404, detail=simulation.sentence)
     return simulation
 
 

@@ -9,23 +9,18 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.macro import check
-from clickloop.preset.preset import source_presets
-from clickloop.report.check.finding import Kind, Place
-from clickloop.report.check.static import placeholder_findings
+from clickloop.report.check.records import postback_url_findings, source_findings
 from clickloop.report.masking import masked_text
 from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
 from clickloop.store.ledger.postback_rules import KeptRule, first_rules_of_sources
-from clickloop.store.ledger.traffic_sources import row_numbers, sources_after
+from clickloop.store.ledger.traffic_sources import sources_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
 from clickloop.web.api.records import Records, record_routes, view_of
 from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name
-
-_ROW_MACROS = {-1: "externalid", 0: "cost"} | {number: f"token{number}" for number in range(1, 31)}
 
 
 class SourceView(SourceFields, frozen=True, kw_only=True):
@@ -77,62 +72,16 @@ def _views(_context: ApiContext, tx: Connection, sources: Sequence[TrafficSource
 
 def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     url = source.postback_url
-    findings = (
-        check(url, row_macros(source), wants_external_id=True, off=rows_off(source), missing=rows_missing(source))
-        if url
-        else ()
-    )
+    findings = source_findings(source, rule.rule if rule and not rule.is_archived else None)
     computed = {
         "postback_url": shown(masked_text(url, rule.rule.request.secrets if rule else ())),
         "postback_rule_id": rule.id if rule else None,
-        "warnings": _row_warnings(source) + _preset_warnings(source, url) + warnings_of("postback_url", findings),
+        "warnings": warnings_of([*findings, *postback_url_findings(source, url)]),
     }
     return view_of(SourceView, source, computed)
 
 
 SOURCES = Records(saving.NOUN, _views)
-
-
-def row_macros(source: TrafficSource) -> dict[str, str]:
-    """By the lower-case name of each row of a source, the macro that it fills."""
-    return {row.parameter.lower(): _ROW_MACROS[row.number] for row in source.parameters}
-
-
-def any_row_macros(tx: Connection) -> dict[str, str]:
-    """The same over all sources, for what belongs to none: a click's own source decides."""
-    return {name: _ROW_MACROS[number] for name, number in row_numbers(tx).items()}
-
-
-def rows_off(source: TrafficSource) -> set[str]:
-    """The macros of the rows whose slider is off."""
-    return {_ROW_MACROS[row.number] for row in source.parameters if not row.tracked}
-
-
-def rows_missing(source: TrafficSource) -> set[str]:
-    """The macros of V1 … V30 for which a source has no row."""
-    return set(_ROW_MACROS.values()) - {_ROW_MACROS[row.number] for row in source.parameters}
-
-
-def _row_warnings(source: TrafficSource) -> list[Advice]:
-    first = source.parameters[0]
-    if first.placeholder:
-        field = "parameters[0].placeholder"
-        found = placeholder_findings(first, Place(kind=Kind.TRAFFIC_SOURCE, id=source.id, field=field))
-        return [Advice(field, finding.code, shown(finding.sentence), finding.remedy) for finding in found]
-    sentence = "The row external_id has no placeholder: the source will not put its click id into the campaign link."
-    remedy = "Set the placeholder to the source's macro for its click id, such as ${SUBID}."
-    return [Advice("parameters", "external_id_without_placeholder", sentence, remedy)]
-
-
-def _preset_warnings(source: TrafficSource, url: str) -> list[Advice]:
-    preset = source_presets().get(source.preset)
-    left = [word for word in preset.replace if word in url] if preset else []
-    if not left or preset is None:
-        return []
-    sentence = (
-        f"The postback URL still holds {', '.join(left)} from the preset: values of your own account belong there."
-    )
-    return [Advice("postback_url", "preset_word_left", sentence, preset.notes)]
 
 
 router = Router(

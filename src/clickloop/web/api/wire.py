@@ -1,13 +1,15 @@
 """How values look in JSON: moments as ISO 8601, texts of strangers readable. For money see ``setup.money_text``."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from clickloop.clock import iso_text
-from clickloop.macro import Finding
+from clickloop.macro import Severity
 from clickloop.octets import readable
+from clickloop.report.check.finding import Finding
 
 Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
 
@@ -41,6 +43,10 @@ def shown(text: str) -> str:
     return readable(text)
 
 
-def warnings_of(field: str, findings: tuple[Finding, ...]) -> list[Advice]:
-    """What the check of a template found, as warnings."""
-    return [Advice(field, finding.code, finding.sentence, finding.remedy) for finding in findings]
+def warnings_of(findings: Iterable[Finding]) -> list[Advice]:
+    """Return the errors and warnings among findings about a record, each once: what the check of the whole set-up says too."""
+    return [
+        Advice(shown(finding.place.field), finding.code, shown(finding.sentence), shown(finding.remedy))
+        for finding in dict.fromkeys(findings)
+        if finding.severity is not Severity.NOTE
+    ]

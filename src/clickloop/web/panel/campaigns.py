@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.report.check.finding import Code, Severity
+from clickloop.macro import Severity
 from clickloop.report.check.told import ToldFinding
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, ClickCost, NewCampaign
@@ -172,7 +172,6 @@ def _editor(
         next_step=next_step(context, visit, view.id if view else None),
         findings=found[:FINDINGS],
         more_findings=len(found[FINDINGS:]),
-        warnings_beside=[] if any(one.code is Code.NO_LIVE_OFFERS for one in found) else view.warnings if view else [],
         editor=editor_of,
         name=name_of,
         mark=seen_mark(context, tree, view, _EMPTY),

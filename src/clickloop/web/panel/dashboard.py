@@ -12,15 +12,14 @@ from markupsafe import Markup
 from clickloop.clock import DAY_MS
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
+from clickloop.macro import Severity
 from clickloop.octets import readable
 from clickloop.report.asked import AskedReport, Bounds, bounds_of
 from clickloop.report.check.evidence import RefusedNotices
-from clickloop.report.check.finding import Severity
 from clickloop.report.check.told import ToldPlace
-from clickloop.report.export import MONEY, SHARES, TITLES, figure
-from clickloop.report.metrics import change, metrics_of, quotient
+from clickloop.report.measure import Measure, change, quotient
 from clickloop.report.period import Preset
-from clickloop.report.query import Dimension, Measure, ReportQuery
+from clickloop.report.query import Dimension, ReportQuery
 from clickloop.report.series import filled, moments_of, unit_of
 from clickloop.store.ledger.evidence import given_up_since, refused_since
 from clickloop.store.ledger.statuses import unmapped_words
@@ -29,7 +28,7 @@ from clickloop.web.api.check import found_as_set_up
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.panel.chart import Chart, Series, draw
 from clickloop.web.panel.check import editor_of
-from clickloop.web.panel.figures import change_text, figure_text, short_text
+from clickloop.web.panel.figures import change_text, figure_text, short_text, tone_of
 from clickloop.web.panel.newcomer import NEEDED, has_clicks, steps_of, what_there_is
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.reports import PERIODS
@@ -98,10 +97,10 @@ def show(
         periods=PERIODS,
         period=period,
         measure=measure,
-        measures=[(one, TITLES[one]) for one in Measure],
+        measures=[(one, one.label) for one in Measure],
         tiles=[_tile(one, now, before) for one in TILES],
         chart=_chart(measure, now, before, bounds, earlier, now_ms),
-        top_titles=[TITLES[one] for one in TOP_MEASURES],
+        top_titles=[one.label for one in TOP_MEASURES],
         top=_top_rows(top),
         campaigns=top.group_count,
         told=_health(context, visit, now_ms),
@@ -142,13 +141,13 @@ def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int)
 
 
 def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
-    value = figure(measure, now.totals.sums, now.totals.metrics)
-    earlier = figure(measure, before.totals.sums, before.totals.metrics)
-    grown = None if measure in SHARES else change(value or 0, earlier or 0)
+    value = measure.of(now.totals.sums)
+    earlier = measure.of(before.totals.sums)
+    grown = None if measure.is_share else change(value or 0, earlier or 0)
     percent = quotient(grown or 0, 10_000)
     return Tile(
         measure=measure,
-        title=f"{TITLES[measure]}, {now.query.currency}" if measure in MONEY else TITLES[measure],
+        title=f"{measure.label}, {now.query.currency}" if measure.is_money else measure.label,
         text=figure_text(measure, value),
         before=figure_text(measure, earlier),
         change=change_text(grown),
@@ -165,7 +164,7 @@ def _chart(
     old += (None,) * (len(moments) - len(old))
     by_hour = unit_of(bounds) is Dimension.HOUR
     local = [datetime.fromtimestamp(moment / 1000, bounds.zone) for moment in moments]
-    title = TITLES[measure]
+    title = measure.label
     return draw(
         Chart(
             title=f"{title} by {'hour' if by_hour else 'day'}",
@@ -174,32 +173,25 @@ def _chart(
             series=(Series(title, values), Series("Period before", old, faint=True)),
             shown=lambda value: figure_text(measure, value),
             tick=lambda value: short_text(measure, value),
-            unit=10_000 if measure in SHARES else 1_000_000 if measure in MONEY else 1,
-            whole=measure not in MONEY and measure not in SHARES,
+            unit=10_000 if measure.is_share else 1_000_000 if measure.is_money else 1,
+            whole=not measure.is_money and not measure.is_share,
         )
     )
 
 
 def _values(measure: Measure, made: MadeReport) -> dict[int, int | None]:
-    return {int(row.headings[0].key): figure(measure, row.sums, row.metrics) for row in made.rows}
+    return {int(row.headings[0].key): measure.of(row.sums) for row in made.rows}
 
 
 def _top_rows(made: MadeReport) -> list[TopRow]:
     rows = []
     for row in made.rows:
-        metrics = metrics_of(row.sums)
-        figures = [(one, figure(one, row.sums, metrics)) for one in TOP_MEASURES]
+        figures = [(one, one.of(row.sums)) for one in TOP_MEASURES]
         heading = row.headings[0]
         cells = tuple(figure_text(one, value) for one, value in figures)
-        tones = tuple(_tone(one, value) for one, value in figures)
+        tones = tuple(tone_of(one, value) for one, value in figures)
         rows.append(TopRow(int(heading.key), heading.name, cells, tones))
     return rows
-
-
-def _tone(measure: Measure, value: int | None) -> str:
-    if measure not in (Measure.PROFIT, Measure.ROI) or not value:
-        return ""
-    return "up" if value > 0 else "down"
 
 
 def _capitalised(sentence: str) -> str:

@@ -1,13 +1,9 @@
 """A report's figures as people read them: thousands apart, money to the cent, shares in percent."""
 
 from clickloop.money import MICROS
-from clickloop.report.export import MONEY, SHARES
-from clickloop.report.metrics import quotient
-from clickloop.report.query import Measure
+from clickloop.report.measure import Measure, Unit, quotient
 
 MINUS = "\N{MINUS SIGN}"
-SMALL_MONEY = frozenset({Measure.EPC, Measure.CPC})
-"""Amounts of fractions of a cent."""
 _UNITS = ((10**9, "bn"), (10**6, "M"), (10**3, "k"))
 
 
@@ -15,22 +11,29 @@ def figure_text(measure: Measure, value: int | None) -> str:
     """A figure without its currency: ``1,234``, ``12.50``, ``3.25 %``."""
     if value is None:
         return "–"
-    if measure in SHARES:
+    if measure.is_share:
         return f"{_decimal(value * 100, 2)}\N{NO-BREAK SPACE}%"
-    if measure in SMALL_MONEY:
+    if measure.unit is Unit.MONEY_EACH:
         return _decimal(value, 4)
-    return _decimal(value, 2) if measure in MONEY else signed(value)
+    return _decimal(value, 2) if measure.is_money else signed(value)
 
 
 def short_text(measure: Measure, value: int) -> str:
     """The same for an axis: ``1.2k``, ``50 %``."""
-    if measure in SHARES:
+    if measure.is_share:
         return f"{_decimal(value * 100, 2, shortest=True)}\N{NO-BREAK SPACE}%"
-    unit = MICROS if measure in MONEY else 1
+    unit = MICROS if measure.is_money else 1
     for size, letter in _UNITS:
         if abs(value) >= size * unit:
             return _decimal(quotient(value * MICROS, size * unit) or 0, 2, shortest=True) + letter
-    return _decimal(value, 4, shortest=True) if measure in MONEY else signed(value)
+    return _decimal(value, 4, shortest=True) if measure.is_money else signed(value)
+
+
+def tone_of(measure: Measure, value: int | None) -> str:
+    """Return ``up`` or ``down`` for money won or lost, else empty."""
+    if measure not in (Measure.PROFIT, Measure.ROI) or not value:
+        return ""
+    return "up" if value > 0 else "down"
 
 
 def change_text(share: int | None) -> str:

@@ -9,26 +9,32 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
-from clickloop.macro import KNOWN, Finding, Group, Macro, Place, check, parse
+from clickloop.macro import KNOWN, Group, Macro, Place, parse
 from clickloop.macro.known import BY_NAME
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
 from clickloop.postback.target import escaped_url
+from clickloop.report.check.finding import Finding, Kind
+from clickloop.report.check.finding import Place as FoundPlace
+from clickloop.report.check.templates import Filling, offer_filling, postback_filling, template_findings
 from clickloop.report.masking import MASK
+from clickloop.setup.source_rows import ROW_MACROS, V_MACROS, V_ROWS, row_macros
+from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows
 from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.networks import NETWORKS
-from clickloop.store.ledger.traffic_sources import SOURCES
+from clickloop.store.ledger.traffic_sources import SOURCES, any_row_macros
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.traffic_sources import any_row_macros, row_macros, rows_missing, rows_off
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import fragment
-from clickloop.web.panel.remarks import ROW_MACROS, Remark, offer_remarks, postback_remarks, source_remarks
+from clickloop.web.panel.remarks import Remark, external_id_remarks, offer_remarks, postback_remarks, source_remarks
 from clickloop.web.panel.setup_choices import number_of
 
 MOST_CHARACTERS = 20_000
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
+_SOMEWHERE = FoundPlace(kind=Kind.POSTBACK_RULE)
+"""The page shows the findings of a field beside it."""
 _SINGLE_TOKENS = 3
 """So many of token1 … token30 and the like stand in the list beside those that the source has."""
 
@@ -60,15 +66,24 @@ class MacroGroup(msgspec.Struct, frozen=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """The rows of a source as macros see them."""
+    """The rows of a source, saved or not, as macros see them; without a source those of any: each click's own source decides."""
 
     spellings: Mapping[str, str] = {}
-    """Lower-case parameter name to the canonical macro."""
+    """The macros that the rows fill, by parameter in lower case."""
+    source: TrafficSource | None = None
     off: frozenset[str] = frozenset()
     missing: frozenset[str] = frozenset()
-    """Macros of V1 … V30 for which the source has no row; none where no source is known."""
+    """Macros of V1 … V30 for which the source has no row."""
     names: Mapping[str, str] = {}
-    """Canonical macro to the row's parameter."""
+    """The parameters of the source's rows, by the macro that each fills."""
+
+    @classmethod
+    def of(cls, source: TrafficSource) -> "Rows":
+        """Return the rows of a source."""
+        rows = source.parameters
+        names = {ROW_MACROS[row.number]: row.parameter for row in rows}
+        off = frozenset(ROW_MACROS[row.number] for row in rows if not row.tracked)
+        return cls(row_macros(rows), source, off, V_MACROS - names.keys(), names)
 
     @property
     def empty(self) -> frozenset[str]:
@@ -81,22 +96,13 @@ def sight(
     rows: Rows,
     place: Place = Place.URL,
     *,
-    source_url: bool = False,
-    at_click: bool = False,
+    filling: Filling | None = None,
     remarks: tuple[Remark, ...] = (),
 ) -> Sight:
-    """What becomes of a template. ``source_url``: it should carry the source's click id; ``at_click``: before a conversion;
-    ``remarks``: what else is to be said of it."""
-    wants_external_id = source_url and bool(text.strip())
-    findings = check(
-        text,
-        rows.spellings,
-        place,
-        wants_external_id=wants_external_id,
-        at_click=at_click,
-        off=rows.off,
-        missing=rows.missing,
-    )
+    """Return what becomes of a template. ``filling`` None: that of a postback; ``remarks``: what else is to be said of it."""
+    if filling is None:
+        filling = postback_filling([rows.source] if rows.source else [], rows.spellings)
+    findings = tuple(dict.fromkeys(template_findings(text, filling, _SOMEWHERE, place)))
     pieces: list[Piece] = []
     used: dict[str, None] = {}
     done = 0
@@ -115,7 +121,7 @@ def sight(
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
-    if not rows.names:
+    if rows.source is None:
         remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
     return Sight(shown, findings, tuple(used), example if text else "", remarks)
@@ -158,37 +164,30 @@ def rows_of_source(context: ApiContext, source_id: int) -> Rows:
         source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
             return Rows(any_row_macros(tx))
-    spellings = row_macros(source)
-    return Rows(
-        spellings,
-        frozenset(rows_off(source)),
-        frozenset(rows_missing(source)),
-        {spellings[row.parameter.lower()]: row.parameter for row in source.parameters},
-    )
+    return Rows.of(source)
 
 
 def rows_of_form(form: Form) -> Rows:
-    """The rows as they stand in the form of a source, saved or not. Rows without a number get those that saving would give."""
-    spellings = {"external_id": "externalid", "cost": "cost"}
-    names = {"externalid": "external_id", "cost": "cost"}
-    off: set[str] = set()
-    rows = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
-    taken = {str(row.get("number", "")) for row in rows}
-    highest = max((int(number) for number in taken if number.isdecimal() and len(number) < 3), default=0)
-    free = iter([*range(highest + 1, 31), *(number for number in range(1, highest) if str(number) not in taken)])
-    for row in rows:
-        parameter = str(row.get("parameter", "")).strip()
-        if not parameter:
-            continue
-        macro = {"external_id": "externalid", "cost": "cost"}.get(parameter.lower())
-        if macro is None:
-            number = str(row.get("number", "")) or str(next(free, ""))
-            macro = f"token{number}"
-        spellings[parameter.lower()] = macro
-        names[macro] = parameter
-        if not row.get("tracked"):
-            off.add(macro)
-    return Rows(spellings, frozenset(off), ROW_MACROS - set(spellings.values()), names)
+    """Return the rows as they stand in the form of a source, saved or not, under the numbers that saving would give them."""
+    given = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
+    wishes = [
+        RowInput(
+            parameter=str(row["parameter"]).strip(),
+            number=_row_number(row.get("number")),
+            placeholder=str(row.get("placeholder", "")),
+            tracked=bool(row.get("tracked")),
+        )
+        for row in given
+        if str(row.get("parameter", "")).strip()
+    ]
+    rows = [row for row in numbered_rows(wishes) if isinstance(row, SourceParameter)]  # none while there is a fault
+    return Rows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
+
+
+def _row_number(given: object) -> int | None:
+    """Return the number of a row in a form if it is one that a V row can have; saving names the fault of any other."""
+    number = number_of(given)
+    return number if number in V_ROWS else None
 
 
 def preview(
@@ -205,32 +204,28 @@ def preview(
     elif name == "request.body":
         place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
-    seen = sight(
-        text,
-        rows,
-        place,
-        source_url=of == "source",
-        at_click=of == "offer",
-        remarks=_remarks(context, form, of, text) if place is Place.URL else (),
-    )
+    if of == "offer":
+        seen = offer_sight(context, text, number_of(form.text("network_id")))
+    elif of == "source":
+        seen = source_sight(context, text, rows)
+    else:
+        seen = sight(text, rows, place, remarks=postback_remarks(text, context.guard) if place is Place.URL else ())
     return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
 
 
-def _remarks(context: ApiContext, form: Form, of: str, url: str) -> tuple[Remark, ...]:
-    """What is to be said of the address of an offer or a postback."""
-    if of != "offer":
-        return postback_remarks(url, context.guard)
-    parameter = click_id_parameter_of(context, number_of(form.text("network_id")))
-    return offer_remarks(url, parameter, context.guard.policy.own_hosts)
+def source_sight(context: ApiContext, url: str, rows: Rows, *, faulty: bool = False) -> Sight:
+    """Return what becomes of a source's postback URL. ``faulty``: its faults are told elsewhere."""
+    refused = () if faulty else postback_remarks(url, context.guard)
+    return sight(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
 
 
-def click_id_parameter_of(context: ApiContext, network_id: int | None) -> str:
-    """The parameter of a network's links that takes our click id; empty where it is not known."""
-    if network_id is None:
-        return ""
+def offer_sight(context: ApiContext, url: str, network_id: int | None, *, faulty: bool = False) -> Sight:
+    """Return what becomes of the address of a network's offer. ``faulty``: its faults are told elsewhere."""
     with context.ledger.read() as tx:
-        network = NETWORKS.find(tx, network_id)
-    return network.click_id_parameter if network else ""
+        rows = Rows(any_row_macros(tx))
+        network = NETWORKS.find(tx, network_id) if network_id is not None else None
+    remarks = () if faulty else offer_remarks(url, network, rows.spellings, context.guard.policy.own_hosts)
+    return sight(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
 
 
 def _rows_of_owner(context: ApiContext, form: Form) -> Rows:

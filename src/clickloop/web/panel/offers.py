@@ -18,12 +18,11 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Word
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.macro_fields import Rows, click_id_parameter_of, offered, sight
+from clickloop.web.panel.macro_fields import Rows, offer_sight, offered
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.record_pages import RecordPages, blank_tree
-from clickloop.web.panel.remarks import offer_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -120,7 +119,6 @@ def _editor(
     told: str = "",
 ) -> Answer:
     network_id = number_of(tree["network_id"])
-    parameter = click_id_parameter_of(context, network_id)
     url = str(tree["url"])
     return page(
         visit,
@@ -134,12 +132,7 @@ def _editor(
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),
         tags=tags_to_choose(context, Named.OFFER),
-        sight=sight(
-            url,
-            Rows(),
-            at_click=True,
-            remarks=() if faults else offer_remarks(url, parameter, context.guard.policy.own_hosts),
-        ),
+        sight=offer_sight(context, url, network_id, faulty=bool(faults)),
         groups=offered(Rows(), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),

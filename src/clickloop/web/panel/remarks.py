@@ -1,22 +1,23 @@
 """What is to be said of a template beside what its macros are, while it is typed: the same as saving says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from clickloop.campaign.fault import FaultCode
+from clickloop.campaign.own_link import OwnLinks
 from clickloop.campaign.web_address import address_faults
 from clickloop.macro import parse
-from clickloop.macro.known import TOKENS
 from clickloop.pasting import INVISIBLE
 from clickloop.postback.address_guard import AddressGuard
 from clickloop.postback.checking import RuleFault, check_request
 from clickloop.postback.rule import RequestTemplate
+from clickloop.report.check.finding import Kind, Place
+from clickloop.report.check.records import address_findings, external_id_findings
 from clickloop.report.masking import MASK
-from clickloop.web.api.offers import click_id_missing, leads_back
-
-ROW_MACROS = frozenset(f"token{number}" for number in range(1, TOKENS + 1))
-"""The macros of V1 … V30."""
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
+from clickloop.setup.source_rows import V_MACROS
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -29,29 +30,34 @@ class Remark(msgspec.Struct, frozen=True):
 
 def source_remarks(text: str) -> tuple[Remark, ...]:
     """What to know of a template that is filled for clicks of any source, by the rows that it uses."""
-    used = [f"{{{name}}}" for name in parse(text).names if name in ROW_MACROS]
+    used = [f"{{{name}}}" for name in parse(text).names if name in V_MACROS]
     if not used:
         return ()
     sentence = f"What {' and '.join(used)} brings depends on the traffic source of each click: it is empty where that has no such row."
     return (Remark("dim", sentence),)
 
 
-def offer_remarks(url: str, parameter: str, own_hosts: frozenset[str]) -> tuple[Remark, ...]:
-    """Return what saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us.
-
-    ``parameter``: its network's for the click id.
-    """
-    return tuple(_of_offer(url.strip(), parameter, own_hosts))
+def external_id_remarks(url: str, rows: Mapping[str, str]) -> tuple[Remark, ...]:
+    """Return what keeps the source from knowing the click of its postback. ``rows``: the macros of its rows, by parameter."""
+    found = external_id_findings(parse(url, rows).names, Place(kind=Kind.TRAFFIC_SOURCE)) if url.strip() else ()
+    return tuple(Remark("warning", finding.sentence, finding.remedy) for finding in found)
 
 
-def _of_offer(url: str, parameter: str, own_hosts: frozenset[str]) -> Iterator[Remark]:
+def offer_remarks(
+    url: str, network: Network | None, rows: Mapping[str, str], own_hosts: frozenset[str]
+) -> tuple[Remark, ...]:
+    """Return what saving would refuse of an offer's address, whether our click id is in it, and whether it leads back to us."""
+    return tuple(_of_offer(Offer(name="", url=url.strip()), network, rows, OwnLinks(own_hosts)))
+
+
+def _of_offer(offer: Offer, network: Network | None, rows: Mapping[str, str], own_links: OwnLinks) -> Iterator[Remark]:
+    url = offer.url
     for fault in address_faults("url", url, required=False):
         is_invisible = fault.code == FaultCode.CHARACTER and INVISIBLE.search(url) is not None
         if fault.code != FaultCode.MACRO_IN_HOST and not is_invisible:  # the check of its macros says both better
             yield Remark("fault", fault.message)
-    for advice in (click_id_missing(url, parameter), leads_back(url, own_hosts)) if url else ():
-        if advice is not None:
-            yield Remark("warning", advice.message, advice.remedy)
+    for finding in address_findings(offer, network, rows, own_links) if url else ():
+        yield Remark("warning", finding.sentence, finding.remedy)
 
 
 def postback_remarks(url: str, guard: AddressGuard) -> tuple[Remark, ...]:

@@ -12,10 +12,10 @@ from msgspec import Meta
 
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.report.asked import BY_KEY, MAX_OFFSET, AskedReport, Bounds
-from clickloop.report.export import TITLES, figure
 from clickloop.report.key_text import dimension_title, key_name
+from clickloop.report.measure import Measure
 from clickloop.report.period import Preset
-from clickloop.report.query import PARAMETERS, Dimension, Key, Measure
+from clickloop.report.query import PARAMETERS, Dimension, Key
 from clickloop.store.ledger.names import Named, newest_names
 from clickloop.store.ledger.report_names import parameter_names
 from clickloop.tracking.reporting import MadeReport, Row
@@ -23,7 +23,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.api.reports import csv_response, report_asked
 from clickloop.web.long_work import in_long_work
-from clickloop.web.panel.figures import figure_text
+from clickloop.web.panel.figures import figure_text, tone_of
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -226,7 +226,7 @@ def _page(
         titles=titles,
         names=names,
         chips=_chips(query, visit, names, titles),
-        measures=[(measure, TITLES[measure]) for measure in Measure],
+        measures=[(measure, measure.label) for measure in Measure],
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
         lines=[] if made is None else [_line(query, made, row) for row in made.rows],
@@ -273,7 +273,7 @@ def _columns(query: _Address, made: MadeReport | None) -> list[Column]:
         descending = made is not None and made.query.descending
         sort = measure.value if by_this and descending else f"-{measure.value}"
         told = ("descending" if descending else "ascending") if by_this else ""
-        columns.append(Column(measure, TITLES[measure], query.changed(sort=sort), told))
+        columns.append(Column(measure, measure.label, query.changed(sort=sort), told))
     return columns
 
 
@@ -309,14 +309,8 @@ def _line(query: _Address, made: MadeReport, row: Row) -> Line:
 
 
 def _cells(measures: Sequence[Measure], row: Row) -> tuple[Cell, ...]:
-    cells = []
-    for measure in measures:
-        value = figure(measure, row.sums, row.metrics)
-        tone = ""
-        if measure in (Measure.PROFIT, Measure.ROI) and value:
-            tone = "up" if value > 0 else "down"
-        cells.append(Cell(figure_text(measure, value), tone))
-    return tuple(cells)
+    values = [(measure, measure.of(row.sums)) for measure in measures]
+    return tuple(Cell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
 
 
 def _statuses(made: MadeReport, row: Row) -> list[str]:

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from clickloop.report.metrics import metrics_of
+from clickloop.report.measure import Measure, Sums
 from clickloop.report.period import Preset, days_of
-from clickloop.report.query import Dimension, Filter, Measure, ReportQuery, Sums
+from clickloop.report.query import Dimension, Filter, ReportQuery
 from clickloop.tracking.reporting import make_report
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.figures import figure_text, signed
+from clickloop.web.panel.figures import figure_text, tone_of
 from clickloop.web.panel.visit import VisitFacts
 
 
@@ -48,15 +48,13 @@ def figures_today(
 
 
 def _figures_of(sums: Sums) -> Figures:
-    metrics = metrics_of(sums)
-    profit = metrics.profit_micros
     return Figures(
-        clicks=signed(sums.clicks),
-        conversions=signed(metrics.conversions),
+        clicks=figure_text(Measure.CLICKS, sums.clicks),
+        conversions=figure_text(Measure.CONVERSIONS, Measure.CONVERSIONS.of(sums)),
         revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
         cost=figure_text(Measure.COST, sums.cost_micros),
-        profit=figure_text(Measure.PROFIT, profit),
-        tone="up" if profit > 0 else "down" if profit < 0 else "",
+        profit=figure_text(Measure.PROFIT, Measure.PROFIT.of(sums)),
+        tone=tone_of(Measure.PROFIT, Measure.PROFIT.of(sums)),
         apart=", ".join(other.currency or "?" for other in sums.not_converted),
     )
 

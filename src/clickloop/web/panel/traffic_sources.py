@@ -12,14 +12,23 @@ from clickloop.preset.preset import SourcePreset, find_sources, source_presets
 from clickloop.preset.records import rows_of_preset, source_preset_of
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, campaign_link
-from clickloop.setup.traffic_source import LAST_ROW, CostModel, NewSource, SourceChange, SourceParameter, TrafficSource
+from clickloop.setup.source_rows import LAST_ROW, FixedRow
+from clickloop.setup.traffic_source import (
+    COST,
+    EXTERNAL_ID,
+    CostModel,
+    NewSource,
+    SourceChange,
+    SourceParameter,
+    TrafficSource,
+)
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.macro_fields import offered, rows_of_form, sight
+from clickloop.web.panel.macro_fields import offered, rows_of_form, source_sight
 from clickloop.web.panel.newcomer import next_step
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
@@ -31,7 +40,6 @@ from clickloop.web.panel.preset_difference import (
     differing_rows,
 )
 from clickloop.web.panel.record_pages import RecordPages, blank_tree
-from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -160,7 +168,7 @@ def _editor(
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
         blank_rows=blank_rows,
-        sight=sight(url, rows, source_url=True, remarks=() if faults else postback_remarks(url, context.guard)),
+        sight=source_sight(context, url, rows, faulty=bool(faults)),
         groups=offered(rows),
         link=_link_form(context, tree["parameters"]),
         last_row=LAST_ROW,
@@ -175,7 +183,7 @@ def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
         SourceParameter(
             number, str(row.get("parameter", "")), str(row.get("placeholder", "")), "", bool(row.get("tracked"))
         )
-        for number, row in enumerate(rows, -1)
+        for number, row in enumerate(rows, FixedRow.EXTERNAL_ID)
         if row.get("parameter")
     )
     source = TrafficSource(name="", parameters=parameters)
@@ -186,8 +194,14 @@ def _empty_tree() -> dict[str, Any]:
     return {
         **blank_tree(TrafficSource(name="", parameters=()), ("preset", *_FIELDS)),
         "parameters": [
-            {"number": -1, "parameter": "external_id", "placeholder": "", "name": "External ID", "tracked": True},
-            {"number": 0, "parameter": "cost", "placeholder": "", "name": "Cost", "tracked": True},
+            {
+                "number": int(FixedRow.EXTERNAL_ID),
+                "parameter": EXTERNAL_ID,
+                "placeholder": "",
+                "name": "External ID",
+                "tracked": True,
+            },
+            {"number": int(FixedRow.COST), "parameter": COST, "placeholder": "", "name": "Cost", "tracked": True},
         ],
     }
 
@@ -197,7 +211,7 @@ def _tree_of_preset(preset: SourcePreset) -> dict[str, Any]:
         {"number": None, "parameter": row.parameter, "placeholder": row.placeholder, "name": row.name, "tracked": True}
         for row in rows_of_preset(preset)
     ]
-    rows[0]["number"], rows[1]["number"] = -1, 0
+    rows[0]["number"], rows[1]["number"] = int(FixedRow.EXTERNAL_ID), int(FixedRow.COST)
     return {
         **_empty_tree(),
         "name": preset.name,

@@ -19,7 +19,7 @@ from clickloop.web.api import simulate as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.api.test_clicks import example_parameters
+from clickloop.web.api.trial_clicks import example_parameters
 from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form

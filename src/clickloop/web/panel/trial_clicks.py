@@ -14,7 +14,7 @@ from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.web.api import conversions
-from clickloop.web.api import test_clicks as api
+from clickloop.web.api import trial_clicks as api
 from clickloop.web.api.clicks import find_trace
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, ClickIdPath

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
-from clickloop.click.test_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
+from clickloop.click.trial_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
 from clickloop.clock import DAY_MS
 from clickloop.octets import octets_of
 from clickloop.setup.campaign import Campaign, base_of

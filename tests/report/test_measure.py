@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.export import CsvRow, csv_lines, not_converted_text, percent_text
-from clickloop.report.metrics import change, metrics_of, quotient, share
-from clickloop.report.query import Dimension, Measure, OtherMoney, Sums
+from clickloop.report.measure import Measure, OtherMoney, Sums, change, quotient, signed_names
+from clickloop.report.query import Dimension
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate, read_rate_lines
 
 SUMS = Sums(
@@ -22,16 +22,38 @@ SUMS = Sums(
 
 
 def test_every_ratio_is_that_of_the_sums() -> None:
-    metrics = metrics_of(SUMS)
-    assert (metrics.conversions, metrics.profit_micros) == (3, -3_000_000)
-    assert (metrics.cr, metrics.approval_rate, metrics.roi) == (10_000, 333_333, -300_000)
-    assert (metrics.epc_micros, metrics.cpc_micros, metrics.average_payout_micros) == (23_333, 33_333, 3_500_000)
+    assert (Measure.CONVERSIONS.of(SUMS), Measure.PROFIT.of(SUMS)) == (3, -3_000_000)
+    assert (Measure.CR.of(SUMS), Measure.APPROVAL_RATE.of(SUMS), Measure.ROI.of(SUMS)) == (10_000, 333_333, -300_000)
+    assert (Measure.EPC.of(SUMS), Measure.CPC.of(SUMS), Measure.AVERAGE_PAYOUT.of(SUMS)) == (23_333, 33_333, 3_500_000)
+
+
+def test_a_measure_that_is_no_ratio_is_its_sum() -> None:
+    assert {measure.value: measure.of(SUMS) for measure in Measure if not measure.divisor} == {
+        "clicks": 300,
+        "unique_clicks": 0,
+        "clicks_recorded": 0,
+        "conversions": 3,
+        "confirmed": 2,
+        "pending": 1,
+        "rejected": 3,
+        "revenue": 7_000_000,
+        "pending_revenue": 9,
+        "rejected_revenue": 0,
+        "cost": 10_000_000,
+        "profit": -3_000_000,
+    }
+
+
+@pytest.mark.parametrize("measure", Measure)
+def test_a_measure_is_made_of_sums_and_has_a_title(measure: Measure) -> None:
+    assert measure.label
+    for _, name in (*signed_names(measure.dividend), *(signed_names(measure.divisor) if measure.divisor else ())):
+        assert name in Sums.__struct_fields__
 
 
 def test_nothing_is_divided_by_nothing() -> None:
-    metrics = metrics_of(Sums())
-    ratios = (metrics.cr, metrics.approval_rate, metrics.roi, metrics.epc_micros, metrics.cpc_micros)
-    assert (*ratios, metrics.average_payout_micros) == (None,) * 6
+    assert {measure.of(Sums()) for measure in Measure if measure.divisor} == {None}
+    assert {measure.of(Sums()) for measure in Measure if not measure.divisor} == {0}
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(1, 10**24))
@@ -41,14 +63,13 @@ def test_a_quotient_is_off_by_half_at_most(dividend: int, divisor: int) -> None:
     assert abs(2 * (dividend - found * divisor)) <= divisor
 
 
-def test_shares_and_changes() -> None:
-    assert (share(1, 8), share(1, 0), share(-1, 8)) == (125_000, None, -125_000)
+def test_changes_and_texts_of_shares() -> None:
     assert (change(15, 10), change(5, -10), change(5, 0), change(0, 10)) == (500_000, 1_500_000, None, -1_000_000)
     assert percent_text(12_345) == "1.2345"
 
 
 def test_the_table_has_a_column_for_each_measure_and_status() -> None:
-    row = CsvRow(("=cmd()",), SUMS, metrics_of(SUMS))
+    row = CsvRow(("=cmd()",), SUMS)
     head, line = csv_lines((Dimension.V3,), tuple(Measure), {"sale": "Sale", "hold": "Hold"}, "USD", iter([row]))
     cells = dict(zip(head.decode().strip().split(","), line.decode().strip().split(","), strict=False))
     assert head.startswith(b"V3,Clicks,")

@@ -1,0 +1,20 @@
+"""The states of a postback, and the groups of them that the code asks for."""
+
+import pytest
+
+from clickloop.postback.state import ENDED_BADLY, FINAL, ON_THE_WAY, QUEUED, STORED, UNFINISHED, PostbackState
+
+
+@pytest.mark.parametrize("state", PostbackState)
+def test_a_postback_waits_or_is_being_sent_or_is_final(state: PostbackState) -> None:
+    assert [state.is_queued, state is PostbackState.SENDING, state.is_final].count(True) == 1
+
+
+def test_what_is_stored_is_unfinished_or_final() -> None:
+    assert set(STORED) == set(UNFINISHED) | set(FINAL) == set(PostbackState) - {PostbackState.PAUSED}
+    assert set(QUEUED) - set(STORED) == {PostbackState.PAUSED}
+
+
+def test_what_ended_badly_is_final_and_not_on_its_way() -> None:
+    assert set(ENDED_BADLY) < set(FINAL)
+    assert set(ENDED_BADLY).isdisjoint(ON_THE_WAY)
