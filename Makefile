@@ -51,6 +51,7 @@ $(VENV)/bin/pip:
 $(VENV)/serve.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing Clickloop into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --use-pep517 -c constraints.txt -e . && touch $@
+	@$(BIN)/python -m compileall -q src
 
 $(VENV)/dev.ready: pyproject.toml constraints.txt | $(VENV)/bin/pip
 	@echo "Installing Clickloop and its tools into $(VENV) …"

@@ -83,8 +83,7 @@ def _look(base: str, link: str, only: str) -> int:
 
 def _furnish(page: Page) -> None:
     """Does what the demo does not, so that no page is empty: a preview, an upload, an export, a test click with a test conversion."""
-    page.goto("/panel/try?campaign_id=1")
-    page.get_by_role("button", name="Make a test click").click()
+    page.goto("/panel/try/test?campaign_id=1")
     link = page.get_by_role("link", name="Open the test link").get_attribute("href")
     assert link is not None
     page.context.request.get(link, max_redirects=0)
@@ -92,7 +91,7 @@ def _furnish(page: Page) -> None:
     click_id = page.url.rpartition("/")[2]
     page.get_by_role("button", name="Convert by hand").click()
     lines = f"{click_id}:12.50:sale\n{click_id}:3:hold:\n01kaqj6z8m4x2c9v7b5n3t1w0y:7\nno click id:1\n"
-    for button in ("Register at once", "Preview"):
+    for button in ("Register now", "Preview"):
         page.goto("/panel/uploads")
         page.get_by_label("Lines").fill(lines)
         page.get_by_role("button", name=button).click()
@@ -107,7 +106,7 @@ def _by_hand(page: Page) -> Iterator[str]:
     page.goto("/panel/try?campaign_id=1")
     page.get_by_role("button", name="Try without sending").click()
     yield "try_result"
-    page.get_by_role("button", name="Make a test click").click()
+    page.get_by_role("button", name="Get a test link").click()
     yield "try_test_link"
     page.goto("/panel/traffic-sources/1")
     page.get_by_label("Preset").select_option("propellerads")
@@ -115,7 +114,7 @@ def _by_hand(page: Page) -> Iterator[str]:
     yield "traffic-source_difference"
     page.goto("/panel/traffic-sources/new")
     page.get_by_label("Name", exact=True).fill(" ")
-    page.get_by_label("Currency of its costs").fill("XYZ")
+    page.get_by_label("Cost currency").fill("XYZ")
     page.get_by_role("button", name="Save").last.click()
     yield "traffic-source_faults"
     page.goto("/panel/nothing-is-here")

@@ -44,6 +44,7 @@ from clickloop.web.site import create_site
 
 RESERVED_DESCRIPTORS = 192
 """Descriptors that the panel's connections leave free, beside those of deliveries: stores, journal segments, exports and uploads."""
+_LOOPBACK = ("127.", "[::1]", "localhost:")
 GRACEFUL_SECONDS = 8
 """Time that a request which is being answered gets when the core is to end."""
 
@@ -65,10 +66,10 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
-    _welcome_first_owner(core)
     give_memory_back()
     gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
     log("core ready", api=f"http://{core.settings.panel_listen}")
+    _welcome_first_owner(core)  # last, so that the link is not lost among lines of the log
     sweeping = asyncio.create_task(connections.keep_sweeping())
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -92,16 +93,17 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
 
 
 def _welcome_first_owner(core: Core) -> None:
-    """While no owner has a password, print the panel's address and a fresh one-time link for whoever started the tracker."""
+    """While no owner has a password, print a fresh one-time link to the panel for whoever started the tracker."""
     with core.ledger.write() as tx:
         if has_owner_with_password(tx):
             return
         secret = make_link(tx, None, wall_clock())
-    panel = f"http://{core.settings.panel_listen}"
-    text = (
-        f"Clickloop runs. The panel: {panel}/panel\n"
-        f"Set the owner's password with this one-time link, valid for 24 hours:\n  {panel}{link_path(secret)}\n"
-    )
+    listen = core.settings.panel_listen
+    text = "\nClickloop is running.\n"
+    if listen.startswith(_LOOPBACK):
+        port = listen.rpartition(":")[2]
+        text += f"If this is a remote server, first run on your own computer:\n  ssh -L {port}:{listen} USER@SERVER\n"
+    text += f"Open this link to set the owner's password. It works once, for 24 hours:\n  http://{listen}{link_path(secret)}\n"
     if sys.stdout is not None:
         with contextlib.suppress(OSError):
             write_without_waiting(sys.stdout.fileno(), text.encode())

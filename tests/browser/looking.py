@@ -42,7 +42,10 @@ class Troubles:
         context.on("request", lambda request: self.asked.append(request.url))
 
     def _dialog(self, dialog: Dialog) -> None:
-        if dialog.type == "confirm":  # the panel asks before what cannot be undone
+        if dialog.type in (
+            "confirm",
+            "beforeunload",
+        ):  # the panel asks before what cannot be undone, and before typing is lost
             dialog.accept()
             return
         self.found.append(f"dialog: {dialog.message}")
@@ -87,7 +90,7 @@ def become_owner(page: Page, link: str) -> None:
     page.get_by_label("Name", exact=True).fill(OWNER)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Repeat password").fill(PASSWORD)
-    page.get_by_role("button", name="Save and sign in").click()
+    page.get_by_role("button", name="Create account").click()
     page.wait_for_url(lambda url: "/welcome" not in url)
 
 

@@ -1,7 +1,9 @@
 """Forms in a browser with scripts: what is sent twice is done once."""
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+
+from tests.journey.running import Tracker
 
 pytestmark = pytest.mark.journey
 
@@ -35,3 +37,71 @@ def test_a_form_that_is_not_confirmed_can_be_sent_later(owner: Page) -> None:
     owner.evaluate("window.confirm = () => false")
     owner.click("button.danger")
     assert owner.locator("button.danger").is_enabled()
+
+
+def test_leaving_a_form_asks_before_what_was_typed_is_lost(owner: Page) -> None:
+    questions: list[str] = []
+    owner.on("dialog", lambda dialog: questions.append(dialog.type))
+    owner.goto("/panel/offers/new")
+    owner.get_by_role("link", name="Networks").first.click()
+    owner.wait_for_url("**/panel/networks")
+    assert questions == []
+    owner.goto("/panel/offers/new")
+    owner.get_by_label("Name", exact=True).press_sequentially("An offer")
+    owner.get_by_role("link", name="Networks").first.click()
+    owner.wait_for_url("**/panel/networks")
+    assert questions == ["beforeunload"]
+
+
+def test_saving_is_not_leaving_and_what_was_refused_is_still_unsaved(owner: Page) -> None:
+    questions: list[str] = []
+    owner.on("dialog", lambda dialog: questions.append(dialog.type))
+    owner.goto("/panel/offers/new")
+    owner.get_by_label("Name", exact=True).press_sequentially("An offer")
+    owner.get_by_label("Offer URL", exact=True).fill("no address")
+    owner.get_by_role("button", name="Save").last.click()
+    owner.get_by_role("alert").wait_for()
+    assert questions == []
+    owner.mouse.click(700, 300)  # a page that nobody has touched is left without a question
+    owner.get_by_role("link", name="Networks").first.click()
+    owner.wait_for_url("**/panel/networks")
+    assert questions == ["beforeunload"]
+
+
+def test_a_removed_parameter_can_be_taken_back_until_the_form_is_saved(owner: Page, tracker: Tracker) -> None:
+    rows = [{"parameter": "external_id"}, {"parameter": "zone"}, {"parameter": "site"}]
+    tracker.made("traffic-sources", {"name": "Source", "parameters": rows})
+    owner.goto("/panel/traffic-sources/1")
+    owner.get_by_role("button", name="Remove zone").click()
+    owner.get_by_role("button", name="Remove site").click()
+    expect(owner.get_by_role("main")).to_contain_text("Recorded values stay in V1")
+    owner.get_by_role("button", name="Undo").last.click()
+    owner.get_by_role("button", name="Save").last.click()
+    owner.get_by_role("status").wait_for()
+    (source,) = tracker.all_of("traffic-sources")
+    assert [(row["parameter"], row["number"]) for row in source["parameters"]] == [
+        ("external_id", -1),
+        ("cost", 0),
+        ("site", 2),
+    ]
+
+
+def test_a_missing_field_is_not_hidden_behind_the_bar(owner: Page) -> None:
+    owner.goto("/panel/traffic-sources/new")
+    owner.get_by_role("button", name="Save").last.click()
+    top = owner.evaluate("document.activeElement.getBoundingClientRect().top")
+    bar = owner.evaluate("document.querySelector('.bar').getBoundingClientRect().bottom")
+    assert owner.evaluate("document.activeElement.name") == "name"
+    assert top >= bar
+
+
+def test_signing_in_begins_in_the_first_empty_field_and_needs_no_scrolling(owner: Page) -> None:
+    owner.context.clear_cookies()
+    for height in (900, 700):
+        owner.set_viewport_size({"width": 1440, "height": height})
+        owner.goto("/panel/sign-in")
+        assert owner.evaluate("document.activeElement.name") == "name"
+        assert owner.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    owner.get_by_label("Password", exact=True).fill("secret")
+    owner.get_by_label("Show password").check()
+    assert owner.get_by_label("Password", exact=True).get_attribute("type") == "text"

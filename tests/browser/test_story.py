@@ -73,7 +73,7 @@ def save_source(page: Page, source: Receiver) -> None:
     page.get_by_label("Search", exact=True).fill("propeller")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="PropellerAds", exact=True).click()
-    field = page.get_by_label("URL", exact=True)
+    field = page.get_by_label("Postback URL", exact=True)
     field.fill(f"{source.url}/postback?cid=")
     open_macros(page)
     page.get_by_role("button", name="{externalid}", exact=True).click()
@@ -105,7 +105,7 @@ def save_offer(page: Page, shop: Network) -> None:
     page.goto("/panel/offers/new")
     page.get_by_label("Name", exact=True).fill("The offer")
     page.get_by_label("Network", exact=True).select_option(label="The network")
-    field = page.get_by_label("Address", exact=True)
+    field = page.get_by_label("Offer URL", exact=True)
     field.fill(f"{shop.url}/click?sub1=")
     open_macros(page)
     page.get_by_role("button", name="{clickid}", exact=True).click()
@@ -116,8 +116,8 @@ def save_campaign(page: Page) -> str:
     """Answers the campaign link to paste into the source."""
     page.goto("/panel/campaigns/new")
     page.get_by_label("Name", exact=True).fill("The campaign")
-    page.get_by_label("Traffic source", exact=True).select_option(label="PropellerAds")
-    page.get_by_label("Offer", exact=True).first.select_option(label="The offer")
+    expect(page.get_by_label("Traffic source", exact=True)).to_have_value("1")
+    expect(page.get_by_label("Offer", exact=True)).to_have_value("1")
     save(page)
     link = page.get_by_label("Campaign link").input_value()
     assert "external_id=${SUBID}" in link
@@ -134,7 +134,7 @@ def convert_by_hand(page: Page, click_id: str) -> None:
     page.goto("/panel/conversions/new")
     page.get_by_label("Click id", exact=True).fill(click_id)
     page.get_by_label("Payout", exact=True).fill("7")
-    save(page, "Add it")
+    save(page, "Add conversion")
 
 
 def see_delivered(page: Page, count: int) -> None:
@@ -162,7 +162,7 @@ def mend_and_resend(page: Page, source: Receiver) -> None:
 
 def read_trace(page: Page) -> None:
     """The whole story of the fourth visitor, found by the source's click id."""
-    page.get_by_label("Find by click id, external id or txid").fill("fourth-visitor")
+    page.get_by_label("Search by name or id").fill("fourth-visitor")
     page.keyboard.press("Enter")
     story = page.get_by_role("main")
     for part in (

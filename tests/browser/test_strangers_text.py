@@ -117,7 +117,7 @@ def test_nothing_that_strangers_write_runs_on_any_page(
 
 def test_nothing_runs_that_is_typed_into_an_editor(owner: Page, window: tuple[Page, Troubles], base: str) -> None:
     owner.goto("/panel/traffic-sources/new")
-    field = owner.get_by_label("URL", exact=True)
+    field = owner.get_by_label("Postback URL", exact=True)
     for text in CORPUS:
         with owner.expect_response("**/macro-preview/**"):
             field.fill(f"https://source.example/?a={{externalid}}&b={text}")

@@ -29,6 +29,16 @@ def link(tracker: Tracker) -> str:
     return found[-1]
 
 
+def test_the_link_is_the_last_thing_that_is_printed_at_the_first_start(tracker: Tracker) -> None:
+    tracker.start()
+    eventually(lambda: "/panel/welcome?key=" in tracker.log_text())
+    lines = tracker.log_text().splitlines()
+    assert lines[-1].startswith(f"  http://127.0.0.1:{tracker.api_port}/panel/welcome?key=")
+    assert f"  ssh -L {tracker.api_port}:127.0.0.1:{tracker.api_port} USER@SERVER" in lines
+    (ready,) = (line for line in lines if '"core ready"' in line)
+    assert lines.index(ready) < lines.index("Clickloop is running.")
+
+
 def panel(tracker: Tracker, method: str, path: str, fields: dict[str, str] | None = None, cookie: str = "") -> Answer:
     host = f"127.0.0.1:{tracker.api_port}"
     headers = {"Host": host, "Origin": f"http://{host}", "Cookie": cookie, **(FORM if fields else {})}

@@ -137,7 +137,7 @@ def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome:
     told = sentence(
         story(replace(NOTICE, raw=raw, outcome=outcome, reason=reason, runs=3, run_at=NOW + 1)), EventKind.NOTICE
     )
-    assert told.startswith("A notice came in ")
+    assert told.startswith("A postback came in ")
     assert told.endswith(".")
     assert (RefusalReason.WRONG_TOKEN.sentence in told) == (outcome is Outcome.REFUSED)
 
@@ -153,7 +153,7 @@ def test_every_state_of_a_postback_is_told_in_words(state: PostbackState) -> Non
 def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
     told = sentence(story(postback=replace(POSTBACK, state=PostbackState.PAUSED, hold=hold)), EventKind.POSTBACK)
 
-    assert told == f"'Telegram' was owed and is held back. {hold.sentence}"
+    assert told == f"'Telegram' is on hold. {hold.sentence}"
 
 
 @pytest.mark.parametrize(

@@ -98,22 +98,22 @@ _DOORS = {
 _OUTCOMES = {
     Outcome.NEW: "registered a conversion.",
     Outcome.CHANGED: "changed the conversion.",
-    Outcome.REPEATED: "said nothing new, so that nothing was sent.",
+    Outcome.REPEATED: "contained nothing new, so nothing was sent.",
     Outcome.WAITING: "waits for its click to arrive.",
 }
 _STATES = {
-    PostbackState.WAITING: "was owed and waits to be sent.",
-    PostbackState.PAUSED: "was owed and is held back.",
-    PostbackState.SENDING: "was owed and is being sent.",
-    PostbackState.DELIVERED: "was owed and has been delivered.",
-    PostbackState.FAILED: "was owed, and every attempt failed.",
-    PostbackState.CANCELLED: "was owed and has been cancelled.",
+    PostbackState.WAITING: "is queued.",
+    PostbackState.PAUSED: "is on hold.",
+    PostbackState.SENDING: "is being sent.",
+    PostbackState.DELIVERED: "was delivered.",
+    PostbackState.FAILED: "failed: no attempt was successful.",
+    PostbackState.CANCELLED: "was cancelled.",
 }
 _RESULTS: dict[str | None, str] = {
-    None: "is under way.",
+    None: "is in progress.",
     Result.DELIVERED: "delivered it.",
     Result.AGAIN: "did not deliver it; it is tried again.",
-    Result.FAILED: "did not deliver it, and it is given up.",
+    Result.FAILED: "did not deliver it, and it has failed.",
     Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
 }
 
@@ -191,13 +191,13 @@ def _notice_event(notice: StoredNotice) -> Event:
         flags=", ".join(notice.flags),
         conversion=notice.conversion_id or "",
     )
-    sentence = f"A notice came in {_DOORS[raw.door]} and {_outcome(notice)}"
+    sentence = f"A postback came in {_DOORS[raw.door]} and {_outcome(notice)}"
     return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
 
 
 def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
     times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
-    sentence = f"The notice was read again {times} by the settings of the day. It {_outcome(notice)}"
+    sentence = f"It was reprocessed {times} with the settings of that time. It {_outcome(notice)}"
     return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
 
 

@@ -56,6 +56,15 @@ def line_results(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator
         pieces.close()
 
 
+def payout_totals(files: UploadFiles, upload: Upload, most: int) -> dict[str, int]:
+    """Return by currency the payouts, in millionths, of the first ``most`` lines of a preview. Raise FileNotFoundError as above."""
+    totals: dict[str, int] = {}
+    for finding in map(_finding.decode, islice(files.verdicts(upload.upload_id), most)):
+        if finding.payout is not None:
+            totals[finding.payout.currency] = totals.get(finding.payout.currency, 0) + finding.payout.micros
+    return totals
+
+
 def result_table(ledger: Ledger, files: UploadFiles, upload: Upload) -> Iterator[bytes]:
     """The result as CSV in pieces: our columns first, then the file's own. Raises FileNotFoundError before the first piece is given."""
     columns = layout_of(files, upload).columns

@@ -26,6 +26,7 @@ from clickloop.conversion.upload import (
 )
 from clickloop.conversion.upload_dates import has_moments, proven_order
 from clickloop.log import log
+from clickloop.money import Money
 from clickloop.store.drafts import DiskDrafts
 from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
@@ -39,7 +40,7 @@ from clickloop.store.ledger.uploads import (
     uploads_finished_between,
 )
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
-from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
+from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
 
 AT_ONCE = 4
 """Uploads that take turns, a batch each: a short one is done soon beside a long one."""
@@ -50,7 +51,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What became of a line, or would; a preview keeps these. ``reason``: of ``RefusalReason`` or ``LineFault``; empty: none."""
+    """What became of a line, or would; a preview keeps these. ``reason``: of ``RefusalReason`` or ``LineFault``; empty: none.
+
+    New fields go to the end, with a default: findings that were kept before have fewer.
+    """
 
     number: int
     verdict: Verdict
@@ -58,6 +62,10 @@ class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
     flags: tuple[str, ...] = ()
     conversion_id: str = ""
     notice_id: str = ""
+    payout: Money | None = None
+    """In a preview: what the conversion would be worth after the line; None: there would be none."""
+    status: str = ""
+    """In a preview: the name of the conversion's status after the line."""
 
 
 class UploadStep(msgspec.Struct, frozen=True):
@@ -243,12 +251,14 @@ class UploadWork:
             results = iter(foresee_notices(self.desk, raws, self._clock(), reading.drafts))
         else:
             results = iter(take_notices(self.desk, raws, self._clock()) if raws else [])
-        return [
-            unreadable(line)
-            if isinstance(line, BadLine)
-            else finding_of(line, next(results).notice, foreseen=upload.preview)
-            for line in batch
-        ]
+        findings = []
+        for line in batch:
+            if isinstance(line, BadLine):
+                findings.append(unreadable(line))
+            else:
+                result = next(results)
+                findings.append(_foreseen(line, result) if upload.preview else finding_of(line, result.notice))
+        return findings
 
     def _counted(self, upload: Upload, batch: list[Line | BadLine], findings: list[Finding]) -> Upload:
         """The upload with a batch counted in; finished when there was no whole one."""
@@ -330,15 +340,28 @@ def layout_of(files: UploadFiles, upload: Upload) -> Layout:
     return msgspec.structs.replace(layout, date_order=files.date_order(upload.upload_id))
 
 
-def finding_of(line: Line, notice: StoredNotice, *, foreseen: bool = False) -> Finding:
-    """What became of a line by its notice. What is only ``foreseen`` has no ids."""
+def finding_of(line: Line, notice: StoredNotice) -> Finding:
+    """What became of a line by its notice."""
     return Finding(
         line.number,
         Verdict(notice.outcome),
         notice.reason or "",
         notice.flags,
-        "" if foreseen else notice.conversion_id or "",
-        "" if foreseen else notice.raw.notice_id,
+        notice.conversion_id or "",
+        notice.raw.notice_id,
+    )
+
+
+def _foreseen(line: Line, result: NoticeResult) -> Finding:
+    """Return what would become of a line. It has no ids, which are given out when it is registered."""
+    notice, conversion = result.notice, result.conversion
+    return Finding(
+        line.number,
+        Verdict(notice.outcome),
+        notice.reason or "",
+        notice.flags,
+        payout=conversion.payout if conversion else None,
+        status=conversion.status.name if conversion else "",
     )
 
 

@@ -54,6 +54,10 @@ class Panel:
         """A page, read."""
         return Page(self.get(path, status))
 
+    def words(self, html: str) -> str:
+        """The text of a page, without its markup."""
+        return Page(html).text
+
     def sent(self, path: str, fields: Pairs = (), status: int = 200) -> Page:
         """The page that comes of sending a form, read."""
         answer = self.post(path, fields)

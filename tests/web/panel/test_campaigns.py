@@ -157,7 +157,7 @@ def test_the_list_is_filtered(panel: "Panel", instance: "Instance") -> None:
         {"name": "Beta", "source_id": 2, "active": False, "tags": ["Test"], "offers": [{"offer_id": 2, "weight": 1}]},
     )
     for query in ("q=bet", "source_id=2&q=&active=&tag=", "active=false", "tag=test", "offer_id=2"):
-        assert panel.page(f"/panel/campaigns?{query}").table.column("№") == ["2"], query
+        assert panel.page(f"/panel/campaigns?{query}").table.column("ID") == ["2"], query
 
 
 def test_a_campaign_is_paused_and_resumed(panel: "Panel", instance: "Instance") -> None:

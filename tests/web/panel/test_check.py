@@ -33,7 +33,7 @@ def test_a_campaigns_own_findings_can_be_asked_for(panel: "Panel") -> None:
 def test_recent_clicks_without_an_external_id_are_counted(panel: "Panel") -> None:
     panel.instance.set_up()
     panel.instance.visit(external_id="")
-    assert "1 100 %" in panel.page("/panel/check").text
+    assert "1 100%" in panel.words(panel.get("/panel/check"))
 
 
 def test_an_empty_instance_leads_to_the_first_campaign(panel: "Panel") -> None:

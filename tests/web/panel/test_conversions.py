@@ -1,5 +1,6 @@
 """Conversions in the panel: the log, one with its history, changing it and adding one by hand."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance
         "txid": "T-9",
         "at": "2026-03-01T10:30",
         "conversion_id": "N-1",
-        "disable_postback": "on",
+        "postbacks": "",
         "params[0].name": "param2",
         "params[0].value": "red",
         "events[0].name": "event1",
@@ -142,7 +143,7 @@ def test_a_conversion_is_added_by_hand_with_every_field(panel: "Panel", instance
 
 def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel", instance: "Instance") -> None:
     for fields, told in (
-        ({"click_id": "abc"}, "does not have the form of one of ours"),
+        ({"click_id": "abc"}, "No click has this click id or external id."),
         ({"click_id": instance.visit(), "payout": "NaN"}, "not a decimal"),
         ({"click_id": instance.visit(), "at": "soon"}, "A date is expected"),
     ):
@@ -154,7 +155,7 @@ def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel",
 def test_a_conversion_for_a_click_on_its_way_leads_to_its_notice(panel: "Panel", instance: "Instance") -> None:
     path = panel.done("/panel/conversions/new", {"click_id": instance.click_ids.new(instance.now), "save": "1"})
     assert path.startswith("/panel/notices/")
-    assert "waits for its click" in panel.page(path).text
+    assert "Waiting for its click" in panel.words(panel.get(path))
 
 
 def test_a_button_adds_rows_without_a_script(panel: "Panel") -> None:
@@ -174,3 +175,49 @@ def test_a_test_conversion_is_marked_in_the_log(panel: "Panel", instance: "Insta
     assert "It is of a test click" not in panel.get("/panel/conversions")
     instance.made("conversions", {"click_id": instance.visit(screening="test"), "payout": "1"})
     assert 'title="It is of a test click: no report counts it."' in panel.get("/panel/conversions")
+
+
+def test_the_sources_own_id_finds_the_click(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    click_id = instance.visit(external_id="Ext-9")
+    preview = panel.post("/panel/conversions/new", {"click_id": " Ext-9 ", "payout": "7", "preview": "1"})
+    assert "It would register a new conversion" in panel.words(preview.text)
+    assert f'value="{click_id}"' in preview.text
+    panel.done("/panel/conversions/new", {"click_id": "Ext-9", "payout": "7", "save": "1"})
+    assert instance.got("conversions")["items"][0]["click_id"] == click_id
+
+
+def test_of_several_clicks_with_the_sources_id_one_is_chosen(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    ids = [instance.visit(external_id="twice"), instance.visit(external_id="twice")]
+    fields = {"click_id": "twice", "payout": "7", "save": "1"}
+    asked = panel.post("/panel/conversions/new", fields)
+    assert "Several clicks have this external id." in panel.words(asked.text)
+    assert all(f'name="chosen_click" value="{click_id}"' in asked.text for click_id in ids)
+    assert instance.got("conversions")["items"] == []
+    chosen = panel.post("/panel/conversions/new", {"click_id": "twice", "payout": "7", "chosen_click": ids[0]})
+    assert "It would register a new conversion" in panel.words(chosen.text)
+    assert f'value="{ids[0]}"' in chosen.text
+
+
+@pytest.mark.parametrize(("text", "told"), [("0" * 26, "mistyped"), ("EXT-9", "exactly as the source sent them")])
+def test_an_id_of_no_click_is_refused_with_what_it_looks_like(
+    panel: "Panel", instance: "Instance", text: str, told: str
+) -> None:
+    instance.set_up()
+    instance.visit(external_id="Ext-9")
+    answer = panel.post("/panel/conversions/new", {"click_id": text, "save": "1"})
+    assert answer.status_code == 422
+    assert told in panel.words(answer.text)
+
+
+def test_postbacks_are_sent_where_their_box_is_ticked_everywhere(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    panel.done("/panel/conversions/new", {"click_id": instance.visit(), "postbacks": "on", "save": "1"})
+    number = instance.got("conversions")["items"][0]["conversion_id"]
+    panel.done(f"/panel/conversions/{number}", {"status": "hold", "payout": "1", "currency": "", "postbacks": ""})
+    panel.done(f"/panel/conversions/{number}", {"status": "", "payout": "2", "currency": "", "postbacks": "on"})
+    reasons = [one["reason"] for one in instance.got("postbacks")["items"]]
+    assert reasons.count("disabled_by_notice") == 1
+    for page in ("/panel/conversions/new", f"/panel/conversions/{number}", "/panel/uploads"):
+        assert re.search(r'name="postbacks" value="on" checked[^>]*> Send postbacks', panel.get(page))

@@ -97,9 +97,9 @@ def test_an_export_shows_how_far_it_is_and_itself_again(panel: "Panel", instance
     work.step()
     words = panel.page(place).text
     assert "running" in words
-    assert "You may close this page: it goes on." in words
+    assert "You can close this page; the export continues." in words
     assert "Rows 2" in words
-    assert "Written back to 2026-03-01 11:59:00" in words
+    assert "Oldest row 2026-03-01 11:59:00" in words
     assert panel.page("/panel/exports").refreshes
     work.step()
     page = panel.page(place)

@@ -31,12 +31,12 @@ def test_a_refused_action_is_not_told_as_a_faulty_field(
     assert answer.status_code == 422
     assert "Not done." in words
     assert sentence in words
-    assert "at fault" not in words
+    assert "Please correct" not in words
 
 
 def test_faulty_fields_are_counted_without_what_concerns_none(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    assert "2 fields are at fault" in Page(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text).text
+    assert "Please correct 2 fields" in panel.words(panel.post("/panel/offers/1", {"name": "", "url": "x"}).text)
 
 
 @pytest.mark.parametrize("path", ["traffic-sources/1", "networks/1", "campaigns/1"])

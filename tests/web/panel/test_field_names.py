@@ -38,8 +38,8 @@ EDITED = (
         ("postback_url", "Postback URL"),
         ("parameters[2].placeholder", "Parameters, row 3, placeholder"),
         ("parameters[V3].placeholder", "Parameters, V3, placeholder"),
-        ("cost.amount", "Fixed cost of a click"),
-        ("cost.currency", "Fixed cost of a click, currency"),
+        ("cost.amount", "Fixed cost"),
+        ("cost.currency", "Fixed cost, currency"),
         ("conditions.delay_seconds", "Delay"),
         ("conditions.minimum_payout", "Minimum payout"),
         ("success.must_match", "Must match"),
@@ -48,10 +48,10 @@ EDITED = (
         ("offers[1].weight", "Offers, row 2, weight"),
         ("request.url", "URL"),
         ("request.headers[0].value", "Headers, row 1, value"),
-        ("waits_seconds[1]", "Waits, row 2"),
+        ("waits_seconds[1]", "Retry delays, row 2"),
         ("time_zone", "Time zone"),
-        ("url", "Address"),
-        ("postback_parameters.cid", "Link builder, cid"),
+        ("url", "Offer URL"),
+        ("postback_parameters.cid", "Postback URL, cid"),
         ("conditions", "Conditions"),
         ("", ""),
     ],
@@ -80,4 +80,4 @@ def paths(kind: type[Any], before: str = "") -> list[str]:
 def test_the_summary_of_a_form_names_fields_so_and_leads_to_them(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     html = panel.post("/panel/campaigns/1", {"name": "C", "source_id": "1", "cost.amount": "x"}).text
-    assert '<a href="#cost.amount">Fixed cost of a click</a>' in html
+    assert '<a href="#cost.amount">Fixed cost</a>' in html

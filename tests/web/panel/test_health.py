@@ -212,7 +212,7 @@ def test_the_log_of_postbacks_and_a_waiting_one_say_that_they_are_on_hold(
         for page in ("/panel/postbacks", f"/panel/postbacks/{postback_id}"):
             words = panel.page(page).text
             assert "Postbacks are on hold: restored from a backup of yesterday." in words
-            assert "Release them on the page Health" in words
+            assert "Release them on Health" in words
         assert "Next attempt" not in words
         panel.done("/panel/health/release")
         assert "Next attempt" in panel.page(f"/panel/postbacks/{postback_id}").text
@@ -222,7 +222,7 @@ def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None
     request = {"url": "https://pager.example/?text={alarm}"}
     panel.instance.made("postback-rules", {"name": "P", "conditions": {"trigger": "alarm"}, "request": request})
     page = panel.get("/panel/postback-rules")
-    assert '<a href="/panel/health#alarms">messages</a>' in page
+    assert '<a href="/panel/health#alarms">Messages</a>' in page
     assert "/panel/postbacks?rule_id=" not in page
 
 

@@ -237,10 +237,10 @@ def test_words_that_contradict_each_other_are_refused(
 def test_a_word_that_was_mapped_since_offers_to_run_its_notices_again(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     instance.made("conversions", {"click_id": instance.visit(), "payout": "1", "status": "7"})
-    assert "Networks sent these words, and no status has them" in panel.page("/panel/statuses").text
+    assert "Networks sent these words, but no status has them" in panel.page("/panel/statuses").text
     instance.api.patch("/api/v1/networks/1", json={"status_words": {"7": "sale"}})
     assert "/panel/notices/rerun?network_id=1&status_word=7" in panel.page("/panel/networks/1").addresses
-    assert "Network: Sale there, run again" in panel.page("/panel/statuses").text
+    assert "Network: mapped there to Sale, reprocess" in panel.page("/panel/statuses").text
 
 
 def test_a_network_that_an_offer_needs_is_not_archived(panel: "Panel", instance: "Instance") -> None:

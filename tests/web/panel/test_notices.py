@@ -100,7 +100,7 @@ def test_a_notice_runs_again_by_a_button(panel: "Panel", instance: "Instance") -
 def test_a_viewer_runs_nothing_again(panel: "Panel", instance: "Instance") -> None:
     notice_id = arrived(instance, "cid=abc")
     panel.become(Role.VIEWER)
-    assert "Run again" not in panel.page(f"/panel/notices/{notice_id}").buttons
+    assert "Reprocess<" not in panel.get(f"/panel/notices/{notice_id}")
     assert panel.post(f"/panel/notices/{notice_id}/rerun").status_code == 403
 
 
@@ -113,8 +113,9 @@ def test_running_again_by_filter_shows_first_what_would_change(panel: "Panel", i
 
     preview = panel.sent("/panel/notices/rerun", {"status_word": "topup", "outcome": "", "since": ""})
 
-    assert "3 notices match." in preview.text
-    assert "Other → Upsell" in preview.text
+    words = panel.words(preview.text)
+    assert "3 incoming postbacks match." in words
+    assert "Other → Upsell" in words
     assert {one["status"]["key"] for one in instance.got("conversions")["items"]} == {"other"}
 
 

@@ -77,14 +77,42 @@ def test_the_network_puts_in_what_it_needs(panel: "Panel", instance: "Instance")
     assert instance.got("offers")["items"] == []
 
 
-def test_an_address_without_our_click_id_is_shown_once_more_before_it_is_saved(
+def test_saving_a_new_offer_adds_our_click_id_if_it_is_missing_and_says_so_before_and_after(
     panel: "Panel", instance: "Instance"
 ) -> None:
     with_network(instance)
     fields = form(network_id="1", url="https://network.example/click?offer=7")
-    assert "Not saved yet" in panel.sent(NEW, fields).notices[0]
-    assert instance.got("offers")["items"] == []
-    assert panel.done(NEW, [*fields, ("seen", "1")]) == "/panel/offers/1?said=created"
+    typing = [*fields, ("field", "url"), ("is_new", "1")]
+    words = panel.words(panel.post("/panel/macro-preview/offer", typing).text)
+    assert "Saving adds the network’s click id parameter: https://network.example/click?offer=7&sub1={clickid}" in words
+    assert "does not carry" not in words
+    path = panel.done(NEW, fields)
+    assert path == "/panel/offers/1?said=filled-in"
+    assert "The network’s click id parameter was added to the URL." in panel.words(panel.get(path))
+    assert instance.got("offers/1")["url"] == "https://network.example/click?offer=7&sub1={clickid}"
+
+
+@pytest.mark.parametrize("url", [URL, "https://network.example/?a={clickid}", "https://network.example/{click_id}/x"])
+def test_an_address_with_our_click_id_is_saved_as_it_is(panel: "Panel", instance: "Instance", url: str) -> None:
+    with_network(instance)
+    assert panel.done(NEW, form(network_id="1", url=url)) == "/panel/offers/1?said=created"
+    assert instance.got("offers/1")["url"] == url
+
+
+def test_the_url_of_an_existing_offer_is_never_added_to(panel: "Panel", instance: "Instance") -> None:
+    with_network(instance)
+    panel.done(NEW, form(network_id="1"))
+    panel.done("/panel/offers/1", form(network_id="1", url="https://network.example/plain"))
+    assert instance.got("offers/1")["url"] == "https://network.example/plain"
+
+
+def test_an_offer_without_an_address_is_refused_and_nothing_is_added_to_it(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    with_network(instance)
+    answer = panel.post(NEW, form(network_id="1", url=""))
+    assert answer.status_code == 422
+    assert "sub1={clickid}</textarea>" not in answer.text
 
 
 def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:

@@ -62,7 +62,7 @@ def test_a_save_over_what_another_tab_saved_is_asked_about_and_done_knowingly(wo
     status, html = save(worked, path, mark, "Second")
     told = Page(html).text.lower()
     assert status == 409
-    assert "changed it 2026-03-01" in told
+    assert "saved a change 2026-03-01" in told
     assert "owner" in told
     assert "first" in told
     assert "first" in worked.get(f"/panel/{path}").lower()
@@ -107,8 +107,8 @@ def test_who_changed_it_is_not_guessed_where_the_log_does_not_say(worked: "Panel
     instance.now += 1000
     instance.api.patch("/api/v1/postback-rules/1", json={"request": {"url": "https://other.example/?{externalid}"}})
     fields = {"name": "Source", "postback_url": "https://mine.example/?{externalid}", SEEN_FIELD: mark}
-    told = Page(worked.post("/panel/traffic-sources/1", fields).text).text
-    assert "Someone changed it while this form was open" in told
+    told = worked.words(worked.post("/panel/traffic-sources/1", fields).text)
+    assert "Someone saved a change while this form was open" in told
     assert "https://other.example/?{externalid}" in told
 
 

@@ -54,7 +54,7 @@ def test_the_last_owner_is_told_why_he_stays(panel: "Panel", instance: "Instance
 
 def test_an_admin_sees_that_he_cannot_change_an_owner(panel: "Panel", instance: "Instance") -> None:
     panel.become(Role.ADMIN)
-    assert "Only an owner" in panel.page("/panel/users/1").text
+    assert "Only owners can change" in panel.get("/panel/users/1")
     assert panel.post("/panel/users/1", {"name": "x"}).status_code == 403
 
 
@@ -161,7 +161,8 @@ def test_only_what_differs_is_saved_and_can_be_given_back(panel: "Panel", instan
     panel.done("/panel/settings", settings_form(domains="a.example\nb.example", click_keep_days="90"))
     assert instance.got("settings")["saved"] == ["domains", "click_keep_days"]
     assert instance.got("settings")["domains"] == ["a.example", "b.example"]
-    assert panel.page("/panel/settings").buttons.count("Use that again") == 2
+    words = panel.words(panel.get("/panel/settings"))
+    assert words.count("Reset") == 2
     panel.done("/panel/settings", {**settings_form(), "as_started": "domains"})
     assert instance.got("settings")["saved"] == ["click_keep_days"]
 
@@ -180,12 +181,12 @@ def test_a_word_is_mapped_by_one_click_and_its_notices_run_again(panel: "Panel",
     place = panel.done("/panel/statuses/map", {"word": word, "key": "sale"})
     offered = panel.page(place).text
     assert "now means Sale" in offered
-    assert "Run its stored notices again" in offered
+    assert "Reprocess earlier conversions" in offered
     place = panel.done("/panel/statuses/rerun", {"word": word})
     assert panel.page(place).refreshes
     while work_off_next(instance.context.desk(), instance.now):
         pass
-    assert "1 notice was run again" in panel.page(place).text
+    assert "1 incoming postback was reprocessed" in panel.words(panel.get(place))
     assert instance.got("conversions")["items"][0]["status"]["key"] == "sale"
 
 

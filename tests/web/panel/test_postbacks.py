@@ -1,5 +1,7 @@
 """Conversions - Out in the panel: the log, one postback, resending, cancelling, secrets and curl."""
 
+import re
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,8 @@ from clickloop.campaign.user import Role
 from clickloop.store.ledger.postback_work import LedgerPostbacks
 from clickloop.store.ledger.tables import attempts, changes_log, postbacks
 from clickloop.tracking.bulk import work_off_next
+from clickloop.web.panel.form import CSRF_FIELD
+from tests.web.panel.forms import forms_of
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
@@ -83,7 +87,7 @@ def test_a_postbacks_page_tells_decision_request_and_attempts(panel: "Panel", in
     one = ended(instance, owed(instance))
     page = panel.page(f"/panel/postbacks/{one}")
     for told in (
-        "Given up",
+        "after 1 attempt.",
         "https://source.example/postback?id=w9Xk2-7fA&payout=12.5",
         "conditions",
         "it said 503",
@@ -124,8 +128,8 @@ def test_a_postback_is_sent_again_once_however_often_the_form_is_sent(
     path = panel.done(f"/panel/postbacks/{one}/resend", fields)
     assert panel.done(f"/panel/postbacks/{one}/resend", fields) == path
     words = panel.page(path).text
-    assert "It is sent again" in words
-    assert f"number 1 of {one}" in words
+    assert "Sent again" in words
+    assert f"no. 1 of {one}" in words
     assert len(instance.got("postbacks")["items"]) == 2
 
 
@@ -188,7 +192,7 @@ def test_a_worker_sees_no_secrets(panel: "Panel", instance: "Instance") -> None:
     one = owed(instance)
     panel.become(Role.WORKER)
     assert "Show secrets" not in panel.page(f"/panel/postbacks/{one}").buttons
-    assert "your role may not see them" in panel.page(f"/panel/postbacks/{one}/curl").text
+    assert "Your role does not allow you to see them" in panel.page(f"/panel/postbacks/{one}/curl").text
     for page in (f"/panel/postbacks/{one}", f"/panel/postbacks/{one}/curl"):
         answer = panel.post(page)
         assert answer.status_code == 403
@@ -216,7 +220,8 @@ def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") 
 
     assert "4 postbacks match" in page.text
     assert "1 will be left out. It was skipped" in page.text
-    assert "Resend all 3" in page.buttons
+    assert "Resend 3 of 2026-03-01" in page.buttons
+    assert "1 was delivered already" in page.text
     assert len(instance.got("postbacks")["items"]) == 4
 
 
@@ -243,4 +248,98 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
 
 
 def test_resending_everything_is_refused(panel: "Panel") -> None:
-    assert "Nothing narrows it down" in panel.sent("/panel/postbacks/resend", {"state": ""}, 422).text
+    answer = panel.post("/panel/postbacks/resend", {"state": ""})
+    assert answer.status_code == 422
+    assert "Nothing narrows it down" in panel.words(answer.text)
+
+
+def test_a_delivered_postback_is_sent_again_only_after_a_question(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance), "delivered")
+    assert 'class="main" name="request"' not in panel.get(f"/panel/postbacks/{one}")
+    asked = panel.post(f"/panel/postbacks/{one}/resend", {"request": "as_it_was", "key": "k1"})
+    assert asked.status_code == 200
+    words = panel.words(asked.text)
+    assert "Send it again? It was delivered 2026-03-01 12:00:00 , answered with 503." in words
+    assert len(instance.got("postbacks")["items"]) == 1
+    (form,) = (one for one in forms_of(asked.text, "") if ("confirmed", "1") in one.fields)
+    path = panel.done(form.action, form.fields)
+    assert "Sent again" in panel.words(panel.get(path))
+    assert len(instance.got("postbacks")["items"]) == 2
+
+
+def test_a_failed_postback_whose_resend_was_delivered_is_sent_again_only_after_a_question_too(
+    panel: "Panel", instance: "Instance"
+) -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    again = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}).split("?")[0].rpartition("/")[2]
+    ended(instance, again, "delivered")
+    assert panel.post(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}).status_code == 200
+    assert len(instance.got("postbacks")["items"]) == 2
+
+
+def test_a_postback_that_was_sent_again_says_so_and_counts_in_no_alarm(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    assert "1 postback failed in the last 24 hours." in panel.words(panel.get("/panel"))
+    again = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}).split("?")[0].rpartition("/")[2]
+    assert "failed in the last 24 hours" not in panel.words(panel.get("/panel"))
+    ended(instance, again, "delivered")
+    html = panel.get(f"/panel/postbacks/{one}")
+    assert "Sent again 2026-03-01 12:00:00 : delivered" in panel.words(html)
+    assert f'<a href="/panel/postbacks/{again}">' in html
+    assert instance.got(f"postbacks/{one}")["sent_again"]["postback_id"] == again
+    assert instance.got(f"postbacks/{again}")["sent_again"] is None
+    assert "failed in the last 24 hours" not in panel.words(panel.get("/panel"))
+
+
+def test_what_failed_again_counts_once(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    one = ended(instance, owed(instance))
+    again = panel.done(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}).split("?")[0].rpartition("/")[2]
+    ended(instance, again)
+    assert "1 postback failed in the last 24 hours." in panel.words(panel.get("/panel"))
+
+
+def test_an_alarm_leads_to_the_span_that_it_counts_and_so_does_resending(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    old = ended(instance, owed(instance))
+    instance.now += 2 * 86_400_000
+    panel.become(Role.OWNER)
+    new = ended(instance, owed(instance, at=instance.now))
+    instance.api.post("/api/v1/conversions", json={"click_id": "nonsense"})
+    html = panel.get("/panel")
+    (link,) = re.findall(r'href="(/panel/postbacks\?state=failed[^"]+)"', html)
+    (refused,) = re.findall(r'href="(/panel/notices\?reason=[^"]+)"', html)
+    assert "since=" in refused
+    log = panel.get(unescape(link))
+    assert new in log
+    assert old not in log
+    (resend,) = re.findall(r'href="(/panel/postbacks/resend\?[^"]+)"', log)
+    forms = forms_of(panel.get(unescape(resend)), "")
+    (form,) = (one for one in forms if one.action == "/panel/postbacks/resend")
+    counted = panel.post(form.action, [one for one in form.fields if one[0] not in ("start", CSRF_FIELD)])
+    assert "1 postback matches" in panel.words(counted.text)
+    assert "Resend 1 of 2026-03-03" in panel.words(counted.text)
+
+
+def test_the_button_names_the_days_of_what_is_resent(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    ended(instance, owed(instance))
+    instance.now += 2 * 86_400_000
+    panel.become(Role.OWNER)
+    ended(instance, owed(instance, at=instance.now))
+    words = panel.words(panel.post("/panel/postbacks/resend", {"state": "failed"}).text)
+    assert "Resend 2 from 2026-03-01 to 2026-03-03" in words
+
+
+def test_skipped_postbacks_are_always_rebuilt(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    owed(instance, external_id="")
+    html = panel.get("/panel/postbacks/resend?state=skipped")
+    assert '<input type="radio" name="request" value="anew" checked>' in html
+    fields = {"state": "skipped", "request": "as_it_was"}
+    words = panel.words(panel.post("/panel/postbacks/resend", fields).text)
+    assert "1 postback matches" in words
+    assert "Nothing would be sent" not in words

@@ -35,9 +35,9 @@ def test_every_id_of_a_story_leads_to_it(panel: "Panel", instance: "Instance", b
     assert f"Click {click_id}" in words
     for told in (
         "A visitor followed the campaign link.",
-        "A notice came in over the API",
+        "A postback came in over the API",
         "A conversion was registered: Sale, 12.5 USD.",
-        "was owed and waits to be sent.",
+        "is queued.",
     ):
         assert told in words
 
@@ -91,4 +91,44 @@ def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "In
 
 
 def test_an_empty_trace_is_a_form(panel: "Panel") -> None:
-    assert "Paste any id of it." in panel.page("/panel/trace").text
+    assert "Paste any of its ids." in panel.words(panel.get("/panel/trace"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("campaign", "/panel/campaigns/1"),
+        ("OFFE", "/panel/offers/1"),
+        ("Network", "/panel/networks/1"),
+        ("Traffic source post", "/panel/postback-rules/1"),
+    ],
+)
+def test_a_name_leads_to_its_record(panel: "Panel", instance: "Instance", wanted: str, place: str) -> None:
+    instance.set_up()
+    answer = panel.client.get("/panel/trace", params={"q": wanted})
+    assert (answer.status_code, answer.headers["location"]) == (303, place)
+
+
+def test_the_key_of_a_campaign_link_leads_to_the_campaign(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    key = instance.got("campaigns/1")["key"]
+    answer = panel.client.get("/panel/trace", params={"q": key})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/panel/campaigns/1")
+
+
+def test_several_names_and_ids_are_all_listed_with_archived_ones_last(panel: "Panel", instance: "Instance") -> None:
+    instance.set_up()
+    instance.made("campaigns", {"name": "Older source test", "source_id": 1, "offers": [{"offer_id": 1}]})
+    instance.api.delete("/api/v1/campaigns/2")
+    instance.made("campaigns", {"name": "The source again", "source_id": 1, "offers": [{"offer_id": 1}]})
+    click_id = instance.visit(external_id="source")
+    html = panel.get("/panel/trace?q=source")
+    places = [html.index(f'href="/panel/{place}"') for place in ("campaigns/3", "campaigns/2", "traffic-sources/1")]
+    assert places == sorted(places)
+    assert f'href="/panel/trace?q={click_id}"' in html
+
+
+@pytest.mark.parametrize("wanted", ["%", "_", "%%", "__", "o", "\\", "\x00\x00"])
+def test_signs_of_patterns_and_single_letters_match_no_names(panel: "Panel", instance: "Instance", wanted: str) -> None:
+    instance.set_up()
+    assert "Nothing found." in panel.words(panel.client.get("/panel/trace", params={"q": wanted}).text)

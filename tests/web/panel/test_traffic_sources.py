@@ -1,5 +1,6 @@
 """Traffic sources in the panel: presets, rows, sliders, the postback URL and what is told about it."""
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,8 +174,8 @@ def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(pa
     assert marks(page) == {"{externalid}": "known", "{token1}": "known", "{token2}": "off"}
     hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
     assert hints["{token1}"] == "Row V1 of the traffic source."
-    assert hints["{token2}"] == "The source has no such row: it is empty."
-    assert "{token2} is the row V2, which" in page.text
+    assert hints["{token2}"] == "The source has no such parameter, so the macro is empty."
+    assert "{token2} is the row V2, which the traffic source does not have" in page.text
     assert "&a=4711&b= " in page.text
 
 
@@ -256,3 +257,44 @@ def test_a_viewer_looks_and_changes_nothing(panel: "Panel", instance: "Instance"
 def test_a_form_that_no_page_of_ours_sends_is_refused_without_breaking(panel: "Panel", name: str) -> None:
     assert panel.post(NEW, [("name", "Pops"), (name, "x"), ("add_row", "1")]).status_code < 500
     assert panel.post(NEW, [("name", "Pops"), (name, "x")]).status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("https://s.example/?a={externalid}{clickid&b=1", "{clickid"),
+        ("https://s.example/?a={externalid}&b={payout", "{payout"),
+        ("https://s.example/?a={externalid}}", "}"),
+        ("https://s.example/?a={externalid}&b={", "{"),
+        ("https://s.example/?{a={externalid}", "{a"),
+    ],
+)
+def test_a_brace_that_is_never_closed_is_marked_where_it_stands(panel: "Panel", text: str, marked: str) -> None:
+    html = panel.post("/panel/macro-preview/source", [("postback_url", text), ("field", "postback_url")]).text
+    found = re.findall(r'<mark class="unknown" title="A brace [^"]+">([^<]+)</mark>', html)
+    assert found == [marked]
+    pieces = re.search(r"Macros found</span>(.*?)</p>", html)
+    assert pieces is not None
+    assert panel.words(pieces[1]).replace(" ", "") == text
+
+
+def test_the_list_of_macros_says_how_far_the_numbered_ones_go(panel: "Panel") -> None:
+    words = panel.words(panel.get("/panel/traffic-sources/new"))
+    assert "{event3} … up to {token30} , {param20} , {event30}" in words
+    assert "… up to {token30} Visitor" in panel.words(panel.get("/panel/offers/new"))
+
+
+def test_the_link_preview_follows_what_is_typed(panel: "Panel") -> None:
+    fields = {
+        "parameters[0].parameter": "external_id",
+        "parameters[0].placeholder": "${SUBID}",
+        "parameters[0].tracked": "on",
+        "parameters[2].parameter": "zone",
+        "parameters[2].placeholder": "{zoneid}",
+        "parameters[2].tracked": "on",
+        "parameters[3].parameter": "off",
+        "parameters[3].placeholder": "{off}",
+    }
+    html = panel.post("/panel/traffic-sources/link", fields).text
+    assert "https://go.example.com/c/KEY?external_id=${SUBID}&amp;zone={zoneid}</textarea>" in html
+    assert panel.post("/panel/traffic-sources/link", {"parameters": "nonsense"}).status_code == 200

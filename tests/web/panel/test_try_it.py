@@ -65,8 +65,8 @@ def test_a_stored_conversion_is_decided_once_more(panel: "Panel") -> None:
     click_id = panel.instance.visit(external_id="abc")
     made = panel.instance.made("conversions", {"click_id": click_id, "payout": "4"})
     conversion_id = made["conversion"]["conversion_id"]
-    words = Page(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text).text
-    assert "decided once more" in words
+    words = panel.words(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text)
+    assert "decided again" in words
 
 
 def test_what_there_is_not_is_said_in_the_form(panel: "Panel") -> None:

@@ -41,13 +41,14 @@ def test_a_file_is_previewed_line_by_line_and_registered_from_there(panel: "Pane
     work_off(panel)
     words = panel.page(place).text
     assert "Preview of sales.csv" in words
-    assert "2 new A new conversion." in words
+    assert "2 new 5.00 USD Sale A new conversion." in words
+    assert "Total payout 5.00 USD" in words
     assert "3 refused The click id is not of this tracker" in words
     assert instance.got("conversions")["items"] == []
 
     registered = panel.done(f"{place}/register", {"postbacks": "on"})
     work_off(panel)
-    assert "Its postbacks are sent." in panel.page(registered).text
+    assert "Postbacks are sent." in panel.page(registered).text
     (conversion,) = instance.got("conversions")["items"]
     assert conversion["click_id"] == good
 
@@ -59,7 +60,7 @@ def test_written_lines_are_taken_like_a_file(panel: "Panel") -> None:
     work_off(panel)
     words = panel.page(place).text
     assert "Lines 2 Flagged 1 New 1 Changed 1" in words
-    assert "Its postbacks are held back." in words
+    assert "Postbacks are skipped." in words
     (postback,) = {one["reason"] for one in panel.instance.got("postbacks")["items"]}
     assert postback == "disabled_by_notice"
 
@@ -175,3 +176,23 @@ def test_a_preview_in_which_nothing_would_be_registered_says_so(panel: "Panel") 
     words = panel.page(place).text
     assert "Nothing in it would be registered" in words
     assert "Register these conversions" not in words
+
+
+def test_a_preview_shows_payouts_and_statuses_as_read_and_their_sums(panel: "Panel") -> None:
+    instance = panel.instance
+    instance.set_up()
+    one, other, third = instance.visit(), instance.visit(), instance.visit()
+    file = f"clickid;payout;currency;status\n{one};1.234,50;EUR;hold\n{other};(5.00);;\n{third};12,5;EUR;zzz\n".encode()
+    place = sent(panel, file, postbacks="on", preview="1").headers["location"]
+    work_off(panel)
+    words = panel.words(panel.get(place))
+    assert "2 new 1,234.50 EUR Hold" in words
+    assert "3 new −5.00 USD Sale" in words
+    assert "4 new 12.50 EUR Other" in words
+    assert "Total payout 1,247.00 EUR" in words
+    assert "Total payout −5.00 USD" in words
+    lines = instance.got(f"conversions/uploads/{place.rpartition('/')[2]}/lines")
+    assert lines["payouts"] == [{"amount": "1247", "currency": "EUR"}, {"amount": "-5", "currency": "USD"}]
+    registered = panel.done(f"{place}/register", {"postbacks": "on"})
+    work_off(panel)
+    assert "Total payout" not in panel.get(registered)

@@ -6,7 +6,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from clickloop.conversion.notice import RefusalReason
 from clickloop.postback.owing import SkipReason
@@ -19,6 +19,20 @@ from clickloop.store.period import Period
 
 _IN_ORDER_OF_IDS = 0
 """Added to what is grouped by, so that SQLite reads the younger rows in the order of their ids and not all rows by an index."""
+
+
+_later = postbacks.alias("later")
+_SENT_AGAIN = (
+    select(_later.c.postback_id)
+    .where(
+        _later.c.conversion_id == postbacks.c.conversion_id,
+        _later.c.version == postbacks.c.version,
+        _later.c.rule_id == postbacks.c.rule_id,
+        _later.c.resend > postbacks.c.resend,
+    )
+    .exists()
+)
+"""Whether a postback has been sent again: then the last one for the same change and rule is what counts."""
 
 
 def conversions_since(tx: Connection, since: int, campaign_id: int | None) -> dict[int, tuple[int, int]]:
@@ -57,11 +71,12 @@ def delivered_since(tx: Connection, since: int, campaign_id: int | None) -> dict
 
 
 def rules_since(tx: Connection, since: int, campaign_id: int | None) -> list[RuleEvidence]:
-    """By rule, how many of its postbacks were delivered and how many given up."""
+    """By rule, how many of its postbacks were delivered and how many failed, less those that were sent again."""
     table = postbacks.c
     query = (
         select(table.rule_id, table.state, func.count())
-        .where(table.postback_id >= _first_id(since), table.state.in_((PostbackState.DELIVERED, PostbackState.FAILED)))
+        .where(table.postback_id >= _first_id(since))
+        .where(or_(table.state == PostbackState.DELIVERED, and_(table.state == PostbackState.FAILED, ~_SENT_AGAIN)))
         .group_by(table.rule_id + _IN_ORDER_OF_IDS, table.state)
     )
     counts: dict[int, dict[str, int]] = {}
@@ -109,10 +124,10 @@ def last_error_of(tx: Connection, rule_id: int, since: int) -> str:
 
 
 def given_up_since(tx: Connection, since: int) -> int:
-    """How many of the postbacks that were owed since then were given up."""
+    """Return how many of the postbacks that were created since then have failed, less those that were sent again."""
     table = postbacks.c
     query = select(func.count()).where(
-        HAS_ENDED_BADLY, table.state == PostbackState.FAILED, table.postback_id >= id_from(since)
+        HAS_ENDED_BADLY, table.state == PostbackState.FAILED, table.postback_id >= id_from(since), ~_SENT_AGAIN
     )
     return tx.scalar(query) or 0
 

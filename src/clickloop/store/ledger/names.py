@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
+from clickloop.store.ledger.finding import named_like
 from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, traffic_sources
 
 
@@ -37,6 +38,14 @@ def live_names(tx: Connection, kind: Named, limit: int) -> dict[int, str]:
     """By number: the names of records that are not archived, at most ``limit``, sorted by name."""
     table = _TABLES[kind]
     query = select(table.c.id, table.c.name).where(table.c.archived_at.is_(None)).order_by(table.c.name, table.c.id)
+    return {row.id: row.name for row in tx.execute(query.limit(limit))}
+
+
+def names_like(tx: Connection, kind: Named, words: str, limit: int) -> dict[int, str]:
+    """By number: the names that hold this text in any case, at most ``limit``, live records first."""
+    table = _TABLES[kind]
+    query = select(table.c.id, table.c.name).where(named_like(table, words))
+    query = query.order_by(table.c.archived_at.is_not(None), table.c.name, table.c.id)
     return {row.id: row.name for row in tx.execute(query.limit(limit))}
 
 

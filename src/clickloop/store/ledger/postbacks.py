@@ -16,6 +16,7 @@ from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY, IS_UNFINISHE
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
+_MAX_NEWEST = 1_000
 AT_ONCE = 500
 """So many ids are looked up by one statement."""
 
@@ -94,6 +95,25 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
         fields = {name: row[name] for name in Attempt.__struct_fields__}
         found.setdefault(row["postback_id"], []).append(Attempt(**fields))
     return {postback_id: tuple(made) for postback_id, made in found.items()}
+
+
+def was_delivered_lately(tx: Connection) -> bool:
+    """Return whether a postback among the newest was delivered. No index leads to those, so only so many are looked at."""
+    newest = select(postbacks.c.state).order_by(postbacks.c.postback_id.desc()).limit(_MAX_NEWEST).subquery()
+    return tx.scalar(select(newest.c.state).where(newest.c.state == "delivered").limit(1)) is not None
+
+
+def sent_again_as(tx: Connection, postback: Postback) -> Postback | None:
+    """Return the last row for the same change and rule, if the postback was sent again."""
+    table = postbacks.c
+    query = _LOG.where(
+        table.conversion_id == postback.conversion_id,
+        table.version == postback.version,
+        table.rule_id == postback.rule_id,
+        table.resend > postback.resend,
+    )
+    row = tx.execute(query.order_by(table.resend.desc()).limit(1)).mappings().one_or_none()
+    return None if row is None else _postback(row)
 
 
 def count_unfinished(tx: Connection) -> int:

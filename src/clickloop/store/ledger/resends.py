@@ -94,6 +94,13 @@ def count_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> dict[Postb
     return {wanted.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
 
 
+def span_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> tuple[int, int] | None:
+    """Return when the first and the last of those that match were created; None: none matches."""
+    created_at = postbacks.c.created_at
+    first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), wanted, pool)).one()
+    return None if first is None else (first, last)
+
+
 def count_superseded(tx: Connection, wanted: PostbackFilter) -> int:
     """How many of those that match are of an older change than one of the same conversion and rule that is on its way."""
     newer = (

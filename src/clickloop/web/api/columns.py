@@ -187,7 +187,7 @@ CONVERSION_COLUMNS = (
 
 NOTICE_COLUMNS = (
     _column("at", "Time", Kind.MOMENT, shown=True),
-    _column("notice_id", "Notice", Kind.NOTICE, shown=True),
+    _column("notice_id", "Incoming postback", Kind.NOTICE, shown=True),
     _column("outcome", "Outcome", Kind.STATE, shown=True),
     _column("reason_text", "Reason", Kind.TEXT, shown=True),
     _column("flags", "Flags", Kind.FLAGS, shown=True),
@@ -201,13 +201,13 @@ NOTICE_COLUMNS = (
     _column("ip", "IP address", Kind.CODE, shown=True),
     _column("reason", "Reason code", Kind.CODE),
     _column("method", "Method", Kind.TEXT),
-    _column("body", "Body as it came", Kind.CODE),
+    _column("body", "Raw body", Kind.CODE),
     _column("content_type", "Content type", Kind.CODE),
     _column("useragent", "User-Agent", Kind.CODE),
     _column("domain", "Domain", Kind.CODE),
-    _column("runs", "Runs", Kind.COUNT),
-    _column("run_at", "Run again", Kind.MOMENT),
-    _column("look_again_at", "Looked for again", Kind.MOMENT),
+    _column("runs", "Times processed", Kind.COUNT),
+    _column("run_at", "Reprocessed", Kind.MOMENT),
+    _column("look_again_at", "Next check", Kind.MOMENT),
 )
 
 POSTBACK_COLUMNS = (
@@ -232,7 +232,7 @@ POSTBACK_COLUMNS = (
     _column("click_id", "Click", Kind.CLICK),
     _column("trigger", "Trigger", Kind.TEXT),
     Column("reason_text", "Reason", Kind.TEXT, _why),
-    Column("last_answer", "What it said", Kind.CODE, lambda row: row.last_error or row.last_answer),
+    Column("last_answer", "Response", Kind.CODE, lambda row: row.last_error or row.last_answer),
     _column("last_duration_ms", "Took, ms", Kind.COUNT),
     _column("receiver", "Receiver", Kind.CODE),
     _column("reason", "Reason code", Kind.CODE),

@@ -19,7 +19,7 @@ from clickloop.postback.rule import Request
 from clickloop.postback.state import PostbackState
 from clickloop.report.masking import masked_request, masked_text
 from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.postbacks import attempts_of, find_postback, postbacks_before
+from clickloop.store.ledger.postbacks import attempts_of, find_postback, postbacks_before, sent_again_as
 from clickloop.web.api.columns import POSTBACK_COLUMNS, chosen_columns
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_csv import ChosenColumns, exported
@@ -104,6 +104,10 @@ class PostbackStoryView(msgspec.Struct, kw_only=True):
     """A postback with its decision, condition by condition, and every attempt."""
 
     postback: PostbackView
+    sent_again: Annotated[
+        PostbackView | None,
+        Meta(description="The last postback for the same change and rule, if this one was sent again."),
+    ]
     findings: list[FindingView]
     attempts: list[AttemptView]
 
@@ -134,10 +138,12 @@ def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets 
     with context.ledger.read() as tx:
         postback = find_postback(tx, postback_id.lower())
         attempts = attempts_of(tx, [postback_id.lower()]).get(postback_id.lower(), ())
+        again = sent_again_as(tx, postback) if postback else None
     if postback is None:
         raise not_found("postback of that id")
     return PostbackStoryView(
         postback=postback_view(postback, masked=not secrets),
+        sent_again=postback_view(again) if again else None,
         findings=finding_views(postback.findings),
         attempts=[_attempt_view(attempt, _secrets_of(postback), masked=not secrets) for attempt in attempts],
     )

@@ -19,7 +19,7 @@ from clickloop.report.masking import masked_request
 from clickloop.store.ledger.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.postbacks import find_postback
-from clickloop.store.ledger.resends import Pool, cancel_waiting, count_sent, count_superseded
+from clickloop.store.ledger.resends import Pool, cancel_waiting, count_sent, count_superseded, span_sent
 from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
@@ -30,6 +30,7 @@ from clickloop.web.api.once import Done, Key, once
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
 from clickloop.web.api.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
 from clickloop.web.api.problem import AnyRequest, not_found
+from clickloop.web.api.wire import Moment, moment_text
 
 Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
 
@@ -63,6 +64,10 @@ class BulkResendView(BulkView, kw_only=True):
     done: Annotated[int, Meta(description="How many the job has looked at.")]
     made: Annotated[int, Meta(description="How many are sent again.")]
     left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
+    first_at: Annotated[
+        Moment | None, Meta(description="In a preview: when the first of them was created; null: none matches.")
+    ] = None
+    last_at: Annotated[Moment | None, Meta(description="In a preview: when the last of them was created.")] = None
     resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
 
 
@@ -111,8 +116,9 @@ def resend_postbacks(
         refuse_unknown_status(tx, data.status)
     if data.preview:
         with context.ledger.read() as tx:
-            superseded = count_superseded(tx, wanted)
-            return Response(_preview(data.request, count_sent(tx, wanted, Pool.FINAL), superseded), status_code=200)
+            superseded, span = count_superseded(tx, wanted), span_sent(tx, wanted, Pool.FINAL)
+            by_state = count_sent(tx, wanted, Pool.FINAL)
+            return Response(_preview(data.request, by_state, superseded, span), status_code=200)
 
     def do(tx: Connection) -> Done:
         job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
@@ -186,7 +192,9 @@ def view_of_job(job: BulkJob) -> BulkResendView:
     )
 
 
-def _preview(mode: Mode, by_state: dict[PostbackState, int], superseded: int) -> BulkResendView:
+def _preview(
+    mode: Mode, by_state: dict[PostbackState, int], superseded: int, span: tuple[int, int] | None
+) -> BulkResendView:
     left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
     if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
         left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
@@ -198,6 +206,8 @@ def _preview(mode: Mode, by_state: dict[PostbackState, int], superseded: int) ->
         done=0,
         made=0,
         left_out=left_out,
+        first_at=moment_text(span[0]) if span else None,
+        last_at=moment_text(span[1]) if span else None,
         **OF_PREVIEW,
     )
 

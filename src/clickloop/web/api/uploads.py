@@ -18,12 +18,13 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_f
 from clickloop.clock import HOUR_MS
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.uploads import UPLOADS, Upload, Verdict
 from clickloop.store.upload_files import ArrivingFile, UploadTooLargeError
-from clickloop.tracking.upload_results import LineResult, line_results, result_table
+from clickloop.tracking.upload_results import LineResult, line_results, payout_totals, result_table
 from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload, layout_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
@@ -60,9 +61,7 @@ class UploadView(msgspec.Struct, kw_only=True):
     reasons: Annotated[
         dict[str, int], Meta(description="Why lines were refused or unreadable.", examples=[{"forged_click_id": 9}])
     ]
-    flagged: Annotated[
-        int, Meta(description="Lines about which something was odd, whatever became of them: look at them first.")
-    ]
+    flagged: Annotated[int, Meta(description="Lines with a flag, whatever became of them: look at them first.")]
     flags: Annotated[
         dict[str, int],
         Meta(
@@ -70,18 +69,14 @@ class UploadView(msgspec.Struct, kw_only=True):
             examples=[{"payout_unreadable": 3}],
         ),
     ]
-    created_at: Annotated[
-        Moment, Meta(description="When the file had arrived; its conversions count as reported then.")
-    ]
+    created_at: Annotated[Moment, Meta(description="When the file had arrived: its conversions were reported then.")]
     finished_at: Moment | None
     error: Annotated[str | None, Meta(description="Why it failed. Its lines so far stay.")]
     encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
     unused_columns: Annotated[
         list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")
     ]
-    missing_values: Annotated[
-        list[str], Meta(description="Which of payout and txid no column is.", examples=[["txid"]])
-    ]
+    missing_values: Annotated[list[str], Meta(description="payout and txid without a column.", examples=[["txid"]])]
     incomplete: Annotated[
         bool,
         Meta(
@@ -93,9 +88,7 @@ class UploadView(msgspec.Struct, kw_only=True):
         DateOrder | None,
         Meta(description="Order of dates such as 05/06/2026, as it was chosen or as lines prove it; null: neither."),
     ]
-    result_until: Annotated[
-        Moment | None, Meta(description="How long the result is kept; null: while it is not finished.")
-    ]
+    result_until: Annotated[Moment | None, Meta(description="How long the result is kept; null: not finished.")]
 
 
 class UploadLineView(msgspec.Struct, kw_only=True):
@@ -108,6 +101,8 @@ class UploadLineView(msgspec.Struct, kw_only=True):
     flags: Annotated[list[str], Meta(description="What was odd about it.")]
     conversion_id: Annotated[str, Meta(description="The conversion that it belongs to; empty in a preview.")]
     notice_id: Annotated[str, Meta(description="Its notice in Conversions - In; empty in a preview.")]
+    payout: Annotated[MoneyText | None, Meta(description="In a preview: the payout after the line.")]
+    status: Annotated[str, Meta(description="In a preview: the name of the status after the line.")]
     text: Annotated[str, Meta(description="The line, separated by commas, without quotes.")]
 
 
@@ -115,6 +110,7 @@ class UploadLinesView(msgspec.Struct, kw_only=True):
     """The first lines of an upload."""
 
     items: list[UploadLineView]
+    payouts: Annotated[list[MoneyText], Meta(description="Of a preview: the sums of its first 200,000 lines.")]
 
 
 @dataclasses.dataclass
@@ -264,7 +260,11 @@ def read_upload_lines(
     upload = _upload(context, upload_id)
     results = islice(line_results(context.ledger, context.uploads, upload), MOST_LOOKED_AT)
     found = (result for result in results if verdict is None or result.finding.verdict is verdict)
-    return UploadLinesView(items=[_line_view(result) for result in islice(found, limit)])
+    totals = payout_totals(context.uploads, upload, MOST_LOOKED_AT) if upload.preview else {}
+    return UploadLinesView(
+        items=[_line_view(result) for result in islice(found, limit)],
+        payouts=[money_text(micros, currency) for currency, micros in sorted(totals.items())],
+    )
 
 
 def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
@@ -355,6 +355,8 @@ def _line_view(result: LineResult) -> UploadLineView:
         flags=list(finding.flags),
         conversion_id=finding.conversion_id,
         notice_id=finding.notice_id,
+        payout=money_text(finding.payout.micros, finding.payout.currency) if finding.payout else None,
+        status=shown(finding.status),
         text=shown(result.text),
     )
 

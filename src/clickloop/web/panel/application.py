@@ -1,7 +1,8 @@
 """The panel as one Litestar router: every page, who may enter, and what an error looks like to people."""
 
+from collections.abc import Collection
 from http import HTTPStatus
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Router
 from litestar.di import Provide
@@ -57,6 +58,7 @@ from clickloop.web.panel.entry import SIGN_IN, SignInNeeded, form_of, panel_guar
 from clickloop.web.panel.field_names import field_name
 from clickloop.web.panel.kept_form import SignedOut
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.said import IGNORABLE, ignored_word
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
 
 _PAGES = (
@@ -101,7 +103,20 @@ _POLICY = (
     "frame-ancestors 'none'; base-uri 'none'"
 )
 
-_NOTHING = "Nothing is here."
+_NOTHING = "This page does not exist. Check the address, or start from the menu."
+_TITLES = {
+    400: "The request could not be read",
+    403: "Not allowed",
+    404: "Page not found",
+    405: "Page not found",
+    409: "Conflict",
+    413: "Too large",
+    422: "That did not work",
+    429: "Too many attempts",
+    500: "Something went wrong",
+    503: "Temporarily unavailable",
+}
+"""What errors are called on their pages; others by their phrase in HTTP."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -157,8 +172,11 @@ def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
 def answer_outside(request: AnyRequest, error: HTTPException) -> Answer:
     """For an address below the panel's that leads to no page, or not by this method. It is not known who asks."""
     sentence = _NOTHING if error.status_code in (404, 405) else error.detail
-    title = HTTPStatus(error.status_code).phrase
-    return page(None, "problem_outside.html", error.status_code, title=title, sentence=sentence)
+    return page(None, "problem_outside.html", error.status_code, title=_title(error.status_code), sentence=sentence)
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status) or HTTPStatus(status).phrase
 
 
 def _to_sign_in(_request: AnyRequest, needed: SignInNeeded) -> Answer:
@@ -172,13 +190,30 @@ def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> Answer:
 def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
     """A page that says what went wrong, inside the frame for somebody who is signed in."""
     visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
-    title = HTTPStatus(status).phrase
     template = "problem.html" if visit else "problem_outside.html"
-    return page(visit, template, status, title=title, sentence=sentence)
+    return page(visit, template, status, title=_title(status), sentence=sentence)
+
+
+def _without(request: AnyRequest, names: Collection[str]) -> Answer | None:
+    """Return the way to the same page without parameters that cannot be read, which it then names; None where none is of the address.
+
+    A log with a filter that is mistyped stays a log. Each round leaves out at least one parameter, so that it ends.
+    """
+    pairs = list(request.query_params.multi_items())
+    ignored = {name for name, _ in pairs} & {*names} - {"said"}
+    if request.method != "GET" or not ignored or not all(IGNORABLE.fullmatch(name) for name in ignored):
+        return None
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    before = visit.ignored if visit else frozenset()
+    kept = [(name, str(value)) for name, value in pairs if name not in ignored and name != "said"]
+    query = urlencode([*kept, ("said", ignored_word(before | ignored))])
+    return Redirect(f"{quote(request.scope['path'])}?{query}", status_code=303)
 
 
 def _invalid(request: AnyRequest, error: InvalidInputError) -> Answer:
     """For what no form shows beside its fields, such as a cursor that was tampered with."""
+    if answer := _without(request, {fault.field for fault in error.faults}):
+        return answer
     return _told(request, 422, " ".join(_sentence(fault) for fault in error.faults))
 
 
@@ -190,8 +225,10 @@ def _unreadable(request: AnyRequest, error: ValidationException) -> Answer:
     found = error.extra if isinstance(error.extra, list) else []
     if any(fault.get("key") in request.path_params for fault in found):
         return _told(request, 404, _NOTHING)
+    if answer := _without(request, {str(fault.get("key", "")) for fault in found}):
+        return answer
     sentences = [f"{fault.get('key', '')}: {fault.get('message', '')}." for fault in found]
-    return _told(request, 422, " ".join(["A part of the address cannot be read.", *sentences]))
+    return _told(request, 422, " ".join(["A part of the URL cannot be read.", *sentences]))
 
 
 def _refused(request: AnyRequest, error: HTTPException) -> Answer:
@@ -214,7 +251,7 @@ def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:
 
 def _store_away(request: AnyRequest, error: Exception) -> Answer:
     log("panel: store away", method=request.method, path=request.scope["path"][:MAX_PATH], error=str(error))
-    return _told(request, 503, "The database cannot be reached just now. Nothing was saved: try again.")
+    return _told(request, 503, "The database cannot be reached right now. Nothing was saved. Try again.")
 
 
 def _store_damaged(request: AnyRequest, error: Exception) -> Answer:
@@ -231,4 +268,4 @@ def _broken(request: AnyRequest, error: Exception) -> Answer:
     log_breakage("panel broke", error, method=request.method, path=request.scope["path"][:MAX_PATH])
     if is_damaged_record(error):
         return _told(request, 503, STORE_DAMAGED)
-    return _told(request, 500, "Something broke inside; the log of the server says what.")
+    return _told(request, 500, "An internal error occurred. The server log says what happened.")

@@ -23,12 +23,12 @@ from clickloop.web.api.traffic_sources import SourceView, read_source
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.newcomer import next_step, walk_at
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
-from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, tags_of, tags_to_choose
+from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -92,8 +92,13 @@ def show_list(
 
 
 def show_new(visit: Visit, context: Context, source_id: NewOf = None) -> Answer:
-    """The editor of a campaign that is not there yet; of a source, if one is named."""
-    return _editor(visit, context, {**_EMPTY, "source_id": source_id or ""}, None, blank_rows=1)
+    """The editor of a campaign that is not there yet; of the source that is named, else of the only one, and with the only offer."""
+    if source_id is None:
+        source_id = only(choices(context, Named.SOURCE))
+    offer_id = only(choices(context, Named.OFFER))
+    offers = [{"offer_id": offer_id, "weight": USUAL_WEIGHT}] if offer_id else []
+    tree = {**_EMPTY, "source_id": source_id or "", "offers": offers}
+    return _editor(visit, context, tree, None, blank_rows=0 if offers else 1)
 
 
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
@@ -170,6 +175,7 @@ def _editor(
         whole=sum(_weight(share) for share in shares),
         view=view,
         next_step=next_step(context, visit, view.id if view else None),
+        walk=None if view else walk_at(context, visit, Named.CAMPAIGN),
         findings=found[:FINDINGS],
         more_findings=len(found[FINDINGS:]),
         editor=editor_of,

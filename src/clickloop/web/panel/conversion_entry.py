@@ -1,5 +1,6 @@
 """A conversion added by hand: every field of a report, and what would come of it before it is saved."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import get, post
@@ -8,17 +9,21 @@ from litestar.exceptions import HTTPException
 from litestar.params import SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.click.click import Click
 from clickloop.conversion.notice import EVENTS, PARAMS
 from clickloop.money import CURRENCIES
-from clickloop.store.ledger.statuses import status_rows
+from clickloop.octets import readable
+from clickloop.store.ledger.names import Named, names_of
 from clickloop.web.api import conversions as api
 from clickloop.web.api import simulate
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.click_lookup import SeveralClicksError, click_id_meant
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.logs import Asked, flag_sentence, utc_text
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import status_choices
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/conversions"
@@ -34,7 +39,7 @@ _EMPTY = {
     "txid": "",
     "at": "",
     "conversion_id": "",
-    "disable_postback": "",
+    "postbacks": "on",
     "params": [],
     "events": [],
 }
@@ -56,26 +61,32 @@ def show_new(visit: Visit, request: AnyRequest, context: Context) -> Answer:
 
 def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Registers it, or shows what would come of it."""
+    written = {**form.shown_again(api.ConversionReport), "postbacks": form.text("postbacks")}
     if form.has("add_row"):
-        return _form(visit, context, form.shown_again(api.ConversionReport), blank_rows=ROWS + 1)
+        return _form(visit, context, written, blank_rows=ROWS + 1)
     try:
-        report = _report(visit, form)
-        if form.has("preview"):
-            return _form(visit, context, form.shown_again(api.ConversionReport), verdict=_verdict(context, report))
+        click_id = click_id_meant(context, form.text("chosen_click") or form.text("click_id"))
+        written["click_id"] = click_id
+        report = _report(visit, form, click_id)
+        if form.has("preview") or form.has("chosen_click"):
+            return _form(visit, context, written, verdict=_verdict(context, report))
         reported = api.report_conversion(context, request, report).content
+    except SeveralClicksError as several:
+        return _form(visit, context, written, choices=several.clicks)
     except InvalidInputError as error:
-        return _form(visit, context, form.shown_again(api.ConversionReport), error.faults)
+        return _form(visit, context, written, error.faults)
     if reported.conversion is None:
         return visit.go(f"/panel/notices/{reported.notice.notice_id}", Said.CONVERTED)
     return visit.go(f"{PATH}/{reported.conversion.conversion_id}", Said.CONVERTED)
 
 
-def _report(visit: VisitFacts, form: Form) -> api.ConversionReport:
+def _report(visit: VisitFacts, form: Form, click_id: str) -> api.ConversionReport:
     """What the form says, the moment by the user's own clock."""
     at = form.text("at")
     kept = Form((name, value) for name, value in form.pairs if name not in ("preview", "save", "add_row"))
     moment = utc_text("at", at, visit.zone) if at and not at.isdecimal() else at
-    report = kept.read(api.ConversionReport, at=moment, by_hand=True)
+    held_back = form.has("postbacks") and form.text("postbacks") != "on"
+    report = kept.read(api.ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=held_back)
     api.given_of(report)
     return report
 
@@ -107,9 +118,11 @@ def _form(
     faults: tuple[Fault, ...] = (),
     verdict: Verdict | None = None,
     blank_rows: int = ROWS,
+    choices: Sequence[Click] = (),
 ) -> Answer:
+    """``choices``: the clicks with the external id that was typed, one of which is meant."""
     with context.ledger.read() as tx:
-        statuses = status_rows(tx)
+        names = names_of(tx, Named.CAMPAIGN, {click.campaign_id for click in choices})
     return page(
         visit,
         "conversion_entry.html",
@@ -120,7 +133,9 @@ def _form(
         blank_rows=blank_rows,
         params=PARAMS,
         events=EVENTS,
-        statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
+        statuses=status_choices(context),
+        choices=choices,
+        names={number: readable(name) for number, name in names.items()},
         currencies=sorted(CURRENCIES),
         currency=context.currency,
         flag_sentence=flag_sentence,

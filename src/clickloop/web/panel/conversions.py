@@ -12,7 +12,6 @@ from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.money import CURRENCIES
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.store.ledger.exports import ExportNoun
-from clickloop.store.ledger.statuses import status_rows
 from clickloop.web.api import conversions as api
 from clickloop.web.api.columns import CONVERSION_COLUMNS, Column, Kind, names_for
 from clickloop.web.api.context import ApiContext, Context
@@ -25,6 +24,7 @@ from clickloop.web.panel.form import Form
 from clickloop.web.panel.logs import flag_sentence, log_page
 from clickloop.web.panel.page import Answer, amount, page
 from clickloop.web.panel.said import Said
+from clickloop.web.panel.setup_choices import status_choices
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/conversions"
@@ -56,7 +56,8 @@ def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
 def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _FormParameter) -> Answer:
     """Changes status or payout by hand."""
     try:
-        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection))
+        held_back = form.has("postbacks") and form.text("postbacks") != "on"
+        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
     except InvalidInputError as error:
         return _show(visit, context, conversion_id, form.tree, error.faults)
     return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
@@ -73,7 +74,6 @@ def _show(
     one = story.conversion
     with context.ledger.read() as tx:
         names = names_for(tx, CONVERSION_COLUMNS, [one])
-        statuses = status_rows(tx)
     return page(
         visit,
         "conversion.html",
@@ -88,9 +88,9 @@ def _show(
             context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
         ).items,
         names=names,
-        statuses=[(row.status.key, row.status.name) for row in statuses if row.status.key != "other"],
+        statuses=status_choices(context),
         currencies=sorted(CURRENCIES),
-        v={"status": "", "payout": "", "currency": "", "disable_postback": "", **written},
+        v={"status": "", "payout": "", "currency": "", "postbacks": "on", **written},
         flag_sentence=flag_sentence,
     )
 

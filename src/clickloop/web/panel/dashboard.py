@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 from litestar import get
@@ -26,10 +27,18 @@ from clickloop.store.ledger.statuses import unmapped_words
 from clickloop.tracking.reporting import MadeReport, make_report
 from clickloop.web.api.check import found_as_set_up
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.wire import moment_text
 from clickloop.web.panel.chart import Chart, Series, draw
 from clickloop.web.panel.check import editor_of
 from clickloop.web.panel.figures import change_text, figure_text, short_text, tone_of
-from clickloop.web.panel.newcomer import NEEDED, has_clicks, steps_of, what_there_is
+from clickloop.web.panel.newcomer import (
+    NEEDED,
+    has_counted_clicks,
+    loop_has_closed,
+    steps_of,
+    what_comes_next,
+    what_there_is,
+)
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.reports import PERIODS
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -87,13 +96,15 @@ def show(
     earlier = Bounds(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
     before = _over_time(context, bounds, earlier.from_at, until_at)
-    tested = bool(now.totals.sums.clicks_recorded or before.totals.sums.clicks_recorded) or has_clicks(context)
+    has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
+    works = not has_visitors and loop_has_closed(context)
     top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
     return page(
         visit,
         "dashboard.html",
         started=True,
-        steps=[] if tested else steps_of(has),
+        steps=[] if has_visitors or works else steps_of(has),
+        things=what_comes_next(context, visit) if works else [],
         periods=PERIODS,
         period=period,
         measure=measure,
@@ -223,7 +234,7 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
         given_up = given_up_since(tx, since)
         refused = refused_since(tx, since, None)
         words = unmapped_words(tx, WORDS)
-    told += _from_logs(given_up, _by_reason(refused), [word.word for word in words])
+    told += _from_logs(given_up, _by_reason(refused), [word.word for word in words], since)
     return sorted(told, key=lambda one: _TONES.index(one.tone))
 
 
@@ -237,18 +248,20 @@ def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
     return found
 
 
-def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str]) -> list[Told]:
+def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[Told]:
+    """``since``: the moment from which the counts are; the links lead to the same span."""
     told = []
+    span = urlencode({"since": moment_text(since)})
     if given_up:
-        sentence = f"Given up in the last 24 hours: {counted(given_up, 'postback')}."
-        remedy = "See what the receivers answered, put it right, and resend."
-        told.append(Told("bad", sentence, remedy, "/panel/postbacks?state=failed"))
+        sentence = f"{counted(given_up, 'postback')} failed in the last 24 hours."
+        told.append(Told("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
-        sentence = f"Refused in the last 24 hours, {reason.value.replace('_', ' ')}: {counted(count, 'notice')}."
-        told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}"))
+        was = "was" if count == 1 else "were"
+        sentence = f"{counted(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
+        told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
-        remedy = "Give each to a status, then run its notices again: until then they count as pending."
+        remedy = "Map each word to a status, then reprocess: until then these conversions count as pending."
         told.append(Told("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses"))
     return told
 

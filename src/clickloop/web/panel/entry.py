@@ -15,6 +15,7 @@ from litestar.types import Guard
 
 from clickloop.campaign.instance import time_zones
 from clickloop.campaign.user import Right
+from clickloop.store.ledger.names import Named, newest_names
 from clickloop.store.ledger.settings import read_instance
 from clickloop.web.access import csrf_of, session_of
 from clickloop.web.api.context import ApiContext, app_context
@@ -23,7 +24,7 @@ from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.form import CSRF_FIELD, Form
 from clickloop.web.panel.form_body import form_pairs
 from clickloop.web.panel.kept_form import SignedOut, keep_form
-from clickloop.web.panel.said import said_of
+from clickloop.web.panel.said import ignored_in, said_of
 from clickloop.web.panel.session_cookie import session_secret
 from clickloop.web.panel.streamed_form import STREAMED
 from clickloop.web.panel.visit import AnyRequest, VisitFacts
@@ -98,6 +99,7 @@ def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
         return None
     with context.ledger.read() as tx:
         saved = read_instance(tx)
+        is_newcomer = not newest_names(tx, Named.CAMPAIGN, 1)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
     theme = cookie_of(connection, THEME_COOKIE)
     return VisitFacts(
@@ -110,7 +112,10 @@ def _visit_of(context: ApiContext, connection: AnyRequest) -> VisitFacts | None:
         query=urlencode(query),
         theme=theme if theme in ("light", "dark") else "",
         said=said_of(connection.query_params.get("said", "")),
+        ignored=ignored_in(connection.query_params.get("said", "")),
         alarms=context.count_alarms(),
+        is_newcomer=is_newcomer,
+        is_posted=connection.method not in SAFE_METHODS,
     )
 
 

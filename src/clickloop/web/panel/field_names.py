@@ -3,50 +3,68 @@
 import re
 
 _NAMES = {
-    "addresses": "Addresses",
+    "addresses": "Allowed IP addresses",
     "again": "Repeated password",
     "click_id_parameter": "Click-id parameter",
     "click_keep_days": "Keep clicks for",
-    "click_lifetime_days": "A click converts within",
-    "conditions.every_nth": "One of every",
+    "click_lifetime_days": "Conversion window",
+    "conditions.every_nth": "Send every Nth conversion",
     "conditions.only_first": "Send only for unique",
     "conditions.payout_percent": "Reported payout",
-    "cost": "Fixed cost of a click",
-    "cost_currency": "Currency of its costs",
-    "cost_model": "It charges",
-    "counts_as": "It counts as",
+    "cost": "Fixed cost",
+    "cost_currency": "Cost currency",
+    "cost_model": "Cost model",
+    "counts_as": "Counts as",
     "current": "Current password",
-    "domain": "Domain of its link",
+    "domain": "Link domain",
     "domains": "Further domains",
-    "fallback_url": "Fallback address",
-    "ip_storage": "Visitors’ addresses",
+    "fallback_url": "Fallback URL",
+    "ip_storage": "Visitors’ IP addresses",
     "network_id": "Network",
     "offer_id": "Offer",
     "offer_url_template": "Offer URL template",
     "parameters.parameter": "Parameter",
-    "postback_parameters": "Link builder",
+    "postback_parameters": "Postback URL",
     "postback_parameters.value": "Macro",
     "postback_url": "Postback URL",
+    "refuse_duplicates": "Refuse repeated conversions",
     "status_words": "Status words",
     "status_words.value": "Our status",
-    "public_url": "Public address",
-    "request.body": "Text of the body",
+    "public_url": "Public URL",
+    "request.body": "Body text",
     "request.body_kind": "Body",
-    "request.secrets": "Secrets",
+    "request.secrets": "Secrets to mask",
     "request.url": "URL",
     "source_id": "Traffic source",
-    "source_rules_off": "Switch the source’s postbacks off",
-    "test_only": "Take only conversions of test clicks",
+    "source_rules_off": "Source’s postbacks off",
+    "test_only": "Accept conversions of test clicks only",
     "txid": "Transaction id",
-    "url": "Address",
-    "waits_seconds": "Waits",
+    "url": "Offer URL",
+    "waits_seconds": "Retry delays",
 }
 """By path without the numbers of rows, where the name does not follow from the last word of it."""
 
 _ROW = re.compile(r"\[([^\]]*)\]")
-_UNSAID = frozenset({"request", "conditions", "success"})
+_UNSAID = frozenset({"request", "conditions", "success", "fill"})
 """Parts of a postback that its form does not name."""
 _UNITS = re.compile(r"_(?:seconds|id|days)$")
+
+
+_PARAMETERS = {
+    "cursor": "the place in the list",
+    "flagged": "Flag",
+    "screening": "Counted",
+    "since": "From",
+    "until": "Before",
+    "sort": "the sorting",
+    "watch": "how long to watch",
+}
+"""Parameters of addresses that lists call by another name than fields."""
+
+
+def parameter_name(name: str) -> str:
+    """Return what people call a parameter of an address."""
+    return _PARAMETERS.get(name) or field_name(name)
 
 
 def field_name(path: str) -> str:

@@ -9,8 +9,9 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
-from clickloop.macro import KNOWN, Group, Macro, Place, parse
-from clickloop.macro.known import BY_NAME
+from clickloop.macro import KNOWN, Group, Macro, Place, check, parse
+from clickloop.macro.finding import FindingCode
+from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
 from clickloop.macro.template import Fault, read
 from clickloop.octets import readable
 from clickloop.postback.alarm_rules import FILLED_FOR_ALARMS
@@ -25,6 +26,7 @@ from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.traffic_sources import SOURCES, any_row_macros
 from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.networks import OfferLink, fill_offer_url
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.page import fragment
@@ -35,6 +37,11 @@ MOST_CHARACTERS = 20_000
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
 _SOMEWHERE = FoundPlace(kind=Kind.POSTBACK_RULE)
 """The page shows the findings of a field beside it."""
+_LAST_ONES = (f"token{TOKENS}", f"param{PARAMS}", f"event{EVENTS}")
+_BRACE_FAULTS = {
+    FindingCode.UNCLOSED_MACRO: "A brace that is never closed: it is sent as it is.",
+    FindingCode.STRAY_BRACE: "A brace without its pair: it is sent as it is.",
+}
 _SINGLE_TOKENS = 3
 """So many of token1 … token30 and the like stand in the list beside those that the source has."""
 
@@ -63,6 +70,8 @@ class MacroGroup(msgspec.Struct, frozen=True):
     name: str
     macros: tuple[tuple[str, str, bool], ...]
     """Name, what it is, and whether its row is off."""
+    last_ones: tuple[str, ...] = ()
+    """The last of each series of numbered macros, of which only the first few are offered."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -103,21 +112,29 @@ def sight(
     if filling is None:
         filling = postback_filling([rows.source] if rows.source else [], rows.spellings)
     findings = tuple(dict.fromkeys(template_findings(text, filling, _SOMEWHERE, place)))
-    pieces: list[Piece] = []
+    marked: list[tuple[int, int, Piece]] = []
     used: dict[str, None] = {}
-    done = 0
     for braces in read(text, rows.spellings):
-        pieces.append(Piece(text[done : braces.start]))
         whole = text[braces.start : braces.end]
         if braces.fault is None:
             kind = "off" if _is_empty(braces.name, rows) else "known"
-            pieces.append(Piece(whole, kind, _title(braces.name, rows)))
+            piece = Piece(whole, kind, _title(braces.name, rows))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
         elif braces.fault is Fault.OTHER_STYLE:
-            pieces.append(Piece(whole, "unknown", "A macro of another system: nobody here replaces it."))
+            piece = Piece(whole, "unknown", "A macro of another system: it is sent as it is.")
         else:
-            pieces.append(Piece(whole, "unknown", "No macro of ours: it is sent as it is."))
-        done = braces.end
+            piece = Piece(whole, "unknown", "Not one of our macros: it is sent as it is.")
+        marked.append((braces.start, braces.end, piece))
+    for found in check(text, rows.spellings, place):
+        if found.code in _BRACE_FAULTS:
+            piece = Piece(found.text, "unknown", _BRACE_FAULTS[found.code])
+            marked.append((found.position, found.position + len(found.text), piece))
+    pieces: list[Piece] = []
+    done = 0
+    for start, end, piece in sorted(marked, key=lambda one: one[:2]):
+        if start >= done:
+            pieces += [Piece(text[done:start]), piece]
+            done = end
     pieces.append(Piece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
@@ -130,7 +147,7 @@ def sight(
 def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
     """The macros that a field offers, by group; the source's rows by their own names first."""
     own = tuple(
-        (name, f"What the source's parameter {name} brought.", macro in rows.off)
+        (name, f"The value of the source's parameter {name}.", macro in rows.off)
         for macro, name in rows.names.items()
         if macro not in ("externalid", "cost")
     )
@@ -146,7 +163,10 @@ def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
             and (macro.at_click or not at_click)
             and not _is_one_of_many(macro)
         )
-        groups.append(MacroGroup(str(group.value).capitalize(), macros))
+        last_ones = tuple(
+            name for name in _LAST_ONES if BY_NAME[name].group is group and (not at_click or BY_NAME[name].at_click)
+        )
+        groups.append(MacroGroup(str(group.value).capitalize(), macros, last_ones))
     return [group for group in groups if group.macros]
 
 
@@ -205,7 +225,7 @@ def preview(
         place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
-        seen = offer_sight(context, text, number_of(form.text("network_id")))
+        seen = offer_sight(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
     elif of == "source":
         seen = source_sight(context, text, rows)
     else:
@@ -219,12 +239,22 @@ def source_sight(context: ApiContext, url: str, rows: Rows, *, faulty: bool = Fa
     return sight(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
 
 
-def offer_sight(context: ApiContext, url: str, network_id: int | None, *, faulty: bool = False) -> Sight:
-    """Return what becomes of the address of a network's offer. ``faulty``: its faults are told elsewhere."""
+def offer_sight(
+    context: ApiContext, url: str, network_id: int | None, *, faulty: bool = False, is_new: bool = False
+) -> Sight:
+    """Return what becomes of the address of a network's offer. ``faulty``: its faults are told elsewhere.
+
+    ``is_new``: saving adds the network's click id parameter where it is missing.
+    """
     with context.ledger.read() as tx:
         rows = Rows(any_row_macros(tx))
         network = NETWORKS.find(tx, network_id) if network_id is not None else None
-    remarks = () if faulty else offer_remarks(url, network, rows.spellings, context.guard.policy.own_hosts)
+    saved = url
+    if is_new and network_id is not None and url.strip() and "clickid" not in parse(url).names:
+        saved = fill_offer_url(context, network_id, OfferLink(url=url)).url
+    remarks = () if faulty else offer_remarks(saved, network, rows.spellings, context.guard.policy.own_hosts)
+    if saved != url:
+        remarks = (*remarks, Remark("dim", f"Saving adds the network’s click id parameter: {saved}"))
     return sight(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
 
 
@@ -252,11 +282,11 @@ def _is_empty(name: str, rows: Rows) -> bool:
 
 def _title(name: str, rows: Rows) -> str:
     if name in rows.off:
-        return "The slider of this row is off: it is empty."
+        return "This parameter is switched off, so the macro is empty."
     if name in rows.missing:
-        return "The source has no such row: it is empty."
+        return "The source has no such parameter, so the macro is empty."
     macro = BY_NAME[name]
-    return macro.sentence if macro.available else f"{macro.sentence} Not available yet: it is empty."
+    return macro.sentence if macro.available else f"{macro.sentence} Not available yet, so the macro is empty."
 
 
 def _is_one_of_many(macro: Macro) -> bool:

@@ -20,7 +20,7 @@ class Section(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
 
 
-NAVIGATION = (
+NAVIGATION: tuple[Section, ...] = (
     Section(
         "Overview",
         (
@@ -29,13 +29,13 @@ NAVIGATION = (
         ),
     ),
     Section(
-        "Set-up",
+        "Setup",
         (
             Entry("/panel/campaigns", "Campaigns"),
             Entry("/panel/offers", "Offers"),
             Entry("/panel/networks", "Networks"),
             Entry("/panel/traffic-sources", "Traffic sources"),
-            Entry("/panel/postback-rules", "Postbacks"),
+            Entry("/panel/postback-rules", "Postback rules"),
         ),
     ),
     Section(
@@ -69,3 +69,7 @@ NAVIGATION = (
         ),
     ),
 )
+
+FIRST_SECTIONS = 2
+"""Sections that somebody needs who has no campaign yet; the others are folded away for them."""
+LATER_PATHS = tuple(entry.path for section in NAVIGATION[FIRST_SECTIONS:] for entry in section.entries)

@@ -15,6 +15,7 @@ from clickloop.preset.preset import find_networks, network_presets
 from clickloop.preset.records import network_of_preset, network_preset_of
 from clickloop.saving.networks import with_known_words
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, offer_url, pixel_code, pixel_note, postback_url
+from clickloop.store.ledger.names import Named
 from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
@@ -23,7 +24,7 @@ from clickloop.web.api.wire import json_value
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.network_words import given_words, rows_of_words, words_view
-from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.newcomer import next_step, walk_at
 from clickloop.web.panel.overwriting import SEEN_FIELD, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
@@ -40,7 +41,7 @@ OUR_PARAMETERS = {
     "payout": "What the conversion pays",
     "currency": "Payout currency",
     "status": "The network’s word for the status",
-    "txid": "The network’s id of the conversion; without it a click has one conversion",
+    "txid": "The network’s id of the conversion; without it, each click has at most one conversion",
 }
 """Those that always stand in the link builder, in the order of the postback URL."""
 
@@ -64,9 +65,10 @@ def show_list(
     return page(visit, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
 
 
-def choose_preset(visit: Visit, words: Words = "") -> Answer:
+def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
     """Presets to begin a new network with."""
-    return page(visit, "network_presets.html", found=find_networks(words), q=words)
+    walk = walk_at(context, visit, Named.NETWORK)
+    return page(visit, "network_presets.html", found=find_networks(words), q=words, walk=walk)
 
 
 def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
@@ -181,6 +183,7 @@ def _editor(
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
         next_step=next_step(context, visit),
+        walk=None if view else walk_at(context, visit, Named.NETWORK),
     )
 
 

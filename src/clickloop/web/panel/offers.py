@@ -19,7 +19,7 @@ from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offer_sight, offered
-from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.newcomer import next_step, walk_at
 from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.record_pages import RecordPages, blank_tree
@@ -71,16 +71,17 @@ def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) ->
 
 
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
-    """Creates the offer. One whose address lacks our click id is shown once more, with what its network needs."""
+    """Creates the offer. To a URL without our click id, what its network needs is added, as the form says."""
     if form.has("fill_in"):
         return _filled(visit, context, form, None)
-    if not form.text("seen") and not _has_click_id(form.text("url")) and _filled_url(context, form) != form.text("url"):
-        return _filled(visit, context, form, None)
+    given = _given(form)
+    if form.text("url") and not _has_click_id(form.text("url")):
+        given["url"] = _filled_url(context, form)
     try:
-        view = save_read(context, form.read_partly(NewOffer, **_given(form)), api.create_offer)
+        view = save_read(context, form.read_partly(NewOffer, **given), api.create_offer)
     except InvalidInputError as error:
         return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+    return visit.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
 
 
 def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
@@ -137,6 +138,7 @@ def _editor(
         currency=context.currency,
         currencies=sorted(CURRENCIES),
         next_step=next_step(context, visit),
+        walk=None if view else walk_at(context, visit, Named.OFFER),
     )
 
 

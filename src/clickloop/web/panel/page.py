@@ -16,9 +16,9 @@ from markupsafe import Markup, escape
 from clickloop.campaign.fault import Fault
 from clickloop.campaign.user import Right
 from clickloop.setup.money_text import MoneyText
-from clickloop.web.panel.field_names import field_name
+from clickloop.web.panel.field_names import field_name, parameter_name
 from clickloop.web.panel.form import CSRF_FIELD, by_path
-from clickloop.web.panel.navigation import NAVIGATION, Entry
+from clickloop.web.panel.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry
 from clickloop.web.panel.overwriting import overwriting_in, seen_field
 from clickloop.web.panel.visit import VisitFacts
 
@@ -137,6 +137,11 @@ def _unlocked(visit: VisitFacts) -> Markup:
     return Markup("") if visit.may(Right.WORK) else Markup("</fieldset>")
 
 
+def _unsaved(visit: VisitFacts) -> Markup:
+    """The attribute of a form that asks before what was typed into it is lost. What was sent once and is shown again is typed, too."""
+    return Markup(' data-unsaved="changed"') if visit.is_posted else Markup(" data-unsaved")
+
+
 def _static(name: str) -> str:
     if name not in STATIC_FILES:
         raise KeyError(f"there is no static file {name}")
@@ -147,6 +152,13 @@ def _static(name: str) -> str:
 def _when(context: jinja2.runtime.Context, moment: str | int | None, seconds: bool = True) -> Markup:
     visit: VisitFacts = context["visit"]
     return when(moment, visit.zone, seconds)
+
+
+@jinja2.pass_context
+def _day(context: jinja2.runtime.Context, moment: str) -> str:
+    """The day of a moment (ISO text of the API) as people of that zone read it: ``2026-10-30``."""
+    visit: VisitFacts = context["visit"]
+    return datetime.fromisoformat(moment).astimezone(visit.zone).date().isoformat()
 
 
 @jinja2.pass_context
@@ -172,6 +184,7 @@ _ENVIRONMENT = jinja2.Environment(
 )
 _ENVIRONMENT.filters |= {
     "when": _when,
+    "day": _day,
     "in_zone": _in_zone,
     "money": _money,
     "amount": amount,
@@ -181,6 +194,7 @@ _ENVIRONMENT.filters |= {
     "without": _without,
     "with_value": _with_value,
     "field_name": field_name,
+    "parameter_name": parameter_name,
 }
 _ENVIRONMENT.globals |= {
     "static": _static,
@@ -188,5 +202,8 @@ _ENVIRONMENT.globals |= {
     "seen_field": seen_field,
     "locked": _locked,
     "unlocked": _unlocked,
+    "unsaved": _unsaved,
     "NAVIGATION": NAVIGATION,
+    "FIRST_SECTIONS": FIRST_SECTIONS,
+    "LATER_PATHS": LATER_PATHS,
 }

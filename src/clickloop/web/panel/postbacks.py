@@ -8,6 +8,7 @@ from litestar.params import SkipValidation
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.campaign.user import Right
 from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
 from clickloop.store.ledger.exports import ExportNoun
 from clickloop.tracking.resending import Mode
 from clickloop.web.api import postbacks as api
@@ -47,9 +48,11 @@ def show_secrets(visit: Visit, context: Context, postback_id: RecordIdPath) -> A
 def resend(
     visit: Visit, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: _FormParameter
 ) -> Answer:
-    """Sends it again, as it was or built anew."""
+    """Sends it again, unchanged or rebuilt. One that was delivered is sent again only by who has been asked once more."""
     mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
     try:
+        if not form.has("confirmed") and _delivered_at(api.read_postback(context, postback_id)):
+            return _show(visit, context, postback_id, confirming=mode)
         answer = resends.resend_postback(
             context, request, postback_id, resends.OneResend(request=mode), form.text("key")
         )
@@ -88,7 +91,9 @@ def _show(
     status: int = 422,
     *,
     secrets: bool = False,
+    confirming: Mode | None = None,
 ) -> Answer:
+    """``confirming``: how it was asked to be sent again although it was delivered."""
     story = api.read_postback(context, postback_id, secrets)
     with context.ledger.read() as tx:
         names = names_for(tx, POSTBACK_COLUMNS, [story.postback])
@@ -100,11 +105,20 @@ def _show(
         one=story.postback,
         story=story,
         names=names,
+        again=story.sent_again,
+        confirming=confirming,
+        was_delivered_at=_delivered_at(story),
         secrets=secrets,
         held=context.hold.current,
         under_way=not story.postback.state.is_final,
         key=context.record_ids(),
     )
+
+
+def _delivered_at(story: api.PostbackStoryView) -> str | None:
+    """Return when the last row for the same change and rule was delivered, which is the one that would be sent again."""
+    last = story.sent_again or story.postback
+    return last.finished_at if last.state is PostbackState.DELIVERED else None
 
 
 def _refused(visit: VisitFacts, context: ApiContext, postback_id: str, error: HTTPException) -> Answer:

@@ -6,6 +6,7 @@ from litestar import get, post
 
 from clickloop.postback.owing import SkipReason
 from clickloop.postback.postback_log import ResendFilter
+from clickloop.postback.state import PostbackState
 from clickloop.tracking.resending import Mode, NotResent
 from clickloop.web.api import resends as api
 from clickloop.web.api.context import ApiContext, Context
@@ -34,10 +35,16 @@ def show_job(visit: Visit, context: Context, resend_id: RecordIdPath) -> Answer:
 
 def _more(_context: ApiContext, asked: Asked, preview: api.BulkResendView | None) -> dict[str, Any]:
     return {
-        "mode": asked.text("request") or Mode.AS_IT_WAS.value,
+        "mode": _mode(asked),
         "left_out": sum(preview.left_out.values()) if preview else 0,
         "why": _why,
     }
+
+
+def _mode(asked: Asked) -> str:
+    """How to resend: unchanged unless it is chosen otherwise. Of what was skipped there is no request to repeat."""
+    is_skipped = asked.text("state") == PostbackState.SKIPPED or bool(asked.text("reason"))
+    return Mode.ANEW.value if is_skipped else asked.text("request") or Mode.AS_IT_WAS.value
 
 
 def _why(word: str) -> str:

@@ -1,5 +1,7 @@
 """What a page tells after something was done: a closed list, named in the address of the next page."""
 
+import re
+
 from clickloop.explained import Explained
 
 
@@ -7,29 +9,30 @@ class Said(Explained):
     """Each with the sentence that is shown."""
 
     CREATED = "created", "Created."
+    FILLED_IN = "filled-in", "Created. The network’s click id parameter was added to the URL."
     SAVED = "saved", "Saved."
-    ARCHIVED = "archived", "Archived. Nothing was deleted: it is found under Archived and can be restored."
+    ARCHIVED = "archived", "Archived. Nothing was deleted; you can restore it under Archived."
     RESTORED = "restored", "Restored."
-    COPIED = "copied", "Copied. This is the copy: change what differs, then save."
+    COPIED = "copied", "Copied. This is the copy: edit it, then save."
     PAUSED = "paused", "Paused."
     RESUMED = "resumed", "Resumed."
-    CONVERTED = "converted", "The conversion was added."
-    RESENT = "resent", "It is sent again; this page shows what becomes of it."
+    CONVERTED = "converted", "The conversion was registered."
+    RESENT = "resent", "Sent again. This page shows the result."
     CANCELLED = "cancelled", "Cancelled: it will not be sent."
-    RERUN = "rerun", "The notice was run again."
-    MAPPED = "mapped", "The word is mapped. Notices that came before can be run again."
-    REVOKED = "revoked", "Revoked: it no longer works."
-    PROBED = "probed", "It is tried within five seconds; if it answers, all that waits is sent."
+    RERUN = "rerun", "Reprocessed."
+    MAPPED = "mapped", "The word is mapped. Earlier conversions can be reprocessed."
+    STOPPED = "stopped", "Stopped. Conversions registered so far stay."
+    EXPORT_STOPPED = "export-stopped", "Stopped. The unfinished file is deleted."
+    PROBED = "probed", "It is tried within five seconds. If it answers, everything that is waiting is sent."
     CLOCK_CONFIRMED = "clock-confirmed", "Clock confirmed. Data past its retention is deleted again."
     DAMAGE_CONFIRMED = "damage-confirmed", "Damage confirmed. New damage raises a new alarm."
-    STOPPED = "stopped", "Stopped. What was registered stays registered."
-    EXPORT_STOPPED = "export-stopped", "Stopped. The unfinished file is deleted."
+    REVOKED = "revoked", "Revoked: it no longer works."
     REMOVED = "removed", "Removed."
     DISABLED = "disabled", "Disabled. Their sessions and API tokens no longer work."
     ENABLED = "enabled", "Enabled. They can sign in again."
     PASSWORD_SET = "password-set", "The password was changed; your other browsers are signed out."
     SESSION_ENDED = "session-ended", "That browser is signed out."
-    SIGNED_OUT_HIM = "signed-out-him", "Signed out everywhere."
+    SIGNED_OUT_HIM = "signed-out-him", "They are signed out everywhere."
     SIGNED_OUT = "signed-out", "You are signed out."
     RELEASED = "released", "Postbacks released. Those that are due are sent now."
     SIGNED_OUT_EVERYWHERE = "signed-out-everywhere", "All other sessions were ended."
@@ -38,3 +41,19 @@ class Said(Explained):
 def said_of(word: str) -> Said | None:
     """The word of an address, if it is one of ours."""
     return Said(word) if word in set(Said) else None
+
+
+IGNORABLE = re.compile(r"[a-z_]{1,40}")
+"""Names of parameters that a page can say it ignores."""
+_IGNORED = "ignored-"
+
+
+def ignored_word(names: frozenset[str]) -> str:
+    """Return the word for an address that says which of its parameters were left out, since they cannot be read."""
+    return _IGNORED + ",".join(sorted(names))
+
+
+def ignored_in(word: str) -> frozenset[str]:
+    """Return the parameters that such a word names; none for any other word."""
+    names = word.removeprefix(_IGNORED).split(",") if word.startswith(_IGNORED) else []
+    return frozenset(name for name in names if IGNORABLE.fullmatch(name))

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 
+from clickloop.conversion.status import OTHER
 from clickloop.octets import readable
 from clickloop.store.ledger import names as ledger_names
 from clickloop.store.ledger.finding import tags_in_use
 from clickloop.store.ledger.names import Named
+from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.ledger.tables import campaigns, offers
 from clickloop.web.api.context import ApiContext
 
@@ -42,6 +44,13 @@ def tags_to_choose(context: ApiContext, kind: Named) -> list[str]:
     """Every tag of live offers or campaigns."""
     with context.ledger.read() as tx:
         return [readable(tag) for tag in tags_in_use(tx, _TAGGED[kind])]
+
+
+def status_choices(context: ApiContext) -> list[tuple[str, str]]:
+    """Keys and names of the statuses that a conversion can be given: all but the one for unknown words."""
+    with context.ledger.read() as tx:
+        rows = status_rows(tx)
+    return [(row.status.key, readable(row.status.name)) for row in rows if row.status.key != OTHER.key]
 
 
 def tags_of(line: object) -> list[str]:

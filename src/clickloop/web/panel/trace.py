@@ -1,5 +1,6 @@
-"""Trace: an id is pasted, and the whole story stands on a time line: click, redirect, notices, conversions, postbacks, attempts."""
+"""Search and trace: an id leads to the whole story on a time line, from click to attempts; a name leads to its record."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import get
@@ -13,6 +14,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.finding import FoundList, Matched, find_stories
 from clickloop.web.panel.logs import flag_sentence, screening_sentence
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.record_search import FoundRecord, find_records
 from clickloop.web.panel.visit import Visit, VisitFacts, redirect
 
 Pasted = Annotated[str, QueryParameter(max_length=1_024)]
@@ -26,13 +28,18 @@ _PLACES = {
     EventKind.ATTEMPT: "postbacks",
 }
 _DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
-_UNDER_WAY = ("waits to be sent", "is being sent", "is under way", "waits for its click")
+_UNDER_WAY = ("is queued", "is being sent", "is in progress", "waits for its click")
 
 
 def show(visit: Visit, context: Context, q: Pasted = "", everything: Everything = False) -> Answer:
-    """The story of what was pasted; several stories: a list to choose from."""
+    """The story or record of what was typed; several: a list to choose from."""
     wanted = q.strip()
     found = find_stories(context, wanted, everything) if wanted else None
+    records = find_records(context, wanted)
+    if records:
+        if len(records) == 1 and found is not None and not found.items:
+            return redirect(records[0].address)
+        return _form(visit, context, q, found, records)
     if found is not None and len(found.items) == 1 and found.looked_back_to is None:
         (one,) = found.items
         if one.click_id is None:
@@ -74,11 +81,13 @@ def story_page(
     )
 
 
-def _form(visit: VisitFacts, context: ApiContext, q: str, found: FoundList | None) -> Answer:
+def _form(
+    visit: VisitFacts, context: ApiContext, q: str, found: FoundList | None, records: Sequence[FoundRecord] = ()
+) -> Answer:
     with context.ledger.read() as tx:
         campaigns = [column for column in CLICK_COLUMNS if column.key == "campaign"]
         names = names_for(tx, campaigns, found.items if found else [])
-    return page(visit, "trace.html", q=q, found=found, names=names, Matched=Matched)
+    return page(visit, "trace.html", q=q, found=found, records=records, names=names, Matched=Matched)
 
 
 routes = [get("/trace", sync_to_thread=True)(show)]

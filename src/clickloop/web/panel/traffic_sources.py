@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
@@ -22,16 +22,18 @@ from clickloop.setup.traffic_source import (
     SourceParameter,
     TrafficSource,
 )
+from clickloop.store.ledger.names import Named
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.wire import json_value
+from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, source_sight
-from clickloop.web.panel.newcomer import next_step
+from clickloop.web.panel.newcomer import next_step, walk_at
 from clickloop.web.panel.overwriting import save_over, seen_mark
-from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import (
     Difference,
     Editor,
@@ -79,9 +81,10 @@ def show_list(
     )
 
 
-def choose_preset(visit: Visit, words: Words = "") -> Answer:
+def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
     """Presets to begin a new source with."""
-    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words)
+    walk = walk_at(context, visit, Named.SOURCE)
+    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words, walk=walk)
 
 
 def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
@@ -114,6 +117,12 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
+
+
+def preview_link(context: Context, form: _FormParameter) -> Response[str]:
+    """Return the campaign link as the form stands: a part of the page, for the script that shows it."""
+    rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
+    return Response(fragment("link_preview.html", link=_link_form(context, rows)), media_type="text/html")
 
 
 def _given(form: Form) -> dict[str, Any]:
@@ -174,6 +183,7 @@ def _editor(
         last_row=LAST_ROW,
         currency=context.currency,
         next_step=next_step(context, visit),
+        walk=None if view else walk_at(context, visit, Named.SOURCE),
     )
 
 
@@ -264,6 +274,7 @@ routes = [
     get("/traffic-sources/presets", sync_to_thread=True)(choose_preset),
     get("/traffic-sources/new", sync_to_thread=True)(show_new),
     post("/traffic-sources/new", sync_to_thread=True)(create),
+    post("/traffic-sources/link", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview_link),
     post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]

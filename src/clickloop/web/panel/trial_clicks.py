@@ -9,10 +9,12 @@ from litestar.exceptions import NotFoundException
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.campaign.user import Right
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.postback.postback_log import PostbackFilter
+from clickloop.report.trace import EventKind
 from clickloop.web.api import conversions
 from clickloop.web.api import trial_clicks as api
 from clickloop.web.api.clicks import find_trace
@@ -20,11 +22,13 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID, ClickIdPath
 from clickloop.web.api.postbacks import list_postbacks
 from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.traffic_sources import read_source
 from clickloop.web.panel.form import Form
-from clickloop.web.panel.newcomer import first_undone
+from clickloop.web.panel.loop_verdict import loop_verdict
+from clickloop.web.panel.newcomer import first_undone, walk_at, what_comes_next
 from clickloop.web.panel.page import Answer, page
 from clickloop.web.panel.said import Said
-from clickloop.web.panel.setup_choices import only
+from clickloop.web.panel.setup_choices import only, status_choices
 from clickloop.web.panel.try_it import live_campaigns
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -36,13 +40,20 @@ WATCHED_MS = 10 * MINUTE_MS
 _FormParameter = NamedDependency[SkipValidation[Form]]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
 WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
+WatchFromNow = Annotated[int | None, QueryParameter(ge=0, le=1 << 47)]
 
 
-def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchUntil = 0) -> Answer:
-    """The test clicks of the last day, of one campaign or of all; the only campaign there is needs no choosing."""
+def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchFromNow = None) -> Answer:
+    """A test link of a campaign, and the test clicks of the last day. The only campaign there is needs no choosing."""
     if campaign_id is None:
         campaign_id = only(live_campaigns(context))
-    return _show(visit, context, campaign_id, watch)
+    link = None
+    if campaign_id in dict(live_campaigns(context)) and visit.may(Right.WORK):
+        assert campaign_id is not None
+        link = api.make_test_link(context, api.TestLinkBody(campaign_id=campaign_id))
+    if watch is None:
+        watch = context.clock() + WATCHED_MS if link else 0
+    return _show(visit, context, campaign_id, watch, link)
 
 
 def make_link(visit: Visit, context: Context, form: _FormParameter) -> Answer:
@@ -100,6 +111,7 @@ def _show(
         campaign_id=campaign_id,
         link=link,
         watch=watch if context.clock() < watch else 0,
+        walk=walk_at(context, visit, None),
     )
 
 
@@ -116,6 +128,10 @@ def _show_one(
     click = trace.click
     asked = {name: values.get(name, "") for name in ("payout", "currency", "status", "txid", "postbacks")}
     network = api.network_of(context, click.network_id) if click else None
+    postbacks = list_postbacks(context, PostbackFilter(click_id=canonical), ROWS).items
+    verdict = None
+    if click is not None and any(event.kind is EventKind.CONVERSION for event in trace.events):
+        verdict = loop_verdict(postbacks, click.source_id, _source_rule(context, click.source_id))
     told = {name: asked[name] for name in ("payout", "currency", "status", "txid")}
     return page(
         visit,
@@ -126,21 +142,31 @@ def _show_one(
         click_id=canonical,
         v=asked,
         events=trace.events,
-        postbacks=list_postbacks(context, PostbackFilter(click_id=canonical), ROWS).items,
+        postbacks=postbacks,
+        verdict=verdict,
+        things=what_comes_next(context, visit, click.campaign_id) if click and verdict and verdict.works else [],
+        statuses=status_choices(context),
         notice_url=api.network_notice_url(context, network, canonical, told),
         network=network,
         watch=watch if context.clock() < watch else 0,
+        walk=walk_at(context, visit, None),
     )
+
+
+def _source_rule(context: ApiContext, source_id: int) -> int | None:
+    """Return the number of the rule that is a source's postback URL; None: it has none."""
+    source = read_source(context, source_id)
+    return source.postback_rule_id if source.postback_url else None
 
 
 def _test_click_id(context: ApiContext, text: str) -> str:
     """The id of a click that is a test, or that has not arrived yet. Raises NotFoundException for any other."""
     read = context.click_ids.read(text)
     if not isinstance(read, ClickId):
-        raise NotFoundException("It is not a click id of this tracker: mistyped, cut or forged.")
+        raise NotFoundException("This is not a click id of this tracker: it is mistyped, cut off or forged.")
     click = context.facts.find_clicks([read.text]).get(read.text)
     if click is not None and click.screening != Screening.TEST:
-        raise NotFoundException("That click is no test: report its conversions under Conversions.")
+        raise NotFoundException("This click is not a test: report its conversions under Conversions.")
     return read.text
 
 

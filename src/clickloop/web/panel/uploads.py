@@ -130,10 +130,10 @@ def _show(
 ) -> Answer:
     view = api.read_upload(context, upload_id)
     try:
-        lines = api.read_upload_lines(context, upload_id, LINES, verdict).items
-        is_kept = True
+        found = api.read_upload_lines(context, upload_id, LINES, verdict)
+        lines, payouts, is_kept = found.items, found.payouts, True
     except FileNotFoundError:
-        lines, is_kept = [], False
+        lines, payouts, is_kept = [], [], False
     return page(
         visit,
         "upload.html",
@@ -141,6 +141,7 @@ def _show(
         faults,
         view=view,
         lines=lines,
+        payouts=payouts,
         is_kept=is_kept,
         verdict=verdict,
         would_register=any(view.counts[verdict] for verdict in _REGISTERING),

@@ -39,12 +39,18 @@ class VisitFacts:
     """``light``, ``dark``, or empty: as the browser wishes."""
     said: Said | None
     """What the page before did, to be told on this one."""
+    ignored: frozenset[str] = frozenset()
+    """Parameters of the address before this one that could not be read."""
     saved: SavedSettings = NOTHING_SAVED
     """What the instance is set to, as somebody saved it."""
     session_id: int = 0
     """Of the session that he came by."""
     alarms: int = 0
     """How many alarms the health page has."""
+    is_newcomer: bool = False
+    """Whether there is no campaign yet, so that most pages have nothing to show."""
+    is_posted: bool = False
+    """Whether a form was sent: what the page shows of it is not saved."""
 
     def may(self, right: str) -> bool:
         """Whether the user has that ``Right``; templates name it by its word."""

@@ -22,7 +22,7 @@ document.addEventListener("click", async (event) => {
   }
   if (button.dataset.removeRow !== undefined) {
     event.preventDefault();
-    button.closest("tr").remove();
+    removeRow(button.closest("tr"), button.dataset.removeRow, button.dataset.holds ?? "");
   }
 });
 
@@ -59,6 +59,68 @@ function addRow(table) {
   const row = holder.firstElementChild;
   table.tBodies[0].append(row);
   row.querySelector("input:not([type=hidden])")?.focus();
+}
+
+// A removed row is only hidden until the form is sent, and its fields are switched off, so that it can be taken back.
+function removeRow(row, name, holds) {
+  const fields = [...row.querySelectorAll("input, select, textarea")].filter((field) => !field.disabled);
+  const isBlank = !fields.some((field) => field.value && field.dataset.weight === undefined && !["hidden", "checkbox"].includes(field.type));
+  if (isBlank) {
+    row.remove();
+    return;
+  }
+  const note = document.createElement("tr");
+  note.className = "undo";
+  const cell = note.appendChild(document.createElement("td"));
+  cell.colSpan = row.cells.length;
+  cell.append(`${name} is removed when you save. ${holds} `.replace("  ", " "));
+  const undo = cell.appendChild(document.createElement("button"));
+  undo.type = "button";
+  undo.textContent = "Undo";
+  const show = (removed) => {
+    row.hidden = removed;
+    for (const field of fields) field.disabled = removed;
+    const form = row.closest("form");
+    form?.dispatchEvent(new Event("input", { bubbles: true }));
+    form?.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  undo.addEventListener("click", () => {
+    note.remove();
+    show(false);
+    row.querySelector("button")?.focus();
+  });
+  row.after(note);
+  show(true);
+  undo.focus();
+}
+
+// A form with data-unsaved asks before what was typed into it is lost. "changed": it was sent and is shown again, not saved.
+const leaving = new Set();
+for (const form of document.querySelectorAll("form[data-unsaved]")) {
+  const asShown = form.dataset.unsaved === "changed" ? null : contentOf(form);
+  form.addEventListener("submit", () => leaving.add(form));
+  addEventListener("beforeunload", (event) => {
+    if (!leaving.has(form) && contentOf(form) !== asShown) event.preventDefault();
+  });
+}
+addEventListener("pageshow", () => leaving.clear());
+
+function contentOf(form) {
+  return JSON.stringify([...new FormData(form)].filter(([, value]) => typeof value === "string"));
+}
+
+// A form with data-passwords gets a switch that shows what is typed.
+for (const form of document.querySelectorAll("form[data-passwords]")) {
+  const fields = [...form.querySelectorAll("input[type=password]")];
+  const line = document.createElement("p");
+  line.className = "shown-passwords";
+  const label = line.appendChild(document.createElement("label"));
+  const box = label.appendChild(document.createElement("input"));
+  box.type = "checkbox";
+  label.append(fields.length > 1 ? " Show passwords" : " Show password");
+  box.addEventListener("change", () => { for (const field of fields) field.type = box.checked ? "text" : "password"; });
+  form.addEventListener("submit", () => { for (const field of fields) field.type = "password"; });
+  form.querySelector(".buttons").before(line);
 }
 
 // A form with data-auto is sent as soon as a choice changes.
@@ -109,7 +171,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
 for (const table of document.querySelectorAll("table[data-shares]")) {
   const tell = () => {
     const rows = [...table.tBodies[0].rows].map((row) => ({
-      weight: row.querySelector("[data-chosen]")?.value ? Math.max(0, Number(row.querySelector("[data-weight]")?.value) || 0) : 0,
+      weight: !row.hidden && row.querySelector("[data-chosen]")?.value ? Math.max(0, Number(row.querySelector("[data-weight]")?.value) || 0) : 0,
       told: row.querySelector("[data-share]"),
     }));
     const whole = rows.reduce((sum, row) => sum + row.weight, 0);
