@@ -8,11 +8,11 @@ from clickloop.click.click import Click
 from clickloop.conversion.attribution import Changed, New, Place, Repeated, attribute
 from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, read_notice
 from clickloop.conversion.status import SALE, StatusTable, StatusWords
-from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 
 NOW = 1_772_366_400_000
 CLICK = Click(click_id="c", at=NOW, campaign_id=1, source_id=1)
-TERMS = Terms(NetworkTerms(), OfferTerms(), StatusTable([StatusWords(SALE, ())]), "USD")
+TERMS = Terms(NO_NETWORK, NO_OFFER, StatusTable([StatusWords(SALE, ())]), "USD")
 
 
 FIRST_LINE = "0" * 25 + "1"

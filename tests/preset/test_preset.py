@@ -6,8 +6,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from clickloop.campaign.network import Network, network_faults, postback_url
-from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows, source_faults
 from clickloop.campaign.web_address import address_faults
 from clickloop.macro import Place, check, parse, unreplaced_macro
 from clickloop.preset.preset import (
@@ -20,8 +18,10 @@ from clickloop.preset.preset import (
     network_presets,
     source_presets,
 )
+from clickloop.preset.records import network_of_preset, rows_of_preset
+from clickloop.setup.network import Network, network_faults, postback_url
 from clickloop.setup.source_rows import row_macros
-from clickloop.web.from_preset import network_of_preset, rows_of_preset
+from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 SOURCES = tuple(source_presets().values())
 NETWORKS = tuple(network_presets().values())
@@ -59,8 +59,10 @@ def test_names_are_given_once() -> None:
 
 @each_source
 def test_a_source_made_from_a_preset_is_valid(preset: SourcePreset) -> None:
-    wishes = [RowWish("external_id", placeholder=preset.external_id), RowWish("cost", placeholder=preset.cost)]
-    wishes += [RowWish(row.parameter, number, row.placeholder, row.name) for number, row in enumerate(preset.rows, 1)]
+    wishes = [RowInput("external_id", placeholder=preset.external_id), RowInput("cost", placeholder=preset.cost)]
+    wishes += [
+        RowInput(row.parameter, row.placeholder, row.name, number=number) for number, row in enumerate(preset.rows, 1)
+    ]
 
     rows = numbered_rows(wishes)
 

@@ -4,11 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.campaign.campaign import Campaign, OfferShare
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
-from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
 from clickloop.conversion.status import SALE, CountsAs, Status, StatusWords
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule
 from clickloop.report.check.chain import Chain, CheckedRule
@@ -18,6 +14,10 @@ from clickloop.report.check.evidence import (
     Evidence,
     RuleEvidence,
 )
+from clickloop.setup.campaign import Campaign, OfferShare
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
 NOW = 1_772_366_400_000
 ROWS = (

@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from clickloop.campaign.campaign import OfferShare
-from clickloop.campaign.traffic_source import SourceParameter
 from clickloop.conversion.notice import RefusalReason
 from clickloop.macro import FindingCode, Severity
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate
@@ -21,6 +19,8 @@ from clickloop.report.check.finding import Code, Finding, Kind, moment_words
 from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.records import looks_like_a_macro
 from clickloop.report.check.told import check_text, told_check
+from clickloop.setup.campaign import OfferShare
+from clickloop.setup.traffic_source import SourceParameter
 from tests.report.chains import (
     CAMPAIGN,
     NETWORK,

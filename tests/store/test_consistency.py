@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from clickloop.campaign.network import Network
 from clickloop.click_id import KEY_FILE, ClickId, Fault
 from clickloop.secret_box import secret_box_of
+from clickloop.setup.network import Network
 from clickloop.store.consistency import Problem, StoresRefusedError, keep_marks
 from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import (
@@ -25,7 +25,7 @@ from clickloop.store.identity import (
     write_installation,
 )
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.networks import find_network, insert_network
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.outbox import insert_facts
 from tests.empty_stores import open_facts, open_ledger
 from tests.store.counting import conversions_counted
@@ -285,9 +285,7 @@ def test_a_damaged_secret_of_the_set_up_is_refused_by_name_and_replaced_for_who_
     folder = used(tmp_path / "data")
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     with ledger.write() as tx:
-        number = insert_network(
-            tx, Network(id=0, name="Struck network", token="secret", created_at=NOW, updated_at=NOW)
-        )
+        number = NETWORKS.write(tx, Network(name="Struck network", token="secret"), NOW).id
         tx.execute(text("UPDATE networks SET token = substr(token, 1, length(token) - 20)"))
     ledger.close()
     told = refused(folder)
@@ -297,7 +295,7 @@ def test_a_damaged_secret_of_the_set_up_is_refused_by_name_and_replaced_for_who_
     assert "Struck network" in done
     stores = started(folder)
     with stores.ledger.read() as tx:
-        network = find_network(tx, number)
+        network = NETWORKS.find(tx, number)
     ended(stores)
     assert network is not None
     assert network.token not in ("", "secret")

@@ -24,7 +24,7 @@ from clickloop.store.ledger.bulk_jobs import BULK_JOBS, JobKind
 from clickloop.store.ledger.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.networks import find_network
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.statuses import status_table
 from clickloop.store.ledger.tables import metadata, settings
 from clickloop.store.ledger.uploads import UPLOADS
@@ -238,7 +238,7 @@ def test_a_network_from_before_it_had_words_has_none_after_the_upgrade(tmp_path:
     )
     upgraded = Ledger.open(path)
     with upgraded.read() as tx:
-        network = find_network(tx, 1)
+        network = NETWORKS.find(tx, 1)
     upgraded.close()
     assert network is not None
     assert (network.preset, network.postback_parameters, network.status_words) == ("affise", {"cid": "{sub1}"}, {})

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from clickloop.campaign.network import Network
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.postback.owing import Owed
@@ -15,17 +14,17 @@ from clickloop.postback.rule import LOST_REQUEST, Header, Request, RequestTempla
 from clickloop.postback.sending import first_hop
 from clickloop.report.secret_names import is_secret_name
 from clickloop.secret_box import SecretBox, SecretError, is_sealed
+from clickloop.setup.network import Network
 from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.lost_secrets import LostRequests, accept_lost_requests
-from clickloop.store.ledger.networks import find_network, insert_network
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.notices import find_notice, insert_notices
 from clickloop.store.ledger.postback_rules import find_kept_rule, insert_rule
 from clickloop.store.ledger.postbacks import insert_postbacks, postbacks_before
 from clickloop.store.ledger.row_checks import wrong_postbacks
 from clickloop.store.ledger.rules import rules_that_apply
 from clickloop.store.ledger.sealing import may_hold_secret
-from clickloop.store.ledger.terms import network_terms
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000
@@ -43,7 +42,7 @@ def filled(path: Path, box: SecretBox | None) -> Ledger:
     """A ledger with a network, a rule, a postback and a notice, each with a secret."""
     ledger = open_ledger(path, box)
     with ledger.write() as tx:
-        insert_network(tx, Network(id=0, name="Network", token=SECRET))
+        NETWORKS.write(tx, Network(name="Network", token=SECRET), NOW)
         insert_rule(tx, Rule(rule_id=0, name="Rule", request=TEMPLATE), NOW)
         owed = Owed(REQUEST, NOW, ())
         postback = NewPostback(
@@ -82,11 +81,11 @@ def test_whoever_has_the_key_reads_everything_as_it_was_written(tmp_path: Path) 
     filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32)).close()
     ledger = Ledger.open(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        network, rule, notice = find_network(tx, 1), find_kept_rule(tx, 1), find_notice(tx, "n" * 26)
+        network, rule, notice = NETWORKS.find(tx, 1), find_kept_rule(tx, 1), find_notice(tx, "n" * 26)
         assert network is not None
         assert rule is not None
         assert notice is not None
-        assert network.token == network_terms(tx, [1])[1].token == SECRET
+        assert network.token == SECRET
         assert rule.rule.request == rules_that_apply(tx, [], [])[0].rule.request == TEMPLATE
         assert notice.raw.query == f"cid=x&token={SECRET}"
         assert [row.request for row in postbacks_before(tx, PostbackFilter(), None, 10)] == [REQUEST]
@@ -110,7 +109,7 @@ def test_a_secret_of_another_key_is_a_fault_that_says_what_to_do(tmp_path: Path)
     for box in (SecretBox(b"x" * 32), None):
         ledger = Ledger.open(tmp_path / "ledger.sqlite", box)
         with ledger.read() as tx, pytest.raises(SecretError, match=r"click_id\.key"):
-            find_network(tx, 1)
+            NETWORKS.find(tx, 1)
         ledger.close()
 
 
@@ -149,7 +148,7 @@ def test_secrets_stored_before_there_was_encryption_are_encrypted_at_the_next_op
     filled(path, None).close()
     ledger = Ledger.open(path, SecretBox(b"k" * 32))
     with ledger.read() as tx:
-        network, rule = find_network(tx, 1), find_kept_rule(tx, 1)
+        network, rule = NETWORKS.find(tx, 1), find_kept_rule(tx, 1)
         assert network is not None
         assert rule is not None
         assert (network.token, rule.rule.request) == (SECRET, TEMPLATE)

@@ -9,17 +9,17 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection, select
 
-from clickloop.campaign.campaign import Campaign, OfferShare
-from clickloop.campaign.offer import Offer
-from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
-from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.saving import campaigns, postback_rules, traffic_sources
+from clickloop.setup.campaign import Campaign, OfferShare
+from clickloop.setup.offer import Offer
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.lost_secrets import replace_lost_secrets
-from clickloop.store.ledger.offers import find_offer
+from clickloop.store.ledger.offers import OFFERS
 from clickloop.store.ledger.postback_rules import first_rules_of_sources
-from clickloop.store.ledger.setup import save_campaign, save_offer, save_rule, save_source
 from clickloop.store.ledger.tables import metadata, networks
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.store.ledger.versions import StaleRecordError, later_version, next_version, update_record
 from tests.empty_stores import open_ledger
 
@@ -44,12 +44,13 @@ def beside(tmp_path: Path, ledger: Ledger) -> Iterator[Ledger]:
 
 def add_campaign(ledger: Ledger) -> Campaign:
     with ledger.write() as tx:
-        source = save_source(
-            tx, TrafficSource(name="Source", parameters=ROWS), "https://source.example/?id={externalid}", NOW
-        )
-        offers = [save_offer(tx, Offer(name=f"Offer {n}", url="https://offer.example/"), NOW) for n in range(3)]
+        url = "https://source.example/?id={externalid}"
+        source = traffic_sources.NOUN.write(tx, TrafficSource(name="Source", parameters=ROWS, postback_url=url), NOW)
+        offers = [OFFERS.write(tx, Offer(name=f"Offer {n}", url="https://offer.example/"), NOW) for n in range(3)]
         shares = tuple(OfferShare(offer.id, 100) for offer in offers)
-        return save_campaign(tx, Campaign(key="aB3xY9", name="Campaign", source_id=source.id, offers=shares), NOW)
+        return campaigns.NOUN.write(
+            tx, Campaign(key="aB3xY9", name="Campaign", source_id=source.id, offers=shares), NOW
+        )
 
 
 def race(first: Callable[[], object], second: Callable[[], object]) -> list[BaseException | None]:
@@ -76,13 +77,13 @@ def test_of_two_connections_that_save_the_same_version_one_wins_and_the_other_wr
 
     def save(through: Ledger, name: str, shares: tuple[OfferShare, ...]) -> None:
         with through.write() as tx:
-            save_campaign(tx, replace(campaign, name=name, offers=shares), NOW + number)
+            campaigns.NOUN.write(tx, replace(campaign, name=name, offers=shares), NOW + number)
 
     one, two = (OfferShare(1, 1),), (OfferShare(2, 2), OfferShare(3, 3))
     raised = race(lambda: save(ledger, "One", one), lambda: save(beside, "Two", two))
     assert sorted(error is None for error in raised) == [False, True]
     with ledger.read() as tx:
-        found = find_campaign(tx, campaign.id)
+        found = CAMPAIGNS.find(tx, campaign.id)
     assert found is not None
     assert (found.name, found.offers) == (("One", one) if raised[0] is None else ("Two", two))
     stale = next(error for error in raised if error is not None)
@@ -93,25 +94,25 @@ def test_of_two_connections_that_save_the_same_version_one_wins_and_the_other_wr
 def test_a_stale_save_takes_everything_of_its_transaction_back(ledger: Ledger) -> None:
     stale = add_campaign(ledger)
     with ledger.write() as tx:
-        save_campaign(tx, replace(stale, name="Newer"), NOW)
+        campaigns.NOUN.write(tx, replace(stale, name="Newer"), NOW)
 
     def save_two() -> None:
         with ledger.write() as tx:
-            save_offer(tx, Offer(name="Half", url="https://half.example/"), NOW)
-            save_campaign(tx, replace(stale, name="Older", offers=()), NOW)
+            OFFERS.write(tx, Offer(name="Half", url="https://half.example/"), NOW)
+            campaigns.NOUN.write(tx, replace(stale, name="Older", offers=()), NOW)
 
     with pytest.raises(StaleRecordError):
         save_two()
     with ledger.read() as tx:
-        found = find_campaign(tx, stale.id)
+        found = CAMPAIGNS.find(tx, stale.id)
         assert found is not None
         assert (found.name, len(found.offers)) == ("Newer", 3)
-        assert find_offer(tx, 4) is None
+        assert OFFERS.find(tx, 4) is None
 
 
 def test_a_record_that_is_gone_is_stale(ledger: Ledger) -> None:
     with ledger.write() as tx, pytest.raises(StaleRecordError) as raised:
-        save_offer(tx, Offer(id=7, name="Gone", url="https://gone.example/", version=3), NOW)
+        OFFERS.write(tx, Offer(id=7, name="Gone", url="https://gone.example/", version=3), NOW)
     assert raised.value.found == 0
 
 
@@ -134,35 +135,35 @@ _REST = {"refuse_duplicates": False, "test_only": False, "created_at": 0, "updat
 
 def test_a_restored_older_record_never_comes_to_a_version_that_was_there_before(ledger: Ledger) -> None:
     with ledger.write() as tx:
-        first = save_offer(tx, Offer(name="First", url="https://one.example/"), NOW)
-        shown_in_a_tab = save_offer(tx, replace(first, name="Second"), NOW + 1_000)
+        first = OFFERS.write(tx, Offer(name="First", url="https://one.example/"), NOW)
+        shown_in_a_tab = OFFERS.write(tx, replace(first, name="Second"), NOW + 1_000)
     with ledger.write() as tx:  # as a backup from before the second save has it
         tx.exec_driver_sql(f"UPDATE offers SET name = 'First', version = {first.version}")
     with ledger.write() as tx:
-        again = save_offer(tx, replace(first, name="Another"), NOW + 60_000)
+        again = OFFERS.write(tx, replace(first, name="Another"), NOW + 60_000)
     assert again.version != shown_in_a_tab.version
     with ledger.write() as tx, pytest.raises(StaleRecordError):
-        save_offer(tx, replace(shown_in_a_tab, name="From the tab"), NOW + 61_000)
+        OFFERS.write(tx, replace(shown_in_a_tab, name="From the tab"), NOW + 61_000)
 
 
 def test_the_rule_with_a_sources_postback_url_and_its_source_change_together(ledger: Ledger) -> None:
     add_campaign(ledger)
     with ledger.write() as tx:
-        source, kept = find_source(tx, 1), first_rules_of_sources(tx, [1])[1]
+        source, kept = SOURCES.find(tx, 1), first_rules_of_sources(tx, [1])[1]
         assert source is not None
-        save_rule(tx, kept, replace(kept.rule, name="Renamed"), NOW, None)
+        postback_rules.NOUN.write(tx, replace(kept, rule=replace(kept.rule, name="Renamed")), NOW)
         with pytest.raises(StaleRecordError):
-            save_source(tx, source, None, NOW)
-        fresh = find_source(tx, 1)
+            traffic_sources.NOUN.write(tx, source, NOW)
+        fresh = SOURCES.find(tx, 1)
         assert fresh is not None
         same = first_rules_of_sources(tx, [1])[1]
-        save_source(tx, fresh, same.rule.request.url, NOW)
+        traffic_sources.NOUN.write(tx, fresh, NOW)
         assert first_rules_of_sources(tx, [1])[1].version == same.version, "the URL was not changed"
-        again = find_source(tx, 1)
+        again = SOURCES.find(tx, 1)
         assert again is not None
-        save_source(tx, again, "https://other.example/?id={externalid}", NOW)
+        traffic_sources.NOUN.write(tx, replace(again, postback_url="https://other.example/?id={externalid}"), NOW)
         with pytest.raises(StaleRecordError):
-            save_rule(tx, same, same.rule, NOW, None)
+            postback_rules.NOUN.write(tx, same, NOW)
 
 
 def test_a_secret_that_was_replaced_gives_its_record_a_new_version(ledger: Ledger) -> None:

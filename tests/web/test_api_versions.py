@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.setup.offer import OfferChange
 from clickloop.store.ledger.versions import Expectation, StaleRecordError
-from clickloop.web.api.offers import OfferUpdate, change_offer
+from clickloop.web.api.offers import change_offer
 from clickloop.web.api.versions import read_if_match
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def test_of_two_changes_of_one_version_at_the_same_time_one_is_made(worked: "Ins
     seen = Expectation(frozenset({worked.got("offers/1")["version"]}))
     logged = changes(worked)
     raised = race(
-        lambda name: change_offer(dataclasses.replace(worked.context, expected=seen), 1, OfferUpdate(name=name))
+        lambda name: change_offer(dataclasses.replace(worked.context, expected=seen), 1, OfferChange(name=name))
     )
     assert sorted(raised) == [False, True]
     assert worked.got("offers/1")["name"] == ("Name 0" if not raised[0] else "Name 1")
@@ -228,7 +229,7 @@ def test_of_two_changes_of_one_version_at_the_same_time_one_is_made(worked: "Ins
 
 def test_without_a_version_both_are_made_one_after_the_other(worked: "Instance") -> None:
     logged = changes(worked)
-    assert race(lambda name: change_offer(worked.context, 1, OfferUpdate(name=name))) == [False, False]
+    assert race(lambda name: change_offer(worked.context, 1, OfferChange(name=name))) == [False, False]
     assert changes(worked) == logged + 2
 
 

@@ -2,8 +2,10 @@
 
 import enum
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from clickloop.octets import octets_of
 
@@ -26,10 +28,10 @@ class BodyKind(enum.StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header line of a request."""
+    """A header line; its value may hold macros."""
 
-    name: str
-    value: str
+    name: Annotated[str, Meta(examples=["Authorization"])]
+    value: Annotated[str, Meta(examples=["Bearer secret"])]
 
 
 class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from clickloop.campaign.traffic_source import SourceParameter
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.terms import Terms
 from clickloop.macro import Group
@@ -13,6 +12,7 @@ from clickloop.macro.known import BY_NAME
 from clickloop.money import AmountFault, read_amount
 from clickloop.octets import readable
 from clickloop.setup.source_rows import ROW_NUMBERS, V_ROWS, FixedRow, row_label
+from clickloop.setup.traffic_source import SourceParameter
 
 
 class Origin(enum.StrEnum):

@@ -13,6 +13,15 @@ from clickloop.postback.rule import Header, Request, RequestTemplate
 from clickloop.report.secret_names import is_secret_name
 
 MASK = "•••"
+MASKED = (
+    "It holds •••, which stands for a secret that is not shown: write the secret, or leave this part as it was shown."
+)
+"""What is wrong with a field in which a mask was sent back."""
+EXPOSED = (
+    "It holds a secret that you may not see, which would be sent to another host, or shown: write this part anew, or leave the host "
+    "and the list of secrets as they are."
+)
+"""What is wrong with a part that somebody without the right to see secrets wants to keep while they change the rest."""
 
 MAX_SHOWN = 16 * 1024
 """Characters of a stranger's text that are looked at and shown: as much as is read of a notice's query or body."""

@@ -22,7 +22,7 @@ from clickloop.report.check.finding import Finding, worst_first
 from clickloop.report.check.held import REFUSED_DAYS as HELD_DAYS
 from clickloop.report.check.held import ArchivedRule, Held, SlowReceiver
 from clickloop.report.check.static import static_findings
-from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
+from clickloop.store.ledger.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.catalog import read_catalog, read_catalog_of
 from clickloop.store.ledger.evidence import (
     address_refused_since,
@@ -35,12 +35,12 @@ from clickloop.store.ledger.evidence import (
 from clickloop.store.ledger.holding import rules_that_hold
 from clickloop.store.ledger.lanes import kept_lanes, waiting_in_lanes
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.networks import networks_after, networks_of_offers
+from clickloop.store.ledger.networks import NETWORKS, networks_of_offers
 from clickloop.store.ledger.offers import live_offers, offers_after
 from clickloop.store.ledger.postback_rules import first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.statuses import status_rows, unmapped_words
-from clickloop.store.ledger.traffic_sources import find_source, sources_after
+from clickloop.store.ledger.traffic_sources import SOURCES, sources_after
 
 _ALL = 1_000_000
 _MOST_WORDS = 20
@@ -90,10 +90,10 @@ def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: in
 
 def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
     """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
-    campaign = find_campaign(tx, campaign_id)
+    campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
         return None
-    source = find_source(tx, campaign.source_id)
+    source = SOURCES.find(tx, campaign.source_id)
     offers = live_offers(tx, [share.offer_id for share in campaign.offers])
     rules = [
         kept.rule
@@ -130,7 +130,7 @@ def _whole(tx: Connection, standing: Standing) -> Chain:
     return Chain(
         campaigns=tuple(campaigns_after(tx, 0, _ALL)),
         sources=sources,
-        networks={network.id: network for network in networks_after(tx, 0, _ALL)},
+        networks={network.id: network for network in NETWORKS.after(tx, 0, _ALL)},
         offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
         rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
         first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},

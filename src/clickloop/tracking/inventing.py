@@ -5,14 +5,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 
-from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.catalog import Catalog, CatalogOffer
-from clickloop.campaign.traffic_source import (
-    COST,
-    EXTERNAL_ID,
-    RESERVED_NAMES,
-    TrafficSource,
-)
 from clickloop.click.click import Click
 from clickloop.click.click_values import click_values
 from clickloop.click.redirect import COOKIE
@@ -24,7 +17,9 @@ from clickloop.octets import octets_of
 from clickloop.record_id import RecordIds
 from clickloop.report.macro_origin import Around, MacroValue, origins_of
 from clickloop.report.simulation import Chance, Destination, NotTaken, Redirect
+from clickloop.setup.campaign import Campaign
 from clickloop.setup.source_rows import FixedRow, row_macros
+from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RESERVED_NAMES, TrafficSource
 from clickloop.tracking.take import Edge, take_click
 
 _OTHER_NAMES = RESERVED_NAMES - {EXTERNAL_ID, COST}

@@ -20,13 +20,13 @@ from clickloop.postback.sending import first_hop
 from clickloop.postback.values import ready_request
 from clickloop.report.macro_origin import Around, origins_of
 from clickloop.report.simulation import Destination, Redirect, SimulatedRule, Simulation, SimulationFault, Told
-from clickloop.store.ledger.campaigns import find_campaign
+from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.catalog import read_catalog
 from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click, find_conversion
 from clickloop.store.ledger.notices import find_notice
-from clickloop.store.ledger.offers import find_offer
+from clickloop.store.ledger.offers import OFFERS
 from clickloop.store.ledger.rules import terms_of
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.tracking.click_progress import FoundClicks
 from clickloop.tracking.deciding import ChangeTexts, Surroundings, decide_changes, known_decisions, read_surroundings
 from clickloop.tracking.inventing import (
@@ -48,10 +48,10 @@ def simulate_visit(
 ) -> Simulation | SimulationFault:
     """What would become of an invented visitor, and of a conversion of his; ``given`` needs no click id."""
     with desk.ledger.read() as tx:
-        campaign = find_campaign(tx, invented.campaign_id)
+        campaign = CAMPAIGNS.find(tx, invented.campaign_id)
         if campaign is None or campaign.archived_at is not None:
             return SimulationFault.NO_SUCH_CAMPAIGN
-        source = find_source(tx, campaign.source_id)
+        source = SOURCES.find(tx, campaign.source_id)
         assert source is not None, f"campaign {campaign.id} names a traffic source that is not in the ledger"
         catalog = read_catalog(tx, place.own_hosts)
         setting = Setting(campaign, source, catalog, Routes(catalog, place.fallback_url), place)
@@ -145,8 +145,8 @@ def _rules(
         [change], around, known_decisions(tx, [change], version), now_ms, desk.new_id, guard=desk.guard
     )
     click = change.after.click
-    source = find_source(tx, click.source_id)
-    campaign = find_campaign(tx, click.campaign_id)
+    source = SOURCES.find(tx, click.source_id)
+    campaign = CAMPAIGNS.find(tx, click.campaign_id)
     fixed_cost = campaign is not None and campaign.click_cost_micros is not None
     known = Around(
         rows={row.number: row for row in source.parameters} if source else {},
@@ -212,6 +212,6 @@ def _named_currency(tx: Connection, conversion: Conversion, notice: Notice | Non
 def _recorded(tx: Connection, click: Click) -> Redirect:
     """Where the visitor of a recorded click went."""
     to = Destination.OFFER if click.offer_id else Destination.FALLBACK if click.target else Destination.NOWHERE
-    offer = find_offer(tx, click.offer_id) if click.offer_id else None
+    offer = OFFERS.find(tx, click.offer_id) if click.offer_id else None
     name = offer.name if offer else ""
     return Redirect(to=to, url=click.target, offer_id=click.offer_id, offer_name=name, recorded=True)

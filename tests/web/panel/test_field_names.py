@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from clickloop.postback.rule_change import RuleChange
+from clickloop.setup.campaign import CampaignChange
+from clickloop.setup.network import NetworkChange
+from clickloop.setup.offer import OfferChange
+from clickloop.setup.traffic_source import SourceChange
 from clickloop.web.api.body import options_of
-from clickloop.web.api.campaigns import CampaignUpdate
-from clickloop.web.api.networks import NetworkUpdate
-from clickloop.web.api.offers import OfferUpdate
-from clickloop.web.api.postback_rules import RuleUpdate
 from clickloop.web.api.settings import SettingsUpdate
 from clickloop.web.api.statuses import StatusUpdate
-from clickloop.web.api.traffic_sources import SourceUpdate
 from clickloop.web.api.users import UserUpdate
 from clickloop.web.panel.field_names import field_name
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.web.panel.conftest import Panel
 
 EDITED = (
-    CampaignUpdate,
-    NetworkUpdate,
-    OfferUpdate,
-    RuleUpdate,
+    CampaignChange,
+    NetworkChange,
+    OfferChange,
+    RuleChange,
     SettingsUpdate,
-    SourceUpdate,
+    SourceChange,
     StatusUpdate,
     UserUpdate,
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clickloop.campaign.fault import InvalidInputError
+from clickloop.setup.offer import OfferChange
 from clickloop.web.api import offers as api
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, mark_of, overwriting_in, save_over
@@ -127,9 +128,9 @@ def test_what_is_saved_between_the_comparison_and_the_transaction_is_not_lost(
     seen = api.read_offer(instance.context, 1)
     form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
     edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
-    api.change_offer(instance.context, 1, api.OfferUpdate(name="Theirs"))
+    api.change_offer(instance.context, 1, OfferChange(name="Theirs"))
     with pytest.raises(InvalidInputError) as refused:
-        save_over(instance.context, form, edited, api.OfferUpdate, api.change_offer)
+        save_over(instance.context, form, edited, OfferChange, api.change_offer)
     found = overwriting_in(refused.value.faults)
     assert found is not None
     assert [(one.before, one.after) for one in found.differences] == [("Theirs", "Mine")]
@@ -140,6 +141,6 @@ def test_a_change_of_other_fields_in_between_is_kept_and_the_form_saved(worked: 
     seen = api.read_offer(instance.context, 1)
     form = Form([("name", "Mine"), (SEEN_FIELD, mark_of(instance.context, seen, {"name"}))])
     edited = Edited(api.NOUN, 1, seen, {"name"}, lambda: api.read_offer(instance.context, 1))
-    api.change_offer(instance.context, 1, api.OfferUpdate(currency="EUR"))
-    saved = save_over(instance.context, form, edited, api.OfferUpdate, api.change_offer)
+    api.change_offer(instance.context, 1, OfferChange(currency="EUR"))
+    saved = save_over(instance.context, form, edited, OfferChange, api.change_offer)
     assert (saved.name, saved.currency) == ("Mine", "EUR")

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from clickloop.campaign.campaign import Campaign
 from clickloop.campaign.catalog import Catalog
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
-from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
 from clickloop.click.routing import Routes
 from clickloop.conversion.status import StatusWords
 from clickloop.postback.rule import Rule
 from clickloop.report.check.finding import Kind, Place
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
 from clickloop.setup.source_rows import ROW_NUMBERS, row_macros
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
 
 class CheckedRule(msgspec.Struct, frozen=True):

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clickloop.campaign.campaign import Campaign
-from clickloop.campaign.network import Network
 from clickloop.conversion.notice import RefusalReason
 from clickloop.counted import counted
 from clickloop.macro import Severity
@@ -13,6 +11,8 @@ from clickloop.octets import readable
 from clickloop.report.check.chain import Chain, campaign_place, network_place, rule_place
 from clickloop.report.check.finding import Code, Finding, Kind, Place, moment_words
 from clickloop.report.check.held import Held, held_findings
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.network import Network
 
 RECENT_CLICKS = 1_000
 """So many clicks of each campaign are looked at."""

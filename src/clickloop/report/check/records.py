@@ -7,11 +7,7 @@ chain says the same in the same words.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from clickloop.campaign.campaign import Campaign
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
 from clickloop.campaign.own_link import OwnLinks
-from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
 from clickloop.click.routing import LeftOutReason, Route
 from clickloop.macro import Severity, parse, unreplaced_macro
 from clickloop.macro.known import BY_NAME
@@ -22,7 +18,11 @@ from clickloop.preset.preset import WayBack, source_presets
 from clickloop.report.check.chain import campaign_place, network_place, offer_place, rule_place, source_place
 from clickloop.report.check.finding import Code, Finding, Place
 from clickloop.report.check.templates import offer_filling, postback_filling, request_findings, template_findings
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
 from clickloop.setup.source_rows import FixedRow, row_macros
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _MARKS = re.compile(r"[{}\[\]<>]|\$\w|%\w+%|__\w+__|#\w+#|@\w+@|\*\w+\*|\(\(\w+\)\)")

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from clickloop.campaign.campaign import Campaign
-from clickloop.campaign.network import Network
 from clickloop.campaign.own_link import OwnLinks
 from clickloop.click.routing import Routes
 from clickloop.conversion.network_words import words_for_status
@@ -27,6 +25,8 @@ from clickloop.report.check.records import (
     rule_findings,
     source_findings,
 )
+from clickloop.setup.campaign import Campaign
+from clickloop.setup.network import Network
 
 _ERROR, _WARNING, _NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _ANY_NETWORK = Network(name="")

@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from clickloop.campaign.network import Network
-from clickloop.campaign.traffic_source import SourceParameter, TrafficSource
 from clickloop.macro import Finding as MacroFinding
 from clickloop.macro import FindingCode, Place, Severity, check, parse
 from clickloop.postback.rule import BodyKind, RequestTemplate
 from clickloop.report.check.chain import macros_of, row_of
 from clickloop.report.check.finding import Code, Finding
 from clickloop.report.check.finding import Place as FoundPlace
+from clickloop.setup.network import Network
 from clickloop.setup.source_rows import ROW_MACROS, ROW_NUMBERS, FixedRow, row_label
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
 
 _PLACES = {BodyKind.FORM: Place.FORM, BodyKind.JSON: Place.JSON, BodyKind.TEXT: Place.TEXT}
 _FOREIGN = frozenset({FindingCode.OTHER_STYLE, FindingCode.UNKNOWN_MACRO})

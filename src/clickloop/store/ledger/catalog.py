@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection, select
 
-from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
+from clickloop.setup.campaign import ClickCost
 from clickloop.store.ledger.tables import (
     campaign_offers,
     campaigns,

@@ -124,7 +124,7 @@ def masked_views(before: object, after: object) -> tuple[dict[str, Any] | None, 
 
 
 def _plain(view: object) -> dict[str, Any]:
-    told = msgspec.to_builtins(view)
+    told = msgspec.json.decode(msgspec.json.encode(view))  # not to_builtins, which leaves tuples as they are
     assert isinstance(told, dict), "a view is an object"
     return {name: value for name, value in told.items() if name not in _LEFT_OUT}
 

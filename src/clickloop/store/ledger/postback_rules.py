@@ -6,23 +6,28 @@ import msgspec
 from sqlalchemy import Connection, RowMapping, and_, func, insert, select
 
 from clickloop.postback.rule import Rule, Schedule, Trigger, rule_of_row
+from clickloop.setup.record import RecordFields
 from clickloop.store.ledger.finding import in_state, named_like
 from clickloop.store.ledger.tables import postback_rules
 from clickloop.store.ledger.versions import next_version, update_record
 
 
-class KeptRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule with its dates."""
+class KeptRule(RecordFields, frozen=True, kw_only=True):
+    """A rule with its version and dates; ``id`` is the rule's."""
 
     rule: Rule
-    created_at: int
-    updated_at: int
-    archived_at: int | None
-    version: int
+    created_at: int = 0
+    updated_at: int = 0
+    archived_at: int | None = None
     paused_at: int | None = None
     """Since when a receiver's 410 holds back what it owes."""
     probing_at: int | None = None
     """Since when one is let through first, after it was resumed; the others follow when that one is answered."""
+
+
+def postback_url_of(rule: KeptRule | None) -> str:
+    """The traffic source postback URL that a source's first rule holds; empty when there is none."""
+    return "" if rule is None or rule.archived_at is not None else rule.rule.request.url
 
 
 def insert_rule(tx: Connection, rule: Rule, now_ms: int, archived_at: int | None = None) -> int:
@@ -124,8 +129,10 @@ def _columns(rule: Rule) -> dict[str, Any]:
 
 
 def _kept(row: RowMapping) -> KeptRule:
+    rule = rule_of_row(dict(row))
     return KeptRule(
-        rule=rule_of_row(dict(row)),
+        id=rule.rule_id,
+        rule=rule,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         archived_at=row["archived_at"],

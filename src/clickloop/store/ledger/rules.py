@@ -11,9 +11,10 @@ from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames
 from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
 from clickloop.postback.state import PostbackState
+from clickloop.store.ledger.names import Named, names_of
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.sealing import opened_json
-from clickloop.store.ledger.tables import campaigns, networks, offers, postback_rules, postbacks, traffic_sources
+from clickloop.store.ledger.tables import campaigns, postback_rules, postbacks
 
 
 class CampaignAround(msgspec.Struct, frozen=True):
@@ -139,25 +140,7 @@ def names_around(tx: Connection, click: Click) -> SetupNames:
     return SetupNames(
         campaign_key=campaign.key if campaign else "",
         campaign_name=campaign.name if campaign else "",
-        source_name=source_names(tx, [click.source_id]).get(click.source_id, ""),
-        offer_name=offer_names(tx, [click.offer_id]).get(click.offer_id, ""),
-        network_name=network_names(tx, [click.network_id]).get(click.network_id, ""),
+        source_name=names_of(tx, Named.SOURCE, [click.source_id]).get(click.source_id, ""),
+        offer_name=names_of(tx, Named.OFFER, [click.offer_id]).get(click.offer_id, ""),
+        network_name=names_of(tx, Named.NETWORK, [click.network_id]).get(click.network_id, ""),
     )
-
-
-def source_names(tx: Connection, source_ids: Collection[int]) -> dict[int, str]:
-    """By traffic source: its name."""
-    rows = tx.execute(select(traffic_sources.c.id, traffic_sources.c.name).where(traffic_sources.c.id.in_(source_ids)))
-    return {row.id: row.name for row in rows}
-
-
-def offer_names(tx: Connection, offer_ids: Collection[int]) -> dict[int, str]:
-    """By offer: its name."""
-    rows = tx.execute(select(offers.c.id, offers.c.name).where(offers.c.id.in_(offer_ids)))
-    return {row.id: row.name for row in rows}
-
-
-def network_names(tx: Connection, network_ids: Collection[int]) -> dict[int, str]:
-    """By network: its name."""
-    rows = tx.execute(select(networks.c.id, networks.c.name).where(networks.c.id.in_(network_ids)))
-    return {row.id: row.name for row in rows}

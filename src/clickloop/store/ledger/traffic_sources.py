@@ -1,54 +1,19 @@
 """Traffic sources in the ledger: one statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
-from clickloop.campaign.traffic_source import CostModel, SourceParameter, TrafficSource
 from clickloop.setup.source_rows import ROW_MACROS
-from clickloop.store.ledger.finding import in_state, named_like
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from clickloop.store.ledger.finding import in_state
+from clickloop.store.ledger.postback_rules import first_rules_of_sources, postback_url_of
+from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.tables import campaign_offers, campaigns, source_parameters, traffic_sources
-from clickloop.store.ledger.versions import later_version, update_record
+from clickloop.store.ledger.versions import later_version
 
 MOST_ROW_NAMES = 5_000
 """So many names of rows are known at once to what belongs to no source."""
-
-
-def insert_source(tx: Connection, source: TrafficSource) -> int:
-    """Adds a source without its parameters; answers its number. A name that is taken raises IntegrityError."""
-    result = tx.execute(
-        insert(traffic_sources)
-        .values(
-            name=source.name,
-            preset=source.preset,
-            cost_model=source.cost_model.value,
-            cost_currency=source.cost_currency,
-            used_numbers=list(source.used_numbers),
-            created_at=source.created_at,
-            updated_at=source.updated_at,
-            version=source.version,
-        )
-        .returning(traffic_sources.c.id)
-    )
-    return int(result.scalar_one())
-
-
-def update_source(tx: Connection, source: TrafficSource) -> int:
-    """Rewrite a source, but for its parameters, over the version that it was read at, and return the new version.
-
-    Raise StaleRecordError.
-    """
-    values: dict[str, object] = {
-        "name": source.name,
-        "preset": source.preset,
-        "cost_model": source.cost_model.value,
-        "cost_currency": source.cost_currency,
-        "used_numbers": list(source.used_numbers),
-        "updated_at": source.updated_at,
-        "archived_at": source.archived_at,
-    }
-    return update_record(tx, traffic_sources, source.id, source.version, source.updated_at, values)
 
 
 def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:
@@ -80,27 +45,11 @@ def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParam
     )
 
 
-def find_source(tx: Connection, source_id: int) -> TrafficSource | None:
-    """The source of that number, archived or not."""
-    row = tx.execute(select(traffic_sources).where(traffic_sources.c.id == source_id)).mappings().one_or_none()
-    return None if row is None else _source(row, parameters_of(tx, [source_id])[source_id])
-
-
-def find_source_named(tx: Connection, name: str) -> int | None:
-    """The number of the source of that name, archived or not."""
-    return tx.execute(select(traffic_sources.c.id).where(traffic_sources.c.name == name)).scalar()
-
-
 def sources_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
 ) -> list[TrafficSource]:
     """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones; ``words``: in their name."""
-    query = select(traffic_sources).where(
-        and_(traffic_sources.c.id > after_id, in_state(traffic_sources, archived=archived))
-    )
-    if words:
-        query = query.where(named_like(traffic_sources, words))
-    return _sources(tx, query.limit(limit))
+    return SOURCES.after(tx, after_id, limit, archived=archived, words=words)
 
 
 def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
@@ -112,9 +61,9 @@ def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, l
         .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
     ).all()
     wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
-    sources = _sources(tx, select(traffic_sources).where(wanted, in_state(traffic_sources, archived=False)))
+    query = SOURCES.all.where(wanted, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
     found: dict[int, list[TrafficSource]] = {}
-    for source in sources:
+    for source in SOURCES.select(tx, query):
         for pair in pairs:
             if pair.source_id == source.id:
                 found.setdefault(pair.offer_id, []).append(source)
@@ -136,6 +85,20 @@ def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[Sour
     return {source_id: tuple(parameters) for source_id, parameters in found.items()}
 
 
+def postback_urls_of(tx: Connection, source_ids: list[int]) -> dict[int, str]:
+    """Return the postback URL of each source by its number; empty: it has none."""
+    rules = first_rules_of_sources(tx, source_ids)
+    return {source_id: postback_url_of(rules.get(source_id)) for source_id in source_ids}
+
+
+SOURCES = RecordTable(traffic_sources, TrafficSource, {"parameters": parameters_of, "postback_url": postback_urls_of})
+
+
+def find_sources(tx: Connection, ids: Collection[int]) -> list[TrafficSource]:
+    """Return the sources of these numbers, archived ones too."""
+    return SOURCES.select(tx, SOURCES.all.where(traffic_sources.c.id.in_(ids)))
+
+
 def any_row_macros(tx: Connection) -> dict[str, str]:
     """Return the macros that rows of any source fill, by their parameters in lower case: for what belongs to no source.
 
@@ -144,26 +107,3 @@ def any_row_macros(tx: Connection) -> dict[str, str]:
     name = func.lower(source_parameters.c.parameter)
     query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
     return {row[0]: ROW_MACROS[row[1]] for row in tx.execute(query)}
-
-
-def _sources(tx: Connection, query: Select[Any]) -> list[TrafficSource]:
-    """Return the sources that a query over their table finds, ascending."""
-    rows = tx.execute(query.order_by(traffic_sources.c.id)).mappings().all()
-    parameters = parameters_of(tx, [row["id"] for row in rows])
-    return [_source(row, parameters[row["id"]]) for row in rows]
-
-
-def _source(row: RowMapping, parameters: tuple[SourceParameter, ...]) -> TrafficSource:
-    return TrafficSource(
-        id=row["id"],
-        name=row["name"],
-        preset=row["preset"],
-        cost_model=CostModel(row["cost_model"]),
-        cost_currency=row["cost_currency"],
-        parameters=parameters,
-        used_numbers=tuple(row["used_numbers"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        archived_at=row["archived_at"],
-        version=row["version"],
-    )

@@ -15,6 +15,7 @@ from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import InvalidInputError
+from clickloop.saving.record import UnknownRecordError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api import (
@@ -65,6 +66,7 @@ from clickloop.web.api.problem import (
     answer_stale,
     answer_store_away,
     answer_store_damaged,
+    answer_unknown,
     answer_validation,
 )
 from clickloop.web.api.versions import put_etag
@@ -141,6 +143,7 @@ def create_api(
         exception_handlers={
             InvalidInputError: answer_invalid,
             StaleRecordError: answer_stale,
+            UnknownRecordError: answer_unknown,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,

@@ -19,8 +19,8 @@ from clickloop.conversion.status import Status
 from clickloop.money import AmountFault, currency_of, read_amount
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.conversions import conversions_before, find_conversion, newest_changes
+from clickloop.store.ledger.networks import NETWORKS
 from clickloop.store.ledger.statuses import status_table
-from clickloop.store.ledger.terms import network_terms
 from clickloop.tracking.notices import NoticeResult, convert
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.columns import CONVERSION_COLUMNS, chosen_columns
@@ -132,7 +132,7 @@ def change_conversion(
     with context.ledger.read() as tx:
         known = find_conversion(tx, conversion_id.lower())
         statuses = status_table(tx)
-        network = network_terms(tx, [known.click.network_id]).get(known.click.network_id) if known else None
+        network = NETWORKS.find(tx, known.click.network_id) if known else None
     if known is None:
         raise not_found("conversion of that id")
     own = network.status_words if network else {}

@@ -11,11 +11,12 @@ from clickloop.click.click import Click
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.status import CountsAs
 from clickloop.log_filter import LogFilter, fields_of, narrows
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.setup.source_rows import V_ROWS
 from clickloop.store.ledger.statuses import status_rows
 from clickloop.store.period import period_of
 from clickloop.web.api.problem import invalid
-from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+from clickloop.web.api.wire import Moment, moment_text, shown
 
 _CLICK_TEXTS = (
     *("external_id", "target", "domain", "ip", "country", "language", "useragent", "referrer"),

@@ -12,10 +12,11 @@ from clickloop.report.asked import AskedReport, Bounds, bounds_of, query_of
 from clickloop.report.export import CsvRow, csv_lines, plain_text
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.query import Dimension
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, shown
+from clickloop.web.api.wire import Moment, moment_text, shown
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"

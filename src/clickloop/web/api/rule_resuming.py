@@ -14,7 +14,7 @@ from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Id
-from clickloop.web.api.postback_rules import NOUN, RuleView, kept_rule, rule_view
+from clickloop.web.api.postback_rules import NOUN, RULES, RuleView, rule_view
 
 
 class Resume(msgspec.Struct, kw_only=True):
@@ -29,7 +29,7 @@ class Resume(msgspec.Struct, kw_only=True):
     ] = None
 
 
-class ResumedRuleView(RuleView, kw_only=True):
+class ResumedRuleView(RuleView, frozen=True, kw_only=True):
     """A rule that was resumed, and how what it held leaves."""
 
     held: Annotated[Mode | None, Meta(description="How; null: the rule was not paused.")] = None
@@ -50,9 +50,9 @@ def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | Non
     A rule that is not paused stays as it is.
     """
     with context.ledger.write() as tx:
-        kept = kept_rule(tx, number)
+        kept = RULES.noun.get(tx, number)
         resumed = resume(tx, context.desk(), number, data.held if data else None, context.clock())
-        view = rule_view(tx, kept_rule(tx, number))
+        view = rule_view(tx, RULES.noun.get(tx, number))
         if resumed is not None:
             note_change(tx, context, NOUN, number, rule_view(tx, kept), view, Action.RESUMED)
     context.on_postbacks_owed()

@@ -9,13 +9,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.campaign.instance import MOST_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
 from clickloop.campaign.user import Right
+from clickloop.setup.record import Versioned
 from clickloop.store.ledger.settings import instance_version, read_instance, write_instance
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.telling_all import tells_all
-from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import shown
 
 NOUN = "settings"
@@ -67,7 +67,7 @@ class SettingsUpdate(msgspec.Struct, kw_only=True):
     ip_storage: Storage | UnsetType | None = UNSET
 
 
-class SettingsView(VersionedView, kw_only=True):
+class SettingsView(Versioned, frozen=True, kw_only=True):
     """What the instance is set to."""
 
     public_url: PublicUrl

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.conversion.status import OTHER, SALE, CountsAs, Status, StatusWords, word_key
+from clickloop.setup.record import Versioned
 from clickloop.store.ledger.networks import find_networks, networks_with_status
 from clickloop.store.ledger.postback_rules import KeptRule, live_rules_for_status
 from clickloop.store.ledger.statuses import (
@@ -33,7 +34,6 @@ from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.telling_all import tells_all
-from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
@@ -81,7 +81,7 @@ class StatusCreation(msgspec.Struct, kw_only=True):
     words: Words | UnsetType = UNSET
 
 
-class StatusView(VersionedView, kw_only=True):
+class StatusView(Versioned, frozen=True, kw_only=True):
     """A status."""
 
     key: Key
@@ -90,7 +90,7 @@ class StatusView(VersionedView, kw_only=True):
     words: Words
 
 
-class ChangedStatusView(StatusView, kw_only=True):
+class ChangedStatusView(StatusView, frozen=True, kw_only=True):
     """A status after a change."""
 
     dropped_words: Annotated[

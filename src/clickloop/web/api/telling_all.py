@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from sqlalchemy.exc import IntegrityError
 
 from clickloop.campaign.fault import Fault, InvalidInputError
+from clickloop.saving.record import UnknownRecordError
 from clickloop.store.ledger.ledger import TrialEnded, TrialLedger
 from clickloop.store.ledger.versions import StaleRecordError
 from clickloop.web.api.body import PartlyRead
@@ -47,7 +48,7 @@ def save_read(context: ApiContext, read: PartlyRead[T], door: Callable[[ApiConte
             door(dataclasses.replace(context, ledger=TrialLedger(context.ledger)), read.value)
         except InvalidInputError as error:
             more = error.faults
-        except (TrialEnded, IntegrityError, HTTPException, StaleRecordError):
+        except (TrialEnded, IntegrityError, HTTPException, StaleRecordError, UnknownRecordError):
             more = ()
     known = {fault.field for fault in read.faults}
     raise InvalidInputError((*read.faults, *(fault for fault in more if not _is_known(fault.field, known))))

@@ -10,17 +10,17 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.campaign.campaign import Campaign, base_of
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.network import Network
-from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, TrafficSource
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.trial_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
 from clickloop.clock import DAY_MS
 from clickloop.octets import octets_of
-from clickloop.store.ledger.campaigns import find_campaign
-from clickloop.store.ledger.networks import find_network
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.setup.campaign import Campaign, base_of
+from clickloop.setup.network import Network
+from clickloop.setup.traffic_source import COST, EXTERNAL_ID, TrafficSource
+from clickloop.store.ledger.campaigns import CAMPAIGNS
+from clickloop.store.ledger.networks import NETWORKS
+from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ClickView, click_view
@@ -112,14 +112,14 @@ def network_notice_url(context: ApiContext, network: Network | None, click_id: s
 def network_of(context: ApiContext, network_id: int) -> Network | None:
     """The network of a click, if it has one."""
     with context.ledger.read() as tx:
-        return find_network(tx, network_id) if network_id else None
+        return NETWORKS.find(tx, network_id) if network_id else None
 
 
 def _campaign(tx: Connection, number: int) -> tuple[Campaign, TrafficSource]:
-    campaign = find_campaign(tx, number)
+    campaign = CAMPAIGNS.find(tx, number)
     if campaign is None or campaign.archived_at is not None:
         raise not_found(f"live campaign {number}")
-    source = find_source(tx, campaign.source_id)
+    source = SOURCES.find(tx, campaign.source_id)
     assert source is not None, f"campaign {number} names a traffic source that is not in the ledger"
     return campaign, source
 

@@ -18,6 +18,7 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError, text_f
 from clickloop.clock import HOUR_MS
 from clickloop.conversion.moment import DateOrder
 from clickloop.conversion.upload import HEAD_OCTETS, Format, Unusable, detect
+from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.jobs import JobState
@@ -29,7 +30,7 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import AnyRequest, Problem, invalid, not_found, problem_response
-from clickloop.web.api.wire import Moment, MoneyText, moment_text, money_text, optional_moment_text, shown
+from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "conversions/uploads"
 KINDS = ("text/csv", "text/plain", "text/tab-separated-values")

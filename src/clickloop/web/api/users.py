@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from clickloop.campaign.fault import InvalidInputError
 from clickloop.campaign.instance import zone_faults
 from clickloop.campaign.user import Right, Role, User
+from clickloop.setup.record import Versioned
 from clickloop.store.ledger.changes_log import Action
 from clickloop.store.ledger.sessions import delete_links_of_user, delete_sessions_of_user
 from clickloop.store.ledger.users import find_user, save_user, users_after
@@ -24,7 +25,6 @@ from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_numb
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.telling_all import tells_all
-from clickloop.web.api.versions import VersionedView
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
 NOUN = "users"
@@ -63,7 +63,7 @@ class UserCreation(msgspec.Struct, kw_only=True):
     time_zone: TimeZone = ""
 
 
-class UserView(VersionedView, kw_only=True):
+class UserView(Versioned, frozen=True, kw_only=True):
     """A user."""
 
     id: Annotated[int, Meta(examples=[1])]
@@ -83,7 +83,7 @@ class LinkView(msgspec.Struct, kw_only=True):
     expires_at: Moment
 
 
-class NewUserView(UserView, kw_only=True):
+class NewUserView(UserView, frozen=True, kw_only=True):
     """A new user, with the link by which he sets his password."""
 
     link: Annotated[

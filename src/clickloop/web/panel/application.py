@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.log import MAX_PATH, log, log_breakage
+from clickloop.saving.record import UnknownRecordError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.web.api.context import ApiContext, app_context
@@ -143,6 +144,7 @@ def create_panel() -> Router:
             SignedOut: _signed_out,
             InvalidInputError: _invalid,
             ValidationException: _unreadable,
+            UnknownRecordError: _unknown,
             HTTPException: _refused,
             IntegrityError: _conflict,
             OperationalError: _store_away,
@@ -235,6 +237,10 @@ def _refused(request: AnyRequest, error: HTTPException) -> Answer:
     if retry_after := (error.headers or {}).get("Retry-After"):
         answer.headers["retry-after"] = retry_after
     return answer
+
+
+def _unknown(request: AnyRequest, error: UnknownRecordError) -> Answer:
+    return _told(request, 404, f"There is no {error}.")
 
 
 def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:

@@ -3,16 +3,15 @@
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.campaign.campaign import ClickCost
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.macro import Severity
 from clickloop.report.check.told import ToldFinding
 from clickloop.report.query import Dimension
+from clickloop.setup.campaign import Campaign, CampaignChange, ClickCost, NewCampaign
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import campaigns as api
 from clickloop.web.api.check import checked_as_set_up
@@ -21,11 +20,13 @@ from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Word
 from clickloop.web.api.postback_rules import list_rules
 from clickloop.web.api.telling_all import save_read
 from clickloop.web.api.traffic_sources import SourceView, read_source
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.check import editor_of, name_of
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.newcomer import next_step, walk_at
-from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import MOST_CHOICES, choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.today import NO_FIGURES, figures_today
@@ -100,20 +101,14 @@ def show_new(visit: Visit, context: Context, source_id: NewOf = None) -> Answer:
     return _editor(visit, context, tree, None, blank_rows=0 if offers else 1)
 
 
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of a campaign, and what is to be copied out of it."""
-    view = api.read_campaign(context, number)
-    return _editor(visit, context, msgspec.to_builtins(view), view)
-
-
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the campaign."""
     if form.has("add_row"):
-        return _editor(visit, context, form.shown_again(api.CampaignCreation), None, blank_rows=1)
+        return _editor(visit, context, form.shown_again(NewCampaign), None, blank_rows=1)
     try:
-        view = save_read(context, form.read_partly(api.CampaignCreation, **_given(form)), api.create_campaign)
+        view = save_read(context, form.read_partly(NewCampaign, **_given(form)), api.create_campaign)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.CampaignCreation), None, error.faults)
+        return _editor(visit, context, form.shown_again(NewCampaign), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -121,12 +116,12 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     """Saves the campaign."""
     view = api.read_campaign(context, number)
     if form.has("add_row"):
-        return _editor(visit, context, form.shown_again(api.CampaignCreation), view, blank_rows=1)
+        return _editor(visit, context, form.shown_again(NewCampaign), view, blank_rows=1)
     try:
-        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_campaign(context, number))
-        save_over(context, form, edited, api.CampaignUpdate, api.change_campaign, **_given(form))
+        edited = PAGES.edited(context, number, view)
+        save_over(context, form, edited, CampaignChange, api.change_campaign, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.CampaignCreation), view, error.faults)
+        return _editor(visit, context, form.shown_again(NewCampaign), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 
@@ -135,7 +130,7 @@ def clone(visit: Visit, context: Context, number: Id) -> Answer:
     try:
         copy = api.clone_campaign(context, number, api.CampaignCloning())
     except InvalidInputError as error:
-        return _refused(visit, context, number, error)
+        return PAGES.show(visit, context, number, error.faults)
     return visit.go(f"{PATH}/{copy.id}", Said.COPIED)
 
 
@@ -149,32 +144,12 @@ def resume(visit: Visit, context: Context, number: Id) -> Answer:
     return _activate(visit, context, number, active=True)
 
 
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the campaign out of use."""
-    api.remove_campaign(context, number)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the campaign into use again."""
-    try:
-        api.restore_campaign(context, number)
-    except InvalidInputError as error:
-        return _refused(visit, context, number, error)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
-
-
 def _activate(visit: VisitFacts, context: ApiContext, number: int, *, active: bool) -> Answer:
     try:
-        api.change_campaign(context, number, api.CampaignUpdate(active=active))
+        api.change_campaign(context, number, CampaignChange(active=active))
     except InvalidInputError as error:
-        return _refused(visit, context, number, error)
+        return PAGES.show(visit, context, number, error.faults)
     return visit.go(f"{PATH}/{number}", Said.RESUMED if active else Said.PAUSED)
-
-
-def _refused(visit: VisitFacts, context: ApiContext, number: int, error: InvalidInputError) -> Answer:
-    view = api.read_campaign(context, number)
-    return _editor(visit, context, msgspec.to_builtins(view), view, error.faults)
 
 
 def _editor(
@@ -230,17 +205,11 @@ def _findings(context: ApiContext, view: api.CampaignView) -> list[ToldFinding]:
     return [one for one in checked_as_set_up(context, view.id) if one.severity is not Severity.NOTE]
 
 
+_FIELDS = [name for name in CampaignChange.__struct_fields__ if name != "active"]  # which has buttons of its own
 _EMPTY: dict[str, Any] = {
-    "name": "",
+    **blank_tree(Campaign(key="", name="", source_id=0), _FIELDS),
     "source_id": "",
-    "domain": "",
-    "fallback_url": "",
-    "cost_model": ClickCost.LINK.value,
     "cost": None,
-    "source_rules_off": False,
-    "offers": [],
-    "tags": [],
-    "notes": "",
 }
 
 
@@ -285,15 +254,15 @@ def _source(context: ApiContext, source_id: int | None, known: dict[int, str]) -
     return read_source(context, source_id) if source_id is not None and source_id in known else None
 
 
+PAGES = RecordPages(path=PATH, records=api.CAMPAIGNS, editor=_editor, tree=json_value, fields=_EMPTY)
+
 routes = [
     get("/campaigns", sync_to_thread=True)(show_list),
     get("/campaigns/new", sync_to_thread=True)(show_new),
     post("/campaigns/new", sync_to_thread=True)(create),
-    get("/campaigns/{number:int}", sync_to_thread=True)(show),
     post("/campaigns/{number:int}", sync_to_thread=True)(change),
     post("/campaigns/{number:int}/clone", sync_to_thread=True)(clone),
     post("/campaigns/{number:int}/pause", sync_to_thread=True)(pause),
     post("/campaigns/{number:int}/resume", sync_to_thread=True)(resume),
-    post("/campaigns/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/campaigns/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]

@@ -9,7 +9,6 @@ from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
-from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows
 from clickloop.macro import KNOWN, Group, Macro, Place, check, parse
 from clickloop.macro.finding import FindingCode
 from clickloop.macro.known import BY_NAME, EVENTS, PARAMS, TOKENS
@@ -22,9 +21,10 @@ from clickloop.report.check.finding import Place as FoundPlace
 from clickloop.report.check.templates import Filling, offer_filling, postback_filling, template_findings
 from clickloop.report.masking import MASK
 from clickloop.setup.source_rows import ROW_MACROS, V_MACROS, V_ROWS, row_macros
-from clickloop.store.ledger.campaigns import find_campaign
-from clickloop.store.ledger.networks import find_network
-from clickloop.store.ledger.traffic_sources import any_row_macros, find_source
+from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows
+from clickloop.store.ledger.campaigns import CAMPAIGNS
+from clickloop.store.ledger.networks import NETWORKS
+from clickloop.store.ledger.traffic_sources import SOURCES, any_row_macros
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url
 from clickloop.web.panel.entry import NEEDS
@@ -181,7 +181,7 @@ def offered_for_alarms() -> list[MacroGroup]:
 def rows_of_source(context: ApiContext, source_id: int) -> Rows:
     """The rows of a stored source; of no source the names of any, since each click's own source decides."""
     with context.ledger.read() as tx:
-        source = find_source(tx, source_id) if source_id else None
+        source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
             return Rows(any_row_macros(tx))
     return Rows.of(source)
@@ -191,7 +191,7 @@ def rows_of_form(form: Form) -> Rows:
     """Return the rows as they stand in the form of a source, saved or not, under the numbers that saving would give them."""
     given = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
     wishes = [
-        RowWish(
+        RowInput(
             parameter=str(row["parameter"]).strip(),
             number=_row_number(row.get("number")),
             placeholder=str(row.get("placeholder", "")),
@@ -248,7 +248,7 @@ def offer_sight(
     """
     with context.ledger.read() as tx:
         rows = Rows(any_row_macros(tx))
-        network = find_network(tx, network_id) if network_id is not None else None
+        network = NETWORKS.find(tx, network_id) if network_id is not None else None
     saved = url
     if is_new and network_id is not None and url.strip() and "clickid" not in parse(url).names:
         saved = fill_offer_url(context, network_id, OfferLink(url=url)).url
@@ -267,7 +267,7 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
     if campaign_id is None:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
-        campaign = find_campaign(tx, campaign_id)
+        campaign = CAMPAIGNS.find(tx, campaign_id)
     return rows_of_source(context, campaign.source_id) if campaign else Rows()
 
 

@@ -10,22 +10,25 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.network import Network, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.money import CURRENCIES
 from clickloop.preset.preset import find_networks, network_presets
+from clickloop.preset.records import network_of_preset, network_preset_of
+from clickloop.saving.networks import with_known_words
+from clickloop.setup.network import Network, NetworkChange, NewNetwork, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import networks as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.telling_all import save_read
-from clickloop.web.from_preset import network_of_preset, network_preset_of
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.network_words import given_words, rows_of_words, words_view
 from clickloop.web.panel.newcomer import next_step, walk_at
-from clickloop.web.panel.overwriting import SEEN_FIELD, Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import SEEN_FIELD, save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import Difference, Editor, difference_page, differing, differing_rows
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.visit import Visit, VisitFacts
 
@@ -48,7 +51,7 @@ FURTHER_PARAMETERS = (
     *(f"event{number}" for number in range(1, 31)),
 )
 
-_FIELDS = api.NetworkUpdate.__struct_fields__
+_FIELDS = NetworkChange.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
@@ -74,12 +77,6 @@ def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
     return _editor(visit, context, tree, None)
 
 
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of a network."""
-    view = api.read_network(context, number)
-    return _editor(visit, context, _tree(msgspec.to_builtins(view)), view)
-
-
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the network, or does what another button of the form asks for."""
     answer = _other_button(visit, context, form, None)
@@ -87,7 +84,7 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
         return answer
     try:
         given, rows = _given(form)
-        read = given.read_partly(api.NetworkCreation, **rows)
+        read = given.read_partly(NewNetwork, **rows)
         view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), None, error.faults)
@@ -101,28 +98,12 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        edited = Edited(api.NOUN, number, view, _FIELDS, lambda: api.read_network(context, number))
+        edited = PAGES.edited(context, number, view)
         given, rows = _given(form)
-        save_over(context, given, edited, api.NetworkUpdate, api.change_network, **rows)
+        save_over(context, given, edited, NetworkChange, api.change_network, **rows)
     except InvalidInputError as error:
         return _editor(visit, context, _tree(form.tree), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
-
-
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the network out of use."""
-    try:
-        api.remove_network(context, number)
-    except InvalidInputError as error:
-        view = api.read_network(context, number)
-        return _editor(visit, context, _tree(msgspec.to_builtins(view)), view, error.faults)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the network into use again."""
-    api.restore_network(context, number)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
 
 
 def preview(context: Context, form: _FormParameter) -> Response[str]:
@@ -163,8 +144,8 @@ def _load_preset(visit: VisitFacts, context: ApiContext, form: Form, view: api.N
 def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
     """Return the form of a new network as a preset has it."""
     with context.ledger.read() as tx:
-        network = api.with_known_words(tx, network_of_preset(key))
-    return _tree(msgspec.to_builtins(network))
+        network = with_known_words(tx, network_of_preset(key))
+    return _tree(json_value(network))
 
 
 def _editor(
@@ -208,21 +189,7 @@ def _editor(
 
 def _tree(given: dict[str, Any]) -> dict[str, Any]:
     """What the form shows: of a network, of a preset, or as it was sent; our usual parameters always stand first."""
-    usual = {
-        "name": "",
-        "preset": "",
-        "click_id_parameter": "",
-        "offer_url_template": "",
-        "postback_parameters": [],
-        "status_words": [],
-        "currency": "",
-        "token": "",
-        "addresses": [],
-        "refuse_duplicates": False,
-        "test_only": False,
-        "click_lifetime_days": 90,
-        SEEN_FIELD: "",
-    }
+    usual = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
     tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
@@ -308,14 +275,16 @@ def _written(tree: dict[str, Any], field: str) -> dict[str, str]:
     return {row["name"]: row["value"] for row in rows if row["value"]}
 
 
+PAGES = RecordPages(
+    path=PATH, records=api.NETWORKS, editor=_editor, tree=lambda view: _tree(json_value(view)), fields=_FIELDS
+)
+
 routes = [
     get("/networks", sync_to_thread=True)(show_list),
     get("/networks/presets", sync_to_thread=True)(choose_preset),
     get("/networks/new", sync_to_thread=True)(show_new),
     post("/networks/new", sync_to_thread=True)(create),
     post("/networks/preview", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview),
-    get("/networks/{number:int}", sync_to_thread=True)(show),
     post("/networks/{number:int}", sync_to_thread=True)(change),
-    post("/networks/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/networks/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]

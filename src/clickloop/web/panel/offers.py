@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
@@ -10,17 +9,20 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, InvalidInputError
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
+from clickloop.setup.offer import NewOffer, Offer, OfferChange
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import offers as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.telling_all import save_read
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offer_sight, offered
 from clickloop.web.panel.newcomer import next_step, walk_at
-from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, page
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -68,12 +70,6 @@ def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) ->
     return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
 
 
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of an offer."""
-    view = api.read_offer(context, number)
-    return _editor(visit, context, _tree(view), view)
-
-
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the offer. To a URL without our click id, what its network needs is added, as the form says."""
     if form.has("fill_in"):
@@ -82,9 +78,9 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.text("url") and not _has_click_id(form.text("url")):
         given["url"] = _filled_url(context, form)
     try:
-        view = save_read(context, form.read_partly(api.OfferCreation, **given), api.create_offer)
+        view = save_read(context, form.read_partly(NewOffer, **given), api.create_offer)
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, None, error.faults)
+        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
 
 
@@ -94,38 +90,18 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if form.has("fill_in"):
         return _filled(visit, context, form, view)
     try:
-        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_offer(context, number))
-        save_over(context, form, edited, api.OfferUpdate, api.change_offer, **_given(form))
+        edited = PAGES.edited(context, number, view)
+        save_over(context, form, edited, OfferChange, api.change_offer, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation)}, view, error.faults)
+        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
-
-
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the offer out of use."""
-    try:
-        api.remove_offer(context, number)
-    except InvalidInputError as error:
-        view = api.read_offer(context, number)
-        return _editor(visit, context, _tree(view), view, error.faults)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the offer into use again."""
-    try:
-        api.restore_offer(context, number)
-    except InvalidInputError as error:
-        view = api.read_offer(context, number)
-        return _editor(visit, context, _tree(view), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
 
 
 def _filled(visit: VisitFacts, context: ApiContext, form: Form, view: api.OfferView | None) -> Answer:
     """The form with the network's template filled in; nothing is stored."""
     url = _filled_url(context, form)
     told = "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
-    return _editor(visit, context, {**_EMPTY, **form.shown_again(api.OfferCreation), "url": url}, view, told=told)
+    return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer), "url": url}, view, told=told)
 
 
 def _filled_url(context: ApiContext, form: Form) -> str:
@@ -167,18 +143,15 @@ def _editor(
 
 
 _EMPTY: dict[str, Any] = {
-    "name": "",
+    **blank_tree(Offer(name="", url=""), OfferChange.__struct_fields__),
     "network_id": "",
-    "url": "",
     "payout_kind": "automatic",
     "payout": None,
-    "currency": "",
-    "tags": [],
 }
 
 
 def _tree(view: api.OfferView) -> dict[str, Any]:
-    tree = msgspec.to_builtins(view)
+    tree = json_value(view)
     return {**_EMPTY, **tree, "payout_kind": "fixed" if view.payout else "automatic"}
 
 
@@ -201,12 +174,12 @@ def _live(context: ApiContext, network_id: int | None) -> dict[int, str]:
     return names(context, Named.NETWORK, [network_id])
 
 
+PAGES = RecordPages(path=PATH, records=api.OFFERS, editor=_editor, tree=_tree, fields=_EMPTY)
+
 routes = [
     get("/offers", sync_to_thread=True)(show_list),
     get("/offers/new", sync_to_thread=True)(show_new),
     post("/offers/new", sync_to_thread=True)(create),
-    get("/offers/{number:int}", sync_to_thread=True)(show),
     post("/offers/{number:int}", sync_to_thread=True)(change),
-    post("/offers/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/offers/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]

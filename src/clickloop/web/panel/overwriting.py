@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.report.masking import MASK
+from clickloop.setup.record import Versioned
 from clickloop.store.ledger.changes_log import Action, ChangesFilter, changes_before
 from clickloop.store.ledger.versions import Expectation, StaleRecordError
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.telling_all import save_read
-from clickloop.web.api.versions import VersionedView
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.record_difference import FieldDifference, differences
 
@@ -33,9 +34,9 @@ class Edited(msgspec.Struct, frozen=True):
 
     noun: str
     record_id: Any
-    view: VersionedView
+    view: Versioned
     fields: Collection[str]
-    reread: Callable[[], VersionedView]
+    reread: Callable[[], Versioned]
     """Returns the record as it is saved then."""
 
 
@@ -59,12 +60,12 @@ class Overwriting(Fault, frozen=True):
     """From what is saved to what the form says."""
 
 
-def mark_of(context: ApiContext, view: VersionedView, fields: Collection[str]) -> str:
+def mark_of(context: ApiContext, view: Versioned, fields: Collection[str]) -> str:
     """Return the text of the mark of a form that shows the record like this now."""
     return f"{view.version}.{_fingerprint(view, fields)}.{context.clock()}"
 
 
-def seen_mark(context: ApiContext, tree: Mapping[str, Any], view: VersionedView | None, fields: Collection[str]) -> str:
+def seen_mark(context: ApiContext, tree: Mapping[str, Any], view: Versioned | None, fields: Collection[str]) -> str:
     """The mark for an editor: the one that the form brought, which is shown once more, else a fresh one; empty for a new record."""
     if view is None:
         return ""
@@ -135,15 +136,15 @@ def _read_mark(text: str) -> _Mark:
 
 
 def _fingerprint(view: object, fields: Collection[str]) -> str:
-    told = msgspec.to_builtins(view)
+    told = json_value(view)
     kept = {name: told[name] for name in sorted(fields) if name in told and name != "version"}
     return hashlib.blake2b(msgspec.json.encode(kept, order="sorted"), digest_size=8).hexdigest()
 
 
 def _differing(view: object, given: object, noun: str) -> tuple[FieldDifference, ...]:
     """From what is saved to what was given. A currency that is left empty is no difference: it follows from others."""
-    wanted = msgspec.to_builtins(given)
-    saved = _of_given(msgspec.to_builtins(view), given)
+    wanted = json_value(given)
+    saved = _of_given(json_value(view), given)
     found = differences(saved, wanted, noun)
     return tuple(one for one in found if one.after or not one.path.endswith(".currency"))
 

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from clickloop.campaign.fault import Fault
 from clickloop.campaign.user import Right
-from clickloop.web.api.wire import MoneyText
+from clickloop.setup.money_text import MoneyText
 from clickloop.web.panel.field_names import field_name, parameter_name
 from clickloop.web.panel.form import CSRF_FIELD, by_path
 from clickloop.web.panel.navigation import FIRST_SECTIONS, LATER_PATHS, NAVIGATION, Entry

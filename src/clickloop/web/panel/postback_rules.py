@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
@@ -10,6 +9,7 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.macro import Place
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
+from clickloop.postback.rule_change import NewRule, RuleChange
 from clickloop.preset.rule_preset import RulePreset, rule_presets
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import postback_rules as api
@@ -20,6 +20,7 @@ from clickloop.web.api.problem import not_found
 from clickloop.web.api.rule_resuming import resume_paused_rule
 from clickloop.web.api.statuses import list_statuses
 from clickloop.web.api.telling_all import save_read
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.durations import (
     UnreadableDurationError,
     duration_text,
@@ -30,8 +31,9 @@ from clickloop.web.panel.durations import (
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import Rows, offered, offered_for_alarms, rows_of_source, sight
-from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
+from clickloop.web.panel.record_pages import RecordPages
 from clickloop.web.panel.remarks import postback_remarks
 from clickloop.web.panel.rule_summary import conditions_summary
 from clickloop.web.panel.said import Said
@@ -129,32 +131,26 @@ def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     if form.text("preset"):
         return _create_from_preset(visit, context, form)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(api.RuleCreation), None, blank_headers=1)
+        return _editor(visit, context, form.shown_again(NewRule), None, blank_headers=1)
     try:
         given, more = _given(form)
-        view = save_read(context, given.read_partly(api.RuleCreation, **more), api.create_rule)
+        view = save_read(context, given.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.RuleCreation), None, error.faults)
+        return _editor(visit, context, form.shown_again(NewRule), None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
-
-
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of a rule."""
-    view = api.read_rule(context, number)
-    return _editor(visit, context, _tree(view), view)
 
 
 def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
     """Saves the rule."""
     view = api.read_rule(context, number)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(api.RuleCreation), view, blank_headers=1)
+        return _editor(visit, context, form.shown_again(NewRule), view, blank_headers=1)
     try:
         given, more = _given(form)
-        edited = Edited(api.NOUN, number, view, _EMPTY, lambda: api.read_rule(context, number))
-        save_over(context, given, edited, api.RuleUpdate, api.change_rule, **more)
+        edited = PAGES.edited(context, number, view)
+        save_over(context, given, edited, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(api.RuleCreation), view, error.faults)
+        return _editor(visit, context, form.shown_again(NewRule), view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
 
 
@@ -169,22 +165,6 @@ def resume(visit: Visit, context: Context, number: Id) -> Answer:
     return visit.go(f"{PATH}/{number}", Said.RESUMED)
 
 
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the rule out of use."""
-    api.remove_rule(context, number)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the rule into use again."""
-    try:
-        api.restore_rule(context, number)
-    except InvalidInputError as error:
-        view = api.read_rule(context, number)
-        return _editor(visit, context, _tree(view), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
-
-
 def preview_times(form: _FormParameter) -> Response[str]:
     """When attempts are made by the schedule as it is typed: a part of the page, for the script that shows it."""
     told = fragment("postback_rule_times.html", times=_times(form.text("waits_seconds")))
@@ -195,10 +175,10 @@ def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> A
     given = form.tree.get("fill")
     fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
     try:
-        body = form.read_partly(api.RuleCreation, fill={name: value for name, value in fill.items() if value})
+        body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
         view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(api.RuleCreation), error.faults)
+        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
@@ -301,7 +281,7 @@ _EMPTY: dict[str, Any] = {
 
 def _tree(view: api.RuleView) -> dict[str, Any]:
     """A rule as its form shows it."""
-    tree: dict[str, Any] = msgspec.to_builtins(view)
+    tree: dict[str, Any] = json_value(view)
     tree["conditions"]["delay_seconds"] = duration_text(view.conditions.delay_seconds)
     usual = tuple(view.waits_seconds) == Schedule().waits_seconds
     tree["waits_seconds"] = "" if usual else _line(view.waits_seconds) or _ONCE
@@ -376,16 +356,16 @@ def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | No
     return found[0].id if found else None
 
 
+PAGES = RecordPages(path=PATH, records=api.RULES, editor=_editor, tree=_tree, fields=_EMPTY)
+
 routes = [
     get("/postback-rules", sync_to_thread=True)(show_list),
     get("/postback-rules/presets", sync_to_thread=True)(choose_preset),
     get("/postback-rules/new", sync_to_thread=True)(show_new),
     post("/postback-rules/new", sync_to_thread=True)(create),
     post("/postback-rules/times", sync_to_thread=False, status_code=200, opt={NEEDS: None})(preview_times),
-    get("/postback-rules/{number:int}", sync_to_thread=True)(show),
     post("/postback-rules/{number:int}", sync_to_thread=True)(change),
     post("/postback-rules/{number:int}/clone", sync_to_thread=True)(clone),
     post("/postback-rules/{number:int}/resume", sync_to_thread=True)(resume),
-    post("/postback-rules/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/postback-rules/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.octets import readable, text_of
-from clickloop.store.ledger.campaigns import find_campaign_keyed
+from clickloop.store.ledger.campaigns import CAMPAIGNS
 from clickloop.store.ledger.names import Named, names_like, names_of
 from clickloop.web.api.context import ApiContext
 
@@ -46,7 +46,7 @@ def find_records(context: ApiContext, words: str) -> Sequence[FoundRecord]:
 
 
 def _of_key(tx: Connection, key: str) -> list[FoundRecord]:
-    number = find_campaign_keyed(tx, key)
+    number = CAMPAIGNS.find_by(tx, "key", key)
     if number is None:
         return []
     return [

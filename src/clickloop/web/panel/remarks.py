@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from clickloop.campaign.fault import FaultCode
-from clickloop.campaign.network import Network
-from clickloop.campaign.offer import Offer
 from clickloop.campaign.own_link import OwnLinks
 from clickloop.campaign.web_address import address_faults
 from clickloop.macro import parse
@@ -17,6 +15,8 @@ from clickloop.postback.rule import RequestTemplate
 from clickloop.report.check.finding import Kind, Place
 from clickloop.report.check.records import address_findings, external_id_findings
 from clickloop.report.masking import MASK
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
 from clickloop.setup.source_rows import V_MACROS
 
 

@@ -3,28 +3,36 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.campaign.campaign import Campaign, campaign_link
 from clickloop.campaign.fault import Fault, InvalidInputError
-from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, CostModel, SourceParameter, TrafficSource
 from clickloop.preset.preset import SourcePreset, find_sources, source_presets
+from clickloop.preset.records import rows_of_preset, source_preset_of
 from clickloop.report.query import Dimension
+from clickloop.setup.campaign import Campaign, campaign_link
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
+from clickloop.setup.traffic_source import (
+    COST,
+    EXTERNAL_ID,
+    CostModel,
+    NewSource,
+    SourceChange,
+    SourceParameter,
+    TrafficSource,
+)
 from clickloop.store.ledger.names import Named
 from clickloop.web.api import traffic_sources as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.telling_all import save_read
-from clickloop.web.from_preset import rows_of_preset, source_preset_of
+from clickloop.web.api.wire import json_value
 from clickloop.web.panel.entry import NEEDS
 from clickloop.web.panel.form import Form
 from clickloop.web.panel.macro_fields import offered, rows_of_form, source_sight
 from clickloop.web.panel.newcomer import next_step, walk_at
-from clickloop.web.panel.overwriting import Edited, save_over, seen_mark
+from clickloop.web.panel.overwriting import save_over, seen_mark
 from clickloop.web.panel.page import Answer, fragment, page
 from clickloop.web.panel.preset_difference import (
     Difference,
@@ -33,6 +41,7 @@ from clickloop.web.panel.preset_difference import (
     differing,
     differing_rows,
 )
+from clickloop.web.panel.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.said import Said
 from clickloop.web.panel.today import NO_FIGURES, figures_today
 from clickloop.web.panel.visit import Visit, VisitFacts
@@ -46,7 +55,7 @@ COST_MODELS = (
     (CostModel.CPA, "CPA – per conversion"),
 )
 
-_FIELDS = api.SourceUpdate.__struct_fields__
+_FIELDS = SourceChange.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
@@ -84,19 +93,13 @@ def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
     return _editor(visit, context, tree, None)
 
 
-def show(visit: Visit, context: Context, number: Id) -> Answer:
-    """The editor of a source."""
-    view = api.read_source(context, number)
-    return _editor(visit, context, msgspec.to_builtins(view), view)
-
-
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the source, or does what another button of the form asks for."""
     answer = _other_button(visit, context, form, None)
     if answer is not None:
         return answer
     try:
-        view = save_read(context, form.read_partly(api.SourceCreation, **_given(form)), api.create_source)
+        view = save_read(context, form.read_partly(NewSource, **_given(form)), api.create_source)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(f"{PATH}/{view.id}", Said.CREATED)
@@ -109,8 +112,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
     if answer is not None:
         return answer
     try:
-        edited = Edited(api.NOUN, number, view, _FIELDS, lambda: api.read_source(context, number))
-        save_over(context, form, edited, api.SourceUpdate, api.change_source, **_given(form))
+        edited = PAGES.edited(context, number, view)
+        save_over(context, form, edited, SourceChange, api.change_source, **_given(form))
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(f"{PATH}/{number}", Said.SAVED)
@@ -118,24 +121,8 @@ def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> 
 
 def preview_link(context: Context, form: _FormParameter) -> Response[str]:
     """Return the campaign link as the form stands: a part of the page, for the script that shows it."""
-    rows = [row for row in form.shown_again(api.SourceCreation).get("parameters") or [] if isinstance(row, dict)]
+    rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
     return Response(fragment("link_preview.html", link=_link_form(context, rows)), media_type="text/html")
-
-
-def archive(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the source out of use."""
-    try:
-        api.remove_source(context, number)
-    except InvalidInputError as error:
-        view = api.read_source(context, number)
-        return _editor(visit, context, msgspec.to_builtins(view), view, error.faults)
-    return visit.go(PATH, Said.ARCHIVED)
-
-
-def restore(visit: Visit, context: Context, number: Id) -> Answer:
-    """Takes the source into use again."""
-    api.restore_source(context, number)
-    return visit.go(f"{PATH}/{number}", Said.RESTORED)
 
 
 def _given(form: Form) -> dict[str, Any]:
@@ -215,11 +202,7 @@ def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
 
 def _empty_tree() -> dict[str, Any]:
     return {
-        "name": "",
-        "preset": "",
-        "cost_model": CostModel.CPC.value,
-        "cost_currency": "",
-        "postback_url": "",
+        **blank_tree(TrafficSource(name="", parameters=()), ("preset", *_FIELDS)),
         "parameters": [
             {
                 "number": int(FixedRow.EXTERNAL_ID),
@@ -284,14 +267,14 @@ def _preset_names() -> dict[str, str]:
     return {preset.key: preset.name for preset in source_presets().values()}
 
 
+PAGES = RecordPages(path=PATH, records=api.SOURCES, editor=_editor, tree=json_value, fields=_FIELDS)
+
 routes = [
     get(PATH.removeprefix("/panel"), sync_to_thread=True)(show_list),
     get("/traffic-sources/presets", sync_to_thread=True)(choose_preset),
     get("/traffic-sources/new", sync_to_thread=True)(show_new),
     post("/traffic-sources/new", sync_to_thread=True)(create),
     post("/traffic-sources/link", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview_link),
-    get("/traffic-sources/{number:int}", sync_to_thread=True)(show),
     post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
-    post("/traffic-sources/{number:int}/archive", sync_to_thread=True)(archive),
-    post("/traffic-sources/{number:int}/restore", sync_to_thread=True)(restore),
+    *PAGES.routes(),
 ]

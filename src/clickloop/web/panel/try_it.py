@@ -11,10 +11,10 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.clock import SECOND_MS
 from clickloop.conversion.notice import EVENTS, PARAMS
-from clickloop.store.ledger.campaigns import campaigns_after, find_campaign
-from clickloop.store.ledger.offers import find_offer
+from clickloop.store.ledger.campaigns import CAMPAIGNS, campaigns_after
+from clickloop.store.ledger.offers import OFFERS
 from clickloop.store.ledger.statuses import status_rows
-from clickloop.store.ledger.traffic_sources import find_source
+from clickloop.store.ledger.traffic_sources import SOURCES
 from clickloop.web.api import simulate as api
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import LARGEST_ID
@@ -140,11 +140,11 @@ def _tried(context: ApiContext, campaign_id: int | None, click_id: str, conversi
     if campaign_id is None:
         return Tried(click_id=click_id, conversion_id=conversion_id)
     with context.ledger.read() as tx:
-        campaign = find_campaign(tx, campaign_id)
-        source = find_source(tx, campaign.source_id) if campaign else None
+        campaign = CAMPAIGNS.find(tx, campaign_id)
+        source = SOURCES.find(tx, campaign.source_id) if campaign else None
         if campaign is None or source is None or campaign.archived_at is not None:
             return Tried()
-        offers = [find_offer(tx, share.offer_id) for share in campaign.offers]
+        offers = [OFFERS.find(tx, share.offer_id) for share in campaign.offers]
     examples = example_parameters(source)
     return Tried(
         campaign=Choice(campaign.id, shown(campaign.name)),

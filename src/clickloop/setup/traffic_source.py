@@ -2,10 +2,13 @@
 
 import enum
 from collections.abc import Collection, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 
 MAX_WISHES = 100
@@ -33,50 +36,105 @@ class CostModel(enum.StrEnum):
     NONE = "none"
 
 
+Parameter = Annotated[str, Meta(description="Its name in our link.", examples=["zone"])]
+Placeholder = Annotated[
+    str, Meta(description="The source's own macro, put into the campaign link.", examples=["{zoneid}"])
+]
+RowName = Annotated[str, Meta(description="What reports call it.", examples=["Zone"])]
+Tracked = Annotated[bool, Meta(description="false: not in the link, not stored, its macro is empty.")]
+
+
 class SourceParameter(msgspec.Struct, frozen=True):
-    """A row. ``number``: −1 external_id, 0 cost, 1…30 for V1…V30, never changed. ``tracked``: the slider."""
+    """A parameter row. Its number never changes: -1 external_id, 0 cost, 1 to 30 for V1 to V30."""
 
     number: int
-    parameter: str
-    placeholder: str = ""
-    """The source's own macro, as it stands in the campaign link."""
-    name: str = ""
-    """What reports call it."""
-    tracked: bool = True
+    parameter: Parameter
+    placeholder: Placeholder = ""
+    name: RowName = ""
+    tracked: Tracked = True
 
 
-class TrafficSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A traffic source. ``parameters`` are sorted by number and always begin with external_id and cost."""
+class RowInput(msgspec.Struct, frozen=True):
+    """A parameter row to save."""
 
-    id: int = 0
-    name: str
-    preset: str = ""
-    """The key of the preset that it was made from."""
-    cost_model: CostModel = CostModel.CPC
-    cost_currency: str = ""
-    """Empty: the currency of the instance."""
+    parameter: Parameter
+    placeholder: Placeholder = ""
+    name: RowName = ""
+    tracked: Tracked = True
+    number: Annotated[
+        int | None, Meta(description="1 to 30 for V1 to V30; left out: the one it has, or a free one.", examples=[1])
+    ] = None
+
+
+Name = Annotated[
+    str, OneLine(200, required=True), Meta(description="Its name, unique among traffic sources.", examples=["Clickadu"])
+]
+Preset = Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+Model = Annotated[CostModel, Meta(description="What the source charges for.")]
+CostCurrency = Annotated[
+    str, Meta(description="Currency of its costs (ISO 4217); empty: that of the instance.", examples=["USD"])
+]
+PostbackUrl = Annotated[
+    str,
+    Meta(
+        description="Called for each conversion, with our macros filled in; empty: none. See /macros.",
+        examples=["https://source.example/postback?visitor_id={externalid}&payout={payout}"],
+    ),
+]
+Rows = Annotated[
+    tuple[RowInput, ...],
+    Meta(
+        description="All rows of its own, which replace those before. external_id and cost are added where they are left out; "
+        "their placeholders are the source's macros for its click id and its price.",
+        examples=[
+            [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zoneid}"}]
+        ],
+    ),
+]
+
+
+class SourceFields(RecordFields, frozen=True, kw_only=True):
+    """What record and view of a traffic source share. ``parameters`` are sorted by number and always begin with external_id and cost."""
+
+    name: Name
+    preset: Preset = ""
+    cost_model: Model = CostModel.CPC
+    cost_currency: CostCurrency = ""
     parameters: tuple[SourceParameter, ...]
+    postback_url: PostbackUrl = ""
+
+
+class TrafficSource(SourceFields, frozen=True, kw_only=True):
+    """A traffic source. Its postback URL is stored in its first postback rule."""
+
     used_numbers: tuple[int, ...] = ()
     """The numbers of all its V rows, of removed ones too: stored clicks keep their values. Saving keeps this up to date."""
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
-    version: int = 0
-    """See ``store.ledger.versions``; 0: not saved yet."""
 
 
-class RowWish(msgspec.Struct, frozen=True):
-    """A parameter row as somebody asks for it. ``number`` None: the number that its name has, else a free one."""
+class SourceChange(msgspec.Struct, kw_only=True):
+    """What to change of a traffic source; what is left out stays."""
 
-    parameter: str
-    number: int | None = None
-    placeholder: str = ""
-    name: str = ""
-    tracked: bool = True
+    name: Name | UnsetType = UNSET
+    cost_model: Model | UnsetType = UNSET
+    cost_currency: CostCurrency | UnsetType = UNSET
+    parameters: Rows | UnsetType = UNSET
+    postback_url: PostbackUrl | UnsetType = UNSET
+
+
+class NewSource(SourceChange, kw_only=True):
+    """A traffic source to create. What is left out comes from the preset, if one is named."""
+
+    name: Name
+    preset: Annotated[
+        str, Meta(description="Key of a preset from /presets/traffic-sources.", examples=["propellerads"])
+    ] = ""
 
 
 def numbered_rows(
-    wishes: Sequence[RowWish], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
+    wishes: Sequence[RowInput], before: Sequence[SourceParameter] = (), used_numbers: Collection[int] = ()
 ) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
     """The rows that were asked for, each under its lasting number; or the faults of those that cannot be.
 
@@ -114,8 +172,7 @@ def numbered_rows(
 
 def source_faults(source: TrafficSource) -> list[Fault]:
     """Everything that is wrong with a source, but whether its name is taken."""
-    faults = text_faults("name", source.name, 200, required=True)
-    faults += currency_faults("cost_currency", source.cost_currency)
+    faults = line_faults(source) + currency_faults("cost_currency", source.cost_currency)
     seen: set[str] = set()
     for position, row in enumerate(source.parameters):
         faults += _row_faults(f"parameters[{position}]", row)
@@ -127,7 +184,7 @@ def source_faults(source: TrafficSource) -> list[Fault]:
     return faults
 
 
-def _number_faults(wishes: Sequence[RowWish]) -> list[Fault]:
+def _number_faults(wishes: Sequence[RowInput]) -> list[Fault]:
     faults = []
     for position, wish in enumerate(wishes):
         fixed = _FIXED_ROWS.get(wish.parameter)
@@ -143,7 +200,7 @@ def _number_faults(wishes: Sequence[RowWish]) -> list[Fault]:
     return faults
 
 
-def _wished_number(wish: RowWish, known: dict[str, int]) -> int | None:
+def _wished_number(wish: RowInput, known: dict[str, int]) -> int | None:
     fixed = _FIXED_ROWS.get(wish.parameter)
     if fixed is not None:
         return fixed
@@ -157,7 +214,7 @@ def _free_number(used: set[int]) -> int | None:
     return next((number for number in range(1, LAST_ROW + 1) if number not in used), None)
 
 
-def _used_up(wishes: Sequence[RowWish]) -> str:
+def _used_up(wishes: Sequence[RowInput]) -> str:
     if sum(wish.parameter not in _FIXED_ROWS for wish in wishes) > LAST_ROW:
         return f"A source has at most {LAST_ROW} rows of its own."
     return (

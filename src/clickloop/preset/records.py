@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.network import NETWORK_URL, Network
-from clickloop.campaign.traffic_source import COST, EXTERNAL_ID, RowWish
 from clickloop.postback.rule import Conditions, Rule, Trigger
 from clickloop.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
 from clickloop.preset.rule_preset import FillFault, request_of_preset, rule_presets
+from clickloop.setup.network import NETWORK_URL, Network
+from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
 
 
 def source_preset_of(key: str) -> SourcePreset:
@@ -18,14 +18,14 @@ def source_preset_of(key: str) -> SourcePreset:
     return preset
 
 
-def rows_of_preset(preset: SourcePreset) -> list[RowWish]:
+def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
     """The rows of a source made from the preset."""
     rows = [
-        RowWish(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
-        RowWish(COST, placeholder=preset.cost, name="Cost"),
+        RowInput(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
+        RowInput(COST, placeholder=preset.cost, name="Cost"),
     ]
     return rows + [
-        RowWish(row.parameter, number, row.placeholder, row.name) for number, row in enumerate(preset.rows, 1)
+        RowInput(row.parameter, row.placeholder, row.name, number=number) for number, row in enumerate(preset.rows, 1)
     ]
 
 

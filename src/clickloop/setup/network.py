@@ -4,15 +4,19 @@ import html
 import ipaddress
 from collections.abc import Mapping
 from itertools import islice
+from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
 from clickloop.campaign.web_address import address_faults
+from clickloop.setup.record import OneLine, RecordFields, line_faults
 
 NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 """The parameters of our postback URL in the order in which it shows them; further ones follow."""
+
 
 NETWORK_URL = "{url}"
 """In a network's template for offer addresses: the link as the network shows it."""
@@ -21,42 +25,108 @@ MAX_ADDRESSES = 1_000
 """No more are looked at: it is done while nobody else may write to the ledger."""
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True):
+Name = Annotated[
+    str, OneLine(200, required=True), Meta(description="Its name, unique among networks.", examples=["Everflow"])
+]
+Preset = Annotated[str, Meta(description="The preset that it was made from; empty: none.")]
+ClickIdParameter = Annotated[
+    str,
+    OneLine(200),
+    Meta(description="The parameter of its offer links that takes our click id.", examples=["sub1"]),
+]
+OfferUrlTemplate = Annotated[
+    str,
+    Meta(
+        description="What its offer links become: {url} at the beginning is the link as the network shows it, our macros behind it.",
+        examples=["{url}&sub1={clickid}"],
+    ),
+]
+PostbackParameters = Annotated[
+    dict[str, str],
+    Meta(
+        description="Our parameter (cid, payout, status, txid, currency, param1 …) and the network's macro for it.",
+        examples=[{"cid": "{sub1}", "payout": "{payout}", "txid": "{transaction_id}"}],
+    ),
+]
+StatusWords = Annotated[
+    dict[str, str],
+    Meta(
+        description="Its own status words, in any case, each with the key of our status; they take precedence over the common ones.",
+        examples=[{"1": "sale", "2": "hold", "3": "rejected"}],
+    ),
+]
+Currency = Annotated[
+    str,
+    Meta(description="Currency of its payouts (ISO 4217); empty: as the notice or the offer says.", examples=["USD"]),
+]
+Secret = Annotated[
+    str,
+    OneLine(200),
+    Meta(description="A secret that its notices must carry as token; empty: none is asked for.", examples=[""]),
+]
+Addresses = Annotated[
+    tuple[str, ...],
+    Meta(
+        description="Networks in CIDR form that its notices may come from; empty: any.", examples=[["203.0.113.0/24"]]
+    ),
+]
+RefuseDuplicates = Annotated[bool, Meta(description="Refuse a notice for a conversion that is there already.")]
+TestOnly = Annotated[bool, Meta(description="Take only conversions of test clicks.")]
+LifetimeDays = Annotated[int, Meta(description="How old a click may be when it converts, in days.", examples=[90])]
+
+
+class NetworkFields(RecordFields, frozen=True, kw_only=True):
+    """What record and view of a network share."""
+
+    name: Name
+    preset: Preset = ""
+    click_id_parameter: ClickIdParameter = ""
+    offer_url_template: OfferUrlTemplate = ""
+    postback_parameters: PostbackParameters = msgspec.field(default_factory=dict)
+    status_words: StatusWords = msgspec.field(default_factory=dict)
+    currency: Currency = ""
+    token: Secret = ""
+    addresses: Addresses = ()
+    refuse_duplicates: RefuseDuplicates = False
+    test_only: TestOnly = False
+    click_lifetime_days: LifetimeDays = 90
+
+
+class Network(NetworkFields, frozen=True, kw_only=True):
     """An affiliate network or advertiser."""
 
-    id: int = 0
-    name: str
-    preset: str = ""
-    click_id_parameter: str = ""
-    """The parameter of its offer links that takes our click id, such as ``sub1``."""
-    offer_url_template: str = ""
-    """What its offer links become: ``{url}`` at the beginning is the link as the network shows it, our macros behind it."""
-    postback_parameters: dict[str, str] = {}
-    """Our notice parameter → the network's macro for it."""
-    status_words: dict[str, str] = {}
-    """Its own words for statuses → the key of our status. They count before the words that all networks share."""
-    currency: str = ""
-    """The currency of its payouts; empty: as offer, notice or instance say."""
-    token: str = ""
-    """The secret that its notices must carry; empty: none."""
-    addresses: tuple[str, ...] = ()
-    """CIDR texts that its notices may come from; empty: any."""
-    refuse_duplicates: bool = False
-    test_only: bool = False
-    click_lifetime_days: int = 90
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
-    version: int = 0
-    """See ``store.ledger.versions``; 0: not saved yet."""
+
+
+class NetworkChange(msgspec.Struct, kw_only=True):
+    """What to change of a network; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    click_id_parameter: ClickIdParameter | UnsetType = UNSET
+    offer_url_template: OfferUrlTemplate | UnsetType = UNSET
+    postback_parameters: PostbackParameters | UnsetType = UNSET
+    status_words: StatusWords | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    token: Secret | UnsetType = UNSET
+    addresses: Addresses | UnsetType = UNSET
+    refuse_duplicates: RefuseDuplicates | UnsetType = UNSET
+    test_only: TestOnly | UnsetType = UNSET
+    click_lifetime_days: LifetimeDays | UnsetType = UNSET
+
+
+class NewNetwork(NetworkChange, kw_only=True):
+    """A network to create. What is left out comes from the preset, if one is named."""
+
+    name: Name
+    preset: Annotated[str, Meta(description="Key of a preset from /presets/networks.", examples=["everflow"])] = ""
 
 
 def network_faults(network: Network) -> list[Fault]:
     """Everything that is wrong with a network, but whether its name is taken."""
-    faults = text_faults("name", network.name, 200, required=True)
-    faults += text_faults("click_id_parameter", network.click_id_parameter, 200)
-    faults += _template_faults("offer_url_template", network.offer_url_template)
-    faults += currency_faults("currency", network.currency) + text_faults("token", network.token, 200)
+    faults = line_faults(network) + _template_faults("offer_url_template", network.offer_url_template)
+    faults += currency_faults("currency", network.currency)
     for parameter, macro in islice(network.postback_parameters.items(), MAX_PARAMETERS):
         place = f"postback_parameters.{parameter[:50]}"
         faults += text_faults(place, parameter, 200, required=True) + text_faults(place, macro, 1000)

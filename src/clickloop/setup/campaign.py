@@ -4,16 +4,21 @@ import enum
 import re
 import string
 from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.campaign.fault import Fault, FaultCode, text_faults
-from clickloop.campaign.offer import MOST_MICROS
-from clickloop.campaign.tags import tag_faults
-from clickloop.campaign.traffic_source import TrafficSource
+from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.campaign.tags import clean_tags, tag_faults
 from clickloop.campaign.web_address import address_faults
+from clickloop.log_filter import MAX_ID
+from clickloop.setup.money_text import MoneyText, read_money
+from clickloop.setup.offer import MOST_MICROS
+from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.source_rows import FixedRow
+from clickloop.setup.traffic_source import TrafficSource
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
@@ -24,13 +29,6 @@ LONGEST_NOTES = 10_000
 _UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9]{6}")
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
-
-
-class OfferShare(msgspec.Struct, frozen=True):
-    """An offer of a campaign and its weight against the others; 0 switches it off there."""
-
-    offer_id: int
-    weight: int = 100
 
 
 class ClickCost(enum.StrEnum):
@@ -65,36 +63,118 @@ class ClickCost(enum.StrEnum):
         return None
 
 
-class Campaign(msgspec.Struct, frozen=True, kw_only=True):
+Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Sweepstakes US"])]
+SourceId = Annotated[int, Meta(description="The traffic source.", ge=1, le=MAX_ID, examples=[1])]
+Key = Annotated[
+    str, Meta(description="What its link carries: six letters and digits, case-sensitive.", examples=["aB3xY9"])
+]
+Domain = Annotated[
+    str, Meta(description="The host of its link; empty: that of the instance.", examples=["go.example.com"])
+]
+Active = Annotated[bool, Meta(description="false: paused, visitors go to the fallback address.")]
+FallbackUrl = Annotated[
+    str, Meta(description="Where visitors go while it is paused or has no offer; empty: that of the instance.")
+]
+Cost = Annotated[
+    MoneyText | None,
+    Meta(
+        description="The fixed cost of a click, or of a thousand by cost_model, in the currency of the source; null: none is fixed. "
+        "Given without cost_model: of a click; null without cost_model: as the link's cost parameter says."
+    ),
+]
+Pricing = Annotated[
+    ClickCost,
+    Meta(
+        description="How clicks are priced. link: as the link's cost parameter says; per_click and per_thousand: fixed, as cost says, "
+        "of a thousand each click a thousandth, rounded half up to a millionth; none: nothing."
+    ),
+]
+SourceRulesOff = Annotated[bool, Meta(description="true: the postbacks of its source are not sent for this campaign.")]
+Notes = Annotated[str, Meta(description="The user's own, in any number of lines.", examples=["Test until Friday."])]
+
+
+class OfferShare(msgspec.Struct, frozen=True):
+    """An offer of a campaign. Visitors are split by weight; 0 switches an offer off."""
+
+    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
+    weight: Annotated[int, Meta(description="Its weight against the others.", examples=[100])] = 100
+
+
+Offers = Annotated[tuple[OfferShare, ...], Meta(description="Its offers with their weights.")]
+
+
+class CampaignFields(RecordFields, frozen=True, kw_only=True):
+    """What record and view of a campaign share."""
+
+    key: Key
+    name: Name
+    source_id: SourceId
+    domain: Domain = ""
+    """Lower case, with a port if any."""
+    active: Active = True
+    fallback_url: FallbackUrl = ""
+    cost_model: Pricing = ClickCost.LINK
+    source_rules_off: SourceRulesOff = False
+    offers: Offers = ()
+    tags: Tags = ()
+    notes: Notes = ""
+
+
+class Campaign(CampaignFields, frozen=True, kw_only=True):
     """A campaign. ``key`` is what its link carries: six letters and digits, case-sensitive."""
 
-    id: int = 0
-    key: str
-    name: str
-    source_id: int
-    domain: str = ""
-    """The host of its link, lower case, with a port if any; empty: that of the instance."""
-    active: bool = True
-    fallback_url: str = ""
-    """Where visitors go when it is paused or has no offer left; empty: that of the instance."""
-    cost_model: ClickCost = ClickCost.LINK
     cost_micros: int | None = None
     """The fixed cost of a click, or of a thousand, in the currency of the source; None exactly where the model takes none."""
-    source_rules_off: bool = False
-    tags: tuple[str, ...] = ()
-    notes: str = ""
-    """The user's own, in any number of lines."""
-    offers: tuple[OfferShare, ...] = ()
     created_at: int = 0
     updated_at: int = 0
     archived_at: int | None = None
-    version: int = 0
-    """See ``store.ledger.versions``; 0: not saved yet."""
 
     @property
     def click_cost_micros(self) -> int | None:
         """Return the cost of one click; None: it is what the link says."""
         return self.cost_model.of_a_click(self.cost_micros)
+
+
+class CampaignChange(msgspec.Struct, kw_only=True):
+    """What to change of a campaign; what is left out stays. Its key never changes."""
+
+    name: Name | UnsetType = UNSET
+    source_id: SourceId | UnsetType = UNSET
+    domain: Domain | UnsetType = UNSET
+    active: Active | UnsetType = UNSET
+    fallback_url: FallbackUrl | UnsetType = UNSET
+    cost_model: Pricing | UnsetType = UNSET
+    cost: Cost | UnsetType = UNSET
+    source_rules_off: SourceRulesOff | UnsetType = UNSET
+    offers: Offers | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+    notes: Notes | UnsetType = UNSET
+
+
+class NewCampaign(CampaignChange, kw_only=True):
+    """A campaign to create."""
+
+    name: Name
+    source_id: SourceId
+    key: Annotated[Key, Meta(description="Left out: one is drawn.")] | UnsetType = UNSET
+
+
+def changed_campaign(campaign: Campaign, change: CampaignChange) -> Campaign:
+    """Return the campaign with a change; an amount is of a click unless the model is given too. Raise InvalidInputError."""
+    model, cost_micros = change.cost_model, campaign.cost_micros
+    if change.cost is None:
+        model, cost_micros = (ClickCost.LINK if model is UNSET else model), None
+    elif change.cost is not UNSET:
+        cost_micros = read_money("cost", change.cost).micros
+        model = ClickCost.PER_CLICK if model is UNSET else model
+    elif model is not UNSET and not model.is_fixed:
+        cost_micros = None
+    others: dict[str, object] = {"cost_micros": cost_micros}
+    if model is not UNSET:
+        others["cost_model"] = model
+    if change.tags is not UNSET:
+        others["tags"] = clean_tags(change.tags)
+    return with_changes(campaign, change, **others)
 
 
 def new_key(choose: Callable[[str], str]) -> str:
@@ -104,7 +184,7 @@ def new_key(choose: Callable[[str], str]) -> str:
 
 def campaign_faults(campaign: Campaign) -> list[Fault]:
     """Everything that is wrong with a campaign, but whether its key is taken and its source and offers exist."""
-    faults = text_faults("name", campaign.name, 200, required=True)
+    faults = line_faults(campaign)
     if not _KEY.fullmatch(campaign.key):
         faults.append(Fault("key", FaultCode.NOT_A_KEY, "A key is six letters and digits, such as aB3xY9."))
     if campaign.domain and not _DOMAIN.fullmatch(campaign.domain):

@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.campaign.fault import Fault, FaultCode
-from clickloop.campaign.traffic_source import RowWish, SourceParameter, TrafficSource, numbered_rows, source_faults
+from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 
 def rows(
-    *wishes: RowWish, before: tuple[SourceParameter, ...] = (), used_numbers: Collection[int] = ()
+    *wishes: RowInput, before: tuple[SourceParameter, ...] = (), used_numbers: Collection[int] = ()
 ) -> tuple[SourceParameter, ...]:
     found = numbered_rows(wishes, before, used_numbers)
     assert all(isinstance(row, SourceParameter) for row in found), found
     return tuple(row for row in found if isinstance(row, SourceParameter))
 
 
-def codes(*wishes: RowWish, used_numbers: Collection[int] = ()) -> set[str]:
+def codes(*wishes: RowInput, used_numbers: Collection[int] = ()) -> set[str]:
     found = numbered_rows(wishes, (), used_numbers)
     faults = [row for row in found if isinstance(row, Fault)]
     if not faults:
@@ -36,69 +36,69 @@ def test_external_id_and_cost_are_there_unasked() -> None:
 
 
 def test_rows_are_numbered_in_the_order_asked_for() -> None:
-    assert numbers(rows(RowWish("b"), RowWish("a")))["a"] == 2
+    assert numbers(rows(RowInput("b"), RowInput("a")))["a"] == 2
 
 
 def test_a_new_row_does_not_take_a_number_that_was_given_up() -> None:
-    before = rows(RowWish("a"), RowWish("b"))
-    assert numbers(rows(RowWish("b"), RowWish("c"), before=before)) == {"external_id": -1, "cost": 0, "b": 2, "c": 3}
+    before = rows(RowInput("a"), RowInput("b"))
+    assert numbers(rows(RowInput("b"), RowInput("c"), before=before)) == {"external_id": -1, "cost": 0, "b": 2, "c": 3}
 
 
 def test_a_renamed_row_keeps_its_number_when_the_number_is_given() -> None:
-    before = rows(RowWish("a"), RowWish("b"))
-    assert numbers(rows(RowWish("a"), RowWish("renamed", number=2), before=before))["renamed"] == 2
+    before = rows(RowInput("a"), RowInput("b"))
+    assert numbers(rows(RowInput("a"), RowInput("renamed", number=2), before=before))["renamed"] == 2
 
 
 def test_placeholders_of_fixed_rows_stay_when_they_are_left_out() -> None:
-    before = rows(RowWish("external_id", placeholder="${SUBID}"))
-    assert rows(RowWish("a"), before=before)[0].placeholder == "${SUBID}"
+    before = rows(RowInput("external_id", placeholder="${SUBID}"))
+    assert rows(RowInput("a"), before=before)[0].placeholder == "${SUBID}"
 
 
 def test_thirty_rows_fit_and_one_more_does_not() -> None:
-    thirty = [RowWish(f"p{number}") for number in range(30)]
+    thirty = [RowInput(f"p{number}") for number in range(30)]
     assert len(rows(*thirty)) == 32
-    assert codes(*thirty, RowWish("more")) == {FaultCode.TOO_MANY}
+    assert codes(*thirty, RowInput("more")) == {FaultCode.TOO_MANY}
 
 
 def test_the_number_of_a_removed_row_is_given_only_to_who_asks_for_it() -> None:
     thirty = range(1, 31)
-    assert codes(RowWish("new"), used_numbers=thirty) == {FaultCode.TOO_MANY}
-    assert numbers(rows(RowWish("new", number=7), used_numbers=thirty))["new"] == 7
-    assert numbers(rows(RowWish("new"), used_numbers=(*range(1, 7), *range(8, 31))))["new"] == 7
+    assert codes(RowInput("new"), used_numbers=thirty) == {FaultCode.TOO_MANY}
+    assert numbers(rows(RowInput("new", number=7), used_numbers=thirty))["new"] == 7
+    assert numbers(rows(RowInput("new"), used_numbers=(*range(1, 7), *range(8, 31))))["new"] == 7
 
 
 def test_a_row_without_a_name_is_called_like_its_parameter() -> None:
-    assert [row.name for row in rows(RowWish("zone"), RowWish("external_id"))] == ["External ID", "Cost", "zone"]
+    assert [row.name for row in rows(RowInput("zone"), RowInput("external_id"))] == ["External ID", "Cost", "zone"]
 
 
 def test_the_last_free_number_is_found_when_the_highest_is_taken() -> None:
-    assert numbers(rows(RowWish("last", number=30), RowWish("next")))["next"] == 1
+    assert numbers(rows(RowInput("last", number=30), RowInput("next")))["next"] == 1
 
 
 @pytest.mark.parametrize(
     ("wish", "code"),
     [
-        (RowWish(""), FaultCode.REQUIRED),
-        (RowWish("x" * 201), FaultCode.TOO_LONG),
-        (RowWish("a\nb"), FaultCode.CHARACTER),
-        (RowWish("cid"), FaultCode.RESERVED),
-        (RowWish("Cost"), FaultCode.RESERVED),
-        (RowWish("External_ID"), FaultCode.RESERVED),
-        (RowWish("cost", number=3), FaultCode.RESERVED),
-        (RowWish("a", number=0), FaultCode.OUT_OF_RANGE),
-        (RowWish("a", number=31), FaultCode.OUT_OF_RANGE),
-        (RowWish("a", placeholder="{a}&b={b}"), FaultCode.CHARACTER),
-        (RowWish("external_id", tracked=False), FaultCode.ALWAYS_TRACKED),
+        (RowInput(""), FaultCode.REQUIRED),
+        (RowInput("x" * 201), FaultCode.TOO_LONG),
+        (RowInput("a\nb"), FaultCode.CHARACTER),
+        (RowInput("cid"), FaultCode.RESERVED),
+        (RowInput("Cost"), FaultCode.RESERVED),
+        (RowInput("External_ID"), FaultCode.RESERVED),
+        (RowInput("cost", number=3), FaultCode.RESERVED),
+        (RowInput("a", number=0), FaultCode.OUT_OF_RANGE),
+        (RowInput("a", number=31), FaultCode.OUT_OF_RANGE),
+        (RowInput("a", placeholder="{a}&b={b}"), FaultCode.CHARACTER),
+        (RowInput("external_id", tracked=False), FaultCode.ALWAYS_TRACKED),
     ],
 )
-def test_a_row_that_cannot_be_is_refused(wish: RowWish, code: FaultCode) -> None:
+def test_a_row_that_cannot_be_is_refused(wish: RowInput, code: FaultCode) -> None:
     assert code in codes(wish)
 
 
 def test_two_rows_of_one_name_or_number_are_refused() -> None:
-    assert codes(RowWish("zone"), RowWish("Zone")) == {FaultCode.DUPLICATE}
-    assert codes(RowWish("a", number=4), RowWish("b", number=4)) == {FaultCode.DUPLICATE}
-    assert FaultCode.DUPLICATE in codes(RowWish("external_id"), RowWish("external_id"))
+    assert codes(RowInput("zone"), RowInput("Zone")) == {FaultCode.DUPLICATE}
+    assert codes(RowInput("a", number=4), RowInput("b", number=4)) == {FaultCode.DUPLICATE}
+    assert FaultCode.DUPLICATE in codes(RowInput("external_id"), RowInput("external_id"))
 
 
 _NAMES = st.lists(st.sampled_from([f"p{number}" for number in range(40)]), unique=True, max_size=15)
@@ -108,7 +108,7 @@ _NAMES = st.lists(st.sampled_from([f"p{number}" for number in range(40)]), uniqu
 def test_whatever_is_saved_later_a_row_that_stays_keeps_its_number(changes: list[list[str]]) -> None:
     before: tuple[SourceParameter, ...] = ()
     for names in changes:
-        after = rows(*(RowWish(name) for name in names), before=before)
+        after = rows(*(RowInput(name) for name in names), before=before)
         known, now = numbers(before), numbers(after)
         assert all(now[name] == known[name] for name in known.keys() & now.keys())
         assert len(set(now.values())) == len(now)
