@@ -64,7 +64,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
 
 
 def test_every_flag_has_its_case() -> None:
-    # A notice held by damage is not registered yet: see tests/test_tracking_around_damage.py.
+    # A notice held by damage is not registered yet: see tests/tracking/test_around_damage.py.
     assert set(ODD) == set(NoticeFlag) - {NoticeFlag.HELD_BY_DAMAGE}
 
 

@@ -8,15 +8,15 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import FaultCode, InvalidInputError
-from clickloop.campaign.user import Actor, Role, Via
+from clickloop.people.user import Actor, Role, Via
 from clickloop.saving import networks, offers
 from clickloop.saving.record import SavingContext, UnknownRecordError, archive, change, create, restore
+from clickloop.setup.fault import FaultCode, InvalidInputError
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
-from clickloop.store.ledger.changes_log import Action, ChangesFilter, LoggedChange, changes_before
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.versions import Expectation, StaleRecordError
+from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, LoggedChange, changes_before
+from clickloop.store.ledger.setup.versions import Expectation, StaleRecordError
 from tests.empty_stores import open_ledger
 
 NOW = 1_772_366_400_000

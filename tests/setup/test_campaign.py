@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from clickloop.campaign.tags import clean_tags
-from clickloop.campaign.web_address import address_faults
 from clickloop.setup.campaign import Campaign, ClickCost, OfferShare, campaign_faults, campaign_link, new_key
 from clickloop.setup.network import Network, network_faults, offer_url, pixel_code, pixel_note, postback_url
 from clickloop.setup.offer import Offer, offer_faults
+from clickloop.setup.tags import clean_tags
 from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from clickloop.setup.web_address import address_faults
 
 SOURCE = TrafficSource(
     name="Source",

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from clickloop.campaign.fault import FaultCode
 from clickloop.setup.campaign import Campaign, CampaignChange, NewCampaign
+from clickloop.setup.fault import FaultCode
 from clickloop.setup.network import Network, NetworkChange, NewNetwork
 from clickloop.setup.offer import NewOffer, Offer, OfferChange
 from clickloop.setup.record import copied_name, line_faults, with_changes

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.campaign.fault import Fault, FaultCode
+from clickloop.setup.fault import Fault, FaultCode
 from clickloop.setup.traffic_source import RowInput, SourceParameter, TrafficSource, numbered_rows, source_faults
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 
 class Method(enum.StrEnum):
@@ -53,7 +53,7 @@ LOST_REQUEST = "Its request cannot be read any more: it is damaged, or encrypted
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request as it is sent: macros filled in, fixed when it is owed, the same for every attempt.
 
-    ``url`` is ASCII; ``body`` is in the form of ``octets.text_of``. Content-Type stands among the headers.
+    ``url`` is ASCII; ``body`` is in the form of ``text.text_of``. Content-Type stands among the headers.
     """
 
     method: Method = Method.GET

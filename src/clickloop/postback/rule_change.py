@@ -6,10 +6,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.log_filter import MAX_ID
 from clickloop.money import AmountFault, read_amount
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Schedule, Success, Trigger
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import with_changes
 
 Url = Annotated[str, Meta(examples=["https://source.example/postback?id={externalid}&payout={payout}"])]

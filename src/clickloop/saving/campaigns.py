@@ -7,18 +7,18 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode
 from clickloop.log_filter import MAX_ID
 from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext, View, add, log_change
 from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
+from clickloop.setup.fault import Fault, FaultCode
 from clickloop.setup.record import copied_name
-from clickloop.store.ledger.campaigns import CAMPAIGNS, delete_shares, insert_shares
-from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.offers import live_offer_ids
-from clickloop.store.ledger.postback_rules import insert_rule, kept_rules_after
-from clickloop.store.ledger.traffic_sources import SOURCES
+from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, delete_shares, insert_shares
+from clickloop.store.ledger.setup.offers import live_offer_ids
+from clickloop.store.ledger.setup.postback_rules import insert_rule, kept_rules_after
+from clickloop.store.ledger.setup.traffic_sources import SOURCES
 
 
 def new_campaign(tx: Connection, new: NewCampaign) -> Campaign:

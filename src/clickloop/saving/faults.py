@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import RecordFields
 
 

@@ -3,18 +3,18 @@
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.conversion.network_words import network_word_faults, normalized_words
 from clickloop.pasting import trimmed
-from clickloop.preset.records import network_of_preset
-from clickloop.report.masking import MASK, MASKED
+from clickloop.postback.masking import MASK, MASKED
 from clickloop.saving.faults import name_faults, raise_faults
+from clickloop.saving.preset_records import network_of_preset
 from clickloop.saving.record import Noun, SavingContext
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.network import Network, NetworkChange, NewNetwork, network_faults
 from clickloop.setup.record import with_changes
-from clickloop.store.ledger.networks import NETWORKS
-from clickloop.store.ledger.offers import live_offer_of_network
-from clickloop.store.ledger.statuses import status_rows
+from clickloop.store.ledger.setup.networks import NETWORKS
+from clickloop.store.ledger.setup.offers import live_offer_of_network
+from clickloop.store.ledger.setup.statuses import status_rows
 
 
 def new_network(tx: Connection, new: NewNetwork) -> Network:

@@ -7,8 +7,8 @@ from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
 from clickloop.saving.record import Noun, SavingContext
 from clickloop.setup.offer import Offer, offer_faults
-from clickloop.store.ledger.networks import NETWORKS
-from clickloop.store.ledger.offers import OFFERS, live_campaign_with_offer
+from clickloop.store.ledger.setup.networks import NETWORKS
+from clickloop.store.ledger.setup.offers import OFFERS, live_campaign_with_offer
 
 
 def _checked(_context: SavingContext, tx: Connection, offer: Offer) -> Offer:

@@ -4,10 +4,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.pasting import trimmed
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.checking import check_rule
+from clickloop.postback.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
 from clickloop.postback.rule import RequestTemplate, Rule, Trigger
 from clickloop.postback.rule_change import (
     NewRule,
@@ -17,22 +17,22 @@ from clickloop.postback.rule_change import (
     changed_schedule,
     changed_success,
 )
-from clickloop.preset.records import rule_of_preset
-from clickloop.report.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
 from clickloop.saving.faults import raise_faults
+from clickloop.saving.preset_records import rule_of_preset
 from clickloop.saving.record import Noun, SavingContext, View, log_change
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import copied_name, with_changes
-from clickloop.store.ledger.campaigns import CAMPAIGNS
-from clickloop.store.ledger.changes_log import Action
-from clickloop.store.ledger.postback_rules import (
+from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
+from clickloop.store.ledger.setup.postback_rules import (
     KeptRule,
     find_kept_rule,
     first_rules_of_sources,
     insert_rule,
     update_rule,
 )
-from clickloop.store.ledger.statuses import status_rows
-from clickloop.store.ledger.traffic_sources import SOURCES, renew_source_version
+from clickloop.store.ledger.setup.statuses import status_rows
+from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
 _ALARM_STAYS = (
     "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."

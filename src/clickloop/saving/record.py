@@ -11,14 +11,14 @@ from typing import Generic, TypeVar
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.campaign.user import THIS_MACHINE, Actor, Right
 from clickloop.clock import Clock, wall_clock
-from clickloop.postback.address_guard import STRICT, AddressGuard
+from clickloop.people.user import THIS_MACHINE, Actor, Right
+from clickloop.postback.sending.address_guard import STRICT, AddressGuard
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.changes_log import Action, insert_change
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.versions import ANY_VERSION, Expectation
+from clickloop.store.ledger.logs.audit_log import Action, insert_change
+from clickloop.store.ledger.setup.versions import ANY_VERSION, Expectation
 
 R = TypeVar("R", bound=RecordFields)
 

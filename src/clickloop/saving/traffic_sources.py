@@ -6,15 +6,15 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.pasting import trimmed
-from clickloop.postback.address_guard import AddressGuard
 from clickloop.postback.checking import check_request
+from clickloop.postback.masking import MASK, MASKED, exposed_by, masked_text
 from clickloop.postback.rule import RequestTemplate, Rule
-from clickloop.preset.records import rows_of_preset, source_preset_of
-from clickloop.report.masking import MASK, MASKED, exposed_by, masked_text
+from clickloop.postback.sending.address_guard import AddressGuard
 from clickloop.saving.faults import name_faults, raise_faults
+from clickloop.saving.preset_records import rows_of_preset, source_preset_of
 from clickloop.saving.record import Noun, SavingContext
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import with_changes
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.traffic_source import (
@@ -27,9 +27,14 @@ from clickloop.setup.traffic_source import (
     numbered_rows,
     source_faults,
 )
-from clickloop.store.ledger.campaigns import live_campaign_of_source
-from clickloop.store.ledger.postback_rules import first_rules_of_sources, insert_rule, postback_url_of, update_rule
-from clickloop.store.ledger.traffic_sources import SOURCES, delete_parameters, insert_parameters
+from clickloop.store.ledger.setup.campaigns import live_campaign_of_source
+from clickloop.store.ledger.setup.postback_rules import (
+    first_rules_of_sources,
+    insert_rule,
+    postback_url_of,
+    update_rule,
+)
+from clickloop.store.ledger.setup.traffic_sources import SOURCES, delete_parameters, insert_parameters
 
 
 def new_source(context: SavingContext, tx: Connection, new: NewSource) -> TrafficSource:

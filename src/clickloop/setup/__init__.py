@@ -1,1 +1,1 @@
-"""What the user sets up: a module for each kind of record, with its fields, its limits, and the requests that make and change it."""
+"""What the user sets up: a record per file, with its limits and checks; the catalog, the snapshot of it all for the hot path."""

@@ -10,15 +10,15 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.campaign.fault import Fault, FaultCode
-from clickloop.campaign.tags import clean_tags, tag_faults
-from clickloop.campaign.web_address import address_faults
 from clickloop.log_filter import MAX_ID
+from clickloop.setup.fault import Fault, FaultCode
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.offer import MOST_MICROS
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.source_rows import FixedRow
+from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.traffic_source import TrafficSource
+from clickloop.setup.web_address import address_faults
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6

@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.money import AmountFault, Money, amount_text, currency_of, read_amount
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 
 
 class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

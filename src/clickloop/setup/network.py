@@ -10,9 +10,9 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
-from clickloop.campaign.web_address import address_faults
+from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
+from clickloop.setup.web_address import address_faults
 
 NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 """The parameters of our postback URL in the order in which it shows them; further ones follow."""

@@ -5,12 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.campaign.fault import Fault, FaultCode, currency_faults
-from clickloop.campaign.tags import clean_tags, tag_faults
-from clickloop.campaign.web_address import address_faults
 from clickloop.log_filter import MAX_ID
+from clickloop.setup.fault import Fault, FaultCode, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
+from clickloop.setup.tags import clean_tags, tag_faults
+from clickloop.setup.web_address import address_faults
 
 MOST_MICROS = 10**12 * 1_000_000 - 1
 """Twelve digits before the point, six after it."""

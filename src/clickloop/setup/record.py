@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta
 from msgspec.structs import replace
 
-from clickloop.campaign.fault import Fault, text_faults
+from clickloop.setup.fault import Fault, text_faults
 
 RecordId = Annotated[int, Meta(examples=[1])]
 Version = Annotated[
@@ -36,7 +36,7 @@ class OneLine(msgspec.Struct, frozen=True):
 
 
 class Versioned(msgspec.Struct, frozen=True, kw_only=True):
-    """A record with a version, see ``store.ledger.versions``."""
+    """A record with a version, see ``store.ledger.setup.versions``."""
 
     version: Version
 

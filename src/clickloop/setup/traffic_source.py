@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.campaign.fault import Fault, FaultCode, currency_faults, text_faults
+from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 

@@ -27,17 +27,17 @@ from clickloop.conversion.status import StatusTable
 from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
-from clickloop.store.ledger.conversions import (
+from clickloop.store.ledger.logs.conversions import (
     clicks_with_conversions,
     conversions_of_identities,
     insert_changes,
     insert_conversions,
     update_conversions,
 )
-from clickloop.store.ledger.networks import find_networks
-from clickloop.store.ledger.notices import insert_notices, update_notices
-from clickloop.store.ledger.offers import find_offers
-from clickloop.store.ledger.statuses import status_table
+from clickloop.store.ledger.logs.notices import insert_notices, update_notices
+from clickloop.store.ledger.setup.networks import find_networks
+from clickloop.store.ledger.setup.offers import find_offers
+from clickloop.store.ledger.setup.statuses import status_table
 from clickloop.tracking.click_progress import FoundClicks
 
 

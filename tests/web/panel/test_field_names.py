@@ -11,10 +11,10 @@ from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
 from clickloop.setup.traffic_source import SourceChange
 from clickloop.web.api.body import options_of
-from clickloop.web.api.settings import SettingsUpdate
-from clickloop.web.api.statuses import StatusUpdate
-from clickloop.web.api.users import UserUpdate
-from clickloop.web.panel.field_names import field_name
+from clickloop.web.api.people.users import UserUpdate
+from clickloop.web.api.setup.settings import SettingsUpdate
+from clickloop.web.api.setup.statuses import StatusUpdate
+from clickloop.web.panel.frame.field_names import field_name
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

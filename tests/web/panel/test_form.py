@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from clickloop.campaign.fault import InvalidInputError
 from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import NewCampaign
+from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.panel.form import MOST_ROWS, Form, by_path
+from clickloop.web.panel.frame.form import MOST_ROWS, Form, by_path
 
 
 def test_paths_make_nested_records() -> None:

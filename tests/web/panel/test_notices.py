@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.campaign.user import Role
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.understanding import Meaning
+from clickloop.people.user import Role
 from clickloop.tracking.bulk import work_off_next
 from clickloop.tracking.notices import take_notices
 from tests.web.panel.page import Page

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from clickloop.campaign.user import Role
-from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.tables import attempts, changes_log, postbacks
+from clickloop.people.user import Role
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.schema.tables import attempts, changes_log, postbacks
 from clickloop.tracking.bulk import work_off_next
-from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.panel.forms import forms_of
 
 if TYPE_CHECKING:

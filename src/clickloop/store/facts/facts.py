@@ -5,7 +5,7 @@ from typing import Protocol
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.check.evidence import Clicks
+from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
 

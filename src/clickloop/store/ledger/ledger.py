@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from clickloop.secret_box import SecretBox
+from clickloop.machine.secret_box import SecretBox
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
-from clickloop.store.ledger.sealing import seal_with
+from clickloop.store.ledger.schema.sealing import seal_with
+from clickloop.store.ledger.setup.plain_secrets import count_plain_secrets, seal_plain_secrets
 
 BUSY_TIMEOUT_MS = 10_000
 _WRITES = "clickloop_writes"

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
 
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.finding import in_state, named_like
-from clickloop.store.ledger.versions import next_version, update_record
+from clickloop.store.ledger.setup.conditions import in_state, named_like
+from clickloop.store.ledger.setup.versions import next_version, update_record
 
 R = TypeVar("R", bound=RecordFields)
 

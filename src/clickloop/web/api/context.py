@@ -11,31 +11,31 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from clickloop.campaign.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
-from clickloop.campaign.user import Actor
+from clickloop.alarm.memory import AlarmMemory
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
-from clickloop.clock_guard import ClockGuard
-from clickloop.postback.looking_up import RefusedNow, not_looked_up
+from clickloop.diagnosis.health import NOT_RUNNING, CoreHealth
+from clickloop.edge.proxies import IpNetworks
+from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.machine.clock_guard import ClockGuard
+from clickloop.people.user import Actor
+from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
-from clickloop.report.check.evidence import Clicks
+from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
-from clickloop.running.alarm_memory import AlarmMemory
+from clickloop.saving.access import Access
 from clickloop.saving.record import SavingContext
+from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.verifying import Verification
+from clickloop.store.facts.duckdb.verifying import Verification
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.web.access import Access
-from clickloop.web.proxies import IpNetworks
-from clickloop.web.remembered import Remembered
-from clickloop.web.untrusted_proxy import UntrustedProxies
+from clickloop.web.page_cache import Remembered
 
 
 class Facts(Protocol):
@@ -67,7 +67,7 @@ class _Versioned(Protocol):
 
     @property
     def version(self) -> int:
-        """See ``store.ledger.versions``."""
+        """See ``store.ledger.setup.versions``."""
         ...
 
 

@@ -7,7 +7,7 @@ from litestar import Litestar, Response
 from litestar.exceptions import HTTPException
 
 from clickloop.setup.record import Versioned
-from clickloop.store.ledger.versions import Expectation
+from clickloop.store.ledger.setup.versions import Expectation
 
 CHANGING_METHODS = frozenset({"PATCH", "PUT", "DELETE", "POST"})
 

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.clock import iso_text
+from clickloop.diagnosis.check.finding import Finding
 from clickloop.macro import Severity
-from clickloop.octets import readable
-from clickloop.report.check.finding import Finding
+from clickloop.text import readable
 
 Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
 
