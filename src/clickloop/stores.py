@@ -1,11 +1,15 @@
-"""Opening ledger and facts together: each must be of this installation, and no older than what the others know of it.
+"""Opens ledger and facts together, and alone picks their engines.
+
+Each must be of this installation, and no older than what the others know of it.
 
 Nothing is opened, and so nothing created, before the files have been looked at: a lost store is never taken for a new one.
 A crash at any moment leaves marks behind the stores, never ahead of them, so no crash makes a folder that is refused here.
 """
 
 import enum
+import sqlite3
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -17,7 +21,7 @@ from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import Catalog, read_catalog_file
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import FactsInUseError
+from clickloop.store.facts.facts import Facts, FactsInUseError
 from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
 from clickloop.store.identity import (
     FACTS_FILE,
@@ -106,7 +110,7 @@ class OpenedStores(msgspec.Struct, frozen=True):
     """Ledger and facts that belong together, and whose they are. Close the facts first."""
 
     ledger: Ledger
-    facts: DuckDbFacts
+    facts: Facts
     installation: Installation
     lost_identity: str = ""
     """What was wrong with ``installation.json``, which was written anew; empty: nothing."""
@@ -129,7 +133,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         installation, stamp = check_ledger(folder, ledger, installation)
-        facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
+        facts = _await_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
             check_together(folder, ledger, facts, installation, stamp)
             return OpenedStores(
@@ -147,11 +151,21 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
         raise
 
 
-def _open_facts(path: Path, memory_mb: int, wait_seconds: float) -> DuckDbFacts:
+def engine_versions() -> tuple[str, ...]:
+    """Return the embedded engines with their versions."""
+    return (f"SQLite {sqlite3.sqlite_version}", f"DuckDB {version('duckdb')}")
+
+
+def open_facts(path: Path, memory_limit_mb: int = 256) -> Facts:
+    """Open the facts, or make them. Raise FactsError, of which FactsInUseError says that another process has them open."""
+    return DuckDbFacts.open(path, memory_limit_mb)
+
+
+def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> Facts:
     give_up = time.monotonic() + wait_seconds
     while True:
         try:
-            return DuckDbFacts.open(path, memory_mb)
+            return open_facts(path, memory_mb)
         except FactsInUseError:
             if time.monotonic() > give_up:
                 raise
@@ -233,7 +247,7 @@ def installation_of(stamp: LedgerStamp) -> Installation:
 
 
 def check_together(
-    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
 ) -> None:
     """Compare what each store knows of the others. Raise StoresRefusedError."""
     known = known_marks(folder, installation)
@@ -275,7 +289,7 @@ def refusal_of(folder: Path) -> StoresRefusedError | None:
                     return None  # no server has run on it since installations have an id
             installation, stamp = check_ledger(folder, ledger, installation)
             if is_filled(folder / FACTS_FILE):
-                facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
+                facts = open_facts(folder / FACTS_FILE)
                 try:
                     check_together(folder, ledger, facts, installation, stamp)
                 finally:
@@ -328,7 +342,7 @@ def own_catalog(folder: Path, installation: Installation, name: str = CATALOG_FI
 
 
 def _stamped(
-    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, stamp: LedgerStamp | None
+    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, stamp: LedgerStamp | None
 ) -> Installation:
     """Write the id wherever it is not yet: killed in between, the next start does the rest."""
     if not installation.complete:
@@ -344,7 +358,7 @@ def _stamped(
 
 
 def keep_marks(
-    folder: Path, ledger: Ledger, facts: DuckDbFacts, installation: Installation, at_once: bool = False
+    folder: Path, ledger: Ledger, facts: Facts, installation: Installation, at_once: bool = False
 ) -> Installation:
     """Write down how far the stores are, if they went on since. Return the identity as it is written now."""
     loads = facts.loads()

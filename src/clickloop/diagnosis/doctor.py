@@ -6,14 +6,12 @@ look that cannot be made is a finding too.
 
 import os
 import platform
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-import duckdb
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
@@ -59,7 +57,8 @@ from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.queue.holding import rules_that_hold
 from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.schema.tables import fact_outbox, lanes, notices, postback_rules, postbacks
-from clickloop.stores import refusal_of
+from clickloop.store.ledger.sqlite.integrity import file_problems
+from clickloop.stores import engine_versions, refusal_of
 
 LEAST_FREE_PERCENT = 10.0
 LATE_MS = 10 * MINUTE_MS
@@ -164,10 +163,13 @@ def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, n
 
 
 def _versions() -> Iterator[Finding]:
-    parts = (f"Clickloop {__version__}", f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}")
-    yield Finding(
-        "versions", Verdict.WELL, ", ".join((*parts, f"DuckDB {duckdb.__version__}", f"ledger schema {HEAD}"))
+    parts = (
+        f"Clickloop {__version__}",
+        f"Python {platform.python_version()}",
+        *engine_versions(),
+        f"ledger schema {HEAD}",
     )
+    yield Finding("versions", Verdict.WELL, ", ".join(parts))
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
@@ -229,15 +231,11 @@ def _damages(path: Path) -> list[str]:
 
 def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
-        if tx.dialect.name != "sqlite":
-            yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
-            return
-        found = [str(row[0]) for row in tx.execute(text("PRAGMA integrity_check(5)"))]
-        orphans = tx.execute(text("PRAGMA foreign_key_check")).first()
-    if found != ["ok"]:
-        yield Finding("ledger", Verdict.FAULT, f"The file is damaged: {'; '.join(found)}", RESTORE)
-    elif orphans is not None:
-        yield Finding("ledger", Verdict.FAULT, f"A row of {orphans[0]} refers to nothing.", RESTORE)
+        problems = file_problems(tx)
+    if problems is None:
+        yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
+    elif problems:
+        yield Finding("ledger", Verdict.FAULT, " ".join(problems), RESTORE)
     else:
         yield Finding("ledger", Verdict.WELL, "The file is sound.")
 

@@ -11,11 +11,10 @@ from clickloop.alarm.heartbeat import beat_age_seconds
 from clickloop.diagnosis.doctor_finding import RESTORE, Finding, Verdict
 from clickloop.machine.core_client import NotRunningError, ask_core
 from clickloop.plural import counted
-from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.duckdb.verifying import UnreadableRange, Verification
-from clickloop.store.facts.facts import FactsError, FactsInUseError
+from clickloop.store.facts.facts import FactsError, FactsInUseError, UnreadableRange, Verification
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.identity import FACTS_FILE, has_been_used
+from clickloop.stores import open_facts
 
 SILENT_SECONDS = 30.0
 SHOWN = 5
@@ -35,7 +34,7 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
         return
     began = time.monotonic()
     try:
-        facts = DuckDbFacts.open(path, memory_limit_mb=256)
+        facts = open_facts(path)
     except FactsInUseError:
         yield from _look_through_server(folder, began)
         return

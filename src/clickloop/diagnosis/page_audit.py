@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.sqlite.integrity import checkable_tables, is_table_sound
 
 STEPS_PER_TABLE = 30
 """Looks of the audit from one table to the next: checking a table reads all of it, some seconds for a million rows."""
@@ -43,14 +43,14 @@ class PageAudit:
         name = ""
         try:
             with self._ledger.read() as tx:
-                if tx.dialect.name != "sqlite":
-                    return  # the database server checks its own files
-                names = sorted(inspect(tx).get_table_names())
+                names = checkable_tables(tx)
+                if not names:
+                    return
                 name = names[self._table % len(names)]
-                found = list(tx.execute(text(f"PRAGMA integrity_check('{name}')")).scalars())
+                is_sound = is_table_sound(tx, name)
         except SQLAlchemyError:  # after it has found damage SQLite refuses even to end the transaction
-            found = []
+            is_sound = False
         self._table += 1
         self._damaged.discard(name)
-        if found != ["ok"]:
+        if not is_sound:
             self._damaged.add(name)

@@ -38,8 +38,7 @@ from clickloop.store.damage_log import damage_alarms, keep_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.duckdb.facts import DuckDbFacts
-from clickloop.store.facts.facts import FactsError
+from clickloop.store.facts.facts import Facts, FactsError
 from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
 from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
 from clickloop.store.ledger.installation import read_progress
@@ -59,7 +58,7 @@ from clickloop.tracking.retention import last_sign_of_life
 class Core:
     """Everything that the core process has open. Threads may share it."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, facts: DuckDbFacts, installation: Installation) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, facts: Facts, installation: Installation) -> None:
         folder = settings.folder()
         self.installation = installation
         self.settings = settings

@@ -22,7 +22,6 @@ from clickloop.setup.catalog import COPY_NAME, write_catalog
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory
-from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.facts.facts import FactsDamagedError, FactsError
 from clickloop.store.file_fault import fault_sentence
 from clickloop.store.identity import (
@@ -57,6 +56,7 @@ from clickloop.stores import (
     Problem,
     StoresRefusedError,
     installation_of,
+    open_facts,
     open_stores,
     own_catalog,
 )
@@ -180,7 +180,7 @@ def _refill(folder: Path) -> int:
     if installation is None:  # of a folder from before installations had an id
         installation = Installation(id=new_id(), key="")
     back = _unsettle(folder, CLICKS_STREAM)
-    facts = DuckDbFacts.open(folder / FACTS_FILE, memory_limit_mb=256)
+    facts = open_facts(folder / FACTS_FILE)
     facts.stamp(installation.id)
     facts.forget_conversions(outbox_taken=taken)
     facts.close()

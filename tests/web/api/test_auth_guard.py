@@ -17,8 +17,7 @@ from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
-from clickloop.store.facts.duckdb.verifying import Verification
-from clickloop.store.facts.facts import FactsError
+from clickloop.store.facts.facts import FactsError, Verification
 from clickloop.web.api.application import _description, create_api
 from tests.store.ledger.test_page_audit import zeroed_page_of
 from tests.web.conftest import application

@@ -30,7 +30,7 @@ from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSetti
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.duckdb.verifying import Verification
+from clickloop.store.facts.facts import Verification
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
 from clickloop.tracking.notices import Desk

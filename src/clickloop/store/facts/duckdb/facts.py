@@ -28,8 +28,8 @@ from clickloop.store.facts.duckdb.columns import (
 from clickloop.store.facts.duckdb.opening import open_database
 from clickloop.store.facts.duckdb.recent import recent_clicks
 from clickloop.store.facts.duckdb.reports import read_report
-from clickloop.store.facts.duckdb.verifying import Verification, verify
-from clickloop.store.facts.facts import FactsError, SegmentRefusedError
+from clickloop.store.facts.duckdb.verifying import verify
+from clickloop.store.facts.facts import FactsError, SegmentRefusedError, Verification
 from clickloop.store.facts.taken_ids import TakenIds
 from clickloop.store.journal.segment import SegmentContents
 from clickloop.store.period import period_of

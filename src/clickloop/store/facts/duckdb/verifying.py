@@ -7,30 +7,12 @@ import duckdb
 import msgspec
 
 from clickloop.store.facts.duckdb.columns import quoted
+from clickloop.store.facts.facts import UnreadableRange, Verification
 
 ROWS_PER_GROUP = 122_880
 """DuckDB's row group: unreadable rows are reported by these, since a column's block never spans two of them."""
 MAX_RANGES = 20
 """Maximum number of ranges reported per column; a wholly unreadable column of a large table has thousands."""
-
-
-class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
-    """Rows of a column that cannot be read."""
-
-    table: str
-    column: str
-    first_row: int
-    last_row: int
-    why: str
-
-
-class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of reading. ``next_column`` None: everything was read."""
-
-    columns: int
-    rows: int
-    unreadable: tuple[UnreadableRange, ...] = ()
-    next_column: int | None = None
 
 
 def verify(

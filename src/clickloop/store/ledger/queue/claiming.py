@@ -8,21 +8,13 @@ steps to, would hand Python's lock to and fro between threads as often.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     Connection,
     Dialect,
-    Select,
     bindparam,
-    case,
-    func,
-    insert,
-    literal_column,
     select,
-    tuple_,
     update,
 )
 
@@ -30,23 +22,21 @@ from clickloop.clock import HOUR_MS
 from clickloop.machine.secret_box import SecretError
 from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms, shares
 from clickloop.postback.delivery.work import Claimed, Job
-from clickloop.postback.retry import PASSING, Result, Tried
+from clickloop.postback.retry import Tried
 from clickloop.postback.rule import Request, Schedule, Success
-from clickloop.postback.state import UNFINISHED, PostbackState
-from clickloop.store.ledger.logs.postback_states import IS_WAITING, in_state
+from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.queue.holding import note_probe, put_off
 from clickloop.store.ledger.queue.lanes import waiting_lanes
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.sealing import opened_bytes
-from clickloop.store.ledger.schema.tables import attempts, postbacks
+from clickloop.store.ledger.schema.tables import postbacks
 from clickloop.store.ledger.setup.rules import Terms, terms_of
+from clickloop.store.ledger.sqlite.claiming import BEGIN, DUE, LEASE, NEWEST, Due, read_due
 
 BEHIND_MS = 500
 """A postback whose earlier one is under way is looked at again after this at the latest: the earlier one's end wakes it."""
 PAUSED_MS = HOUR_MS
 """What waits for a paused rule is looked at this often, and when the rule is resumed."""
-NEWEST_LOOKED_AT = 200
-"""For a probe of the newest: of so many that are due last, the one that was made last."""
 PUT_OFF_AT_ONCE = 500
 """So much of a paused rule is put off by one claim, so that what stands behind it in its lane comes to the front."""
 
@@ -55,113 +45,6 @@ NO_TERMS = Terms(Success(), Schedule(), False)
 
 _read_request = msgspec.json.Decoder(Request).decode
 _write_list = msgspec.json.Encoder().encode
-_earlier = postbacks.alias("earlier")
-_behind_until = (
-    select(func.max(func.coalesce(_earlier.c.next_attempt_at, 0)))
-    .where(
-        _earlier.c.conversion_id == postbacks.c.conversion_id,
-        _earlier.c.rule_id == postbacks.c.rule_id,
-        tuple_(_earlier.c.version, _earlier.c.resend) < tuple_(postbacks.c.version, postbacks.c.resend),
-        _earlier.c.state.in_(UNFINISHED),
-    )
-    .scalar_subquery()
-)
-_lost = (
-    select(func.count())
-    .where(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.result == Result.UNKNOWN.value)
-    .scalar_subquery()
-)
-_rejections = (
-    select(func.count())
-    .where(
-        attempts.c.postback_id == postbacks.c.postback_id,
-        attempts.c.result == Result.AGAIN.value,
-        attempts.c.status_code.between(300, 499),
-        attempts.c.status_code.not_in(PASSING),
-    )
-    .scalar_subquery()
-)
-_picked = func.json_each(bindparam("lanes")).table_valued("value", name="picked")
-_queued = postbacks.alias("queued")
-_is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_attempt_at <= bindparam("now"))
-_first_of_lane = (
-    select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == _picked.c.value)
-    .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
-    .limit(bindparam("most"))
-    .correlate(_picked)
-)
-_last_of_lane = (
-    select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == bindparam("lane"))
-    .order_by(_queued.c.next_attempt_at.desc(), _queued.c.postback_id.desc())
-    .limit(NEWEST_LOOKED_AT)
-    .subquery("last_of_lane")
-)
-_COLUMNS = select(
-    postbacks.c.postback_id,
-    postbacks.c.rule_id,
-    postbacks.c.lane,
-    postbacks.c.lease_token,
-    postbacks.c.attempts,
-    postbacks.c.next_attempt_at,
-    postbacks.c.request,
-    _behind_until.label("behind_until"),
-    case((postbacks.c.attempts > 0, _lost), else_=0).label("lost"),
-    case((postbacks.c.attempts > 0, _rejections), else_=0).label("rejections"),
-)
-
-
-class _Due(msgspec.Struct, frozen=True, array_like=True):
-    """A row that is due. ``request``: as stored, in hexadecimal digits, for it may be damaged."""
-
-    postback_id: str
-    rule_id: int
-    lane: str
-    lease_token: int
-    attempts: int
-    next_attempt_at: int
-    request: str
-    behind_until: int | None
-    lost: int
-    rejections: int
-
-
-def _as_json(query: Select[Any]) -> Select[Any]:
-    """The rows of a query as one JSON text of ``_Due``."""
-    found = query.subquery("found")
-    columns = [func.hex(column) if column.name == "request" else column for column in found.c]
-    return select(func.json_group_array(func.json_array(*columns)))
-
-
-_read_due = msgspec.json.Decoder(list[_Due]).decode
-_DUE = _as_json(
-    _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
-        postbacks.c.postback_id.in_(_first_of_lane)
-    )
-)
-_NEWEST = _as_json(
-    _COLUMNS.where(postbacks.c.postback_id == select(func.max(_last_of_lane.c.postback_id)).scalar_subquery())
-)
-_claimed = select(func.json_each(bindparam("ids")).table_valued("value", name="claimed").c.value)
-_LEASE = (
-    update(postbacks)
-    .where(postbacks.c.postback_id.in_(_claimed), IS_WAITING)
-    .values(
-        state=PostbackState.SENDING,
-        next_attempt_at=None,
-        held_from=None,
-        lease_until=bindparam("until"),
-        lease_token=postbacks.c.lease_token + 1,
-        attempts=postbacks.c.attempts + 1,
-    )
-)
-_BEGIN = insert(attempts).from_select(
-    ["postback_id", "number", "started_at"],
-    select(postbacks.c.postback_id, postbacks.c.attempts, bindparam("now", type_=BigInteger)).where(
-        postbacks.c.postback_id.in_(_claimed)
-    ),
-)
 _PUT_OFF = put_off(
     update(postbacks).where(postbacks.c.postback_id == bindparam("id"), IS_WAITING),
     bindparam("at"),
@@ -197,23 +80,23 @@ def _in_turn(names: list[str], after: str) -> list[str]:
 
 def _due_rows(
     tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int, newest: Collection[str]
-) -> list[_Due]:
+) -> list[Due]:
     """Of each lane so many as are given to it, the longest due first; of the ``newest`` lanes the one that was made last."""
     by_share: dict[int, list[str]] = {}
-    rows: list[_Due] = []
+    rows: list[Due] = []
     for name, share in zip(names, given, strict=True):
         if share and name in newest:
-            rows += _read_due(tx.scalar(_NEWEST, {"lane": name, "now": now_ms}) or "[]")
+            rows += read_due(tx.scalar(NEWEST, {"lane": name, "now": now_ms}) or "[]")
         elif share:
             by_share.setdefault(share, []).append(name)
     for share, lanes in by_share.items():
         asked = {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share}
-        rows += _read_due(tx.scalar(_DUE, asked) or "[]")
+        rows += read_due(tx.scalar(DUE, asked) or "[]")
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
     return rows
 
 
-def _jobs_and_put_off(tx: Connection, rows: Sequence[_Due], now_ms: int) -> list[Job]:
+def _jobs_and_put_off(tx: Connection, rows: Sequence[Due], now_ms: int) -> list[Job]:
     """What can be sent; the rest is put off. Of a rule that was resumed only one is sent until that one is answered."""
     terms = terms_of(tx, {row.rule_id for row in rows}) if rows else {}
     held = {number for number, known in terms.items() if known.paused or known.probe_under_way}
@@ -252,11 +135,11 @@ def lease(tx: Connection, jobs: Sequence[Job], now_ms: int, lease_ms: int) -> No
     """Take the leases, and write the attempts before anything leaves. Raise RowCountError when another worker has one of them."""
     ids = _write_list([job.postback_id for job in jobs]).decode()
     # An attempt without a lease, or a lease without an attempt, would send a postback that nobody fences or nobody records.
-    expect_rows(tx.execute(_LEASE, {"ids": ids, "until": now_ms + lease_ms}), len(jobs), "leases of claimed postbacks")
-    expect_rows(tx.execute(_BEGIN, {"ids": ids, "now": now_ms}), len(jobs), "attempts of claimed postbacks")
+    expect_rows(tx.execute(LEASE, {"ids": ids, "until": now_ms + lease_ms}), len(jobs), "leases of claimed postbacks")
+    expect_rows(tx.execute(BEGIN, {"ids": ids, "now": now_ms}), len(jobs), "attempts of claimed postbacks")
 
 
-def _job(row: _Due, terms: Terms, dialect: Dialect) -> Job:
+def _job(row: Due, terms: Terms, dialect: Dialect) -> Job:
     return Job(
         postback_id=row.postback_id,
         rule_id=row.rule_id,

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Update, bindparam, func, select, update
+from sqlalchemy import Connection, Update, func, select, update
 
 from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
+from clickloop.store.ledger.sqlite.json_lists import json_values
 
 WOKEN_AT_ONCE = 10_000
 """So many postbacks are woken in one transaction, so that nobody else waits long for his."""
@@ -20,7 +21,7 @@ WOKEN_TO_PROBE = 20
 """So many that a rule has put off are looked at when it is resumed; the first of them that can leave does."""
 
 _write_list = msgspec.json.Encoder().encode
-_ended = func.json_each(bindparam("ids")).table_valued("value", name="ended")
+_ended = json_values("ids", "ended")
 _before = postbacks.alias("before")
 _held = postbacks.alias("held")
 _WAKE_FOLLOWERS = (

@@ -10,6 +10,7 @@ from clickloop.postback.delivery.breaker import Pause
 from clickloop.postback.delivery.lane import Asked, KeptLane, LaneTerms, Standing
 from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.schema.tables import lanes, postbacks
+from clickloop.store.ledger.sqlite.json_lists import json_rows
 
 """With the state in the text, so that the planner sees that the index of what waits will do."""
 
@@ -36,8 +37,8 @@ def _from_lane_to_lane() -> Select[Any]:
     further = select(func.min(postbacks.c.lane)).where(IS_WAITING, postbacks.c.lane > steps.c.lane)
     steps = steps.union_all(select(further.scalar_subquery()).where(steps.c.lane.is_not(None)))
     due = select(func.min(postbacks.c.next_attempt_at)).where(IS_WAITING, postbacks.c.lane == steps.c.lane)
-    found = select(steps.c.lane, due.scalar_subquery().label("at")).where(steps.c.lane.is_not(None)).subquery("found")
-    return select(func.json_group_array(func.json_array(found.c.lane, found.c["at"])))
+    found = select(steps.c.lane, due.scalar_subquery().label("at")).where(steps.c.lane.is_not(None))
+    return json_rows(found)
 
 
 _WAITING_LANES = _from_lane_to_lane()
