@@ -8,11 +8,11 @@ from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import FileFault
 from clickloop.conversion.upload_table import LineFault
+from clickloop.diagnosis.check.finding import Code
 from clickloop.macro import FILTERS, KNOWN, Macro
-from clickloop.postback.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
+from clickloop.postback.due import SkipReason
 from clickloop.postback.holding import Hold
-from clickloop.postback.owing import SkipReason
-from clickloop.report.check.finding import Code
+from clickloop.postback.sending.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
 from clickloop.tracking.resending import NotResent
 
 FOLDER = Path(__file__).parent / "reference"
@@ -87,8 +87,8 @@ def addresses_reference() -> str:
     lines = [
         "# Blocked addresses",
         "",
-        "Generated from `src/clickloop/postback/address_ranges.py` by `make docs`. Clickloop sends no postbacks to these addresses. It",
-        "checks when you save a rule, before each attempt, at each redirect, and for each address that a name resolves to.",
+        "Generated from `src/clickloop/postback/sending/address_ranges.py` by `make docs`. Clickloop sends no postbacks to these",
+        "addresses. It checks when you save a rule, before each attempt, at each redirect, and for each address that a name resolves to.",
         "",
         "`CLICKLOOP_ALLOWED_ADDRESSES` allows networks; a cloud's metadata address has to be listed exactly. `CLICKLOOP_ALLOWED_PORTS`",
         "allows ports. The addresses on which the tracker itself listens are always blocked.",

@@ -51,7 +51,10 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def test_a_backup_says_what_it_holds_and_up_to_when(day: Day) -> None:
-    assert f"{QUEUED} clicks, {QUEUED} incoming postbacks, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)" in day.said
+    assert (
+        f"{QUEUED} clicks, {QUEUED} incoming postbacks, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)"
+        in day.said
+    )
     assert "1 campaign, 1 offer" in day.said
     assert "It contains everything up to 20" in day.said
 

@@ -13,7 +13,7 @@ from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.postback.postback_log import CancelFilter, ResendFilter
 
 if TYPE_CHECKING:
-    from clickloop.asking_again import Ask
+    from clickloop.cli.resending import Ask
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 Key = Annotated[
@@ -45,7 +45,7 @@ def resend(
     """Resend a postback, or all that match, unchanged or rebuilt from the current rule. {postback_id} stays the same."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     asker, one = _asker(data, key), quote(postback_id, safe="")
     if one and (preview or wanted):
@@ -77,7 +77,7 @@ def cancel(
     """Cancel a waiting postback, or all that match. You can still send them later with clickloop resend."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     if postback_id and (preview or wanted):
         raise stop("Give either a postback id or filters, not both.", REFUSED)
@@ -101,7 +101,7 @@ def rerun(
     """Reprocess a stored incoming postback, or all that match, with the current settings: after mapping a status word, for example."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     if notice_id:
         typer.echo(asking_again.rerun_one(_asker(data), quote(notice_id, safe="")))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from clickloop.running_core import Answer
+    from clickloop.machine.core_client import Answer
     from clickloop.store.ledger.ledger import Ledger
 
 REFUSED = 1
@@ -24,7 +24,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
     """Return the running server's response, or print its error and exit. ``key`` is an idempotency key; leave empty for none."""
     import msgspec
 
-    from clickloop.running_core import NotRunningError, ask_core
+    from clickloop.machine.core_client import NotRunningError, ask_core
 
     try:
         answer = ask_core(data.resolve(), method, path, body, key)
@@ -44,7 +44,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
 @contextmanager
 def open_ledger(data: Path) -> "Iterator[Ledger]":
     """Open the ledger of a data folder, next to a running server if there is one. Exit with a message when there is no ledger."""
-    from clickloop.secret_box import secret_box_of
+    from clickloop.machine.secret_box import secret_box_of
     from clickloop.store.identity import LEDGER_FILE
     from clickloop.store.ledger.ledger import Ledger, LedgerError
 

@@ -44,8 +44,8 @@ def serve(
     import msgspec
 
     from clickloop.backup.place import Origin
-    from clickloop.campaign.instance import started_with
     from clickloop.config import SettingError, read_settings
+    from clickloop.setup.instance import started_with
 
     if moved and as_copy:
         raise stop("Give either --moved or --as-copy, not both.", UNUSABLE)
@@ -60,17 +60,17 @@ def serve(
         _begin_anew(settings.folder(), origin)
     encoded = msgspec.json.encode(settings).decode()
     # Replaces this process, so that the command line's libraries do not stay in memory for as long as the tracker runs.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", encoded, origin])  # noqa: S606 – no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", encoded, origin])  # noqa: S606 – no shell is wanted
 
 
 def _begin_anew(folder: Path, origin: "Origin") -> None:
     """Move aside the stores that do not belong together, and print what was done."""
     from clickloop.clock import wall_clock
-    from clickloop.store.consistency import StoresRefusedError
+    from clickloop.running.fresh_start import start_anew
+    from clickloop.running.supervisor import CannotStartError, take_folder
     from clickloop.store.facts.facts import FactsError
-    from clickloop.store.fresh_start import start_anew
     from clickloop.store.ledger.ledger import LedgerError
-    from clickloop.supervisor import CannotStartError, take_folder
+    from clickloop.stores import StoresRefusedError
 
     try:
         lock = take_folder(folder, origin)
