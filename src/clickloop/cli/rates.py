@@ -22,7 +22,7 @@ def import_rates(
     """
     import msgspec
 
-    from clickloop.counted import counted
+    from clickloop.plural import counted
     from clickloop.report.rate_text import read_rate_lines
 
     try:
