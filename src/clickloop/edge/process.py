@@ -129,14 +129,18 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     connections.drain()
     if not broken:
         await connections.drained(DRAIN_SECONDS)
-    for task in background:
-        task.cancel()
-    await asyncio.gather(*background, return_exceptions=True)
+    await _cancel(background)
     if not broken:
         for journal in journals:
             journal.close()
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
