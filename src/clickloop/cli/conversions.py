@@ -78,13 +78,15 @@ def import_conversions(
     ] = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Import conversions from a file. Each line is registered like a postback from the network, and repeats are recognised.
+    """Import conversions from a file. Each line counts like a postback from the network, and repeats are recognised.
 
-    The file is a table with a header (comma, semicolon or tab; columns named like a postback's parameters), or has one conversion per
-    line: clickid, clickid:payout:status or clickid:payout=5:cnv_status=Hold.
+    The file is a table with a header, separated by comma, semicolon or tab,
+    with columns named like a postback's parameters. Or it has one conversion
+    per line: clickid, clickid:payout:status or clickid:payout=5:cnv_status=Hold.
 
-    Exits with 1 if a line is refused or unreadable. With --strict, also if a line is flagged, such as one whose payout is not a number,
-    or if no payout or txid column was found and another column was not recognised. Such a table is registered only with --incomplete.
+    Exits with 1 if a line is refused or unreadable. With --strict, also if a
+    line is flagged, or if no payout or txid column was found and another column
+    was not recognised. Such a table is registered only with --incomplete.
     """
     from rich.console import Console
 
