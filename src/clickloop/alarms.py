@@ -18,9 +18,9 @@ from clickloop.replacing_file import replace_file
 FOLDER_NAME = "run"
 CORE = "core"
 SUPERVISOR = "supervisor"
-LEAST_FREE_PERCENT = 10.0
+MIN_FREE_PERCENT = 10.0
 COUNTED_SECONDS = 3.0
-MOST = 20
+MAX_PER_SOURCE = 20
 """Maximum number of alarms of one source."""
 MAX_SENTENCE = 1_000
 FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
@@ -62,7 +62,7 @@ class Alarms:
     def tell(self, source: str, texts: Sequence[str]) -> bool:
         """Replace the alarms of a source by these sentences; none: it has no more. See ``set``."""
         code = source.replace(" ", "_")
-        return self.set(source, [Alarm(code=code, sentence=text[:MAX_SENTENCE]) for text in texts[:MOST]])
+        return self.set(source, [Alarm(code=code, sentence=text[:MAX_SENTENCE]) for text in texts[:MAX_PER_SOURCE]])
 
     def set(self, source: str, alarms: Sequence[Alarm]) -> bool:
         """Replace the alarms of a source; return whether anything changed. Raise OSError when they cannot be written.
@@ -73,7 +73,7 @@ class Alarms:
             known = {alarm.key: alarm.since for alarm in self._by_source.get(source, ())}
             self._by_source[source] = tuple(
                 alarm if alarm.since else msgspec.structs.replace(alarm, since=known.get(alarm.key) or self._clock())
-                for alarm in alarms[:MOST]
+                for alarm in alarms[:MAX_PER_SOURCE]
             )
             current = tuple(alarm for those in self._by_source.values() for alarm in those)
             if current == self._written:
@@ -137,9 +137,9 @@ def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
     except OSError as fault:
         return (Alarm(code="disk_unreadable", sentence=f"The data folder cannot be looked at: {fault.strerror}."),)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    if percent >= LEAST_FREE_PERCENT:
+    if percent >= MIN_FREE_PERCENT:
         return ()
-    sentence = f"free disk below {LEAST_FREE_PERCENT:.0f} %: make room, or move the data folder to a larger disk"
+    sentence = f"free disk below {MIN_FREE_PERCENT:.0f} %: make room, or move the data folder to a larger disk"
     return (Alarm(code="disk_low", sentence=sentence),)
 
 

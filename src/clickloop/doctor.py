@@ -17,6 +17,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
+from clickloop.alarms import MIN_FREE_PERCENT
 from clickloop.campaign.user import THIS_MACHINE
 from clickloop.clock import MINUTE_MS
 from clickloop.counted import counted
@@ -61,11 +62,10 @@ from clickloop.store.ledger.postback_states import IS_UNFINISHED
 from clickloop.store.ledger.tables import fact_outbox, lanes, notices, postback_rules, postbacks
 from clickloop.tracking.auditing import audit_everything
 
-LEAST_FREE_PERCENT = 10.0
 LATE_MS = 10 * MINUTE_MS
-"""What should have happened so long ago is stuck."""
+"""Time after which work that is due counts as stuck."""
 LAG_SECONDS = 60.0
-MOST_OUTBOX = 50_000
+MAX_OUTBOX_ROWS = 50_000
 SHOWN = 5
 MAX_NAMED = 1_000
 """Maximum number of rows that a confirmation names in the log of changes."""
@@ -174,7 +174,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
     disk = os.statvfs(folder)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
     sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
-    if percent < LEAST_FREE_PERCENT:
+    if percent < MIN_FREE_PERCENT:
         yield Finding("disk", Verdict.FAULT, sentence, "Make room, or move the data folder to a larger disk.")
     else:
         yield Finding("disk", Verdict.WELL, sentence)
@@ -362,7 +362,7 @@ def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
         owed = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
     sentence = f"The ledger owes the facts {counted(owed, 'row')}."
-    if owed > MOST_OUTBOX:
+    if owed > MAX_OUTBOX_ROWS:
         yield Finding(
             "facts", Verdict.WARNING, sentence, "Start the server, or see in its log why the facts do not take them."
         )

@@ -45,7 +45,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     result: Path | None = None
     """Where to save what became of each line."""
     first_lines: int = 20
-    """So many are shown of a preview."""
+    """Maximum number of lines shown of a preview."""
     strict: bool = False
     """Lines that were registered, but about which something is odd, are not good either; nor is a table without its payout."""
     incomplete: bool = False

@@ -49,7 +49,7 @@ _LEFT_OUT = frozenset(
 _UNFINISHED = (".new", ".part", ".tmp")
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS})
 _BUSY_SECONDS = 30.0
-_PAGES_AT_ONCE = 4096
+_PAGES_PER_STEP = 4096
 
 
 class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +106,7 @@ def copy_ledger(snapshot: Snapshot, target: Path) -> None:
     """Copy the ledger as it was pinned, while others write to it. Raise sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
-        snapshot.ledger.backup(copy, pages=_PAGES_AT_ONCE)
+        snapshot.ledger.backup(copy, pages=_PAGES_PER_STEP)
     snapshot.ledger.close()
 
 

@@ -32,7 +32,7 @@ from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
 from clickloop.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
-from clickloop.store.disk_room import LEAST_FREE_OCTETS
+from clickloop.store.disk_room import MIN_FREE_BYTES
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
 from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
 
@@ -117,7 +117,7 @@ def _stores_bytes(folder: Path) -> int:
 
 
 def _has_room_for_copies(folder: Path, links: Path) -> bool:
-    return shutil.disk_usage(links).free >= _MARGIN_BYTES + _stores_bytes(folder) + LEAST_FREE_OCTETS
+    return shutil.disk_usage(links).free >= _MARGIN_BYTES + _stores_bytes(folder) + MIN_FREE_BYTES
 
 
 def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool) -> None:
@@ -130,7 +130,7 @@ def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool
     if with_copies or scratch.stat().st_dev == folder.stat().st_dev:
         needed += stores
     if scratch.stat().st_dev == folder.stat().st_dev:
-        needed += LEAST_FREE_OCTETS
+        needed += MIN_FREE_BYTES
     free = shutil.disk_usage(scratch).free
     if free < needed:
         raise BackupError(

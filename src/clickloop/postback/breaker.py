@@ -15,11 +15,11 @@ from clickloop.postback.retry import PASSING, Outcome, Trouble
 WINDOW_SECONDS = 300
 SLOT_SECONDS = 10
 OPENS_AT = 10
-"""So many attempts within the window are needed for a verdict on a receiver …"""
+"""Minimum number of attempts within the window for a verdict on a receiver: fewer may fail by chance."""
 OPENS_PERCENT = 70
-"""… of which so many have failed."""
+"""Share of failed attempts in the window from which the breaker opens."""
 FIRST_PROBE_SECONDS = 30
-LONGEST_PROBE_SECONDS = 900
+MAX_PROBE_SECONDS = 900
 
 
 class Verdict(enum.Enum):
@@ -146,4 +146,4 @@ class Breaker:
 
 def probe_wait(probes: int) -> int:
     """Seconds before the next probe after so many failed ones: 30 s, doubling up to 15 min."""
-    return int(min(FIRST_PROBE_SECONDS * 2 ** min(probes, 10), LONGEST_PROBE_SECONDS))
+    return int(min(FIRST_PROBE_SECONDS * 2 ** min(probes, 10), MAX_PROBE_SECONDS))

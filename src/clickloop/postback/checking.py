@@ -21,8 +21,8 @@ MAX_HEADER_VALUE = 4_000
 MAX_BODY = 65_536
 MAX_SUCCESS_TEXT = 1_000
 MAX_SECRETS = 20
-SHORTEST_SECRET = 4
-LONGEST_SECRET = 500
+MIN_SECRET_LENGTH = 4
+MAX_SECRET_LENGTH = 500
 MAX_EVERY_NTH = 1_000
 MAX_DELAY_SECONDS = 30 * 86_400
 MAX_ATTEMPTS = 30
@@ -95,7 +95,7 @@ class RuleFault(Explained):
     SUCCESS_NOT_A_PATTERN = "success_not_a_pattern", "The regular expression for the answer cannot be used."
     SECRETS_UNFIT = (
         "secrets_unfit",
-        f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters.",
+        f"Secrets to hide are at most {MAX_SECRETS} texts of {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters.",
     )
     ALARM_OF_ONE = "alarm_of_one", "An alarm rule belongs to the whole instance, not to a source or campaign."
     ALARM_CONDITIONS = (
@@ -154,7 +154,7 @@ def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tup
     if fault is not None:
         found.append(FaultFound("request.body", fault))
     lengths = [len(secret) for secret in request.secrets]
-    if len(lengths) > MAX_SECRETS or any(not SHORTEST_SECRET <= length <= LONGEST_SECRET for length in lengths):
+    if len(lengths) > MAX_SECRETS or any(not MIN_SECRET_LENGTH <= length <= MAX_SECRET_LENGTH for length in lengths):
         found.append(FaultFound("request.secrets", RuleFault.SECRETS_UNFIT))
     return tuple(found)
 

@@ -11,7 +11,7 @@ import msgspec
 
 from clickloop.postback.breaker import Turn, Verdict
 from clickloop.postback.lane import FIRST_WIDTH, LANE_CONNECTIONS, NO_TERMS, Asked, KeptLane, Lane, Standing
-from clickloop.postback.retry import LONGEST_RETRY_AFTER_MS
+from clickloop.postback.retry import MAX_RETRY_AFTER_MS
 
 FORGET_AFTER_SECONDS = 600
 
@@ -68,7 +68,7 @@ class Lanes(Generic[_Entry]):
                 lane.breaker.restore(each.pause, now, now_ms)
                 lane.width = 1
             if each.held_until is not None:
-                lane.hold(min(each.held_until - now_ms, LONGEST_RETRY_AFTER_MS), now, now_ms)
+                lane.hold(min(each.held_until - now_ms, MAX_RETRY_AFTER_MS), now, now_ms)
                 lane.held_until = each.held_until
 
     def set_terms(self, kept: Iterable[KeptLane]) -> None:

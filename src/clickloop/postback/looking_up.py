@@ -12,9 +12,9 @@ from clickloop.postback.resolving import addresses_of
 from clickloop.postback.target import Target
 
 PATIENCE_SECONDS = 1.0
-"""So long a name's servers are waited for."""
+"""Maximum time to wait for a name's servers."""
 SILENT_SECONDS = 30.0
-"""After one that did not answer in time, nobody is asked for so long: a dry run of many rules must not take minutes."""
+"""Time without lookups after one that timed out: a dry run of many rules must not take minutes."""
 
 LookUp = Callable[[str, int], Sequence[str]]
 """The addresses of one family that a name has, as ``resolving.addresses_of`` finds them; raises socket.gaierror."""

@@ -34,7 +34,7 @@ USER_AGENT = f"Clickloop/{__version__}"
 ATTEMPT_HEADER = "X-Clickloop-Attempt"
 READ_AT_MOST = 65_536
 KEEP_AT_MOST = 16_384
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -106,7 +106,7 @@ class Sender:
             return seen.outcome(Trouble.UNSENDABLE, hop)
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                for _ in range(MOST_REDIRECTS + 1):
+                for _ in range(MAX_REDIRECTS + 1):
                     judgement = self._guard.judge_target(hop.target)
                     if isinstance(judgement, RefusedAddress):
                         return seen.refused(Trouble.ADDRESS_REFUSED, judgement.sentence)

@@ -82,7 +82,7 @@ _CHUNK = 500
 _FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
 _FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
 _OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
-_PROBLEMS_AT_ONCE = 4
+_MAX_PROBLEMS = 4
 
 
 def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
     Raise StoresRefusedError, LedgerError or FactsError for what only the user can put right, such as rights.
     """
     done: list[str] = []
-    for _ in range(_PROBLEMS_AT_ONCE):
+    for _ in range(_MAX_PROBLEMS):
         try:
             opened = open_stores(folder, facts_memory_mb=256)
         except StoresRefusedError as refused:

@@ -40,7 +40,7 @@ from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, dec
 from clickloop.tracking.notices import Desk
 
 BATCH = 200
-"""So many are asked for again in one transaction."""
+"""Postbacks per transaction: other writers get their turn in between."""
 
 _read_request = msgspec.json.Decoder(Request).decode
 _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode

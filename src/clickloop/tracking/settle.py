@@ -24,7 +24,7 @@ from clickloop.tracking.notices import Desk, NoticeResult
 CLICK_SEGMENTS = 256
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
-LOOKED_UP_AT_ONCE = 5_000
+CLICKS_PER_QUERY = 5_000
 """Clicks of a doubtful segment that one query of the facts looks up."""
 NOTICE_SEGMENTS = 64
 DEFERRED_OCTETS = 128 * 1024
@@ -95,8 +95,8 @@ def _unrepeated(
     lines = reader.read(contents.segment).lines
     ids = [_click_id(line) for line in lines]
     known: set[str] = set()
-    for start in range(0, len(ids), LOOKED_UP_AT_ONCE):
-        known.update(facts.find_clicks({id_ for id_ in ids[start : start + LOOKED_UP_AT_ONCE] if id_}))
+    for start in range(0, len(ids), CLICKS_PER_QUERY):
+        known.update(facts.find_clicks({id_ for id_ in ids[start : start + CLICKS_PER_QUERY] if id_}))
     if not known:
         return contents
     fresh = [line for line, id_ in zip(lines, ids, strict=True) if id_ not in known]

@@ -1,9 +1,9 @@
 """Limits of notices that anybody can send as fast as the line carries them: without a genuine click id, or again and again with one."""
 
 from clickloop.clock import MINUTE_MS
-from clickloop.conversion.pairs import MAX_OCTETS
+from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
-KEPT_BYTES = MAX_OCTETS + 1
+KEPT_BYTES = MAX_INPUT_BYTES + 1
 """Bytes stored of query and body each: what is read, and one that says that there was more."""
 KEPT_BYTES_BEYOND = 1_024
 PER_MINUTE = 60
@@ -17,7 +17,7 @@ LONG_PER_MINUTE = 60
 """Notices of one address a minute that are stored whole though they are longer than what is read of them."""
 LONG_PER_MINUTE_OF_ALL = 120
 MAX_CLICKS = 50_000
-"""Clicks counted in a minute. Further ones are not: so many come from many visitors."""
+"""Maximum number of clicks counted in a minute. Further ones are not: as many come from many visitors."""
 
 
 class Strangers:

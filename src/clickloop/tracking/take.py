@@ -17,7 +17,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.pairs import MAX_OCTETS
+from clickloop.conversion.pairs import MAX_INPUT_BYTES
 from clickloop.currency import may_mean
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
@@ -202,7 +202,7 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
 
 def _is_long_beyond(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
     """Return whether a notice is longer than what is read of one, and too many such come. It is counted."""
-    is_long = len(arrival.query) > MAX_OCTETS or len(arrival.body) > MAX_OCTETS
+    is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
     return is_long and edge.strangers.is_long_beyond(arrival.ip, now_ms)
 
 

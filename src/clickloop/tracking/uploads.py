@@ -42,10 +42,10 @@ from clickloop.store.ledger.uploads import (
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
 
-AT_ONCE = 4
+PARALLEL_UPLOADS = 4
 """Uploads that take turns, a batch each: a short one is done soon beside a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
-"""So long after a file arrived its waiting lines are counted anew, until none waits any more."""
+"""Time after a file's arrival in which its waiting lines are counted again, until none waits."""
 _AGAIN = "Upload it again: what is registered stays so, and comes to repeats."
 _encode = msgspec.json.Encoder().encode
 
@@ -184,7 +184,7 @@ class UploadWork:
     def step(self) -> UploadStep:
         """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
         with self.desk.ledger.read() as tx:
-            unfinished = UPLOADS.unfinished(tx, AT_ONCE)
+            unfinished = UPLOADS.unfinished(tx, PARALLEL_UPLOADS)
         for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
         if not unfinished:

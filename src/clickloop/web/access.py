@@ -46,7 +46,8 @@ from clickloop.web.sign_in_limits import SignInLimits
 SESSION_MS = 30 * DAY_MS
 IDLE_MS = 7 * DAY_MS
 LINK_MS = DAY_MS
-LONGEST_SECRET = 200
+MAX_CREDENTIAL_LENGTH = 200
+"""Of tokens, sessions and links. Ours are shorter; what is longer is not worth hashing and looking up."""
 WELCOME = "/panel/welcome"
 """The page that a one-time link leads to; ``?key=`` carries its secret."""
 
@@ -145,7 +146,7 @@ def sign_in(
 
 def session_of(access: Access, secret: str) -> Seat | None:
     """Whose session it is; None for one that is unknown, ended, expired, idle for too long, or of a disabled user."""
-    if not secret or len(secret) > LONGEST_SECRET:
+    if not secret or len(secret) > MAX_CREDENTIAL_LENGTH:
         return None
     now_ms = access.clock()
     with access.ledger.read() as tx:
@@ -282,7 +283,7 @@ def change_password(
 
 
 def _welcome(tx: Connection, key: str, now_ms: int) -> Welcome | None:
-    link = find_link(tx, key) if 0 < len(key) <= LONGEST_SECRET else None
+    link = find_link(tx, key) if 0 < len(key) <= MAX_CREDENTIAL_LENGTH else None
     if link is None or link.used_at is not None or now_ms >= link.expires_at:
         return None
     if link.user_id is None:
@@ -302,7 +303,7 @@ def _begin(tx: Connection, user: User, browser: Browser, now_ms: int) -> SignedI
 
 
 def _end(tx: Connection, secret: str) -> Session | None:
-    session = find_session(tx, secret) if 0 < len(secret) <= LONGEST_SECRET else None
+    session = find_session(tx, secret) if 0 < len(secret) <= MAX_CREDENTIAL_LENGTH else None
     if session is not None:
         delete_session(tx, session.user_id, session.id)
     return session

@@ -129,7 +129,7 @@ class HttpConnection(asyncio.Protocol):
         self._count()
 
     def _feed_pieces(self) -> None:
-        """Parse what was read piece by piece, until so many requests wait that the rest has to."""
+        """Parse what was read piece by piece, until enough requests wait that the rest has to."""
         backlog = self._backlog
         while backlog.unparsed and not (backlog.is_full or self._refused or self._last):
             self._feed(backlog.pop_piece())

@@ -15,10 +15,10 @@ from clickloop.clock import DAY_MS, SECOND_MS
 
 FREE_FROM_ADDRESS = 5
 FREE_FOR_NAME = 10
-LONGEST_ADDRESS_WAIT_MS = 900 * SECOND_MS
-LONGEST_NAME_WAIT_MS = 60 * SECOND_MS
+MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS
+MAX_NAME_WAIT_MS = 60 * SECOND_MS
 FORGOTTEN_AFTER_MS = DAY_MS
-MOST_KEPT = 20_000
+MAX_TRACKED = 20_000
 
 
 class _Failures(msgspec.Struct):
@@ -41,9 +41,9 @@ class SignInLimits:
         place = _place(address)
         with self._lock:
             from_address, for_name = _known(self._addresses, place, now_ms), _known(self._names, name, now_ms)
-            wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, LONGEST_ADDRESS_WAIT_MS, now_ms)
+            wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, MAX_ADDRESS_WAIT_MS, now_ms)
             if from_address is not None:
-                wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, LONGEST_NAME_WAIT_MS, now_ms))
+                wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, MAX_NAME_WAIT_MS, now_ms))
             if wait_ms == 0:
                 _count(self._addresses, place, now_ms)
                 _count(self._names, name, now_ms)
@@ -97,5 +97,5 @@ def _count(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> None:
     failures.last_at = now_ms
     kept[key] = failures
     kept.move_to_end(key)
-    if len(kept) > MOST_KEPT:
+    if len(kept) > MAX_TRACKED:
         kept.popitem(last=False)

@@ -8,7 +8,7 @@ from clickloop.web.api.campaigns import CampaignCreation
 from clickloop.web.api.networks import NetworkUpdate
 from clickloop.web.api.postback_rules import RuleUpdate
 from clickloop.web.api.traffic_sources import SourceUpdate
-from clickloop.web.panel.form import MOST_ROWS, Form, by_path
+from clickloop.web.panel.form import MAX_ROWS, Form, by_path
 
 
 def test_paths_make_nested_records() -> None:
@@ -109,4 +109,4 @@ def test_no_name_of_a_field_breaks_the_reading(name: str) -> None:
 
 def test_rows_are_bounded() -> None:
     form = Form([(f"parameters[{number}].parameter", "x") for number in range(5000)])
-    assert len(form.tree["parameters"]) == MOST_ROWS
+    assert len(form.tree["parameters"]) == MAX_ROWS

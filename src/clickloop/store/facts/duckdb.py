@@ -35,13 +35,13 @@ from clickloop.store.journal.segment import SegmentContents
 from clickloop.store.period import period_of
 
 MEMORY_LIMIT_MB = 128
-MAX_LINE_OCTETS = 1024 * 1024
+MAX_CLICK_LINE_BYTES = 1024 * 1024
 _COPY_OCTETS = 1 << 30
 """More than a segment has: what one call copies is then all."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
 of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
-_FORGET_AT_ONCE = 256
+_FORGOTTEN_PER_LOAD = 256
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 _GLOB = re.compile(r"[*?\[]")
 
@@ -100,7 +100,7 @@ class DuckDbFacts:
 
     def accepts_click(self, line: bytes) -> bool:
         """Whether the line is a click for us and for the engine."""
-        if len(line) >= MAX_LINE_OCTETS:
+        if len(line) >= MAX_CLICK_LINE_BYTES:
             return False
         try:
             click = msgspec.json.decode(line, type=Click)
@@ -236,14 +236,16 @@ class DuckDbFacts:
         files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
-        forgotten = self._forgotten if len(self._forgotten) >= _FORGET_AT_ONCE else []
+        forgotten = self._forgotten if len(self._forgotten) >= _FORGOTTEN_PER_LOAD else []
         with self._transaction() as writer:
             if forgotten:
                 writer.execute(_FORGET, {"names": forgotten})
             writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
             writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             try:
-                inserted = writer.execute(_INSERT_CLICKS, {"files": files, "max_octets": MAX_LINE_OCTETS}).fetchone()
+                inserted = writer.execute(
+                    _INSERT_CLICKS, {"files": files, "max_octets": MAX_CLICK_LINE_BYTES}
+                ).fetchone()
             except _REFUSALS as error:
                 raise SegmentRefusedError(names[0], str(error)) from error
             added = int(inserted[0]) if inserted else 0

@@ -19,8 +19,8 @@ from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.report.measure import Measure
 from clickloop.report.period import offsets_of
 from clickloop.report.query import Dimension, Filter, ReportQuery
+from clickloop.report.rate_text import E12
 
-E12 = 10**12
 MONEY = ("cost_micros", "revenue_micros", "pending_micros", "rejected_micros")
 CLICK_COUNTS = ("clicks", "unique_clicks", "clicks_recorded")
 CONVERSION_COUNTS = ("confirmed", "pending", "rejected")

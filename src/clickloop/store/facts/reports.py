@@ -10,7 +10,8 @@ import duckdb
 from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.period import start_of
 from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
-from clickloop.store.facts.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, E12, MONEY, Span, report_statement
+from clickloop.report.rate_text import E12
+from clickloop.store.facts.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())

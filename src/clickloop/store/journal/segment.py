@@ -275,7 +275,7 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         else:
             opening = data.find(b"{", start, found.start())
             while opening >= 0 and not is_good_line(data[opening : found.end()]):
-                opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _LONGEST_SEARCH else -1
+                opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _MAX_SEARCH_BYTES else -1
             if opening >= 0:
                 yield start, opening, False
                 yield opening, found.end(), True
@@ -284,7 +284,7 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         yield start, end, False
 
 
-_LONGEST_SEARCH = 65_536
+_MAX_SEARCH_BYTES = 65_536
 
 
 def _trailer_of(line: bytes) -> Trailer | None:

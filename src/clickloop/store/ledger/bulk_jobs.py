@@ -15,7 +15,7 @@ from clickloop.store.ledger.jobs import JobState, JobTable
 from clickloop.store.ledger.tables import bulk_jobs, kept_answers
 
 KEPT_MS = 2 * DAY_MS
-"""So long an answer is kept under its key."""
+"""Time an answer is kept under its idempotency key."""
 
 _encode = msgspec.json.Encoder().encode
 _left_out = msgspec.json.Decoder(dict[str, int])

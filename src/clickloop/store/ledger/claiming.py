@@ -46,9 +46,9 @@ BEHIND_MS = 500
 PAUSED_MS = HOUR_MS
 """What waits for a paused rule is looked at this often, and when the rule is resumed."""
 NEWEST_LOOKED_AT = 200
-"""For a probe of the newest: of so many that are due last, the one that was made last."""
-PUT_OFF_AT_ONCE = 500
-"""So much of a paused rule is put off by one claim, so that what stands behind it in its lane comes to the front."""
+"""Postbacks, the last ones due, among which a probe of the newest finds the one created last: no index has that order."""
+PUT_OFF_PER_CLAIM = 500
+"""Postbacks of a paused rule postponed per claim, so that those behind them in the lane come to the front."""
 
 NO_TERMS = Terms(Success(), Schedule(), False)
 """For a rule whose row is gone: what it owed is sent all the same."""
@@ -243,7 +243,7 @@ def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int, taken: C
         .where(IS_WAITING, postbacks.c.lane == lane, postbacks.c.next_attempt_at <= now_ms)
         .where(postbacks.c.rule_id == rule_id, postbacks.c.postback_id.not_in(taken))
         .order_by(postbacks.c.next_attempt_at, postbacks.c.postback_id)
-        .limit(PUT_OFF_AT_ONCE)
+        .limit(PUT_OFF_PER_CLAIM)
     )
     tx.execute(put_off(update(postbacks).where(postbacks.c.postback_id.in_(front)), now_ms + PAUSED_MS))
 

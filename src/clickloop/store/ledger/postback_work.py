@@ -15,7 +15,7 @@ from clickloop.postback.state import PostbackState
 from clickloop.postback.work import Claimed, Ended, Job, Recorded
 from clickloop.store.ledger.claiming import claim_due
 from clickloop.store.ledger.holding import (
-    WOKEN_AT_ONCE,
+    WOKEN_PER_BATCH,
     end_probe,
     pause_rule,
     wake_followers,
@@ -31,7 +31,7 @@ from clickloop.store.ledger.tables import attempts, postbacks
 DELIVERY_CLOCK = "delivery_clock"
 """The name of the setting that ``note_clock`` writes."""
 ANSWER_BYTES = 1_000
-"""So much of an answer's body is kept."""
+"""Maximum number of bytes kept of an answer's body."""
 LOST = "Clickloop stopped before the outcome was written: the receiver may or may not have got it."
 
 _END_ATTEMPT = (
@@ -107,7 +107,7 @@ class LedgerPostbacks:
     def wake_held(self) -> bool:
         """Lets some of what rules have held go on that are not held any more."""
         with self._ledger.write() as tx:
-            return wake_held(tx) == WOKEN_AT_ONCE
+            return wake_held(tx) == WOKEN_PER_BATCH
 
     def lanes(self) -> tuple[KeptLane, ...]:
         """What users have set for receivers, and who is paused."""

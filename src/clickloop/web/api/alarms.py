@@ -12,7 +12,7 @@ from msgspec import Meta
 from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
-from clickloop.running.alarm_outbox import MAX_AT_ONCE, AlarmDelivery, DeliveryState, SendingJob
+from clickloop.running.alarm_outbox import MAX_SENT_PER_ROUND, AlarmDelivery, DeliveryState, SendingJob
 from clickloop.running.alarm_sending import send_alarms
 from clickloop.running.alarm_tracker import AlarmMessage, AlarmState
 from clickloop.store.ledger.postback_rules import live_alarm_rules
@@ -133,7 +133,7 @@ def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
     with context.ledger.read() as tx:
         rules = [kept.rule for kept in live_alarm_rules(tx)]
     if rule_id is None:
-        return [rule for rule in rules if rule.active][:MAX_AT_ONCE]
+        return [rule for rule in rules if rule.active][:MAX_SENT_PER_ROUND]
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]
     if not found:
         sentence = f"There is no alarm rule with the number {rule_id}: GET /alarms lists them."

@@ -69,7 +69,7 @@ from clickloop.web.api.problem import (
 )
 from clickloop.web.api.versions import put_etag
 
-MOST_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20
 
 _NOUNS = (
     traffic_sources,
@@ -150,7 +150,7 @@ def create_api(
             Exception: answer_breakage,
         },
         before_send=[_secure, _name_all_methods, *before_send],
-        request_max_body_size=MOST_BODY_BYTES,
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
         debug=False,
     )

@@ -16,7 +16,7 @@ from clickloop.web.api.told import AskedFormat, Format, text_response, wants_tex
 from clickloop.web.long_work import in_long_work
 
 LATELY_MS = 30_000
-"""So old what came lately may be on the page: counting it reads weeks of logs."""
+"""Maximum age of the figures for recent traffic: counting them reads weeks of logs."""
 OfCampaign = Annotated[
     int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only what this campaign needs; left out: everything.")
 ]

@@ -16,13 +16,13 @@ from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.campaign.user import THIS_MACHINE, Right
 from clickloop.store.ledger.settings import read_instance
 from clickloop.store.ledger.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
+from clickloop.web.access import MAX_CREDENTIAL_LENGTH
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.query import parameters_of
 from clickloop.web.api.rights import right_of
 from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
 
-LONGEST_SECRET = 200
 _CONTEXT = "clickloop_context"
 _NEEDS = {
     Right.WORK: "Your role, {role}, may look but change nothing.",
@@ -48,9 +48,9 @@ def token_guard() -> Guard:
                 "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
             )
         local = context.local_token
-        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: LONGEST_SECRET + 1]))
+        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: MAX_CREDENTIAL_LENGTH + 1]))
         asked = None
-        if len(secret) <= LONGEST_SECRET:
+        if len(secret) <= MAX_CREDENTIAL_LENGTH:
             asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)
         if asked is None:
             raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')

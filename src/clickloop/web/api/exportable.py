@@ -38,7 +38,7 @@ from clickloop.web.api.postbacks import list_postbacks
 from clickloop.web.api.problem import invalid
 
 ROWS_A_STEP = 2_000
-"""So many rows are read and written at once: other work gets its turn between two pages."""
+"""Rows per page of an export: other work gets its turn between two pages."""
 
 
 class Log(msgspec.Struct, frozen=True):

@@ -14,13 +14,13 @@ from clickloop.log_filter import MAX_ID
 from clickloop.web.api.problem import invalid
 
 DEFAULT_LIMIT = 50
-MOST_LIMIT = 500
+MAX_LIMIT = 500
 LARGEST_ID = MAX_ID
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-Limit = Annotated[int, QueryParameter(ge=1, le=MOST_LIMIT, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
     str, QueryParameter(max_length=200, description="The next_cursor of the page before; without it the list begins.")
 ]

@@ -34,8 +34,8 @@ from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, optional_moment_text, shown
 
-MOST_PARAMETERS = 100
-LONGEST_VALUE = 4_000
+MAX_PARAMETERS = 100
+MAX_VALUE_LENGTH = 4_000
 
 Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None
 
@@ -241,14 +241,16 @@ def _faults(data: SimulationBody) -> list[Fault]:
         ]
     if data.visitor is not UNSET:
         for name in ("ip", "country", "useragent", "language", "referrer", "host"):
-            faults += text_faults(f"visitor.{name}", getattr(data.visitor, name), LONGEST_VALUE)
+            faults += text_faults(f"visitor.{name}", getattr(data.visitor, name), MAX_VALUE_LENGTH)
     if data.parameters is not UNSET:
-        if len(data.parameters) > MOST_PARAMETERS:
-            faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MOST_PARAMETERS} are looked at."))
+        if len(data.parameters) > MAX_PARAMETERS:
+            faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MAX_PARAMETERS} are looked at."))
         faults += [
-            Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {LONGEST_VALUE} characters are looked at.")
+            Fault(
+                f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {MAX_VALUE_LENGTH} characters are looked at."
+            )
             for name, value in data.parameters.items()
-            if len(name) + len(value) > LONGEST_VALUE
+            if len(name) + len(value) > MAX_VALUE_LENGTH
         ]
     return faults
 

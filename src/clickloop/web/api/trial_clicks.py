@@ -26,12 +26,12 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.log_words import ClickView, click_view
 from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.simulate import LONGEST_VALUE, MOST_PARAMETERS
+from clickloop.web.api.simulate import MAX_PARAMETERS, MAX_VALUE_LENGTH
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS
-"""Test clicks of so long are listed."""
+"""Maximum age of the test clicks in the list."""
 
 
 OfCampaign = Annotated[
@@ -126,12 +126,12 @@ def _campaign(tx: Connection, number: int) -> tuple[Campaign, TrafficSource]:
 
 def _refuse_long(parameters: dict[str, str]) -> None:
     faults = [
-        Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {LONGEST_VALUE} characters are taken.")
+        Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {MAX_VALUE_LENGTH} characters are taken.")
         for name, value in parameters.items()
-        if len(name) + len(value) > LONGEST_VALUE
+        if len(name) + len(value) > MAX_VALUE_LENGTH
     ]
-    if len(parameters) > MOST_PARAMETERS:
-        faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MOST_PARAMETERS} are taken."))
+    if len(parameters) > MAX_PARAMETERS:
+        faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MAX_PARAMETERS} are taken."))
     if faults:
         raise InvalidInputError(tuple(faults))
 

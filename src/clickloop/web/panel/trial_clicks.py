@@ -35,7 +35,7 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 PATH = "/panel/try/test"
 ROWS = 20
 WATCHED_MS = 10 * MINUTE_MS
-"""So long a page looks for news by itself."""
+"""Maximum time a page refreshes by itself."""
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]

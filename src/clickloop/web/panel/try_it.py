@@ -30,7 +30,7 @@ from clickloop.web.panel.setup_choices import only
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/try"
-MOST_CAMPAIGNS = 1_000
+MAX_CAMPAIGNS = 1_000
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
@@ -127,7 +127,7 @@ def _show(
 def live_campaigns(context: ApiContext) -> list[tuple[int, str]]:
     """The campaigns to choose from: number and name."""
     with context.ledger.read() as tx:
-        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MOST_CAMPAIGNS)]
+        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
 
 
 def _statuses(context: ApiContext) -> list[str]:

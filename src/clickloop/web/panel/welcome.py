@@ -19,7 +19,7 @@ from clickloop.web.panel.sign_in import known_device, with_session
 from clickloop.web.panel.visit import HOME, AnyRequest, redirect
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-Key = Annotated[str, QueryParameter(max_length=access.LONGEST_SECRET)]
+Key = Annotated[str, QueryParameter(max_length=access.MAX_CREDENTIAL_LENGTH)]
 
 
 def show(context: Context, key: Key = "") -> Answer:
