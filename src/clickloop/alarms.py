@@ -57,6 +57,7 @@ class Alarms:
         self._clock = clock
         self._by_source: dict[str, tuple[Alarm, ...]] = {}
         self._written: tuple[Alarm, ...] | None = None
+        # Workers and the API raise alarms at once: the file must have what was raised last.
         self._lock = threading.Lock()
 
     def tell(self, source: str, texts: Sequence[str]) -> bool:

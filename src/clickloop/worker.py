@@ -22,6 +22,7 @@ class Worker(threading.Thread):
         self._step = step
         self._pause_seconds = pause_seconds
         self._drains = drains
+        # An event, not a flag: stopping ends the pause between two steps at once.
         self._stopping = threading.Event()
         self._failed = Sparingly(f"{name} failed and is tried again")
         self._failing_since: int | None = None

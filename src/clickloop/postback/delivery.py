@@ -115,6 +115,7 @@ class Delivery:
     async def run(self) -> None:
         """Delivers until ``stop``. It returns within about one deadline and a write; a failing store is waited for."""
         self._loop = asyncio.get_running_loop()
+        # One thread: claims and outcomes reach the ledger in order, and the loop never waits for a commit.
         with ThreadPoolExecutor(1, "delivery-ledger") as self._ledger:
             await self._start()
             writer = asyncio.create_task(self._write_loop())
@@ -281,7 +282,9 @@ class Delivery:
             except Exception:
                 _log.exception("outcomes of postbacks cannot be written: the ledger failed")
                 self._some_ended.set()
+                # Only at the end: otherwise it is tried until it works.
                 tries_left -= quitting
+                # The outcomes are kept and written by the next round: they must not be lost, nor the ledger be flooded.
                 await asyncio.sleep(self._limits.error_seconds)
             self._let_leave()
             if quitting and (tries_left <= 0 or not (self._ended or self._unsent or self._turned)):

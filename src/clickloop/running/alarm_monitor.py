@@ -54,6 +54,7 @@ class AlarmMonitor(threading.Thread):
         self._sending: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._sent: list[tuple[AlarmDelivery, Attempt]] = []
+        # An event, so that the end does not wait for the pause between two looks.
         self._stopping = threading.Event()
         self._failed = Sparingly("watching for alarms failed and is tried again", 60)
 

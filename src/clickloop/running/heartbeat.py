@@ -48,6 +48,7 @@ class Heartbeat:
             self._file = -1
 
     def _open(self) -> None:
+        # Without a file there is no sign of life, and the alarm that follows is right: the disk is out of order.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

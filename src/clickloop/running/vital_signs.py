@@ -133,6 +133,7 @@ class VitalSigns:
         self._core = Standstill(read_beat(folder, CORE).mark, monotonic())
         self._workers: dict[str, Standstill] = {}
         self._since: dict[str, int] = {}
+        # The core's thread and requests for health look at once; each look moves the state on.
         self._lock = threading.Lock()
         self.journal = JournalState()
         """As of the last look."""

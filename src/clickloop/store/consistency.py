@@ -129,6 +129,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         installation, stamp = check_ledger(folder, ledger, installation)
+        # After the ledger was checked: opening would make empty facts in a folder that is refused.
         facts = _open_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
             check_together(folder, ledger, facts, installation, stamp)
@@ -140,6 +141,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
                 installation.complete,
             )
         except BaseException:
+            # Facts first: the next start finds their file free.
             facts.close()
             raise
     except BaseException:
@@ -155,6 +157,7 @@ def _open_facts(path: Path, memory_mb: int, wait_seconds: float) -> DuckDbFacts:
         except FactsInUseError:
             if time.monotonic() > give_up:
                 raise
+            # A core that was killed is still ending: the lock cannot be waited for, only tried.
             time.sleep(0.1)
 
 
@@ -336,6 +339,7 @@ def _stamped(
         if stamp is None:
             with ledger.write() as tx:
                 write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
+        # Last of the three: ``complete`` is written only after all have the id.
         facts.stamp(installation.id)
     noted = known_marks(folder, installation).ledger_notes
     marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
@@ -378,6 +382,7 @@ def keep_marks(
             with ledger.write() as tx:
                 write_stamp(tx, known)
     marked = msgspec.structs.replace(installation, marks=marks)
+    # Ledger, then file, then witnesses: a crash in between leaves marks that lag, which never refuse a start.
     write_installation(folder, marked)
     write_witnesses(folder, marked)
     return marked

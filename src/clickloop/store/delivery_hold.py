@@ -44,6 +44,7 @@ class DeliveryHold:
     def __init__(self, folder: Path | None = None) -> None:
         """``folder`` None: nothing is ever held."""
         self._folder = folder
+        # The API releases while delivery asks; file and memory must say the same.
         self._lock = threading.Lock()
         self._hold = read_hold(folder) if folder else None
 

@@ -49,6 +49,7 @@ class DiskReserve:
                 os.close(file)
             part.rename(self._path)
         except OSError:
+            # The disk is full; the part goes with the next try.
             with contextlib.suppress(OSError):
                 part.unlink()
             return False

@@ -18,9 +18,11 @@ class DiskDrafts:
     """Conversions by click id and txid in a file of their own, empty at first, removed at the end. For one thread at a time."""
 
     def __init__(self, path: Path) -> None:
+        # Of a process that was killed: without a journal the file may be half written.
         path.unlink(missing_ok=True)
         self._path = path
         self._kept = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # Drafts are thrown away at the end and after a crash: they need no safety, and it would cost most of the time.
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096"):
             self._kept.execute(statement)
         self._kept.execute(

@@ -34,9 +34,11 @@ class ExportFiles:
             if (found := os.fstat(number).st_size) < at:
                 raise LostFileError(f"the file of export {export_id} has {found} bytes, {at} had been written")
             file.seek(at)
+            # What a crash left behind the last page that the ledger knows.
             file.truncate()
             file.write(piece)
             file.flush()
+            # Before the ledger says that the page is written: a crash in between writes the page again, at the same place.
             os.fdatasync(number)
         if at == 0:
             sync_directory(self._folder)

@@ -59,6 +59,7 @@ def fault_sentence(error: OSError, path: Path) -> str:
 def trailing_bytes(ledger: Path, facts: Path) -> str | None:
     """Return a sentence when a store's file has bytes behind its last whole page; they are ignored, and were not written by us."""
     for path, before, page in ((ledger, 0, _SQLITE_LEAST_PAGE), (facts, 3 * 4096, _DUCKDB_BLOCK)):
+        # What keeps it from being read is reported elsewhere.
         with contextlib.suppress(OSError):
             size = path.stat().st_size
             if size > before and (size - before) % page:

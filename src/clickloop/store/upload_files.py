@@ -205,6 +205,7 @@ class ArrivingFile:
     def _sync(self) -> None:
         if self._file is not None:
             self._file.flush()
+            # Contents and size; the file's times do not matter.
             os.fdatasync(self._file.fileno())
             self._synced = self._written
 

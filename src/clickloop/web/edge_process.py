@@ -192,6 +192,7 @@ async def _again_and_again(part: Callable[[], Coroutine[None, None, None]]) -> N
             return await part()
         except Exception as fault:
             failed(fault=f"{type(fault).__name__}: {fault}")
+            # A part that fails at once would otherwise take the whole processor from visitors.
             await asyncio.sleep(1.0)
 
 
@@ -223,6 +224,7 @@ async def _hand_over(
 ) -> None:
     """Closes the stream's segments as they come of age, and brings each to the disk."""
     full = Sparingly("the disk is full: a journal segment could not be closed yet")
+    # A quarter of the age, so that a segment is closed at most that much late.
     pause = max(0.005, after_ms / 1000 / 4)
     while True:
         await asyncio.sleep(pause)
@@ -245,6 +247,7 @@ async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
     while not ending:
         try:
             await asyncio.sleep(1.0)
+        # One more round before the end: what was counted since the last one is still to be written.
         except asyncio.CancelledError:
             ending = True
         try:

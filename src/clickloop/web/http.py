@@ -318,6 +318,7 @@ class HttpConnection(asyncio.Protocol):
         if isinstance(answer, bytes):
             self._write(answer, request.keep_alive)
         else:
+            # Kept: the loop holds tasks weakly, and one that nobody holds may be collected before it ends.
             self._task = self._loop.create_task(self._answer_later(answer, request))
 
     async def _answer_later(self, answer: Awaitable[bytes], request: Request) -> None:

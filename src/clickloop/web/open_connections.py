@@ -204,6 +204,7 @@ class OpenConnections(Generic[C]):
         while self.open and (waited := loop.time() - began) < seconds:
             if waited >= IDLE_GRACE_SECONDS:
                 self._end_silent(Phase.IDLE if waited < HEAD_GRACE_SECONDS else Phase.UNFINISHED)
+            # Polled: connections end in many places, and this runs only while the process ends.
             await asyncio.sleep(0.02)
 
     def _end_silent(self, phase: Phase) -> None:

@@ -59,6 +59,7 @@ class PasswordThreads:
         if self._is_full(places) and self._delayed < MAX_DELAYED:
             self._delayed += 1
             try:
+                # Not refused at once: a short burst finds a place, and a flood is slowed down.
                 await asyncio.sleep(_DELAY_SECONDS)
             finally:
                 self._delayed -= 1
@@ -83,8 +84,10 @@ class PasswordThreads:
         try:
             await turn
         except asyncio.CancelledError:
+            # The place was given to a request that has just gone: pass it on, or it is lost for good.
             if turn.done() and not turn.cancelled():
                 self._pass_on()
+            # Already taken off the queue by whoever gave it its turn.
             with contextlib.suppress(ValueError):
                 queue.remove(turn)
             raise

@@ -16,6 +16,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Hashable, tuple[Hashable, int, object]] = OrderedDict()
+        # For the order of use alone; never held while an answer is computed, which takes seconds.
         self._lock = threading.Lock()
 
     def of(

@@ -32,6 +32,7 @@ class SignInLimits:
     """Counts tries. Threads may share it. A try counts as failed until it is told to have succeeded, so that many at once count."""
 
     def __init__(self) -> None:
+        # Counted before the password is checked: a hundred tries at once must not all see the same count.
         self._lock = threading.Lock()
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self._names: OrderedDict[str, _Failures] = OrderedDict()

@@ -43,6 +43,7 @@ class UntrustedProxies:
         self._total = total or (lambda: self._counted)
         self._monotonic = monotonic
         self._peers: dict[str, _Peer] = {}
+        # Requests are counted in the server's thread, alarms are asked for in another.
         self._lock = threading.Lock()
         self._forwarded = 0
         self._silent = 0

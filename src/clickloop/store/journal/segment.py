@@ -163,6 +163,7 @@ def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
         trailer is None
         or trailer.segment != number
         or not _is_of(trailer, origin)
+        # A view: slicing would copy the whole segment.
         or trailer.checksum != crc32(memoryview(data)[:start])
     ):
         return None
@@ -275,6 +276,7 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         else:
             opening = data.find(b"{", start, found.start())
             while opening >= 0 and not is_good_line(data[opening : found.end()]):
+                # Bounded: a checksum for every brace in a large damaged stretch would take minutes.
                 opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _MAX_SEARCH_BYTES else -1
             if opening >= 0:
                 yield start, opening, False

@@ -108,5 +108,6 @@ def _job(row: RowMapping) -> BulkJob:
     return BulkJob(**{**row, **read})
 
 
+# A literal, not a parameter: else SQLite does not use the partial index of running jobs.
 BULK_JOBS = JobTable(bulk_jobs, bulk_jobs.c.state == literal_column("'running'"), _job, _columns)
 """The jobs over many records."""

@@ -87,6 +87,7 @@ _is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_att
 _first_of_lane = (
     select(_queued.c.postback_id)
     .where(_is_due, _queued.c.lane == _picked.c.value)
+    # The order of the partial index: SQLite stops after ``most`` rows instead of sorting the lane.
     .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
     .limit(bindparam("most"))
     .correlate(_picked)
@@ -130,12 +131,14 @@ class _Due(msgspec.Struct, frozen=True, array_like=True):
 def _as_json(query: Select[Any]) -> Select[Any]:
     """The rows of a query as one JSON text of ``_Due``."""
     found = query.subquery("found")
+    # JSON of SQLite takes no blobs, and one text is decoded faster than many rows.
     columns = [func.hex(column) if column.name == "request" else column for column in found.c]
     return select(func.json_group_array(func.json_array(*columns)))
 
 
 _read_due = msgspec.json.Decoder(list[_Due]).decode
 _DUE = _as_json(
+    # ON 1: the IN below says which rows belong to a lane, and a join needs some condition.
     _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
         postbacks.c.postback_id.in_(_first_of_lane)
     )
@@ -152,7 +155,9 @@ _LEASE = (
         next_attempt_at=None,
         held_from=None,
         lease_until=bindparam("until"),
+        # A new token fences off whoever held the lease before: its outcome no longer counts.
         lease_token=postbacks.c.lease_token + 1,
+        # Counted before it leaves: after a crash an attempt may have been made, so it counts.
         attempts=postbacks.c.attempts + 1,
     )
 )
@@ -209,6 +214,7 @@ def _due_rows(
     for share, lanes in by_share.items():
         asked = {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share}
         rows += _read_due(tx.scalar(_DUE, asked) or "[]")
+    # Longest due first, over all lanes; the id makes the order the same each time.
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
     return rows
 

@@ -46,6 +46,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite has one writer. Waiting for this lock is fair and ends at once; waiting for SQLite's is polling, and fails after a while.
         self._writing = threading.Lock()
         self._writer: int | None = None
 
@@ -100,6 +101,7 @@ class Ledger:
         """A transaction that sees one state of the ledger throughout and never waits for a writer."""
         with self.engine.connect() as tx:
             if tx.dialect.name != "sqlite":
+                # PostgreSQL's default shows each statement a newer state; SQLite's snapshot lasts for the transaction.
                 tx.execution_options(isolation_level="REPEATABLE READ")
             with tx.begin():
                 yield tx
@@ -129,6 +131,7 @@ class Ledger:
     def _migrate(self) -> None:
         with self.read() as tx:
             found = _revision(tx)
+        # Looked at without a write first: most starts have nothing to migrate, and importing Alembic is slow.
         if found == HEAD:
             return
         from alembic import command
@@ -225,6 +228,7 @@ def _engine(url: str) -> Engine:
         return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)
     # Hidden: errors go into the log and into alarms, and parameters are what visitors and networks sent, tokens among it.
     connection = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    # A connection for each thread that may ask at once: one that finds none waits 30 s and fails.
     engine = create_engine(url, pool_size=8, max_overflow=24, connect_args=connection, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -233,10 +237,14 @@ def _engine(url: str) -> Engine:
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: PoolProxiedConnection) -> None:
     """Leaves transactions to us (the driver would begin them late) and sets what SQLite keeps per connection."""
+    # The driver would send BEGIN only before the first write: a read before it would be outside.
     connection.isolation_level = None
+    # Other processes write as well: commands, and a server that is ending.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     _write_ahead(connection)
+    # In WAL mode NORMAL may lose the last commits in a power cut, which others have been told of.
     connection.execute("PRAGMA synchronous = FULL")
+    # SQLite checks them only when asked, and asks per connection.
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -255,4 +263,5 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
 
 
 def _begin_sqlite(tx: Connection) -> None:
+    # IMMEDIATE: a transaction that first reads and then writes fails at once when another has written in between.
     tx.exec_driver_sql("BEGIN IMMEDIATE" if tx.get_execution_options().get(_WRITES) else "BEGIN")

@@ -166,6 +166,7 @@ def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
 
 _CONDITIONS: Conditions = {
     "click_id": canonical(notices.c.click_id),
+    # A literal: SQLite uses the partial index of waiting notices only for a condition that repeats it.
     "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{Outcome(outcome).value}'"),
     "flagged": is_flagged(notices.c.flags),
     "status_word": lambda word: func.lower(func.trim(notices.c.status_word)) == word_key(word),
