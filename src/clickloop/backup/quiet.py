@@ -63,7 +63,9 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         yield
     finally:
         over.set()
+        # Before the pause ends: a renewal that comes after the end would be taken for a fault.
         renewing.join()
+        # A core that has ended was not quiet to the end: ``ended`` stays False.
         with contextlib.suppress(NotRunningError):
             ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
     if not ended and time.monotonic() - began >= max_seconds:
@@ -93,6 +95,7 @@ def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
             why = f"A tracker that was killed is still ending in {folder}."
         if time.monotonic() > give_up:
             raise BackupError(f"{why} Nothing was backed up: see in the tracker's log what holds it up.")
+        # A lock and a starting core can only be looked at again.
         time.sleep(_AGAIN_SECONDS)
 
 

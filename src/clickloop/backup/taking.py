@@ -71,6 +71,7 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
                     os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
                 ) as out:
                     manifest = _pack(out, snapshot, copies, folder, made_at, progress)
+                    # Before it gets its name: a backup that is there is whole, even after a power cut.
                     os.fsync(out.fileno())
                 _publish(archive, target, force)
                 return manifest
@@ -155,6 +156,7 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
         progress.stage(
             "Copying the stores while settling is paused …" if number == 0 else "… once more: the core was restarted"
         )
+        # Before the snapshot: everything up to this moment is in it for sure.
         made_at = wall_clock()
         snapshot = None
         try:
@@ -170,6 +172,7 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
             if snapshot is not None:
                 snapshot.ledger.close()
             raise
+        # One name for what counts, whichever try it was.
         copies.rename(scratch / "copies")
         return made_at, snapshot
     raise BackupError(f"The core was restarted {MAX_TRIES} times while it was copied: see in the tracker's log why.")
@@ -181,6 +184,7 @@ def _pack(
     """Copy the ledger from its pinned state, look whether the copies are sound, and write the archive."""
     ledger, facts = scratch / "copies" / LEDGER_FILE, scratch / "copies" / FACTS_FILE
     progress.stage("Copying and checking the ledger …")
+    # After settling goes on again: the pinned connection still sees the state of the snapshot.
     copy_ledger(snapshot, ledger)
     found = examine_ledger(ledger)
     progress.stage("Checking the facts …")

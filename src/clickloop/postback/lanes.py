@@ -204,6 +204,7 @@ class Lanes(Generic[_Entry]):
 
     def forget_idle(self, now: float) -> None:
         """Lets go of lanes that nothing has left on for a while and nothing needs to be known of."""
+        # A copy: deleting while looking is an error.
         for name, lane in list(self._lanes.items()):
             busy = lane.queue or lane.in_flight or lane.is_listed
             known = lane.breaker.pause is not None or lane.terms != NO_TERMS or lane.held_until is not None
@@ -229,6 +230,7 @@ def shares(rooms: Sequence[int], limit: int) -> list[int]:
     """
     given = [0] * len(rooms)
     left = limit
+    # Smallest rooms first: what they leave is shared among the larger ones.
     waiting = sorted((room, position) for position, room in enumerate(rooms) if room > 0)
     if len(waiting) > left:
         for position in sorted(position for _, position in waiting)[:left]:

@@ -41,6 +41,7 @@ class LookingUp:
         self._look_up = look_up
         self._monotonic = monotonic
         self._patience_seconds = patience_seconds
+        # Name servers cannot be waited for with a deadline, so threads are, and few: those stuck do not add up.
         self._threads = ThreadPoolExecutor(4, "dry-run-look-up")
         self._silent_until = 0.0
 
@@ -64,6 +65,7 @@ class LookingUp:
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
                 found += self._look_up(host, family)
+            # A name without addresses of one family may have some of the other.
             except (socket.gaierror, UnicodeEncodeError):
                 continue
         return found

@@ -53,6 +53,7 @@ class ExportWork:
             unfinished = EXPORTS.unfinished(tx, PARALLEL_EXPORTS)
         if not unfinished:
             return False
+        # In turns by id, so that a long export does not keep the short ones waiting.
         export = next((export for export in unfinished if export.export_id > self._last), unfinished[0])
         self._last = export.export_id
         try:
@@ -65,6 +66,7 @@ class ExportWork:
 
     def _write(self, export: Export, page: ExportedPage) -> None:
         try:
+            # File, then ledger: after a crash the page is written again over itself.
             octets = self._files.write(export.export_id, export.octets, page.lines)
         except LostFileError as error:
             log("export begins anew", export_id=export.export_id, fault=str(error))

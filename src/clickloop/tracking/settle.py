@@ -61,7 +61,9 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
         added, loaded = _load(reader, facts, [_unrepeated(reader, facts, contents, damages)], damages)
         clicks += added
         settled += loaded
+    # Only after the load was committed: killed before, the segment is loaded again, and the facts know its name.
     reader.settled([contents.segment for contents in settled])
+    # Only when the segment cannot come back: until then its name keeps it from being counted twice.
     facts.forget_segments([contents.segment.name for contents in settled])
     return ClickBatch(clicks, len(settled), tuple(damages), len(batch) < len(waiting))
 
@@ -162,8 +164,10 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
     results = take_notices_around_damage(desk, raws, now_ms, names)
+    # After the ledger's commit: killed in between, notices are known by their ids.
     reader.settled([contents.segment for contents in whole])
     with desk.ledger.write() as tx:
+        # Last: the names keep a segment that is still in the journal from being read again.
         forget_settled(tx, names)
     return NoticeBatch(tuple(results), tuple(damages), len(batch) < len(waiting))
 
@@ -188,6 +192,7 @@ def _in_turn(segments: Sequence[Segment]) -> list[Segment]:
     for segment in segments:
         turn = turns[segment.writer] = turns.get(segment.writer, 0) + 1
         placed.append((turn, segment))
+    # A stable sort: within a turn the order of the writers stays.
     placed.sort(key=lambda pair: pair[0])
     return [segment for _, segment in placed]
 
@@ -201,6 +206,7 @@ def settle_facts(ledger: Ledger, facts: Facts) -> int:
         rows = oldest_facts(tx, OUTBOX_BATCH)
     if not rows:
         return 0
+    # Outside of any transaction of the ledger: a load takes long, and the ledger has one writer.
     facts.load_facts(rows)
     with ledger.write() as tx:
         delete_facts(tx, [outbox_id for outbox_id, _ in rows])

@@ -26,6 +26,7 @@ from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
 from clickloop.tracking.strangers import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
 
+# Bounds a click's line: a thousand clicks a second with long values would fill the disk.
 VALUE_CHARACTERS = 1024
 
 
@@ -152,6 +153,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
     location = ""
     if target is not None:
         click["target"] = location = _location(target, click, head, now_ms)
+    # Gathered: one write for all clicks of a turn of the loop; none is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
     return Redirected(click_id, location)
 
@@ -165,6 +167,7 @@ def record_clicks(edge: Edge) -> None:
     try:
         edge.clicks.flush()
     except JournalFull:
+        # Redirected all the same: the visitor is worth more than the record.
         edge.unrecorded += noted
 
 

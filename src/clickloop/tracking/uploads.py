@@ -189,6 +189,7 @@ class UploadWork:
             self._close(upload_id)
         if not unfinished:
             return UploadStep()
+        # In turns by id, so that a long file does not keep the short ones waiting.
         upload = next((upload for upload in unfinished if upload.upload_id > self._last), unfinished[0])
         self._last = upload.upload_id
         try:
@@ -196,6 +197,7 @@ class UploadWork:
         except FileNotFoundError:
             self._fail(upload, f"Its file is gone. {_AGAIN}")
             return UploadStep(more=True)
+        # Read from the ledger's state again next time: the reading has moved past lines that were not registered.
         except BaseException:
             self._close(upload.upload_id)
             raise
@@ -219,6 +221,7 @@ class UploadWork:
             self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
             return UploadStep(more=True)
         with self.desk.ledger.write() as tx:
+            # After the notices are registered: killed in between, their ids make the lines known.
             written = UPLOADS.keep(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)

@@ -180,12 +180,14 @@ class OpenConnections(Generic[C]):
             if self._all_bytes <= most * 3 // 4 or phase[0] is Phase.BUSY:
                 break
             self.evicted += 1
+            # Now: its own call comes when the loop turns, and its bytes would be counted until then.
             self.leave(connection)
             connection.end()
         self._heavy(bytes=self._all_bytes, most=most, ended=self.evicted)
 
     def sweep(self, now: float) -> None:
         """End what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
+        # A copy: sweeping ends connections, which leave the set.
         for connection in tuple(self.open):
             connection.sweep(now)
 
@@ -215,6 +217,7 @@ class OpenConnections(Generic[C]):
         for connection in silent:
             if connection.fileno() >= 0:
                 poll.register(connection.fileno(), select.POLLIN)
+        # A request whose bytes are here was sent in time: closing now would lose it.
         readable = {number for number, _ in poll.poll(0)}
         for connection in silent:
             if connection.fileno() not in readable:
@@ -223,6 +226,7 @@ class OpenConnections(Generic[C]):
     def _make_room(self, newcomer: C) -> bool:
         """End the connections that have waited longest with the least; return False if all of them are busy."""
         ranked = [(one.phase(), one) for one in self.open if one is not newcomer]
+        # Phases are asked for once each: they change while connections are being ended.
         ranked = [(phase, one) for phase, one in ranked if phase[0] is not Phase.BUSY]
         ranked.sort(key=lambda pair: pair[0])
         for _, connection in ranked[: max(1, self.limits.total // _EVICTED_SHARE)]:
