@@ -18,16 +18,16 @@ from clickloop.replacing_file import replace_file
 FOLDER_NAME = "run"
 CORE = "core"
 SUPERVISOR = "supervisor"
-MIN_FREE_PERCENT = 10.0
-COUNTED_SECONDS = 3.0
+MIN_FREE_PERCENT = 10.0  # below it there is time to act: clicks and notices still fit for a while
+COUNTED_SECONDS = 3.0  # counting reads every file of alarms, and each page of the panel asks
 MAX_PER_SOURCE = 20
 """Maximum number of alarms of one source."""
-MAX_SENTENCE = 1_000
+MAX_SENTENCE = 1_000  # a fault of an engine may quote a whole statement
 FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 """Codes of alarms that make /health answer ``failing``: something is being lost or turned away right now."""
 _FILE_BYTES = 4096
 """Files are padded to this size, so that there is a block to overwrite when the disk is full."""
-_MAX_EXPIRY_MS = 600_000
+_MAX_EXPIRY_MS = 600_000  # a clock that was wrong must not keep an alarm up for years
 _CHANGING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z|(?<![\w.:-])(?<!postback rule )\d+(?![\w.:-])")
 """Moments and separate numbers: the clock's alarm names the moment of each start, and would be a new one after each. A rule's number
 is its identity: the first rules of all sources have the same name."""

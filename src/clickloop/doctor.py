@@ -64,9 +64,9 @@ from clickloop.tracking.auditing import audit_everything
 
 LATE_MS = 10 * MINUTE_MS
 """Time after which work that is due counts as stuck."""
-LAG_SECONDS = 60.0
-MAX_OUTBOX_ROWS = 50_000
-SHOWN = 5
+LAG_SECONDS = 60.0  # settling takes a second
+MAX_OUTBOX_ROWS = 50_000  # ten batches: the facts have not taken any for a while
+SHOWN = 5  # more of the same kind tell nothing new
 MAX_NAMED = 1_000
 """Maximum number of rows that a confirmation names in the log of changes."""
 _LOST = (

@@ -20,8 +20,8 @@ from clickloop.conversion.upload_text import WINDOWS_1252, Utf8
 from clickloop.running_core import Answer, NotRunningError, ask_core, fetch_from_core, send_to_core
 
 DOOR = "/api/v1/conversions/uploads"
-PIECE_OCTETS = 256 * 1024
-LOOK_SECONDS = 0.3
+PIECE_OCTETS = 256 * 1024  # memory stays flat, whatever the size of the file
+LOOK_SECONDS = 0.3  # often enough for a person who watches, seldom enough for the API
 PATIENCE_SECONDS = 60.0
 """How long a server that does not answer is waited for: it may be starting again, and then goes on."""
 _MISSING = {

@@ -18,8 +18,8 @@ NAMES = (VISITORS, PANEL)
 BACKLOG = 4096
 """Connections that wait while nobody accepts, as during a restart. The kernel takes no more than ``net.core.somaxconn``."""
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
-_FIRST_FD = 3
-_BIND_SECONDS = 15.0
+_FIRST_FD = 3  # systemd hands sockets over from this one on (sd_listen_fds(3))
+_BIND_SECONDS = 15.0  # a tracker that is being restarted lets its port go within its drain
 
 
 class SocketError(Exception):

@@ -15,7 +15,7 @@ import msgspec
 from clickloop.replacing_file import replace_file
 
 FILE_NAME = "run/core.json"
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 30  # longer than the core waits for the ledger's lock
 SENDING_SECONDS = 300
 """How long nothing may move while something long is sent or fetched."""
 UNAUTHORIZED = 401

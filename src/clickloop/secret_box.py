@@ -15,7 +15,7 @@ from clickloop.click_id import KEY_BYTES, KEY_FILE
 
 SEALED = "sealed:"
 """Begins every sealed text, so that what was stored before there was encryption is recognised."""
-MAX_CACHED = 4096
+MAX_CACHED = 4096  # a rule's secrets are opened for each postback; the set-up has fewer
 
 
 class SecretError(Exception):

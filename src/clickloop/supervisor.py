@@ -27,11 +27,17 @@ from clickloop.running.alarm_monitor import AlarmMonitor
 from clickloop.store.identity import prepare
 from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
 
-EDGE_DRAIN_SECONDS = 12.0
-CORE_DRAIN_SECONDS = 15.0
+EDGE_DRAIN_SECONDS = 12.0  # longer than an edge waits for its connections (DRAIN_SECONDS)
+CORE_DRAIN_SECONDS = 15.0  # an attempt under way, and time to write it; with the edges' time less than 30 s
 CANNOT_START = 2
 """Exit status when the tracker could not be started at all."""
-_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF_SECONDS = (
+    0.1,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+)  # the first at once, for visitors wait; then less often, for it will fail again
 _REFUSED_BACKOFF_SECONDS = 5.0
 """A core that found the wrong stores finds them again until somebody acts: each look costs a second of the processor."""
 

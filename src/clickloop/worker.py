@@ -7,7 +7,7 @@ from clickloop.clock import wall_clock
 from clickloop.log import Sparingly
 from clickloop.tracking.health import WorkerHealth
 
-_FAILED_PAUSE_SECONDS = 1.0
+_FAILED_PAUSE_SECONDS = 1.0  # a store that is away is not asked in a loop, and is found again soon
 
 
 class Worker(threading.Thread):

@@ -23,7 +23,7 @@ from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0
 """Longest wait for a core that is starting, or for another pause to end."""
-_AGAIN_SECONDS = 0.2
+_AGAIN_SECONDS = 0.2  # the core grants a pause within such a time; asking more often only costs it
 _PATH = "/api/v1/settling-pauses"
 _CREATED, _ENDED, _MISSING = 201, 204, 404
 

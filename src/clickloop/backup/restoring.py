@@ -29,7 +29,7 @@ from clickloop.store.identity import FACTS_FILE
 from clickloop.store.ledger.migrations import HEAD, knows_revision
 
 ASIDE = "before-restore-"
-_MARGIN_BYTES = 64 * 1024 * 1024
+_MARGIN_BYTES = 64 * 1024 * 1024  # directories, the stores' logs, and what the tracker writes in its first minutes
 _BESIDE = frozenset({LOCK_FILE, "lost+found"})
 """Names that do not count as contents: our lock, and what a new file system has."""
 _RESERVED = frozenset({LOCK_FILE, RESTORING, PLACE_FILE, HOLD_FILE, "run", "reserve"})

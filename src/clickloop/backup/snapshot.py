@@ -48,8 +48,8 @@ _LEFT_OUT = frozenset(
 )
 _UNFINISHED = (".new", ".part", ".tmp")
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS})
-_BUSY_SECONDS = 30.0
-_PAGES_PER_STEP = 4096
+_BUSY_SECONDS = 30.0  # a checkpoint of the ledger may hold its lock for seconds
+_PAGES_PER_STEP = 4096  # 16 MiB: between two steps the copy can be interrupted
 
 
 class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ MAX_TRIES = 20
 """Snapshots that are begun, where the core is killed during each."""
 _RUN = "run"
 _LOCK = "backup.lock"
-_MARGIN_BYTES = 64 * 1024 * 1024
+_MARGIN_BYTES = 64 * 1024 * 1024  # directories, headers, and what the tracker writes meanwhile
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 

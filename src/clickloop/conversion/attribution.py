@@ -16,8 +16,8 @@ from clickloop.money import AmountFault, Money, currency_of, read_amount
 
 WAIT_MS = 10 * MINUTE_MS
 """Time that a notice waits for a click which is still on its way, from the core's first look at it."""
-FIRST_LOOK_MS = 100
-MAX_LOOK_MS = 30 * SECOND_MS
+FIRST_LOOK_MS = 100  # a click is settled within this, as a rule
+MAX_LOOK_MS = 30 * SECOND_MS  # waiting costs a look-up each time
 MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
 """Longest pause between looks while nothing is known of older clicks, or they are unsettled for long: their arrival ends it."""
 SETTLED_SLACK_MS = MINUTE_MS

@@ -14,8 +14,8 @@ from clickloop.parameter_name import meant_name
 
 MAX_INPUT_BYTES = 16_384
 """Maximum size of the query and of the body each; the rest is not read. Of a longer JSON object the first members that fit are."""
-MAX_KEYS = 100
-MAX_KEY_LENGTH = 200
+MAX_KEYS = 100  # strangers send these: each costs time when the notice is read
+MAX_KEY_LENGTH = 200  # no parameter of a network is longer
 
 _JSON_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JSON_LIST: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])

@@ -45,7 +45,7 @@ MOMENT = "at"
 """The parameter for the time of a conversion."""
 NO_POSTBACK = "&disable_postback=1"
 _MAX_QUERY = MAX_LINE_BYTES - len(NO_POSTBACK)
-_EXCERPT = 200
+_EXCERPT = 200  # enough to recognise the line
 
 _SEPARATORS = (b"\t", b";", b",")
 _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")

@@ -16,8 +16,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_MAX_MARK_BYTES = 4
-_MAX_CHARACTER_BYTES = 4
+_MAX_MARK_BYTES = 4  # of UTF-32: before that many bytes are here, the mark cannot be told
+_MAX_CHARACTER_BYTES = 4  # of UTF-8: what is cut off in fewer may go on in the next piece
 BINARY_MARKS = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
 """Begin files that are no text: workbooks, archives."""
 UTF_8, WINDOWS_1252 = "utf-8", "windows-1252"

@@ -27,8 +27,8 @@ _SPELLINGS = tuple(
     if BY_NAME[CANONICAL_OF_ALIAS.get(spelling, spelling)].available
 )
 """What a misspelt name may have been meant for: a macro without a value is no remedy."""
-_MAX_COMPARED_LENGTH = 60
-_MAX_FINDINGS = 100
+_MAX_COMPARED_LENGTH = 60  # comparing costs the product of the lengths, with every name there is
+_MAX_FINDINGS = 100  # a text of braces alone would make thousands
 _OTHER_SENTENCE = "{} is a macro of another system; nobody here replaces it."
 
 

@@ -19,8 +19,8 @@ Chance = Callable[[], int]
 
 Apply = Callable[[str, Chance], str]
 RANDOM_DIGITS = 10
-_MAX_PLACES = 12
-_MAX_LENGTH = 10_000
+_MAX_PLACES = 12  # micros have six; more only pad with zeros
+_MAX_LENGTH = 10_000  # an upper bound for cut: no value is longer
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]{0,30}))?")
 _SECONDS = re.compile(r"-?[0-9]{1,12}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")

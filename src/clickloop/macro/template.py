@@ -22,7 +22,7 @@ BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
 _TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
-_MAX_NAME_LENGTH = 300
+_MAX_NAME_LENGTH = 300  # longer text between braces is no name, and is left as it is
 
 
 class Fault(enum.Enum):

@@ -2,7 +2,7 @@
 
 import re
 
-_MAX_LENGTH = 80
+_MAX_LENGTH = 80  # a macro is short; every parameter of every click is looked at
 _FIRST = frozenset("{$[_%#@") | frozenset(map(chr, range(0x10FFA0, 0x10FFFA)))
 
 # A brace or bracket pair may also hold a real id: a GUID as Windows writes it, or a bare number.

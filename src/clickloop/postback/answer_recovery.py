@@ -20,7 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_HEAD_BYTES = 65_536
 """Maximum size of a head of which status and headers are read."""
-MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 65_536  # as much as is read of a sound answer
 QUIET_SECONDS = 1.0
 """An answer whose end cannot be known ends when nothing more has come for this long."""
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?=[ \r\n])")
@@ -30,8 +30,8 @@ _QUOTED_BYTES = re.compile(r"(?:bytearray\()?\bb(['\"])(.*?)(?:\1\)?|\Z)")
 _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-encoding")
 _WITHOUT_BODY = frozenset({204, 304})
 _ENDLESS = f"no end of the headers within {MAX_HEAD_BYTES // 1024} KB"
-_MAX_REASON_CHARACTERS = 200
-_MAX_READ_CHARACTERS = 1_000
+_MAX_REASON_CHARACTERS = 200  # the receiver chose it, and it is shown
+_MAX_READ_CHARACTERS = 1_000  # the parser's text quotes the receiver
 
 note_accepted: ContextVar[Callable[[int], None] | None] = ContextVar("note_accepted", default=None)
 """Called with a status of 2xx when an answer is given up before its head has ended: the receiver has taken the request."""

@@ -12,14 +12,14 @@ import msgspec
 from clickloop.clock import SECOND_MS
 from clickloop.postback.retry import PASSING, Outcome, Trouble
 
-WINDOW_SECONDS = 300
-SLOT_SECONDS = 10
+WINDOW_SECONDS = 300  # long enough for ten attempts at a receiver with little traffic
+SLOT_SECONDS = 10  # counts by slot, not by attempt: memory stays flat at any rate
 OPENS_AT = 10
 """Minimum number of attempts within the window for a verdict on a receiver: fewer may fail by chance."""
 OPENS_PERCENT = 70
 """Share of failed attempts in the window from which the breaker opens."""
-FIRST_PROBE_SECONDS = 30
-MAX_PROBE_SECONDS = 900
+FIRST_PROBE_SECONDS = 30  # a restart at the receiver is often over by then
+MAX_PROBE_SECONDS = 900  # a receiver that is back after hours is noticed within this
 
 
 class Verdict(enum.Enum):

@@ -19,10 +19,10 @@ FIRST_WIDTH = 4
 """The width of a lane of which nothing is known yet; each answer widens it by one."""
 PACE_SECONDS = 0.25
 """Time ahead for which work is claimed for a lane, at the pace at which it gets work done."""
-MAX_CLAIMED_AHEAD = 400
+MAX_CLAIMED_AHEAD = 400  # what is claimed and not sent must be given back when the process ends
 CATCH_UP_SECONDS = 0.1
 """Maximum lost time that a rate may catch up with; more would be a burst at the receiver."""
-RATED_AHEAD_SECONDS = 2
+RATED_AHEAD_SECONDS = 2  # a lane with a rate needs no more, and a changed rate counts soon
 LONGER_SECONDS = 1
 """Minimum extension of a requested wait that is reported again: not every answer of the same wait."""
 

@@ -13,7 +13,7 @@ from clickloop.postback.breaker import Turn, Verdict
 from clickloop.postback.lane import FIRST_WIDTH, LANE_CONNECTIONS, NO_TERMS, Asked, KeptLane, Lane, Standing
 from clickloop.postback.retry import MAX_RETRY_AFTER_MS
 
-FORGET_AFTER_SECONDS = 600
+FORGET_AFTER_SECONDS = 600  # what a lane has learnt of its receiver is worth a little memory for a while
 
 _Entry = TypeVar("_Entry")
 

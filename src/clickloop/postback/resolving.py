@@ -16,8 +16,8 @@ _LIBC = ctypes.CDLL(None)
 _LOOK_UPS = 128
 """Questions that are under way at once, two for each name. A name whose servers are silent keeps two of them busy for longer than an
 attempt lasts, and one receiver may redirect each of its requests to another such name; a thread that is not needed is never begun."""
-_BUFFER = 8_192
-_MAX_BUFFER_BYTES = 1_048_576
+_BUFFER = 8_192  # glibc's own size; nearly every answer fits
+_MAX_BUFFER_BYTES = 1_048_576  # an answer that needs more is an attack
 _NO_DATA = 4
 _FAULTS = {1: socket.EAI_NONAME, 2: socket.EAI_AGAIN, 3: socket.EAI_FAIL}
 """What h_errno says (netdb.h), as getaddrinfo would."""

@@ -16,8 +16,8 @@ from clickloop.explained import Explained
 from clickloop.postback.pattern import PatternError, matches
 from clickloop.postback.rule import Schedule, Success
 
-JITTER = 0.2
-MAX_RETRY_AFTER_MS = DAY_MS
+JITTER = 0.2  # what failed together does not come back together
+MAX_RETRY_AFTER_MS = DAY_MS  # a receiver must not be able to put its postbacks off for ever
 REJECTIONS_ALLOWED = 3
 """Maximum number of attempts after answers like 404: receivers are often misconfigured at first."""
 REJECTION_WAITS_SECONDS = (60, 420)

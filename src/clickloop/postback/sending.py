@@ -32,14 +32,14 @@ from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, tar
 
 USER_AGENT = f"Clickloop/{__version__}"
 ATTEMPT_HEADER = "X-Clickloop-Attempt"
-READ_AT_MOST = 65_536
-KEEP_AT_MOST = 16_384
-MAX_REDIRECTS = 3
+READ_AT_MOST = 65_536  # success may depend on a text in it; no honest answer is longer
+KEEP_AT_MOST = 16_384  # all answers that are under way are in memory
+MAX_REDIRECTS = 3  # http to https, to www, and one to spare
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None, ceil_threshold=5)
-_ERROR_CHARACTERS = 500
+_ERROR_CHARACTERS = 500  # it is kept with each attempt, and may quote the receiver
 
 
 class Hop(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from clickloop.postback.pattern import pattern_of
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Success
 from clickloop.preset.preset import Confidence
 
-MAX_VALUE_LENGTH = 2_000
+MAX_VALUE_LENGTH = 2_000  # it goes into a URL
 
 
 class Secrecy(enum.StrEnum):

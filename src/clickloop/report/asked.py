@@ -15,11 +15,11 @@ from clickloop.report.query import MAX_GROUPINGS, Dimension, Filter, ReportQuery
 
 BY_KEY = "key"
 """The order by the groups' keys: days one after the other."""
-MAX_GROUPS = 10_000
-MAX_OFFSET = 10_000_000
-MAX_FILTERS = 50
-MAX_FILTER_LENGTH = 1_100
-MAX_DAYS = 3_700
+MAX_GROUPS = 10_000  # all of them are in memory, and in one answer
+MAX_OFFSET = 10_000_000  # the engine sorts all that it skips
+MAX_FILTERS = 50  # each is a part of the query; an address holds no more
+MAX_FILTER_LENGTH = 1_100  # an external id of 1,024 characters and its dimension
+MAX_DAYS = 3_700  # ten years: by day each is a row
 _EARLIEST = date(2000, 1, 1)
 _LATEST = date(2100, 1, 1)
 

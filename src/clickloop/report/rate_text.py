@@ -4,7 +4,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
-MAX_WHOLE_DIGITS = 6
+MAX_WHOLE_DIGITS = 6  # with twelve more and an amount's micros it fits into 128 bits
 MAX_FRACTION_DIGITS = 12
 E12 = 10**12
 

@@ -7,7 +7,7 @@ from clickloop.clock import iso_text
 from clickloop.postback.owing import Finding
 from clickloop.report.trace import EventKind, Trace
 
-MAX_LINE_LENGTH = 200
+MAX_LINE_LENGTH = 200  # a terminal has no more; the API has the whole text
 _INDENT = " " * 26
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SHORT_ESCAPES = {"\t": "\\t", "\v": "\\v", "\f": "\\f", "\0": "\\0"}

@@ -10,10 +10,10 @@ from clickloop.postback.alarm_rules import AlarmRules
 from clickloop.postback.rule import Rule
 from clickloop.running.alarm_tracker import AlarmMessage
 
-MAX_WAITING = 500
+MAX_WAITING = 500  # a receiver that is away for weeks must not fill the disk
 MAX_FINISHED = 200
 """Finished ones that are remembered, to be shown."""
-MAX_SENT_PER_ROUND = 50
+MAX_SENT_PER_ROUND = 50  # they are sent by one short process, within its deadline
 _MAX_WAIT_MS = 8 * DAY_MS
 """Longer than any wait of a schedule: a moment that is further ahead is one of a clock that has jumped back."""
 

@@ -11,10 +11,10 @@ from clickloop.alarms import CORE, Alarm
 from clickloop.running.heartbeat import read_beat
 from clickloop.running.vital_signs import Patience, Standstill
 
-CRASHES = 3
+CRASHES = 3  # once may be chance
 CRASH_WINDOW_SECONDS = 300.0
-DESCRIPTORS_SHARE = 0.9
-DESCRIPTORS_LOOK_SECONDS = 5.0
+DESCRIPTORS_SHARE = 0.9  # the rest goes within seconds under load
+DESCRIPTORS_LOOK_SECONDS = 5.0  # each look lists /proc
 
 
 class ChildState(Protocol):

@@ -9,8 +9,8 @@ import msgspec
 
 from clickloop.alarms import FOLDER_NAME
 
-BEAT_SECONDS = 1.0
-_FILE_BYTES = 4096
+BEAT_SECONDS = 1.0  # an alarm comes after many missed ones, so that a busy second is none
+_FILE_BYTES = 4096  # one block: written in place it needs no room on a full disk
 
 
 class Beat(msgspec.Struct, frozen=True):

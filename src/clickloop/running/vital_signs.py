@@ -18,7 +18,7 @@ from clickloop.running.heartbeat import read_beat
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0  # a stat of a few files; patience is counted in tens of seconds
 BEGIN_SHARE = 6
 """An alarm is sent once it is as old as this part of the patience: what passes by itself wakes nobody."""
 _LISTING_SHARE = 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clickloop.store.directory import sync_directory
 
-RESERVE_OCTETS = 64 * 1024 * 1024
+RESERVE_OCTETS = 64 * 1024 * 1024  # some hundred thousand clicks: time to make room
 
 
 class DiskReserve:

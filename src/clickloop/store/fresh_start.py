@@ -82,7 +82,7 @@ _CHUNK = 500
 _FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
 _FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
 _OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
-_MAX_PROBLEMS = 4
+_MAX_PROBLEMS = 4  # ledger, facts, key and secrets may each have one
 
 
 def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:

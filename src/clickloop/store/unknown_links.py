@@ -9,8 +9,8 @@ from clickloop.replacing_file import replace_file
 
 MAX_KEYS = 20
 """Distinct keys that are remembered, the latest ones."""
-MAX_KEY = 32
-WRITE_EVERY_MS = 5_000
+MAX_KEY = 32  # strangers choose it; ours have six characters
+WRITE_EVERY_MS = 5_000  # a crash may lose as much: it is a hint, no record
 
 _KEY = re.compile(rb"[A-Za-z0-9_-]*")  # one run from the start: linear
 

@@ -11,11 +11,11 @@ from clickloop.conversion.upload_text import Utf8
 from clickloop.store.directory import make_directories, sync_directory
 from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
-PIECE_OCTETS = 256 * 1024
+PIECE_OCTETS = 256 * 1024  # memory stays flat, whatever the size of the file
 _SYNC_OCTETS = 32 * 1024 * 1024
 """Bytes between two syncs of an arriving file, so that the last sync is short."""
 _TEXT, _PART, _VERDICTS, _DRAFTS, _DATES = ".text", ".part", ".verdicts", ".drafts", ".dates"
-_DEAD_SECONDS = 24 * 3600
+_DEAD_SECONDS = 24 * 3600  # no upload takes a day to arrive: its sender has gone
 
 
 class UploadTooLargeError(Exception):

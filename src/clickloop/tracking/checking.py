@@ -42,8 +42,8 @@ from clickloop.store.ledger.rules import terms_of
 from clickloop.store.ledger.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.traffic_sources import find_source, sources_after
 
-_ALL = 1_000_000
-_MAX_WORDS = 20
+_ALL = 1_000_000  # more than there can be
+_MAX_WORDS = 20  # a page that lists more is not read
 
 
 class RecentClicks(Protocol):

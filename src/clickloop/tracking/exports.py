@@ -19,7 +19,7 @@ from clickloop.store.ledger.ledger import Ledger
 
 PARALLEL_EXPORTS = 4
 """Exports that take turns, a page each: a short one is done soon beside a long one."""
-_IDS_PER_QUERY = 500
+_IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _AGAIN = "Export it again when there is room."
 
 

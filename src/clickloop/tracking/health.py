@@ -17,7 +17,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.uploads import UPLOADS, Upload
 from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
 
-MAX_UNFINISHED = 50
+MAX_UNFINISHED = 50  # more are never under way at once by far
 
 
 class StreamLag(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,7 +94,7 @@ def _names(
     return found
 
 
-_IDS_PER_QUERY = 500
+_IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _NAMED = {
     Dimension.CAMPAIGN: Named.CAMPAIGN,
     Dimension.SOURCE: Named.SOURCE,

@@ -9,7 +9,7 @@ from clickloop.store.ledger.holding import count_waiting, is_paused, resume_rule
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
 
-_MAX_JOBS = 1_000
+_MAX_JOBS = 1_000  # more than anybody starts; each is looked at
 
 
 class Resumed(msgspec.Struct, frozen=True):

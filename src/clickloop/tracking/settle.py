@@ -21,15 +21,15 @@ from clickloop.store.ledger.segments import forget_settled
 from clickloop.tracking.around_damage import take_notices_around_damage
 from clickloop.tracking.notices import Desk, NoticeResult
 
-CLICK_SEGMENTS = 256
+CLICK_SEGMENTS = 256  # of an hour's backlog many small ones: the engine opens each
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
 CLICKS_PER_QUERY = 5_000
 """Clicks of a doubtful segment that one query of the facts looks up."""
-NOTICE_SEGMENTS = 64
+NOTICE_SEGMENTS = 64  # a short round: what comes meanwhile waits for it
 DEFERRED_OCTETS = 128 * 1024
 """Of deferred notices in one round, a fraction of a second: others that come meanwhile wait no longer than that."""
-OUTBOX_BATCH = 5_000
+OUTBOX_BATCH = 5_000  # one load of the facts; its rows are in memory twice
 
 _decoder = msgspec.json.Decoder(RawNotice)
 

@@ -43,9 +43,9 @@ from clickloop.web.password_threads import PasswordThreads
 from clickloop.web.passwords import Passwords
 from clickloop.web.sign_in_limits import SignInLimits
 
-SESSION_MS = 30 * DAY_MS
-IDLE_MS = 7 * DAY_MS
-LINK_MS = DAY_MS
+SESSION_MS = 30 * DAY_MS  # a stolen cookie is of use no longer, even when it is used every day
+IDLE_MS = 7 * DAY_MS  # a browser that was left signed in elsewhere
+LINK_MS = DAY_MS  # a link is passed on by chat or mail, and read the next morning
 MAX_CREDENTIAL_LENGTH = 200
 """Of tokens, sessions and links. Ours are shorter; what is longer is not worth hashing and looking up."""
 WELCOME = "/panel/welcome"

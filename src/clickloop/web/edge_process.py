@@ -38,8 +38,8 @@ from clickloop.web.http import Connections
 from clickloop.web.open_connections import limits_of
 from clickloop.web.untrusted_proxy import UntrustedProxies
 
-CATALOG_POLL_SECONDS = 0.1
-DRAIN_SECONDS = 10.0
+CATALOG_POLL_SECONDS = 0.1  # a stat; a changed campaign is in force within a tenth of a second
+DRAIN_SECONDS = 10.0  # less than the supervisor waits before it kills
 RESERVED_DESCRIPTORS = 64
 """Descriptors that connections leave free: for journal segments, catalog, country base and ``/health``. About ten are used at once."""
 

@@ -21,8 +21,8 @@ HEAD_BYTES = 64 * 1024
 MAX_TARGET_BYTES = 16 * 1024
 """Maximum size of an address: a report with fifty filters is shorter. Litestar remembers the last 1,024 addresses as they came and
 as it read them, so these three bounds are one on the memory of the core, too."""
-MAX_PATH_BYTES = 4 * 1024
-MAX_PARAMETERS = 200
+MAX_PATH_BYTES = 4 * 1024  # the longest of ours has some hundred
+MAX_PARAMETERS = 200  # a report's filters and columns; each is checked by a schema
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024

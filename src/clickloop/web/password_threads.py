@@ -14,15 +14,15 @@ from litestar.exceptions import HTTPException
 
 THREADS = 2
 """A hash takes 46 MiB and some 60 ms of one core."""
-MAX_WAITING = 8
+MAX_WAITING = 8  # a person would give up before a longer queue has moved
 RESERVED_FOR_KNOWN = 2
 """Places in the queue that strangers never get: people get in while the others are full of guesses."""
 MAX_DELAYED = 64
 """Requests without a place in the queue that wait a moment and look once more, so that guessing in a loop is slow.
 
 Bounded, because each has a connection."""
-_DELAY_SECONDS = 0.5
-_NICENESS = 3
+_DELAY_SECONDS = 0.5  # the queue has moved by then
+_NICENESS = 3  # checking a password takes a whole core; visitors and postbacks come first
 
 T = TypeVar("T")
 

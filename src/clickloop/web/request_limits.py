@@ -1,7 +1,7 @@
 """Limits of requests at the public port: sizes, and the number that may wait on one connection."""
 
-URL_BYTES = 128 * 1024
-HEADER_BYTES = 64 * 1024
+URL_BYTES = 128 * 1024  # networks put whole orders into a query
+HEADER_BYTES = 64 * 1024  # cookies of a shared domain may be large
 BODY_BYTES = 256 * 1024
 """Of a body as it comes, and of what a compressed one becomes."""
 LARGE_BYTES = 32 * 1024

@@ -13,12 +13,12 @@ import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
 
-FREE_FROM_ADDRESS = 5
-FREE_FOR_NAME = 10
-MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS
-MAX_NAME_WAIT_MS = 60 * SECOND_MS
-FORGOTTEN_AFTER_MS = DAY_MS
-MAX_TRACKED = 20_000
+FREE_FROM_ADDRESS = 5  # somebody who mistypes is not slowed down
+FREE_FOR_NAME = 10  # more than from one address: a stranger must not lock a person out so easily
+MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS  # a guesser gets four tries an hour
+MAX_NAME_WAIT_MS = 60 * SECOND_MS  # short: strangers who guess would otherwise keep the owner out
+FORGOTTEN_AFTER_MS = DAY_MS  # an office shares its address
+MAX_TRACKED = 20_000  # addresses and names are strangers' choice: the memory of them is bounded
 
 
 class _Failures(msgspec.Struct):

@@ -13,8 +13,8 @@ import msgspec
 from clickloop.alarms import Alarm
 from clickloop.web.proxies import address_in, first_of
 
-REMEMBERED_SECONDS = 3600.0
-MAX_PEERS = 200
+REMEMBERED_SECONDS = 3600.0  # a proxy sends all the time; a stranger's header must not be an alarm for long
+MAX_PEERS = 200  # peers are strangers: the memory of them is bounded
 MIN_FROM_PUBLIC = 100
 """Anybody on the internet may send the header: a public address counts only when it is most of the traffic, and this much at least."""
 MIN_FORWARDED = 100

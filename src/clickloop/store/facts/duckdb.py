@@ -34,14 +34,14 @@ from clickloop.store.facts.verifying import Verification, verify
 from clickloop.store.journal.segment import SegmentContents
 from clickloop.store.period import period_of
 
-MEMORY_LIMIT_MB = 128
-MAX_CLICK_LINE_BYTES = 1024 * 1024
+MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
+MAX_CLICK_LINE_BYTES = 1024 * 1024  # what the engine's reader takes for a line; ours have some hundred
 _COPY_OCTETS = 1 << 30
 """More than a segment has: what one call copies is then all."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
 of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
-_FORGOTTEN_PER_LOAD = 256
+_FORGOTTEN_PER_LOAD = 256  # deleting them one by one would cost a scan per segment
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 _GLOB = re.compile(r"[*?\[]")
 

@@ -5,7 +5,7 @@ import duckdb
 from clickloop.clock import DAY_MS
 from clickloop.report.check.evidence import Clicks
 
-_BACK_MS = 30 * DAY_MS
+_BACK_MS = 30 * DAY_MS  # looking further back reads the whole file for campaigns without traffic
 _NEAR_MS = DAY_MS // 4
 """Looked at first: for a campaign with many clicks that is enough."""
 _LAST = """

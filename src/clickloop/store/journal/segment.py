@@ -286,7 +286,7 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         yield start, end, False
 
 
-_MAX_SEARCH_BYTES = 65_536
+_MAX_SEARCH_BYTES = 65_536  # no record of ours is longer, so none begins further back
 
 
 def _trailer_of(line: bytes) -> Trailer | None:

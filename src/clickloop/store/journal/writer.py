@@ -25,7 +25,7 @@ from clickloop.store.journal.segment import (
     writer_name,
 )
 
-MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
+MAX_SEGMENT_OCTETS = 16 * 1024 * 1024  # a reader holds one in memory, and a repair rewrites one
 # Each keeps a descriptor open until it is synced.
 _MAX_UNSYNCED_SEGMENTS = 64
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

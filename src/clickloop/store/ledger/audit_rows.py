@@ -24,7 +24,7 @@ from clickloop.store.ledger.tables import attempts, conversion_changes, conversi
 REMEMBERED = 100
 """Maximum number of wrong rows of each kind that are remembered and checked again until they are right."""
 
-ROWS_PER_BATCH = 2_000
+ROWS_PER_BATCH = 2_000  # short transactions: other writers get their turn in between
 MAX_WAIT_MS = 20 * 366 * DAY_MS
 """A postback may wait long for a paused receiver, and a clock may have been wrong by years; a flipped high bit is centuries."""
 

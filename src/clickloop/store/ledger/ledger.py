@@ -22,7 +22,7 @@ from clickloop.store.ledger.migrations import HEAD
 from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
 from clickloop.store.ledger.sealing import seal_with
 
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 10_000  # a write of another process takes less, a migration aside
 _WRITES = "clickloop_writes"
 
 

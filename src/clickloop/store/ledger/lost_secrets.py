@@ -22,7 +22,7 @@ from clickloop.store.ledger.versions import later_version
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
 """Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
 _TOKEN_BYTES = 24
-_ROWS_PER_BATCH = 500
+_ROWS_PER_BATCH = 500  # each is opened to see whether it can be: memory stays flat
 
 _Stored = TypeVar("_Stored", str, bytes)
 

@@ -16,7 +16,7 @@ from clickloop.store.ledger.postback_states import HAS_ENDED_BADLY, IS_UNFINISHE
 from clickloop.store.ledger.row_checks import postback_check
 from clickloop.store.ledger.tables import attempts, conversions, lanes, postback_rules, postbacks
 
-_MAX_NEWEST = 1_000
+_MAX_NEWEST = 1_000  # no index leads to what is looked for
 IDS_PER_QUERY = 500
 """Ids per statement: engines limit the parameters of one."""
 

@@ -69,7 +69,7 @@ from clickloop.web.api.problem import (
 )
 from clickloop.web.api.versions import put_etag
 
-MAX_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20  # the largest honest one is a month of rates; uploads have a way of their own
 
 _NOUNS = (
     traffic_sources,

@@ -22,7 +22,7 @@ from clickloop.store.ledger.postbacks import find_postback
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.wire import Moment, moment_text, shown
 
-MAX_FOUND = 50
+MAX_FOUND = 50  # who sees more looks more closely instead
 LOOKED_BACK_DAYS = 7
 """Days in which an external id is searched first: searching all clicks takes longer."""
 

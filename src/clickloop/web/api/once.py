@@ -16,7 +16,7 @@ from clickloop.store.ledger.bulk_jobs import KeptAnswer, find_answer, insert_ans
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest, invalid
 
-MAX_KEY_LENGTH = 200
+MAX_KEY_LENGTH = 200  # it is part of an index; a UUID has 36
 REPEATED = "Idempotency-Repeated"
 """The header that tells that an answer was given before."""
 

@@ -14,7 +14,7 @@ from clickloop.log_filter import MAX_ID
 from clickloop.web.api.problem import invalid
 
 DEFAULT_LIMIT = 50
-MAX_LIMIT = 500
+MAX_LIMIT = 500  # a page is in memory, and holds a thread while it is made
 LARGEST_ID = MAX_ID
 
 T = TypeVar("T")

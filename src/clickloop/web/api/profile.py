@@ -27,7 +27,7 @@ from clickloop.web.api.users import TimeZone, user_view
 from clickloop.web.api.wire import Moment, moment_text, shown
 
 NOUN = "profile"
-MAX_SESSIONS = 100
+MAX_SESSIONS = 100  # a person has a few; the oldest are of no interest
 
 
 class ProfileUpdate(msgspec.Struct, kw_only=True):

@@ -20,7 +20,7 @@ from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.wire import shown
 
 NOUN = "rates"
-MAX_RATES = 10_000
+MAX_RATES = 10_000  # one transaction; years of several currencies fit
 _CURSOR = re.compile(r"([A-Z]{3}) ([0-9]{1,6})")
 
 Currency = Annotated[str, Meta(description="ISO 4217.", examples=["EUR"])]

@@ -24,7 +24,7 @@ from clickloop.web.api.once import Done, Key, once
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 
-MAX_PREVIEWED = 100
+MAX_PREVIEWED = 100  # a preview is looked at by a person
 
 
 class BulkRerun(NoticeFilter, frozen=True, omit_defaults=True, kw_only=True):

@@ -34,8 +34,8 @@ from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.told import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, optional_moment_text, shown
 
-MAX_PARAMETERS = 100
-MAX_VALUE_LENGTH = 4_000
+MAX_PARAMETERS = 100  # as many as are kept of a real click
+MAX_VALUE_LENGTH = 4_000  # more than is kept of a real one
 
 Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None
 

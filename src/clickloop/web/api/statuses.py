@@ -38,7 +38,7 @@ from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
 
-MAX_WORDS = 200
+MAX_WORDS = 200  # no status needs as many
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 

@@ -20,7 +20,7 @@ from clickloop.web.panel.record_difference import FieldDifference, differences
 from clickloop.web.panel.visit import Visit
 
 ROWS_A_PAGE = 50
-_MAX_USERS = 1000
+_MAX_USERS = 1000  # for the choice of a filter: installations have tens
 
 NOUNS = {
     "campaigns": "Campaigns",

@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 from markupsafe import Markup, escape
 
-MAX_TICKS = 5
+MAX_TICKS = 5  # more labels touch each other on a phone
 _STEPS = (1, 2, 5, 10)
 
 

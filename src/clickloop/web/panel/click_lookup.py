@@ -8,7 +8,7 @@ from clickloop.click_id import Fault as ClickIdFault
 from clickloop.octets import text_of
 from clickloop.web.api.context import ApiContext
 
-MAX_CHOICES = 20
+MAX_CHOICES = 20  # a person chooses among them
 
 
 class SeveralClicksError(Exception):

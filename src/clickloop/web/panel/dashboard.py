@@ -48,7 +48,7 @@ TOP = 6
 TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
 FINDINGS = 5
 WORDS = 5
-_MAX_POINTS = 5_000
+_MAX_POINTS = 5_000  # a chart of more shows nothing more
 
 AskedPeriod = Annotated[Preset, QueryParameter()]
 AskedMeasure = Annotated[Measure, QueryParameter()]

@@ -16,7 +16,7 @@ from clickloop.web.api.body import PartlyRead, options_of, read_given
 T = TypeVar("T")
 
 CSRF_FIELD = "csrf"
-MAX_ROWS = 500
+MAX_ROWS = 500  # the number in a field's name is the visitor's: a list of a billion rows must not be made
 
 _STEP = re.compile(r"\[([0-9]{1,4})\]|([^.\[\]]+)")
 """Linear: no step can be read in two ways. A row of five digits is a name, which no Struct knows."""

@@ -15,8 +15,8 @@ from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
 
 MAX_FIELDS = 1_000
 """The largest form of the panel, a flow with all rows that are possible, has fewer."""
-MAX_NAME_LENGTH = 200
-MAX_LEVELS = 10
+MAX_NAME_LENGTH = 200  # our own names are shorter
+MAX_LEVELS = 10  # a name's dots make nested records: bounded, as strangers may send them
 MAX_STRANGERS_BODY_BYTES = 512 * 1024
 """Of a form that nobody has to be signed in for. The sign-in carries what somebody had typed when the session ended."""
 

@@ -19,7 +19,7 @@ from clickloop.web.panel.visit import HOME, AnyRequest
 
 KEPT_PATH = "kept_path"
 KEPT_PAIRS = "kept"
-MAX_FORM_BYTES = 64 * 1024
+MAX_FORM_BYTES = 64 * 1024  # it travels through the sign-in page and back
 
 _NEVER = tuple(f"{HOME}/{door}" for door in ("users", "profile", "sign-", "welcome", "theme"))
 """Where passwords are typed and people let in, and what is not worth asking about."""

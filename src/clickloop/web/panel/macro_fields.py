@@ -33,7 +33,7 @@ from clickloop.web.panel.page import fragment
 from clickloop.web.panel.remarks import Remark, external_id_remarks, offer_remarks, postback_remarks, source_remarks
 from clickloop.web.panel.setup_choices import number_of
 
-MAX_LENGTH = 20_000
+MAX_LENGTH = 20_000  # the preview is made while somebody types
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
 _SOMEWHERE = FoundPlace(kind=Kind.POSTBACK_RULE)
 """The page shows the findings of a field beside it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-MAX_FIELDS = 200
+MAX_FIELDS = 200  # a page that lists more is not read
 _UNTOLD = {
     "": frozenset({"updated_at", "version"}),
     "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),

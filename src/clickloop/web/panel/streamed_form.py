@@ -12,8 +12,8 @@ from clickloop.web.panel.visit import AnyRequest
 
 STREAMED = "streamed"
 """The ``opt`` of a page whose form ``StreamedForm`` reads; that also checks the form's word, which the guard cannot."""
-MAX_FIELD_BYTES = 4_096
-MAX_FIELDS = 20
+MAX_FIELD_BYTES = 4_096  # the file has no bound here; the fields beside it are words
+MAX_FIELDS = 20  # the form has fewer
 
 
 class StreamedForm:

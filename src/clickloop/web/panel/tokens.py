@@ -18,7 +18,7 @@ from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/tokens"
 ROWS_A_PAGE = 100
-_MAX_USERS = 1000
+_MAX_USERS = 1000  # for the choice in a form: installations have tens
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 

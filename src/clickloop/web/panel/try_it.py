@@ -30,7 +30,7 @@ from clickloop.web.panel.setup_choices import only
 from clickloop.web.panel.visit import Visit, VisitFacts
 
 PATH = "/panel/try"
-MAX_CAMPAIGNS = 1_000
+MAX_CAMPAIGNS = 1_000  # a list to choose from; beyond it a field takes the number
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
