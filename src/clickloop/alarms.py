@@ -79,6 +79,7 @@ class Alarms:
             current = tuple(alarm for those in self._by_source.values() for alarm in those)
             if current == self._written:
                 return False
+            # Before it counts as written: a write that fails is tried again by the next call.
             self._write(current)
             self._written = current
             return True
@@ -98,6 +99,7 @@ def _overwrite(path: Path, alarms: tuple[Alarm, ...]) -> None:
     try:
         size = os.fstat(file).st_size
         encoded = msgspec.json.encode(alarms)
+        # Only as many as fit: a longer file would need a block that a full disk does not have.
         while len(encoded) > size and alarms:
             alarms = alarms[:-1]
             encoded = msgspec.json.encode(alarms)
@@ -149,6 +151,7 @@ def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple
     now = wall_clock() if now_ms is None else now_ms
     found: list[Alarm] = []
     try:
+        # Sorted, so that the alarms of a page do not change places.
         paths = sorted((folder / FOLDER_NAME).glob("alarms.*.json"))
     except OSError as fault:
         return (_unreadable(FOLDER_NAME, fault),)
@@ -157,6 +160,7 @@ def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple
             continue
         try:
             found += msgspec.json.decode(path.read_bytes(), type=tuple[Alarm, ...])
+        # Taken back since the listing.
         except FileNotFoundError:
             continue
         except (OSError, msgspec.DecodeError) as fault:

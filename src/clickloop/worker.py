@@ -33,6 +33,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Works until ``stop``, then, if it drains, until nothing more is waiting."""
         while True:
+            # Before the step: what came in until then is still drained by it.
             stopping = self._stopping.is_set()
             try:
                 more = self._step()

@@ -141,6 +141,7 @@ class AlarmMonitor(threading.Thread):
     def _attempts(self, order: bytes) -> list[Attempt]:
         command = [sys.executable, "-P", "-m", _SENDING_MODULE]
         environment = {**os.environ, SUPERVISOR_PID: str(os.getpid())}
+        # A process of its own: the supervisor must not load, nor fail in, an HTTP client.
         with subprocess.Popen(  # noqa: S603 – our own interpreter and module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
         ) as process:
@@ -149,6 +150,7 @@ class AlarmMonitor(threading.Thread):
                 output, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
             finally:
                 self._process = None
+                # Also after a good end: one that hangs in its exit must not stay.
                 process.kill()
         return msgspec.json.decode(output, type=list[Attempt])
 

@@ -98,6 +98,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
     set_up = SetUp(catalog_file, edge, started_with(settings))
+    # Before the socket is served: the first visitor must find the campaigns.
     set_up.take_changes()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
     untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
@@ -116,6 +117,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     )
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
+    # Last: from here on visitors come, and everything that answers them is there.
     server = await loop.create_server(connections, sock=listening)
     parts: list[Callable[[], Coroutine[None, None, None]]] = [
         lambda: _watch_set_up(set_up),
@@ -132,12 +134,14 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
+    # First: the socket is shared, and the other processes take what comes now.
     server.close()
     connections.drain()
     if not broken:
         await connections.drained(DRAIN_SECONDS)
     for task in background:
         task.cancel()
+    # Before the journals are closed: the parts may be writing to them.
     await asyncio.gather(*background, return_exceptions=True)
     if not broken:
         clicks.close()

@@ -217,6 +217,7 @@ class HttpConnection(asyncio.Protocol):
         self._message_bytes = 0
         self._head_complete = False
         self._header_bytes = 0
+        # Only then: a fresh list for each request would be felt, and almost none has a body.
         if self._body:
             self._body = []
         self._length = 0
@@ -396,6 +397,7 @@ class HttpConnection(asyncio.Protocol):
     def _discard(self, size: int) -> None:
         if self._linger_bytes > 0 and self._transport is not None:
             self._linger_bytes -= size
+            # Enough: what it sends further stays in the system's buffers until the time is over.
             if self._linger_bytes <= 0:
                 self._transport.pause_reading()
 
@@ -411,6 +413,7 @@ class HttpConnection(asyncio.Protocol):
             self._end(status, text)
         elif not self._refused:
             self._refused = True
+            # In its turn: answers leave in the order of the requests, refusals too.
             self._backlog.add(plain_answer(status, text + "\n", keep_alive=False))
 
     def _end(self, status: int, text: str) -> None:

@@ -31,6 +31,7 @@ class PasswordThreads:
     """Runs functions in its threads. For one event loop at a time."""
 
     def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, reserved: int = RESERVED_FOR_KNOWN) -> None:
+        # Its own threads: in those that all requests share, guesses would hold up the panel.
         self._executor = ThreadPoolExecutor(threads, "passwords", _step_back)
         self._free = threads
         self._places_for_strangers = waiting - reserved
@@ -97,6 +98,7 @@ class PasswordThreads:
 
     def _pass_on(self, _done: object = None) -> None:
         """Give a thread that is free again to whoever is next."""
+        # Known devices first: people get in while strangers guess.
         for queue in (self._known, self._strangers):
             while queue:
                 turn = queue.popleft()

@@ -43,6 +43,7 @@ class SignInLimits:
         with self._lock:
             from_address, for_name = _known(self._addresses, place, now_ms), _known(self._names, name, now_ms)
             wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, MAX_ADDRESS_WAIT_MS, now_ms)
+            # Only for who has failed from there: strangers' failures must not keep the owner out.
             if from_address is not None:
                 wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, MAX_NAME_WAIT_MS, now_ms))
             if wait_ms == 0:
@@ -88,6 +89,7 @@ def _known(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> _Failure
 def _wait_ms(failures: _Failures | None, free: int, longest_ms: int, now_ms: int) -> int:
     if failures is None or failures.count < free:
         return 0
+    # At most 20: a shift by thousands would make a number of thousands of bits.
     wait_ms = min(longest_ms, SECOND_MS << min(failures.count - free, 20))
     return max(0, failures.last_at + wait_ms - now_ms)
 

@@ -88,6 +88,7 @@ def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
 
 def _rounded(exact: int) -> int:
     """Micros of what is micros in millionths of millionths, half away from zero."""
+    # In whole numbers: a float has 53 bits, and sums of money have to be exact.
     micros = (2 * abs(exact) + E12) // (2 * E12)
     return micros if exact >= 0 else -micros
 

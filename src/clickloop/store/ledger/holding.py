@@ -20,6 +20,7 @@ WOKEN_TO_PROBE = 20
 """Maximum number of postponed postbacks examined when a rule is resumed; the first that can leave is the probe."""
 
 _write_list = msgspec.json.Encoder().encode
+# Ids as one JSON text: SQLite limits the parameters of a statement, and keeps this one prepared.
 _ended = func.json_each(bindparam("ids")).table_valued("value", name="ended")
 _before = postbacks.alias("before")
 _held = postbacks.alias("held")

@@ -91,6 +91,7 @@ def accept_lost_requests(tx: Connection) -> LostRequests:
     """
     lost = unfinished = 0
     after = ""
+    # As raw bytes: the column's own type would decrypt, and fail on the first that cannot be.
     query = select(postbacks.c.postback_id, postbacks.c.state, type_coerce(postbacks.c.request, LargeBinary))
     begins = literal(SEALED.encode(), LargeBinary)
     is_sealed = func.substr(type_coerce(postbacks.c.request, LargeBinary), 1, len(SEALED)) == begins

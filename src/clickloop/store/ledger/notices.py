@@ -29,6 +29,7 @@ from clickloop.store.ledger.tables import notices
 _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(RawNotice)
 # Values of closed lists are written out in conditions: with a bound one a partial index is not used.
+# A literal: SQLite uses a partial index only for a query that repeats its condition word for word.
 _IS_WAITING = notices.c.outcome == literal_column("'waiting'")
 
 
