@@ -96,6 +96,7 @@ def descriptors_alarm(name: str, pid: int) -> Alarm | None:
     try:
         used = len(os.listdir(f"/proc/{pid}/fd"))
         limits = Path(f"/proc/{pid}/limits").read_text()
+    # The process has just ended, or is another user's.
     except OSError:
         return None
     line = next((line for line in limits.splitlines() if line.startswith("Max open files")), "")

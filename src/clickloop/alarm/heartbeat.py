@@ -38,6 +38,7 @@ class Heartbeat:
         # Where even the first block found no room, the time of the file alone says that the process lives.
         with contextlib.suppress(OSError):
             os.pwrite(self._file, msgspec.json.encode(steps or {}).ljust(_FILE_BYTES), 0)
+        # Nothing else can be done; whoever watches sees no beat, and says so.
         with contextlib.suppress(OSError):
             os.utime(self._file if self._file >= 0 else self._path)
 

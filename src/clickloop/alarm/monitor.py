@@ -96,6 +96,7 @@ class AlarmMonitor(threading.Thread):
         """Return the rules as the core published them last. A copy that cannot be read leaves the last one in force."""
         try:
             mark = os.stat(self._folder / RULES_FILE).st_mtime_ns
+        # The last ones stay in force: a disk that fails is when alarms matter.
         except OSError:
             return self._rules
         if mark == self._rules_mark:

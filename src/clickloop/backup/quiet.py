@@ -55,6 +55,7 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         finally:
             os.close(claim)
         return
+    # An event, so that the end does not wait for the pause between two renewals.
     over = threading.Event()
     renewing = threading.Thread(target=_renew, args=(folder, claim, over), name="renewing the pause", daemon=True)
     renewing.start()

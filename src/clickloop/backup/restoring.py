@@ -72,6 +72,7 @@ def restore(
                 try:
                     progress.stage(f"Unpacking and checking {path} …", sum(entry.size for entry in manifest.files))
                     _unpack(archive, staging, progress)
+                # Also when it is interrupted: half a restore must not look like a folder in use.
                 except BaseException:
                     _clear(staging)
                     if not is_half:

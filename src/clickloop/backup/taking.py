@@ -270,6 +270,7 @@ def _publish(archive: Path, target: Path, force: bool) -> None:
             os.link(archive, target)  # unlike a rename it fails where somebody made the file meanwhile
         except FileExistsError:
             raise BackupError(f"{target} was made by somebody else meanwhile: name another file.") from None
+        # A file system without links: there is no way left to notice somebody else's file.
         except OSError:
             archive.rename(target)
     sync_directory(target.parent)

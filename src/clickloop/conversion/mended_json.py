@@ -96,6 +96,7 @@ class _Reader:
             try:
                 _, end = _DECODER.raw_decode(text, at)
                 return text[at:end], end
+            # No JSON, or nested deeper than Python's stack, as a stranger may send it: not tried again in this body.
             except (ValueError, StopIteration, RecursionError):
                 self._nested = False
         bare = _BARE.match(text, at)

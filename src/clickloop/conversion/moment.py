@@ -165,6 +165,7 @@ def _iso_at(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text.replace(",", "."))
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    # A date that no calendar has, such as 31 February, or a year beyond 9999.
     except (ValueError, OverflowError):
         return None
 

@@ -177,6 +177,7 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
             # No more than can be kept are looked at: a body has room for tens of thousands.
             first = islice(_JSON_OBJECT.decode(members).items(), MAX_MEMBERS)
             return [(key, bytes(raw)) for key, raw in first], False
+        # The fast way refuses anything odd; what follows is more lenient.
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
         try:

@@ -107,6 +107,7 @@ class HttpConnection(asyncio.Protocol):
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as stop:
                 self._feed_behind_upgrades(data, stop)
+            # One answer for all: the parser's own messages are made for programmers.
             except httptools.HttpParserError:
                 self._refuse_invalid()
             if not self._done:

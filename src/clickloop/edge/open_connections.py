@@ -102,6 +102,7 @@ def place_of(peer: str) -> str:
 def _network_of(peer: str) -> str:
     try:
         return str(ipaddress.IPv6Address(int(ipaddress.IPv6Address(peer)) >> 64 << 64))
+    # No address, such as that of a Unix socket: it counts as itself.
     except ValueError:
         return peer
 
@@ -175,6 +176,7 @@ class OpenConnections(Generic[C]):
     def _drop_large(self) -> None:
         """End large unfinished requests, the oldest first, until a quarter of the memory is free: then the next look is far off."""
         most = self.limits.unfinished_bytes
+        # By the phase alone: connections themselves have no order.
         ranked = sorted(((one.phase(), one) for one in self._bytes), key=lambda pair: pair[0])
         for phase, connection in ranked:
             if self._all_bytes <= most * 3 // 4 or phase[0] is Phase.BUSY:

@@ -203,6 +203,7 @@ async def _again_and_again(part: Callable[[], Coroutine[None, None, None]]) -> N
 async def _watch_set_up(set_up: SetUp) -> None:
     """Takes over what the core published, also when nobody asks for it."""
     while True:
+        # Polled: the file is replaced by another process, and watching it would need a library.
         await asyncio.sleep(CATALOG_POLL_SECONDS)
         set_up.take_changes()
 

@@ -121,6 +121,7 @@ def listen(text: str, setting: str) -> socket.socket:
                 raise SocketError(
                     f"{setting} {text} cannot be used: {fault}. Stop what uses it, or set another address."
                 ) from fault
+            # Tried again: a tracker that is being restarted may not have let the port go yet.
             time.sleep(0.2)
         else:
             return listening

@@ -53,6 +53,7 @@ def secret_box_of(folder: Path) -> SecretBox | None:
     """Return the box of a data folder; None where its key is missing or damaged, which whoever needs it finds out."""
     try:
         key = (folder / KEY_FILE).read_bytes()
+    # Without the key's file nothing can be opened; the start says so, with what to do.
     except OSError:
         return None
     return SecretBox(key) if len(key) == KEY_BYTES else None

@@ -184,6 +184,7 @@ def retry_after_ms(text: str, now_ms: int) -> int:
         if moment.tzinfo is None:  # a zone of -0000, which is UTC (RFC 5322, 3.3): else this machine's zone would count
             moment = moment.replace(tzinfo=UTC)
         moment_ms = int(moment.timestamp() * 1000)
+    # The receiver wrote neither seconds nor a date: as if it had said nothing.
     except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, min(moment_ms - now_ms, MAX_RETRY_AFTER_MS))

@@ -128,6 +128,7 @@ def sign_in(
     try:
         right = access.passwords.is_right(kept, password)
         fresh = access.passwords.hash(password) if right and kept and access.passwords.is_outdated(kept) else None
+    # The check broke off, so the try must not count against anybody.
     except BaseException:
         access.limits.not_tried(key, place)
         raise
@@ -261,6 +262,7 @@ def change_password(
         raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, sentence),))
     try:
         is_right = access.passwords.is_right(user.password_hash, current)
+    # The check broke off, so the try must not count against anybody.
     except BaseException:
         access.limits.not_tried(name_key(user.name), address)
         raise

@@ -34,6 +34,7 @@ def read_hold(folder: Path) -> Hold | None:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Hold)
     except FileNotFoundError:
         return None
+    # Held: sending by mistake cannot be taken back, waiting can.
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Hold(since=0, why=UNREADABLE)
 

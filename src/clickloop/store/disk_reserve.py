@@ -42,6 +42,7 @@ class DiskReserve:
             return False
         part = self._path.with_name(self._path.name + ".part")
         try:
+            # Under another name first: a part of the reserve must not count as the whole.
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(file, 0, self.octets)

@@ -79,5 +79,6 @@ def _owned(path: Path) -> str:
 def _user_name(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
+    # A user without a name, as in a container.
     except KeyError:
         return str(number)

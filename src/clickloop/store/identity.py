@@ -141,6 +141,7 @@ def _is_stamped(ledger: Path) -> bool:
         with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as database:
             return database.execute("SELECT 1 FROM settings WHERE name = 'installation'").fetchone() is not None
     except sqlite3.OperationalError as error:
+        # By its words: SQLite's code is the same for any fault of a statement.
         return "no such table" not in str(error)
     except sqlite3.Error:
         return True  # no database at all: nothing that a first start may overwrite

@@ -72,6 +72,7 @@ def read_unknown_links(folder: Path) -> UnknownLinks:
     """Return what all edges counted, the latest ``MAX_KEYS`` keys of them together."""
     total, since = 0, 0
     latest: dict[str, UnknownLink] = {}
+    # Sorted, so that the page shows the same order each time.
     for path in sorted((folder / "run").glob("unknown-links.*.json")):
         found = _read(path)
         total += found.total
@@ -89,5 +90,6 @@ def _read(path: Path) -> UnknownLinks:
     """Return the contents of one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
     try:
         return _decode(path.read_bytes())
+    # A hint for people: counting anew is better than a fault.
     except (OSError, msgspec.MsgspecError):
         return UnknownLinks()

@@ -88,6 +88,7 @@ class UploadFiles:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(order.value)
             file.flush()
+            # Before lines are registered by this order: another order after a crash would give other dates.
             os.fdatasync(file.fileno())
         sync_directory(self._folder)
 

@@ -265,6 +265,7 @@ def _decision(
             return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
         try:
             return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+        # A damaged record is refused alone; the others of the job go on.
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Refusal(NotResent.RECORD_GONE)
     live = around.rules.get(sent.rule_id)

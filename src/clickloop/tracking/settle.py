@@ -113,6 +113,7 @@ def _unrepeated(
 def _click_id(line: bytes) -> str:
     try:
         return _click_line.decode(line).click_id
+    # It is refused by the load, which says why.
     except msgspec.DecodeError:
         return ""
 

@@ -194,6 +194,7 @@ class UploadWork:
         self._last = upload.upload_id
         try:
             return self._take_batch(upload)
+        # Deleted by somebody: nothing brings it back, so it is not tried again.
         except FileNotFoundError:
             self._fail(upload, f"Its file is gone. {_AGAIN}")
             return UploadStep(more=True)

@@ -94,6 +94,7 @@ class Answer(aiohttp.ClientResponse):
         protocol = connection.protocol
         try:
             await super().start(connection)
+        # The deadline: a status that came in time is still worth recording.
         except asyncio.CancelledError:
             code = protocol.status_so_far() if isinstance(protocol, TolerantProtocol) else None
             note = note_accepted.get()

@@ -44,6 +44,7 @@ def unsettled_segments(root: Path, stream: str) -> frozenset[str]:
     """
     names: set[str] = set()
     for directory in writer_directories(root / stream):
+        # Another process settles meanwhile: what is gone now is settled.
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
                 stem, suffix = os.path.splitext(entry.name)

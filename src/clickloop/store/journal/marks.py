@@ -73,6 +73,7 @@ def read_mark(journal: Path, stream: str, writer: str) -> StreamMark:
 
 def note_settled(journal: Path, stream: str, writer: str, number: int) -> None:
     """Write that a writer's segments up to this one are settled and stay so."""
+    # A mark that lags is made good by the next one.
     with contextlib.suppress(OSError):
         file = _opened(mark_path(journal, stream, writer))
         try:

@@ -150,6 +150,7 @@ class JournalReader:
     def _writers(self, stream: str, now_ms: int) -> list[Path]:
         """The directories of all writers, oldest first; those that died at birth are removed."""
         try:
+            # Names begin with the time of birth: by name is oldest first.
             entries = sorted(self._root.joinpath(stream).iterdir())
         except FileNotFoundError:
             return []
@@ -337,6 +338,7 @@ def _rewritten(segment: Segment, data: bytes, keep_original: bool) -> Segment:
 def _is_dead(directory: Path) -> bool:
     """Whether the writer is gone: nobody holds its lock."""
     try:
+        # Without O_CREAT: a lock file made here would make a dead writer look alive.
         lock = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True

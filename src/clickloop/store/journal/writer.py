@@ -36,11 +36,11 @@ read-only by the system; a writer that broke then, and so an edge that ended, wo
 _SEGMENT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 
-class JournalFull(JournalError):  # noqa: N818
+class JournalFull(JournalError):  # noqa: N818 – a state of the disk, not a fault of the caller
     """The record is not stored: there was no room, or no file could be made. The segment is whole; a later record may be stored."""
 
 
-class JournalBroken(JournalError):  # noqa: N818
+class JournalBroken(JournalError):  # noqa: N818 – a state of the writer
     """A write or sync failed in a way that leaves unknown what is stored. The process must stop; the next one replays."""
 
 

@@ -72,7 +72,7 @@ def insert_of_clicks() -> str:
     fields = ", ".join(quoted(field.name) for field in CLICK_FIELDS)
     names = click_table_names()
     return (
-        f"INSERT INTO facts ({names}, kind, fact_at, currency, clicks) "  # noqa: S608
+        f"INSERT INTO facts ({names}, kind, fact_at, currency, clicks) "  # noqa: S608 – names are ours, values are bound
         f"SELECT {fields}, 'click', \"at\", coalesce(cost_currency, ''), (screening IS NULL)::BIGINT "
         # auto_detect off: guessing types reads the file twice, and a column of digits would become a number.
         f"FROM read_ndjson($files, columns = {click_structure()}, format = 'newline_delimited', auto_detect = false, "

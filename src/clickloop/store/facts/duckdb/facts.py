@@ -85,6 +85,7 @@ class DuckDbFacts:
                 return 0
             try:
                 return self._load_clicks(fresh)
+            # The engine does not say which of several files it refuses: one by one, all others are loaded.
             except SegmentRefusedError:
                 if len(fresh) == 1:
                     raise
@@ -182,7 +183,7 @@ class DuckDbFacts:
         absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
         where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
-        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
+        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608 – names are ours
         with _plain_errors(), self._reading() as reader:
             ids = [str(row[0]) for row in reader.execute(text, parameters).fetchall()]
         found = self.find_clicks(ids)

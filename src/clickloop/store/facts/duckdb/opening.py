@@ -93,6 +93,7 @@ def _known_columns(database: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     then makes every view that it has by itself."""
     try:
         return {column[0] for column in database.execute(f"FROM {table} LIMIT 0").description or ()}
+    # There is no such table yet.
     except duckdb.CatalogException:
         return set()
 

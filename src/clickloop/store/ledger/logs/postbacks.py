@@ -137,6 +137,7 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
     """Whether the conversion of a row has that status now. Of a rare status the conversions are looked up first: else a list would
     look through everything for a few rows."""
     table = conversions.c
+    # One more than fits: it tells whether these are all.
     few = list(tx.scalars(select(table.conversion_id).where(table.status_key == status).limit(IDS_PER_QUERY + 1)))
     if len(few) <= IDS_PER_QUERY:
         return postbacks.c.conversion_id.in_(few)

@@ -184,6 +184,7 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
         ],
     )
     gone = [end for end in ended if end.pauses_rule and _has_failed(tx, end.job)]
+    # Sorted: two transactions that lock rows in different orders would wait for each other in PostgreSQL.
     rule_ids = sorted({end.job.rule_id for end in gone})
     probes = [end for end in ended if end.job.probes_rule and not end.pauses_rule]
     for rule_id in {end.job.rule_id for end in probes if not _was_asked(end)}:

@@ -92,6 +92,7 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
                 raise
+            # SQLite answers BUSY at once here, whatever its timeout.
             time.sleep(0.01)
         else:
             return
