@@ -84,9 +84,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
-    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name, node=settings.node)
-    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name, node=settings.node)
-    deferred = JournalWriter.open(folder / "journal", NOTICES_STREAM, f"{DEFERRED_WRITER}{number}", node=settings.node)
+    journals = _open_journals(settings, number)
+    clicks, notices, deferred = journals
     edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
     broken: list[Exception] = []
 
@@ -105,31 +104,25 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    doors = EdgeDoors(
-        settings,
-        edge,
-        Commits(commit, deferred_commit),
-        vitals.health,
-        give_up,
-        set_up.take_changes,
-        unknown_links,
-        untrusted,
-    )
+    commits = Commits(commit, deferred_commit)
+    doors = EdgeDoors(settings, edge, commits, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     # Last: from here on visitors come, and everything that answers them is there.
     server = await loop.create_server(connections, sock=listening)
-    parts: list[Callable[[], Coroutine[None, None, None]]] = [
-        lambda: _watch_set_up(set_up),
-        lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
-        lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
-        lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
-        lambda: _write_unknown_links(unknown_links),
-        lambda: _sweep(connections, edge, reserve),
-        lambda: _watch_vitals(vitals),
-        lambda: _watch_geo(geo, edge.visitors),
+    background = [
+        asyncio.create_task(_again_and_again(part))
+        for part in (
+            lambda: _watch_set_up(set_up),
+            lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
+            lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
+            lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
+            lambda: _write_unknown_links(unknown_links),
+            lambda: _sweep(connections, edge, reserve),
+            lambda: _watch_vitals(vitals),
+            lambda: _watch_geo(geo, edge.visitors),
+        )
     ]
-    background = [asyncio.create_task(_again_and_again(part)) for part in parts]
     give_memory_back()  # reading the country base took twice what it holds
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
@@ -139,16 +132,29 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     connections.drain()
     if not broken:
         await connections.drained(DRAIN_SECONDS)
-    for task in background:
-        task.cancel()
-    # Before the journals are closed: the parts may be writing to them.
-    await asyncio.gather(*background, return_exceptions=True)
+    await _cancel(background)  # before the journals are closed: the parts may be writing to them
     if not broken:
-        clicks.close()
-        notices.close()
-        deferred.close()
+        for journal in journals:
+            journal.close()
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
+    """Open the journals of clicks, of notices, and of notices that are settled after the others."""
+    streams = (
+        (CLICKS_STREAM, f"edge{number}"),
+        (NOTICES_STREAM, f"edge{number}"),
+        (NOTICES_STREAM, f"{DEFERRED_WRITER}{number}"),
+    )
+    folder = settings.folder() / "journal"
+    return [JournalWriter.open(folder, stream, writer, node=settings.node) for stream, writer in streams]
 
 
 def _edge(

@@ -135,6 +135,21 @@ class Campaign(CampaignFields, frozen=True, kw_only=True):
         return self.cost_model.of_a_click(self.cost_micros)
 
 
+class CampaignFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which campaigns to list. What is None or empty does not narrow."""
+
+    source_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="Only campaigns of this traffic source.")] | None = None
+    offer_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="Only campaigns with this offer.")] | None = None
+    active: Annotated[bool, Meta(description="true: without those that are paused; false: only those.")] | None = None
+    words: Annotated[str, Meta(max_length=200, description="Only those whose name holds this, in any case.")] = (
+        msgspec.field(name="q", default="")
+    )
+    tag: Annotated[str, Meta(max_length=50, description="Only those with this tag, in any case.")] = ""
+
+
+ALL_CAMPAIGNS = CampaignFilter()
+
+
 class CampaignChange(msgspec.Struct, kw_only=True):
     """What to change of a campaign; what is left out stays. Its key never changes."""
 

@@ -2,27 +2,12 @@
 
 from collections.abc import Iterable
 
-import msgspec
 from sqlalchemy import Connection, and_, delete, insert, select
 
-from clickloop.setup.campaign import Campaign, OfferShare
+from clickloop.setup.campaign import ALL_CAMPAIGNS, Campaign, CampaignFilter, OfferShare
 from clickloop.store.ledger.records import RecordTable
 from clickloop.store.ledger.schema.tables import campaign_offers, campaigns
 from clickloop.store.ledger.setup.conditions import tagged
-
-
-class CampaignsFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which campaigns to list. What is ``None`` or empty does not narrow."""
-
-    source_id: int | None = None
-    offer_id: int | None = None
-    active: bool | None = None
-    words: str = ""
-    """A part of the name, in any case."""
-    tag: str = ""
-
-
-ALL_CAMPAIGNS = CampaignsFilter()
 
 
 def delete_shares(tx: Connection, campaign_id: int) -> None:
@@ -42,7 +27,7 @@ def insert_shares(tx: Connection, campaign_id: int, shares: Iterable[OfferShare]
 
 
 def campaigns_after(
-    tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: CampaignsFilter = ALL_CAMPAIGNS
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, narrowed: CampaignFilter = ALL_CAMPAIGNS
 ) -> list[Campaign]:
     """At most ``limit`` campaigns with higher numbers, ascending; the live ones, or the archived ones."""
     only = []

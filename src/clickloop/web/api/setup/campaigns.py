@@ -6,18 +6,19 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, get, post
-from litestar.params import JSONBody, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.click.routing import Route, Routes
 from clickloop.diagnosis.check.records import campaign_findings
-from clickloop.log_filter import MAX_ID
 from clickloop.saving import campaigns as saving
 from clickloop.setup.campaign import (
     Campaign,
     CampaignChange,
     CampaignFields,
+    CampaignFilter,
     Cost,
     Name,
     NewCampaign,
@@ -28,13 +29,14 @@ from clickloop.setup.campaign import (
 from clickloop.setup.money_text import money_text
 from clickloop.setup.network import pixel_code, pixel_note, postback_url
 from clickloop.setup.traffic_source import TrafficSource
-from clickloop.store.ledger.setup.campaigns import CampaignsFilter, campaigns_after
+from clickloop.store.ledger.setup.campaigns import campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.traffic_sources import find_sources
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Tag, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page
+from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.setup.records import Records, record_routes, view_of
 from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
@@ -83,11 +85,7 @@ class CampaignCodes(msgspec.Struct, kw_only=True):
     networks: Annotated[list[NetworkCodes], Meta(description="Those that its offers are from.")]
 
 
-OfSource = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only campaigns of this traffic source.")]
-
-
-OfOffer = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only campaigns with this offer.")]
-OfActive = Annotated[bool | None, QueryParameter(description="true: without those that are paused; false: only those.")]
+Wanted = NamedDependency[SkipValidation[CampaignFilter]]
 
 
 def create_campaign(context: Context, data: JSONBody[NewCampaign]) -> CampaignView:
@@ -96,19 +94,10 @@ def create_campaign(context: Context, data: JSONBody[NewCampaign]) -> CampaignVi
 
 
 def list_campaigns(
-    context: Context,
-    limit: Limit = 50,
-    cursor: Cursor = "",
-    archived: Archived = False,
-    source_id: OfSource = None,
-    offer_id: OfOffer = None,
-    active: OfActive = None,
-    words: Words = "",
-    tag: Tag = "",
+    context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
 ) -> Page[CampaignView]:
     """Campaigns in the order in which they were made."""
-    narrowed = CampaignsFilter(source_id=source_id, offer_id=offer_id, active=active, words=words, tag=tag)
-    return CAMPAIGNS.page(context, limit, cursor, partial(campaigns_after, archived=archived, narrowed=narrowed))
+    return CAMPAIGNS.page(context, limit, cursor, partial(campaigns_after, archived=archived, narrowed=wanted))
 
 
 def read_campaign(context: Context, number: Id) -> CampaignView:
@@ -184,6 +173,7 @@ CAMPAIGNS = Records(saving.NOUN, _views)
 
 router = Router(
     f"/{NOUN}",
+    dependencies={"wanted": from_query(CampaignFilter)},
     route_handlers=[
         *record_routes(
             "a campaign",

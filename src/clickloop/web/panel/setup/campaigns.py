@@ -3,21 +3,24 @@
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
+from msgspec import Meta
 
 from clickloop.diagnosis.check.views import ToldFinding
 from clickloop.log_filter import MAX_ID
 from clickloop.macro import Severity
 from clickloop.report.query import Dimension
-from clickloop.setup.campaign import Campaign, CampaignChange, ClickCost, NewCampaign
+from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.ledger.setup.names import Named
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import checked_as_set_up
-from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
+from clickloop.web.api.paging import Archived, Cursor, Id
+from clickloop.web.api.query import from_query
 from clickloop.web.api.setup import campaigns as api
 from clickloop.web.api.setup.postback_rules import list_rules
 from clickloop.web.api.setup.traffic_sources import SourceView, read_source
@@ -56,27 +59,35 @@ COST_MODELS = (
 )
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-FilterNumber = Annotated[str, QueryParameter(max_length=10)]
-"""Empty, as a filter's form sends it: of all."""
-ActiveWord = Annotated[str, QueryParameter(max_length=5)]
 NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
+class _Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which campaigns to list, as the filter's form sends it: what is empty does not narrow."""
+
+    source_id: Annotated[str, Meta(max_length=10)] = ""
+    offer_id: Annotated[str, Meta(max_length=10)] = ""
+    active: Annotated[str, Meta(max_length=5)] = ""
+    words: Annotated[str, Meta(max_length=200)] = msgspec.field(name="q", default="")
+    tag: Annotated[str, Meta(max_length=50)] = ""
+
+
+_Wanted = NamedDependency[SkipValidation[_Filter]]
+
+
 def show_list(
-    visit: Visit,
-    context: Context,
-    cursor: Cursor = "",
-    archived: Archived = False,
-    source_id: FilterNumber = "",
-    offer_id: FilterNumber = "",
-    active: ActiveWord = "",
-    words: Words = "",
-    tag: Tag = "",
+    visit: Visit, context: Context, wanted: _Wanted, cursor: Cursor = "", archived: Archived = False
 ) -> Answer:
     """Every campaign."""
-    of_source, of_offer = number_of(source_id), number_of(offer_id)
-    is_active = {"true": True, "false": False}.get(active)
-    found = api.list_campaigns(context, ROWS_A_PAGE, cursor, archived, of_source, of_offer, is_active, words, tag)
+    of_source, of_offer = number_of(wanted.source_id), number_of(wanted.offer_id)
+    narrowed = CampaignFilter(
+        source_id=of_source,
+        offer_id=of_offer,
+        active={"true": True, "false": False}.get(wanted.active),
+        words=wanted.words,
+        tag=wanted.tag,
+    )
+    found = api.list_campaigns(context, narrowed, ROWS_A_PAGE, cursor, archived)
     return page(
         visit,
         "campaigns.html",
@@ -85,9 +96,9 @@ def show_list(
         cursor=cursor,
         source_id=of_source,
         offer_id=of_offer,
-        active=active,
-        q=words,
-        tag=tag,
+        active=wanted.active,
+        q=wanted.words,
+        tag=wanted.tag,
         tags=tags_to_choose(context, Named.CAMPAIGN),
         sources=choices(context, Named.SOURCE, [of_source]),
         source_names=names(context, Named.SOURCE, {one.source_id for one in found.items}),
@@ -266,7 +277,7 @@ def _source(context: ApiContext, source_id: int | None, known: dict[int, str]) -
 PAGES = RecordPages(path=PATH, records=api.CAMPAIGNS, editor=_editor, tree=json_value, fields=_EMPTY)
 
 routes = [
-    get("/campaigns", sync_to_thread=True)(show_list),
+    get("/campaigns", dependencies={"wanted": from_query(_Filter)}, sync_to_thread=True)(show_list),
     get("/campaigns/new", sync_to_thread=True)(show_new),
     post("/campaigns/new", sync_to_thread=True)(create),
     post("/campaigns/{number:int}", sync_to_thread=True)(change),

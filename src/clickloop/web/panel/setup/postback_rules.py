@@ -11,6 +11,7 @@ from clickloop.macro import Place
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
 from clickloop.postback.rule_change import NewRule, RuleChange
 from clickloop.postback.rule_preset import RulePreset, rule_presets
+from clickloop.setup.campaign import CampaignFilter
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.names import Named
 from clickloop.web.api.all_faults import save_read
@@ -195,7 +196,7 @@ def _fill_in(
         faults,
         preset=preset,
         for_alarms=_is_for_alarms(tree),
-        v={**tree, "fill": fill if isinstance(fill, dict) else {}},
+        v={**_EMPTY, **tree, "fill": fill if isinstance(fill, dict) else {}},
         **_owners(context, tree),
     )
 
@@ -353,7 +354,7 @@ def _campaign_to_try(context: ApiContext, view: api.RuleView | None) -> int | No
     """A campaign whose conversions the rule is decided for."""
     if view is None or view.campaign_id is not None:
         return view.campaign_id if view else None
-    found = list_campaigns(context, 1, source_id=view.source_id).items
+    found = list_campaigns(context, CampaignFilter(source_id=view.source_id), 1).items
     return found[0].id if found else None
 
 
