@@ -8,9 +8,9 @@ import msgspec
 from clickloop.explained import Explained
 from clickloop.setup.fault import Fault, FaultCode, text_faults
 
-MAX_NAME_LENGTH = 100
-MIN_PASSWORD_LENGTH = 10
-MAX_PASSWORD_LENGTH = 1_000
+MAX_NAME_LENGTH = 100  # it stands in lists and in the log of changes
+MIN_PASSWORD_LENGTH = 10  # shorter ones are found by trying all, once the hashes are stolen
+MAX_PASSWORD_LENGTH = 1_000  # hashing a long text takes time, and strangers may send it
 MIN_GUESSES = 1_000_000
 """A password that is guessed with fewer is refused: sign-ins are limited, but lists of common passwords are short."""
 MAX_GUESSED = 72

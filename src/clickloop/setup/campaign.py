@@ -22,9 +22,9 @@ from clickloop.setup.web_address import address_faults
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
-MAX_OFFERS = 200
-MAX_WEIGHT = 1_000_000
-MAX_NOTES_LENGTH = 10_000
+MAX_OFFERS = 200  # each click chooses among them, and a page lists them
+MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
+MAX_NOTES_LENGTH = 10_000  # notes are in no list, but in each change that is logged
 
 _UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9]{6}")

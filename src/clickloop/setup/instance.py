@@ -13,8 +13,8 @@ from clickloop.explained import Explained
 from clickloop.setup.fault import Fault, FaultCode, currency_faults
 from clickloop.setup.web_address import address_faults
 
-MAX_DOMAINS = 100
-MAX_KEEP_DAYS = 36_500
+MAX_DOMAINS = 100  # each request's host is compared with them
+MAX_KEEP_DAYS = 36_500  # a hundred years: days beyond it would leave the calendar
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
@@ -41,7 +41,7 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     """By name, such as Europe/Berlin: in which days begin, for users who have set none."""
     click_keep_days: int = 0
-    """Clicks are deleted after so many days; 0: never."""
+    """Days after which clicks are deleted; 0: never."""
     ip_storage: IpStorage = IpStorage.FULL
 
     def own_hosts(self) -> frozenset[str]:

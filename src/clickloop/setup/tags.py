@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from clickloop.setup.fault import Fault, FaultCode, text_faults
 
-MAX_TAGS = 20
-MAX_TAG_LENGTH = 50
+MAX_TAGS = 20  # they stand in a list's row
+MAX_TAG_LENGTH = 50  # it stands in a list's row
 
 
 def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import re
 from clickloop.pasting import INVISIBLE
 from clickloop.setup.fault import Fault, FaultCode
 
-MAX_ADDRESS_LENGTH = 8_192
+MAX_ADDRESS_LENGTH = 8_192  # as long as the URL of a postback may be
 
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _SPACE_OUTSIDE_MACROS = re.compile(r" (?![^{}]*\})")

@@ -12,7 +12,7 @@ class NoRoomError(Exception):
 
 
 def check_room(folder: Path, octets: int, min_free_bytes: int) -> None:
-    """Raises NoRoomError unless so many more octets in a folder leave enough free."""
+    """Raise NoRoomError unless a folder has enough room for ``octets`` more."""
     free = shutil.disk_usage(folder).free
     if free - octets < min_free_bytes:
         raise NoRoomError(

@@ -52,7 +52,7 @@ class UploadFiles:
         return UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
 
     def check_room(self, octets: int) -> None:
-        """Raises NoRoomError unless so much more leaves enough free."""
+        """Raise NoRoomError unless there is enough room for ``octets`` more."""
         check_room(self._folder, octets, self._least_free_octets)
 
     def exists(self, upload_id: str) -> bool:

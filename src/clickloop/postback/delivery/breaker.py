@@ -145,5 +145,5 @@ class Breaker:
 
 
 def probe_wait(probes: int) -> int:
-    """Seconds before the next probe after so many failed ones: 30 s, doubling up to 15 min."""
+    """Return the seconds before the next probe, by the number of failed ones: 30 s, doubling up to 15 min."""
     return int(min(FIRST_PROBE_SECONDS * 2 ** min(probes, 10), MAX_PROBE_SECONDS))

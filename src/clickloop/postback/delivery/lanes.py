@@ -144,7 +144,7 @@ class Lanes(Generic[_Entry]):
         now_ms: int,
         wait_ms: int = 0,
     ) -> Turn | None:
-        """Notes how what was started has ended; answers what that made of its receiver. ``wait_ms``: so long it asks us to wait."""
+        """Notes how what was started has ended; answers what that made of its receiver. ``wait_ms``: the wait it asks for."""
         lane = self._lanes[start.lane]
         self._in_flight -= 1
         turn = lane.end(verdict, status_code, now, now_ms, start.probe)

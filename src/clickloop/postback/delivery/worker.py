@@ -392,7 +392,7 @@ class Delivery:
             self._due.set()
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
-        """Waits for the event, at most so long."""
+        """Wait for the event, for ``seconds`` at most."""
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()

@@ -32,8 +32,8 @@ from clickloop.text import readable
 
 USER_AGENT = f"Clickloop/{__version__}"
 ATTEMPT_HEADER = "X-Clickloop-Attempt"
-READ_AT_MOST = 65_536  # success may depend on a text in it; no honest answer is longer
-KEEP_AT_MOST = 16_384  # all answers that are under way are in memory
+MAX_READ_BYTES = 65_536  # success may depend on a text in it; no honest answer is longer
+MAX_KEPT_BYTES = 16_384  # all answers that are under way are in memory
 MAX_REDIRECTS = 3  # http to https, to www, and one to spare
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -167,8 +167,8 @@ class Sender:
             seen.retry_after = response.headers.get("Retry-After", "")[:100]
             size = 0
             # Bounded: an answer may never end, and only its beginning is kept.
-            while size < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - size)):
-                if size < KEEP_AT_MOST:
+            while size < MAX_READ_BYTES and (chunk := await content.read(MAX_READ_BYTES - size)):
+                if size < MAX_KEPT_BYTES:
                     seen.chunks.append(chunk)
                 size += len(chunk)
             return None
@@ -214,7 +214,7 @@ class _Seen:
             error = f"{error} The body was left out after the redirect {self.lost_body}.".lstrip()
         return Outcome(
             status_code=self.status_code,
-            answer=b"".join(self.chunks)[:KEEP_AT_MOST],
+            answer=b"".join(self.chunks)[:MAX_KEPT_BYTES],
             retry_after=self.retry_after,
             trouble=trouble,
             error=error[:_ERROR_CHARACTERS],

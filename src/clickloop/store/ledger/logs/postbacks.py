@@ -100,7 +100,7 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 
 
 def was_delivered_lately(tx: Connection) -> bool:
-    """Return whether a postback among the newest was delivered. No index leads to those, so only so many are looked at."""
+    """Return whether a postback among the newest was delivered. No index leads to those, so only ``_MAX_NEWEST`` are looked at."""
     newest = select(postbacks.c.state).order_by(postbacks.c.postback_id.desc()).limit(_MAX_NEWEST).subquery()
     return tx.scalar(select(newest.c.state).where(newest.c.state == "delivered").limit(1)) is not None
 

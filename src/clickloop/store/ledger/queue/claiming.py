@@ -81,7 +81,7 @@ def _in_turn(names: list[str], after: str) -> list[str]:
 def _due_rows(
     tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int, newest: Collection[str]
 ) -> list[Due]:
-    """Of each lane so many as are given to it, the longest due first; of the ``newest`` lanes the one that was made last."""
+    """Return the due rows of each lane, as many as its share, the longest due first; of the ``newest`` lanes the one created last."""
     by_share: dict[int, list[str]] = {}
     rows: list[Due] = []
     for name, share in zip(names, given, strict=True):

@@ -13,7 +13,7 @@ from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, 
 from clickloop.store.ledger.setup.versions import later_version
 
 MAX_ROW_NAMES = 5_000
-"""So many names of rows are known at once to what belongs to no source."""
+"""Maximum number of names of rows that count where there is no source."""
 
 
 def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:

@@ -47,9 +47,9 @@ from clickloop.web.panel.setup.setup_choices import (
 PATH = "/panel/campaigns"
 ROWS_A_PAGE = 100
 USUAL_WEIGHT = 100
-MAX_RULES = 100
+MAX_RULES = 100  # a campaign has a few; the page lists them all
 FINDINGS = 5
-"""So many findings of the check stand at the top."""
+"""Maximum number of findings of the check at the top of a campaign."""
 
 COST_MODELS = (
     (ClickCost.LINK.value, "As the link’s cost parameter says"),

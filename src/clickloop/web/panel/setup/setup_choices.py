@@ -12,7 +12,7 @@ from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
 
 MAX_CHOICES = 500
-"""Beyond so many records a field takes the number instead of a choice."""
+"""Maximum number of records in a choice; beyond it a field takes the number."""
 
 _TAGGED = {Named.OFFER: offers, Named.CAMPAIGN: campaigns}
 
