@@ -106,7 +106,7 @@ class PanelConnection(HttpToolsProtocol):
 
     # asyncio.Protocol -------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn types it
         """Take the connection, unless its address, or everybody together, has too many already."""
         super().connection_made(transport)
         self.peer = self.client[0].removeprefix(MAPPED) if self.client else ""

@@ -45,7 +45,7 @@ class TolerantConnector(aiohttp.TCPConnector):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         # There is no public way to choose the protocol of a connection; a test holds that this one works.
-        self._factory = lambda: TolerantProtocol(loop=self._loop)  # type: ignore[assignment]
+        self._factory = lambda: TolerantProtocol(loop=self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
 
 class TolerantProtocol(ResponseHandler):
@@ -58,7 +58,7 @@ class TolerantProtocol(ResponseHandler):
         self.malformed = ""
         super().set_response_params(**given)
         if self._parser is not None:
-            self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]
+            self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived. What nobody asked for ends the connection: it would be taken for the answer to the next request."""

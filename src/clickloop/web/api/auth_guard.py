@@ -57,7 +57,7 @@ def token_guard() -> Guard:
         needed = right_of(handler, str(connection.scope.get("method", "")))
         if needed is not None and not asked.actor.role.may(needed):
             raise PermissionDeniedException(_NEEDS[needed].format(role=asked.actor.role))
-        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]
+        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]  # our own key of the scope
 
     return guard
 
@@ -67,7 +67,7 @@ def context_of(request: AnyRequest) -> ApiContext:
 
     Raise HTTPException 400 for an If-Match header that cannot be read.
     """
-    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]
+    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]  # our own key of the scope
     if_match = request.headers.getall("if-match", [])
     if not if_match or request.method not in CHANGING_METHODS:
         return asked

@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Request
 from litestar.exceptions import HTTPException
-from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]  # ships no types
 
 from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
 
@@ -31,10 +31,10 @@ async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
 
     Raise HTTPException 400 for what cannot be read, 413 for what is too long.
     """
-    read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]
+    read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]  # our own key of the scope
     if read is None:
         read = read_form(await request.body(), request.headers.get("content-type", ""))
-        request.scope[_READ] = read  # type: ignore[literal-required]
+        request.scope[_READ] = read  # type: ignore[literal-required]  # our own key of the scope
     return read
 
 

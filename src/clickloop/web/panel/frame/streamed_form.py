@@ -4,7 +4,7 @@ import hmac
 from collections.abc import AsyncIterator
 
 from litestar.exceptions import HTTPException, PermissionDeniedException
-from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]  # ships no types
 
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from clickloop.web.panel.frame.form_body import boundary_of
