@@ -115,6 +115,7 @@ class Delivery:
     async def run(self) -> None:
         """Delivers until ``stop``. It returns within about one deadline and a write; a failing store is waited for."""
         self._loop = asyncio.get_running_loop()
+        # One thread: claims and outcomes reach the ledger in order, and the loop never waits for a commit.
         with ThreadPoolExecutor(1, "delivery-ledger") as self._ledger:
             await self._start()
             writer = asyncio.create_task(self._write_loop())
@@ -123,19 +124,22 @@ class Delivery:
                 await self._claim_loop()
             finally:
                 self._stopping = True
+                # Given back, not left to their leases: the next start need not wait for those.
                 self._unsent += [claim.job for claim in self._lanes.drop()]
+                # Before the writer ends: what was sent and is not written is sent again after the start.
                 await asyncio.gather(*self._sending)
                 if self._rested is not None:
                     self._rested.cancel()
                 self._all_sent = True
                 for event in (self._look, self._quit, self._some_ended, self._batch_full):
                     event.set()
-                await asyncio.gather(writer, rescuer)
+                await asyncio.gather(writer, rescuer)  # before the thread pool closes: both call into it
                 self._loop = None
 
     def _tell(self, event: asyncio.Event) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
+            # Events of asyncio are not for other threads; the loop sets them itself.
             loop.call_soon_threadsafe(event.set)
 
     async def _call(self, ask: Callable[..., _Answer], *given: object) -> _Answer:
@@ -163,12 +167,14 @@ class Delivery:
         limits = self._limits
         after = ""
         while not self._stopping:
+            # Before the claim: what becomes due while it runs sets the event again and is not missed.
             self._due.clear()
             if self._on_hold:
                 await self._pause(self._due, limits.look_seconds)
                 continue
             want = min(limits.batch, limits.queue - self._lanes.queued, limits.held - self._held)
             if want <= 0:
+                # Full: the next end sets the event, the pause only bounds the wait should that be missed.
                 await self._pause(self._due, 0.05)
                 continue
             asked_at = self._monotonic()
@@ -181,7 +187,9 @@ class Delivery:
                 _log.exception("postbacks cannot be claimed: the ledger failed")
                 await self._pause(self._quit, limits.error_seconds)
                 continue
+            # Turns go on behind the last lane served: else the first lanes would take every small claim.
             after = claimed.last
+            # By the moment of asking, not of the answer: the lease may have begun then.
             self._take(claimed, asked_at + limits.lease_seconds - limits.deadline_seconds)
             if not claimed.more:
                 await self._wait_for_more(claimed)
@@ -207,6 +215,7 @@ class Delivery:
             await self._pause(self._quit, limits.claim_after_seconds)
         wait_seconds = limits.look_again_seconds if claimed.seen else limits.look_seconds
         if claimed.next_at is not None:
+            # At least 10 ms: a moment just passed would otherwise be looked at in a tight loop.
             wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._now()) / SECOND_MS))
         probe_seconds = self._lanes.next_probe(self._monotonic())
         if probe_seconds is not None:
@@ -221,6 +230,7 @@ class Delivery:
             return  # the writer calls again
         while (start := self._lanes.next(self._monotonic())) is not None:
             task = asyncio.create_task(self._attempt(start))
+            # Held here: the loop holds tasks weakly.
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         rest_seconds = self._lanes.rest(self._monotonic())
@@ -232,6 +242,7 @@ class Delivery:
     async def _attempt(self, start: Start[_Claim]) -> None:
         """Makes one attempt, and lets the next ones leave."""
         job = start.entry.job
+        # Too late to end within its lease: another worker could have it by then and send it twice.
         if self._stopping or self._monotonic() > start.entry.leave_by:
             self._lanes.take_back(start)
             self._unsent.append(job)
@@ -281,7 +292,8 @@ class Delivery:
             except Exception:
                 _log.exception("outcomes of postbacks cannot be written: the ledger failed")
                 self._some_ended.set()
-                tries_left -= quitting
+                tries_left -= quitting  # only at the end: before, it is tried until it works
+                # The outcomes are kept and written by the next round: they must not be lost, nor the ledger be flooded.
                 await asyncio.sleep(self._limits.error_seconds)
             self._let_leave()
             if quitting and (tries_left <= 0 or not (self._ended or self._unsent or self._turned)):
@@ -289,12 +301,14 @@ class Delivery:
 
     async def _write(self) -> None:
         """Writes what has gathered. What fails to be written stays for the next time."""
+        # Taken before the first await: attempts go on ending while the ledger writes.
         ended, self._ended = self._ended, []
         self._being_written = len(ended)
         unsent, self._unsent = self._unsent, []
         turned, self._turned = self._turned, set()
         done, self._done = self._done, {}
         try:
+            # Outcomes first: what they make due is claimed soonest, and a failure below does not keep them.
             if ended:
                 recorded = await self._call(self._store.record, ended)
                 tell_rules(recorded)
@@ -315,7 +329,9 @@ class Delivery:
             await self._wake_held()
         finally:
             self._being_written = 0
+            # In front of those that ended meanwhile: the order of their ends stays.
             self._ended[:0] = ended
+            # What was written above is an empty list by now, so nothing is written twice.
             self._unsent[:0] = unsent
             self._turned |= turned
             self._done = done | self._done
@@ -376,7 +392,7 @@ class Delivery:
             self._due.set()
 
     async def _pause(self, event: asyncio.Event, seconds: float) -> None:
-        """Waits for the event, at most so long."""
+        """Wait for the event, for ``seconds`` at most."""
         try:
             async with asyncio.timeout(seconds):
                 await event.wait()
