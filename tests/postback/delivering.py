@@ -8,7 +8,8 @@ from typing import Any
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery, Send
+from clickloop.postback.delivery import Delivery
+from clickloop.postback.departures import Send
 from clickloop.postback.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.limits import Limits
 from clickloop.postback.owing import Owed
