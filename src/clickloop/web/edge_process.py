@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import uvloop
@@ -84,10 +85,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     catalog_file = CatalogFile(folder, confirmed_id(folder))
     click_ids, key_fault = _usable_click_ids(folder, catalog_file)
     geo = _geo_file(settings)
-    clicks = JournalWriter.open(folder / "journal", CLICKS_STREAM, name, node=settings.node)
-    notices = JournalWriter.open(folder / "journal", NOTICES_STREAM, name, node=settings.node)
-    deferred = JournalWriter.open(folder / "journal", NOTICES_STREAM, f"{DEFERRED_WRITER}{number}", node=settings.node)
-    edge = _edge(settings, click_ids, Visitors(geo.base), clicks, notices, deferred)
+    journals = _open_journals(settings, number)
+    edge = _edge(settings, click_ids, Visitors(geo.base), journals)
     broken: list[Exception] = []
 
     def give_up(fault: Exception) -> None:
@@ -96,32 +95,23 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             broken.append(fault)
             stopped.set()
 
-    commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
+    commits = Commits(GroupCommit(journals.notices), GroupCommit(journals.deferred))
     set_up = SetUp(catalog_file, edge, started_with(settings))
     set_up.take_changes()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
-    untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
+    untrusted = UntrustedProxies("public", lambda: journals.clicks.position + journals.notices.position)
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    doors = EdgeDoors(
-        settings,
-        edge,
-        Commits(commit, deferred_commit),
-        vitals.health,
-        give_up,
-        set_up.take_changes,
-        unknown_links,
-        untrusted,
-    )
+    doors = EdgeDoors(settings, edge, commits, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
     server = await loop.create_server(connections, sock=listening)
     parts: list[Callable[[], Coroutine[None, None, None]]] = [
         lambda: _watch_set_up(set_up),
-        lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
-        lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
-        lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
+        lambda: _hand_over(journals.clicks, settings.journal_sync_ms, GroupCommit(journals.clicks), give_up),
+        lambda: _hand_over(journals.notices, settings.notice_close_ms, commits.notices, give_up),
+        lambda: _hand_over(journals.deferred, settings.notice_close_ms, commits.deferred, give_up),
         lambda: _write_unknown_links(unknown_links),
         lambda: _sweep(connections, edge, reserve),
         lambda: _watch_vitals(vitals),
@@ -140,29 +130,41 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     if not broken:
-        clicks.close()
-        notices.close()
-        deferred.close()
+        for journal in journals:
+            journal.close()
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
 
 
-def _edge(
-    settings: Settings,
-    click_ids: ClickIds,
-    visitors: Visitors,
-    clicks: JournalWriter,
-    notices: JournalWriter,
-    deferred: JournalWriter,
-) -> Edge:
+class _Journals(NamedTuple):
+    """The journals that this process alone writes."""
+
+    clicks: JournalWriter
+    notices: JournalWriter
+    deferred: JournalWriter
+    """Of notices too: those that were refused at once, or far too many."""
+
+
+def _open_journals(settings: Settings, number: int) -> _Journals:
+    def opened(stream: str, writer: str) -> JournalWriter:
+        return JournalWriter.open(settings.folder() / "journal", stream, writer, node=settings.node)
+
+    return _Journals(
+        clicks=opened(CLICKS_STREAM, f"edge{number}"),
+        notices=opened(NOTICES_STREAM, f"edge{number}"),
+        deferred=opened(NOTICES_STREAM, f"{DEFERRED_WRITER}{number}"),
+    )
+
+
+def _edge(settings: Settings, click_ids: ClickIds, visitors: Visitors, journals: _Journals) -> Edge:
     return Edge(
         routes=Routes(Catalog(), ""),
         visitors=visitors,
         click_ids=click_ids,
         notice_ids=RecordIds(),
-        clicks=clicks,
-        notices=notices,
-        deferred=deferred,
+        clicks=journals.clicks,
+        notices=journals.notices,
+        deferred=journals.deferred,
         clock=wall_clock,
         chance=random.random,
         currency=settings.currency,
