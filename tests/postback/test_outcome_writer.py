@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-import pytest
-
 from clickloop.clock import wall_clock
 from clickloop.postback.breaker import Pause
 from clickloop.postback.clock_watch import ClockWatch
@@ -21,6 +19,7 @@ from clickloop.store.ledger.postback_work import LedgerPostbacks
 from tests.postback.delivering import QUICK, Desk
 
 LANE = "source.example:443"
+PAUSED = Standing(pause=Pause(opened_at=1_000, probe_at=2_000, why="It failed."))
 
 
 class Slow(LedgerPostbacks):
@@ -129,22 +128,29 @@ def test_what_could_not_be_written_keeps_its_place_and_moves_with_a_clock_that_i
     assert desk.states() == ["delivered", "delivered"]
 
 
-@pytest.mark.parametrize("is_away", [False, True])
-def test_a_receiver_that_changes_while_its_standing_is_written_is_written_once_more(desk: Desk, is_away: bool) -> None:
-    paused = Standing(pause=Pause(opened_at=1_000, probe_at=2_000, why="It failed."))
-
+def test_a_receiver_that_changes_while_its_standing_is_written_is_written_once_more(desk: Desk) -> None:
     async def script(at: Writing) -> None:
-        at.store.is_away = is_away
         at.writer.note_turned((LANE,))
         await desk.until(lambda: len(at.store.standings) == 1)
-        at.standing = paused
+        at.standing = PAUSED
         at.writer.note_turned((LANE,))
+
+    assert write(desk, script).standings == [{LANE: Standing()}, {LANE: PAUSED}]
+    assert [lane.pause for lane in desk.store.lanes()] == [PAUSED.pause]
+
+
+def test_a_standing_that_could_not_be_written_is_written_as_it_is_then(desk: Desk) -> None:
+    async def script(at: Writing) -> None:
+        at.store.is_away = True
+        at.writer.note_turned((LANE,))
+        await desk.until(lambda: len(at.store.standings) == 1)
+        at.standing = PAUSED
         at.store.let_go.set()
         await desk.until(lambda: at.writes > 0)
         at.store.is_away = False
 
-    assert write(desk, script).standings[-1] == {LANE: paused}
-    assert [lane.pause for lane in desk.store.lanes()] == [paused.pause]
+    assert write(desk, script).standings[-1] == {LANE: PAUSED}
+    assert [lane.pause for lane in desk.store.lanes()] == [PAUSED.pause]
 
 
 def test_a_closed_writer_gives_a_store_that_stays_away_up_and_the_lease_ends_by_itself(desk: Desk) -> None:
