@@ -11,8 +11,8 @@ import msgspec
 from bench.killable import Killable, until
 from clickloop.backup.place import Place
 from clickloop.clock import wall_clock
-from clickloop.doctor import Verdict, examine
-from clickloop.running_core import NotRunningError
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.machine.core_client import NotRunningError
 from clickloop.store.journal.listing import journal_lag
 
 

@@ -22,18 +22,18 @@ import msgspec
 from bench.big_clicks import Clicks, browser_rows, id_files, insert_part, key_of, prepare
 from bench.big_setup import BigSetup, set_up
 from bench.big_story import KnownClicks, Story, StoryClock, finish_postbacks
-from clickloop.campaign.instance import InstanceSettings
 from clickloop.click_id import KEY_FILE, ClickIds
 from clickloop.clock import DAY_MS, wall_clock
+from clickloop.machine.secret_box import secret_box_of
 from clickloop.record_id import RecordIds
-from clickloop.secret_box import secret_box_of
+from clickloop.saving.access import Access
+from clickloop.setup.instance import InstanceSettings
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.settle import settle_facts
-from clickloop.web.access import Access
 from clickloop.web.api.context import ApiContext
 
 CONVERSIONS_PER_CLICK = 1.04

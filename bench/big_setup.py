@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 from litestar.testing import TestClient
 
-from clickloop.preset.preset import source_presets
 from clickloop.report.rate_text import day_text
+from clickloop.setup.preset.preset import source_presets
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
 

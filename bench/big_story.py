@@ -15,7 +15,7 @@ from clickloop.clock import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.notice import Door, RawNotice
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.tables import attempts, lanes, postbacks
+from clickloop.store.ledger.schema.tables import attempts, lanes, postbacks
 from clickloop.tracking.notices import Desk, take_notices
 
 NOTICES_AT_ONCE = 100

@@ -13,12 +13,12 @@ from clickloop.clock import wall_clock
 from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
-from clickloop.postback.owing import Earlier
+from clickloop.postback.due import Earlier
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.tables import postbacks
+from clickloop.store.ledger.schema.tables import postbacks
+from clickloop.store.ledger.setup.postback_rules import insert_rule
 from clickloop.tracking.deciding import (
     ChangeTexts,
     RulesHere,

@@ -21,10 +21,10 @@ from sqlalchemy import Connection, text
 from bench.flaky import Arrival, flaky_receivers
 from bench.killable import Killable, until
 from bench.machine import percentile
-from clickloop.running_core import CoreAddress, read_core_address
-from clickloop.secret_box import secret_box_of
+from clickloop.diagnosis.self_audit import audit_everything
+from clickloop.machine.core_client import CoreAddress, read_core_address
+from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.auditing import audit_everything
 
 TXIDS = 10_000
 TXIDS_OF_CLICK = 5

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from bench.machine import percentile
 from bench.product import Serving
-from clickloop.running_core import ask_core, read_core_address
+from clickloop.machine.core_client import ask_core, read_core_address
 
 AT_ONCE = 64
 SECONDS = 10.0

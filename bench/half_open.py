@@ -24,7 +24,7 @@ import msgspec
 from bench.machine import percentile
 from bench.product import Serving
 from bench.steady import Source, Steady
-from clickloop.running_core import read_core_address
+from clickloop.machine.core_client import read_core_address
 
 CONNECTIONS = 5_000
 OPENED_PER_SECOND = 600

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.running_core import Answer, NotRunningError, ask_core
+from clickloop.machine.core_client import Answer, NotRunningError, ask_core
 
 START_SECONDS = 40.0
 END_SECONDS = 60.0
-_MODULES = {"clickloop.app": "core", "clickloop.web.edge_process": "edge"}
+_MODULES = {"clickloop.app": "core", "clickloop.edge.process": "edge"}
 
 
 class Killable:

@@ -22,20 +22,20 @@ from sqlalchemy import text
 from bench.machine import free_port, percentile, resident_mb
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
-from clickloop.postback.address_guard import AddressGuard, Policy
-from clickloop.postback.delivery import Delivery
-from clickloop.postback.lanes import EVERY_ROOM, Rooms
-from clickloop.postback.limits import Limits
-from clickloop.postback.owing import Finding, Owed, SkipReason
+from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
+from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.work import Claimed
+from clickloop.postback.delivery.worker import Delivery
+from clickloop.postback.due import Finding, Owed, SkipReason
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Request, RequestTemplate, Rule
-from clickloop.postback.sending import Sender
-from clickloop.postback.work import Claimed
+from clickloop.postback.sending.address_guard import AddressGuard, Policy
+from clickloop.postback.sending.client import Sender
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.postbacks import insert_postbacks
+from clickloop.store.ledger.logs.postbacks import insert_postbacks
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.setup.postback_rules import insert_rule
 
 RECEIVERS = 200
 ROUNDS = 3

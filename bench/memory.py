@@ -8,7 +8,7 @@ from bench.machine import resident_mb
 from bench.product import Serving, until
 
 SETTLE_SECONDS = 5.0
-_NAMES = (("clickloop.app", "core"), ("clickloop.web.edge_process", "edge"))
+_NAMES = (("clickloop.app", "core"), ("clickloop.edge.process", "edge"))
 
 
 def main() -> list[str]:

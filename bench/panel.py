@@ -22,14 +22,14 @@ from bench.big_clicks import Clicks
 from bench.big_data import Plan, make
 from bench.machine import percentile
 from bench.product import Serving
-from clickloop.campaign.user import Role, User
 from clickloop.clock import DAY_MS, wall_clock
-from clickloop.running_core import ask_core, read_core_address
-from clickloop.secret_box import secret_box_of
+from clickloop.machine.core_client import ask_core, read_core_address
+from clickloop.machine.secret_box import secret_box_of
+from clickloop.people.user import Role, User
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.sessions import insert_session
-from clickloop.store.ledger.users import save_user
-from clickloop.web.panel.session_cookie import COOKIE
+from clickloop.store.ledger.people.sessions import insert_session
+from clickloop.store.ledger.people.users import save_user
+from clickloop.web.panel.frame.session_cookie import COOKIE
 
 ROUNDS = 30
 WARM_UP = 2

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from bench.machine import free_port
-from clickloop.running_core import NotRunningError, ask_core, read_core_address
+from clickloop.machine.core_client import NotRunningError, ask_core, read_core_address
 
 START_SECONDS = 30.0
 _PARAMETERS = ("external_id", "cost", "zone", "campaign", "creative", "country")

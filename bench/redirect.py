@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from bench.machine import Load, Nginx, cores_awake, cpu_seconds, free_port, resident_mb, run_wrk, two_cores, wait_for
-from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare, write_catalog
 from clickloop.click_id import KEY_FILE
 from clickloop.config import Settings
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare, write_catalog
 
 SECONDS = 4
 ROUNDS = 3
@@ -57,7 +57,7 @@ class EdgeProcess:
             str(core),
             sys.executable,
             "-m",
-            "clickloop.web.edge_process",
+            "clickloop.edge.process",
             settings,
             "1",
             number,

@@ -12,7 +12,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM
 from clickloop.store.journal.writer import JournalWriter

@@ -26,7 +26,7 @@ from bench.flaky import Arrival, flaky_receivers
 from bench.killable import Killable, until
 from bench.product import Browser
 from bench.storm_counting import RULES, Counted, Figures, count
-from clickloop.secret_box import secret_box_of
+from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
 
 CONVERSIONS = 100_000

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, text
 
 from bench.flaky import Arrival, Kind
 from clickloop.clock import wall_clock
-from clickloop.doctor import Verdict, examine
-from clickloop.secret_box import secret_box_of
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.self_audit import audit_everything
+from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.tracking.auditing import audit_everything
 
 RULES = 2
 """Of each source: one for all conversions, one for every second of them."""

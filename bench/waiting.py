@@ -19,7 +19,7 @@ from sqlalchemy import text
 from bench.lanes import WAITING, make_wait, receivers
 from bench.machine import Load, cores_awake, cpu_seconds, run_wrk, two_cores
 from bench.product import Serving
-from clickloop.secret_box import secret_box_of
+from clickloop.machine.secret_box import secret_box_of
 from clickloop.store.identity import LEDGER_FILE
 from clickloop.store.ledger.ledger import Ledger
 

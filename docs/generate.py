@@ -8,11 +8,11 @@ from clickloop.config import settings_reference
 from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.upload import FileFault
 from clickloop.conversion.upload_table import LineFault
+from clickloop.diagnosis.check.finding import Code
 from clickloop.macro import FILTERS, KNOWN, Macro
-from clickloop.postback.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
+from clickloop.postback.due import SkipReason
 from clickloop.postback.holding import Hold
-from clickloop.postback.owing import SkipReason
-from clickloop.report.check.finding import Code
+from clickloop.postback.sending.address_ranges import BLOCKS, LOCAL_ENDINGS, SERVICE_PORTS
 from clickloop.tracking.resending import NotResent
 
 FOLDER = Path(__file__).parent / "reference"
@@ -87,9 +87,10 @@ def addresses_reference() -> str:
     lines = [
         "# Addresses that postbacks are not sent to",
         "",
-        "Generated from `src/clickloop/postback/address_ranges.py` by `make docs`. Judged when a rule is saved, when an attempt is made,",
-        "at every redirect, and on every address that a name has. `CLICKLOOP_ALLOWED_ADDRESSES` opens networks, the metadata addresses of",
-        "clouds only where they are named exactly; `CLICKLOOP_ALLOWED_PORTS` opens ports. Where this tracker listens is never sent to.",
+        "Generated from `src/clickloop/postback/sending/address_ranges.py` by `make docs`. Judged when a rule is saved,",
+        "when an attempt is made, at every redirect, and on every address that a name has. `CLICKLOOP_ALLOWED_ADDRESSES`",
+        "opens networks, the metadata addresses of clouds only where they are named exactly; `CLICKLOOP_ALLOWED_PORTS`",
+        "opens ports. Where this tracker listens is never sent to.",
         "",
     ]
     lines += ["| Addresses | Why | What they are |", "| --- | --- | --- |"]

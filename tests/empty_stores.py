@@ -4,8 +4,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from clickloop.secret_box import SecretBox
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.machine.secret_box import SecretBox
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.ledger.ledger import Ledger
 
 

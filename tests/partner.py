@@ -13,14 +13,14 @@ from clickloop.clock import MINUTE_MS
 from clickloop.conversion.conversion import Conversion
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.notice_log import Outcome
-from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.ledger.conversions import (
+from clickloop.store.ledger.logs.conversions import (
     conversions_of_click,
 )
-from clickloop.store.ledger.outbox import oldest_facts
-from clickloop.store.ledger.tables import networks
+from clickloop.store.ledger.logs.outbox import oldest_facts
+from clickloop.store.ledger.schema.tables import networks
+from clickloop.text import text_of
 from clickloop.tracking.notices import Desk, take_notices
 from tests.empty_stores import open_ledger
 

@@ -11,9 +11,7 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 
-from clickloop.alarms import Alarm
-from clickloop.campaign.fault import InvalidInputError
-from clickloop.campaign.own_link import OwnLinks
+from clickloop.alarm.alarms import Alarm
 from clickloop.click.geo import ShippedGeoBase
 from clickloop.click.link import mended_link, tail_of
 from clickloop.click.query import read_query
@@ -39,41 +37,43 @@ from clickloop.conversion.upload_cells import bare, without_apostrophes
 from clickloop.conversion.upload_columns import column_name, read_columns
 from clickloop.conversion.upload_dates import proven_order
 from clickloop.conversion.upload_text import Utf8
+from clickloop.diagnosis.check.records import looks_like_a_macro
+from clickloop.diagnosis.trace_text import one_line
+from clickloop.edge.content_encoding import decoded
+from clickloop.edge.header_fields import field_of
+from clickloop.edge.message import escaped_request_line, without_fragment
+from clickloop.edge.proxies import client_behind, first_of, host_of
+from clickloop.edge.untrusted_proxy import UntrustedProxies
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.macro.checking import check
+from clickloop.macro.parameter_name import meant_name
 from clickloop.macro.shape import shape_findings
 from clickloop.macro.template import parse
 from clickloop.money import currency_of, read_amount
-from clickloop.octets import octets_of, readable, text_of
-from clickloop.parameter_name import meant_name
 from clickloop.pasting import trimmed
-from clickloop.postback.answer_recovery import TolerantProtocol
+from clickloop.people.devices import Devices
 from clickloop.postback.curl import curl_command
+from clickloop.postback.masking import masked_header, masked_text, masked_value
 from clickloop.postback.pattern import matches
 from clickloop.postback.retry import retry_after_ms
 from clickloop.postback.rule import BodyKind, Header, Method, Request
-from clickloop.postback.sending import Hop, first_hop, next_hop
-from clickloop.postback.target import Target, escaped_url, target_of
-from clickloop.report.check.records import looks_like_a_macro
-from clickloop.report.masking import masked_header, masked_text, masked_value
+from clickloop.postback.secret_names import is_secret_name
+from clickloop.postback.sending.answer_recovery import TolerantProtocol
+from clickloop.postback.sending.client import Hop, first_hop, next_hop
+from clickloop.postback.sending.target import Target, escaped_url, target_of
 from clickloop.report.rate_text import read_day, read_rate, read_rate_lines
-from clickloop.report.secret_names import is_secret_name
 from clickloop.report.spreadsheet import csv_line
-from clickloop.report.trace_text import one_line
+from clickloop.setup.fault import InvalidInputError
+from clickloop.setup.own_link import OwnLinks
 from clickloop.store.unknown_links import UnknownLinkCounter
+from clickloop.text import octets_of, readable, text_of
 from clickloop.web.api.body import read_partly
-from clickloop.web.api.conversions import ConversionReport
+from clickloop.web.api.logs.conversions import ConversionReport
 from clickloop.web.browser import browser_of
-from clickloop.web.content_encoding import decoded
 from clickloop.web.cookies import cookie_of
-from clickloop.web.devices import Devices
-from clickloop.web.header_fields import field_of
-from clickloop.web.message import escaped_request_line, without_fragment
-from clickloop.web.panel.durations import read_durations
-from clickloop.web.panel.form import Form
-from clickloop.web.panel.form_body import boundary_of, read_form
-from clickloop.web.proxies import client_behind, first_of, host_of
-from clickloop.web.untrusted_proxy import UntrustedProxies
+from clickloop.web.panel.frame.durations import read_durations
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.form_body import boundary_of, read_form
 
 CLICK_IDS = ClickIds(b"k" * 32)
 HOP = Hop(Method.GET, Target("https", "a.example", 443, "/", ""), (), b"")

@@ -4,15 +4,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from clickloop.campaign.fault import FaultCode
-from clickloop.campaign.web_address import address_faults
 from clickloop.conversion.notice import Door, RawNotice, read_notice
 from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.money import Amount, read_amount
-from clickloop.octets import octets_of, text_of
-from clickloop.postback.target import Target, TargetFault, target_of
+from clickloop.postback.sending.target import Target, TargetFault, target_of
+from clickloop.setup.fault import FaultCode
+from clickloop.setup.web_address import address_faults
+from clickloop.text import octets_of, text_of
 from clickloop.tracking.take import record_clicks, take_click
-from tests.test_tracking_take import an_edge, arriving, recorded
+from tests.tracking.test_take import an_edge, arriving, recorded
 
 POSTBACK = parse("https://source.example/pb?id={externalid}")
 

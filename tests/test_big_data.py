@@ -9,8 +9,8 @@ from bench.big_data import Plan, make
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import DAY_MS
-from clickloop.doctor import Verdict, examine
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 
 UNTIL = 1_790_000_000_000
 PLAN = Plan(Clicks(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)

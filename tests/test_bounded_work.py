@@ -205,78 +205,82 @@ def test_the_measure_finds_a_reader_that_takes_quadratic_time() -> None:
 
 
 MEASURED = """
-octets money pasting alarms campaign.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
-conversion.upload_columns
-macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape postback.sending postback.target postback.retry
-postback.curl postback.answer_recovery report.rate_text report.spreadsheet report.trace_text report.masking report.secret_names
-report.check.static store.unknown_links
-conversion.lenient_json conversion.mended_json web.panel.form web.panel.form_body web.panel.durations conversion.upload_cells
+text money pasting alarm.alarms setup.own_link click.trial_mark conversion.mending conversion.moment conversion.upload
+conversion.upload_columns macro.filters macro.place macro.unreplaced macro.checking macro.template macro.shape
+postback.sending.client postback.sending.target postback.retry postback.curl postback.sending.answer_recovery
+report.rate_text report.spreadsheet diagnosis.trace_text postback.masking postback.secret_names
+diagnosis.check.records store.unknown_links conversion.lenient_json conversion.mended_json web.panel.frame.form
+web.panel.frame.form_body web.panel.frame.durations conversion.upload_cells
 """
 """Modules with Python's ``re`` whose readers are above."""
 NO_STRANGERS = {
     "backup.archive": "names in an archive of the operator's, at most 100 characters, one class of characters",
-    "campaign.web_address": "addresses of the set-up, at most 8,192 characters",
-    "campaign.instance": "names of domains in the settings, cut by the pattern itself",
-    "campaign.fault": "one class of characters, on the set-up's texts",
-    "campaign.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
-    "web.api.statuses": "a pattern of at most 32 characters",
+    "setup.web_address": "addresses of the set-up, at most 8,192 characters",
+    "setup.instance": "names of domains in the settings, cut by the pattern itself",
+    "setup.fault": "one class of characters, on the set-up's texts",
+    "setup.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
+    "web.api.setup.statuses": "a pattern of at most 32 characters",
     "config": "the operator's settings",
     "web.api.versions": "a header of at most 1,000 characters",
     "web.api.description": "our own document",
-    "web.api.rates": "a cursor, by a pattern of at most ten characters",
-    "web.panel.rates": "the path of a fault, which we write",
-    "web.panel.kept_form": "names of fields of at most 200 characters; a path against our routes, by segments",
-    "web.panel.field_names": "the path of a fault, at most 200 characters for each name in it",
-    "web.panel.page": "sentences of alarms, at most 1,000 characters",
-    "web.panel.logs": "a key of at most 40 characters",
+    "web.api.setup.rates": "a cursor, by a pattern of at most ten characters",
+    "web.panel.setup.rates": "the path of a fault, which we write",
+    "web.panel.frame.flash": "names of at most 40 letters, by one class of characters",
+    "web.panel.frame.form_draft": "names of fields of at most 200 characters; a path against our routes, by segments",
+    "web.panel.frame.field_names": "the path of a fault, at most 200 characters for each name in it",
+    "web.panel.frame.page": "sentences of alarm.alarms, at most 1,000 characters",
+    "web.panel.logs.log_page": "a key of at most 40 characters",
     "postback.checking": "classes of characters, on the set-up's texts",
     "postback.values": "the address of a rule, one class of characters",
-    "store.facts.duckdb": "one class of characters, on our own paths",
+    "store.facts.duckdb.facts": "one class of characters, on our own paths",
     "store.journal.segment": "the end of a line of ours",
-    "store.ledger.changes_log": "names of our own fields",
+    "store.ledger.logs.audit_log": "names of our own fields",
 }
 """Modules with Python's ``re`` that no stranger's text of any length reaches, and why."""
 
 
-FOLDERS = ("click", "conversion", "web")
+FOLDERS = ("click", "conversion", "edge", "people", "web")
 """Folders in which strangers' text is read, with ``re`` or without."""
 READING = """
 click.link click.query click.redirect click.screening click.trial_mark click.useragent click.visitor click.geo
-conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending conversion.moment
-conversion.multipart_body conversion.network_words conversion.notice
-conversion.pairs conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
-conversion.upload_dates conversion.upload_table conversion.upload_text
-web.browser web.content_encoding web.devices web.header_fields web.message web.proxies web.untrusted_proxy
+conversion.condensed conversion.given conversion.lenient_json conversion.mended_json conversion.mending
+conversion.moment conversion.multipart_body conversion.network_words conversion.notice conversion.pairs
+conversion.status conversion.understanding conversion.upload conversion.upload_cells conversion.upload_columns
+conversion.upload_dates conversion.upload_table conversion.upload_text web.browser web.cookies edge.content_encoding
+people.devices edge.header_fields edge.message edge.proxies edge.untrusted_proxy
 """
 """Modules of these folders whose readers are among those that are measured."""
 NOT_READING = {
     "click.click": "the record alone",
     "click.click_json": "writes JSON",
     "click.click_values": "takes what was read",
+    "click.click_log": "filters of the API, each of bounded length",
     "click.country": "names of countries by two letters",
     "click.geo_file": "a file of the operator's; look-ups are those of click.geo",
-    "click.routing": "a dictionary's look-up; addresses are the set-up's, see campaign.own_link",
+    "click.routing": "a dictionary's look-up; addresses are the set-up's, see setup.own_link",
     "click.useragent_words": "words alone",
     "conversion.attribution": "compares what was read",
     "conversion.conversion": "the record alone",
+    "conversion.conversion_log": "filters of the API, each of bounded length",
+    "conversion.notice_log": "filters of the API, each of bounded length",
     "conversion.terms": "the set-up",
-    "web.backlog": "queues; what is in them is counted",
-    "web.burst": "a list of answers",
-    "web.access": "names and secrets by look-up; forms are those of web.panel.form",
-    "web.edge": "puts the readers together; held by tests of the public port with requests of every size",
-    "web.edge_process": "starts",
-    "web.edge_vitals": "our own files",
-    "web.from_preset": "a dictionary's look-up",
-    "web.http": "httptools reads; sizes are held by tests of the public port",
+    "edge.backlog": "queues; what is in them is counted",
+    "edge.burst": "a list of answers",
+    "edge.endpoints": "puts the readers together; held by tests of the public port with requests of every size",
+    "edge.process": "starts",
+    "edge.vitals": "our own files",
+    "edge.http": "httptools reads; sizes are held by tests of the public port",
     "web.long_work": "threads",
-    "web.open_connections": "counts",
+    "edge.open_connections": "counts",
     "web.panel_port": "httptools reads; sizes are held by tests of the panel's port",
-    "web.password_threads": "threads",
-    "web.passwords": "Argon2, of a password of bounded length",
-    "web.remembered": "a dictionary's look-up",
-    "web.request_limits": "limits alone",
-    "web.request_reader": "httptools reads; sizes are held by tests of the public port",
-    "web.sign_in_limits": "counts by address and name",
+    "people.browser": "the record alone",
+    "people.user": "of a password its first 72 characters",
+    "people.password_threads": "threads",
+    "people.passwords": "Argon2, of a password of bounded length",
+    "web.page_cache": "a dictionary's look-up",
+    "edge.request_limits": "limits alone",
+    "edge.request_reader": "httptools reads; sizes are held by tests of the public port",
+    "people.sign_in_limits": "counts by address and name",
     "web.site": "puts the applications together",
 }
 """Modules of these folders that read no stranger's text themselves, and why nothing in them grows faster than the text."""

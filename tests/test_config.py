@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from clickloop.cli import app
 from clickloop.config import INTERNAL_NAMES, SettingError, Settings, read_settings, settings_reference
-from clickloop.process import SUPERVISOR
+from clickloop.machine.process import SUPERVISOR
 from clickloop.store.private_folder import make_private
 
 NUMBERS = {

@@ -9,7 +9,7 @@ import pytest
 import clickloop
 from clickloop.click.click import Flag
 from clickloop.explained import Explained
-from clickloop.preset.preset import WayBack
+from clickloop.setup.preset.preset import WayBack
 
 for found in pkgutil.walk_packages(clickloop.__path__, "clickloop."):
     if not found.name.endswith("__main__") and ".migrations" not in found.name:

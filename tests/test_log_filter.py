@@ -6,18 +6,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from clickloop.campaign.fault import InvalidInputError
 from clickloop.cli.filter_options import with_options_of
 from clickloop.click.click_log import ClickFilter
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import NoticeFilter, Outcome
 from clickloop.log_filter import PERIOD, LogFilter, fields_of, filter_in, label_of, meta_of, narrows, type_of
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import CancelFilter, PostbackFilter, ResendFilter
 from clickloop.postback.state import PostbackState
+from clickloop.setup.fault import InvalidInputError
 from clickloop.store.period import Period, period_of
-from clickloop.web.api.resends import BulkResend
+from clickloop.web.api.jobs.resends import BulkResend
 
 FILTERS = [ClickFilter, ConversionFilter, NoticeFilter, PostbackFilter, ResendFilter, CancelFilter]
 

@@ -20,20 +20,20 @@ from clickloop.click_id import ClickIds
 from clickloop.conversion.conversion_log import ConversionFilter
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door
-from clickloop.postback.ending import ended_of
+from clickloop.diagnosis.self_audit import audit_everything
+from clickloop.postback.delivery.ending import ended_of
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Conditions, RequestTemplate, Rule, Trigger
 from clickloop.record_id import RecordIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.ledger.conversions import conversions_before
-from clickloop.store.ledger.holding import resume_rule
-from clickloop.store.ledger.outbox import oldest_facts
-from clickloop.store.ledger.postback_rules import insert_rule
-from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.resends import cancel_waiting
-from clickloop.store.ledger.tables import postback_rules, postbacks
-from clickloop.tracking.auditing import audit_everything
+from clickloop.store.ledger.logs.conversions import conversions_before
+from clickloop.store.ledger.logs.outbox import oldest_facts
+from clickloop.store.ledger.queue.holding import resume_rule
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.queue.resends import cancel_waiting
+from clickloop.store.ledger.schema.tables import postback_rules, postbacks
+from clickloop.store.ledger.setup.postback_rules import insert_rule
 from clickloop.tracking.notices import Desk, convert
 from clickloop.tracking.resending import Mode, Refusal, resend_one
 from tests.empty_stores import open_ledger

@@ -12,33 +12,33 @@ import msgspec
 import uvicorn
 import uvloop
 
-from clickloop.alarms import AlarmCount, Alarms
+from clickloop.alarm.alarms import AlarmCount, Alarms
+from clickloop.alarm.memory import read_alarm_memory
 from clickloop.clock import wall_clock
 from clickloop.config import Settings, proxy_networks
-from clickloop.core import Core, open_core
-from clickloop.core_workers import workers_of
-from clickloop.log import log, take_library_logs, write_without_waiting
-from clickloop.postback.looking_up import LookingUp
-from clickloop.process import (
+from clickloop.edge.open_connections import limits_of
+from clickloop.machine.core_client import CoreAddress, write_core_address
+from clickloop.machine.log import log, take_library_logs, write_without_waiting
+from clickloop.machine.process import (
     STORES_REFUSED,
     end_with_parent,
     give_memory_back,
     leave_a_core_to_visitors,
     stop_signal,
 )
-from clickloop.running.alarm_memory import read_alarm_memory
+from clickloop.postback.sending.dns_check import LookingUp
+from clickloop.running.core import Core, open_core
 from clickloop.running.core_vitals import tell_cannot_start
-from clickloop.running_core import CoreAddress, write_core_address
-from clickloop.store.consistency import StoresRefusedError
+from clickloop.running.core_workers import workers_of
+from clickloop.saving.access import link_path, make_link
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import fault_sentence
 from clickloop.store.ledger.ledger import LedgerError
-from clickloop.store.ledger.users import has_owner_with_password
+from clickloop.store.ledger.people.users import has_owner_with_password
+from clickloop.stores import StoresRefusedError
 from clickloop.tracking.deliver import deliver
-from clickloop.web.access import link_path, make_link
 from clickloop.web.api.context import ApiContext
-from clickloop.web.open_connections import limits_of
 from clickloop.web.panel_port import PanelConnections
 from clickloop.web.site import create_site
 

@@ -15,7 +15,7 @@ import msgspec
 import msgspec.inspect
 from msgspec import Meta
 
-from clickloop.process import SUPERVISOR
+from clickloop.machine.process import SUPERVISOR
 
 PREFIX = "CLICKLOOP_"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?")

@@ -12,7 +12,7 @@ from clickloop.backup.place import Origin, settle_place
 from clickloop.backup.progress import Progress
 from clickloop.click.click import Click
 from clickloop.click_id import KEY_FILE, ClickIds
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.tracking.settle import settle_clicks

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from clickloop.backup.place import FILE_NAME, RESTORING, Origin, PlaceError, is_same, place_of, settle_place
+from clickloop.running.supervisor import CannotStartError, take_folder
 from clickloop.store.delivery_hold import UNREADABLE, DeliveryHold, hold_deliveries, read_hold
-from clickloop.supervisor import CannotStartError, take_folder
 
 NOW = 1_800_000_000_000
 

@@ -13,7 +13,7 @@ import pytest
 from clickloop.backup.manifest import BackupError
 from clickloop.backup.quiet import DisturbedError, quiet
 from clickloop.backup.taking import take_backup, verify_backup
-from clickloop.running_core import CoreAddress, write_core_address
+from clickloop.machine.core_client import CoreAddress, write_core_address
 from tests.backup.folders import SILENT, Folder
 
 GRANTED = (201, b'{"pause_id":"p","lease_seconds":0.2}')

@@ -19,7 +19,7 @@ from clickloop.backup.scratch import PREFIX
 from clickloop.backup.snapshot import MAX_EXTRA_BYTES
 from clickloop.backup.taking import take_backup, verify_backup
 from clickloop.click_id import KEY_FILE
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.identity import FACTS_FILE
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import CLICKS_STREAM
@@ -321,7 +321,7 @@ def test_a_tracker_can_be_started_while_the_archive_is_written(folder: Folder) -
     writing = threading.Thread(target=take_backup, args=(folder.path, slow, SILENT))
     writing.start()
     assert slow.began.wait(30)
-    from clickloop.supervisor import take_folder
+    from clickloop.running.supervisor import take_folder
 
     os.close(take_folder(folder.path))
     slow.go_on.set()

@@ -18,10 +18,10 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from clickloop.campaign.network import Network, pixel_code
 from clickloop.conversion.notice import Notice, read_notice
+from clickloop.setup.network import Network, pixel_code
+from tests.edge.edge_running import EdgeProcess, started
 from tests.journey.running import eventually
-from tests.web.edge_running import EdgeProcess, started
 
 pytestmark = pytest.mark.journey
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clickloop.click.click import Flag
 from clickloop.click.query import KEPT_BYTES, KEPT_PAIRS, read_query
-from clickloop.octets import octets_of, text_of
+from clickloop.text import octets_of, text_of
 
 WANTED = {"external_id": "external_id", "cost": "cost", "zone": "v1", "a b": "v2", "ä": "v3"}
 

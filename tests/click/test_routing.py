@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 from clickloop.click.routing import Route, Routes
 from clickloop.macro import Place
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogRow, CatalogShare
 
 OFFERS = tuple(
     CatalogOffer(number, f"Offer {number}", f"https://o{number}.example/", 1, "Network") for number in range(1, 6)

@@ -28,8 +28,10 @@ from clickloop.conversion.attribution import (
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
 from clickloop.conversion.status import SUBSCRIPTION_STATUSES, CountsAs, Status, StatusTable, StatusWords
-from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 from clickloop.money import Money
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
 
 NOW = 1_772_366_400_000
 CLICK = Click(click_id="c", at=NOW - MINUTE_MS, campaign_id=1, source_id=1, offer_id=1, network_id=1)
@@ -42,11 +44,15 @@ STATUSES = StatusTable(
         *SUBSCRIPTION_STATUSES,
     ]
 )
-TERMS = Terms(NetworkTerms(), OfferTerms(), STATUSES, "USD")
+TERMS = Terms(NO_NETWORK, NO_OFFER, STATUSES, "USD")
+
+
+def offer_of(payout_micros: int | None, currency: str = "") -> Offer:
+    return Offer(name="", url="", payout_micros=payout_micros, currency=currency)
 
 
 def _network(**settings: Any) -> Terms:
-    return msgspec.structs.replace(TERMS, network=NetworkTerms(**settings))
+    return msgspec.structs.replace(TERMS, network=Network(name="", **settings))
 
 
 def _notice(number: int = 1, **said: Any) -> Notice:
@@ -247,13 +253,13 @@ def test_a_status_that_counts_otherwise_now_is_a_change_when_its_notice_is_run_a
     ],
 )
 def test_a_payout_is_what_the_notice_says_else_what_the_offer_pays(said: dict[str, Any], payout: Money) -> None:
-    terms = msgspec.structs.replace(TERMS, offer=OfferTerms(7_000_000, "EUR"))
+    terms = msgspec.structs.replace(TERMS, offer=offer_of(7_000_000, "EUR"))
     assert _after(_notice(**said), terms=terms).payout == payout
 
 
 @pytest.mark.parametrize(("offer", "network", "currency"), [("EUR", "GBP", "EUR"), ("", "GBP", "GBP"), ("", "", "USD")])
 def test_a_currency_that_is_not_named_is_of_offer_network_or_instance(offer: str, network: str, currency: str) -> None:
-    terms = Terms(NetworkTerms(currency=network), OfferTerms(None, offer), STATUSES, "USD")
+    terms = Terms(Network(name="", currency=network), offer_of(None, offer), STATUSES, "USD")
     assert _after(_notice(payout_text="1"), terms=terms).payout.currency == currency
 
 
@@ -272,7 +278,7 @@ def test_an_unknown_currency_is_kept_as_it_came() -> None:
 def test_a_currency_macro_that_was_not_replaced_names_none_and_is_flagged_as_that(
     macro: str, payout: str, currency: str
 ) -> None:
-    terms = msgspec.structs.replace(TERMS, offer=OfferTerms(None, "GBP"))
+    terms = msgspec.structs.replace(TERMS, offer=offer_of(None, "GBP"))
     conversion = _after(_notice(payout_text=payout, currency_text=macro), terms=terms)
     assert (conversion.payout, conversion.flags) == (
         Money(5_000_000, currency),
@@ -300,7 +306,7 @@ def test_a_refund_in_accountants_notation_takes_the_payout_back(text: str) -> No
     ],
 )
 def test_an_ambiguous_sign_means_the_default_currency_or_none(offer: str, payout: Money, flag: NoticeFlag) -> None:
-    terms = Terms(NetworkTerms(), OfferTerms(None, offer), STATUSES, "USD")
+    terms = Terms(NO_NETWORK, offer_of(None, offer), STATUSES, "USD")
     conversion = _after(_notice(payout_text="10 kr"), terms=terms)
     assert (conversion.payout, conversion.flags) == (payout, (flag,))
 
@@ -359,7 +365,7 @@ def test_a_readable_payout_takes_the_flag_of_an_unreadable_one_away() -> None:
 
 def test_a_fixed_payout_that_was_set_since_counts_when_the_notice_is_run_again() -> None:
     notice = _notice()
-    changed = _attribute(notice, _after(notice), msgspec.structs.replace(TERMS, offer=OfferTerms(3_000_000)))
+    changed = _attribute(notice, _after(notice), msgspec.structs.replace(TERMS, offer=offer_of(3_000_000)))
     assert isinstance(changed, Changed)
     assert changed.after.payout == Money(3_000_000, "USD")
 

@@ -8,7 +8,7 @@ from clickloop.click_id import ClickId, ClickIds
 from clickloop.conversion.mending import mended_click_id
 from clickloop.conversion.notice import Door, Notice, NoticeFlag, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.understanding import Meaning, sent_tokens, understood
-from clickloop.octets import text_of
+from clickloop.text import text_of
 
 NOW = 1_772_366_400_000
 CLICK_IDS = ClickIds(b"k" * 32)

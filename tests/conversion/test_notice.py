@@ -19,7 +19,7 @@ from clickloop.conversion.notice import (
     quick_verdict,
     read_notice,
 )
-from clickloop.octets import text_of
+from clickloop.text import text_of
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
 FORM = "application/x-www-form-urlencoded"

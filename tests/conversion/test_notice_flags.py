@@ -8,11 +8,11 @@ from clickloop.click.click import Click
 from clickloop.conversion.attribution import Changed, New, Place, Repeated, attribute
 from clickloop.conversion.notice import Door, NoticeFlag, RawNotice, read_notice
 from clickloop.conversion.status import SALE, StatusTable, StatusWords
-from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 
 NOW = 1_772_366_400_000
 CLICK = Click(click_id="c", at=NOW, campaign_id=1, source_id=1)
-TERMS = Terms(NetworkTerms(), OfferTerms(), StatusTable([StatusWords(SALE, ())]), "USD")
+TERMS = Terms(NO_NETWORK, NO_OFFER, StatusTable([StatusWords(SALE, ())]), "USD")
 
 
 FIRST_LINE = "0" * 25 + "1"
@@ -64,7 +64,7 @@ ODD: dict[NoticeFlag, RawNotice] = {
 
 
 def test_every_flag_has_its_case() -> None:
-    # A notice held by damage is not registered yet: see tests/test_tracking_around_damage.py.
+    # A notice held by damage is not registered yet: see tests/tracking/test_around_damage.py.
     assert set(ODD) == set(NoticeFlag) - {NoticeFlag.HELD_BY_DAMAGE}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.pairs import Pairs, read_pairs
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"

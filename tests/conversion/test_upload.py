@@ -28,8 +28,8 @@ from clickloop.conversion.upload import (
 from clickloop.conversion.upload_columns import column_name
 from clickloop.conversion.upload_table import MAX_CELLS, LineFault
 from clickloop.conversion.upload_text import MAX_LINE_OCTETS, Utf8, physical_lines
-from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
+from clickloop.text import text_of
 
 NOW = 1_772_366_400_000
 CID = "01kaqj6z8m4x2c9v7b5n3t1w0y"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clickloop.report.spreadsheet import csv_line
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.ledger.exports import Export
+from clickloop.store.ledger.jobs.exports import Export
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.tracking.exports import ExportedPage, ExportWork
 

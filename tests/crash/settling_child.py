@@ -11,11 +11,11 @@ from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.conversion.status import CountsAs
 from clickloop.report.fact import ConversionFact
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.outbox import oldest_facts
-from clickloop.store.ledger.tables import fact_outbox
+from clickloop.store.ledger.logs.outbox import oldest_facts
+from clickloop.store.ledger.schema.tables import fact_outbox
 from clickloop.tracking.settle import settle_clicks, settle_facts
 
 NOON = 1_760_000_000_000

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from clickloop.alarms import Alarm, read_alarms
-from clickloop.running.alarm_memory import read_alarm_memory
+from clickloop.alarm.alarms import Alarm, read_alarms
+from clickloop.alarm.memory import read_alarm_memory
 from tests.crash.test_faults import kept_full, mounted
 from tests.journey.running import Campaign, Receiver, Tracker, eventually, kill, running
 

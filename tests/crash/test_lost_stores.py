@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.alarms import read_alarms
+from clickloop.alarm.alarms import read_alarms
 from clickloop.click_id import KEY_FILE
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clickloop.click.click_log import ClickFilter
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from tests.journey.running import (
     Campaign,
     Connection,

@@ -14,11 +14,11 @@ import pytest
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.store.facts.duckdb import DuckDbFacts
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
 from clickloop.store.journal.segment import framed
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.outbox import oldest_facts
+from clickloop.store.ledger.logs.outbox import oldest_facts
 from tests.crash.injection import KILLED, Forking, forking, places
 from tests.crash.killing import killed_after
 from tests.crash.settling_child import OUTBOX_ROWS, a_click, settle_all

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import CheckConstraint
 
-from clickloop.postback.breaker import (
+from clickloop.postback.delivery.breaker import (
     FIRST_PROBE_SECONDS,
     LONGEST_PROBE_SECONDS,
     OPENS_AT,
@@ -13,7 +13,7 @@ from clickloop.postback.breaker import (
     WINDOW_SECONDS,
 )
 from clickloop.postback.state import PostbackState
-from clickloop.store.ledger.tables import postbacks
+from clickloop.store.ledger.schema.tables import postbacks
 
 PAGE = (Path(__file__).parents[2] / "docs/why/states-of-a-postback.md").read_text(encoding="utf-8")
 CONSTRAINTS = {

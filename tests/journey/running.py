@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote_to_bytes, urlencode
 
-from clickloop.running_core import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, ask_core
 from tests.click.mmdb import country_base
 
 COMMAND = [sys.executable, "-m", "clickloop"]
@@ -241,8 +241,8 @@ class Tracker:
             command = _command_line(child)
             if "clickloop.app" in command:
                 found["core"] = child
-            elif "clickloop.web.edge_process" in command:
-                found[f"edge{command[command.index('clickloop.web.edge_process') + 2]}"] = child
+            elif "clickloop.edge.process" in command:
+                found[f"edge{command[command.index('clickloop.edge.process') + 2]}"] = child
         return found
 
     def ask(self, method: str, target: str | bytes, headers: dict[str, str] | None = None, body: bytes = b"") -> Answer:

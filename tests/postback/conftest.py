@@ -14,7 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
 from clickloop.postback.rule import RequestTemplate, Rule
-from tests.postback.delivering import Desk
+from tests.postback.delivery.delivering import Desk
 
 NOW = 1_800_000_000_000
 CLICK = Click(

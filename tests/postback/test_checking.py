@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from clickloop.postback.address_guard import AddressGuard, Policy
 from clickloop.postback.checking import FORBIDDEN_HEADERS, RuleFault, check_request, check_rule
 from clickloop.postback.rule import (
     BodyKind,
@@ -19,6 +18,7 @@ from clickloop.postback.rule import (
     Trigger,
     rule_of_row,
 )
+from clickloop.postback.sending.address_guard import AddressGuard, Policy
 
 GOOD = RequestTemplate(url="https://source.example/pb?id={externalid}")
 STATUSES = ("hold", "sale", "rejected")

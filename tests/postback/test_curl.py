@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clickloop.octets import octets_of, text_of
 from clickloop.postback.curl import curl_command
 from clickloop.postback.rule import BodyKind, Header, Method, Request
+from clickloop.text import octets_of, text_of
 
 SHELLS = {"bash": ("bash",), "dash": ("dash",), "ash": ("busybox", "ash")}
 STAND_IN = """#!/bin/sh

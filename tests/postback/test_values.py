@@ -15,10 +15,10 @@ from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.status import SALE
 from clickloop.macro import KNOWN, Values
 from clickloop.money import Money
-from clickloop.octets import octets_of, text_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, Request, RequestTemplate, Rule
-from clickloop.postback.target import Target, TargetFault, escaped_url, target_of
+from clickloop.postback.sending.target import Target, TargetFault, escaped_url, target_of
 from clickloop.postback.values import change_values, ready_request, reported_micros
+from clickloop.text import octets_of, text_of
 
 NOW = 1_800_000_000_000
 SETUP = SetupNames(

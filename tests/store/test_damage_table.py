@@ -18,8 +18,6 @@ import msgspec
 import pytest
 from sqlalchemy import insert
 
-from clickloop.campaign.catalog import FILE_NAME as CATALOG
-from clickloop.campaign.catalog import Catalog, CatalogFile
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE as KEY
@@ -27,13 +25,15 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
 from clickloop.conversion.notice import Door, RawNotice
-from clickloop.core import open_core
-from clickloop.doctor import Verdict, examine
-from clickloop.sealed_file import SealedFileError
-from clickloop.store.consistency import Problem, StoresRefusedError
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.self_audit import audit_rows_step, rows_alarms
+from clickloop.machine.sealed_file import SealedFileError
+from clickloop.running.core import open_core
+from clickloop.running.fresh_start import start_anew
+from clickloop.setup.catalog import FILE_NAME as CATALOG
+from clickloop.setup.catalog import Catalog, CatalogFile
 from clickloop.store.damage_log import record_damages, unconfirmed_damages
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import FACTS_FILE as FACTS
 from clickloop.store.identity import FILE_NAME as INSTALLATION
 from clickloop.store.identity import LEDGER_FILE as LEDGER
@@ -41,9 +41,9 @@ from clickloop.store.identity import confirmed_id, edge_click_ids
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.writer import JournalWriter
 from clickloop.store.ledger.ledger import LedgerError
-from clickloop.store.ledger.outbox import insert_facts
-from clickloop.store.ledger.tables import changes_log
-from clickloop.tracking.auditing import audit_rows_step, rows_alarms
+from clickloop.store.ledger.logs.outbox import insert_facts
+from clickloop.store.ledger.schema.tables import changes_log
+from clickloop.stores import Problem, StoresRefusedError
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from tests.store.counting import sums_of
 from tests.store.used_folder import a_fact_line

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.campaign.catalog import COPY_NAME, read_catalog_file
-from clickloop.campaign.catalog import FILE_NAME as CATALOG
 from clickloop.click_id import KEY_FILE as KEY
 from clickloop.config import Settings
-from clickloop.core import Core, open_core
-from clickloop.doctor import Verdict, examine
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.running.core import Core, open_core
+from clickloop.setup.catalog import COPY_NAME, read_catalog_file
+from clickloop.setup.catalog import FILE_NAME as CATALOG
 from clickloop.store.damage_log import confirm_damages, damage_alarms, unconfirmed_damages
 from clickloop.store.identity import FACTS_FILE as FACTS
 from clickloop.store.identity import FILE_NAME as INSTALLATION

@@ -7,16 +7,16 @@ import msgspec
 import pytest
 from sqlalchemy import insert, text
 
-from clickloop.campaign.catalog import COPY_NAME
-from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
-from clickloop.store.consistency import Problem, StoresRefusedError, keep_marks
+from clickloop.running.fresh_start import start_anew
+from clickloop.setup.catalog import COPY_NAME
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.delivery_hold import read_hold
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.fresh_start import start_anew
 from clickloop.store.identity import FACTS_FILE, FILE_NAME, LEDGER_FILE, prepare, write_installation
 from clickloop.store.ledger.installation import read_stamp, write_stamp
-from clickloop.store.ledger.tables import changes_log
+from clickloop.store.ledger.schema.tables import changes_log
 from clickloop.store.witnesses import FOLDERS
+from clickloop.stores import Problem, StoresRefusedError, keep_marks
 from tests.store.counting import conversions_counted
 from tests.store.used_folder import NOW, ended, go_on, started, used
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import insert
 
-from clickloop.campaign.catalog import Catalog, write_catalog
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
 from clickloop.report.fact import ConversionFact
-from clickloop.store.consistency import OpenedStores, keep_marks, open_stores
+from clickloop.setup.catalog import Catalog, write_catalog
 from clickloop.store.identity import prepare
-from clickloop.store.ledger.outbox import insert_facts
-from clickloop.store.ledger.tables import changes_log
+from clickloop.store.ledger.logs.outbox import insert_facts
+from clickloop.store.ledger.schema.tables import changes_log
+from clickloop.stores import OpenedStores, keep_marks, open_stores
 from clickloop.tracking.settle import settle_facts
 
 NOW = 1_790_000_000_000

@@ -20,20 +20,20 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.core import Core, open_core
-from clickloop.report.trace import EventKind, trace_click
+from clickloop.diagnosis.self_audit import audit_everything
+from clickloop.diagnosis.trace import EventKind, trace_click
+from clickloop.running.core import Core, open_core
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, read_installation
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.reader import JournalReader
-from clickloop.store.ledger.audit_rows import count_lacking, wrong_rows
-from clickloop.store.ledger.conversions import changes_of_conversions, conversions_of_click
+from clickloop.store.ledger.audit.rows import count_lacking, wrong_rows
 from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.conversions import changes_of_conversions, conversions_of_click
+from clickloop.store.ledger.logs.notices import notices_of_click
+from clickloop.store.ledger.logs.postbacks import attempts_of, postbacks_of_click
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.notices import notices_of_click
-from clickloop.store.ledger.postbacks import attempts_of, postbacks_of_click
-from clickloop.store.ledger.settings import instance_version
-from clickloop.store.ledger.tables import campaigns, metadata
-from clickloop.tracking.auditing import audit_everything
+from clickloop.store.ledger.schema.tables import campaigns, metadata
+from clickloop.store.ledger.setup.settings import instance_version
 from clickloop.tracking.notices import look_again
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from tests.store.counting import conversions_counted

@@ -10,21 +10,21 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from clickloop.campaign.instance import InstanceSettings
-from clickloop.campaign.user import Role, User
 from clickloop.click.click import Click
 from clickloop.click_id import ClickIds
-from clickloop.postback.address_guard import AddressGuard, Policy
+from clickloop.people.passwords import Passwords
+from clickloop.people.user import Role, User
+from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.record_id import RecordIds
+from clickloop.saving.access import Access
+from clickloop.setup.instance import InstanceSettings
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.journal.segment import Segment, SegmentContents, framed, sealed
-from clickloop.store.ledger.tokens import insert_token
-from clickloop.store.ledger.users import save_user
+from clickloop.store.ledger.people.tokens import insert_token
+from clickloop.store.ledger.people.users import save_user
 from clickloop.store.upload_files import UploadFiles
-from clickloop.web.access import Access
 from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext
-from clickloop.web.passwords import Passwords
 from tests.empty_stores import open_facts, open_ledger
 
 NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z

@@ -6,7 +6,8 @@ import pytest
 from litestar.connection import ASGIConnection
 
 from clickloop.config import proxy_networks
-from clickloop.web.browser import Browser, browser_of
+from clickloop.people.browser import Browser
+from clickloop.web.browser import browser_of
 
 PROXIES = proxy_networks("10.0.0.0/8, 2001:db8:ffff::/48")
 

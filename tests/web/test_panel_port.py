@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from clickloop.web.open_connections import Limits, Phase
+from clickloop.edge.open_connections import Limits, Phase
+from clickloop.edge.request_limits import LINGER_SECONDS
 from clickloop.web.panel_port import (
     HEAD_BYTES,
     MAX_PARAMETERS,
@@ -18,7 +19,6 @@ from clickloop.web.panel_port import (
     PanelConnection,
     PanelConnections,
 )
-from clickloop.web.request_limits import LINGER_SECONDS
 
 REQUEST = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
 HALF = b"GET /x HTTP/1.1\r\nHo"

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import iso_text
-from clickloop.file_lock import holder_of
-from clickloop.replacing_file import replace_file
+from clickloop.machine.file_lock import holder_of
+from clickloop.machine.replacing_file import replace_file
 from clickloop.store.delivery_hold import hold_deliveries
 
 FILE_NAME = "place.json"

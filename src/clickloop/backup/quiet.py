@@ -17,8 +17,8 @@ import msgspec
 
 from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import LOCK_FILE
-from clickloop.file_lock import LockedError, take_lock
-from clickloop.running_core import NotRunningError, ask_core
+from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.machine.file_lock import LockedError, take_lock
 from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0

@@ -21,7 +21,7 @@ from clickloop.backup.progress import Progress
 from clickloop.backup.quiet import is_open
 from clickloop.backup.taking import open_archive
 from clickloop.clock import iso_text
-from clickloop.file_lock import LockedError, take_lock
+from clickloop.machine.file_lock import LockedError, take_lock
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
 from clickloop.store.delivery_hold import hold_deliveries
 from clickloop.store.directory import make_directories, sync_directory

@@ -18,9 +18,9 @@ from clickloop.backup.manifest import BackupError
 from clickloop.backup.place import FILE_NAME as PLACE_FILE
 from clickloop.backup.place import LOCK_FILE
 from clickloop.backup.quiet import DisturbedError
-from clickloop.campaign.catalog import COPY_NAME as CATALOG_COPY
-from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.click_id import KEY_FILE
+from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.delivery_hold import FILE_NAME as HOLD_FILE
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, STAND_IN_FILE
 from clickloop.store.identity import FILE_NAME as IDENTITY_FILE

@@ -30,7 +30,7 @@ from clickloop.backup.snapshot import (
 )
 from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
-from clickloop.file_lock import LockedError, note_holder, take_lock
+from clickloop.machine.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
 from clickloop.store.disk_room import LEAST_FREE_OCTETS
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE

@@ -13,7 +13,7 @@ from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.postback.postback_log import CancelFilter, ResendFilter
 
 if TYPE_CHECKING:
-    from clickloop.asking_again import Ask
+    from clickloop.cli.resending import Ask
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 Key = Annotated[
@@ -43,7 +43,7 @@ def resend(
     """Send a postback, or all that match, again: with the request as it was, or anew. {postback_id} stays the original's."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     asker, one = _asker(data, key), quote(postback_id, safe="")
     if one and (preview or wanted):
@@ -74,7 +74,7 @@ def cancel(
     """Take a postback that waits, or all that match, out of delivery. They can be sent again later: clickloop resend."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     if postback_id and (preview or wanted):
         raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
@@ -96,7 +96,7 @@ def rerun(
     """Read a stored notice, or all that match, again by today's settings: after a status word was mapped, say."""
     from urllib.parse import quote
 
-    from clickloop import asking_again
+    from clickloop.cli import resending as asking_again
 
     if notice_id:
         typer.echo(asking_again.rerun_one(_asker(data), quote(notice_id, safe="")))

@@ -136,7 +136,7 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
 def _contents(manifest: "Manifest") -> str:
     """Return what a backup holds, and up to when, as sentences."""
     from clickloop.clock import iso_text
-    from clickloop.counted import counted
+    from clickloop.plural import counted
 
     counts = manifest.counts
     setup = ", ".join(

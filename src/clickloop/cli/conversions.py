@@ -89,8 +89,8 @@ def import_conversions(
     """
     from rich.console import Console
 
-    from clickloop import importing
-    from clickloop.running_core import NotRunningError
+    from clickloop.cli import importing
+    from clickloop.machine.core_client import NotRunningError
 
     wanted = importing.Wanted(
         data=data.resolve(),

@@ -78,8 +78,8 @@ def doctor(
     from sqlalchemy.exc import SQLAlchemyError
 
     from clickloop.clock import wall_clock
-    from clickloop.counted import counted
-    from clickloop.doctor import Verdict, confirm_rows, examine
+    from clickloop.diagnosis.doctor import Verdict, confirm_rows, examine
+    from clickloop.plural import counted
     from clickloop.store.damage_log import confirm_damages
     from clickloop.store.identity import FILE_NAME, LEDGER_FILE, has_been_used
     from clickloop.store.ledger.ledger import LedgerError
@@ -115,7 +115,7 @@ def check(
     """Check the whole chain, source to tracker to network and back: what breaks it, where, and what to do. Ends with 1 for errors."""
     import msgspec
 
-    from clickloop.report.check.told import ToldCheck, check_text
+    from clickloop.diagnosis.check.views import ToldCheck, check_text
 
     query = f"?campaign_id={campaign}" if campaign is not None else ""
     answer = ask(data, "GET", f"/api/v1/check{query}")

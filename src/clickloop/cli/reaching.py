@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from clickloop.running_core import Answer
+    from clickloop.machine.core_client import Answer
     from clickloop.store.ledger.ledger import Ledger
 
 REFUSED = 1
@@ -24,7 +24,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
     """The good answer of the running server; otherwise says why and exits. ``key``: a key of idempotency, empty: none."""
     import msgspec
 
-    from clickloop.running_core import NotRunningError, ask_core
+    from clickloop.machine.core_client import NotRunningError, ask_core
 
     try:
         answer = ask_core(data.resolve(), method, path, body, key)
@@ -44,7 +44,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
 @contextmanager
 def open_ledger(data: Path) -> "Iterator[Ledger]":
     """Open the ledger of a data folder, beside the server if one runs; exit with a sentence when there is none, and make none."""
-    from clickloop.secret_box import secret_box_of
+    from clickloop.machine.secret_box import secret_box_of
     from clickloop.store.identity import LEDGER_FILE
     from clickloop.store.ledger.ledger import Ledger, LedgerError
 

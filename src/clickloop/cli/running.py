@@ -43,8 +43,8 @@ def serve(
     import msgspec
 
     from clickloop.backup.place import Origin
-    from clickloop.campaign.instance import started_with
     from clickloop.config import SettingError, read_settings
+    from clickloop.setup.instance import started_with
 
     if moved and as_copy:
         raise stop("A folder was moved or is a copy: give --moved or --as-copy, not both.", UNUSABLE)
@@ -59,17 +59,17 @@ def serve(
         _begin_anew(settings.folder(), origin)
     told = msgspec.json.encode(settings).decode()
     # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.supervisor", told, origin])  # noqa: S606 – no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", told, origin])  # noqa: S606 – no shell is wanted
 
 
 def _begin_anew(folder: Path, origin: "Origin") -> None:
     """Put aside what does not belong together, and say what was done."""
     from clickloop.clock import wall_clock
-    from clickloop.store.consistency import StoresRefusedError
+    from clickloop.running.fresh_start import start_anew
+    from clickloop.running.supervisor import CannotStartError, take_folder
     from clickloop.store.facts.facts import FactsError
-    from clickloop.store.fresh_start import start_anew
     from clickloop.store.ledger.ledger import LedgerError
-    from clickloop.supervisor import CannotStartError, take_folder
+    from clickloop.stores import StoresRefusedError
 
     try:
         lock = take_folder(folder, origin)

@@ -17,11 +17,11 @@ def create_token(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a token. Its secret is printed alone on standard output, this once."""
-    from clickloop.campaign.fault import text_faults
-    from clickloop.campaign.user import THIS_MACHINE, Role
     from clickloop.clock import wall_clock
-    from clickloop.store.ledger.changes_log import Action, insert_change
-    from clickloop.store.ledger.tokens import SECRET_BYTES, insert_token, secret_of
+    from clickloop.people.user import THIS_MACHINE, Role
+    from clickloop.setup.fault import text_faults
+    from clickloop.store.ledger.logs.audit_log import Action, insert_change
+    from clickloop.store.ledger.people.tokens import SECRET_BYTES, insert_token, secret_of
 
     if role not in set(Role):
         raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
@@ -46,7 +46,7 @@ def list_tokens(data: Data = DEFAULT_DATA) -> None:
     from rich.table import Table
 
     from clickloop.clock import iso_text
-    from clickloop.store.ledger.tokens import tokens_after
+    from clickloop.store.ledger.people.tokens import tokens_after
 
     table = Table("Number", "Name", "Role", "Created, UTC", "Last used", "Revoked")
     after = 0
@@ -66,10 +66,10 @@ def revoke_token(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a token invalid at once and for ever."""
-    from clickloop.campaign.user import THIS_MACHINE
     from clickloop.clock import wall_clock
-    from clickloop.store.ledger import tokens
-    from clickloop.store.ledger.changes_log import Action, insert_change
+    from clickloop.people.user import THIS_MACHINE
+    from clickloop.store.ledger.logs.audit_log import Action, insert_change
+    from clickloop.store.ledger.people import tokens
 
     with open_ledger(data) as ledger, ledger.write() as tx:
         revoked = tokens.revoke_token(tx, number, wall_clock())

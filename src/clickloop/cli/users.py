@@ -11,7 +11,7 @@ from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, sto
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from clickloop.campaign.user import User
+    from clickloop.people.user import User
 
 user_app = typer.Typer(
     no_args_is_help=True, help="List, add and disable users of the panel; make links to set a password."
@@ -27,7 +27,7 @@ def list_users(data: Data = DEFAULT_DATA) -> None:
     from rich.table import Table
 
     from clickloop.clock import iso_text
-    from clickloop.store.ledger.users import users_after
+    from clickloop.store.ledger.people.users import users_after
 
     table = Table("Number", "Name", "Role", "Password", "Created, UTC", "Disabled")
     after = 0
@@ -55,11 +55,11 @@ def add_user(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Add a user. The one-time link to set a password is the only output on stdout."""
-    from clickloop.campaign.fault import InvalidInputError
-    from clickloop.campaign.user import Role, User
     from clickloop.clock import wall_clock
-    from clickloop.store.ledger.changes_log import Action
-    from clickloop.store.ledger.users import save_user
+    from clickloop.people.user import Role, User
+    from clickloop.setup.fault import InvalidInputError
+    from clickloop.store.ledger.logs.audit_log import Action
+    from clickloop.store.ledger.people.users import save_user
 
     if role not in set(Role):
         raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
@@ -80,8 +80,8 @@ def make_user_link(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a one-time link to set a password, for a forgotten one too. It is printed alone on standard output."""
-    from clickloop.store.ledger.changes_log import Action
-    from clickloop.store.ledger.users import active_owners, find_user_named, has_owner_with_password
+    from clickloop.store.ledger.logs.audit_log import Action
+    from clickloop.store.ledger.people.users import active_owners, find_user_named, has_owner_with_password
 
     with open_ledger(data) as ledger, ledger.write() as tx:
         user = find_user_named(tx, name) if name else None
@@ -105,11 +105,11 @@ def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
     """Disable a user and end their sessions and tokens at once. The last owner cannot be disabled."""
     from msgspec.structs import replace
 
-    from clickloop.campaign.fault import InvalidInputError
     from clickloop.clock import wall_clock
-    from clickloop.store.ledger.changes_log import Action
-    from clickloop.store.ledger.sessions import delete_links_of_user, delete_sessions_of_user
-    from clickloop.store.ledger.users import find_user_named, save_user
+    from clickloop.setup.fault import InvalidInputError
+    from clickloop.store.ledger.logs.audit_log import Action
+    from clickloop.store.ledger.people.sessions import delete_links_of_user, delete_sessions_of_user
+    from clickloop.store.ledger.people.users import find_user_named, save_user
 
     now_ms = wall_clock()
     try:
@@ -128,7 +128,7 @@ def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
 
 def _link(tx: "Connection", data: Path, user: "User | None") -> str:
     from clickloop.clock import wall_clock
-    from clickloop.web.access import link_path, make_link
+    from clickloop.saving.access import link_path, make_link
 
     return f"{_panel(data)}{link_path(make_link(tx, user.id if user is not None else None, wall_clock()))}"
 
@@ -136,7 +136,7 @@ def _link(tx: "Connection", data: Path, user: "User | None") -> str:
 def _panel(data: Path) -> str:
     """Scheme and host of the panel: of the server that runs or ran on the data folder, else as it would be started now."""
     from clickloop.config import Settings
-    from clickloop.running_core import NotRunningError, read_core_address
+    from clickloop.machine.core_client import NotRunningError, read_core_address
 
     try:
         return read_core_address(data.resolve()).url
@@ -145,9 +145,9 @@ def _panel(data: Path) -> str:
 
 
 def _note(tx: "Connection", user: "User", action: str) -> None:
-    from clickloop.campaign.user import THIS_MACHINE
     from clickloop.clock import wall_clock
-    from clickloop.store.ledger.changes_log import Action, insert_change
+    from clickloop.people.user import THIS_MACHINE
+    from clickloop.store.ledger.logs.audit_log import Action, insert_change
 
     after = {"name": user.name, "role": user.role}
     record_id = str(user.id)

@@ -50,7 +50,7 @@ class Screening(Explained):
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """One click, as it stands in the journal (one NDJSON line) and in the facts (one row).
 
-    Texts from outside are in the form of ``octets.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
+    Texts from outside are in the form of ``text.text_of``. An id of 0 means none. ``at`` is Unix milliseconds, UTC.
     ``counted`` is false exactly when ``screening`` names a reason.
     """
 

@@ -3,8 +3,8 @@
 from urllib.parse import unquote_to_bytes
 
 from clickloop.click.click import Flag
-from clickloop.octets import text_of
-from clickloop.parameter_name import meant_name
+from clickloop.macro.parameter_name import meant_name
+from clickloop.text import text_of
 
 KEPT_BYTES = 16 * 1024
 KEPT_PAIRS = 100
@@ -15,7 +15,7 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
 
     ``wanted`` holds each name in lower case too: names match in any case. ``query`` is ASCII: other bytes come percent-encoded.
     Of a repeated parameter the first value counts. ``+`` is a space except in the field ``literal_plus``: sources paste base64
-    ids unescaped. Percent escapes that are none stay as they are. Values are in the form of ``octets.text_of``.
+    ids unescaped. Percent escapes that are none stay as they are. Values are in the form of ``text.text_of``.
     """
     cut = mended = False
     if len(query) > KEPT_BYTES:

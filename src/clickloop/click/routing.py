@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from clickloop.campaign.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
-from clickloop.campaign.own_link import OwnLinks
 from clickloop.click.click import Click
 from clickloop.click.click_json import click_json
 from clickloop.click.click_values import SetupNames, setup_values
 from clickloop.explained import Explained
 from clickloop.macro import Place, Template, parse
+from clickloop.setup.catalog import Catalog, CatalogCampaign, CatalogOffer, CatalogShare
+from clickloop.setup.own_link import OwnLinks
 from clickloop.setup.source_rows import ROW_FIELDS, ROW_MACROS, V_ROWS, row_macros
 
 _LINK_FIELDS = {"clickid": "click_id", "externalid": "external_id"} | {

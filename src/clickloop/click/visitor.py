@@ -4,10 +4,10 @@ from typing import TypeVar
 
 import msgspec
 
-from clickloop.campaign.instance import IpStorage, kept_address
 from clickloop.click.click_json import click_json
 from clickloop.click.geo import GeoBase
 from clickloop.click.useragent import Device, UserAgentParser
+from clickloop.setup.instance import IpStorage, kept_address
 
 USERAGENT_CHARACTERS = 1000
 """A User-Agent is cut here before anything reads it."""

@@ -9,7 +9,7 @@ from clickloop.clock import DAY_MS, MINUTE_MS, SECOND_MS
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason, are_of_one_upload, turn_of
 from clickloop.conversion.status import OTHER, Status, word_key
-from clickloop.conversion.terms import Terms
+from clickloop.conversion.terms import Terms, accepts_address, accepts_token
 from clickloop.currency import may_mean
 from clickloop.macro import unreplaced_macro
 from clickloop.money import AmountFault, Money, currency_of, read_amount
@@ -181,9 +181,9 @@ def without_turns_ahead(known: Conversion, notice: Notice, now_ms: int) -> Conve
 def _refusal(notice: Notice, click: Click, known: Conversion | None, terms: Terms, now_ms: int) -> RefusalReason | None:
     network = terms.network
     if notice.door.is_public:
-        if not network.accepts_token(notice.token):
+        if not accepts_token(network, notice.token):
             return RefusalReason.WRONG_TOKEN
-        if not network.accepts_address(notice.ip):
+        if not accepts_address(network, notice.ip):
             return RefusalReason.ADDRESS_NOT_ALLOWED
         if network.test_only and click.screening != Screening.TEST:
             return RefusalReason.TEST_ONLY

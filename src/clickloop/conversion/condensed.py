@@ -3,7 +3,7 @@
 import msgspec
 
 from clickloop.conversion.notice import NAMES, PLAIN_NAMES, RawNotice, identifying_txid, name_that_counts, read_values
-from clickloop.octets import octets_of, text_of
+from clickloop.text import octets_of, text_of
 
 MAX_VALUE = 200
 """Characters of a value, as much as is read of most of them. A txid is as long as it may be."""

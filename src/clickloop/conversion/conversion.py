@@ -10,7 +10,7 @@ from clickloop.money import Money
 
 
 class Parameters(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What else a notice said. Texts are in the form of ``octets.text_of``."""
+    """What else a notice said. Texts are in the form of ``text.text_of``."""
 
     conversion_id: str = ""
     params: dict[int, str] = {}

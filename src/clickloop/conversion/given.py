@@ -5,7 +5,7 @@ from urllib.parse import quote_from_bytes
 import msgspec
 
 from clickloop.conversion.notice import Door, RawNotice
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 
 class GivenConversion(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the types do not know it; json itself reads texts with it
 
-from clickloop.octets import text_of
+from clickloop.text import text_of
 
 _VALUES = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 _SPACE = re.compile(r"[ \t\r\n\0]*")  # senders written in C count the NUL that ends a text
@@ -37,7 +37,7 @@ def object_items(body: bytes) -> list[tuple[str, bytes]]:
 
 
 def text_in(raw: bytes) -> str:
-    """Return the text of a JSON string, in the form of ``octets.text_of``; of one that cannot be read, the JSON as it is."""
+    """Return the text of a JSON string, in the form of ``text.text_of``; of one that cannot be read, the JSON as it is."""
     try:
         text, _ = scanstring(raw.decode("utf-8", "surrogateescape"), 1, False)
     except ValueError:

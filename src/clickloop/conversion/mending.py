@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from clickloop.click_id import is_shaped_like_click_id
 from clickloop.macro import unreplaced_macro
-from clickloop.parameter_name import meant_name
+from clickloop.macro.parameter_name import meant_name
 
 _MAX_AROUND = 20
 """Characters of punctuation around a click id."""

@@ -6,7 +6,7 @@ Every function takes time linear in its input.
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-from clickloop.octets import text_of
+from clickloop.text import text_of
 
 MAX_BOUNDARY = 70  # RFC 2046, 5.1.1
 MAX_DEPTH = 2

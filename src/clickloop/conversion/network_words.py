@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from clickloop.campaign.fault import Fault, FaultCode, text_faults
 from clickloop.conversion.status import OTHER, word_key
+from clickloop.setup.fault import Fault, FaultCode, text_faults
 
 MAX_WORDS = 200
 MAX_WORD_CHARACTERS = 200

@@ -14,7 +14,7 @@ from clickloop.conversion.pairs import MAX_KEYS, Pairs, read_pairs
 from clickloop.explained import Explained
 from clickloop.macro import unreplaced_macro
 from clickloop.money import Amount, amount_text, read_amount
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 
 class Door(enum.StrEnum):
@@ -35,7 +35,7 @@ class Door(enum.StrEnum):
 class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """What arrived, kept as it came, so that it can be read again by tomorrow's settings. One line in the journal.
 
-    ``query`` and ``body`` are the undecoded bytes in the form of ``octets.text_of``. ``at`` is Unix milliseconds.
+    ``query`` and ``body`` are the undecoded bytes in the form of ``text.text_of``. ``at`` is Unix milliseconds.
     """
 
     notice_id: str
@@ -158,7 +158,7 @@ class NoticeFlag(Explained):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a raw notice says, word for word; nothing is judged yet. Texts are in the form of ``octets.text_of``."""
+    """What a raw notice says, word for word; nothing is judged yet. Texts are in the form of ``text.text_of``."""
 
     notice_id: str
     at: int

@@ -9,8 +9,8 @@ import msgspec
 from clickloop.conversion.lenient_json import MAX_MEMBERS, object_items, octets_in, text_in
 from clickloop.conversion.mended_json import mended_items
 from clickloop.conversion.multipart_body import boundary_of, form_fields
-from clickloop.octets import text_of
-from clickloop.parameter_name import meant_name
+from clickloop.macro.parameter_name import meant_name
+from clickloop.text import text_of
 
 MAX_OCTETS = 16_384
 """Of the query and of the body each; what is beyond is not read. Of a longer JSON object the first members that fit are."""
@@ -23,7 +23,7 @@ _JSON_TEXT: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 
 
 class Pairs(msgspec.Struct, frozen=True):
-    """Values by lower-case name, in order of appearance; of a repeated name the last that is not empty. Texts as in ``octets``."""
+    """Values by lower-case name, in order of appearance; of a repeated name the last that is not empty. Texts as in ``text``."""
 
     values: dict[str, str]
     query_cut: bool = False

@@ -35,7 +35,7 @@ class StatusWords(msgspec.Struct, frozen=True):
     status: Status
     words: tuple[str, ...]
     version: int = 0
-    """See ``store.ledger.versions``; 0: not saved yet."""
+    """See ``store.ledger.setup.versions``; 0: not saved yet."""
 
 
 SUBSCRIPTION_STATUSES = (

@@ -8,38 +8,15 @@ from functools import lru_cache
 import msgspec
 
 from clickloop.conversion.status import StatusTable
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
 
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class NetworkTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network is held to. Without one, nothing is."""
-
-    currency: str = ""
-    token: str = ""
-    """The secret that its notices carry; empty: none."""
-    addresses: tuple[str, ...] = ()
-    """Addresses or CIDR ranges that its notices may come from; empty: any."""
-    refuse_duplicates: bool = False
-    test_only: bool = False
-    click_lifetime_days: int = 90
-    status_words: dict[str, str] = {}
-    """Its own words, in the form of ``word_key``, and the key of the status that each stands for."""
-
-    def accepts_token(self, token: str) -> bool:
-        """Whether a token is the network's, in a time that tells nothing about it; any, where none is set."""
-        return not self.token or hmac.compare_digest(self.token.encode(), token.encode())
-
-    def accepts_address(self, ip: str) -> bool:
-        """Whether an address is on the network's list; any, where the list is empty."""
-        return not self.addresses or _is_listed(ip, self.addresses)
-
-
-class OfferTerms(msgspec.Struct, frozen=True):
-    """What an offer pays where a notice does not say it."""
-
-    payout_micros: int | None = None
-    currency: str = ""
+NO_NETWORK = Network(name="")
+"""What a notice is held to whose click is of no network: nothing."""
+NO_OFFER = Offer(name="", url="")
 
 
 class CurrencyGiver(enum.StrEnum):
@@ -53,8 +30,8 @@ class CurrencyGiver(enum.StrEnum):
 class Terms(msgspec.Struct, frozen=True):
     """All that is set up and bears on one notice."""
 
-    network: NetworkTerms
-    offer: OfferTerms
+    network: Network
+    offer: Offer
     statuses: StatusTable
     currency: str
     """Of the instance."""
@@ -70,6 +47,16 @@ class Terms(msgspec.Struct, frozen=True):
         if self.offer.currency:
             return CurrencyGiver.OFFER
         return CurrencyGiver.NETWORK if self.network.currency else CurrencyGiver.INSTANCE
+
+
+def accepts_token(network: Network, token: str) -> bool:
+    """Return whether a token is the network's, in a time that tells nothing about it; any, where none is set."""
+    return not network.token or hmac.compare_digest(network.token.encode(), token.encode())
+
+
+def accepts_address(network: Network, ip: str) -> bool:
+    """Return whether an address is on the network's list; any, where the list is empty."""
+    return not network.addresses or _is_listed(ip, network.addresses)
 
 
 def _is_listed(ip: str, addresses: tuple[str, ...]) -> bool:

@@ -5,7 +5,7 @@ import msgspec
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS, RawNotice, name_that_counts, read_values
 from clickloop.explained import Explained
 from clickloop.money import Amount, read_amount
-from clickloop.octets import octets_of, text_of
+from clickloop.text import octets_of, text_of
 
 
 class Meaning(Explained):
@@ -46,7 +46,7 @@ _WIDE = ("utf-16-le", "utf-16-be")
 
 
 class Understood(msgspec.Struct, frozen=True):
-    """A parameter and what it was taken for. Texts are in the form of ``octets.text_of``."""
+    """A parameter and what it was taken for. Texts are in the form of ``text.text_of``."""
 
     name: str
     value: str

@@ -34,8 +34,8 @@ from clickloop.conversion.upload_table import (
 )
 from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_OCTETS, PhysicalLine, physical_lines
 from clickloop.explained import Explained
-from clickloop.octets import octets_of, text_of
 from clickloop.record_id import base32_tail, base32_time
+from clickloop.text import octets_of, text_of
 
 HEAD_OCTETS = 64 * 1024
 """How much of a file is looked at to find its form."""

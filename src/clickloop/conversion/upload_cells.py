@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from clickloop.conversion.moment import DateOrder, in_order, orders_of
-from clickloop.octets import octets_of, text_of
+from clickloop.text import octets_of, text_of
 
 _DAMAGED = re.compile(rb"[0-9](?:[.,][0-9]{1,20})?[eE]\+[0-9]{2,3}")
 """As spreadsheets write a long number: ``1.23457E+14``."""

@@ -7,7 +7,7 @@ import msgspec
 
 from clickloop.conversion.notice import EVENTS, NAMES, PARAMS
 from clickloop.currency import CURRENCIES, SIGNS, usual_meaning
-from clickloop.octets import readable
+from clickloop.text import readable
 
 RESULT_PREFIX = "clickloop_"
 """Begins the names of the columns that a result adds: a result that was corrected can be uploaded again."""

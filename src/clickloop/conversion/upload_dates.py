@@ -7,7 +7,7 @@ from clickloop.conversion.upload import MOMENT, Layout, separator_of
 from clickloop.conversion.upload_cells import bare
 from clickloop.conversion.upload_table import Record, records
 from clickloop.conversion.upload_text import physical_lines
-from clickloop.octets import text_of
+from clickloop.text import text_of
 
 MAX_EXAMINED_BYTES = 16 * 1024 * 1024
 """Of a table, behind its header: a month of dates in order reaches the thirteenth day long before."""

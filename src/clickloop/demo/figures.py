@@ -11,8 +11,8 @@ from clickloop.conversion.notice import NoticeFlag, RefusalReason
 from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.plan import Fate, Step, Visitor
 from clickloop.demo.standins import Arrival, Call
-from clickloop.octets import readable, text_of
 from clickloop.postback.state import PostbackState
+from clickloop.text import readable, text_of
 
 
 class Visit(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from clickloop.click.click import Screening
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.notice_log import Outcome
 from clickloop.demo.browsers import BROWSERS, CAMPAIGNS, CRAWLERS, HOME_NETWORKS, LANGUAGES, PREVIEW_BOTS
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.due import SkipReason
 from clickloop.postback.state import PostbackState
 
 OFFER_CENTS = 2_150

@@ -14,7 +14,7 @@ from clickloop.conversion.notice import RefusalReason
 from clickloop.demo.figures import Check, Told
 from clickloop.demo.setup import SetUp
 from clickloop.demo.tracker import Tracker
-from clickloop.postback.owing import SkipReason
+from clickloop.postback.due import SkipReason
 
 PLAIN_WIDTH = 100
 

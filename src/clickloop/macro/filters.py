@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 Chance = Callable[[], int]
 """Answers a random integer of 64 bits, none negative."""

@@ -1,7 +1,7 @@
 """The places that a value can go to, and how it is encoded for each.
 
-Values come in the form of ``octets.text_of``. In a URL and in a form the receiver decodes exactly the original octets.
-What is rendered for a header or a text is again in that form: send ``octets.octets_of(rendered)``.
+Values come in the form of ``text.text_of``. In a URL and in a form the receiver decodes exactly the original octets.
+What is rendered for a header or a text is again in that form: send ``text.octets_of(rendered)``.
 """
 
 import enum
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _IN_URL = [chr(octet) if octet in _UNRESERVED else f"%{octet:02X}" for octet in range(256)]

@@ -81,7 +81,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     def render(self, values: Mapping[str, str], place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
         """The template with its macros filled in, encoded for ``place``.
 
-        ``values``: canonical name to text in the form of ``octets.text_of``; missing and empty are the same. ``now_ms``
+        ``values``: canonical name to text in the form of ``text.text_of``; missing and empty are the same. ``now_ms``
         is what ``{now}`` says unless ``values`` does. Without ``chance`` the machine's is used. Never raises.
         """
         if place.looks_around:

@@ -7,7 +7,7 @@ from clickloop.macro.place import Place
 
 
 class Values(dict[str, str]):
-    """Canonical name to text in the form of ``octets.text_of``. Ask with ``values[name]``: a name without a value is empty.
+    """Canonical name to text in the form of ``text.text_of``. Ask with ``values[name]``: a name without a value is empty.
 
     Made for one rendering or many; not for several threads at once.
     """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from clickloop.machine.replacing_file import replace_file
 from clickloop.postback.rule import Rule, Trigger
-from clickloop.replacing_file import replace_file
 
 ALARM_MACROS = frozenset({"alarm", "alarm.code", "alarm.state", "alarm.since"})
 FILLED_FOR_ALARMS = ALARM_MACROS | {"postback_id", "rule.name", "domain", "now"}

@@ -8,11 +8,11 @@ import msgspec
 from clickloop.explained import Explained
 from clickloop.macro import FindingCode, Place, check, parse
 from clickloop.pasting import INVISIBLE
-from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.address_ranges import Refusal
 from clickloop.postback.pattern import PatternError, pattern_of
 from clickloop.postback.rule import BodyKind, Conditions, Header, Method, RequestTemplate, Rule, Success, Trigger
-from clickloop.postback.target import MAX_URL, TargetFault, target_of
+from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
+from clickloop.postback.sending.address_ranges import Refusal
+from clickloop.postback.sending.target import MAX_URL, TargetFault, target_of
 from clickloop.postback.values import ready_request
 
 MAX_NAME = 200

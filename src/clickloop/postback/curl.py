@@ -3,8 +3,8 @@
 import re
 import shlex
 
-from clickloop.octets import octets_of, readable
 from clickloop.postback.rule import Header, Method, Request
+from clickloop.text import octets_of, readable
 
 _BULLET = "•"
 """Masks are made of it: it stays as it is, so that people see that something is masked."""

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Meta
 
 from clickloop.log_filter import LogFilter, OfClick, OfConversion, RecordNumber
+from clickloop.postback.due import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.holding import Hold
-from clickloop.postback.owing import Finding, Owed, Skipped, SkipReason
 from clickloop.postback.rule import Request
 from clickloop.postback.state import PostbackState
 

@@ -2,10 +2,12 @@
 
 import enum
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 
 class Method(enum.StrEnum):
@@ -26,10 +28,10 @@ class BodyKind(enum.StrEnum):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header line of a request."""
+    """A header line; its value may hold macros."""
 
-    name: str
-    value: str
+    name: Annotated[str, Meta(examples=["Authorization"])]
+    value: Annotated[str, Meta(examples=["Bearer secret"])]
 
 
 class RequestTemplate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -51,7 +53,7 @@ LOST_REQUEST = "Its request cannot be read any more: it is damaged, or encrypted
 class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A request as it is sent: macros filled in, fixed when it is owed, the same for every attempt.
 
-    ``url`` is ASCII; ``body`` is in the form of ``octets.text_of``. Content-Type stands among the headers.
+    ``url`` is ASCII; ``body`` is in the form of ``text.text_of``. Content-Type stands among the headers.
     """
 
     method: Method = Method.GET

@@ -11,7 +11,7 @@ from clickloop.conversion.conversion import Conversion
 from clickloop.macro import Chance, Place, Template, Values, parse
 from clickloop.money import amount_text
 from clickloop.postback.rule import BodyKind, Header, Request, RequestTemplate
-from clickloop.postback.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
+from clickloop.postback.sending.target import MAX_URL, Target, TargetFault, escaped, escaped_url, target_of
 
 CONTENT_TYPES = {
     BodyKind.FORM: "application/x-www-form-urlencoded",

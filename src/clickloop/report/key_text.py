@@ -5,8 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from clickloop.click.country import country_name
-from clickloop.octets import readable
 from clickloop.report.query import Dimension, Key
+from clickloop.text import readable
 
 NONE = "(none)"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

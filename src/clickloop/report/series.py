@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from clickloop.clock import HOUR_MS
-from clickloop.report.asked import Bounds
 from clickloop.report.period import start_of
 from clickloop.report.query import Dimension
+from clickloop.report.query_input import Bounds
 
 HOURS_UP_TO_DAYS = 2
 """So many days are told hour by hour, more of them day by day."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from clickloop.octets import octets_of
+from clickloop.text import octets_of
 
 _NUMBER = re.compile(rb"[+-]?[0-9]+(?:[.,][0-9]+)?")
 _FORMULA = re.compile(rb"[ \"']*(?:[=+\-@]|\xef\xbc[\x8b\x8d\x9d\xa0])|'*[\t\r\n]")
@@ -20,7 +20,7 @@ def csv_line(cells: Iterable[str | bytes | int]) -> bytes:
     """Return one line, ended by CRLF, which is safe where cells are separated by commas, semicolons or tabs.
 
     A text that could run as a formula gets an apostrophe before it, also behind a separator inside of it; ``conversion.upload``
-    takes them away again. Texts as in ``octets``.
+    takes them away again. Texts as in ``text``.
     """
     written = [_cell(cell) for cell in cells]
     if written and written[0][:1] in (b"+", b"-"):

@@ -1,1 +1,1 @@
-"""Watching over the processes: heartbeats, vital signs, and alarms that leave the machine."""
+"""The processes: the supervisor, the core and its workers."""

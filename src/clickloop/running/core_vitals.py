@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from clickloop.alarms import CORE, MAX_SENTENCE, Alarm, Alarms
+from clickloop.alarm.alarms import CORE, MAX_SENTENCE, Alarm, Alarms
+from clickloop.alarm.heartbeat import BEAT_SECONDS, Heartbeat
+from clickloop.alarm.vital_signs import Patience, VitalSigns
 from clickloop.clock import SECOND_MS, Clock, wall_clock
-from clickloop.log import Sparingly
-from clickloop.running.heartbeat import BEAT_SECONDS, Heartbeat
-from clickloop.running.vital_signs import Patience, VitalSigns
-from clickloop.tracking.health import WorkerHealth
+from clickloop.diagnosis.health import WorkerHealth
+from clickloop.machine.log import Sparingly
 
 WATCHED_WORKERS = frozenset({"click processing", "notice processing"})
 """Those that may never stand still. Others have rounds that take minutes: a large upload, an export."""

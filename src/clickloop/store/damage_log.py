@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from clickloop.clock import wall_clock
-from clickloop.log import log
-from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.log import log
+from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
 from clickloop.store.journal.marks import forget_mark, marked_writers, missing_ranges
 from clickloop.store.journal.segment import STREAMS, Damage, DamageKind
 

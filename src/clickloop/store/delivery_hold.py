@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.replacing_file import replace_file
+from clickloop.machine.replacing_file import replace_file
 from clickloop.store.directory import sync_directory
 
 FILE_NAME = "delivery-hold.json"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clickloop.replacing_file import sync_directory
+from clickloop.machine.replacing_file import sync_directory
 
 __all__ = ["make_directories", "sync_directory"]
 

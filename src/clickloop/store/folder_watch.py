@@ -12,11 +12,11 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from clickloop.campaign.catalog import COPY_NAME, read_catalog_file
-from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.click_id import KEY_FILE
 from clickloop.clock import Clock, iso_text, wall_clock
-from clickloop.sealed_file import SealedFileError
+from clickloop.machine.sealed_file import SealedFileError
+from clickloop.setup.catalog import COPY_NAME, read_catalog_file
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.identity import (
     FACTS_FILE,
     FILE_NAME,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.campaign.catalog import COPY_NAME as CATALOG_COPY
-from clickloop.campaign.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.click_id import KEY_BYTES, KEY_FILE, ClickIds
-from clickloop.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.setup.catalog import COPY_NAME as CATALOG_COPY
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.store.directory import sync_directory
 
 FILE_NAME = "installation.json"

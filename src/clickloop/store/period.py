@@ -2,10 +2,10 @@
 
 import msgspec
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
 from clickloop.clock import DAY_MS
 from clickloop.conversion.moment import read_moment
 from clickloop.log_filter import LogFilter
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 
 LATEST_MS = (1 << 48) - 1
 """The last moment that an id can hold."""

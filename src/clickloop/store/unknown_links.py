@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.replacing_file import replace_file
+from clickloop.machine.replacing_file import replace_file
 
 MAX_KEYS = 20
 """Distinct keys that are remembered, the latest ones."""

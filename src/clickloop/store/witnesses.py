@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from clickloop.replacing_file import replace_file
-from clickloop.sealed_file import SealedFileError, sealed, unsealed
+from clickloop.machine.replacing_file import replace_file
+from clickloop.machine.sealed_file import SealedFileError, sealed, unsealed
 from clickloop.store.identity import Installation, Marks
 
 FILE_NAME = "stores.json"

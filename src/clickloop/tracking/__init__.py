@@ -6,7 +6,7 @@
 - ``settle.settle_clicks`` (core): closed journal segments become rows of the facts, exactly once.
 - ``settle.settle_notices`` (core): notices become conversions. ``notices.take_notices`` is the promise in one transaction:
   the notice, the conversion's change, the postbacks that it owes, and what the facts will be told.
-  ``registering`` lets ``conversion.attribution`` decide; ``deciding`` lets ``postback.owing`` decide for every rule.
+  ``registering`` lets ``conversion.attribution`` decide; ``deciding`` lets ``postback.due`` decide for every rule.
 - ``settle.settle_facts`` (core): what the ledger owes the facts is handed over, exactly once.
 - ``deliver.deliver`` (core): what is owed is sent until it is delivered or its schedule ends.
 

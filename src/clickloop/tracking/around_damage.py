@@ -15,12 +15,12 @@ from clickloop.clock import MINUTE_MS
 from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
 from clickloop.conversion.notice import NoticeFlag, RawNotice
 from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.log import Sparingly, log
-from clickloop.secret_box import SecretError
+from clickloop.machine.log import Sparingly, log
+from clickloop.machine.secret_box import SecretError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import count_waiting_flagged, hold_notice, insert_notices, is_stored
-from clickloop.store.ledger.segments import insert_settled, settled_among
+from clickloop.store.ledger.logs.notices import count_waiting_flagged, hold_notice, insert_notices, is_stored
+from clickloop.store.ledger.logs.segments import insert_settled, settled_among
 from clickloop.tracking.notices import (
     Desk,
     NoticeResult,

@@ -1,6 +1,6 @@
 """Working off the jobs over many records that the user asked for, a batch at a time; they survive a restart."""
 
-from clickloop.store.ledger.bulk_jobs import BULK_JOBS, KEPT_MS, JobKind, forget_answers
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, KEPT_MS, JobKind, forget_answers
 from clickloop.tracking.cancelling import work_off_cancels
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.rerunning import work_off_reruns

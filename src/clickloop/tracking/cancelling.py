@@ -4,8 +4,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
-from clickloop.store.ledger.resends import Pool, cancel_all, count_sent, newest_postback, sent_after
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.queue.resends import Pool, cancel_all, count_sent, newest_postback, sent_after
 from clickloop.tracking.notices import Desk
 
 BATCH = 1_000

@@ -10,7 +10,7 @@ import msgspec
 
 from clickloop.click.click import Click
 from clickloop.clock import Clock, wall_clock
-from clickloop.log import Sparingly
+from clickloop.machine.log import Sparingly
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.journal.listing import unsettled_segments

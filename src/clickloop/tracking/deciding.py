@@ -9,25 +9,23 @@ from sqlalchemy import Connection
 from clickloop.click.click_values import SetupNames
 from clickloop.conversion.conversion import Change
 from clickloop.macro import Chance, Values
-from clickloop.postback.address_guard import STRICT, AddressGuard, RefusedAddress
-from clickloop.postback.owing import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
 from clickloop.postback.postback_log import NewPostback
 from clickloop.postback.rule import Rule
+from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.values import ReadyRequest, change_values, ready_request
 from clickloop.setup.source_rows import row_macros
-from clickloop.store.ledger.conversions import RulesDecided, note_rules_decided
-from clickloop.store.ledger.postbacks import decided_before, insert_postbacks
-from clickloop.store.ledger.rules import (
+from clickloop.store.ledger.logs.conversions import RulesDecided, note_rules_decided
+from clickloop.store.ledger.logs.postbacks import decided_before, insert_postbacks
+from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.rules import (
     CampaignAround,
     LiveRule,
     campaigns_around,
     count_shares,
-    network_names,
-    offer_names,
     rules_that_apply,
-    source_names,
 )
-from clickloop.store.ledger.traffic_sources import parameters_of
+from clickloop.store.ledger.setup.traffic_sources import parameters_of
 
 NO_CAMPAIGN = CampaignAround("", "", False)
 
@@ -237,10 +235,10 @@ def read_surroundings(
     return Surroundings(
         rules,
         campaigns_around(tx, campaign_ids),
-        source_names(tx, source_ids),
+        names_of(tx, Named.SOURCE, source_ids),
         rows,
-        offer_names(tx, {click.offer_id for click in clicks}),
-        network_names(tx, {click.network_id for click in clicks}),
+        names_of(tx, Named.OFFER, {click.offer_id for click in clicks}),
+        names_of(tx, Named.NETWORK, {click.network_id for click in clicks}),
     )
 
 

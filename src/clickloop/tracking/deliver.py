@@ -1,7 +1,7 @@
 """Delivering: the postbacks that are owed leave for the world."""
 
-from clickloop.postback.delivery import Delivery
-from clickloop.postback.sending import Sender
+from clickloop.postback.delivery.worker import Delivery
+from clickloop.postback.sending.client import Sender
 
 
 async def deliver(delivery: Delivery, sender: Sender) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from clickloop.campaign.fault import InvalidInputError
 from clickloop.clock import Clock
-from clickloop.log import log
+from clickloop.machine.log import log
+from clickloop.setup.fault import InvalidInputError
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.export_files import ExportFiles, LostFileError
-from clickloop.store.ledger.exports import EXPORTS, Export
-from clickloop.store.ledger.jobs import JobState
+from clickloop.store.ledger.jobs.exports import EXPORTS, Export
+from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
 
 AT_ONCE = 4

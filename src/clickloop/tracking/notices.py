@@ -12,14 +12,14 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.given import GivenConversion, raw_notice_of
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.notice_log import Outcome, StoredNotice
-from clickloop.postback.address_guard import STRICT, AddressGuard
-from clickloop.postback.looking_up import RefusedNow, not_looked_up
+from clickloop.postback.sending.address_guard import STRICT, AddressGuard
+from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
 from clickloop.report.fact import facts_of_change
-from clickloop.store.ledger.conversions import clicks_of_conversions, conversions_of_ids
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import notices_of_ids, waiting_notices, waiting_notices_of_clicks
-from clickloop.store.ledger.outbox import insert_facts
-from clickloop.store.ledger.segments import insert_settled, settled_among
+from clickloop.store.ledger.logs.conversions import clicks_of_conversions, conversions_of_ids
+from clickloop.store.ledger.logs.notices import notices_of_ids, waiting_notices, waiting_notices_of_clicks
+from clickloop.store.ledger.logs.outbox import insert_facts
+from clickloop.store.ledger.logs.segments import insert_settled, settled_among
 from clickloop.tracking.click_progress import ClickLookup, ClickProgress, FoundClicks
 from clickloop.tracking.deciding import owe_postbacks
 from clickloop.tracking.registering import Drafts, Reading, Registered, foresee, read, register

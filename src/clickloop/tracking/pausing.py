@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from clickloop.log import log
+from clickloop.machine.log import log
 
 LEASE_SECONDS = 10.0
 """The length of a pause that nobody renews."""

@@ -24,17 +24,20 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.notice import Notice, RawNotice, RefusalReason, quick_verdict, read_notice
 from clickloop.conversion.notice_log import Outcome, StoredNotice
 from clickloop.conversion.status import StatusTable
-from clickloop.conversion.terms import NetworkTerms, OfferTerms, Terms
-from clickloop.store.ledger.conversions import (
+from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
+from clickloop.setup.network import Network
+from clickloop.setup.offer import Offer
+from clickloop.store.ledger.logs.conversions import (
     clicks_with_conversions,
     conversions_of_identities,
     insert_changes,
     insert_conversions,
     update_conversions,
 )
-from clickloop.store.ledger.notices import insert_notices, update_notices
-from clickloop.store.ledger.statuses import status_table
-from clickloop.store.ledger.terms import network_terms, offer_terms
+from clickloop.store.ledger.logs.notices import insert_notices, update_notices
+from clickloop.store.ledger.setup.networks import find_networks
+from clickloop.store.ledger.setup.offers import find_offers
+from clickloop.store.ledger.setup.statuses import status_table
 from clickloop.tracking.click_progress import FoundClicks
 
 
@@ -69,15 +72,15 @@ class _Setup(msgspec.Struct, frozen=True):
     """What the user set up, as far as it bears on one batch."""
 
     statuses: StatusTable
-    networks: dict[int, NetworkTerms]
-    offers: dict[int, OfferTerms]
+    networks: dict[int, Network]
+    offers: dict[int, Offer]
     currency: str
 
     def terms_of(self, click: Click | None) -> Terms:
         """The terms for a click; without one, nobody's."""
         network = self.networks.get(click.network_id) if click else None
         offer = self.offers.get(click.offer_id) if click else None
-        return Terms(network or NetworkTerms(), offer or OfferTerms(), self.statuses, self.currency)
+        return Terms(network or NO_NETWORK, offer or NO_OFFER, self.statuses, self.currency)
 
 
 class Drafts(Protocol):
@@ -238,9 +241,14 @@ def terms_for(tx: Connection, click: Click, currency: str) -> Terms:
 
 
 def _setup(tx: Connection, clicks: Mapping[str, Click], currency: str) -> _Setup:
-    network_ids = {click.network_id for click in clicks.values()}
-    offer_ids = {click.offer_id for click in clicks.values()}
-    return _Setup(status_table(tx), network_terms(tx, network_ids), offer_terms(tx, offer_ids), currency)
+    networks = find_networks(tx, {click.network_id for click in clicks.values()})
+    offers = find_offers(tx, {click.offer_id for click in clicks.values()})
+    return _Setup(
+        status_table(tx),
+        {network.id: network for network in networks},
+        {offer.id: offer for offer in offers},
+        currency,
+    )
 
 
 def _attribution(

@@ -11,9 +11,9 @@ from clickloop.report.key_text import key_name, key_value
 from clickloop.report.measure import Sums
 from clickloop.report.query import Dimension, Key, Rate, Report, ReportQuery
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.names import Named, names_of
-from clickloop.store.ledger.rates import rates_into
-from clickloop.store.ledger.report_names import status_names
+from clickloop.store.ledger.setup.names import Named, names_of
+from clickloop.store.ledger.setup.rates import rates_into
+from clickloop.store.ledger.setup.report_names import status_names
 
 
 class ReportSource(Protocol):

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice_log import NoticeFilter, StoredNotice
-from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
-from clickloop.store.ledger.notices import count_notices, newest_notice, notice_ids_after
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.logs.notices import count_notices, newest_notice, notice_ids_after
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult, rerun, try_rerun
 
 _encode = msgspec.json.Encoder().encode

@@ -14,17 +14,17 @@ from sqlalchemy import Connection
 from clickloop.conversion.conversion import Change
 from clickloop.conversion.notice import read_notice
 from clickloop.explained import Explained
-from clickloop.postback.owing import Earlier, Finding, Owed, Skipped, SkipReason
+from clickloop.postback.due import Earlier, Finding, Owed, Skipped, SkipReason
 from clickloop.postback.postback_log import NewPostback, PostbackFilter
 from clickloop.postback.rule import Request, Rule
 from clickloop.postback.state import PostbackState
 from clickloop.postback.values import ready_request
-from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
-from clickloop.store.ledger.conversions import changes_of_conversions
-from clickloop.store.ledger.holding import resume_rule
-from clickloop.store.ledger.notices import notices_of_ids
-from clickloop.store.ledger.postbacks import Decided, decided_before, insert_postbacks
-from clickloop.store.ledger.resends import (
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.logs.conversions import changes_of_conversions
+from clickloop.store.ledger.logs.notices import notices_of_ids
+from clickloop.store.ledger.logs.postbacks import Decided, decided_before, insert_postbacks
+from clickloop.store.ledger.queue.holding import resume_rule
+from clickloop.store.ledger.queue.resends import (
     Pool,
     Sent,
     attempts_made,
@@ -35,7 +35,7 @@ from clickloop.store.ledger.resends import (
     replace_all,
     sent_after,
 )
-from clickloop.store.ledger.rules import LiveRule, count_shares, rules_of_ids
+from clickloop.store.ledger.setup.rules import LiveRule, count_shares, rules_of_ids
 from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, decide_rule, read_surroundings
 from clickloop.tracking.notices import Desk
 

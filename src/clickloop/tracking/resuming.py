@@ -4,8 +4,8 @@ import msgspec
 from sqlalchemy import Connection
 
 from clickloop.postback.postback_log import PostbackFilter
-from clickloop.store.ledger.bulk_jobs import BULK_JOBS, BulkJob, JobKind
-from clickloop.store.ledger.holding import count_waiting, is_paused, resume_rule, waits_from_before
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob, JobKind
+from clickloop.store.ledger.queue.holding import count_waiting, is_paused, resume_rule, waits_from_before
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
 

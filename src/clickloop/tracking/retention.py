@@ -6,11 +6,11 @@ from typing import Protocol
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.clock import DAY_MS, MINUTE_MS
-from clickloop.clock_guard import ClockGuard
+from clickloop.machine.clock_guard import ClockGuard
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import delete_strangers, find_notice, newest_notice
-from clickloop.store.ledger.settings import read_setting, write_setting
+from clickloop.store.ledger.logs.notices import delete_strangers, find_notice, newest_notice
+from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 LAST_SEEN = "last_seen_at"
 NOTED_EVERY_MS = MINUTE_MS

@@ -16,8 +16,8 @@ from clickloop.store.journal.segment import (
     SegmentContents,
 )
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.outbox import delete_facts, oldest_facts
-from clickloop.store.ledger.segments import forget_settled
+from clickloop.store.ledger.logs.outbox import delete_facts, oldest_facts
+from clickloop.store.ledger.logs.segments import forget_settled
 from clickloop.tracking.around_damage import take_notices_around_damage
 from clickloop.tracking.notices import Desk, NoticeResult
 

@@ -21,16 +21,16 @@ from clickloop.conversion.pairs import MAX_OCTETS
 from clickloop.currency import may_mean
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
-from clickloop.octets import text_of
 from clickloop.record_id import RecordIds
 from clickloop.store.journal.writer import JournalFull
-from clickloop.tracking.strangers import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
+from clickloop.text import text_of
+from clickloop.tracking.notice_limits import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
 
 VALUE_CHARACTERS = 1024
 
 
 class Arrival(Protocol):
-    """A request at a public door, as ``web.message.Request``. ``ip`` and ``host`` are the visitor's own, behind any proxy."""
+    """A request at a public door, as ``edge.message.Request``. ``ip`` and ``host`` are the visitor's own, behind any proxy."""
 
     method: bytes
     query: bytes

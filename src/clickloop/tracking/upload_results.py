@@ -8,12 +8,12 @@ import msgspec
 from clickloop.conversion.notice import RefusalReason
 from clickloop.conversion.upload import BadLine, Line, lines_of, notice_id_of
 from clickloop.conversion.upload_columns import RESULT_PREFIX, column_name
-from clickloop.octets import text_of
 from clickloop.report.spreadsheet import csv_line
+from clickloop.store.ledger.jobs.uploads import Upload, Verdict
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import notices_of_ids
-from clickloop.store.ledger.uploads import Upload, Verdict
+from clickloop.store.ledger.logs.notices import notices_of_ids
 from clickloop.store.upload_files import UploadFiles
+from clickloop.text import text_of
 from clickloop.tracking.notices import BATCH
 from clickloop.tracking.uploads import Finding, finding_of, layout_of, unreadable
 
@@ -32,7 +32,7 @@ class LineResult(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The line as it came, but for its quotes, in the form of ``octets.text_of``."""
+        """The line as it came, but for its quotes, in the form of ``text.text_of``."""
         return text_of(b",".join(self.cells))
 
 

@@ -25,12 +25,11 @@ from clickloop.conversion.upload import (
     notice_id_of,
 )
 from clickloop.conversion.upload_dates import has_moments, proven_order
-from clickloop.log import log
+from clickloop.machine.log import log
 from clickloop.money import Money
 from clickloop.store.drafts import DiskDrafts
-from clickloop.store.ledger.jobs import JobState
-from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.uploads import (
+from clickloop.store.ledger.jobs.jobs import JobState
+from clickloop.store.ledger.jobs.uploads import (
     UPLOADS,
     CountedOutcome,
     Upload,
@@ -39,6 +38,7 @@ from clickloop.store.ledger.uploads import (
     update_counts,
     uploads_finished_between,
 )
+from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
 

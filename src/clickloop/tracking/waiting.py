@@ -7,7 +7,7 @@ from clickloop.clock import DAY_MS
 from clickloop.conversion.attribution import MAX_OVERDUE_LOOK_MS
 from clickloop.conversion.notice import RefusalReason
 from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.notices import count_refused_between, notices_due_too_late, waiting_click_ids
+from clickloop.store.ledger.logs.notices import count_refused_between, notices_due_too_late, waiting_click_ids
 from clickloop.tracking.around_damage import look_again_around_damage
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult
 

@@ -2,20 +2,11 @@
 
 from typing import Any
 
-import msgspec
 from litestar.connection import ASGIConnection
 
-from clickloop.web.proxies import IpNetworks, client_behind, first_of, is_in
-from clickloop.web.untrusted_proxy import UntrustedProxies
-
-
-class Browser(msgspec.Struct, frozen=True, kw_only=True):
-    """A browser. ``host``: the one that it asked for, lower case, with port if any. ``secure``: it came over https."""
-
-    address: str
-    useragent: str = ""
-    host: str = ""
-    secure: bool = False
+from clickloop.edge.proxies import IpNetworks, client_behind, first_of, is_in
+from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.people.browser import Browser
 
 
 def browser_of(connection: ASGIConnection[Any, Any, Any, Any], proxies: IpNetworks = ()) -> Browser:

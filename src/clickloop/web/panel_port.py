@@ -11,10 +11,10 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from clickloop.web.message import plain_answer
-from clickloop.web.open_connections import MAPPED, Limits, OpenConnections, Phase
-from clickloop.web.proxies import IpNetworks, is_in
-from clickloop.web.request_limits import LINGER_SECONDS
+from clickloop.edge.message import plain_answer
+from clickloop.edge.open_connections import MAPPED, Limits, OpenConnections, Phase
+from clickloop.edge.proxies import IpNetworks, is_in
+from clickloop.edge.request_limits import LINGER_SECONDS
 
 HEAD_BYTES = 64 * 1024
 """Maximum size of an address with all headers, and of the fields after a chunked body."""

@@ -12,8 +12,8 @@ from clickloop.web.api.application import create_api
 from clickloop.web.api.context import ApiContext, app_context
 from clickloop.web.api.problem import answer_http
 from clickloop.web.browser import browser_of
-from clickloop.web.panel.application import SECURITY_HEADERS, answer_outside, create_panel
-from clickloop.web.panel.visit import HOME, AnyRequest
+from clickloop.web.panel.frame.application import SECURITY_HEADERS, answer_outside, create_panel
+from clickloop.web.panel.frame.viewer import HOME, AnyRequest
 
 
 def create_site(context: ApiContext) -> Litestar:

@@ -8,13 +8,13 @@ import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
-from clickloop.campaign.user import Role, User
-from clickloop.store.ledger.sessions import insert_session
-from clickloop.store.ledger.users import save_user
-from clickloop.web.access import csrf_of
+from clickloop.people.user import Role, User
+from clickloop.saving.access import csrf_of
+from clickloop.store.ledger.people.sessions import insert_session
+from clickloop.store.ledger.people.users import save_user
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.form import CSRF_FIELD
-from clickloop.web.panel.session_cookie import COOKIE
+from clickloop.web.panel.frame.form import CSRF_FIELD
+from clickloop.web.panel.frame.session_cookie import COOKIE
 from clickloop.web.site import create_site
 from tests.web.conftest import application
 from tests.web.panel.page import Page

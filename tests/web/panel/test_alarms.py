@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from clickloop.alarms import Alarm
-from clickloop.campaign.user import Role
-from clickloop.running.alarm_memory import AlarmMemory
-from clickloop.running.alarm_outbox import AlarmDelivery, DeliveryState
-from clickloop.running.alarm_tracker import AlarmMessage, AlarmState
-from clickloop.tracking.health import CoreHealth
+from clickloop.alarm.alarms import Alarm
+from clickloop.alarm.memory import AlarmMemory
+from clickloop.alarm.outbox import AlarmDelivery, DeliveryState
+from clickloop.alarm.tracker import AlarmMessage, AlarmState
+from clickloop.diagnosis.health import CoreHealth
+from clickloop.people.user import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
+from clickloop.people.user import Role
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.measure import Measure
-from clickloop.web.panel.chart import MOST_TICKS, Chart, Kind, Series, draw, round_ticks
-from clickloop.web.panel.figures import change_text, figure_text, short_text
+from clickloop.web.panel.frame.chart import MOST_TICKS, Chart, Kind, Series, draw, round_ticks
+from clickloop.web.panel.reports.figures import change_text, figure_text, short_text
 
 
 def a_chart(*values: int | None, unit: int = 1, whole: bool = True, **more: object) -> Chart:

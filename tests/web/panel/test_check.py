@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from clickloop.postback.breaker import Pause
-from clickloop.postback.lane import Standing
-from clickloop.store.ledger.lanes import keep_standing
-from clickloop.web.panel.check import in_zone
+from clickloop.postback.delivery.breaker import Pause
+from clickloop.postback.delivery.lane import Standing
+from clickloop.store.ledger.queue.lanes import keep_standing
+from clickloop.web.panel.diagnosis.check import in_zone
 from tests.web.conftest import NOW
 from tests.web.panel.page import Page
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.campaign.user import Role
 from clickloop.conversion.notice import NoticeFlag
-from clickloop.store.ledger.tables import changes_log
+from clickloop.people.user import Role
+from clickloop.store.ledger.schema.tables import changes_log
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.web.panel.durations import (
+from clickloop.web.panel.frame.durations import (
     UnreadableDurationError,
     duration_text,
     read_duration,

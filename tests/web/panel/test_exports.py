@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
-from tests.web.ending import converted
-from tests.web.exporting import export_work, work_off
+from clickloop.people.user import Role
+from tests.web.api.ending import converted
+from tests.web.api.exporting import export_work, work_off
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

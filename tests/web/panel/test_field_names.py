@@ -5,28 +5,28 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from clickloop.postback.rule_change import RuleChange
+from clickloop.setup.campaign import CampaignChange
+from clickloop.setup.network import NetworkChange
+from clickloop.setup.offer import OfferChange
+from clickloop.setup.traffic_source import SourceChange
 from clickloop.web.api.body import options_of
-from clickloop.web.api.campaigns import CampaignUpdate
-from clickloop.web.api.networks import NetworkUpdate
-from clickloop.web.api.offers import OfferUpdate
-from clickloop.web.api.postback_rules import RuleUpdate
-from clickloop.web.api.settings import SettingsUpdate
-from clickloop.web.api.statuses import StatusUpdate
-from clickloop.web.api.traffic_sources import SourceUpdate
-from clickloop.web.api.users import UserUpdate
-from clickloop.web.panel.field_names import field_name
+from clickloop.web.api.people.users import UserUpdate
+from clickloop.web.api.setup.settings import SettingsUpdate
+from clickloop.web.api.setup.statuses import StatusUpdate
+from clickloop.web.panel.frame.field_names import field_name
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance
     from tests.web.panel.conftest import Panel
 
 EDITED = (
-    CampaignUpdate,
-    NetworkUpdate,
-    OfferUpdate,
-    RuleUpdate,
+    CampaignChange,
+    NetworkChange,
+    OfferChange,
+    RuleChange,
     SettingsUpdate,
-    SourceUpdate,
+    SourceChange,
     StatusUpdate,
     UserUpdate,
 )

@@ -3,17 +3,17 @@
 import msgspec
 import pytest
 
-from clickloop.campaign.fault import InvalidInputError
-from clickloop.web.api.campaigns import CampaignCreation
-from clickloop.web.api.networks import NetworkUpdate
-from clickloop.web.api.postback_rules import RuleUpdate
-from clickloop.web.api.traffic_sources import SourceUpdate
-from clickloop.web.panel.form import MOST_ROWS, Form, by_path
+from clickloop.postback.rule_change import RuleChange
+from clickloop.setup.campaign import NewCampaign
+from clickloop.setup.fault import InvalidInputError
+from clickloop.setup.network import NetworkChange
+from clickloop.setup.traffic_source import SourceChange
+from clickloop.web.panel.frame.form import MOST_ROWS, Form, by_path
 
 
 def test_paths_make_nested_records() -> None:
     form = Form([("conditions.delay_seconds", "30"), ("request.url", "https://a.example/"), ("request.method", "POST")])
-    read = form.read(RuleUpdate)
+    read = form.read(RuleChange)
     assert msgspec.to_builtins(read) == {
         "conditions": {"delay_seconds": 30},
         "request": {"url": "https://a.example/", "method": "POST"},
@@ -29,27 +29,27 @@ def test_rows_stand_in_the_order_of_their_numbers_and_empty_ones_fall_out() -> N
             ("parameters[3].tracked", "on"),
         ]
     )
-    assert [row.parameter for row in form.read(SourceUpdate).parameters] == ["first", "second"]  # type: ignore[union-attr]
+    assert [row.parameter for row in form.read(SourceChange).parameters] == ["first", "second"]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(("sent", "meant"), [(["", "on"], True), ([""], False)])
 def test_a_box_is_the_last_of_its_two_fields(sent: list[str], meant: bool) -> None:
     pairs = [("parameters[0].parameter", "zone")] + [("parameters[0].tracked", value) for value in sent]
-    assert Form(pairs).read(SourceUpdate).parameters[0].tracked is meant  # type: ignore[index]
+    assert Form(pairs).read(SourceChange).parameters[0].tracked is meant  # type: ignore[index]
 
 
 def test_boxes_of_one_name_are_a_list() -> None:
     form = Form([("conditions.statuses", ""), ("conditions.statuses", "sale"), ("conditions.statuses", "hold")])
-    assert form.read(RuleUpdate).conditions.statuses == ["sale", "hold"]  # type: ignore[union-attr]
+    assert form.read(RuleChange).conditions.statuses == ("sale", "hold")  # type: ignore[union-attr]
 
 
 def test_no_box_of_a_list_is_an_empty_list() -> None:
-    assert Form([("conditions.statuses", "")]).read(RuleUpdate).conditions.statuses == []  # type: ignore[union-attr]
+    assert Form([("conditions.statuses", "")]).read(RuleChange).conditions.statuses == ()  # type: ignore[union-attr]
 
 
 def test_lines_of_a_text_are_a_list() -> None:
     form = Form([("addresses", "203.0.113.0/24\r\n\r\n 198.51.100.7/32 ")])
-    assert form.read(NetworkUpdate).addresses == ["203.0.113.0/24", "198.51.100.7/32"]
+    assert form.read(NetworkChange).addresses == ("203.0.113.0/24", "198.51.100.7/32")
 
 
 def test_rows_of_names_and_values_are_pairs() -> None:
@@ -61,7 +61,7 @@ def test_rows_of_names_and_values_are_pairs() -> None:
             ("postback_parameters[1].value", ""),
         ]
     )
-    assert form.read(NetworkUpdate).postback_parameters == {"cid": "{sub1}"}
+    assert form.read(NetworkChange).postback_parameters == {"cid": "{sub1}"}
 
 
 @pytest.mark.parametrize(("amount", "meant"), [("", None), ("0.05", {"amount": "0.05", "currency": "EUR"})])
@@ -69,18 +69,18 @@ def test_an_amount_that_is_left_empty_is_none(amount: str, meant: object) -> Non
     form = Form(
         [("name", "C"), ("source_id", "1"), ("cost.amount", amount), ("cost.currency", "EUR" if amount else "")]
     )
-    assert msgspec.to_builtins(form.read(CampaignCreation).cost) == meant
+    assert msgspec.to_builtins(form.read(NewCampaign).cost) == meant
 
 
 def test_what_is_no_number_is_a_fault_of_its_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        Form([("name", "C"), ("source_id", "one")]).read(CampaignCreation)
+        Form([("name", "C"), ("source_id", "one")]).read(NewCampaign)
     assert list(by_path(caught.value.faults)) == ["source_id"]
 
 
 def test_faults_are_found_by_the_name_of_the_field() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        Form([("offers[4].offer_id", "x"), ("name", "C"), ("source_id", "1")]).read(CampaignCreation)
+        Form([("offers[4].offer_id", "x"), ("name", "C"), ("source_id", "1")]).read(NewCampaign)
     assert list(by_path(caught.value.faults)) == ["offers[0].offer_id"]
 
 
@@ -102,7 +102,7 @@ def test_faults_are_found_by_the_name_of_the_field() -> None:
 def test_no_name_of_a_field_breaks_the_reading(name: str) -> None:
     form = Form([("name", "Source"), (name, "x"), (name, "y")])
     try:
-        form.read(SourceUpdate)
+        form.read(SourceChange)
     except InvalidInputError as refused:
         assert refused.faults  # noqa: PT017 – either is fine, a breakage is not
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from litestar.exceptions import HTTPException
 
-from clickloop.web.panel.form import Form
-from clickloop.web.panel.form_body import MAX_FIELDS, MAX_LEVELS, read_form
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.form_body import MAX_FIELDS, MAX_LEVELS, read_form
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

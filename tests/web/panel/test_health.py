@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 from litestar.testing import TestClient
 
-from clickloop.alarms import COUNTED_SECONDS, Alarm, AlarmCount, Alarms
-from clickloop.campaign.user import Role
+from clickloop.alarm.alarms import COUNTED_SECONDS, Alarm, AlarmCount, Alarms
 from clickloop.clock import DAY_MS
-from clickloop.clock_guard import ClockGuard
-from clickloop.postback.breaker import Pause
-from clickloop.postback.lane import Standing
+from clickloop.diagnosis.health import CoreHealth, StreamLag, WorkerHealth
+from clickloop.machine.clock_guard import ClockGuard
+from clickloop.people.user import Role
+from clickloop.postback.delivery.breaker import Pause
+from clickloop.postback.delivery.lane import Standing
 from clickloop.store.damage_log import JournalDamages, record_damages, unconfirmed_damages
 from clickloop.store.delivery_hold import DeliveryHold, hold_deliveries, read_hold
 from clickloop.store.journal.segment import Damage, DamageKind
-from clickloop.store.ledger.lanes import keep_standing
+from clickloop.store.ledger.queue.lanes import keep_standing
 from clickloop.store.unknown_links import UnknownLink, UnknownLinks
-from clickloop.tracking.health import CoreHealth, StreamLag, WorkerHealth
 from clickloop.web.api.application import create_api
-from clickloop.web.api.health import read_health
+from clickloop.web.api.diagnosis.health import read_health
 from tests.web.conftest import application
 from tests.web.panel.page import Page
 

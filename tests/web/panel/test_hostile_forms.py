@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from clickloop.campaign.user import Role
-from clickloop.web.access import csrf_of
-from clickloop.web.panel.form import CSRF_FIELD
-from clickloop.web.panel.streamed_form import STREAMED
-from tests.web.ending import converted, ended
+from clickloop.people.user import Role
+from clickloop.saving.access import csrf_of
+from clickloop.web.panel.frame.form import CSRF_FIELD
+from clickloop.web.panel.frame.streamed_form import STREAMED
+from tests.web.api.ending import converted, ended
 from tests.web.panel.forms import forms_of
 
 if TYPE_CHECKING:

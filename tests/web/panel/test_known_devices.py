@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clickloop.campaign.user import Role
-from clickloop.web.panel.sign_in import DEVICE_COOKIE as COOKIE
-from clickloop.web.sign_in_limits import FREE_FOR_NAME
+from clickloop.people.sign_in_limits import FREE_FOR_NAME
+from clickloop.people.user import Role
+from clickloop.web.panel.people.sign_in import DEVICE_COOKIE as COOKIE
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:

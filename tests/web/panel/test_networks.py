@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
-from clickloop.preset.preset import network_presets
+from clickloop.people.user import Role
+from clickloop.setup.preset.preset import network_presets
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

@@ -3,9 +3,9 @@
 import re
 from typing import TYPE_CHECKING
 
-from clickloop.campaign.user import Role
 from clickloop.click.click import Screening
-from tests.web.ending import deliver_all
+from clickloop.people.user import Role
+from tests.web.api.ending import deliver_all
 from tests.web.panel.forms import forms_of
 from tests.web.panel.page import Page
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.campaign.user import Role
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason
 from clickloop.conversion.understanding import Meaning
+from clickloop.people.user import Role
 from clickloop.tracking.bulk import work_off_next
 from clickloop.tracking.notices import take_notices
 from tests.web.panel.page import Page
@@ -74,7 +74,7 @@ def test_running_again_what_the_log_shows_takes_no_notice_that_it_does_not_show(
     assert conversion_id in panel.get(f"/panel/notices/rerun?{query}")
     fields = {"flagged": flagged, "conversion_id": conversion_id}
     told = Page(panel.post("/panel/notices/rerun", fields).text).text
-    assert ("1 notice matches" if flagged == "true" else "0 notices match") in told
+    assert ("1 incoming postback matches" if flagged == "true" else "0 incoming postbacks match") in told
 
 
 def test_a_notices_page_tells_how_each_parameter_was_understood(panel: "Panel", instance: "Instance") -> None:

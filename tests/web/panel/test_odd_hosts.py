@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.web.access import csrf_of
-from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.saving.access import csrf_of
+from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.test_browser import ODD_HOSTS
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
+from clickloop.people.user import Role
 from clickloop.tracking.bulk import work_off_next
-from clickloop.web.panel.record_difference import FieldDifference, differences
+from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clickloop.campaign.user import Role
+from clickloop.people.user import Role
 from clickloop.postback.rule import Schedule
-from clickloop.store.ledger.tables import postback_rules
+from clickloop.store.ledger.schema.tables import postback_rules
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

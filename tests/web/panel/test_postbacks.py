@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from clickloop.campaign.user import Role
-from clickloop.store.ledger.postback_work import LedgerPostbacks
-from clickloop.store.ledger.tables import attempts, changes_log, postbacks
+from clickloop.people.user import Role
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.schema.tables import attempts, changes_log, postbacks
 from clickloop.tracking.bulk import work_off_next
-from clickloop.web.panel.form import CSRF_FIELD
+from clickloop.web.panel.frame.form import CSRF_FIELD
 from tests.web.panel.forms import forms_of
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def test_a_delivered_postback_is_sent_again_only_after_a_question(panel: "Panel"
     asked = panel.post(f"/panel/postbacks/{one}/resend", {"request": "as_it_was", "key": "k1"})
     assert asked.status_code == 200
     words = panel.words(asked.text)
-    assert "Send it again? It was delivered 2026-03-01 12:00:00 , answered with 503." in words
+    assert "Send it again? It was delivered 2026-03-01 12:00:00, answered with 503." in words
     assert len(instance.got("postbacks")["items"]) == 1
     (form,) = (one for one in forms_of(asked.text, "") if ("confirmed", "1") in one.fields)
     path = panel.done(form.action, form.fields)
@@ -287,7 +287,7 @@ def test_a_postback_that_was_sent_again_says_so_and_counts_in_no_alarm(panel: "P
     assert "failed in the last 24 hours" not in panel.words(panel.get("/panel"))
     ended(instance, again, "delivered")
     html = panel.get(f"/panel/postbacks/{one}")
-    assert "Sent again 2026-03-01 12:00:00 : delivered" in panel.words(html)
+    assert "Sent again 2026-03-01 12:00:00: delivered" in panel.words(html)
     assert f'<a href="/panel/postbacks/{again}">' in html
     assert instance.got(f"postbacks/{one}")["sent_again"]["postback_id"] == again
     assert instance.got(f"postbacks/{again}")["sent_again"] is None

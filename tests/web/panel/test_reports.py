@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
+from clickloop.people.user import Role
 from clickloop.tracking.settle import settle_facts
 from tests.web.panel.page import Page
 

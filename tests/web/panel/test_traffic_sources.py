@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clickloop.campaign.user import Role
+from clickloop.people.user import Role
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def test_a_row_that_is_not_there_is_warned_of_as_one_types_and_has_no_example(pa
     hints = {mark.text: mark.get("title") for mark in page.main.all("mark")}
     assert hints["{token1}"] == "Row V1 of the traffic source."
     assert hints["{token2}"] == "The source has no such parameter, so the macro is empty."
-    assert "{token2} is the row V2, which the traffic source does not have" in page.text
+    assert "{token2} is the row V2, which 'Pops' does not have" in page.text
     assert "&a=4711&b= " in page.text
 
 
@@ -280,7 +280,7 @@ def test_a_brace_that_is_never_closed_is_marked_where_it_stands(panel: "Panel", 
 
 def test_the_list_of_macros_says_how_far_the_numbered_ones_go(panel: "Panel") -> None:
     words = panel.words(panel.get("/panel/traffic-sources/new"))
-    assert "{event3} … up to {token30} , {param20} , {event30}" in words
+    assert "{event3} … up to {token30}, {param20}, {event30}" in words
     assert "… up to {token30} Visitor" in panel.words(panel.get("/panel/offers/new"))
 
 

@@ -5,9 +5,9 @@ from html import unescape
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from clickloop.campaign.user import Role
 from clickloop.click.click import Screening
 from clickloop.click.trial_mark import TEST_PARAMETER, is_test
+from clickloop.people.user import Role
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clickloop.campaign.user import Role
 from clickloop.clock import wall_clock
+from clickloop.people.user import Role
+from clickloop.saving.access import csrf_of
 from clickloop.tracking.uploads import UploadWork
-from clickloop.web.access import csrf_of
 from tests.web.panel.page import Page
 
 if TYPE_CHECKING:

@@ -3,9 +3,11 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+import msgspec
+
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
-from clickloop.report.check.evidence import Clicks
+from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.journal.segment import SegmentContents
 
@@ -34,6 +36,25 @@ class SegmentRefusedError(FactsError):
         self.loaded = loaded
 
 
+class UnreadableRange(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of a column that cannot be read."""
+
+    table: str
+    column: str
+    first_row: int
+    last_row: int
+    why: str
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of reading. ``next_column`` None: everything was read."""
+
+    columns: int
+    rows: int
+    unreadable: tuple[UnreadableRange, ...] = ()
+    next_column: int | None = None
+
+
 class Facts(Protocol):
     """What every store of facts can do. Loading is for one thread at a time; reading for any."""
 
@@ -60,6 +81,26 @@ class Facts(Protocol):
         """
         ...
 
+    def last_outbox_id(self) -> int:
+        """Return the highest id that was taken of the ledger's outbox."""
+        ...
+
+    def loads(self) -> int:
+        """Return how many loads have been committed, ever."""
+        ...
+
+    def installation(self) -> str:
+        """Return the id of the installation that these facts are of; empty before ``stamp``."""
+        ...
+
+    def stamp(self, installation: str) -> None:
+        """Write whose facts these are."""
+        ...
+
+    def forget_conversions(self, outbox_taken: int) -> None:
+        """Delete all that came of conversions. ``outbox_taken``: the rows of the ledger's outbox that count as taken from now on."""
+        ...
+
     def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
         """The clicks with these ids; those that are not there are absent."""
         ...
@@ -78,6 +119,14 @@ class Facts(Protocol):
 
     def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
         """The sums of a query's groups, and of all of them. Money is converted by ``rates``, which are into the query's currency."""
+        ...
+
+    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
+        """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Bring everything into the database file, so that a copy of it is whole."""
         ...
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from clickloop.secret_box import SecretError
+from clickloop.machine.secret_box import SecretError
 
 _READERS = "clickloop.store.ledger."
 _FAULTS = (ValueError, msgspec.MsgspecError, SecretError)

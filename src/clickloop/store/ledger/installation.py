@@ -3,8 +3,8 @@
 import msgspec
 from sqlalchemy import Connection, func, inspect, select, text
 
-from clickloop.store.ledger.settings import read_setting, write_setting
-from clickloop.store.ledger.tables import changes_log, conversion_changes, fact_outbox
+from clickloop.store.ledger.schema.tables import changes_log, conversion_changes, fact_outbox
+from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 _SETTING = "installation"
 

@@ -3,27 +3,21 @@
 SQLite by default (write-ahead log, every commit synced), PostgreSQL by its URL, through the same SQLAlchemy Core.
 """
 
-import errno
-import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import PoolProxiedConnection
 
-from clickloop.secret_box import SecretBox
-from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
+from clickloop.machine.secret_box import SecretBox
+from clickloop.store.file_fault import file_fault
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.plain_secrets import count_plain_secrets, seal_plain_secrets
-from clickloop.store.ledger.sealing import seal_with
-
-BUSY_TIMEOUT_MS = 10_000
-_WRITES = "clickloop_writes"
+from clickloop.store.ledger.schema.sealing import seal_with
+from clickloop.store.ledger.setup.plain_secrets import count_plain_secrets, seal_plain_secrets
+from clickloop.store.ledger.sqlite.opening import WRITES, DamagedFile, opening_fault, sqlite_engine
 
 
 class LedgerError(Exception):
@@ -71,7 +65,8 @@ class Ledger:
                 ledger._seal_plain_secrets()
         except DatabaseError as error:
             ledger.close()
-            raise _opening_error(ledger.engine.url.render_as_string(), error) from error
+            fault = opening_fault(ledger.engine.url.render_as_string(), error)
+            raise (LedgerDamagedError if isinstance(fault, DamagedFile) else LedgerError)(fault) from error
         except BaseException:
             ledger.close()
             raise
@@ -90,7 +85,7 @@ class Ledger:
         with self._writing:
             self._writer = threading.get_ident()
             try:
-                with self.engine.connect().execution_options(**{_WRITES: True}) as tx, tx.begin():
+                with self.engine.connect().execution_options(**{WRITES: True}) as tx, tx.begin():
                     yield tx
             finally:
                 self._writer = None
@@ -164,38 +159,6 @@ class TrialLedger(Ledger):
             raise TrialEnded
 
 
-def _opening_error(url: str, error: DatabaseError) -> LedgerError:
-    """Return the error that says what is wrong with the database, by cause, and what to do."""
-    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the rest tells variants of the same
-    path = url.removeprefix("sqlite:///")
-    if code == sqlite3.SQLITE_NOTADB:
-        return LedgerDamagedError(
-            f"the ledger {path} is no SQLite database: another file was put in its place, or its first bytes are damaged. Put the "
-            f"right one back, or {RESTORE_BACKUP}"
-        )
-    if code == sqlite3.SQLITE_CORRUPT:
-        return LedgerDamagedError(
-            f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and {RESTORE_BACKUP}"
-        )
-    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-        return LedgerError(
-            f"the ledger {path} has been locked by another program for {BUSY_TIMEOUT_MS // 1000} s: end what has it open (a "
-            "database shell, a backup tool). Nothing is damaged"
-        )
-    causes = {
-        sqlite3.SQLITE_FULL: errno.ENOSPC,
-        sqlite3.SQLITE_READONLY: errno.EACCES,
-        sqlite3.SQLITE_PERM: errno.EACCES,
-        sqlite3.SQLITE_IOERR: errno.EIO,
-    }
-    if code in causes:
-        return LedgerError(f"the ledger cannot be opened. {fault_sentence(OSError(causes[code], ''), Path(path))}")
-    return LedgerError(
-        f"the ledger {url} cannot be opened: {error.orig}. Expected one of Clickloop that this user may write: check the path and its "
-        f"rights, or {RESTORE_BACKUP}."
-    )
-
-
 def _refuse_other_program(tx: Connection, url: str) -> None:
     """Raise LedgerError for a database that has tables and no revision: they are somebody else's."""
     names = inspect(tx).get_table_names()
@@ -221,38 +184,7 @@ def _is_known(config: Any, revision: str) -> bool:
 
 
 def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)
+    if url.startswith("sqlite"):
+        return sqlite_engine(url)
     # Hidden: errors go into the log and into alarms, and parameters are what visitors and networks sent, tokens among it.
-    connection = {"timeout": BUSY_TIMEOUT_MS / 1000}
-    engine = create_engine(url, pool_size=8, max_overflow=24, connect_args=connection, hide_parameters=True)
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _record: PoolProxiedConnection) -> None:
-    """Leaves transactions to us (the driver would begin them late) and sets what SQLite keeps per connection."""
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    _write_ahead(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Sets the journal mode, which a file keeps. SQLite does not wait by itself while another process does the same."""
-    gives_up_at = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
-                raise
-            time.sleep(0.01)
-        else:
-            return
-
-
-def _begin_sqlite(tx: Connection) -> None:
-    tx.exec_driver_sql("BEGIN IMMEDIATE" if tx.get_execution_options().get(_WRITES) else "BEGIN")
+    return create_engine(url, pool_size=8, max_overflow=24, pool_pre_ping=True, hide_parameters=True)

@@ -14,48 +14,27 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from clickloop.campaign.fault import InvalidInputError
+from clickloop.saving.record import UnknownRecordError
+from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
-from clickloop.store.ledger.versions import StaleRecordError
-from clickloop.web.api import (
-    alarms,
-    campaigns,
-    cancels,
-    changes,
-    check,
-    clicks,
-    conversions,
-    delivery,
-    exports,
-    finding,
-    health,
-    macros,
-    networks,
-    notices,
-    offers,
-    postback_rules,
-    postbacks,
-    presets,
-    profile,
-    rates,
-    receivers,
-    reports,
-    reruns,
-    resends,
-    rule_resuming,
-    settings,
-    settling_pauses,
-    simulate,
-    statuses,
-    tokens,
-    traffic_sources,
-    trial_clicks,
-    uploads,
-    users,
-)
+from clickloop.store.ledger.setup.versions import StaleRecordError
+from clickloop.web.api.auth_guard import context_of, refuse_unknown_parameters, token_guard
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
-from clickloop.web.api.entry import context_of, refuse_unknown_parameters, token_guard
+from clickloop.web.api.diagnosis import (
+    alarms,
+    check,
+    delivery,
+    health,
+    receivers,
+    settling_pauses,
+    simulate,
+    trial_clicks,
+)
+from clickloop.web.api.jobs import cancels, exports, reruns, resends, uploads
+from clickloop.web.api.logs import clicks, conversions, notices, postbacks
+from clickloop.web.api.logs import id_search as finding
+from clickloop.web.api.people import changes, profile, tokens, users
 from clickloop.web.api.problem import (
     AnyRequest,
     answer_breakage,
@@ -65,7 +44,22 @@ from clickloop.web.api.problem import (
     answer_stale,
     answer_store_away,
     answer_store_damaged,
+    answer_unknown,
     answer_validation,
+)
+from clickloop.web.api.reports import reports
+from clickloop.web.api.setup import (
+    campaigns,
+    macros,
+    networks,
+    offers,
+    postback_rules,
+    presets,
+    rates,
+    rule_resuming,
+    settings,
+    statuses,
+    traffic_sources,
 )
 from clickloop.web.api.versions import put_etag
 
@@ -141,6 +135,7 @@ def create_api(
         exception_handlers={
             InvalidInputError: answer_invalid,
             StaleRecordError: answer_stale,
+            UnknownRecordError: answer_unknown,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,

@@ -13,7 +13,7 @@ from litestar.exceptions import HTTPException
 from litestar.openapi.spec import Reference, Schema
 from litestar.typing import FieldDefinition
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 
 T = TypeVar("T")
 

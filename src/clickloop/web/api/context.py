@@ -11,34 +11,31 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from clickloop.campaign.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
-from clickloop.campaign.user import THIS_MACHINE, Actor, Right
+from clickloop.alarm.memory import AlarmMemory
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
-from clickloop.clock import Clock, wall_clock
-from clickloop.clock_guard import ClockGuard
-from clickloop.postback.address_guard import STRICT, AddressGuard
-from clickloop.postback.looking_up import RefusedNow, not_looked_up
+from clickloop.diagnosis.health import NOT_RUNNING, CoreHealth
+from clickloop.edge.proxies import IpNetworks
+from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.machine.clock_guard import ClockGuard
+from clickloop.people.user import Actor
+from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
 from clickloop.record_id import RecordIds
-from clickloop.report.check.evidence import Clicks
+from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
-from clickloop.running.alarm_memory import AlarmMemory
+from clickloop.saving.access import Access
+from clickloop.saving.record import SavingContext
+from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.verifying import Verification
-from clickloop.store.ledger.ledger import Ledger
-from clickloop.store.ledger.versions import ANY_VERSION, Expectation
+from clickloop.store.facts.facts import Verification
 from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
-from clickloop.tracking.health import NOT_RUNNING, CoreHealth
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
-from clickloop.web.access import Access
-from clickloop.web.proxies import IpNetworks
-from clickloop.web.remembered import Remembered
-from clickloop.web.untrusted_proxy import UntrustedProxies
+from clickloop.web.page_cache import Remembered
 
 
 class Facts(Protocol):
@@ -70,7 +67,7 @@ class _Versioned(Protocol):
 
     @property
     def version(self) -> int:
-        """See ``store.ledger.versions``."""
+        """See ``store.ledger.setup.versions``."""
         ...
 
 
@@ -92,10 +89,12 @@ def _none() -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ApiContext:
-    """Everything the API works with. ``click_ids`` is used for reading only, never for making ids."""
+class ApiContext(SavingContext):
+    """Everything the API works with; who asks and what version is expected are put in for each request.
 
-    ledger: Ledger
+    ``click_ids`` is used for reading only, never for making ids.
+    """
+
     access: Access
     """What letting people in needs."""
     facts: Facts
@@ -103,19 +102,14 @@ class ApiContext:
     started: InstanceSettings
     """What the tracker was started with."""
     saved: SavedSettings = NOTHING_SAVED
-    expected: Expectation = ANY_VERSION
-    """Which version a change of a set-up record is to be made of."""
     """What somebody saved over it, as it is at this request."""
-    actor: Actor = THIS_MACHINE
-    """Who asks; put in for each request."""
-    clock: Clock = wall_clock
+    is_for_log: bool = False
+    """What is made is for the log of changes, which masks secrets by itself."""
     record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
     proxies: IpNetworks = ()
     """Whose word is taken for where a browser comes from."""
     untrusted: UntrustedProxies = dataclasses.field(default_factory=lambda: UntrustedProxies("panel"))
     """Proxies in front of the panel that nobody has named."""
-    guard: AddressGuard = STRICT
-    """Where postbacks may be sent to."""
     refused_now: RefusedNow = not_looked_up
     """For dry runs: why nothing could be sent to where a name leads now."""
     progress: ClickProgress = dataclasses.field(default_factory=ClickProgress)
@@ -140,8 +134,6 @@ class ApiContext:
     """Returns what the supervisor remembers of alarms and their messages."""
     attempt_seconds: int = 10
     """The deadline of one attempt to send something."""
-    on_setup_changed: Callable[[], None] = _nothing
-    """Called after a change of the set-up is committed, from a worker thread."""
     on_postbacks_owed: Callable[[], None] = _nothing
     """Called after a transaction that may owe postbacks is committed, from a worker thread."""
     on_receivers_asked: Callable[[], None] = _nothing
@@ -194,7 +186,7 @@ class ApiContext:
     @property
     def shows_secrets(self) -> bool:
         """Whether who asks may see tokens of networks and the like."""
-        return self.actor.role.may(Right.SECRETS)
+        return self.is_for_log or super().shows_secrets
 
     def desk(self) -> Desk:
         """What taking in notices needs."""

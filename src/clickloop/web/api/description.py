@@ -10,9 +10,11 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
 from clickloop import __version__
+from clickloop.setup.record import RecordFields
 from clickloop.web.api.versions import describe_versions
 
 SECURITY = "token"
+_REFERENCE = r"#/components/schemas/(\w+)"
 
 _INTRODUCTION = """\
 Clickloop records the clicks of paid advertising, learns of their conversions, and reports each one back to the traffic source.
@@ -148,6 +150,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
                 _describe_errors(path, method, operation)
     describe_versions(app, document)
     _tell_structs(app, schemas)
+    _require_all_fields_of_records(app, document)
     for schema in schemas.values():
         for name, field in schema.get("properties", {}).items():
             _describe_moment(name, field)
@@ -161,6 +164,27 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     return finished
 
 
+def _require_all_fields_of_records(app: Litestar, document: dict[str, Any]) -> None:
+    """Take out the defaults that records have in the code: a record in an answer has all of its fields.
+
+    A default of an enum stands in the enum's own schema, which others share.
+    """
+    schemas = document["components"]["schemas"]
+    bodies = _bodies(document)
+    handlers = [handler for route in app.routes for handler in getattr(route, "route_handlers", ())]
+    kinds = {handler.parsed_return_field.annotation for handler in handlers}
+    records = {kind.__name__ for kind in kinds if isinstance(kind, type) and issubclass(kind, RecordFields)}
+    parts = {part for name in records for part in re.findall(_REFERENCE, repr(schemas[name]))}
+    for name in records | parts:
+        schema = schemas[name]
+        if "enum" in schema:
+            schema.pop("default", None)
+        elif name not in bodies:
+            schema["required"] = sorted(schema["properties"])
+            for field in schema["properties"].values():
+                field.pop("default", None)
+
+
 def _bodies(document: dict[str, Any]) -> set[str]:
     """The schemas that request bodies are made of: they take no further fields."""
     schemas = document["components"]["schemas"]
@@ -171,7 +195,7 @@ def _bodies(document: dict[str, Any]) -> set[str]:
         for method in _WRITING
     ]
     while waiting:
-        for name in set(re.findall(r"#/components/schemas/(\w+)", repr(waiting.pop()))) - found:
+        for name in set(re.findall(_REFERENCE, repr(waiting.pop()))) - found:
             if schemas[name].get("type") == "object":
                 found.add(name)
                 waiting.append(schemas[name])

@@ -3,7 +3,7 @@
 import msgspec
 from sqlalchemy import Connection
 
-from clickloop.store.ledger.changes_log import Action, insert_change
+from clickloop.store.ledger.logs.audit_log import Action, insert_change
 from clickloop.web.api.context import ApiContext
 
 _OF_SAVING = frozenset({"updated_at", "version", "warnings"})

@@ -11,8 +11,8 @@ from litestar.params import HeaderParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.campaign.fault import FaultCode
-from clickloop.store.ledger.bulk_jobs import KeptAnswer, find_answer, insert_answer
+from clickloop.setup.fault import FaultCode
+from clickloop.store.ledger.jobs.bulk_jobs import KeptAnswer, find_answer, insert_answer
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest, invalid
 

@@ -9,8 +9,8 @@ import msgspec
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
-from clickloop.campaign.fault import FaultCode
 from clickloop.log_filter import MAX_ID
+from clickloop.setup.fault import FaultCode
 from clickloop.web.api.problem import invalid
 
 DEFAULT_LIMIT = 50

@@ -9,12 +9,13 @@ from litestar.exceptions import HTTPException, ValidationException
 from msgspec import Meta
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
-from clickloop.campaign.fault import Fault, FaultCode, InvalidInputError
-from clickloop.log import MAX_PATH, log, log_breakage
+from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.saving.record import UnknownRecordError
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.damaged_record import is_damaged_record
-from clickloop.store.ledger.versions import StaleRecordError
+from clickloop.store.ledger.setup.versions import StaleRecordError
 from clickloop.web.api.body import MAX_FAULTS, choices
 from clickloop.web.api.query import parameters_of
 from clickloop.web.api.versions import etag_of
@@ -70,6 +71,11 @@ def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[P
     if len(faults) == MAX_FAULTS:
         detail = f"{MAX_FAULTS} fields or more are at fault; the first {MAX_FAULTS} are named."
     return problem_response(422, detail, faults)
+
+
+def answer_unknown(_request: AnyRequest, error: UnknownRecordError) -> Response[Problem]:
+    """404 for a set-up record that does not exist."""
+    return problem_response(404, f"There is no {error}.")
 
 
 def answer_validation(request: AnyRequest, error: ValidationException) -> Response[Problem]:

@@ -2,7 +2,7 @@
 
 from litestar.handlers import BaseRouteHandler
 
-from clickloop.campaign.user import Right
+from clickloop.people.user import Right
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 RIGHT = "right"

@@ -1,23 +1,14 @@
 """Versions over HTTP: ``ETag`` on every answer that is one set-up record, ``If-Match`` on the requests that change one."""
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
 from litestar import Litestar, Response
 from litestar.exceptions import HTTPException
-from msgspec import Meta
 
-from clickloop.store.ledger.versions import Expectation
+from clickloop.setup.record import Versioned
+from clickloop.store.ledger.setup.versions import Expectation
 
-Version = Annotated[
-    int,
-    Meta(
-        description='Grows with every change, and is the ETag of the record in double quotes: `If-Match: "1772366400123"` makes a '
-        "change only while this version is there.",
-        examples=[1772366400123],
-    ),
-]
 CHANGING_METHODS = frozenset({"PATCH", "PUT", "DELETE", "POST"})
 
 _MAX_HEADER = 1_000
@@ -29,12 +20,6 @@ _MALFORMED = (
     'The If-Match header cannot be read: the ETag of the record is expected with its double quotes, such as "1772366400123", or '
     "several of them with commas between, or *."
 )
-
-
-class VersionedView(msgspec.Struct, kw_only=True):
-    """A set-up record as the API shows it."""
-
-    version: Version
 
 
 def etag_of(version: int) -> str:
@@ -58,7 +43,7 @@ def read_if_match(values: list[str]) -> Expectation:
 async def put_etag(response: Response[Any]) -> Response[Any]:
     """Put the version of a record that is answered into its ETag."""
     content = getattr(response, "content", None)
-    if isinstance(content, VersionedView):
+    if isinstance(content, Versioned):
         response.headers["ETag"] = etag_of(content.version)
     return response
 
@@ -89,7 +74,7 @@ def _versioned_operations(app: Litestar) -> set[str]:
 
 
 def _is_versioned(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, VersionedView)
+    return isinstance(kind, type) and issubclass(kind, Versioned)
 
 
 _ETAG = {

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-HEAD = "0007"
+# By the names of the files, which begin with the revision: asking Alembic would take a tenth of a second at every start.
+HEAD = max(file.name[1:5] for file in (Path(__file__).parent / "versions").glob("r[0-9]*.py"))
 
 
 def knows_revision(revision: str) -> bool:

@@ -1,0 +1,1 @@
+"""Alarms: what each process reports, who watches, and the messages about it."""

@@ -1,0 +1,162 @@
+"""The alarm monitor: a thread of the supervisor that watches, remembers and sends alarms, whatever has become of the core.
+
+It uses no store and no HTTP client: what is due is given to a process of its own, ``alarm_sending``, which ends when it has sent.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from clickloop.alarm.alarms import SUPERVISOR, Alarm, Alarms, read_alarms
+from clickloop.alarm.children import ChildAlarms, ChildState
+from clickloop.alarm.memory import AlarmMemory, read_alarm_memory, write_alarm_memory
+from clickloop.alarm.outbox import AlarmDelivery, AlarmOutbox, Attempt, DeliveryState, SendingJob
+from clickloop.alarm.tracker import AlarmTracker
+from clickloop.alarm.vital_signs import LOOK_SECONDS, Patience, VitalSigns
+from clickloop.clock import SECOND_MS, wall_clock
+from clickloop.config import Settings
+from clickloop.machine.log import Sparingly, log
+from clickloop.machine.process import SUPERVISOR as SUPERVISOR_PID
+from clickloop.postback.alarm_rules import FILE_NAME as RULES_FILE
+from clickloop.postback.alarm_rules import AlarmRules, read_alarm_rules
+
+_SENDING_MODULE = "clickloop.alarm.sending"
+_START_SECONDS = 30.0
+"""Time that the sending process gets beside the deadline of its attempts."""
+_AGAIN_MS = 10 * SECOND_MS
+"""After a sending process that failed as a whole."""
+
+
+class AlarmMonitor(threading.Thread):
+    """Looks once a second until it is stopped. Nothing that goes wrong in it ends it."""
+
+    def __init__(self, settings: Settings, children: Sequence[ChildState]) -> None:
+        super().__init__(name="alarm monitor", daemon=True)
+        self._settings = settings
+        self._folder = settings.folder()
+        patience = Patience(settings.alarm_after_seconds)
+        memory = read_alarm_memory(self._folder)
+        self._signs = VitalSigns(self._folder, patience)
+        self._children = ChildAlarms(self._folder, children, patience)
+        self._own = Alarms(self._folder, SUPERVISOR)
+        self._tracker = AlarmTracker(patience, lambda: uuid.uuid4().hex, dict(memory.tracked))
+        self._outbox = AlarmOutbox(memory.deliveries)
+        self._rules = AlarmRules()
+        self._rules_mark = 0
+        self._rule_ids = memory.rule_ids
+        self._remembered = b""
+        self._sending: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sent: list[tuple[AlarmDelivery, Attempt]] = []
+        self._stopping = threading.Event()
+        self._failed = Sparingly("watching for alarms failed and is tried again", 60)
+
+    def run(self) -> None:
+        """Look again and again."""
+        while not self._stopping.wait(LOOK_SECONDS):
+            for step in (self._look, self._send, self._remember):
+                try:
+                    step()
+                except Exception as fault:  # it must outlive what it watches
+                    self._failed(step=step.__name__, fault=f"{type(fault).__name__}: {fault}")
+
+    def stop(self) -> None:
+        """End it; what is not sent yet is sent after the next start."""
+        self._stopping.set()
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _look(self) -> None:
+        own = self._children.look()
+        alarms: list[Alarm] = [*self._signs.look(), *own, *read_alarms(self._folder, but=SUPERVISOR)]
+        self._introduce_new_rules()  # before the tracker announces what is new, which goes to all rules
+        messages = self._tracker.update(alarms, time.monotonic(), wall_clock())
+        for message in messages:
+            log(f"alarm {message.state}", code=message.code, sentence=message.sentence)
+        self._outbox.add(messages, self._rules, wall_clock())
+        self._own.set("processes", own)
+
+    def _introduce_new_rules(self) -> None:
+        """Take over the rules of now, and announce the alarms of now to those that are new."""
+        self._rules = self._read_rules()
+        new = tuple(rule for rule in self._rules.rules if rule.rule_id not in self._rule_ids)
+        if new and (messages := self._tracker.reminders(wall_clock())):
+            self._outbox.add(messages, msgspec.structs.replace(self._rules, rules=new), wall_clock())
+        self._rule_ids = tuple(rule.rule_id for rule in self._rules.rules)
+
+    def _read_rules(self) -> AlarmRules:
+        """Return the rules as the core published them last. A copy that cannot be read leaves the last one in force."""
+        try:
+            mark = os.stat(self._folder / RULES_FILE).st_mtime_ns
+        except OSError:
+            return self._rules
+        if mark == self._rules_mark:
+            return self._rules
+        self._rules_mark = mark
+        try:
+            return read_alarm_rules(self._folder)
+        except (OSError, msgspec.DecodeError) as fault:
+            log("the copy of the alarm rules cannot be read: the last one stays in force", fault=str(fault))
+            return self._rules
+
+    def _send(self) -> None:
+        """Take over what a sending process has done, and start the next one when something is due."""
+        if self._sending is not None:
+            if self._sending.is_alive():
+                return
+            self._sending = None
+            for delivery, attempt in self._sent:
+                self._outbox.record(delivery, attempt, wall_clock())
+                outcome = {"status": attempt.status_code, "detail": attempt.detail}
+                log(f"alarm message {attempt.state}", rule=delivery.rule_id, code=delivery.message.code, **outcome)
+            self._sent = []
+        due = self._outbox.due(self._rules, wall_clock())
+        if due:
+            self._sending = threading.Thread(target=self._send_these, args=(due, self._rules), daemon=True)
+            self._sending.start()
+
+    def _send_these(self, due: Sequence[tuple[AlarmDelivery, SendingJob]], rules: AlarmRules) -> None:
+        """Let a process of its own make the attempts. In a thread: they may take as long as an attempt's deadline."""
+        jobs = [job for _, job in due]
+        order = {"settings": self._settings, "own_hosts": rules.own_hosts, "domain": rules.domain, "jobs": jobs}
+        try:
+            attempts = self._attempts(msgspec.json.encode(order))
+            if len(attempts) != len(jobs):
+                raise ValueError(f"{len(attempts)} outcomes of {len(jobs)} attempts")
+        except Exception as fault:  # whatever it is: what is due must not become due again every second
+            # No attempt was made, or nobody knows: the message id lets the receiver tell one that comes twice.
+            detail = f"The sending process failed: {type(fault).__name__}."
+            again = Attempt(state=DeliveryState.WAITING, next_at=wall_clock() + _AGAIN_MS, detail=detail)
+            attempts = [msgspec.structs.replace(again, rejections=job.rejections) for job in jobs]
+        self._sent = [(delivery, attempt) for (delivery, _), attempt in zip(due, attempts, strict=True)]
+
+    def _attempts(self, order: bytes) -> list[Attempt]:
+        command = [sys.executable, "-P", "-m", _SENDING_MODULE]
+        environment = {**os.environ, SUPERVISOR_PID: str(os.getpid())}
+        with subprocess.Popen(  # noqa: S603 – our own interpreter and module
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
+        ) as process:
+            self._process = process
+            try:
+                output, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
+            finally:
+                self._process = None
+                process.kill()
+        return msgspec.json.decode(output, type=list[Attempt])
+
+    def _remember(self) -> None:
+        """Write down what changed. On a full disk that fails, and nothing depends on it until the next start."""
+        memory = AlarmMemory(
+            tracked=self._tracker.tracked, deliveries=tuple(self._outbox.deliveries), rule_ids=self._rule_ids
+        )
+        encoded = msgspec.json.encode(memory)
+        if encoded != self._remembered:
+            write_alarm_memory(self._folder, memory)
+            self._remembered = encoded

@@ -1,0 +1,191 @@
+"""Gathering what the check of the chain looks at, of everything or of one campaign, and checking it. Only reads."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from sqlalchemy import Connection
+
+from clickloop.clock import DAY_MS
+from clickloop.diagnosis.check.chain import Chain, CheckedRule
+from clickloop.diagnosis.check.check import CheckResult, check_chain
+from clickloop.diagnosis.check.evidence import RECENT_CLICKS, RECENT_DAYS, REFUSED_DAYS, CampaignEvidence, Evidence
+from clickloop.diagnosis.check.finding import Finding, worst_first
+from clickloop.diagnosis.check.held import REFUSED_DAYS as HELD_DAYS
+from clickloop.diagnosis.check.held import ArchivedRule, Held, SlowReceiver
+from clickloop.diagnosis.check.static import static_findings
+from clickloop.postback.delivery.lane import KeptLane
+from clickloop.report.evidence import Clicks
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.evidence import (
+    address_refused_since,
+    conversions_since,
+    delivered_since,
+    refused_since,
+    rules_since,
+    statuses_since,
+)
+from clickloop.store.ledger.queue.holding import rules_that_hold
+from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_in_lanes
+from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
+from clickloop.store.ledger.setup.catalog import read_catalog, read_catalog_of
+from clickloop.store.ledger.setup.networks import NETWORKS, networks_of_offers
+from clickloop.store.ledger.setup.offers import live_offers, offers_after
+from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, kept_rules_after
+from clickloop.store.ledger.setup.rules import terms_of
+from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
+from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+
+_ALL = 1_000_000
+_MOST_WORDS = 20
+
+
+class RecentClicks(Protocol):
+    """Where recent clicks are found: the facts."""
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+        """By campaign, its last clicks that count."""
+        ...
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the tracker stands: scheme and host of its links, the fallback of the instance, the hosts that reach it."""
+
+    base_url: str
+    fallback_url: str
+    own_hosts: tuple[str, ...]
+
+
+def check_all(
+    ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
+) -> CheckResult | None:
+    """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
+    with ledger.read() as tx:
+        chain = _whole(tx, standing) if campaign_id is None else _of_campaign(tx, standing, campaign_id)
+        if chain is None:
+            return None
+        evidence = _evidence(tx, clicks, chain, now_ms, campaign_id)
+    return check_chain(chain, evidence)
+
+
+def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
+    """What is wrong by the set-up alone, the worst first: quick, for a page that tells of more."""
+    with ledger.read() as tx:
+        chain = _whole(tx, standing)
+    return worst_first(static_findings(chain))
+
+
+def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
+    """The same of what one live campaign needs, however many others there are."""
+    with ledger.read() as tx:
+        chain = _of_campaign(tx, standing, campaign_id)
+    return worst_first(static_findings(chain)) if chain else ()
+
+
+def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
+    """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
+    campaign = CAMPAIGNS.find(tx, campaign_id)
+    if campaign is None or campaign.archived_at is not None:
+        return None
+    source = SOURCES.find(tx, campaign.source_id)
+    offers = live_offers(tx, [share.offer_id for share in campaign.offers])
+    rules = [
+        kept.rule
+        for kept in (
+            *kept_rules_after(tx, 0, _ALL, of_instance=True),
+            *kept_rules_after(tx, 0, _ALL, source_id=campaign.source_id),
+            *kept_rules_after(tx, 0, _ALL, campaign_id=campaign_id),
+        )
+    ]
+    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    first = first_rules_of_sources(tx, [campaign.source_id])
+    networks = networks_of_offers(tx, [offer.id for offer in offers])
+    return Chain(
+        campaigns=(campaign,),
+        sources={source.id: source} if source and source.archived_at is None else {},
+        networks={network.id: network for network in networks if network.archived_at is None},
+        offers={offer.id: offer for offer in offers},
+        rules=tuple(
+            CheckedRule(rule, terms[rule.rule_id].paused) for rule in sorted(rules, key=lambda rule: rule.rule_id)
+        ),
+        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        statuses=tuple(status_rows(tx)),
+        catalog=read_catalog_of(tx, standing.own_hosts, [campaign_id]),
+        fallback_url=standing.fallback_url,
+        base_url=standing.base_url,
+    )
+
+
+def _whole(tx: Connection, standing: Standing) -> Chain:
+    sources = {source.id: source for source in sources_after(tx, 0, _ALL)}
+    rules = [kept.rule for kept in kept_rules_after(tx, 0, _ALL)]
+    terms = terms_of(tx, [rule.rule_id for rule in rules])
+    first = first_rules_of_sources(tx, list(sources))
+    return Chain(
+        campaigns=tuple(campaigns_after(tx, 0, _ALL)),
+        sources=sources,
+        networks={network.id: network for network in NETWORKS.after(tx, 0, _ALL)},
+        offers={offer.id: offer for offer in offers_after(tx, 0, _ALL)},
+        rules=tuple(CheckedRule(rule, terms[rule.rule_id].paused) for rule in rules),
+        first_rules={number: kept.rule.rule_id for number, kept in first.items() if kept.archived_at is None},
+        statuses=tuple(status_rows(tx)),
+        catalog=read_catalog(tx, standing.own_hosts),
+        fallback_url=standing.fallback_url,
+        base_url=standing.base_url,
+    )
+
+
+def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, campaign_id: int | None) -> Evidence:
+    since = now_ms - RECENT_DAYS * DAY_MS
+    recent = clicks.recent_clicks(RECENT_CLICKS, campaign_id)
+    conversions = conversions_since(tx, since, campaign_id)
+    delivered = delivered_since(tx, since, campaign_id)
+    return Evidence(
+        campaigns=tuple(
+            CampaignEvidence(
+                campaign_id=campaign.id,
+                clicks=recent.get(campaign.id, Clicks()),
+                conversions=conversions.get(campaign.id, (0, 0))[0],
+                last_conversion_at=conversions[campaign.id][1] if campaign.id in conversions else None,
+                last_delivered_at=delivered.get(campaign.id),
+            )
+            for campaign in chain.campaigns
+        ),
+        rules=tuple(rules_since(tx, since, campaign_id)),
+        refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
+        words={found.word: found.conversions for found in unmapped_words(tx, _MOST_WORDS, campaign_id)},
+        statuses=statuses_since(tx, since, campaign_id),
+        held=_held(tx, now_ms, campaign_id),
+        looked_at=now_ms,
+    )
+
+
+def _held(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
+    """What holds postbacks up; of one campaign only the receivers that something of it waits for."""
+    kept = {lane.lane: lane for lane in kept_lanes(tx)}
+    waiting = {seen.lane: seen for seen in waiting_in_lanes(tx, now_ms, campaign_id)}
+    paused = {name for name, lane in kept.items() if lane.pause is not None} if campaign_id is None else set()
+    receivers = []
+    for name in sorted(waiting.keys() | paused):
+        lane, seen = kept.get(name) or KeptLane(lane=name), waiting.get(name)
+        receivers.append(
+            SlowReceiver(
+                receiver=name,
+                waiting=seen.waiting if seen else 0,
+                paused_at=lane.pause.opened_at if lane.pause else None,
+                why=lane.pause.why if lane.pause else "",
+                next_probe_at=lane.pause.probe_at if lane.pause else None,
+                held_until=lane.held_until,
+                due=seen.due if seen else 0,
+                due_since=seen.due_since if seen else None,
+            )
+        )
+    return Held(
+        receivers=tuple(receivers),
+        archived=tuple(
+            ArchivedRule(rule_id=rule.rule_id, name=rule.name, waiting=rule.waiting)
+            for rule in rules_that_hold(tx)
+            if rule.archived and campaign_id is None
+        ),
+        address_refused=address_refused_since(tx, now_ms - HELD_DAYS * DAY_MS, campaign_id),
+    )

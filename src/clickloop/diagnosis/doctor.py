@@ -1,0 +1,368 @@
+"""``clickloop doctor``: looks at a data folder as a whole, beside a running server or without one.
+
+Opening the stores is all that it does to them. Each look gives findings: what was found, and for what is not well what to do. A
+look that cannot be made is a finding too.
+"""
+
+import os
+import platform
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from clickloop import __version__
+from clickloop.clock import MINUTE_MS
+from clickloop.diagnosis.doctor_checks import look_at_alarms, look_at_facts
+from clickloop.diagnosis.doctor_finding import RESTORE
+from clickloop.diagnosis.doctor_finding import Finding as Finding
+from clickloop.diagnosis.doctor_finding import Verdict as Verdict
+from clickloop.diagnosis.self_audit import audit_everything
+from clickloop.machine.secret_box import secret_box_of
+from clickloop.people.user import THIS_MACHINE
+from clickloop.plural import counted
+from clickloop.postback.state import STORED, PostbackState
+from clickloop.store.damage_log import unconfirmed_damages, unconfirmed_mended
+from clickloop.store.delivery_hold import read_hold
+from clickloop.store.facts.facts import FactsError
+from clickloop.store.file_fault import RESTORE_BACKUP, trailing_bytes
+from clickloop.store.identity import FACTS_FILE, LEDGER_FILE, installation_id, is_filled
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.marks import missing_ranges
+from clickloop.store.journal.segment import (
+    CLOSED_SUFFIX,
+    DAMAGED_SUFFIX,
+    STREAMS,
+    Segment,
+    damages_of,
+    origin_of,
+    quick_count,
+    salvage,
+)
+from clickloop.store.ledger.audit.rows import (
+    Lack,
+    accept_wrong_rows,
+    clicks_of_rows,
+    count_lacking,
+    some_lacking,
+    wrong_rows,
+)
+from clickloop.store.ledger.ledger import Ledger, LedgerError
+from clickloop.store.ledger.logs.audit_log import Action, insert_change
+from clickloop.store.ledger.logs.postback_states import IS_UNFINISHED
+from clickloop.store.ledger.migrations import HEAD
+from clickloop.store.ledger.queue.holding import rules_that_hold
+from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
+from clickloop.store.ledger.schema.tables import fact_outbox, lanes, notices, postback_rules, postbacks
+from clickloop.store.ledger.sqlite.integrity import file_problems
+from clickloop.stores import engine_versions, refusal_of
+
+LEAST_FREE_PERCENT = 10.0
+LATE_MS = 10 * MINUTE_MS
+"""What should have happened so long ago is stuck."""
+LAG_SECONDS = 60.0
+MOST_OUTBOX = 50_000
+SHOWN = 5
+MAX_NAMED = 1_000
+"""Maximum number of rows that a confirmation names in the log of changes."""
+_LOST = (
+    f"Rows are lost or were changed by hand: {RESTORE_BACKUP}, or tell the makers of Clickloop what these lines say."
+)
+_WRONG = f"Look at the disk and who changes the ledger; {RESTORE_BACKUP}, or accept the rows as they are now: clickloop doctor --confirm"
+
+
+def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
+    """Everything that was found in a data folder."""
+    findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
+    refused = _refusal(folder)
+    findings += refused
+    if refused and not is_filled(folder / LEDGER_FILE):
+        return (*findings, *look_at_alarms(folder, now_ms))  # opening it would make one
+    try:
+        ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    except LedgerError as error:
+        findings.append(Finding("ledger", Verdict.FAULT, str(error), RESTORE))
+    else:
+        try:
+            unfinished = partial(_unfinished, is_on_hold=read_hold(folder) is not None)
+            for look in (_integrity, _audit, unfinished, _held, _waiting_notices, _outbox):
+                findings += _guarded(look, ledger, now_ms)
+        finally:
+            ledger.close()
+    findings += [*_hold(folder), *look_at_facts(folder), *look_at_alarms(folder, now_ms)]
+    return tuple(findings)
+
+
+def confirm_rows(folder: Path, now_ms: int) -> int:
+    """Accept the ledger's rows that do not match their checksums as they are now, and return how many those were.
+
+    Which they were is in the log of changes. Raise LedgerError.
+    """
+    if not is_filled(folder / LEDGER_FILE):
+        return 0  # opening it would make one
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        with ledger.write() as tx:
+            wrong = accept_wrong_rows(tx)
+            if wrong:
+                rows = [f"{found.row_id}: {found.lack}" for found in wrong[:MAX_NAMED]]
+                before = {"rows": len(wrong), "which": rows}
+                insert_change(
+                    tx, THIS_MACHINE, now_ms, noun="health", record_id="rows", action=Action.CHANGED, before=before
+                )
+            return len(wrong)
+    finally:
+        ledger.close()
+
+
+def _refusal(folder: Path) -> list[Finding]:
+    """Find out whether the stores belong together. One that cannot be opened at all is found by the look at it alone."""
+    try:
+        refused = refusal_of(folder)
+    except (LedgerError, FactsError, SQLAlchemyError):
+        return []
+    if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE)):
+        return [Finding("stores", Verdict.WARNING, trailing, "It is ignored; look at who writes to the data folder.")]
+    if refused is None:
+        return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
+    return [Finding("stores", Verdict.FAULT, str(refused), "Do what it says; the server does not start before.")]
+
+
+def _lost_records(folder: Path) -> Iterator[Finding]:
+    """Find damage of the journal that nobody has confirmed, and segments that are gone."""
+    remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
+    files = unconfirmed_mended(folder)
+    for sentence in files[:SHOWN]:
+        yield Finding("stores", Verdict.WARNING, sentence, remedy)
+    sentences = [sentence for sentence in unconfirmed_damages(folder) if sentence not in files]
+    for stream in STREAMS:
+        for writer, first, last in missing_ranges(folder / "journal", folder / "settled", stream):
+            path = folder / "journal" / stream / writer
+            if not any(str(path) in sentence for sentence in sentences):
+                sentences.append(
+                    f"{path}: segments {first} to {last} were written and are gone, and so is what they held."
+                )
+    for sentence in sentences[:SHOWN]:
+        yield Finding("journal", Verdict.FAULT, sentence, remedy)
+    if len(sentences) > SHOWN:
+        yield Finding("journal", Verdict.FAULT, f"There are {len(sentences) - SHOWN} more.", remedy)
+    if not sentences:
+        yield Finding("journal", Verdict.WELL, "No segment is missing, and no damage is unconfirmed.")
+
+
+def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
+    """What a look found; that it could not be made is a fault of its own."""
+    try:
+        return list(look(ledger, now_ms))
+    except SQLAlchemyError as error:
+        detail = str(getattr(error, "orig", None) or error)
+        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {detail}", RESTORE)]
+
+
+def _versions() -> Iterator[Finding]:
+    parts = (
+        f"Clickloop {__version__}",
+        f"Python {platform.python_version()}",
+        *engine_versions(),
+        f"ledger schema {HEAD}",
+    )
+    yield Finding("versions", Verdict.WELL, ", ".join(parts))
+
+
+def _disk(folder: Path) -> Iterator[Finding]:
+    disk = os.statvfs(folder)
+    percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
+    sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
+    if percent < LEAST_FREE_PERCENT:
+        yield Finding("disk", Verdict.FAULT, sentence, "Make room, or move the data folder to a larger disk.")
+    else:
+        yield Finding("disk", Verdict.WELL, sentence)
+
+
+def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
+    journal = folder / "journal"
+    for stream in STREAMS:
+        lag = journal_lag(journal, stream, now_ms)
+        seconds = lag.oldest_age_ms / 1000
+        segments, octets = counted(lag.segments, "segment"), counted(lag.octets, "byte")
+        sentence = f"{segments} of {stream} not settled, {octets}, the oldest {seconds:.0f} s old."
+        if lag.segments and seconds > LAG_SECONDS:
+            remedy = "Start the server, or see in its log why it does not settle."
+            yield Finding("journal", Verdict.WARNING, sentence, remedy)
+        else:
+            yield Finding("journal", Verdict.WELL, sentence)
+    damages = [damage for path in sorted(journal.glob(f"*/*/*{CLOSED_SUFFIX}")) for damage in _damages(path)]
+    for sentence in damages[:SHOWN]:
+        yield Finding(
+            "journal", Verdict.FAULT, sentence, "The server cuts it out and keeps the original; look at the disk."
+        )
+    if not damages:
+        yield Finding("journal", Verdict.WELL, "No closed segment is damaged.")
+    kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
+    if kept:
+        sentence = (
+            f"{counted(kept, 'damaged segment was', 'damaged segments were')} settled without what could not be read; each original "
+            "is kept in settled."
+        )
+        yield Finding(
+            "journal", Verdict.WARNING, sentence, "Look at the disk; delete the originals when they are dealt with."
+        )
+
+
+def _damages(path: Path) -> list[str]:
+    """What is damaged in a closed segment; one that is settled meanwhile has none."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        return [f"{path} cannot be read: {error.strerror}."]
+    number = int(path.stem) if path.stem.isdecimal() else 0
+    stream, writer = path.parent.parent.name, path.parent.name
+    origin = origin_of(installation_id(path.parents[3]), stream, writer)
+    if quick_count(data, number, origin) is not None:
+        return []
+    segment = Segment(path, stream, writer, number, len(data))
+    return [damage.sentence for damage in damages_of(data, salvage(data), segment, closed=True, origin=origin)]
+
+
+def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    with ledger.read() as tx:
+        problems = file_problems(tx)
+    if problems is None:
+        yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
+    elif problems:
+        yield Finding("ledger", Verdict.FAULT, " ".join(problems), RESTORE)
+    else:
+        yield Finding("ledger", Verdict.WELL, "The file is sound.")
+
+
+def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    audited = audit_everything(ledger)
+    parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STORED)
+    changes = counted(audited.changes, "change of a conversion", "changes of conversions")
+    sentence = f"{changes}, decided {counted(audited.decisions, 'time')} = {parts}."
+    if audited.mismatches:
+        lost = len(audited.mismatches)
+        sentence = f"{lost} of {changes} {'does' if lost == 1 else 'do'} not add up."
+    verdict = Verdict.FAULT if audited.mismatches else Verdict.WELL
+    yield Finding("audit", verdict, sentence, _LOST if audited.mismatches else "")
+    with ledger.read() as tx:
+        shown = audited.mismatches[:SHOWN]
+        counts = count_lacking(tx)
+        lacking = some_lacking(tx, SHOWN) if any(counts.values()) else []
+        wrong = list(wrong_rows(tx))
+        counts |= Counter(found.lack for found in wrong)
+        lacking += wrong[:SHOWN]
+        ids = [mismatch.conversion_id for mismatch in shown] + [found.row_id for found in lacking]
+        clicks = clicks_of_rows(tx, ids)
+    for mismatch in shown:
+        detail = f"Conversion {mismatch.conversion_id}, version {mismatch.version}. {mismatch.sentence}"
+        yield Finding("audit", Verdict.FAULT, detail, _see(clicks, mismatch.conversion_id))
+    for lack, count in counts.items():
+        if count:
+            remedy = _WRONG if lack in (Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK) else _LOST
+            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", remedy)
+    for found in lacking:
+        yield Finding("audit", Verdict.FAULT, f"{found.row_id}: {found.lack.sentence}", _see(clicks, found.row_id))
+
+
+def _see(clicks: Mapping[str, str], row_id: str) -> str:
+    """How to see the story of a conversion or postback."""
+    click_id = clicks.get(row_id)
+    return f"See it with: clickloop trace {click_id}" if click_id else "Nothing tells which click it was of."
+
+
+def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Finding]:
+    """Promise 4: what is not final has a moment; and that moment does not pass unused, unless the rule or receiver is paused."""
+    table = postbacks.c
+    timeless = select(func.count()).where(
+        (table.state == PostbackState.WAITING) & table.next_attempt_at.is_(None)
+        | (table.state == PostbackState.SENDING) & table.lease_until.is_(None)
+    )
+    late = (
+        select(func.count())
+        .select_from(postbacks)
+        .join(postback_rules, postback_rules.c.id == table.rule_id, isouter=True)
+        .join(lanes, lanes.c.lane == table.lane, isouter=True)
+        .where(postback_rules.c.paused_at.is_(None), lanes.c.opened_at.is_(None))
+        .where(func.coalesce(lanes.c.held_until, 0) <= now_ms)
+        .where(
+            (table.state == PostbackState.WAITING) & (table.next_attempt_at < now_ms - LATE_MS)
+            | (table.state == PostbackState.SENDING) & (table.lease_until < now_ms - LATE_MS)
+        )
+    )
+    with ledger.read() as tx:
+        without, overdue = tx.scalar(timeless) or 0, tx.scalar(late) or 0
+        unfinished = tx.scalar(select(func.count()).where(IS_UNFINISHED)) or 0
+    if without:
+        have = counted(without, "unfinished postback has", "unfinished postbacks have")
+        yield Finding("postbacks", Verdict.FAULT, f"{have} no moment.", _LOST)
+    if overdue and not is_on_hold:  # on hold, ``_hold`` says why they have not left
+        sentence = f"{counted(overdue, 'postback')} should have left more than ten minutes ago."
+        yield Finding(
+            "postbacks", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not deliver."
+        )
+    if not without and not overdue:
+        yield Finding(
+            "postbacks",
+            Verdict.WELL,
+            f"{counted(unfinished, 'is', 'are')} unfinished, each with its moment, none is late.",
+        )
+
+
+def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    """What waits for a paused rule, archived ones too, or for a paused receiver. One that nothing waits for holds nothing."""
+    with ledger.read() as tx:
+        rules = rules_that_hold(tx)
+        waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
+    for rule in rules:
+        archived = " and archived" if rule.archived else ""
+        sentence = f"Rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}."
+        remedy = f"Correct it if its URL is wrong and resume it, or: clickloop cancel --rule {rule.rule_id}."
+        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+    for receiver, count in sorted(waiting.items()):
+        sentence = f"The receiver {receiver} is paused: {_wait(count)}."
+        remedy = f"It is probed again and again; when it is repaired: POST /api/v1/receivers/{receiver}/probe."
+        yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
+
+
+def _hold(folder: Path) -> Iterator[Finding]:
+    """Find out whether all postbacks are held: those that are late are late for that."""
+    hold = read_hold(folder)
+    if hold is not None:
+        remedy = "Cancel what the original has sent, then release the rest: clickloop release."
+        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are held: {hold.why}.", remedy)
+
+
+def _wait(count: int) -> str:
+    return counted(count, "postback waits", "postbacks wait")
+
+
+def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
+    query = select(func.count()).where(notices.c.outcome == "waiting")
+    with ledger.read() as tx:
+        waiting = tx.scalar(query) or 0
+        stuck = tx.scalar(query.where(notices.c.look_again_at < now_ms - LATE_MS)) or 0
+    if stuck:
+        sentence = f"{counted(stuck, 'notice')} should have been looked at again more than ten minutes ago."
+        yield Finding(
+            "notices", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not settle."
+        )
+    else:
+        yield Finding("notices", Verdict.WELL, f"{waiting} wait for their click, none is stuck.")
+
+
+def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
+    with ledger.read() as tx:
+        owed = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
+    sentence = f"The ledger owes the facts {counted(owed, 'row')}."
+    if owed > MOST_OUTBOX:
+        yield Finding(
+            "facts", Verdict.WARNING, sentence, "Start the server, or see in its log why the facts do not take them."
+        )
+    else:
+        yield Finding("facts", Verdict.WELL, sentence)

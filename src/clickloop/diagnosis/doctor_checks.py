@@ -1,0 +1,123 @@
+"""Looks of the doctor that need no ledger: every block of the facts, alarms and heartbeats."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from clickloop.alarm.alarms import CORE, read_alarms
+from clickloop.alarm.heartbeat import beat_age_seconds
+from clickloop.diagnosis.doctor_finding import RESTORE, Finding, Verdict
+from clickloop.machine.core_client import NotRunningError, ask_core
+from clickloop.plural import counted
+from clickloop.store.facts.facts import FactsError, FactsInUseError, UnreadableRange, Verification
+from clickloop.store.file_fault import RESTORE_BACKUP
+from clickloop.store.identity import FACTS_FILE, has_been_used
+from clickloop.stores import open_facts
+
+SILENT_SECONDS = 30.0
+SHOWN = 5
+_PATIENCE_SECONDS = 600.0
+"""Longest time in which a running server reads all facts, some seconds per request."""
+_TOO_MANY_REQUESTS = 429
+
+
+def look_at_facts(folder: Path) -> Iterator[Finding]:
+    """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
+    path = folder / FACTS_FILE
+    if not path.exists():
+        remedy = "The server creates it at its first start."
+        if has_been_used(folder):
+            remedy = "Put it back or restore a backup; docs/how-to/lost-stores.md says what else helps."
+        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", remedy)
+        return
+    began = time.monotonic()
+    try:
+        facts = open_facts(path)
+    except FactsInUseError:
+        yield from _look_through_server(folder, began)
+        return
+    except FactsError as error:
+        yield Finding("facts", Verdict.FAULT, str(error), RESTORE)
+        return
+    try:
+        read = facts.verify()
+    except FactsError as error:
+        yield Finding("facts", Verdict.FAULT, str(error), RESTORE)
+        return
+    finally:
+        facts.close()
+    yield from _findings_of(read.unreadable, read.columns, read.rows, "Read here", began)
+
+
+def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
+    """Let the running server read, a bounded number of columns with each request."""
+    unreadable: list[UnreadableRange] = []
+    columns = rows = 0
+    following: int | None = 0
+    try:
+        while following is not None and time.monotonic() - began < _PATIENCE_SECONDS:
+            answer = ask_core(folder, "POST", f"/api/v1/health/facts?first_column={following}")
+            if answer.status == _TOO_MANY_REQUESTS:
+                time.sleep(1.0)  # somebody else lets it read just now
+                continue
+            if answer.status != 200:
+                sentence = f"The server answered {answer.status} to the request to read them."
+                yield Finding("facts", Verdict.FAULT, sentence, "See in its log what is wrong.")
+                return
+            read = msgspec.json.decode(answer.body, type=Verification)
+            unreadable += read.unreadable
+            columns, rows, following = columns + read.columns, max(rows, read.rows), read.next_column
+    except NotRunningError as error:
+        yield Finding("facts", Verdict.WARNING, str(error), "See in the server's log what holds it up.")
+        return
+    if following is not None:
+        sentence = f"After {_PATIENCE_SECONDS:.0f} s only {columns} columns were read."
+        yield Finding("facts", Verdict.WARNING, sentence, "Stop the server and look again.")
+    yield from _findings_of(tuple(unreadable), columns, rows, "Read by the running server", began)
+
+
+def _findings_of(
+    unreadable: tuple[UnreadableRange, ...], columns: int, rows: int, how: str, began: float
+) -> Iterator[Finding]:
+    for one in unreadable[:SHOWN]:
+        sentence = f"{one.table}.{one.column} cannot be read in rows {one.first_row} to {one.last_row}: {one.why}"
+        remedy = f"Look at the disk, then {RESTORE_BACKUP}. Conversions are in the ledger and are not touched by this."
+        yield Finding("facts", Verdict.FAULT, sentence, remedy)
+    if len(unreadable) > SHOWN:
+        more = counted(len(unreadable) - SHOWN, "further range")
+        yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", RESTORE)
+    if not unreadable:
+        sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, every block is sound."
+        yield Finding("facts", Verdict.WELL, sentence)
+
+
+def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
+    """Find the alarms of every process, and a core that gives no sign of life."""
+    alarms = read_alarms(folder)
+    lives = _lives(folder)
+    age = beat_age_seconds(folder, CORE, now_ms)
+    if lives and age is not None and age > SILENT_SECONDS:
+        sentence = f"The core's last sign of life is {age:.0f} s old."
+        yield Finding("heartbeat", Verdict.WARNING, sentence, "See in the log what holds it up, or restart Clickloop.")
+    for alarm in alarms:
+        if lives:
+            yield Finding(
+                "alarm",
+                Verdict.WARNING,
+                f"{alarm.sentence[0].upper()}{alarm.sentence[1:]}",
+                "The alarm ends when its cause is gone.",
+            )
+        else:
+            told = f"Alarm when the core last ran: {alarm.sentence}"
+            remedy = "The core does not answer. Once it runs, the alarm ends if its cause is gone."
+            yield Finding("alarm", Verdict.WARNING, told, remedy)
+
+
+def _lives(folder: Path) -> bool:
+    try:
+        ask_core(folder, "GET", "/api/v1/clicks?limit=1")
+    except NotRunningError:
+        return False
+    return True

@@ -1,0 +1,110 @@
+"""How the running tracker is: the journal's lag, the disk, the workers, what is under way. Only reads."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from clickloop.alarm.alarms import Alarm
+from clickloop.store.disk_reserve import DiskReserve
+from clickloop.store.journal.listing import journal_lag
+from clickloop.store.journal.segment import STREAMS
+from clickloop.store.ledger.audit.changes import AuditMemory, newest_change, read_memory
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS, BulkJob
+from clickloop.store.ledger.jobs.exports import EXPORTS, Export
+from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
+
+MOST_UNDER_WAY = 50
+
+
+class StreamLag(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a stream of the journal is not settled yet."""
+
+    stream: str
+    segments: int
+    octets: int
+    oldest_ms: int
+    """The age of the oldest of it."""
+
+
+class WorkerHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker of the core. ``failing_since`` None: its last step went well."""
+
+    name: str
+    running: bool
+    failing_since: int | None = None
+    fault: str = ""
+
+
+class CoreHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """What only the running core knows."""
+
+    lags: tuple[StreamLag, ...] = ()
+    free_octets: int = 0
+    disk_octets: int = 0
+    reserve_octets: int = 0
+    reserve_held: bool = False
+    alarms: tuple[Alarm, ...] = ()
+    unknown_links: UnknownLinks = UnknownLinks()
+    """Links under ``/c/`` that led nowhere, as the edges counted them."""
+    workers: tuple[WorkerHealth, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    """Of the product, its interpreter and its stores: name and version."""
+    started_at: int = 0
+
+
+NOT_RUNNING = CoreHealth()
+
+
+class UnderWay(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger knows: the audit, and jobs, uploads and exports that are not at their end."""
+
+    audit: AuditMemory
+    newest_change: int
+    jobs: tuple[BulkJob, ...]
+    uploads: tuple[Upload, ...]
+    exports: tuple[Export, ...]
+
+
+def core_health(
+    folder: Path,
+    reserve: DiskReserve,
+    workers: Sequence[WorkerHealth],
+    versions: Sequence[tuple[str, str]],
+    started_at: int,
+    now_ms: int,
+    alarms: Sequence[Alarm] = (),
+) -> CoreHealth:
+    """How the core on this data folder is."""
+    disk = shutil.disk_usage(folder)
+    lags = [(stream, journal_lag(folder / "journal", stream, now_ms)) for stream in STREAMS]
+    return CoreHealth(
+        lags=tuple(
+            StreamLag(stream=stream, segments=lag.segments, octets=lag.octets, oldest_ms=max(0, lag.oldest_age_ms))
+            for stream, lag in lags
+        ),
+        free_octets=disk.free,
+        disk_octets=disk.total,
+        reserve_octets=reserve.octets,
+        reserve_held=reserve.held,
+        alarms=tuple(alarms),
+        unknown_links=read_unknown_links(folder),
+        workers=tuple(workers),
+        versions=tuple(versions),
+        started_at=started_at,
+    )
+
+
+def under_way(ledger: Ledger) -> UnderWay:
+    """What is being worked on, and how far the audit is."""
+    with ledger.read() as tx:
+        return UnderWay(
+            audit=read_memory(tx),
+            newest_change=newest_change(tx),
+            jobs=tuple(BULK_JOBS.unfinished(tx, MOST_UNDER_WAY)),
+            uploads=tuple(UPLOADS.unfinished(tx, MOST_UNDER_WAY)),
+            exports=tuple(EXPORTS.unfinished(tx, MOST_UNDER_WAY)),
+        )

@@ -1,0 +1,309 @@
+"""The trace: the whole story of one click in one time line, from the campaign link to each attempt to report it. Pure."""
+
+import enum
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames
+from clickloop.clock import iso_text
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.conversion_log import RecordedChange
+from clickloop.conversion.notice import Door
+from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.understanding import sent_tokens
+from clickloop.money import amount_text
+from clickloop.postback.due import Finding
+from clickloop.postback.masking import masked_request, masked_text
+from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.retry import Result
+from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
+from clickloop.setup.source_rows import V_ROWS
+from clickloop.text import readable
+
+MAX_TEXT = 2_000
+"""Characters of a notice's query or body in its event; the notice's own page shows more."""
+
+
+class EventKind(enum.StrEnum):
+    """What happened; at the same millisecond in this order."""
+
+    CLICK = "click"
+    REDIRECT = "redirect"
+    NOTICE = "notice"
+    RERUN = "rerun"
+    CONVERSION = "conversion"
+    POSTBACK = "postback"
+    ATTEMPT = "attempt"
+
+
+class Detail(msgspec.Struct, frozen=True):
+    """One fact about an event."""
+
+    name: str
+    value: str
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened. ``at`` is Unix milliseconds; ``id`` names the record that it is from."""
+
+    at: int
+    kind: EventKind
+    id: str
+    sentence: str
+    details: tuple[Detail, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Of a postback: how each condition of its rule was found."""
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How many older records of a click are not in its story: whoever has a click id can send any number of notices with it."""
+
+    notices: int = 0
+    conversions: int = 0
+    changes: bool = False
+    """Whether changes of its conversions are missing."""
+    postbacks: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.notices or self.conversions or self.changes or self.postbacks)
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        counts = {"notices": self.notices, "conversions": self.conversions, "postbacks": self.postbacks}
+        parts = [f"{count} older {noun}" for noun, count in counts.items() if count]
+        parts += ["older changes of conversions"] if self.changes else []
+        return f"Not shown: {', '.join(parts)}. The logs list them by the click id." if parts else ""
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of a click id. ``click`` None: the id is genuine, but its click has not arrived."""
+
+    click_id: str
+    click: Click | None
+    events: tuple[Event, ...]
+    left_out: LeftOut = LeftOut()
+
+
+_DOORS = {
+    Door.S2S: "by the network's postback",
+    Door.PIXEL: "by the postback pixel",
+    Door.API: "over the API",
+    Door.HAND: "by hand",
+    Door.UPLOAD: "in a file",
+}
+_OUTCOMES = {
+    Outcome.NEW: "registered a conversion.",
+    Outcome.CHANGED: "changed the conversion.",
+    Outcome.REPEATED: "contained nothing new, so nothing was sent.",
+    Outcome.WAITING: "waits for its click to arrive.",
+}
+_STATES = {
+    PostbackState.WAITING: "is queued.",
+    PostbackState.PAUSED: "is on hold.",
+    PostbackState.SENDING: "is being sent.",
+    PostbackState.DELIVERED: "was delivered.",
+    PostbackState.FAILED: "failed: no attempt was successful.",
+    PostbackState.CANCELLED: "was cancelled.",
+}
+_RESULTS: dict[str | None, str] = {
+    None: "is in progress.",
+    Result.DELIVERED: "delivered it.",
+    Result.AGAIN: "did not deliver it; it is tried again.",
+    Result.FAILED: "did not deliver it, and it has failed.",
+    Result.UNKNOWN: "has no known outcome: Clickloop stopped before it could be written down.",
+}
+
+
+def trace_click(
+    click_id: str,
+    click: Click | None,
+    notices: Sequence[StoredNotice],
+    changes: Sequence[RecordedChange],
+    postbacks: Sequence[Postback],
+    attempts: Mapping[str, Sequence[Attempt]],
+    names: SetupNames = SetupNames(),  # noqa: B008 – it is frozen
+) -> Trace:
+    """Puts everything known of a click into one time line. ``attempts`` are by postback id; ``names`` are those around the click."""
+    events = _click_events(click, names) if click else []
+    for notice in notices:
+        events.append(_notice_event(notice))
+        if notice.run_at is not None:
+            events.append(_rerun_event(notice, notice.run_at))
+    events += [_change_event(change) for change in changes]
+    first_unfinished = _first_unfinished(postbacks)
+    for postback in postbacks:
+        events.append(_postback_event(postback, _first_before(postback, first_unfinished)))
+        events += [_attempt_event(postback, attempt) for attempt in attempts.get(postback.postback_id, ())]
+    order = list(EventKind)
+    return Trace(
+        click_id=click_id,
+        click=click,
+        events=tuple(sorted(events, key=lambda event: (event.at, order.index(event.kind)))),
+    )
+
+
+def _click_events(click: Click, names: SetupNames) -> list[Event]:
+    cost = f"{amount_text(click.cost_micros)} {click.cost_currency}" if click.cost_currency else ""
+    place = " ".join(part for part in (click.country, click.device, click.os, click.browser) if part)
+    rows = [f"V{number} {value}" for number in V_ROWS if (value := getattr(click, f"v{number}"))]
+    came = _details(
+        campaign=_named(click.campaign_id, names.campaign_name),
+        traffic_source=_named(click.source_id, names.source_name),
+        external_id=click.external_id or "none: the source sent no click id of its own",
+        parameters=", ".join(rows),
+        cost=cost,
+        visitor=f"{click.ip} {place}".strip(),
+        screening=click.screening,
+        flags=click.flags,
+    )
+    sentence = "A visitor followed the campaign link"
+    sentence += f"; not counted: {click.screening}." if click.screening else "."
+    went = _details(
+        offer=_named(click.offer_id, names.offer_name),
+        network=_named(click.network_id, names.network_name),
+        target=masked_text(click.target),
+    )
+    sent_on = (
+        "The visitor was redirected to the offer."
+        if click.offer_id
+        else "The visitor was redirected to the fallback address."
+    )
+    if not click.target:
+        sent_on = "There was nowhere to send the visitor: no offer and no fallback address."
+    return [
+        Event(at=click.at, kind=EventKind.CLICK, id=click.click_id, sentence=sentence, details=came),
+        Event(at=click.at, kind=EventKind.REDIRECT, id=click.click_id, sentence=sent_on, details=went),
+    ]
+
+
+def _notice_event(notice: StoredNotice) -> Event:
+    raw = notice.raw
+    tokens = sent_tokens(raw)
+    details = _details(
+        reason=notice.reason or "",
+        query=masked_text(raw.query, tokens, MAX_TEXT),
+        body=masked_text(raw.body, tokens, MAX_TEXT),
+        ip=raw.ip,
+        flags=", ".join(notice.flags),
+        conversion=notice.conversion_id or "",
+    )
+    sentence = f"A postback came in {_DOORS[raw.door]} and {_outcome(notice)}"
+    return Event(at=raw.at, kind=EventKind.NOTICE, id=raw.notice_id, sentence=sentence, details=details)
+
+
+def _rerun_event(notice: StoredNotice, run_at: int) -> Event:
+    times = "once more" if notice.runs == 2 else f"{notice.runs - 1} times more, the last time now,"
+    sentence = f"It was reprocessed {times} with the settings of that time. It {_outcome(notice)}"
+    return Event(at=run_at, kind=EventKind.RERUN, id=notice.raw.notice_id, sentence=sentence)
+
+
+def _outcome(notice: StoredNotice) -> str:
+    if notice.reason is not None:
+        return f"was refused. {notice.reason.sentence}"
+    return _OUTCOMES[notice.outcome]
+
+
+def _change_event(change: RecordedChange) -> Event:
+    after, before = change.after, change.before
+    payout = _payout(after)
+    if before is None:
+        sentence = f"A conversion was registered: {after.status.name}, {payout}."
+    else:
+        was, now = f"{before.status.name}, {_payout(before)}", f"{after.status.name}, {payout}"
+        sentence = (
+            f"The conversion changed from {was} to {now}." if was != now else "Details of the conversion changed."
+        )
+    details = _details(
+        txid=after.txid,
+        status_word=after.status_word,
+        flags=", ".join(after.flags),
+        version=after.version,
+        notice=change.notice_id,
+    )
+    return Event(at=change.at, kind=EventKind.CONVERSION, id=after.conversion_id, sentence=sentence, details=details)
+
+
+def _first_unfinished(postbacks: Sequence[Postback]) -> dict[tuple[str, int], Postback]:
+    """Return the first unfinished postback by conversion and rule. Once for all of a click: it may have tens of thousands."""
+    first: dict[tuple[str, int], Postback] = {}
+    for postback in postbacks:
+        if not postback.state.is_final:
+            known = first.setdefault((postback.conversion_id, postback.rule_id), postback)
+            if (postback.version, postback.resend) < (known.version, known.resend):
+                first[postback.conversion_id, postback.rule_id] = postback
+    return first
+
+
+def _first_before(postback: Postback, first_unfinished: Mapping[tuple[str, int], Postback]) -> Postback | None:
+    """The unfinished postback of the same conversion and rule that this one, waiting, must let go first; None: there is none."""
+    if not postback.state.is_queued:
+        return None
+    first = first_unfinished[postback.conversion_id, postback.rule_id]  # at the latest this one itself
+    return first if (first.version, first.resend) < (postback.version, postback.resend) else None
+
+
+def _postback_event(postback: Postback, first: Postback | None) -> Event:
+    again = f" (asked for again, number {postback.resend})" if postback.resend else ""
+    if postback.reason is not None:
+        sentence = f"{postback.rule_name!r}{again} was skipped. {postback.reason.sentence}"
+    else:
+        held = f" {postback.hold.sentence}" if postback.hold else ""
+        behind = f" Postback {first.postback_id}, of an earlier change, comes first." if first else ""
+        sentence = f"{postback.rule_name!r}{again} {_STATES[postback.state]}{held}{behind}"
+    request = masked_request(postback.request) if postback.request else None
+    if request is None and postback.reason is None:
+        sentence += f" {LOST_REQUEST}"
+    details = _details(
+        postback=postback.postback_id,
+        trigger=postback.trigger,
+        conversion=postback.conversion_id,
+        request=f"{request.method} {request.url}" if request else "",
+        body=request.body if request else "",
+        next_attempt=iso_text(postback.next_attempt_at) if postback.next_attempt_at is not None else "",
+    )
+    return Event(
+        at=postback.created_at,
+        kind=EventKind.POSTBACK,
+        id=postback.postback_id,
+        sentence=sentence,
+        details=details,
+        findings=postback.findings,
+    )
+
+
+def _attempt_event(postback: Postback, attempt: Attempt) -> Event:
+    secrets = postback.request.secrets if postback.request else ()
+    before = postback.request.earlier_attempts if postback.request else 0
+    counted = f"{attempt.number} (for the receiver {attempt.number + before})" if before else f"{attempt.number}"
+    sentence = f"Attempt {counted} of {postback.rule_name!r} {_RESULTS[attempt.result]}"
+    details = _details(
+        status=attempt.status_code or "",
+        duration="" if attempt.duration_ms is None else f"{attempt.duration_ms} ms",
+        error=masked_text(attempt.error or "", secrets),
+        answer=masked_text((attempt.answer or b"").decode("utf-8", "replace"), secrets),
+    )
+    return Event(
+        at=attempt.started_at, kind=EventKind.ATTEMPT, id=postback.postback_id, sentence=sentence, details=details
+    )
+
+
+def _named(number: int, name: str) -> str:
+    """A record by its name and number; empty for none."""
+    if not number:
+        return ""
+    return f"{name} ({number})" if name else str(number)
+
+
+def _payout(conversion: Conversion) -> str:
+    return f"{amount_text(conversion.payout.micros)} {conversion.payout.currency}".strip()
+
+
+def _details(**facts: object) -> tuple[Detail, ...]:
+    """The facts that are known, their texts readable."""
+    return tuple(
+        Detail(name.replace("_", " "), readable(str(value))) for name, value in facts.items() if str(value) != ""
+    )

@@ -1,0 +1,1 @@
+"""The public endpoints: campaign links, notices, the pixel, over our own HTTP protocol."""

@@ -1,0 +1,51 @@
+"""Small JSON files that carry their own checksum, so that a flipped bit is noticed instead of believed.
+
+``{"checksum": …, "content": …}``: the checksum is BLAKE2b over the content's bytes.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from clickloop.machine.replacing_file import replace_file
+
+_DIGEST_BYTES = 16
+
+T = TypeVar("T")
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    checksum: str
+    content: msgspec.Raw
+
+
+class SealedFileError(Exception):
+    """The file is there and does not hold what was written; the text says what was found and what was expected."""
+
+
+def write_sealed(path: Path, content: object) -> None:
+    """Replace the file, durably. Raise OSError."""
+    replace_file(path, sealed(content))
+
+
+def sealed(content: object) -> bytes:
+    """Return the bytes of a sealed file."""
+    encoded = msgspec.json.encode(content)
+    return msgspec.json.encode(_Sealed(_checksum(encoded), msgspec.Raw(encoded)))
+
+
+def unsealed(data: bytes, kind: type[T], name: str) -> T:
+    """Return the content of a sealed file's bytes. Raise SealedFileError; ``name`` is the file's, for the message."""
+    try:
+        file = msgspec.json.decode(data, type=_Sealed)
+        if file.checksum != _checksum(bytes(file.content)):
+            raise SealedFileError(f"{name} does not match its checksum: it was damaged or edited by hand")
+        return msgspec.json.decode(file.content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SealedFileError(f"{name} holds {len(data)} bytes that are not what Clickloop writes: {error}") from error
+
+
+def _checksum(encoded: bytes) -> str:
+    return hashlib.blake2b(encoded, digest_size=_DIGEST_BYTES).hexdigest()

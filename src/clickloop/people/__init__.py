@@ -1,0 +1,1 @@
+"""Who uses the panel and the API: users, passwords, devices."""

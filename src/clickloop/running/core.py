@@ -1,0 +1,213 @@
+"""The core: the stores that it has open, the instance's settings, and what it publishes for the other processes."""
+
+import contextlib
+import platform
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy.exc import SQLAlchemyError
+
+from clickloop import __version__
+from clickloop.alarm.alarms import Alarms, read_alarms
+from clickloop.alarm.vital_signs import Patience
+from clickloop.click.geo_file import GeoCheck
+from clickloop.clock import steady_seconds, wall_clock
+from clickloop.config import Settings
+from clickloop.diagnosis.health import CoreHealth, core_health
+from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.machine.clock_guard import ClockGuard
+from clickloop.machine.log import log
+from clickloop.people.devices import Devices
+from clickloop.postback.alarm_rules import AlarmRules, alarm_rules_among, write_alarm_rules
+from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.delivery.worker import Delivery
+from clickloop.postback.rule import Rule
+from clickloop.postback.sending.address_guard import AddressGuard, policy_of
+from clickloop.postback.sending.client import Sender
+from clickloop.record_id import RecordIds
+from clickloop.running.core_vitals import CoreVitals
+from clickloop.running.worker import Worker
+from clickloop.saving.access import Access
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.setup.catalog import write_catalog
+from clickloop.setup.instance import started_with
+from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.store.delivery_hold import DeliveryHold
+from clickloop.store.disk_reserve import DiskReserve
+from clickloop.store.export_files import ExportFiles
+from clickloop.store.facts.facts import Facts, FactsError
+from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
+from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
+from clickloop.store.ledger.installation import read_progress
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+from clickloop.store.ledger.setup.catalog import read_catalog
+from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
+from clickloop.store.ledger.setup.settings import read_instance
+from clickloop.store.upload_files import UploadFiles
+from clickloop.stores import keep_marks, open_stores
+from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.notices import Desk
+from clickloop.tracking.pausing import SettlingPauses
+from clickloop.tracking.retention import last_sign_of_life
+
+
+class Core:
+    """Everything that the core process has open. Threads may share it."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, facts: Facts, installation: Installation) -> None:
+        folder = settings.folder()
+        self.installation = installation
+        self.settings = settings
+        self.folder = folder
+        self.ledger = ledger
+        self.facts = facts
+        key = find_key(folder, installation.key).key
+        self.click_ids = click_ids_of(folder, key, installation)
+        self.started = started_with(settings)
+        self.guard = AddressGuard(policy_of(settings))
+        self.record_ids = RecordIds()
+        self.clock_guard = ClockGuard(wall_clock, steady_seconds, last_sign_of_life(ledger, facts))
+        self.access = Access(ledger=ledger, clock=self.clock_guard.earlier_now, devices=Devices(key))
+        self.sender = Sender(settings.attempt_seconds, self.guard)
+        self.hold = DeliveryHold(folder)
+        self.pauses = SettlingPauses(facts.checkpoint)
+        self.delivery = Delivery(
+            LedgerPostbacks(ledger),
+            self.sender.send,
+            # The facts are open: DuckDB gives their file to one process at a time, so the core before this one has ended.
+            alone=True,
+            limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
+            on_hold=self.hold.current is not None,
+        )
+        self.watch = FolderWatch(
+            folder,
+            key,
+            installation.id,
+            write_installation=lambda: write_installation(folder, self.installation),
+            publish_catalog=self.publish_catalog,
+        )
+        self.uploads = UploadFiles(folder / "uploads", settings.upload_limit_mb * 1024 * 1024)
+        self.exports = ExportFiles(folder / "exports")
+        self.alarms = Alarms(folder)
+        self.progress = ClickProgress(folder / "journal")
+        self.geo_check = GeoCheck(settings.geo_base)
+        self.untrusted = UntrustedProxies("panel")
+        self.vitals = CoreVitals(
+            folder, self.alarms, Patience(settings.alarm_after_seconds), more=self.untrusted.alarms
+        )
+        self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
+        self.workers: list[Worker] = []
+        """Set by whoever starts them, for ``health``."""
+        self._started_at = wall_clock()
+        # Two changes of the set-up at once: the catalog that is written last must be the one that was read last.
+        self._publishing = threading.Lock()
+        self.instance = self.started
+        """The instance's settings, as of the last ``publish_catalog``."""
+
+    @property
+    def desk(self) -> Desk:
+        """Return what registering notices needs, by the settings of now."""
+        return Desk(
+            self.ledger,
+            self.facts,
+            self.click_ids,
+            self.record_ids,
+            self.instance.currency,
+            self.guard,
+            progress=self.progress,
+            is_clock_trusted=self.clock_guard.is_trusted,
+        )
+
+    def publish_catalog(self) -> None:
+        """Take over the set-up as the ledger has it now, and write the catalog; edges take it within a tenth of a second."""
+        with self._publishing:
+            with self.ledger.read() as tx:
+                self.instance = read_instance(tx).over(self.started)
+                alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
+                own_hosts = self.instance.own_hosts() | {self.settings.listen}
+                catalog = read_catalog(tx, tuple(sorted(own_hosts)))
+                setup_change = read_progress(tx).setup_change
+            self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
+            catalog = msgspec.structs.replace(
+                catalog,
+                instance=self.instance,
+                installation=self.installation.id,
+                key=self.installation.key,
+                setup_change=setup_change,
+            )
+            self._publish_alarm_rules(alarm_rules, own_hosts)
+            write_catalog(self.folder, catalog)
+
+    def keep_marks(self) -> bool:
+        """Write down how far the stores are, so that a later start recognises an older copy. Return False: there is no more to do."""
+        self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
+        return False
+
+    def _publish_alarm_rules(self, rules: tuple[Rule, ...], own_hosts: frozenset[str]) -> None:
+        hosts = tuple(sorted(own_hosts | {self.settings.panel_listen}))
+        domain = urlsplit(self.instance.public_url).netloc
+        try:
+            write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
+        except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
+            log("the copy of the alarm rules could not be written", fault=str(fault))
+
+    def tell_damages(self) -> None:
+        """Raise or end the alarm for damage of the journal that nobody has confirmed."""
+        self.alarms.tell("journal", damage_alarms(self.folder))
+
+    def watch_files(self) -> None:
+        """Raise the alarms of files that were deleted or replaced, and write anew what can be."""
+        found = self.watch.look()
+        keep_damages(self.folder, found.mended)
+        self.alarms.tell("files", found.alarms)
+
+    def tell_mended(self, lost_identity: str) -> None:
+        """Record what this start writes anew. Call it before the catalog is published."""
+        now_ms = wall_clock()
+        faults = {FILE_NAME: lost_identity}
+        with self.ledger.read() as tx:
+            was_published = read_progress(tx).setup_change > 0
+        if was_published:  # by the start before: else the folder has just been made
+            faults[CATALOG_FILE] = catalog_fault(self.folder / CATALOG_FILE, self.installation.id)
+        keep_damages(
+            self.folder, [mended(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
+        )
+
+    def health(self) -> CoreHealth:
+        """Return the state of this process and its data folder."""
+        versions = (
+            ("Clickloop", __version__),
+            ("Python", platform.python_version()),
+            *self.ledger.versions(),
+            ("Facts: DuckDB", version("duckdb")),
+        )
+        workers = [worker.health() for worker in self.workers]
+        alarms = (*self.vitals.observed(), *read_alarms(self.folder))
+        return core_health(self.folder, self.reserve, workers, versions, self._started_at, wall_clock(), alarms)
+
+    def close(self) -> None:
+        """Close the stores."""
+        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks stay behind, as after a crash
+            self.keep_marks()
+        self.facts.close()
+        self.ledger.close()
+
+
+@contextlib.contextmanager
+def open_core(settings: Settings) -> Iterator[Core]:
+    """Open the stores, waiting a little for a core that was killed to let go of them; close them on leaving.
+
+    Raise LedgerError, FactsError, or StoresRefusedError when they do not belong together.
+    """
+    opened = open_stores(settings.folder(), settings.facts_memory_mb)
+    core = Core(settings, opened.ledger, opened.facts, opened.installation)
+    try:
+        if opened.was_complete:
+            core.tell_mended(opened.lost_identity)
+        yield core
+    finally:
+        core.close()

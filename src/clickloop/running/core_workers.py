@@ -1,0 +1,187 @@
+"""The core's workers beside the event loop: settling, uploads, exports, bulk jobs, self-audit and housekeeping."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from clickloop.clock import DAY_MS, HOUR_MS, wall_clock
+from clickloop.diagnosis.page_audit import PageAudit
+from clickloop.diagnosis.self_audit import (
+    audit_alarms,
+    audit_rows_step,
+    audit_step,
+    held_alarms,
+    paused_alarms,
+    refused_alarms,
+    refused_rules,
+    rows_alarms,
+)
+from clickloop.machine.log import log
+from clickloop.running.core import Core
+from clickloop.running.worker import Worker
+from clickloop.saving.access import forget_old_sessions
+from clickloop.store.damage_log import keep_damages
+from clickloop.store.journal.reader import JournalReader
+from clickloop.tracking.around_damage import held_notice_alarms
+from clickloop.tracking.bulk import forget_old_answers, work_off_next
+from clickloop.tracking.exports import ExportWork, tidy_exports
+from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers
+from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
+from clickloop.tracking.uploads import UploadWork, tidy_uploads
+from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
+from clickloop.web.api.context import ApiContext
+from clickloop.web.api.logs.exportable import page_reader
+
+NOTICE_LOOK_SECONDS = 0.01
+CLICK_LOOK_SECONDS = 0.05
+UPLOAD_LOOK_SECONDS = 0.2
+EXPORT_LOOK_SECONDS = 0.2
+BULK_LOOK_SECONDS = 0.5
+AUDIT_SECONDS = 10.0
+PAUSED_LOOK_SECONDS = 2.0
+HOUSEKEEPING_SECONDS = 30.0
+MARKS_SECONDS = 10.0
+
+Step = Callable[[], bool]
+"""One bounded round of a worker; returns whether there is more to do at once."""
+
+
+def workers_of(core: Core, context: ApiContext) -> list[Worker]:
+    """Return the workers, not yet started."""
+    journal, settled = core.folder / "journal", core.folder / "settled"
+    # A reader for each thread: they remember where each writer's segments go on.
+    clicks, notices = JournalReader(journal, settled), JournalReader(journal, settled)
+    gate = (
+        core.pauses.gate
+    )  # around whatever moves or deletes segments: a backup copies stores that do not change meanwhile
+    export_work = ExportWork(core.ledger, core.exports, page_reader(context), wall_clock)
+    return [
+        Worker("click processing", gate(_settling_of_clicks(core, clicks)), CLICK_LOOK_SECONDS),
+        Worker("notice processing", gate(_settling_of_notices(core, notices)), NOTICE_LOOK_SECONDS),
+        Worker("uploads", _taking_of_uploads(core), UPLOAD_LOOK_SECONDS, drains=False),
+        Worker("exports", export_work.step, EXPORT_LOOK_SECONDS, drains=False),
+        Worker("bulk jobs", _bulk_jobs(core), BULK_LOOK_SECONDS, drains=False),
+        Worker("self-audit", _self_audit(core), AUDIT_SECONDS),
+        Worker("pause alarms", _alarms_of_what_is_paused(core), PAUSED_LOOK_SECONDS),
+        Worker("housekeeping", gate(_housekeeping(core, clicks)), HOUSEKEEPING_SECONDS),
+        Worker("store marks", core.keep_marks, MARKS_SECONDS),
+    ]
+
+
+def _settling_of_clicks(core: Core, reader: JournalReader) -> Step:
+    def step() -> bool:
+        batch = settle_clicks(reader, core.facts)
+        if batch.clicks:
+            core.progress.clicks_settled()
+        keep_damages(core.folder, batch.damages)
+        return settle_facts(core.ledger, core.facts) > 0 or batch.more
+
+    return step
+
+
+def _settling_of_notices(core: Core, reader: JournalReader) -> Step:
+    waiting = WaitingNotices()
+
+    def step() -> bool:
+        now_ms = wall_clock()
+        batch = settle_notices(reader, core.desk, now_ms)
+        keep_damages(core.folder, batch.damages)
+        core.progress.look()
+        if waiting.step(core.desk, now_ms) or batch.results:
+            core.delivery.wake()
+        return batch.more
+
+    return step
+
+
+def _taking_of_uploads(core: Core) -> Step:
+    core.uploads.delete_unfinished()
+    work = UploadWork(core.desk, core.uploads, wall_clock)
+
+    def step() -> bool:
+        work.desk = core.desk
+        done = work.step()
+        if done.owed:
+            core.delivery.wake()
+        return done.more
+
+    return step
+
+
+def _bulk_jobs(core: Core) -> Step:
+    def step() -> bool:
+        more = work_off_next(core.desk, wall_clock())
+        if more:
+            core.delivery.wake()
+        return more
+
+    return step
+
+
+def _self_audit(core: Core) -> Step:
+    pages = PageAudit(core.ledger)
+
+    def step() -> bool:
+        core.watch_files()
+        core.tell_damages()
+        core.alarms.tell("unreadable clicks", core.progress.alarms())
+        core.alarms.tell("geo base", core.geo_check.alarms())
+        unreadable = pages.guarded(lambda: _audit_ledger(core))
+        core.alarms.tell("ledger", pages.step() or unreadable)
+        return False
+
+    return step
+
+
+def _audit_ledger(core: Core) -> None:
+    mismatches = audit_step(core.ledger)
+    if core.alarms.tell("audit", audit_alarms(mismatches)) and mismatches:
+        first = msgspec.to_builtins(mismatches[0])
+        log("self-audit: postbacks do not add up", first=first, changes=len(mismatches))
+    lacking = audit_rows_step(core.ledger)
+    if core.alarms.tell("audit of rows", rows_alarms(lacking)) and lacking:
+        log("self-audit: rows do not add up", first=msgspec.to_builtins(lacking[0]), rows=len(lacking))
+    core.alarms.tell("held notices", held_notice_alarms(core.ledger))
+    core.alarms.tell("unknown clicks", unknown_click_alarms(core.ledger, wall_clock()))
+    refused = refused_rules(core.ledger, core.guard)
+    if core.alarms.tell("refused addresses", refused_alarms(refused)) and refused:
+        log("live postback rules lead to refused addresses", rules=msgspec.to_builtins(refused))
+
+
+def _alarms_of_what_is_paused(core: Core) -> Step:
+    def step() -> bool:
+        core.alarms.tell("paused", paused_alarms(core.ledger))
+        core.alarms.tell("held", held_alarms(core.ledger, core.hold.current))
+        return False
+
+    return step
+
+
+def _housekeeping(core: Core, reader: JournalReader) -> Step:
+    retention = Retention(core.ledger, core.clock_guard, _deletions(core, reader))
+
+    def step() -> bool:
+        core.reserve.ensure()
+        core.alarms.tell("clock", retention.step())
+        return False
+
+    return step
+
+
+def _deletions(core: Core, reader: JournalReader) -> list[Deletion]:
+    """Return everything that is deleted for its age."""
+    keep_ms = core.settings.upload_keep_hours * HOUR_MS
+
+    def delete_old_clicks(now_ms: int) -> None:
+        if days := core.instance.click_keep_days:
+            core.facts.delete_clicks(now_ms - days * DAY_MS)
+
+    return [
+        lambda now_ms: forget_old_answers(core.desk, now_ms),
+        lambda now_ms: tidy_uploads(core.ledger, core.uploads, now_ms, keep_ms),
+        lambda now_ms: tidy_exports(core.ledger, core.exports, now_ms, keep_ms),
+        lambda now_ms: reader.delete_settled(now_ms - core.settings.journal_keep_hours * HOUR_MS),
+        lambda _now_ms: forget_old_sessions(core.access),
+        delete_old_clicks,
+        lambda now_ms: delete_old_strangers(core.ledger, now_ms, core.settings.refused_notice_keep_days),
+    ]

@@ -1,0 +1,321 @@
+"""``clickloop serve --new``: begin with a fresh store on purpose. What was there is put aside, never deleted.
+
+Run before anything else has the folder open. Killed at any point, it can be run again.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+
+from clickloop.click_id import KEY_FILE
+from clickloop.clock import iso_text
+from clickloop.conversion.conversion import Change
+from clickloop.machine.sealed_file import SealedFileError
+from clickloop.machine.secret_box import secret_box_of
+from clickloop.plural import counted
+from clickloop.report.fact import facts_of_change
+from clickloop.setup.catalog import COPY_NAME, write_catalog
+from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
+from clickloop.store.delivery_hold import hold_deliveries
+from clickloop.store.directory import make_directories, sync_directory
+from clickloop.store.facts.facts import FactsDamagedError, FactsError
+from clickloop.store.file_fault import fault_sentence
+from clickloop.store.identity import (
+    FACTS_FILE,
+    FILE_NAME,
+    LEDGER_FILE,
+    STAND_IN_FILE,
+    Installation,
+    Marks,
+    draw_key,
+    fingerprint_of,
+    new_id,
+    prepare,
+    read_installation,
+    write_installation,
+)
+from clickloop.store.journal.marks import forget_mark, note_settled
+from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM
+from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
+from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
+from clickloop.store.ledger.logs.conversions import changes_of_conversions
+from clickloop.store.ledger.logs.outbox import insert_facts
+from clickloop.store.ledger.schema.tables import conversions, fact_outbox
+from clickloop.store.ledger.setup.lost_secrets import (
+    LostRequests,
+    LostSecrets,
+    accept_lost_requests,
+    replace_lost_secrets,
+)
+from clickloop.store.witnesses import forget_witnesses
+from clickloop.stores import (
+    Problem,
+    StoresRefusedError,
+    installation_of,
+    open_facts,
+    open_stores,
+    own_catalog,
+)
+
+_OF_THE_LEDGER = (
+    LEDGER_FILE,
+    LEDGER_FILE + "-wal",
+    LEDGER_FILE + "-shm",
+    FACTS_FILE,
+    FACTS_FILE + ".wal",
+    CATALOG_FILE,
+    COPY_NAME,
+    FILE_NAME,
+    "journal",
+    "settled",
+    "marks",
+    "uploads",
+    "exports",
+)
+"""Everything that refers to the ledger's rows by numbers, which begin at 1 again in a new one. The key stays: old ids are still genuine."""
+_OF_THE_FACTS = (FACTS_FILE, FACTS_FILE + ".wal", FACTS_FILE + ".loading")
+_CHUNK = 500
+_FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
+_FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
+_OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
+_PROBLEMS_AT_ONCE = 4
+
+
+def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
+    """Make the folder one that starts, and return what was done, a sentence each; none: nothing was wrong.
+
+    Raise StoresRefusedError, LedgerError or FactsError for what only the user can put right, such as rights.
+    """
+    done: list[str] = []
+    for _ in range(_PROBLEMS_AT_ONCE):
+        try:
+            opened = open_stores(folder, facts_memory_mb=256)
+        except StoresRefusedError as refused:
+            done.append(_act_on(folder, refused, now_ms))
+        except LedgerDamagedError:
+            done.append(_fresh_ledger(folder, now_ms))
+        except FactsDamagedError:
+            done.append(_fresh_facts(folder, now_ms))
+        else:
+            opened.facts.close()
+            opened.ledger.close()
+            return tuple(done)
+    raise RuntimeError(f"{folder} does not start after: {' '.join(done)}")
+
+
+def _act_on(folder: Path, refused: StoresRefusedError, now_ms: int) -> str:
+    if refused.problem in _FRESH_LEDGER:
+        return _fresh_ledger(folder, now_ms)
+    if refused.problem in _FRESH_FACTS:
+        return _fresh_facts(folder, now_ms)
+    if refused.problem in _OLDER_LEDGER or refused.problem is Problem.FACTS_OLDER:
+        return _catch_up(folder, now_ms, is_ledger_older=refused.problem in _OLDER_LEDGER)
+    if refused.problem is Problem.KEY_LOST:
+        return _fresh_key(folder, now_ms)
+    if refused.problem is Problem.SECRETS_DAMAGED:
+        return _fresh_secrets(folder, now_ms)
+    raise refused
+
+
+def _fresh_ledger(folder: Path, now_ms: int) -> str:
+    aside = _aside(folder, _OF_THE_LEDGER, now_ms)
+    prepare(folder)
+    return f"Started with an empty ledger and empty facts. The old files are in {aside}."
+
+
+def _fresh_facts(folder: Path, now_ms: int) -> str:
+    """Begin with empty facts: conversions come from the ledger, clicks from the settled segments that are still there."""
+    aside = _aside(folder, _OF_THE_FACTS, now_ms)
+    back = _refill(folder)
+    return (
+        f"Started with empty facts, to be filled with all conversions of the ledger and the clicks of the {back} journal segments that are "
+        f"still there; older clicks are in no report. The old files are in {aside}."
+    )
+
+
+def _catch_up(folder: Path, now_ms: int, *, is_ledger_older: bool) -> str:
+    """Go on with an older copy of a store: what the journal still has since then is processed again, each record once."""
+    aside = _copied_aside(folder, (FACTS_FILE, FACTS_FILE + ".wal"), now_ms)
+    if is_ledger_older:
+        # First: what is registered again owes postbacks that have left before.
+        hold_deliveries(folder, "the ledger is an older copy, so some of these may have left before", now_ms)
+    notices = _unsettle(folder, NOTICES_STREAM) if is_ledger_older else 0
+    back = _refill(folder) + notices
+    if not is_ledger_older:
+        return (
+            f"Went on with the older facts: their clicks stay, those of {counted(back, 'journal segment')} that are still there are added, "
+            f"and all conversions come from the ledger. A copy of the file as it was is in {aside}."
+        )
+    return (
+        f"Went on with the older ledger: {counted(back, 'journal segment')} that are still there are processed again, and nothing is "
+        "counted twice. Enter again what was entered since the copy: set-up, users, conversions by hand and by upload. All postbacks are "
+        "held: cancel what has left before, then release the rest (clickloop release). A copy of the facts as they were is in "
+        f"{aside}."
+    )
+
+
+def _refill(folder: Path) -> int:
+    """Fill the facts with all conversions of the ledger, and put the settled click segments back into the journal. Return how many.
+
+    The clicks that are in the facts stay.
+    """
+    ledger = Ledger.open(folder / LEDGER_FILE)
+    try:
+        with ledger.write() as tx:
+            stamp = read_stamp(tx)
+            taken = read_progress(tx).outbox
+            tx.execute(delete(fact_outbox))
+            for lines in _facts_of_ledger(tx):
+                insert_facts(tx, lines)
+            if stamp is not None:
+                write_stamp(tx, msgspec.structs.replace(stamp, facts_loads=0))
+            progress = read_progress(tx)
+    finally:
+        ledger.close()
+    installation = _known_installation(folder, stamp)
+    if installation is None:  # of a folder from before installations had an id
+        installation = Installation(id=new_id(), key="")
+    back = _unsettle(folder, CLICKS_STREAM)
+    facts = open_facts(folder / FACTS_FILE)
+    facts.stamp(installation.id)
+    facts.forget_conversions(outbox_taken=taken)
+    facts.close()
+    # Last: killed before, the folder is still one that is refused, and the next call does it all again.
+    for name in (CATALOG_FILE, COPY_NAME):
+        if (catalog := own_catalog(folder, installation, name)) is not None:
+            write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
+            break
+    forget_witnesses(folder)
+    write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
+    return back
+
+
+def _facts_of_ledger(tx: Connection) -> Iterator[list[bytes]]:
+    """Yield the facts of every change of every conversion, oldest first."""
+    ids = list(tx.scalars(select(conversions.c.conversion_id).order_by(conversions.c.conversion_id)))
+    for start in range(0, len(ids), _CHUNK):
+        changes = changes_of_conversions(tx, ids[start : start + _CHUNK])
+        copied = [Change(before=c.before, after=c.after, at=c.at, notice_id=c.notice_id) for c in changes]
+        yield [msgspec.json.encode(fact) for change in copied for fact in facts_of_change(change)]
+
+
+def _unsettle(folder: Path, stream: str) -> int:
+    """Put the settled segments of a stream back into the journal: they are processed again. Return how many."""
+    journal = folder / "journal"
+    count = 0
+    for writer in sorted((folder / "settled" / stream).glob("*")):
+        paths = sorted(writer.glob("*" + CLOSED_SUFFIX))
+        if not paths:
+            continue
+        target = journal / stream / writer.name
+        make_directories(target)
+        # Without its mark each segment is doubtful, so that what the stores have already is left out.
+        forget_mark(journal, stream, writer.name)
+        # The ones before were deleted after their time: they are not missing.
+        note_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
+        for path in paths:
+            path.rename(target / path.name)
+            count += 1
+    return count
+
+
+def _fresh_key(folder: Path, now_ms: int) -> str:
+    aside = _aside(folder, (KEY_FILE,), now_ms)
+    with contextlib.suppress(FileNotFoundError):
+        # Clicks have been made under it since the key was lost: with it as the key their ids stay checked.
+        (folder / STAND_IN_FILE).rename(folder / KEY_FILE)
+        sync_directory(folder)
+    key = fingerprint_of(draw_key(folder / KEY_FILE))
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        with ledger.write() as tx:
+            stamp = read_stamp(tx)
+            # First: killed before the new key counts, the next call finds nothing more to replace and does the rest.
+            lost = replace_lost_secrets(tx, now_ms)
+            requests = accept_lost_requests(tx)
+        installation = _known_installation(folder, stamp)
+        if installation is not None:
+            write_installation(folder, msgspec.structs.replace(installation, key=key, unchecked_before=now_ms))
+        if stamp is not None:
+            with ledger.write() as tx:
+                write_stamp(tx, msgspec.structs.replace(stamp, key=key, unchecked_before=now_ms))
+    finally:
+        ledger.close()
+    return (
+        f"Started with a new key of click ids. Ids from before now are accepted without their check, so that earlier clicks can "
+        f"still convert. The old files are in {aside}.{_lost_sentence(lost)}{_requests_sentence(requests)}"
+    )
+
+
+def _requests_sentence(lost: LostRequests) -> str:
+    if not lost.postbacks:
+        return ""
+    hold = counted(lost.postbacks, "postback holds", "postbacks hold")
+    left = (
+        f" {lost.unfinished} of them were still to be sent and will fail: once their rules are right again, send them with a request "
+        "that is built anew (clickloop resend --state failed --anew)."
+        if lost.unfinished
+        else ""
+    )
+    return f" {hold} a request with a secret in it, which nobody can read any more.{left}"
+
+
+def _lost_sentence(lost: LostSecrets) -> str:
+    return (
+        f" Enter {lost.sentence} again, which cannot be decrypted, and switch those rules on. Until then notices of those networks are "
+        "refused as wrong_token (afterwards: clickloop rerun --reason wrong_token), and what those rules would have sent is in "
+        "Conversions - Out as rule_off."
+        if lost.sentence
+        else ""
+    )
+
+
+def _fresh_secrets(folder: Path, now_ms: int) -> str:
+    ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
+    try:
+        with ledger.write() as tx:
+            lost = replace_lost_secrets(tx, now_ms)
+    finally:
+        ledger.close()
+    return f"Replaced the secrets that could not be decrypted; everything else is unchanged.{_lost_sentence(lost)}"
+
+
+def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:
+    with contextlib.suppress(SealedFileError):
+        found = read_installation(folder)
+        if found is not None:
+            return found
+    return None if stamp is None else installation_of(stamp)
+
+
+def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Move what there is of these names into a folder of its own; killed in between, the rest is moved by the next call."""
+    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+    make_directories(aside)
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / name).rename(aside / name)
+    sync_directory(aside)
+    sync_directory(folder)
+    return aside
+
+
+def _copied_aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
+    """Copy what there is of these names into a folder of its own. Raise FactsError where there is no room for it."""
+    aside = folder / "aside" / iso_text(now_ms).replace(":", "").replace(".", "-")
+    for name in names:
+        if not (folder / name).exists():
+            continue
+        try:
+            make_directories(aside)
+            shutil.copy2(folder / name, aside / name)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                (aside / name).unlink(missing_ok=True)  # half a copy would only take the room
+            reason = fault_sentence(error, aside / name)
+            raise FactsError(f"{folder / name} cannot be copied aside, so nothing was changed. {reason}") from error
+    return aside

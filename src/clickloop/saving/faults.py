@@ -1,0 +1,28 @@
+"""Faults of records that only the ledger shows: a name that is taken, a record that another one names and is not there."""
+
+from collections.abc import Collection
+
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.record import RecordFields
+
+
+def name_faults(one: str, own_id: int, holder: int | None) -> list[Fault]:
+    """Return the fault of a name that another record, ``holder``, has."""
+    if holder is None or holder == own_id:
+        return []
+    return [Fault("name", FaultCode.TAKEN, f"The {one} {holder} has this name: choose another one.")]
+
+
+def reference_faults(field: str, one: str, number: int, found: RecordFields | None) -> list[Fault]:
+    """Return the fault of a field that names a record which is not there or is archived."""
+    if found is None:
+        return [Fault(field, FaultCode.NOT_FOUND, f"There is no {one} {number}.")]
+    if found.is_archived:
+        return [Fault(field, FaultCode.ARCHIVED, f"The {one} {number} is archived: choose a live one.")]
+    return []
+
+
+def raise_faults(faults: Collection[Fault]) -> None:
+    """Raise InvalidInputError if there are any."""
+    if faults:
+        raise InvalidInputError(tuple(faults))

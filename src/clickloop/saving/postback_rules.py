@@ -1,0 +1,146 @@
+"""Saving postback rules."""
+
+from msgspec import UNSET
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.pasting import trimmed
+from clickloop.postback.alarm_rules import is_alarm_rule
+from clickloop.postback.checking import check_rule
+from clickloop.postback.masking import EXPOSED, MASKED, exposed_by, masks_in, unmasked_template
+from clickloop.postback.rule import RequestTemplate, Rule, Trigger
+from clickloop.postback.rule_change import (
+    NewRule,
+    RequestBody,
+    RuleChange,
+    changed_conditions,
+    changed_schedule,
+    changed_success,
+)
+from clickloop.saving.faults import raise_faults
+from clickloop.saving.preset_records import rule_of_preset
+from clickloop.saving.record import Noun, SavingContext, View, log_change
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.record import copied_name, with_changes
+from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
+from clickloop.store.ledger.setup.postback_rules import (
+    KeptRule,
+    find_kept_rule,
+    first_rules_of_sources,
+    insert_rule,
+    update_rule,
+)
+from clickloop.store.ledger.setup.statuses import status_rows
+from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
+
+_ALARM_STAYS = (
+    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
+)
+_FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
+"""A rule's parts by the names that they have in requests."""
+
+
+def new_rule(new: NewRule) -> KeptRule:
+    """Return a rule as it was asked for, not saved. Raise InvalidInputError."""
+    return KeptRule(rule=_changed(_blank(new), new))
+
+
+def changed_rule(context: SavingContext, tx: Connection, kept: KeptRule, change: RuleChange) -> KeptRule:
+    """Return a rule with a change. Raise InvalidInputError."""
+    rule = _changed(kept.rule, change)
+    if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
+        raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
+    exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+    if exposed:
+        faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
+        raise InvalidInputError((*faults, *_faults(context, tx, rule)))
+    return replace(kept, rule=rule)
+
+
+def _blank(new: NewRule) -> Rule:
+    if new.preset:
+        for_alarms = new.conditions is not UNSET and new.conditions.trigger is Trigger.ALARM
+        rule = rule_of_preset(new.preset, new.fill, for_alarms=for_alarms)
+        return replace(rule, source_id=new.source_id, campaign_id=new.campaign_id)
+    missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
+    if new.request is not UNSET and new.request.url is UNSET:
+        missing.append("request.url")
+    faults = [
+        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
+    ]
+    if new.fill:
+        faults.append(
+            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
+        )
+    if faults:
+        raise InvalidInputError(tuple(faults))
+    blank = RequestTemplate(url="")
+    return Rule(rule_id=0, name="", source_id=new.source_id, campaign_id=new.campaign_id, request=blank)
+
+
+def _changed(rule: Rule, change: RuleChange) -> Rule:
+    parts: dict[str, object] = {}
+    if change.request is not UNSET:
+        parts["request"] = _changed_request(rule.request, change.request)
+    if change.conditions is not UNSET:
+        parts["conditions"] = changed_conditions(rule.conditions, change.conditions)
+    if change.success is not UNSET:
+        parts["success"] = changed_success(rule.success, change.success)
+    if change.waits_seconds is not UNSET:
+        parts["schedule"] = changed_schedule(change.waits_seconds)
+    return with_changes(rule, change, **parts)
+
+
+def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTemplate:
+    """Return the request with a change. A part that is given as it was shown, masked, stays."""
+    url = UNSET if change.url is UNSET else trimmed(change.url)
+    return unmasked_template(with_changes(before, change, url=url), before)
+
+
+def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:
+    """Save a rule like this one, with its secrets and its owner; it is off, so that nothing is sent twice unawares."""
+    with context.ledger.write() as tx:
+        rule = NOUN.get(tx, rule_id).rule
+        copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
+        copy = NOUN.write(tx, copy, context.clock())
+        log_change(context, tx, NOUN.name, copy.id, Action.CREATED, after=view(tx, copy))
+    context.on_setup_changed()
+    return copy
+
+
+def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule:
+    raise_faults(_faults(context, tx, kept.rule))
+    return kept
+
+
+def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
+    statuses = {row.status.key for row in status_rows(tx)}
+    faults = [
+        Fault(_FIELDS.get(found.field, found.field), found.fault, found.sentence)
+        for found in check_rule(rule, statuses, context.guard)
+    ]
+    faults += [Fault(field, FaultCode.MASKED, MASKED) for field in masks_in(rule.request)]
+    if rule.source_id is not None and SOURCES.find(tx, rule.source_id) is None:
+        faults.append(Fault("source_id", FaultCode.NOT_FOUND, f"There is no traffic source {rule.source_id}."))
+    if rule.campaign_id is not None and CAMPAIGNS.find(tx, rule.campaign_id) is None:
+        faults.append(Fault("campaign_id", FaultCode.NOT_FOUND, f"There is no campaign {rule.campaign_id}."))
+    return faults
+
+
+def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:
+    if kept.id:
+        _rewrite(tx, kept, now_ms)
+    rule_id = kept.id or insert_rule(tx, kept.rule, now_ms)
+    return NOUN.get(tx, rule_id)
+
+
+def _rewrite(tx: Connection, kept: KeptRule, now_ms: int) -> None:
+    """A source's first rule holds the source's postback URL, so the source gets a new version with it."""
+    update_rule(tx, kept.rule, kept.version, now_ms, kept.archived_at)
+    source_id = kept.rule.source_id
+    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == kept.id:
+        renew_source_version(tx, source_id, now_ms)
+
+
+NOUN = Noun(name="postback-rules", one="postback rule", find=find_kept_rule, checked=_checked, write=_write)

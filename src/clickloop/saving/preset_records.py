@@ -1,0 +1,80 @@
+"""Records filled in from presets; everything stays editable."""
+
+from collections.abc import Mapping
+
+from clickloop.postback.rule import Conditions, Rule, Trigger
+from clickloop.postback.rule_preset import FillFault, request_of_preset, rule_presets
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.network import NETWORK_URL, Network
+from clickloop.setup.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
+from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
+
+
+def source_preset_of(key: str) -> SourcePreset:
+    """The source preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    preset = source_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/traffic-sources")
+    return preset
+
+
+def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
+    """The rows of a source made from the preset."""
+    rows = [
+        RowInput(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
+        RowInput(COST, placeholder=preset.cost, name="Cost"),
+    ]
+    return rows + [
+        RowInput(row.parameter, row.placeholder, row.name, number=number) for number, row in enumerate(preset.rows, 1)
+    ]
+
+
+def network_preset_of(key: str) -> NetworkPreset:
+    """The network preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    preset = network_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/networks")
+    return preset
+
+
+def network_of_preset(key: str) -> Network:
+    """A network as the preset of that key has it. Raises InvalidInputError naming the field ``preset``."""
+    preset = network_preset_of(key)
+    addition = preset.offer_url_addition()
+    return Network(
+        name=preset.name,
+        preset=preset.key,
+        click_id_parameter=preset.click_id_parameter,
+        offer_url_template=f"{NETWORK_URL}&{addition}" if addition else "",
+        postback_parameters=dict(preset.postback),
+        status_words=dict(preset.status_words),
+    )
+
+
+def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> Rule:
+    """Return a new rule as the preset of that key has it, for conversions or for alarms, its words filled in.
+
+    Raise InvalidInputError naming ``preset`` or ``fill.…``.
+    """
+    preset = rule_presets().get(key)
+    if preset is None:
+        raise _unknown(key, "/presets/postback-rules")
+    request = request_of_preset(preset, fill, for_alarms=for_alarms)
+    if isinstance(request, tuple):
+        raise InvalidInputError(
+            tuple(Fault(f"fill.{wrong.name}", _FILL_CODES[wrong.fault], wrong.sentence) for wrong in request)
+        )
+    conditions = Conditions(trigger=Trigger.ALARM) if for_alarms else Conditions()
+    return Rule(rule_id=0, name=preset.name, request=request, conditions=conditions, success=preset.success)
+
+
+_FILL_CODES = {
+    FillFault.MISSING: FaultCode.REQUIRED,
+    FillFault.UNKNOWN: FaultCode.UNKNOWN_FIELD,
+    FillFault.UNFIT: FaultCode.NOT_ALLOWED,
+}
+
+
+def _unknown(key: str, where: str) -> InvalidInputError:
+    sentence = f"There is no preset {key[:50]!r}: {where} lists them."
+    return InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))

@@ -1,0 +1,151 @@
+"""The catalog: an immutable snapshot of the set-up, all that the edge needs to send a visitor on.
+
+The core writes it to ``catalog.json`` in the data folder whenever the set-up changes; edges read it from there, so that they
+start and serve with every database down. A second copy beside it is read while the first is missing or damaged.
+"""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from clickloop.machine.sealed_file import SealedFileError, unsealed, write_sealed
+from clickloop.setup.instance import InstanceSettings
+
+FILE_NAME = "catalog.json"
+COPY_NAME = "catalog.copy.json"
+
+
+class CatalogRow(msgspec.Struct, frozen=True):
+    """A parameter row of a traffic source. ``number``: −1 external id, 0 cost, 1…30 for V1…V30.
+
+    A row that is not ``tracked`` is known so that its macro is empty; what arrives for it is not kept.
+    """
+
+    number: int
+    parameter: str
+    tracked: bool = True
+
+
+class CatalogOffer(msgspec.Struct, frozen=True):
+    """An offer with the names its macros need; ``url`` is a template."""
+
+    id: int
+    name: str
+    url: str
+    network_id: int
+    network_name: str
+
+
+class CatalogShare(msgspec.Struct, frozen=True):
+    """An offer's weight in a campaign; 0 switches it off there."""
+
+    offer_id: int
+    weight: int
+
+
+class CatalogCampaign(msgspec.Struct, frozen=True):
+    """A campaign with its source. ``cost_micros``: of one click, whatever the model; None: the cost is what the link says."""
+
+    id: int
+    key: str
+    name: str
+    source_id: int
+    source_name: str
+    active: bool
+    domain: str
+    fallback_url: str
+    cost_micros: int | None
+    cost_currency: str
+    rows: tuple[CatalogRow, ...]
+    shares: tuple[CatalogShare, ...]
+
+
+class Catalog(msgspec.Struct, frozen=True):
+    """Everything that is live, in no order. ``own_hosts``: hosts that reach this tracker, lower case, with port if any.
+
+    ``instance`` None: what the tracker was started with.
+    """
+
+    campaigns: tuple[CatalogCampaign, ...] = ()
+    offers: tuple[CatalogOffer, ...] = ()
+    own_hosts: tuple[str, ...] = ()
+    instance: InstanceSettings | None = None
+    installation: str = ""
+    """The id of the installation that it belongs to."""
+    key: str = ""
+    """The fingerprint of the click ids' key."""
+    setup_change: int = 0
+    """The newest entry in the ledger's log of changes when this was read from it."""
+
+
+def write_catalog(folder: Path, catalog: Catalog) -> None:
+    """Put the catalog into the data folder, each copy in one step: a reader sees the old one or the new one."""
+    write_sealed(folder / FILE_NAME, catalog)
+    write_sealed(folder / COPY_NAME, catalog)
+
+
+def read_catalog_file(path: Path) -> Catalog:
+    """Return what is in a catalog file. Raise SealedFileError or OSError."""
+    return _catalog_in(path.read_bytes(), path)
+
+
+def _catalog_in(data: bytes, path: Path) -> Catalog:
+    if data.startswith(
+        b'{"campaigns"'
+    ):  # written before catalogs had a checksum; the core writes a new one at its start
+        try:
+            return msgspec.json.decode(data, type=Catalog)
+        except msgspec.DecodeError as error:
+            raise SealedFileError(f"{path} cannot be read: {error}") from error
+    return unsealed(data, Catalog, str(path))
+
+
+class CatalogFile:
+    """Watches the catalog file of a data folder. ``installation``: whose catalog it must be; empty: anybody's."""
+
+    def __init__(self, folder: Path, installation: str = "") -> None:
+        self._path = folder / FILE_NAME
+        self._copy = folder / COPY_NAME
+        self._installation = installation
+        self._seen: tuple[int, int, int] | None = None
+        self._taken = b""
+
+    def key(self) -> str:
+        """Return the fingerprint of the click ids' key as either copy has it; empty: neither tells."""
+        for path in (self._path, self._copy):
+            with contextlib.suppress(OSError, SealedFileError):
+                return self._ours(read_catalog_file(path), path).key
+        return ""
+
+    def fallback(self) -> Catalog | None:
+        """Return the second copy, for an edge that starts while the first one is missing or damaged; None: no good one."""
+        try:
+            return self._ours(read_catalog_file(self._copy), self._copy)
+        except (OSError, SealedFileError):
+            return None
+
+    def _ours(self, catalog: Catalog, path: Path) -> Catalog:
+        if catalog.installation and self._installation and catalog.installation != self._installation:
+            raise SealedFileError(f"{path} belongs to installation {catalog.installation}, not to {self._installation}")
+        return catalog
+
+    def changed(self) -> Catalog | None:
+        """The catalog if another one is there than at the last call (or this is the first), else None. A missing file: None."""
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            return None
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp == self._seen:
+            return None
+        data = self._path.read_bytes()
+        catalog = self._ours(_catalog_in(data, self._path), self._path)
+        self._seen = stamp
+        digest = hashlib.blake2b(data).digest()
+        if digest == self._taken:  # written again as it was, by a core that was started again, say
+            return None
+        self._taken = digest
+        return catalog

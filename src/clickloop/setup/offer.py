@@ -1,0 +1,98 @@
+"""The offer: what a visitor is sent to, and what it pays."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from clickloop.log_filter import MAX_ID
+from clickloop.setup.fault import Fault, FaultCode, currency_faults
+from clickloop.setup.money_text import MoneyText, read_money
+from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
+from clickloop.setup.tags import clean_tags, tag_faults
+from clickloop.setup.web_address import address_faults
+
+MOST_MICROS = 10**12 * 1_000_000 - 1
+"""Twelve digits before the point, six after it."""
+
+
+Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Gift card US"])]
+NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=MAX_ID, examples=[1])]
+Url = Annotated[
+    str,
+    Meta(
+        description="Where visitors are sent; our macros are filled in. It must carry {clickid} in the network's parameter.",
+        examples=["https://network.example/click?offer=1&sub1={clickid}"],
+    ),
+]
+Currency = Annotated[
+    str, Meta(description="Currency of its payouts (ISO 4217); empty: that of network or instance.", examples=["USD"])
+]
+Payout = Annotated[
+    MoneyText | None, Meta(description="A fixed payout where the notice names none; null: as the notice says.")
+]
+
+
+class OfferFields(RecordFields, frozen=True, kw_only=True):
+    """What record and view of an offer share."""
+
+    name: Name
+    network_id: NetworkId | None = None
+    url: Url
+    currency: Currency = ""
+    tags: Tags = ()
+
+
+class Offer(OfferFields, frozen=True, kw_only=True):
+    """An offer. ``url`` is a template. ``payout_micros`` None: the payout is what the notice says."""
+
+    payout_micros: int | None = None
+    created_at: int = 0
+    updated_at: int = 0
+    archived_at: int | None = None
+
+
+class OfferChange(msgspec.Struct, kw_only=True):
+    """What to change of an offer; what is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    network_id: NetworkId | UnsetType | None = UNSET
+    url: Url | UnsetType = UNSET
+    payout: Payout | UnsetType = UNSET
+    currency: Currency | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
+
+
+class NewOffer(OfferChange, kw_only=True):
+    """An offer to create."""
+
+    name: Name
+    url: Url
+
+
+def changed_offer(offer: Offer, change: OfferChange) -> Offer:
+    """Return the offer with a change. A payout that names a currency sets it, unless the change does. Raise InvalidInputError."""
+    others: dict[str, object] = {}
+    if change.payout is None:
+        others["payout_micros"] = None
+    elif change.payout is not UNSET:
+        money = read_money("payout", change.payout)
+        others["payout_micros"] = money.micros
+        if change.currency is UNSET and money.currency:
+            others["currency"] = money.currency
+    if change.tags is not UNSET:
+        others["tags"] = clean_tags(change.tags)
+    return with_changes(offer, change, **others)
+
+
+def offer_faults(offer: Offer) -> list[Fault]:
+    """Everything that is wrong with an offer, but whether its network exists."""
+    faults = (
+        line_faults(offer)
+        + address_faults("url", offer.url, required=True)
+        + currency_faults("currency", offer.currency)
+    )
+    if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MOST_MICROS:
+        sentence = "A fixed payout is zero or more, with at most 12 digits before the point."
+        faults.append(Fault("payout", FaultCode.OUT_OF_RANGE, sentence))
+    return faults + tag_faults(offer.tags)

@@ -1,0 +1,55 @@
+"""Addresses with macros that a visitor or a request may be sent to: what is refused when one is saved."""
+
+import re
+
+from clickloop.pasting import INVISIBLE
+from clickloop.setup.fault import Fault, FaultCode
+
+LONGEST_ADDRESS = 8_192
+
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
+_SPACE_OUTSIDE_MACROS = re.compile(r" (?![^{}]*\})")
+_PARTS = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[[0-9a-f:.]+\]|(?!-)[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)(?::([0-9]{1,5}))?", re.IGNORECASE)
+
+
+def address_faults(field: str, url: str, *, required: bool) -> list[Fault]:
+    """The faults of an http(s) address whose path, query and fragment may hold macros; never its scheme, host or port."""
+    if not url:
+        return (
+            [Fault(field, FaultCode.REQUIRED, "An address is expected, such as https://example.com/.")]
+            if required
+            else []
+        )
+    if len(url) > LONGEST_ADDRESS:
+        return [
+            Fault(
+                field, FaultCode.TOO_LONG, f"The address has {len(url)} characters, at most {LONGEST_ADDRESS} are kept."
+            )
+        ]
+    if _UNSENDABLE.search(url) or _SPACE_OUTSIDE_MACROS.search(url):
+        sentence = "The address holds a space, a control character or a backslash: write it percent-encoded."
+        return [Fault(field, FaultCode.CHARACTER, sentence)]
+    if invisible := INVISIBLE.search(url):
+        sentence = (
+            f"An invisible character (U+{ord(invisible[0]):04X}) is at character {invisible.start() + 1}: delete it, or write it "
+            "percent-encoded."
+        )
+        return [Fault(field, FaultCode.CHARACTER, sentence)]
+    parts = _PARTS.match(url)
+    if parts is None:
+        return [Fault(field, FaultCode.NOT_A_URL, "The address does not begin with http:// or https:// and a host.")]
+    authority = parts[1]
+    if "{" in authority or "}" in authority:
+        sentence = "A macro stands in the host or port: it may stand only behind the first slash."
+        return [Fault(field, FaultCode.MACRO_IN_HOST, sentence)]
+    if "@" in authority:
+        return [Fault(field, FaultCode.NOT_A_URL, "The address holds a user name or password: leave them out.")]
+    host = _HOST.fullmatch(authority)
+    if host is None or (host[1] and not 1 <= int(host[1]) <= 65_535):
+        return [
+            Fault(
+                field, FaultCode.NOT_A_URL, f"{authority[:80]!r} is not a host with an optional port from 1 to 65535."
+            )
+        ]
+    return []

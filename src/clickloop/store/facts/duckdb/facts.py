@@ -1,0 +1,362 @@
+"""The facts in DuckDB: segments are loaded by the engine's own NDJSON reader, exactly once, in one file beside the ledger."""
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import msgspec
+
+from clickloop.click.click import Click
+from clickloop.click.click_log import ClickFilter, ScreeningFilter
+from clickloop.clock import DAY_MS
+from clickloop.log_filter import given_in
+from clickloop.report.evidence import Clicks
+from clickloop.report.fact import ConversionFact
+from clickloop.report.query import Rate, Report, ReportQuery
+from clickloop.store.facts.duckdb.columns import (
+    CLICK_FIELDS,
+    click_structure,
+    click_table_names,
+    insert_of_clicks,
+    insert_of_facts,
+)
+from clickloop.store.facts.duckdb.opening import open_database
+from clickloop.store.facts.duckdb.recent import recent_clicks
+from clickloop.store.facts.duckdb.reports import read_report
+from clickloop.store.facts.duckdb.verifying import verify
+from clickloop.store.facts.facts import FactsError, SegmentRefusedError, Verification
+from clickloop.store.facts.taken_ids import TakenIds
+from clickloop.store.journal.segment import SegmentContents
+from clickloop.store.period import period_of
+
+MEMORY_LIMIT_MB = 128
+MAX_LINE_OCTETS = 1024 * 1024
+_COPY_OCTETS = 1 << 30
+"""More than a segment has: what one call copies is then all."""
+_CHECKPOINT_ROWS = 70_000
+"""New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
+of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
+_FORGET_AT_ONCE = 256
+_REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
+_GLOB = re.compile(r"[*?\[]")
+
+_INSERT_CLICKS = insert_of_clicks()
+_INSERT_FACTS = insert_of_facts()
+_CLICK_COLUMNS = click_table_names()
+_CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
+_STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
+"""By field of a filter: the value that is stored as NULL."""
+_READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
+
+
+class DuckDbFacts:
+    """Facts in one DuckDB file. One thread loads at a time, any thread reads; readers see whole transactions."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
+        self._database = database
+        self._spool = spool
+        self._writing = threading.Lock()
+        self._writer = database.cursor()
+        self._forgotten: list[str] = []
+        self._known = {row[0] for row in self._writer.execute("SELECT segment FROM loaded_segments").fetchall()}
+        self._new_rows = 0
+
+    @classmethod
+    def open(cls, path: Path, memory_limit_mb: int = MEMORY_LIMIT_MB, threads: int = 1) -> Self:
+        """Opens or creates the file, and adds columns that it lacks. Threads speed up large reads and cost CPU on small loads.
+
+        Raises ``FactsInUseError``, ``FactsDamagedError``, or ``FactsError``.
+        """
+        database = open_database(path, memory_limit_mb, threads)
+        return cls(database, path.with_name(path.name + ".loading"))
+
+    def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+        """Adds the clicks of verified segments; those that were loaded before are skipped. One transaction, unless one is refused."""
+        with self._writing, _plain_errors():
+            fresh = self._not_loaded(segments)
+            if not fresh:
+                return 0
+            try:
+                return self._load_clicks(fresh)
+            except SegmentRefusedError:
+                if len(fresh) == 1:
+                    raise
+            return self._load_one_by_one(fresh)
+
+    def has_loaded(self, name: str) -> bool:
+        """Return whether a segment's name is remembered as loaded."""
+        with self._writing:
+            return name in self._known
+
+    def forget_segments(self, names: Collection[str]) -> None:
+        """The names are deleted with a later load, or on closing."""
+        with self._writing:
+            self._forgotten += names
+
+    def accepts_click(self, line: bytes) -> bool:
+        """Whether the line is a click for us and for the engine."""
+        if len(line) >= MAX_LINE_OCTETS:
+            return False
+        try:
+            click = msgspec.json.decode(line, type=Click)
+            with self._reading() as reader:
+                row = reader.execute(_READ_CLICK, {"line": line.decode()}).fetchone()
+            return row is not None and row[0] is not None and _click_of(row) == click
+        except (msgspec.DecodeError, UnicodeDecodeError, *_REFUSALS):
+            return False
+
+    def load_facts(self, rows: Sequence[tuple[int, bytes]]) -> int:
+        """Add those rows whose outbox id was not taken yet, and remember their ids in the same transaction."""
+        with self._writing, _plain_errors():
+            with self._transaction() as writer:
+                taken = _taken_ids(writer)
+                fresh = {outbox_id: line for outbox_id, line in rows if outbox_id not in taken}
+                if not fresh:
+                    return 0
+                lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
+                writer.execute(_INSERT_FACTS, {"lines": lines})
+                _write_taken(writer, taken, taken.adding(fresh))
+            self._count_rows(len(lines))
+            return len(lines)
+
+    def last_outbox_id(self) -> int:
+        """Return the highest outbox id taken; 0 at first."""
+        with _plain_errors(), self._reading() as reader:
+            return _last_outbox_id(reader)
+
+    def loads(self) -> int:
+        """Return how many loads were committed since the file was made: it never falls, except where an older copy is put there."""
+        with _plain_errors(), self._reading() as reader:
+            row = reader.execute("SELECT loads FROM outbox_taken").fetchone()
+            return int(row[0]) if row else 0
+
+    def installation(self) -> str:
+        """Return the id of the installation whose facts these are; empty: none was ever written."""
+        with _plain_errors(), self._reading() as reader:
+            row = reader.execute("SELECT id FROM installation").fetchone()
+            return str(row[0]) if row else ""
+
+    def stamp(self, installation: str) -> None:
+        """Write whose facts these are, once."""
+        with self._writing, _plain_errors(), self._transaction() as writer:
+            writer.execute(
+                "INSERT INTO installation SELECT $id WHERE NOT EXISTS (FROM installation)", {"id": installation}
+            )
+
+    def forget_conversions(self, outbox_taken: int) -> None:
+        """Delete all facts of conversions, which their ledger hands over again in rows after ``outbox_taken``. Clicks stay."""
+        with self._writing, _plain_errors(), self._transaction() as writer:
+            writer.execute("DELETE FROM facts WHERE click_id IS NULL")
+            writer.execute("DELETE FROM outbox_skipped")
+            writer.execute("UPDATE outbox_taken SET last_id = $last", {"last": outbox_taken})
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""
+        if not click_ids:
+            return {}
+        wanted = list(click_ids)
+        query = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"  # noqa: S608
+        with _plain_errors(), self._reading() as reader:
+            rows = reader.execute(query, {"ids": wanted, "first": min(wanted), "last": max(wanted)}).fetchall()
+        return {click.click_id: click for click in map(_click_of, rows)}
+
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
+        """Clicks, newest first; only row groups that can hold the page are read, and their wide columns for the page alone."""
+        period = period_of(wanted)
+        filters = {
+            "click_id < $before": before_click_id or None,
+            "click_at >= $from_at": period.since,
+            "click_at < $until_at": period.until,
+            **{f"{name} = ${name}": value for name, value in given_in(wanted) if value != _STORED_AS_NULL.get(name)},
+        }
+        used = {condition: value for condition, value in filters.items() if value is not None}
+        absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
+        where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
+        parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
+        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
+        with _plain_errors(), self._reading() as reader:
+            ids = [str(row[0]) for row in reader.execute(text, parameters).fetchall()]
+        found = self.find_clicks(ids)
+        return [found[click_id] for click_id in ids if click_id in found]
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+        """By campaign (all, or one), its last clicks that count."""
+        with _plain_errors(), self._reading() as reader:
+            return recent_clicks(reader, most, campaign_id)
+
+    def delete_clicks(self, before_at: int) -> int:
+        """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
+        with self._writing, _plain_errors():
+            oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE click_id IS NOT NULL").fetchone()
+            if oldest is None or oldest[0] is None or oldest[0] >= before_at:
+                return 0
+            until_at = min(before_at, int(oldest[0]) + DAY_MS)
+            with self._transaction() as writer:
+                deleted = writer.execute(
+                    "DELETE FROM facts WHERE click_id IS NOT NULL AND click_at < $until_at", {"until_at": until_at}
+                ).fetchone()
+            return int(deleted[0]) if deleted else 0
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them."""
+        with _plain_errors(), self._reading() as reader:
+            return read_report(reader, query, rates)
+
+    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
+        """Read every block, or as much as fits into the time; see ``verifying.verify``."""
+        with _plain_errors(), self._reading() as reader:
+            return verify(reader, first_column, seconds)
+
+    def checkpoint(self) -> None:
+        """Bring the log into the file. Where a reader is in the way nothing is done: file and log together are as good."""
+        with self._writing, _plain_errors(), contextlib.suppress(duckdb.TransactionException):
+            self._writer.execute("CHECKPOINT")
+            self._new_rows = 0
+
+    def close(self) -> None:
+        """Brings the write-ahead log into the file and lets it go."""
+        with self._writing, _plain_errors():
+            self._writer.execute(_FORGET, {"names": self._forgotten})
+            self._writer.close()
+            self._database.close()
+            self._spool.unlink(missing_ok=True)
+
+    def _not_loaded(self, segments: Sequence[SegmentContents]) -> list[SegmentContents]:
+        """Those whose names are not remembered, each once."""
+        by_name = {contents.segment.name: contents for contents in segments}
+        return [contents for name, contents in by_name.items() if name not in self._known]
+
+    def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
+        """One transaction: the clicks, and the names of their segments."""
+        files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
+        names = [contents.segment.name for contents in segments]
+        expected = sum(contents.count for contents in segments)
+        forgotten = self._forgotten if len(self._forgotten) >= _FORGET_AT_ONCE else []
+        with self._transaction() as writer:
+            if forgotten:
+                writer.execute(_FORGET, {"names": forgotten})
+            writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
+            writer.execute("UPDATE outbox_taken SET loads = loads + 1")
+            try:
+                inserted = writer.execute(_INSERT_CLICKS, {"files": files, "max_octets": MAX_LINE_OCTETS}).fetchone()
+            except _REFUSALS as error:
+                raise SegmentRefusedError(names[0], str(error)) from error
+            added = int(inserted[0]) if inserted else 0
+            if added != expected:
+                raise SegmentRefusedError(names[0], f"{added} clicks found where {expected} were expected")
+        self._known.update(names)
+        self._known.difference_update(forgotten)
+        self._forgotten = self._forgotten[len(forgotten) :]
+        self._count_rows(added)
+        return added
+
+    def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
+        """The segments' files, or one of all when there are many: opening one costs the engine 2 ms, as much as 500 rows."""
+        paths = [contents.segment.path for contents in segments]
+        if len(paths) == 1:
+            return paths
+        try:
+            with self._spool.open("wb") as spool:
+                for path in paths:
+                    with path.open("rb") as file:
+                        while os.sendfile(spool.fileno(), file.fileno(), None, _COPY_OCTETS) == _COPY_OCTETS:
+                            pass
+        except OSError:
+            return paths  # slower, but needs no room
+        return [self._spool]
+
+    def _count_rows(self, added: int) -> None:
+        """Brings the log into the file when enough is new; when a reader is in the way, with the next load."""
+        self._new_rows += added
+        if self._new_rows < _CHECKPOINT_ROWS:
+            return
+        try:
+            self._writer.execute("CHECKPOINT")
+            self._new_rows = 0
+        except duckdb.TransactionException:
+            pass
+
+    def _load_one_by_one(self, segments: Sequence[SegmentContents]) -> int:
+        """A transaction per segment, up to the first that is refused."""
+        loaded = 0
+        for contents in segments:
+            try:
+                loaded += self._load_clicks([contents])
+            except SegmentRefusedError as refusal:
+                raise SegmentRefusedError(refusal.segment_name, refusal.detail, loaded) from refusal
+        return loaded
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Commits on leaving, or takes all back."""
+        self._writer.execute("BEGIN")
+        try:
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(duckdb.Error):
+                self._writer.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for the calling thread."""
+        reader = self._database.cursor()
+        try:
+            yield reader
+        finally:
+            reader.close()
+
+
+_FORGET = "DELETE FROM loaded_segments WHERE segment = ANY($names)"
+
+
+def _last_outbox_id(connection: duckdb.DuckDBPyConnection) -> int:
+    """The last outbox id taken."""
+    row = connection.execute("SELECT last_id FROM outbox_taken").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _taken_ids(connection: duckdb.DuckDBPyConnection) -> TakenIds:
+    """Return the outbox ids taken. A file from before there was a table of skipped ones has taken all up to the last."""
+    skipped = connection.execute("SELECT first_id, last_id FROM outbox_skipped ORDER BY first_id").fetchall()
+    return TakenIds(_last_outbox_id(connection), tuple((int(first), int(last)) for first, last in skipped))
+
+
+def _write_taken(writer: duckdb.DuckDBPyConnection, before: TakenIds, after: TakenIds) -> None:
+    writer.execute("UPDATE outbox_taken SET last_id = $last, loads = loads + 1", {"last": after.last})
+    if after.skipped == before.skipped:
+        return
+    writer.execute("DELETE FROM outbox_skipped")
+    if after.skipped:
+        ends = {"first": [first for first, _ in after.skipped], "last": [last for _, last in after.skipped]}
+        writer.execute("INSERT INTO outbox_skipped SELECT unnest($first::BIGINT[]), unnest($last::BIGINT[])", ends)
+
+
+def _click_of(row: tuple[object, ...]) -> Click:
+    """A click from its columns; NULL is the field's default."""
+    present = {name: value for name, value in zip(_CLICK_NAMES, row, strict=True) if value is not None}
+    return msgspec.convert(present, Click)
+
+
+def _fact_line(outbox_id: int, line: bytes) -> str:
+    """The line for the engine, which would take a wrong field for an absent one."""
+    try:
+        msgspec.json.decode(line, type=ConversionFact)
+    except msgspec.DecodeError as error:
+        raise FactsError(f"row {outbox_id} of the outbox is no conversion fact: {error}") from error
+    return line.decode()
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Turns the engine's errors into ours."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise FactsError(f"the facts could not be read or written: {error}") from error

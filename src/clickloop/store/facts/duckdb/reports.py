@@ -1,0 +1,104 @@
+"""A report read from DuckDB: what ``report_sql`` asks, as sums."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from clickloop.report.measure import OtherMoney, Sums
+from clickloop.report.period import start_of
+from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
+from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, E12, MONEY, Span, report_statement
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_NOTHING = Report(groups=(), group_count=0, totals=Sums())
+
+
+def read_report(reader: duckdb.DuckDBPyConnection, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+    """The report. ``rates`` are those into the query's currency, in any order."""
+    reader.execute("BEGIN")  # what it looks at first and the report are of one state
+    try:
+        span = _span(reader, query)
+        if span is None:
+            return _NOTHING
+        several = not _currencies(reader, span) <= {query.currency}
+        statement = report_statement(query, span, several_currencies=several)
+        parameters = statement.parameters | (_rate_parameters(rates) if several else {})
+        rows = reader.execute(statement.text, parameters).fetchall()
+        names = [column[0] for column in reader.description or ()]
+    finally:
+        reader.execute("COMMIT")
+    total, *groups = (dict(zip(names, row, strict=True)) for row in rows)
+    return Report(
+        groups=tuple(Group(_keys(row, query), _sums(row, query)) for row in groups) if query.group_by else (),
+        group_count=int(total["group_count"]) if query.group_by else 0,
+        totals=_sums(total, query),
+    )
+
+
+def _span(reader: duckdb.DuckDBPyConnection, query: ReportQuery) -> Span | None:
+    """The part of the period that has facts. The engine knows the ends of a column without reading it."""
+    first, last = reader.execute("SELECT min(fact_at), max(fact_at) FROM facts").fetchone() or (None, None)
+    if first is None or last is None:
+        return None
+    from_at, until_at = max(query.from_at, int(first)), min(query.until_at, int(last) + 1)
+    return Span(from_at, until_at, ZoneInfo(query.zone)) if from_at < until_at else None
+
+
+def _currencies(reader: duckdb.DuckDBPyConnection, span: Span) -> set[str]:
+    """The currencies that facts of these moments are in; the empty one where no money is named or its currency is unknown."""
+    rows = reader.execute(
+        "SELECT DISTINCT currency FROM facts WHERE fact_at >= $from_at AND fact_at < $until_at "
+        "AND (currency <> '' OR status_key IS NOT NULL)",
+        {"from_at": span.from_at, "until_at": span.until_at},
+    )
+    return {str(row[0]) for row in rows.fetchall()}
+
+
+def _rate_parameters(rates: Sequence[Rate]) -> dict[str, object]:
+    return {
+        "rate_currencies": [rate.currency for rate in rates],
+        "rate_days": [rate.day for rate in rates],
+        "rate_values": [rate.rate_e12 for rate in rates],
+    }
+
+
+def _keys(row: dict[str, Any], query: ReportQuery) -> tuple[Key, ...]:
+    zone = ZoneInfo(query.zone)
+    return tuple(_key(row[f"key_{place}"], dimension, zone) for place, dimension in enumerate(query.group_by))
+
+
+def _key(value: int | str, dimension: Dimension, zone: ZoneInfo) -> Key:
+    if dimension is Dimension.DAY:
+        return start_of(date.fromordinal(_EPOCH + int(value)), zone)
+    return value
+
+
+def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
+    return Sums(
+        **{name: int(row[name] or 0) for name in (*CLICK_COUNTS, *CONVERSION_COUNTS)},
+        **{name: _rounded(int(row[name] or 0)) for name in MONEY},
+        by_status={key: int(row[f"status_{place}"] or 0) for place, key in enumerate(query.statuses)},
+        not_converted=_others(row["others"] or ()),
+    )
+
+
+def _rounded(exact: int) -> int:
+    """Micros of what is micros in millionths of millionths, half away from zero."""
+    micros = (2 * abs(exact) + E12) // (2 * E12)
+    return micros if exact >= 0 else -micros
+
+
+def _others(found: Iterable[dict[str, Any]]) -> tuple[OtherMoney, ...]:
+    """What could not be converted, summed by currency."""
+    sums: dict[str, list[int]] = {}
+    for other in found:
+        of_currency = sums.setdefault(other["currency"], [0] * len(MONEY))
+        for place, name in enumerate(MONEY):
+            of_currency[place] += int(other[name] or 0)
+    return tuple(
+        OtherMoney(currency=currency, **dict(zip(MONEY, amounts, strict=True)))
+        for currency, amounts in sorted(sums.items())
+    )

@@ -1,0 +1,74 @@
+"""Reading every block of the facts: each column of each table is read to its end, so that each checksum is looked at."""
+
+import time
+from collections.abc import Callable
+
+import duckdb
+import msgspec
+
+from clickloop.store.facts.duckdb.columns import quoted
+from clickloop.store.facts.facts import UnreadableRange, Verification
+
+ROWS_PER_GROUP = 122_880
+"""DuckDB's row group: unreadable rows are reported by these, since a column's block never spans two of them."""
+MAX_RANGES = 20
+"""Maximum number of ranges reported per column; a wholly unreadable column of a large table has thousands."""
+
+
+def verify(
+    reader: duckdb.DuckDBPyConnection,
+    first_column: int = 0,
+    seconds: float = float("inf"),
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Verification:
+    """Read the columns from number ``first_column`` on, until all are read or the time is up; at least one is read.
+
+    Blocks that are in the engine's memory are not read from the disk again: a stopped server's file is read whole.
+    """
+    give_up = monotonic() + seconds
+    columns = reader.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY table_oid, column_index"
+    ).fetchall()
+    counts: dict[str, int] = {}
+    found: list[UnreadableRange] = []
+    for number, (table, column) in enumerate(columns[first_column:], first_column):
+        if number > first_column and monotonic() >= give_up:
+            return Verification(
+                columns=number - first_column, rows=sum(counts.values()), unreadable=tuple(found), next_column=number
+            )
+        if table not in counts:
+            counts[table] = _count(reader, table)
+        found += _unreadable(reader, table, column, counts[table])
+    return Verification(columns=max(0, len(columns) - first_column), rows=sum(counts.values()), unreadable=tuple(found))
+
+
+def _count(reader: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many row ids a table has had: ids of deleted rows are not used again."""
+    row = reader.execute(f"SELECT coalesce(max(rowid) + 1, 0) FROM {quoted(table)}").fetchone()  # noqa: S608
+    return int(row[0]) if row else 0
+
+
+def _unreadable(reader: duckdb.DuckDBPyConnection, table: str, column: str, rows: int) -> list[UnreadableRange]:
+    if _fault(reader, table, column, 0, rows) is None:
+        return []
+    found: list[UnreadableRange] = []
+    for first in range(0, rows, ROWS_PER_GROUP):
+        last = min(first + ROWS_PER_GROUP, rows) - 1
+        why = _fault(reader, table, column, first, last)
+        if why is None:
+            continue
+        if found and found[-1].last_row == first - 1:
+            found[-1] = msgspec.structs.replace(found[-1], last_row=last)
+        elif len(found) < MAX_RANGES:
+            found.append(UnreadableRange(table=table, column=column, first_row=first, last_row=last, why=why))
+    return found
+
+
+def _fault(reader: duckdb.DuckDBPyConnection, table: str, column: str, first: int, last: int) -> str | None:
+    """Return why rows of a column cannot be read; None when they can. The hash makes the engine read the values themselves."""
+    query = f"SELECT bit_xor(hash({quoted(column)})) FROM {quoted(table)} WHERE rowid BETWEEN $first AND $last"  # noqa: S608
+    try:
+        reader.execute(query, {"first": first, "last": last}).fetchone()
+    except duckdb.Error as error:
+        return str(error).partition("\n")[0][:300]
+    return None

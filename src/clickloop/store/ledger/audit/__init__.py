@@ -1,0 +1,1 @@
+"""The self-audit's statements and the checksums of rows."""

@@ -1,0 +1,1 @@
+"""Jobs over many records, in the ledger."""

@@ -1,0 +1,112 @@
+"""Jobs over many records that the user asked for, and answers that are kept so that asking twice does nothing twice.
+
+One statement per function; ``tx`` is an open transaction.
+"""
+
+import enum
+from collections.abc import Sequence
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import Connection, RowMapping, delete, insert, literal_column, select
+
+from clickloop.clock import DAY_MS
+from clickloop.store.ledger.jobs.jobs import JobState, JobTable
+from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers
+
+KEPT_MS = 2 * DAY_MS
+"""So long an answer is kept under its key."""
+
+_encode = msgspec.json.Encoder().encode
+_left_out = msgspec.json.Decoder(dict[str, int])
+
+
+class JobKind(enum.StrEnum):
+    """What a job does with each record."""
+
+    RESEND = "resend"
+    RERUN = "rerun"
+    CANCEL = "cancel"
+
+
+class BulkJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job: it covers what matched up to ``last_id``, and has done all up to ``done_id``."""
+
+    bulk_job_id: str
+    kind: JobKind
+    asked: bytes
+    """What for, as JSON."""
+    last_id: str
+    done_id: str = ""
+    matched: int
+    """How many records matched when it was asked for."""
+    done: int = 0
+    made: int = 0
+    """Postbacks made or cancelled, or notices that came to something new."""
+    left_out: dict[str, int] = {}
+    """How many were left alone, by why."""
+    created_at: int
+    finished_at: int | None = None
+    """When it ended or was stopped."""
+    state: JobState = JobState.RUNNING
+
+    def after(self, ids: Sequence[str], batch: int, made: int, now_ms: int) -> Self:
+        """Return the job when the records of these ids are done; finished when they were fewer than a batch."""
+        is_finished = len(ids) < batch
+        return msgspec.structs.replace(
+            self,
+            state=JobState.FINISHED if is_finished else JobState.RUNNING,
+            done_id=ids[-1] if ids else self.done_id,
+            done=self.done + len(ids),
+            made=self.made + made,
+            finished_at=now_ms if is_finished else None,
+        )
+
+
+class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered to a request that carried a key. ``question``: digest of what it asked."""
+
+    key: str
+    question: str
+    status: int
+    answer: bytes
+    created_at: int
+
+
+def find_answer(tx: Connection, key: str) -> KeptAnswer | None:
+    """The answer that is kept under a key."""
+    row = tx.execute(select(kept_answers).where(kept_answers.c.key == key)).mappings().one_or_none()
+    return None if row is None else KeptAnswer(**row)
+
+
+def insert_answer(tx: Connection, answer: KeptAnswer) -> None:
+    """Keeps an answer; a key that is taken raises IntegrityError."""
+    tx.execute(insert(kept_answers).values(**msgspec.structs.asdict(answer)))
+
+
+def forget_answers(tx: Connection, before_ms: int) -> int:
+    """Removes answers kept since before that moment; answers how many."""
+    return tx.execute(delete(kept_answers).where(kept_answers.c.created_at < before_ms)).rowcount
+
+
+def jobs_before(tx: Connection, kind: JobKind, before_id: str | None, limit: int) -> list[BulkJob]:
+    """Return at most ``limit`` jobs of a kind, the newest first, older than ``before_id``; None: from the newest."""
+    return BULK_JOBS.before(tx, before_id, limit, bulk_jobs.c.kind == kind.value)
+
+
+def _columns(job: BulkJob) -> dict[str, Any]:
+    own = {"kind": job.kind.value, "state": job.state.value, "left_out": _encode(job.left_out)}
+    return msgspec.structs.asdict(job) | own
+
+
+def _job(row: RowMapping) -> BulkJob:
+    read = {
+        "kind": JobKind(row["kind"]),
+        "state": JobState(row["state"]),
+        "left_out": _left_out.decode(row["left_out"]),
+    }
+    return BulkJob(**{**row, **read})
+
+
+BULK_JOBS = JobTable(bulk_jobs, bulk_jobs.c.state == literal_column("'running'"), _job, _columns)
+"""The jobs over many records."""

@@ -1,0 +1,1 @@
+"""Notices, conversions, postbacks and changes, in the ledger: one statement per function."""

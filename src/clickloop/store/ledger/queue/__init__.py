@@ -1,0 +1,1 @@
+"""Postbacks that are due or being sent."""

@@ -1,0 +1,1 @@
+"""The ledger's tables. One definition for all engines."""

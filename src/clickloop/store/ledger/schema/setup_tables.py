@@ -1,0 +1,189 @@
+"""The tables of what the user sets up. See ``tables``."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from clickloop.store.ledger.schema.metadata import metadata, number_column
+from clickloop.store.ledger.schema.sealing import SealedJson, SealedText
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+)
+
+traffic_sources = Table(
+    "traffic_sources",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("preset", String(100), nullable=False, server_default=""),
+    Column("cost_model", String(16), nullable=False, server_default="cpc"),
+    Column("cost_currency", String(3), nullable=False, server_default=""),
+    Column("used_numbers", JSON, nullable=False, server_default="[]"),  # of its V rows, of removed ones too
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+)
+
+source_parameters = Table(
+    "source_parameters",
+    metadata,
+    Column("source_id", ForeignKey("traffic_sources.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # -1: external_id, 0: cost, 1…30: V1…V30; never changes
+    Column("parameter", String(200), nullable=False),
+    Column("placeholder", String(1000), nullable=False, server_default=""),
+    Column("name", String(200), nullable=False, server_default=""),
+    Column("tracked", Boolean, nullable=False),
+    PrimaryKeyConstraint("source_id", "number"),
+    UniqueConstraint("source_id", "parameter"),
+    CheckConstraint("number BETWEEN -1 AND 30", name="number_in_range"),
+)
+
+networks = Table(
+    "networks",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("preset", String(100), nullable=False, server_default=""),
+    Column("click_id_parameter", String(200), nullable=False, server_default=""),
+    Column("offer_url_template", Text, nullable=False, server_default=""),
+    Column("postback_parameters", JSON, nullable=False),  # {our parameter: the network's macro}
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("token", SealedText(200), nullable=False, server_default=""),
+    Column("addresses", JSON, nullable=False),  # list of CIDR texts; empty: any
+    Column("refuse_duplicates", Boolean, nullable=False),
+    Column("test_only", Boolean, nullable=False),
+    Column("click_lifetime_days", Integer, nullable=False, server_default="90"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column(
+        "status_words", JSON, nullable=False, server_default="{}"
+    ),  # {word in the form of word_key: key of a status}
+    Column("version", BigInteger, nullable=False, server_default="1"),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False),
+    Column("network_id", ForeignKey("networks.id")),
+    Column("url", Text, nullable=False),
+    Column("payout_micros", BigInteger),  # a fixed payout; NULL: as the notice says
+    Column("currency", String(3), nullable=False, server_default=""),
+    Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    number_column(),
+    Column("key", String(6), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("source_id", ForeignKey("traffic_sources.id"), nullable=False),
+    Column("domain", String(253), nullable=False, server_default=""),
+    Column("active", Boolean, nullable=False),
+    Column("fallback_url", Text, nullable=False, server_default=""),
+    Column("cost_model", String(16), nullable=False, server_default="link"),
+    Column("cost_micros", BigInteger),  # the fixed cost of a click or of a thousand
+    Column("source_rules_off", Boolean, nullable=False),
+    Column("tags", JSON, nullable=False, server_default="[]"),  # list of texts
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("cost_model IN ('link', 'per_click', 'per_thousand', 'none')", name="cost_model_known"),
+    CheckConstraint(
+        "(cost_micros IS NOT NULL) = (cost_model IN ('per_click', 'per_thousand'))", name="cost_where_fixed"
+    ),
+)
+
+campaign_offers = Table(
+    "campaign_offers",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("offer_id", ForeignKey("offers.id"), nullable=False),
+    Column("weight", Integer, nullable=False),
+    PrimaryKeyConstraint("campaign_id", "position"),
+    UniqueConstraint("campaign_id", "offer_id"),
+    CheckConstraint("weight >= 0", name="weight_not_negative"),
+)
+
+statuses = Table(
+    "statuses",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("counts_as", String(16), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("counts_as IN ('pending', 'confirmed', 'rejected')", name="counts_as_known"),
+)
+
+status_words = Table(
+    "status_words",
+    metadata,
+    Column("word", String(200), primary_key=True),  # trimmed, lower case
+    Column("status_key", ForeignKey("statuses.key"), nullable=False),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("to_currency", String(3), nullable=False),  # that of the instance
+    Column("currency", String(3), nullable=False),
+    Column("day", Integer, nullable=False),  # days since 1970-01-01, UTC; holds until the next day that has one
+    Column("rate_e12", BigInteger, nullable=False),  # what one unit was worth, in millionths of millionths
+    Column("source", String(200), nullable=False, server_default=""),  # where the user has it from
+    PrimaryKeyConstraint("to_currency", "currency", "day"),
+    CheckConstraint("rate_e12 > 0", name="rate_positive"),
+)
+
+postback_rules = Table(
+    "postback_rules",
+    metadata,
+    number_column(),
+    Column("name", String(200), nullable=False),
+    Column("source_id", ForeignKey("traffic_sources.id")),
+    Column("campaign_id", ForeignKey("campaigns.id")),  # neither: the whole instance
+    Column("active", Boolean, nullable=False),
+    Column("request", SealedJson, nullable=False),  # postback.rule.RequestTemplate
+    Column("conditions", JSON, nullable=False),  # postback.rule.Conditions
+    Column("success", JSON, nullable=False),  # postback.rule.Success
+    Column("schedule", JSON, nullable=False),  # seconds before each attempt after the first; JSON's null: the default
+    Column("counted", BigInteger, nullable=False, server_default="0"),  # conversions that its share was counted over
+    Column("paused_at", BigInteger),  # when a receiver's 410 paused it: what it owes waits
+    Column("probing_at", BigInteger),  # when it was resumed, until the one that is let through first is answered
+    Column("probe_id", String(26)),  # the postback that was let through
+    Column("request_changed_at", BigInteger),  # what was owed before was built from another request
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("archived_at", BigInteger),
+    Column("version", BigInteger, nullable=False, server_default="1"),
+    CheckConstraint("source_id IS NULL OR campaign_id IS NULL", name="one_owner"),
+    CheckConstraint("paused_at IS NULL OR probing_at IS NULL", name="paused_or_probing"),
+    CheckConstraint("probe_id IS NULL OR probing_at IS NOT NULL", name="probe_while_probing"),
+)

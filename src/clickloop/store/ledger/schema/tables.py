@@ -1,0 +1,64 @@
+"""The ledger's tables: everything that must be transacted. One definition for SQLite and PostgreSQL.
+
+Moments are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` beside a currency code. The ids
+of notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its dates.
+"""
+
+from clickloop.store.ledger.schema.log_tables import (
+    attempts,
+    conversion_changes,
+    conversions,
+    fact_outbox,
+    lanes,
+    notices,
+    postbacks,
+    settled_segments,
+)
+from clickloop.store.ledger.schema.metadata import metadata
+from clickloop.store.ledger.schema.people_tables import changes_log, sessions, sign_in_links, tokens, users
+from clickloop.store.ledger.schema.setup_tables import (
+    campaign_offers,
+    campaigns,
+    networks,
+    offers,
+    postback_rules,
+    rates,
+    settings,
+    source_parameters,
+    status_words,
+    statuses,
+    traffic_sources,
+)
+from clickloop.store.ledger.schema.work_tables import bulk_jobs, exports, kept_answers, uploads
+
+__all__ = [
+    "attempts",
+    "bulk_jobs",
+    "campaign_offers",
+    "campaigns",
+    "changes_log",
+    "conversion_changes",
+    "conversions",
+    "exports",
+    "fact_outbox",
+    "kept_answers",
+    "lanes",
+    "metadata",
+    "networks",
+    "notices",
+    "offers",
+    "postback_rules",
+    "postbacks",
+    "rates",
+    "sessions",
+    "settings",
+    "settled_segments",
+    "sign_in_links",
+    "source_parameters",
+    "status_words",
+    "statuses",
+    "tokens",
+    "traffic_sources",
+    "uploads",
+    "users",
+]

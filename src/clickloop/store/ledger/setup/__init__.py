@@ -1,0 +1,1 @@
+"""What the user sets up, in the ledger: one statement per function."""

@@ -1,0 +1,112 @@
+"""Secrets of the set-up that cannot be decrypted, for a lost key or damage: found, and replaced when the user asks for it.
+
+``tx`` is an open transaction.
+"""
+
+import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Dialect, LargeBinary, Text, cast, func, literal, select, type_coerce, update
+
+from clickloop.machine.secret_box import SEALED, SecretError
+from clickloop.postback.rule import RequestTemplate
+from clickloop.postback.state import UNFINISHED
+from clickloop.store.ledger.audit.row_checks import accept_postbacks
+from clickloop.store.ledger.row_count import expect_rows
+from clickloop.store.ledger.schema.sealing import opened, opened_bytes, opened_json
+from clickloop.store.ledger.schema.tables import networks, postback_rules, postbacks
+from clickloop.store.ledger.setup.versions import later_version
+
+PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
+"""Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
+_TOKEN_BYTES = 24
+_AT_ONCE = 500
+
+_Stored = TypeVar("_Stored", str, bytes)
+
+
+class LostSecrets(msgspec.Struct, frozen=True):
+    """What has to be entered again: names by number."""
+
+    networks: dict[int, str] = {}
+    rules: dict[int, str] = {}
+
+    @property
+    def sentence(self) -> str:
+        """Which they are, for people; empty: none."""
+        found = []
+        if self.networks:
+            found.append(f"the tokens of the networks {', '.join(self.networks.values())}")
+        if self.rules:
+            found.append(f"the requests of the postback rules {', '.join(self.rules.values())}")
+        return " and ".join(found)
+
+
+def find_lost_secrets(tx: Connection) -> LostSecrets:
+    """Return what this ledger's key does not open. The rows are read as text: reading them as what they are is what fails."""
+    tokens = tx.execute(select(networks.c.id, networks.c.name, cast(networks.c.token, Text)))
+    requests = tx.execute(select(postback_rules.c.id, postback_rules.c.name, cast(postback_rules.c.request, Text)))
+    return LostSecrets(
+        {number: name for number, name, stored in tokens if not _opens(opened, tx, stored)},
+        {number: name for number, name, stored in requests if not _opens(opened_json, tx, stored)},
+    )
+
+
+def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
+    """Replace what this ledger's key does not open, and return what that was.
+
+    A network gets a token that nobody knows, so that it does not become open to forged notices: what it sends is refused as
+    ``wrong_token`` and can be run again. A rule is switched off: what it would owe is skipped as ``rule_off`` and can be sent
+    later.
+    """
+    lost = find_lost_secrets(tx)
+    for number in lost.networks:
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        values = {"token": token, "updated_at": now_ms, "version": later_version(networks, now_ms)}
+        replaced = tx.execute(update(networks).where(networks.c.id == number).values(**values))
+        expect_rows(replaced, 1, f"network {number}")
+    request = msgspec.to_builtins(RequestTemplate(url=PLACEHOLDER_URL))
+    for number in lost.rules:
+        values = {"request": request, "active": False, "updated_at": now_ms, "request_changed_at": now_ms}
+        values |= {"version": later_version(postback_rules, now_ms)}
+        replaced = tx.execute(update(postback_rules).where(postback_rules.c.id == number).values(**values))
+        expect_rows(replaced, 1, f"postback rule {number}")
+    return lost
+
+
+class LostRequests(msgspec.Struct, frozen=True):
+    """The number of postbacks whose request no key opens any more, and how many of them were still to be sent."""
+
+    postbacks: int = 0
+    unfinished: int = 0
+
+
+def accept_lost_requests(tx: Connection) -> LostRequests:
+    """Let the self-audit take postbacks as they are whose request was encrypted under a key that is lost, and count them.
+
+    Their checksum is over the plain request, which nobody can compare any more. Those that are still to be sent fail with their
+    first attempt, in words that say why.
+    """
+    lost = unfinished = 0
+    after = ""
+    query = select(postbacks.c.postback_id, postbacks.c.state, type_coerce(postbacks.c.request, LargeBinary))
+    begins = literal(SEALED.encode(), LargeBinary)
+    is_sealed = func.substr(type_coerce(postbacks.c.request, LargeBinary), 1, len(SEALED)) == begins
+    query = query.where(is_sealed).order_by(postbacks.c.postback_id).limit(_AT_ONCE)
+    while rows := tx.execute(query.where(postbacks.c.postback_id > after)).all():
+        gone = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
+        accept_postbacks(tx, [row[0] for row in gone])
+        lost += len(gone)
+        unfinished += sum(row[1] in UNFINISHED for row in gone)
+        after = rows[-1][0]
+    return LostRequests(lost, unfinished)
+
+
+def _opens(how: Callable[[Dialect, _Stored], object], tx: Connection, stored: _Stored) -> bool:
+    try:
+        how(tx.dialect, stored)
+    except (SecretError, msgspec.DecodeError, UnicodeError):
+        return False
+    return True

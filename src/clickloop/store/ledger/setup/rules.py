@@ -1,0 +1,146 @@
+"""What owing reads of the set-up: the rules that apply, and what stands around a click. One statement per function."""
+
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Dialect, Text, and_, cast, or_, select, update
+
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames
+from clickloop.postback.rule import Rule, Schedule, Success, Trigger, rule_of_row, schedule_of
+from clickloop.postback.state import PostbackState
+from clickloop.store.ledger.row_count import expect_rows
+from clickloop.store.ledger.schema.sealing import opened_json
+from clickloop.store.ledger.schema.tables import campaigns, postback_rules, postbacks
+from clickloop.store.ledger.setup.names import Named, names_of
+
+
+class CampaignAround(msgspec.Struct, frozen=True):
+    """What owing needs to know of a campaign."""
+
+    key: str
+    name: str
+    source_rules_off: bool
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What delivery needs to know of a rule as it is today."""
+
+    success: Success
+    schedule: Schedule
+    paused: bool
+    """A receiver's 410 holds back what it owes."""
+    probing: bool = False
+    """It was resumed, and one of what it owes is let through first."""
+    probe_under_way: bool = False
+    """And that one is being sent."""
+
+
+class LiveRule(msgspec.Struct, frozen=True):
+    """A rule, and how many conversions its share has been counted over."""
+
+    rule: Rule
+    counted: int
+
+
+def rules_that_apply(tx: Connection, source_ids: Collection[int], campaign_ids: Collection[int]) -> list[LiveRule]:
+    """Every rule of these sources, these campaigns and the whole instance, in order; archived ones are left out, inactive not.
+
+    Rules for alarms apply to no conversion.
+    """
+    of_instance = and_(postback_rules.c.source_id.is_(None), postback_rules.c.campaign_id.is_(None))
+    rows = tx.execute(
+        _RULES.where(
+            postback_rules.c.archived_at.is_(None),
+            or_(
+                postback_rules.c.source_id.in_(source_ids),
+                postback_rules.c.campaign_id.in_(campaign_ids),
+                of_instance,
+            ),
+        ).order_by(postback_rules.c.id)
+    )
+    found = [LiveRule(_rule(tuple(row[:-1]), tx.dialect), row.counted) for row in rows]
+    return [live for live in found if live.rule.conditions.trigger is not Trigger.ALARM]
+
+
+_JSON_FIELDS = ("request", "conditions", "success", "schedule")
+_FIELDS = ("id", "name", "source_id", "campaign_id", "active", *_JSON_FIELDS)
+_RULES = select(
+    *(
+        cast(postback_rules.c[name], Text).label(name) if name in _JSON_FIELDS else postback_rules.c[name]
+        for name in _FIELDS
+    ),
+    postback_rules.c.counted,
+)
+
+
+@lru_cache(4096)
+def _rule(values: tuple[Any, ...], dialect: Dialect) -> Rule:
+    """The rule of a row whose JSON is still text: rules are read with every batch of changes, and change seldom."""
+    row = dict(zip(_FIELDS, values, strict=True))
+    row["request"] = opened_json(dialect, row["request"])
+    return rule_of_row(row | {part: msgspec.json.decode(row[part]) for part in _JSON_FIELDS})
+
+
+def rules_of_ids(tx: Connection, rule_ids: Collection[int]) -> list[LiveRule]:
+    """These rules as they are today; an archived one counts as off."""
+    rows = tx.execute(select(postback_rules).where(postback_rules.c.id.in_(rule_ids))).mappings()
+    found = []
+    for row in rows:
+        rule = rule_of_row(dict(row))
+        active = rule.active and row["archived_at"] is None
+        found.append(LiveRule(msgspec.structs.replace(rule, active=active), row["counted"]))
+    return found
+
+
+def count_shares(tx: Connection, counted: Mapping[int, int]) -> None:
+    """Adds to the number of conversions that each rule's share was counted over."""
+    for rule_id, more in counted.items():
+        counted_on = postback_rules.c.counted + more
+        done = tx.execute(update(postback_rules).where(postback_rules.c.id == rule_id).values(counted=counted_on))
+        expect_rows(done, 1, f"the share of postback rule {rule_id}")
+
+
+def terms_of(tx: Connection, rule_ids: Collection[int]) -> dict[int, Terms]:
+    """By rule, archived or not: when it counts as delivered, its schedule, and whether it is paused."""
+    rows = tx.execute(_TERMS.where(postback_rules.c.id.in_(rule_ids)))
+    return {
+        row.id: Terms(
+            msgspec.convert(row.success, Success),
+            schedule_of(row.schedule),
+            row.paused_at is not None,
+            row.probing_at is not None,
+            row.probe_state == PostbackState.SENDING,
+        )
+        for row in rows
+    }
+
+
+_TERMS = select(
+    *(postback_rules.c[name] for name in ("id", "success", "schedule", "paused_at", "probing_at")),
+    select(postbacks.c.state)
+    .where(postbacks.c.postback_id == postback_rules.c.probe_id)
+    .scalar_subquery()
+    .label("probe_state"),
+)
+
+
+def campaigns_around(tx: Connection, campaign_ids: Collection[int]) -> dict[int, CampaignAround]:
+    """By campaign: key, name, and whether its source's rules are off."""
+    columns = (campaigns.c.id, campaigns.c.key, campaigns.c.name, campaigns.c.source_rules_off)
+    rows = tx.execute(select(*columns).where(campaigns.c.id.in_(campaign_ids)))
+    return {row.id: CampaignAround(row.key, row.name, row.source_rules_off) for row in rows}
+
+
+def names_around(tx: Connection, click: Click) -> SetupNames:
+    """What the set-up around a click is called today."""
+    campaign = campaigns_around(tx, [click.campaign_id]).get(click.campaign_id)
+    return SetupNames(
+        campaign_key=campaign.key if campaign else "",
+        campaign_name=campaign.name if campaign else "",
+        source_name=names_of(tx, Named.SOURCE, [click.source_id]).get(click.source_id, ""),
+        offer_name=names_of(tx, Named.OFFER, [click.offer_id]).get(click.offer_id, ""),
+        network_name=names_of(tx, Named.NETWORK, [click.network_id]).get(click.network_id, ""),
+    )

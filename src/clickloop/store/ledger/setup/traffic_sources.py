@@ -1,0 +1,109 @@
+"""Traffic sources in the ledger: one statement per function; ``tx`` is an open transaction."""
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from clickloop.setup.source_rows import ROW_MACROS
+from clickloop.setup.traffic_source import SourceParameter, TrafficSource
+from clickloop.store.ledger.records import RecordTable
+from clickloop.store.ledger.schema.tables import campaign_offers, campaigns, source_parameters, traffic_sources
+from clickloop.store.ledger.setup.conditions import in_state
+from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, postback_url_of
+from clickloop.store.ledger.setup.versions import later_version
+
+MOST_ROW_NAMES = 5_000
+"""So many names of rows are known at once to what belongs to no source."""
+
+
+def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:
+    """Give a source a new version after its postback URL was changed, which another table holds."""
+    version = later_version(traffic_sources, now_ms)
+    tx.execute(update(traffic_sources).where(traffic_sources.c.id == source_id).values(version=version))
+
+
+def delete_parameters(tx: Connection, source_id: int) -> None:
+    """Removes the rows of a source, to be written anew in the same transaction."""
+    tx.execute(delete(source_parameters).where(source_parameters.c.source_id == source_id))
+
+
+def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParameter]) -> None:
+    """Adds rows to a source."""
+    tx.execute(
+        insert(source_parameters),
+        [
+            {
+                "source_id": source_id,
+                "number": row.number,
+                "parameter": row.parameter,
+                "placeholder": row.placeholder,
+                "name": row.name,
+                "tracked": row.tracked,
+            }
+            for row in rows
+        ],
+    )
+
+
+def sources_after(
+    tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
+) -> list[TrafficSource]:
+    """At most ``limit`` sources with higher numbers, ascending; the live ones, or the archived ones; ``words``: in their name."""
+    return SOURCES.after(tx, after_id, limit, archived=archived, words=words)
+
+
+def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, list[TrafficSource]]:
+    """Return, by offer, the live sources of the live campaigns that send visitors to it; without a key when there is none."""
+    pairs = tx.execute(
+        select(campaign_offers.c.offer_id, campaigns.c.source_id)
+        .distinct()
+        .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
+        .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
+    ).all()
+    wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
+    query = SOURCES.all.where(wanted, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
+    found: dict[int, list[TrafficSource]] = {}
+    for source in SOURCES.select(tx, query):
+        for pair in pairs:
+            if pair.source_id == source.id:
+                found.setdefault(pair.offer_id, []).append(source)
+    return found
+
+
+def parameters_of(tx: Connection, source_ids: list[int]) -> dict[int, tuple[SourceParameter, ...]]:
+    """The rows of each source by its number, sorted."""
+    rows = tx.execute(
+        select(source_parameters)
+        .where(source_parameters.c.source_id.in_(source_ids))
+        .order_by(source_parameters.c.source_id, source_parameters.c.number)
+    ).mappings()
+    found: dict[int, list[SourceParameter]] = {source_id: [] for source_id in source_ids}
+    for row in rows:
+        found[row["source_id"]].append(
+            SourceParameter(row["number"], row["parameter"], row["placeholder"], row["name"], row["tracked"])
+        )
+    return {source_id: tuple(parameters) for source_id, parameters in found.items()}
+
+
+def postback_urls_of(tx: Connection, source_ids: list[int]) -> dict[int, str]:
+    """Return the postback URL of each source by its number; empty: it has none."""
+    rules = first_rules_of_sources(tx, source_ids)
+    return {source_id: postback_url_of(rules.get(source_id)) for source_id in source_ids}
+
+
+SOURCES = RecordTable(traffic_sources, TrafficSource, {"parameters": parameters_of, "postback_url": postback_urls_of})
+
+
+def find_sources(tx: Connection, ids: Collection[int]) -> list[TrafficSource]:
+    """Return the sources of these numbers, archived ones too."""
+    return SOURCES.select(tx, SOURCES.all.where(traffic_sources.c.id.in_(ids)))
+
+
+def any_row_macros(tx: Connection) -> dict[str, str]:
+    """Return the macros that rows of any source fill, by their parameters in lower case: for what belongs to no source.
+
+    Of a parameter with several numbers the lowest counts here; a click's own source decides.
+    """
+    name = func.lower(source_parameters.c.parameter)
+    query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
+    return {row[0]: ROW_MACROS[row[1]] for row in tx.execute(query)}

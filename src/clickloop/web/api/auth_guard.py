@@ -1,0 +1,114 @@
+"""Who may enter the API and do what: bearer tokens, looked up by hash; rights; and no parameter that a door does not know."""
+
+import asyncio
+import dataclasses
+import hashlib
+import hmac
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.handlers import BaseRouteHandler
+from litestar.types import Guard
+
+from clickloop.people.user import THIS_MACHINE, Right
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.store.ledger.people.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
+from clickloop.store.ledger.setup.settings import read_instance
+from clickloop.web.api.context import ApiContext, app_context
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.api.query import parameters_of
+from clickloop.web.api.rights import right_of
+from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
+
+LONGEST_SECRET = 200
+_CONTEXT = "clickloop_context"
+_NEEDS = {
+    Right.WORK: "Your role, {role}, may look but change nothing.",
+    Right.SECRETS: "Your role, {role}, may not see secrets.",
+    Right.ADMINISTER: "Your role, {role}, may not see or change users, tokens, settings and the log of changes.",
+}
+
+
+def token_guard() -> Guard:
+    """A guard that lets a request pass when its Authorization header carries a valid token whose role may do what the door does.
+
+    Else it answers 401, which says what is missing but never what was wrong with a token, or 403.
+    """
+    # Not the threads in which reports and lists are made: who may come in never waits behind what others look at.
+    threads = ThreadPoolExecutor(2, "token-check")
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        context = app_context(connection)
+        scheme, _, secret = connection.headers.get("authorization", "").partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer" or not secret:
+            raise _unauthorized(
+                "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
+            )
+        local = context.local_token
+        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: LONGEST_SECRET + 1]))
+        asked = None
+        if len(secret) <= LONGEST_SECRET:
+            asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)
+        if asked is None:
+            raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
+        needed = right_of(handler, str(connection.scope.get("method", "")))
+        if needed is not None and not asked.actor.role.may(needed):
+            raise PermissionDeniedException(_NEEDS[needed].format(role=asked.actor.role))
+        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]
+
+    return guard
+
+
+def context_of(request: AnyRequest) -> ApiContext:
+    """Return the context of a request that the guard let pass: who asks, of which version, and what the instance is set to.
+
+    Raise HTTPException 400 for an If-Match header that cannot be read.
+    """
+    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]
+    if_match = request.headers.getall("if-match", [])
+    if not if_match or request.method not in CHANGING_METHODS:
+        return asked
+    return dataclasses.replace(asked, expected=read_if_match(if_match))
+
+
+def refuse_unknown_parameters(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Raises InvalidInputError for parameters of the query that the door does not know: a filter mistyped is not ignored."""
+    taken = {"context", "data", "request", *connection.path_params}
+    fields = {name: field for name, field in parameters_of(handler).items() if name not in taken}
+    known = {getattr(field.kwarg_definition, "name", None) or name for name, field in fields.items()}
+    listing = f"known are {', '.join(sorted(known))}" if known else "it knows none"
+    faults = tuple(
+        Fault(name[:100], FaultCode.UNKNOWN_FIELD, f"There is no such parameter here; {listing}.")
+        for name in dict.fromkeys(connection.query_params)
+        if name not in known
+    )
+    if faults:
+        raise InvalidInputError(faults)
+
+
+def _context_for(context: ApiContext, secret: str, is_local: bool) -> ApiContext | None:
+    now_ms = context.clock()
+    with context.ledger.read() as tx:
+        known = None if is_local else find_valid_token(tx, secret)
+        saved = read_instance(tx)
+    if is_local:
+        return context.asked_by(THIS_MACHINE, saved)
+    if known is None:
+        return None
+    if known.token.last_used_at is None or known.token.last_used_at < now_ms - USE_RESOLUTION_MS:
+        with context.ledger.write() as tx:
+            note_token_use(tx, known.token.id, now_ms)
+    return context.asked_by(known.actor, saved)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def _unauthorized(detail: str, error: str = "") -> HTTPException:
+    return HTTPException(
+        status_code=401, detail=detail, headers={"WWW-Authenticate": f'Bearer realm="clickloop"{error}'}
+    )

@@ -1,0 +1,1 @@
+"""Endpoints that explain: check, dry run, health, receivers."""

@@ -1,0 +1,1 @@
+"""Endpoints of jobs over many records."""

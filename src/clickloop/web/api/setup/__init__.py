@@ -1,0 +1,1 @@
+"""Endpoints of what the user sets up."""

@@ -1,0 +1,194 @@
+"""/campaigns: which visitors go to which offers, and the link to paste into the source."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+import msgspec
+from litestar import Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
+from msgspec import UNSET, Meta, UnsetType
+from sqlalchemy import Connection
+
+from clickloop.click.routing import Route, Routes
+from clickloop.diagnosis.check.records import campaign_findings
+from clickloop.saving import campaigns as saving
+from clickloop.setup.campaign import (
+    Campaign,
+    CampaignChange,
+    CampaignFields,
+    CampaignFilter,
+    Cost,
+    Name,
+    NewCampaign,
+    base_of,
+    campaign_link,
+    changed_campaign,
+)
+from clickloop.setup.money_text import money_text
+from clickloop.setup.network import pixel_code, pixel_note, postback_url
+from clickloop.setup.traffic_source import TrafficSource
+from clickloop.store.ledger.setup.campaigns import campaigns_after
+from clickloop.store.ledger.setup.catalog import read_catalog_of
+from clickloop.store.ledger.setup.networks import networks_of_offers
+from clickloop.store.ledger.setup.traffic_sources import find_sources
+from clickloop.web.api.body import StrictBody
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page
+from clickloop.web.api.query import from_query
+from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
+from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+
+NOUN = saving.NOUN.name
+
+
+class CampaignView(CampaignFields, frozen=True, kw_only=True):
+    """A campaign."""
+
+    cost: Cost
+    link: Annotated[
+        str,
+        Meta(
+            description="To paste into the traffic source; the source fills its macros in.",
+            examples=["https://go.example.com/c/aB3xY9?external_id=${SUBID}&cost={cost}&zone={zoneid}"],
+        ),
+    ]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+class CampaignCloning(msgspec.Struct, kw_only=True):
+    """How the copy differs."""
+
+    name: Annotated[Name, Meta(description="Left out: as the campaign, with (copy) behind it.")] | UnsetType = UNSET
+
+
+class NetworkCodes(msgspec.Struct, kw_only=True):
+    """What to paste into a network of the campaign's offers, or into its thank-you page."""
+
+    network_id: int
+    name: str
+    postback_url: Annotated[str, Meta(description="The network calls it for each conversion.")]
+    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, on the campaign's own domain.")]
+    pixel_note: Annotated[str, Meta(description="What to know about the cookie that the pixel falls back to.")]
+    warnings: Annotated[list[Advice], Meta(description="What to know before they are pasted.")]
+
+
+class CampaignCodes(msgspec.Struct, kw_only=True):
+    """What to paste where."""
+
+    link: Annotated[str, Meta(description="For the traffic source.")]
+    networks: Annotated[list[NetworkCodes], Meta(description="Those that its offers are from.")]
+
+
+Wanted = NamedDependency[SkipValidation[CampaignFilter]]
+
+
+def create_campaign(context: Context, data: JSONBody[NewCampaign]) -> CampaignView:
+    """Creates a campaign; its link works as soon as the answer is there, at most a second later on other processes."""
+    return CAMPAIGNS.create(context, lambda tx: saving.new_campaign(tx, data))
+
+
+def list_campaigns(
+    context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False
+) -> Page[CampaignView]:
+    """Campaigns in the order in which they were made."""
+    return CAMPAIGNS.page(context, limit, cursor, partial(campaigns_after, archived=archived, narrowed=wanted))
+
+
+def read_campaign(context: Context, number: Id) -> CampaignView:
+    """One campaign, archived or not."""
+    return CAMPAIGNS.read(context, number)
+
+
+def change_campaign(context: Context, number: Id, data: JSONBody[CampaignChange]) -> CampaignView:
+    """Changes what is given and leaves the rest."""
+    return CAMPAIGNS.change(context, number, lambda _tx, campaign: changed_campaign(campaign, data))
+
+
+def remove_campaign(context: Context, number: Id) -> CampaignView:
+    """Takes a campaign out of use; nothing is deleted. Its link answers 404 from then on."""
+    return CAMPAIGNS.archive(context, number)
+
+
+def restore_campaign(context: Context, number: Id) -> CampaignView:
+    """Takes an archived campaign into use again; its link works as before. Refused while its source or an offer is archived."""
+    return CAMPAIGNS.restore(context, number)
+
+
+def clone_campaign(context: Context, number: Id, data: JSONBody[CampaignCloning]) -> CampaignView:
+    """Makes a campaign like this one, with a key of its own, the same offers, and copies of its own postback rules."""
+    return CAMPAIGNS.answer(context, saving.clone(context, number, data.name, CAMPAIGNS.logged(context)))
+
+
+def read_codes(context: Context, number: Id) -> CampaignCodes:
+    """What to paste into its source, its networks and their thank-you pages."""
+    with context.ledger.read() as tx:
+        campaign = saving.NOUN.get(tx, number)
+        link = CAMPAIGNS.view(context, tx, campaign).link
+        found = networks_of_offers(tx, [share.offer_id for share in campaign.offers])
+    codes = []
+    for network in found:
+        shown_network = masked_network(context, network)
+        base_url = base_of(context.base_url, campaign.domain)
+        codes.append(
+            NetworkCodes(
+                network_id=network.id,
+                name=shown(network.name),
+                postback_url=readable_code(postback_url(context.base_url, shown_network)),
+                pixel_code=readable_code(pixel_code(base_url, shown_network)),
+                pixel_note=pixel_note(base_url, network),
+                warnings=pixel_warnings(network),
+            )
+        )
+    return CampaignCodes(link=link, networks=codes)
+
+
+def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -> list[CampaignView]:
+    sources = {source.id: source for source in find_sources(tx, {campaign.source_id for campaign in campaigns})}
+    catalog = read_catalog_of(tx, tuple(context.guard.policy.own_hosts), [campaign.id for campaign in campaigns])
+    routes = Routes(catalog, context.fallback_url)
+    return [
+        _view(context, campaign, sources[campaign.source_id], routes.find(campaign.key.encode()))
+        for campaign in campaigns
+    ]
+
+
+def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route: Route | None) -> CampaignView:
+    micros, currency = campaign.cost_micros, source.cost_currency or context.currency
+    computed = {
+        "cost": None if micros is None else money_text(micros, currency),
+        "link": shown(campaign_link(context.base_url, campaign, source)),
+        "warnings": warnings_of(campaign_findings(campaign, route) if route else ()),
+    }
+    return view_of(CampaignView, campaign, computed)
+
+
+CAMPAIGNS = Records(saving.NOUN, _views)
+
+
+router = Router(
+    f"/{NOUN}",
+    dependencies={"wanted": from_query(CampaignFilter)},
+    route_handlers=[
+        *record_routes(
+            "a campaign",
+            "campaigns",
+            create=create_campaign,
+            show_list=list_campaigns,
+            read=read_campaign,
+            change=change_campaign,
+            archive=remove_campaign,
+            restore=restore_campaign,
+        ),
+        post("/{number:int}/clone", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Clone a campaign")(
+            clone_campaign
+        ),
+        get("/{number:int}/codes", sync_to_thread=True, summary="Read what to paste where for a campaign")(read_codes),
+    ],
+    tags=["Campaigns"],
+)

@@ -1,0 +1,170 @@
+"""/networks: who offers come from and who tells us of conversions; what to paste into the network."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+from litestar import Router, post
+from litestar.params import JSONBody
+from msgspec import Meta
+from msgspec.structs import replace
+from sqlalchemy import Connection
+
+from clickloop.diagnosis.check.records import network_findings
+from clickloop.postback.masking import MASK
+from clickloop.saving import networks as saving
+from clickloop.setup.network import (
+    Network,
+    NetworkChange,
+    NetworkFields,
+    NewNetwork,
+    offer_url,
+    pixel_code,
+    pixel_note,
+    postback_url,
+)
+from clickloop.store.ledger.setup import networks as ledger
+from clickloop.web.api.body import StrictBody
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.rights import RIGHT
+from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+
+NOUN = saving.NOUN.name
+
+
+class NetworkView(NetworkFields, frozen=True, kw_only=True):
+    """A network."""
+
+    postback_url: Annotated[
+        str,
+        Meta(
+            description="To paste into the network: it calls this for each conversion.",
+            examples=["https://go.example.com/postback?cid={sub1}&payout={payout}"],
+        ),
+    ]
+    pixel_code: Annotated[str, Meta(description="HTML for a thank-you page, where a postback cannot be set.")]
+    pixel_note: Annotated[str, Meta(description="What to know about the cookie that the pixel falls back to.")]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+class OfferLink(msgspec.Struct, kw_only=True):
+    """An offer's link as the network shows it."""
+
+    url: Annotated[str, Meta(max_length=8192, examples=["https://network.example/click?offer=1"])]
+
+
+class OfferUrl(msgspec.Struct, kw_only=True):
+    """The link with what the network needs."""
+
+    url: Annotated[str, Meta(examples=["https://network.example/click?offer=1&sub1={clickid}"])]
+
+
+def create_network(context: Context, data: JSONBody[NewNetwork]) -> NetworkView:
+    """Creates a network, from a preset or from what is given."""
+    return NETWORKS.create(context, lambda tx: saving.new_network(tx, data))
+
+
+def list_networks(
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> Page[NetworkView]:
+    """Networks in the order in which they were made."""
+    narrowed = partial(ledger.NETWORKS.after, archived=archived, words=words)
+    return NETWORKS.page(context, limit, cursor, narrowed)
+
+
+def read_network(context: Context, number: Id) -> NetworkView:
+    """One network, archived or not."""
+    return NETWORKS.read(context, number)
+
+
+def change_network(context: Context, number: Id, data: JSONBody[NetworkChange]) -> NetworkView:
+    """Changes what is given and leaves the rest."""
+    return NETWORKS.change(context, number, lambda _tx, network: saving.changed_network(network, data))
+
+
+def remove_network(context: Context, number: Id) -> NetworkView:
+    """Takes a network out of use; nothing is deleted. Refused while a live offer needs it."""
+    return NETWORKS.archive(context, number)
+
+
+def restore_network(context: Context, number: Id) -> NetworkView:
+    """Takes an archived network into use again."""
+    return NETWORKS.restore(context, number)
+
+
+def fill_offer_url(context: Context, number: Id, data: JSONBody[OfferLink]) -> OfferUrl:
+    """The network's template filled in with an offer's link; nothing is stored."""
+    with context.ledger.read() as tx:
+        return OfferUrl(url=offer_url(saving.NOUN.get(tx, number).offer_url_template, data.url.strip()))
+
+
+def _views(context: ApiContext, _tx: Connection, networks: Sequence[Network]) -> list[NetworkView]:
+    return [_view(context, masked_network(context, network)) for network in networks]
+
+
+def _view(context: ApiContext, network: Network) -> NetworkView:
+    computed = {
+        "postback_url": readable_code(postback_url(context.base_url, network)),
+        "pixel_code": readable_code(pixel_code(context.base_url, network)),
+        "pixel_note": pixel_note(context.base_url, network),
+        "warnings": warnings_of(network_findings(network)),
+    }
+    return view_of(NetworkView, network, computed)
+
+
+NETWORKS = Records(saving.NOUN, _views)
+
+
+def pixel_warnings(network: Network) -> list[Advice]:
+    """What to know before the pixel code of a network is pasted into a page."""
+    if not network.token:
+        return []
+    sentence = (
+        f"The pixel code of {shown(network.name) or 'this network'} holds its token: whoever sees the page can read it."
+    )
+    remedy = "Prefer the postback URL (S2S) for this network: anyone who has the token can report conversions of click ids that they know."
+    return [Advice("pixel_code", "token_in_page", sentence, remedy)]
+
+
+def masked_network(context: ApiContext, network: Network) -> Network:
+    """The network, its token masked for those who may not see it."""
+    return replace(network, token=MASK) if network.token and not context.shows_secrets else network
+
+
+def readable_code(text: str) -> str:
+    """An address or HTML made of a masked network, with the mask as it looks elsewhere."""
+    return shown(text).replace(quote(MASK), MASK)
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=[
+        *record_routes(
+            "a network",
+            "networks",
+            create=create_network,
+            show_list=list_networks,
+            read=read_network,
+            change=change_network,
+            archive=remove_network,
+            restore=restore_network,
+        ),
+        post(
+            "/{number:int}/offer-url",
+            dto=StrictBody,
+            return_dto=None,
+            status_code=200,
+            sync_to_thread=True,
+            opt={RIGHT: None},  # nothing is stored
+            summary="Fill a network's template in",
+        )(fill_offer_url),
+    ],
+    tags=["Networks"],
+)

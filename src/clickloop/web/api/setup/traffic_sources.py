@@ -1,0 +1,100 @@
+"""/traffic-sources: where visitors come from, the parameters of its links and its postback URL."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+from litestar import Router
+from litestar.params import JSONBody
+from msgspec import Meta
+from sqlalchemy import Connection
+
+from clickloop.diagnosis.check.records import postback_url_findings, source_findings
+from clickloop.postback.masking import masked_text
+from clickloop.saving import traffic_sources as saving
+from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
+from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources
+from clickloop.store.ledger.setup.traffic_sources import sources_after
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+
+NOUN = saving.NOUN.name
+
+
+class SourceView(SourceFields, frozen=True, kw_only=True):
+    """A traffic source."""
+
+    postback_rule_id: Annotated[int | None, Meta(description="The postback rule that holds the postback URL.")]
+    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    created_at: Moment
+    updated_at: Moment
+    archived_at: Moment | None
+
+
+def create_source(context: Context, data: JSONBody[NewSource]) -> SourceView:
+    """Creates a traffic source, from a preset or from what is given."""
+    return SOURCES.create(context, lambda tx: saving.new_source(context, tx, data))
+
+
+def list_sources(
+    context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> Page[SourceView]:
+    """Traffic sources in the order in which they were made."""
+    return SOURCES.page(context, limit, cursor, partial(sources_after, archived=archived, words=words))
+
+
+def read_source(context: Context, number: Id) -> SourceView:
+    """One traffic source, archived or not."""
+    return SOURCES.read(context, number)
+
+
+def change_source(context: Context, number: Id, data: JSONBody[SourceChange]) -> SourceView:
+    """Changes what is given and leaves the rest."""
+    return SOURCES.change(context, number, lambda tx, source: saving.changed_source(context, tx, source, data))
+
+
+def remove_source(context: Context, number: Id) -> SourceView:
+    """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
+    return SOURCES.archive(context, number)
+
+
+def restore_source(context: Context, number: Id) -> SourceView:
+    """Takes an archived traffic source into use again."""
+    return SOURCES.restore(context, number)
+
+
+def _views(_context: ApiContext, tx: Connection, sources: Sequence[TrafficSource]) -> list[SourceView]:
+    rules = first_rules_of_sources(tx, [source.id for source in sources])
+    return [_view(source, rules.get(source.id)) for source in sources]
+
+
+def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
+    url = source.postback_url
+    findings = source_findings(source, rule.rule if rule and not rule.is_archived else None)
+    computed = {
+        "postback_url": shown(masked_text(url, rule.rule.request.secrets if rule else ())),
+        "postback_rule_id": rule.id if rule else None,
+        "warnings": warnings_of([*findings, *postback_url_findings(source, url)]),
+    }
+    return view_of(SourceView, source, computed)
+
+
+SOURCES = Records(saving.NOUN, _views)
+
+
+router = Router(
+    f"/{NOUN}",
+    route_handlers=record_routes(
+        "a traffic source",
+        "traffic sources",
+        create=create_source,
+        show_list=list_sources,
+        read=read_source,
+        change=change_source,
+        archive=remove_source,
+        restore=restore_source,
+    ),
+    tags=["Traffic sources"],
+)

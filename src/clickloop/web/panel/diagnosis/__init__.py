@@ -1,0 +1,1 @@
+"""Pages that explain: trace, try it, check, health, test clicks."""

@@ -1,0 +1,79 @@
+"""Check: what keeps conversions from being told to their sources, each with its place and its remedy."""
+
+from collections.abc import Iterable
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from litestar import get
+from litestar.params import QueryParameter
+from markupsafe import Markup, escape
+
+from clickloop.diagnosis.check.finding import Kind, moment_words
+from clickloop.diagnosis.check.views import ToldPlace
+from clickloop.web.api.context import Context
+from clickloop.web.api.diagnosis.check import checked_lately
+from clickloop.web.api.paging import LARGEST_ID
+from clickloop.web.long_work import in_long_work
+from clickloop.web.panel.diagnosis.try_it import live_campaigns
+from clickloop.web.panel.frame.page import Answer, page, when
+from clickloop.web.panel.frame.viewer import Visit
+
+PATH = "/panel/check"
+
+_FOLDERS = {
+    Kind.TRAFFIC_SOURCE: "traffic-sources",
+    Kind.CAMPAIGN: "campaigns",
+    Kind.OFFER: "offers",
+    Kind.NETWORK: "networks",
+    Kind.POSTBACK_RULE: "postback-rules",
+}
+
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+
+
+def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:
+    """The findings, the worst first, and what was seen of each campaign lately."""
+    told, at = checked_lately(context, campaign_id)
+    return page(
+        visit,
+        "check.html",
+        told=told,
+        at=at,
+        campaigns=live_campaigns(context),
+        campaign_id=campaign_id,
+        editor=editor_of,
+        name=name_of,
+        in_zone=lambda text, moments: in_zone(text, moments, visit.zone),
+    )
+
+
+def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
+    """A sentence of a finding with its moments (ISO texts) as they are read in that zone."""
+    shown = escape(text)
+    for moment in moments:
+        shown = shown.replace(moment_words(moment), when(moment, zone, seconds=False))
+    return shown
+
+
+def name_of(place: ToldPlace) -> str:
+    """What the place is called."""
+    if place.kind is Kind.INSTANCE:
+        return "Conversions - In" if place.field == "notices" else "Settings"
+    return place.name or ("Statuses" if place.kind is Kind.STATUS else str(place.id))
+
+
+def editor_of(place: ToldPlace) -> str:
+    """Where in the panel a place is mended."""
+    if place.kind is Kind.STATUS:
+        return "/panel/statuses"
+    if place.kind is Kind.INSTANCE and place.field == "notices":
+        return "/panel/notices?outcome=refused"
+    if place.kind is Kind.RECEIVER:
+        return f"/panel/health/receivers/{place.name}"
+    if place.kind is Kind.INSTANCE or not place.id:
+        return "/panel/settings"
+    field = f"#{place.field}" if place.field else ""
+    return f"/panel/{_FOLDERS[place.kind]}/{place.id}{field}"
+
+
+routes = [get(PATH.removeprefix("/panel"))(in_long_work(show))]

@@ -1,0 +1,75 @@
+"""The panel's navigation: what stands in the side bar, in which order."""
+
+import msgspec
+
+from clickloop.people.user import Right
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A page in the side bar; ``right``: who lacks it does not see it."""
+
+    path: str
+    name: str
+    right: Right | None = None
+
+
+class Section(msgspec.Struct, frozen=True):
+    """Pages that belong together."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+NAVIGATION: tuple[Section, ...] = (
+    Section(
+        "Overview",
+        (
+            Entry("/panel", "Dashboard"),
+            Entry("/panel/reports", "Reports"),
+        ),
+    ),
+    Section(
+        "Setup",
+        (
+            Entry("/panel/campaigns", "Campaigns"),
+            Entry("/panel/offers", "Offers"),
+            Entry("/panel/networks", "Networks"),
+            Entry("/panel/traffic-sources", "Traffic sources"),
+            Entry("/panel/postback-rules", "Postback rules"),
+        ),
+    ),
+    Section(
+        "Logs",
+        (
+            Entry("/panel/clicks", "Clicks"),
+            Entry("/panel/conversions", "Conversions"),
+            Entry("/panel/notices", "Conversions - In"),
+            Entry("/panel/postbacks", "Conversions - Out"),
+        ),
+    ),
+    Section(
+        "Tools",
+        (
+            Entry("/panel/trace", "Trace"),
+            Entry("/panel/try", "Try it"),
+            Entry("/panel/check", "Check"),
+            Entry("/panel/uploads", "Upload"),
+        ),
+    ),
+    Section(
+        "Instance",
+        (
+            Entry("/panel/health", "Health"),
+            Entry("/panel/statuses", "Statuses"),
+            Entry("/panel/rates", "Exchange rates"),
+            Entry("/panel/settings", "Settings", Right.ADMINISTER),
+            Entry("/panel/users", "Users", Right.ADMINISTER),
+            Entry("/panel/tokens", "API tokens", Right.ADMINISTER),
+            Entry("/panel/changes", "Changes", Right.ADMINISTER),
+        ),
+    ),
+)
+
+FIRST_SECTIONS = 2
+"""Sections that somebody needs who has no campaign yet; the others are folded away for them."""
+LATER_PATHS = tuple(entry.path for section in NAVIGATION[FIRST_SECTIONS:] for entry in section.entries)

@@ -1,0 +1,1 @@
+"""Pages of jobs over many records: uploads, exports, resends, reruns."""

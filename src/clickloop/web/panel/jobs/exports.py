@@ -1,0 +1,102 @@
+"""Exports of the logs: how far each is, and its file; it goes on when the page is closed."""
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from litestar.response import Stream
+
+from clickloop.log_filter import PERIOD, LogFilter, fields_of, label_of
+from clickloop.setup.fault import FaultCode
+from clickloop.store.ledger.jobs.exports import ExportNoun
+from clickloop.store.period import period_of
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.jobs import exports as api
+from clickloop.web.api.logs.exportable import LOGS, TITLES
+from clickloop.web.api.paging import Cursor, RecordIdPath
+from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.logs.log_page import Asked
+
+PATH = "/panel/exports"
+ROWS = 50
+_GONE = "The file of this export is no longer kept: export it again.\n"
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+
+
+def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParameter) -> Answer:
+    """Starts an export of what a log shows, with the columns that it shows."""
+    asked = Asked(request, visit.zone, context.clock(), form.pairs)
+    noun = asked.word("noun", ExportNoun)
+    if noun is None:
+        raise invalid("noun", FaultCode.REQUIRED, f"One of {', '.join(ExportNoun)} is expected.")
+    view = api.start_export(context, noun, asked.filter(LOGS[noun].filters), asked.columns() or [])
+    return visit.go(f"{PATH}/{view.export_id}")
+
+
+def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
+    """One's own exports, the newest first; who administers sees all."""
+    found = api.list_exports(context, ROWS, cursor)
+    return page(
+        visit,
+        "exports.html",
+        found=found,
+        cursor=cursor,
+        titles=TITLES,
+        kept={view.export_id for view in found.items if _is_kept(context, view)},
+        is_busy=any(not view.state.is_final for view in found.items),
+    )
+
+
+def show(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
+    """An export: what it holds, how far it is, and the way to its file."""
+    view = api.read_export(context, export_id)
+    log = LOGS[view.noun]
+    titles = {column.key: column.title for column in log.columns}
+    return page(
+        visit,
+        "export.html",
+        view=view,
+        title=log.title,
+        columns=", ".join(titles.get(key, key) for key in view.columns),
+        filters=[
+            (label_of(field), view.filters[field.name])
+            for field in fields_of(log.filters)
+            if field.name in view.filters and field.name not in PERIOD
+        ],
+        period=period_of(LogFilter(**{name: str(view.filters.get(name, "")) for name in PERIOD})),
+        is_kept=_is_kept(context, view),
+        is_busy=not view.state.is_final,
+    )
+
+
+def download(context: Context, export_id: RecordIdPath) -> Response[str] | Stream:
+    """The file."""
+    try:
+        return api.read_export_result(context, export_id)
+    except FileNotFoundError:
+        return Response(_GONE, status_code=410, media_type="text/plain")
+
+
+def stop(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
+    """Ends an export."""
+    view = api.stop_export(context, export_id)
+    return visit.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
+
+
+def _is_kept(context: ApiContext, view: api.ExportView) -> bool:
+    """Whether the file of an export can be fetched."""
+    return view.result_until is not None and context.exports.exists(view.export_id)
+
+
+routes = [
+    post("/exports", sync_to_thread=True, opt={NEEDS: None})(ask),
+    get("/exports", sync_to_thread=True)(show_list),
+    get("/exports/{export_id:str}", sync_to_thread=True)(show),
+    get("/exports/{export_id:str}/result", sync_to_thread=True, media_type="text/csv")(download),
+    post("/exports/{export_id:str}/stop", sync_to_thread=True, opt={NEEDS: None})(stop),
+]

@@ -1,0 +1,29 @@
+"""Clicks: the log of everything that was recorded of visitors, and one click with its story."""
+
+from litestar import get
+
+from clickloop.store.ledger.jobs.exports import ExportNoun
+from clickloop.web.api.context import Context
+from clickloop.web.api.logs import clicks as api
+from clickloop.web.api.paging import ClickIdPath
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.diagnosis.trace import story_page
+from clickloop.web.panel.frame.page import Answer
+from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.logs.log_page import log_page
+
+
+def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """Clicks, the newest first."""
+    return log_page(visit, request, context, ExportNoun.CLICKS)
+
+
+def show(visit: Visit, context: Context, click_id: ClickIdPath) -> Answer:
+    """A click and its story."""
+    return story_page(visit, context, api.canonical_click_id(context, click_id))
+
+
+routes = [
+    get("/clicks", sync_to_thread=True)(show_list),
+    get("/clicks/{click_id:str}", sync_to_thread=True)(show),
+]

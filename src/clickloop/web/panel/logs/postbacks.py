@@ -1,0 +1,150 @@
+"""Conversions - Out: everything that was sent, or not sent and why; one postback with its decision and attempts, and what can be done."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException
+from litestar.params import SkipValidation
+
+from clickloop.people.user import Right
+from clickloop.postback.rule import LOST_REQUEST
+from clickloop.postback.state import PostbackState
+from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.store.ledger.jobs.exports import ExportNoun
+from clickloop.tracking.resending import Mode
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.jobs import resends
+from clickloop.web.api.logs import postbacks as api
+from clickloop.web.api.logs.columns import POSTBACK_COLUMNS, names_for
+from clickloop.web.api.once import view_in
+from clickloop.web.api.paging import RecordIdPath
+from clickloop.web.api.problem import AnyRequest
+from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.logs.log_page import log_page
+
+PATH = "/panel/postbacks"
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+
+
+def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+    """Postbacks, the newest first."""
+    return log_page(visit, request, context, ExportNoun.POSTBACKS, lost_request=LOST_REQUEST, held=context.hold.current)
+
+
+def show(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """A postback, secrets masked."""
+    return _show(visit, context, postback_id)
+
+
+def show_secrets(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The same page once with its secrets; the log of changes tells who looked."""
+    return _show(visit, context, postback_id, secrets=True)
+
+
+def resend(
+    visit: Visit, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: _FormParameter
+) -> Answer:
+    """Sends it again, unchanged or rebuilt. One that was delivered is sent again only by who has been asked once more."""
+    mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
+    try:
+        if not form.has("confirmed") and _delivered_at(api.read_postback(context, postback_id)):
+            return _show(visit, context, postback_id, confirming=mode)
+        answer = resends.resend_postback(
+            context, request, postback_id, resends.OneResend(request=mode), form.text("key")
+        )
+    except InvalidInputError as error:
+        return _show(visit, context, postback_id, error.faults)
+    except HTTPException as error:
+        return _refused(visit, context, postback_id, error)
+    made = view_in(answer, api.PostbackView)
+    return visit.go(f"{PATH}/{made.postback_id}", Said.RESENT)
+
+
+def cancel(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """Takes it out of delivery."""
+    try:
+        view = resends.cancel_postback(context, postback_id)
+    except HTTPException as error:
+        return _refused(visit, context, postback_id, error)
+    return visit.go(f"{PATH}/{view.postback_id}", Said.CANCELLED)
+
+
+def show_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The request as a command to copy, secrets masked."""
+    return _curl(visit, context, postback_id, secrets=False)
+
+
+def show_whole_curl(visit: Visit, context: Context, postback_id: RecordIdPath) -> Answer:
+    """The same with its secrets; the log of changes tells who looked."""
+    return _curl(visit, context, postback_id, secrets=True)
+
+
+def _show(
+    visit: VisitFacts,
+    context: ApiContext,
+    postback_id: str,
+    faults: tuple[Fault, ...] = (),
+    status: int = 422,
+    *,
+    secrets: bool = False,
+    confirming: Mode | None = None,
+) -> Answer:
+    """``confirming``: how it was asked to be sent again although it was delivered."""
+    story = api.read_postback(context, postback_id, secrets)
+    with context.ledger.read() as tx:
+        names = names_for(tx, POSTBACK_COLUMNS, [story.postback])
+    return page(
+        visit,
+        "postback.html",
+        status if faults else 200,
+        faults,
+        one=story.postback,
+        story=story,
+        names=names,
+        again=story.sent_again,
+        confirming=confirming,
+        was_delivered_at=_delivered_at(story),
+        secrets=secrets,
+        held=context.hold.current,
+        under_way=not story.postback.state.is_final,
+        key=context.record_ids(),
+    )
+
+
+def _delivered_at(story: api.PostbackStoryView) -> str | None:
+    """Return when the last row for the same change and rule was delivered, which is the one that would be sent again."""
+    last = story.sent_again or story.postback
+    return last.finished_at if last.state is PostbackState.DELIVERED else None
+
+
+def _refused(visit: VisitFacts, context: ApiContext, postback_id: str, error: HTTPException) -> Answer:
+    """The page with what stood against it."""
+    if error.status_code != 409:
+        raise error
+    return _show(visit, context, postback_id, (Fault("", "conflict", error.detail),), 409)
+
+
+def _curl(visit: VisitFacts, context: ApiContext, postback_id: str, *, secrets: bool) -> Answer:
+    command = resends.copy_as_curl(context, postback_id, secrets)
+    masked = command if not secrets else resends.copy_as_curl(context, postback_id)
+    hides = not secrets and "•••" in masked
+    return page(visit, "postback_curl.html", postback_id=postback_id, command=command, hides=hides, secrets=secrets)
+
+
+routes = [
+    get("/postbacks", sync_to_thread=True)(show_list),
+    get("/postbacks/{postback_id:str}", sync_to_thread=True)(show),
+    post("/postbacks/{postback_id:str}", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
+        show_secrets
+    ),
+    post("/postbacks/{postback_id:str}/resend", sync_to_thread=True)(resend),
+    post("/postbacks/{postback_id:str}/cancel", sync_to_thread=True)(cancel),
+    get("/postbacks/{postback_id:str}/curl", sync_to_thread=True)(show_curl),
+    post("/postbacks/{postback_id:str}/curl", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
+        show_whole_curl
+    ),
+]

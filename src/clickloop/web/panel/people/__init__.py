@@ -1,0 +1,1 @@
+"""Pages of users, tokens, profile, signing in and the audit log."""

@@ -1,0 +1,130 @@
+"""The log of changes: who changed what and when, each change as a readable difference."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import QueryParameter
+
+from clickloop.people.user import Right
+from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.people.users import users_after
+from clickloop.web.api.context import Context
+from clickloop.web.api.paging import Cursor
+from clickloop.web.api.people import changes as api
+from clickloop.web.api.people.changes import OfNoun, OfRecord
+from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.setup.record_difference import FieldDifference, differences
+
+ROWS_A_PAGE = 50
+_MOST_USERS = 1000
+
+NOUNS = {
+    "campaigns": "Campaigns",
+    "offers": "Offers",
+    "networks": "Networks",
+    "traffic-sources": "Traffic sources",
+    "postback-rules": "Postback rules",
+    "statuses": "Statuses",
+    "conversions": "Conversions by hand",
+    "conversions/uploads": "Uploads",
+    "exports": "Exports",
+    "notices": "Incoming postbacks reprocessed",
+    "notices/reruns": "Reprocessing jobs",
+    "postbacks": "Postbacks",
+    "postbacks/resends": "Resend jobs",
+    "receivers": "Receivers",
+    "health": "Health",
+    "rates": "Exchange rates",
+    "settings": "Settings",
+    "delivery": "Delivery",
+    "users": "Users",
+    "tokens": "API tokens",
+}
+"""What a line can be of, for people. One that is not here is shown by its own word."""
+
+_PAGES = {
+    "campaigns": "/panel/campaigns/{}",
+    "offers": "/panel/offers/{}",
+    "networks": "/panel/networks/{}",
+    "traffic-sources": "/panel/traffic-sources/{}",
+    "postback-rules": "/panel/postback-rules/{}",
+    "statuses": "/panel/statuses/{}",
+    "conversions": "/panel/conversions/{}",
+    "conversions/uploads": "/panel/uploads/{}",
+    "exports": "/panel/exports/{}",
+    "notices": "/panel/notices/{}",
+    "postbacks": "/panel/postbacks/{}",
+    "receivers": "/panel/health/receivers/{}",
+    "health": "/panel/health",
+    "settings": "/panel/settings",
+    "delivery": "/panel/health",
+    "users": "/panel/users/{}",
+    "tokens": "/panel/tokens",
+}
+
+
+OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
+OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
+
+
+class ToldLine(msgspec.Struct, frozen=True):
+    """A line with what differs, and where the record is."""
+
+    line: api.LogLineView
+    name: str
+    page: str
+    differences: tuple[FieldDifference, ...]
+
+
+def show_list(
+    visit: Visit,
+    context: Context,
+    cursor: Cursor = "",
+    noun: OfNoun = None,
+    record_id: OfRecord = None,
+    user_id: OfUser = "",
+    action: OfAction = "",
+) -> Answer:
+    """The log, the newest line first."""
+    found = api.list_changes(
+        context,
+        ROWS_A_PAGE,
+        cursor,
+        noun or None,
+        record_id if noun and record_id else None,
+        int(user_id) if user_id.isascii() and user_id.isdecimal() and len(user_id) < 10 else None,
+        None,
+        Action(action) if action in set(Action) else None,
+    )
+    with context.ledger.read() as tx:
+        users = [(user.id, user.name) for user in users_after(tx, 0, _MOST_USERS)]
+    return page(
+        visit,
+        "changes.html",
+        lines=[told(line, dict(users)) for line in found.items],
+        next_cursor=found.next_cursor,
+        cursor=cursor,
+        noun=noun or "",
+        record_id=record_id or "",
+        user_id=user_id,
+        action=action,
+        nouns=list(NOUNS.items()),
+        users=users,
+        actions=[(one.value, one.value.replace("_", " ")) for one in Action],
+    )
+
+
+def told(line: api.LogLineView, users: Mapping[int, str]) -> ToldLine:
+    """A line for people. ``users``: their names by number."""
+    name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
+    place = _PAGES.get(line.noun, "").format(line.record_id)
+    if line.noun == "users" and not name and line.record_id.isdecimal():
+        name = users.get(int(line.record_id), "")
+    return ToldLine(line, name, place, differences(line.before, line.after, line.noun))
+
+
+routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

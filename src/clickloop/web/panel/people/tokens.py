@@ -1,0 +1,79 @@
+"""Tokens: the secrets that open the API; each is shown once, when it is made."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from clickloop.people.user import Right, Role
+from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.store.ledger.people.users import users_after
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Cursor, Id
+from clickloop.web.api.people import tokens as api
+from clickloop.web.panel.frame.auth_guard import NEEDS
+from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+
+PATH = "/panel/tokens"
+ROWS_A_PAGE = 100
+_MOST_USERS = 1000
+
+_FormParameter = NamedDependency[SkipValidation[Form]]
+
+
+def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
+    """Every token, and the form for a new one."""
+    return _page(visit, context, cursor)
+
+
+def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+    """Makes a token and shows its secret, this once."""
+    try:
+        made = api.create_token(context, form.read(api.TokenCreation))
+    except InvalidInputError as error:
+        return _page(visit, context, name=form.text("name"), role=form.text("role"), faults=error.faults)
+    return _page(visit, context, made=made)
+
+
+def revoke(visit: Visit, context: Context, number: Id) -> Answer:
+    """Makes a token invalid at once and for ever."""
+    api.remove_token(context, number)
+    return visit.go(PATH, Said.REVOKED)
+
+
+def _page(
+    visit: VisitFacts,
+    context: ApiContext,
+    cursor: str = "",
+    *,
+    made: api.NewTokenView | None = None,
+    name: str = "",
+    role: str = "",
+    faults: tuple[Fault, ...] = (),
+) -> Answer:
+    with context.ledger.read() as tx:
+        names = {user.id: user.name for user in users_after(tx, 0, _MOST_USERS)}
+    return page(
+        visit,
+        "tokens.html",
+        422 if faults else 200,
+        faults,
+        found=api.list_tokens(context, ROWS_A_PAGE, cursor),
+        cursor=cursor,
+        made=made,
+        name=name,
+        role=role or Role.WORKER.value,
+        roles=[(one.value, f"{one.value} – {one.sentence}") for one in Role if context.actor.role.reaches(one)],
+        may_revoke=context.actor.role.reaches,
+        names=names,
+    )
+
+
+_ADMINISTER = {NEEDS: Right.ADMINISTER}
+routes = [
+    get("/tokens", opt=_ADMINISTER, sync_to_thread=True)(show_list),
+    post("/tokens", opt=_ADMINISTER, sync_to_thread=True)(create),
+    post("/tokens/{number:int}/revoke", opt=_ADMINISTER, sync_to_thread=True)(revoke),
+]

@@ -1,0 +1,63 @@
+"""What came of campaigns or sources today, for lists that show it beside each."""
+
+import msgspec
+
+from clickloop.report.measure import Measure, Sums
+from clickloop.report.period import Preset, days_of
+from clickloop.report.query import Dimension, Filter, ReportQuery
+from clickloop.tracking.reporting import make_report
+from clickloop.web.api.context import ApiContext
+from clickloop.web.panel.frame.viewer import VisitFacts
+from clickloop.web.panel.reports.figures import figure_text, tone_of
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What came of something today, as it is read."""
+
+    clicks: str
+    conversions: str
+    revenue: str
+    cost: str
+    profit: str
+    tone: str
+    """``up`` or ``down``: the profit; empty: neither."""
+    apart: str
+    """Currencies that no rate is known for: their money is not in the figures."""
+
+
+def figures_today(
+    context: ApiContext, visit: VisitFacts, dimension: Dimension, numbers: list[int]
+) -> dict[int, Figures]:
+    """What came of these records today, in the time zone of who looks; those of which nothing came are absent."""
+    if not numbers:
+        return {}
+    today = days_of(Preset.TODAY, context.clock(), visit.zone)
+    query = ReportQuery(
+        from_at=today.from_at(visit.zone),
+        until_at=today.until_at(visit.zone),
+        zone=visit.zone.key,
+        currency=context.currency,
+        group_by=(dimension,),
+        filters=(Filter(dimension, tuple(str(number) for number in numbers)),),
+        sort=None,
+        descending=False,
+        limit=len(numbers),
+    )
+    made = make_report(context.ledger, context.facts, query, each_status=False)
+    return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
+
+
+def _figures_of(sums: Sums) -> Figures:
+    return Figures(
+        clicks=figure_text(Measure.CLICKS, sums.clicks),
+        conversions=figure_text(Measure.CONVERSIONS, Measure.CONVERSIONS.of(sums)),
+        revenue=figure_text(Measure.REVENUE, sums.revenue_micros),
+        cost=figure_text(Measure.COST, sums.cost_micros),
+        profit=figure_text(Measure.PROFIT, Measure.PROFIT.of(sums)),
+        tone=tone_of(Measure.PROFIT, Measure.PROFIT.of(sums)),
+        apart=", ".join(other.currency or "?" for other in sums.not_converted),
+    )
+
+
+NO_FIGURES = _figures_of(Sums())
+"""Of what nothing came of."""

@@ -1,0 +1,1 @@
+"""Pages of what the user sets up."""

@@ -1,0 +1,94 @@
+"""What the editors of all set-up records share: showing one, archiving and restoring it. Creating and changing are their own."""
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.record import RecordFields, Versioned
+from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.paging import Id
+from clickloop.web.api.setup.records import Records
+from clickloop.web.api.wire import json_value
+from clickloop.web.panel.frame.edit_conflict import Edited
+from clickloop.web.panel.frame.flash import Said
+from clickloop.web.panel.frame.page import Answer
+from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+
+R = TypeVar("R", bound=RecordFields)
+V = TypeVar("V", bound=Versioned)
+Shown = TypeVar("Shown", bound=Versioned, contravariant=True)
+
+
+class Editor(Protocol[Shown]):
+    """The page of one record: a form filled with ``tree``. ``view``: the record as it is saved, None for a new one."""
+
+    def __call__(
+        self,
+        visit: VisitFacts,
+        context: ApiContext,
+        tree: dict[str, Any],
+        view: Shown | None,
+        faults: tuple[Fault, ...] = (),
+    ) -> Answer:
+        """Return the page."""
+        ...
+
+
+def blank_tree(record: RecordFields, fields: Iterable[str]) -> dict[str, Any]:
+    """Return these fields of a record as an empty form shows them."""
+    values = json_value(record)
+    return {name: values[name] for name in fields if name in values}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordPages(Generic[R, V]):
+    """The pages of one kind of record below ``path``."""
+
+    path: str
+    records: Records[R, V]
+    editor: Editor[V]
+    tree: Callable[[V], dict[str, Any]]
+    """Returns a view as its form shows it."""
+    fields: Collection[str]
+    """Those that the form can change."""
+
+    def show(self, visit: VisitFacts, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> Answer:
+        """Return the editor of a record as it is saved. ``faults``: why what was asked for was not done."""
+        view = self.records.read(context, record_id)
+        return self.editor(visit, context, self.tree(view), view, faults)
+
+    def edited(self, context: ApiContext, record_id: int, view: V) -> Edited:
+        """Return what a form changes, for ``save_over``."""
+        reread = self.records.read
+        return Edited(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
+
+    def routes(self) -> list[HTTPRouteHandler]:
+        """Return the routes of what is the same for every kind."""
+
+        def show(visit: Visit, context: Context, number: Id) -> Answer:
+            return self.show(visit, context, number)
+
+        def archive(visit: Visit, context: Context, number: Id) -> Answer:
+            try:
+                self.records.archive(context, number)
+            except InvalidInputError as error:
+                return self.show(visit, context, number, error.faults)
+            return visit.go(self.path, Said.ARCHIVED)
+
+        def restore(visit: Visit, context: Context, number: Id) -> Answer:
+            try:
+                self.records.restore(context, number)
+            except InvalidInputError as error:
+                return self.show(visit, context, number, error.faults)
+            return visit.go(f"{self.path}/{number}", Said.RESTORED)
+
+        record = f"{self.path.removeprefix('/panel')}/{{number:int}}"
+        return [
+            get(record, sync_to_thread=True)(show),
+            post(f"{record}/archive", sync_to_thread=True)(archive),
+            post(f"{record}/restore", sync_to_thread=True)(restore),
+        ]

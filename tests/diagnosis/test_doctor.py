@@ -1,0 +1,388 @@
+"""The doctor: a healthy folder is well, and each thing that is not is found."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, text, update
+from typer.testing import CliRunner
+
+from clickloop.alarm.alarms import Alarms
+from clickloop.cli import app
+from clickloop.clock import HOUR_MS
+from clickloop.conversion.notice import Door, RawNotice
+from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.diagnosis.doctor import Verdict, examine
+from clickloop.diagnosis.doctor_checks import SHOWN
+from clickloop.postback.due import Owed
+from clickloop.postback.postback_log import NewPostback
+from clickloop.postback.rule import Request, RequestTemplate, Rule
+from clickloop.store.delivery_hold import hold_deliveries
+from clickloop.store.facts.duckdb.facts import DuckDbFacts
+from clickloop.store.journal.segment import framed, sealed
+from clickloop.store.journal.writer import JournalWriter
+from clickloop.store.ledger.audit.row_checks import conversion_check
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.audit_log import ChangesFilter, changes_before
+from clickloop.store.ledger.logs.notices import insert_notices
+from clickloop.store.ledger.logs.postbacks import insert_postbacks
+from clickloop.store.ledger.schema.tables import conversion_changes, conversions, lanes, postback_rules
+from clickloop.store.ledger.setup.postback_rules import insert_rule
+from tests.empty_stores import open_facts, open_ledger
+from tests.store.used_folder import used
+
+NOW = 1_772_366_400_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder whose server has been stopped."""
+    open_ledger(tmp_path / "ledger.sqlite").close()
+    open_facts(tmp_path / "facts.duckdb").close()
+    return tmp_path
+
+
+def unwell(folder: Path, now_ms: int = NOW) -> list[tuple[str, Verdict]]:
+    """What is not well, other than the machine's own disk."""
+    found = [finding for finding in examine(folder, now_ms) if finding.verdict is not Verdict.WELL]
+    assert all(finding.remedy for finding in found)
+    return [(finding.place, finding.verdict) for finding in found if finding.place != "disk"]
+
+
+def harmed(folder: Path, statement: str) -> None:
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.write() as tx:
+        tx.execute(text("PRAGMA ignore_check_constraints = ON"))
+        tx.execute(text(statement))
+        tx.execute(text("PRAGMA ignore_check_constraints = OFF"))
+    ledger.close()
+
+
+def with_postback(folder: Path, **replaced: object) -> None:
+    """A change that was decided for one rule, and its postback, due now."""
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    made = NewPostback(
+        postback_id="p" * 26,
+        conversion_id="c" * 26,
+        version=1,
+        rule_id=1,
+        click_id="k" * 26,
+        campaign_id=1,
+        source_id=1,
+        trigger="new",
+        decision=Owed(Request(url="https://r.example/"), NOW, ()),
+        lane="r.example:443",
+    )
+    texts = (
+        "txid",
+        "status_key",
+        "status_word",
+        "currency",
+        "payout_text",
+        "latest_turn",
+        "status_turn",
+        "payout_turn",
+        "flags",
+    )
+    numbers = ("campaign_id", "source_id", "offer_id", "network_id", "payout_micros")
+    moments = ("converted_at", "created_at", "updated_at")
+    with ledger.write() as tx:
+        insert_rule(tx, Rule(rule_id=0, name="R", request=RequestTemplate(url="https://r.example/")), NOW)
+        registered = {"outcome": Outcome.NEW, "conversion_id": "c" * 26, "version": 1}
+        insert_notices(tx, [StoredNotice(raw=raw, **registered)])  # type: ignore[arg-type]
+        row = {
+            "conversion_id": "c" * 26,
+            "click_id": "k" * 26,
+            "counts_as": "confirmed",
+            "first_of_click": True,
+            "test": False,
+            "version": 1,
+            "click": b"{}",
+            "parameters": b"{}",
+            **dict.fromkeys(texts, ""),
+            **dict.fromkeys(numbers, 0),
+            **dict.fromkeys(moments, NOW),
+        }
+        tx.execute(insert(conversions).values(**row, row_check=conversion_check(row)))
+        change = {"conversion_id": "c" * 26, "version": 1, "at": NOW, "notice_id": "n" * 26, "after": b"{}"}
+        tx.execute(insert(conversion_changes).values(**change | {"rules_decided": 1} | replaced))
+        insert_postbacks(tx, [made], NOW)
+    ledger.close()
+
+
+def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
+    with_postback(folder)
+    assert unwell(folder) == []
+    sentences = [finding.sentence for finding in examine(folder, NOW)]
+    assert any("1 change of a conversion, decided 1 time = 1 waiting + 0 sending" in sentence for sentence in sentences)
+
+
+def with_torn_segment(folder: Path) -> None:
+    path = folder / "journal" / "clicks" / "edge1.x" / "00000001.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed(1, [framed(b'{"a":1}').rstrip(b"\n")])[:-30])
+
+
+def with_old_segment(folder: Path) -> None:
+    path = folder / "journal" / "notices" / "edge1.x" / "00000001.ndjson"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(sealed(1, []))
+
+
+def with_kept_damage(folder: Path) -> None:
+    path = folder / "settled" / "clicks" / "edge1.x" / "00000001.damaged"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+
+
+def with_damaged_ledger(folder: Path) -> None:
+    with_postback(folder)
+    path = folder / "ledger.sqlite"
+    octets = bytearray(path.read_bytes())
+    for place in range(3 * 4096, len(octets), 4096):
+        octets[place : place + 8] = b"\xff" * 8
+    path.write_bytes(octets)
+
+
+def with_waiting_notice(folder: Path) -> None:
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
+    with ledger.write() as tx:
+        insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.WAITING, look_again_at=NOW - HOUR_MS)])
+    ledger.close()
+
+
+def with_large_outbox(folder: Path) -> None:
+    statement = (
+        "INSERT INTO fact_outbox (fact) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001)"
+    )
+    harmed(folder, f"{statement} SELECT x'00' FROM n")
+
+
+def with_delivery_of_nothing(folder: Path) -> None:
+    with_postback(folder)
+    harmed(folder, "UPDATE postbacks SET state = 'delivered', next_attempt_at = NULL, finished_at = 1")
+
+
+def with_timeless_postback(folder: Path) -> None:
+    with_postback(folder)
+    harmed(folder, "UPDATE postbacks SET next_attempt_at = NULL")
+
+
+def with_damaged_facts(folder: Path) -> None:
+    (folder / "facts.duckdb").write_bytes(b"no database" * 2_000)
+
+
+def with_clicks(folder: Path) -> None:
+    """Facts of several row groups, on the disk."""
+    facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
+    facts._writer.execute(
+        "INSERT INTO facts (fact_at, campaign_id, click_id, useragent) "
+        "SELECT i, 1, 'click ' || i, 'agent ' || hash(i) FROM range(300000) rows(i)"
+    )
+    facts._writer.execute("CHECKPOINT")
+    facts.close()
+
+
+def with_unreadable_block(folder: Path) -> None:
+    with_clicks(folder)
+    flip_a_bit_of(folder / "facts.duckdb", b"agent ")
+
+
+def flip_a_bit_of(path: Path, octets: bytes) -> None:
+    """Flips one bit in the last block that holds a text, so that its checksum is wrong."""
+    data = bytearray(path.read_bytes())
+    place = data.rindex(octets)
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def with_gap(folder: Path) -> None:
+    for place, number in (("settled", 3), ("journal", 4), ("journal", 7)):
+        path = folder / place / "notices" / "edge1.x" / f"{number:08d}.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(sealed(number, []))
+        os.utime(path, (NOW // 1000, NOW // 1000))
+
+
+def with_alarm_of_supervisor(folder: Path) -> None:
+    Alarms(folder, "supervisor").tell("x", ["so"])
+
+
+def with_alarm(folder: Path) -> None:
+    Alarms(folder).tell("x", ["so"])
+
+
+CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {
+    "a torn segment": (with_torn_segment, ("journal", Verdict.FAULT)),
+    "an old segment": (with_old_segment, ("journal", Verdict.WARNING)),
+    "a kept damage": (with_kept_damage, ("journal", Verdict.WARNING)),
+    "a damaged ledger": (with_damaged_ledger, ("ledger", Verdict.FAULT)),
+    "an undecided change": (lambda folder: with_postback(folder, rules_decided=None), ("audit", Verdict.FAULT)),
+    "a missing postback": (lambda folder: with_postback(folder, rules_decided=2), ("audit", Verdict.FAULT)),
+    "a postback of nothing": (lambda folder: with_postback(folder, version=2), ("audit", Verdict.FAULT)),
+    "a delivery of nothing": (with_delivery_of_nothing, ("audit", Verdict.FAULT)),
+    "a postback without a moment": (with_timeless_postback, ("postbacks", Verdict.FAULT)),
+    "a notice that is stuck": (with_waiting_notice, ("notices", Verdict.WARNING)),
+    "facts that are behind": (with_large_outbox, ("facts", Verdict.WARNING)),
+    "damaged facts": (with_damaged_facts, ("facts", Verdict.FAULT)),
+    "facts that are not there": (lambda folder: (folder / "facts.duckdb").unlink(), ("facts", Verdict.WARNING)),
+    "facts with a block that cannot be read": (with_unreadable_block, ("facts", Verdict.FAULT)),
+    "segments missing between others": (with_gap, ("journal", Verdict.FAULT)),
+    "an alarm of the supervisor": (with_alarm_of_supervisor, ("alarm", Verdict.WARNING)),
+    "an alarm": (with_alarm, ("alarm", Verdict.WARNING)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_well_is_found(folder: Path, case: str) -> None:
+    make, expected = CASES[case]
+    make(folder)
+    assert expected in unwell(folder, 4_000_000_000_000 if case == "an old segment" else NOW)
+
+
+def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is_read(folder: Path) -> None:
+    with_unreadable_block(folder)
+    sentences = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.verdict is Verdict.FAULT]
+    assert sentences
+    assert all(one.startswith("facts.") and " cannot be read in rows " in one for one in sentences[:SHOWN])
+    assert "checksum" in sentences[0]
+    facts = DuckDbFacts.open(folder / "facts.duckdb", memory_limit_mb=256)
+    try:
+        whole = facts.verify()
+        assert "useragent" in {one.column for one in whole.unreadable}  # columns that are small share its blocks
+        assert "click_id" not in {one.column for one in whole.unreadable}
+        found = list(facts.verify(0, seconds=0).unreadable)
+        following, calls = facts.verify(0, seconds=0).next_column, 1
+        while following is not None:
+            part = facts.verify(following, seconds=0)
+            found += part.unreadable
+            following, calls = part.next_column, calls + 1
+        assert tuple(found) == whole.unreadable
+        assert calls == whole.columns
+    finally:
+        facts.close()
+
+
+def test_all_of_sound_facts_is_read(folder: Path) -> None:
+    with_clicks(folder)
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and "Read here" in one.sentence]
+    assert "300,001 rows, every block is sound." in sentence
+
+
+def test_the_missing_segments_are_named(folder: Path) -> None:
+    with_gap(folder)
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are gone" in one.sentence]
+    assert "notices/edge1.x: segments 5 to 6 were written and are gone" in sentence
+
+
+def about_postbacks(folder: Path) -> list[str]:
+    """What is told of postbacks that is not well, an hour later."""
+    found = examine(folder, NOW + HOUR_MS)
+    return [one.sentence for one in found if one.place == "postbacks" and one.verdict is not Verdict.WELL]
+
+
+def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
+    with_postback(folder)
+    assert about_postbacks(folder) == ["1 postback should have left more than ten minutes ago."]
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.write() as tx:
+        tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback waits."]
+    with ledger.write() as tx:
+        tx.execute(update(lanes).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
+    assert about_postbacks(folder) == []
+    with ledger.write() as tx:
+        tx.execute(update(postback_rules).values(paused_at=NOW, archived_at=NOW))
+    ledger.close()
+    (told,) = about_postbacks(folder)
+    assert told.startswith("Rule 1 ")
+    assert told.endswith(" is paused and archived: 1 postback waits.")
+
+
+def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
+    with_delivery_of_nothing(folder)
+    remedies = [finding.remedy for finding in examine(folder, NOW)]
+    assert f"See it with: clickloop trace {'k' * 26}" in remedies
+
+
+def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
+    with_alarm(folder)
+    sentences = [finding.sentence for finding in examine(folder, NOW)]
+    assert "Alarm when the core last ran: so" in sentences
+
+
+def test_the_command_ends_with_1_for_a_fault_and_with_0_for_a_warning(folder: Path) -> None:
+    with_kept_damage(folder)
+    result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
+    assert "audit" in result.stdout
+    assert result.exit_code == 0
+    with_torn_segment(folder)
+    assert CliRunner().invoke(app, ["doctor", "--data", str(folder)]).exit_code == 1
+
+
+def test_a_folder_without_a_ledger_is_left_alone(tmp_path: Path) -> None:
+    assert CliRunner().invoke(app, ["doctor", "--data", str(tmp_path)]).exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_refuses_a_lost_ledger_and_makes_none(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    assert unwell(folder) == []
+    (folder / "ledger.sqlite").unlink()
+    assert unwell(folder) == [("stores", Verdict.FAULT)]
+    assert not (folder / "ledger.sqlite").exists()
+    result = CliRunner().invoke(app, ["doctor", "--data", str(folder)])
+    assert result.exit_code == 1
+    assert "clickloop serve --new" in result.output
+
+
+def test_the_doctor_finds_a_ledger_that_was_emptied(tmp_path: Path) -> None:
+    folder = used(tmp_path / "data")
+    (folder / "ledger.sqlite").unlink()
+    Ledger.open(folder / "ledger.sqlite").close()
+    assert ("stores", Verdict.FAULT) in unwell(folder)
+
+
+def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> None:
+    writer = JournalWriter.open(folder / "journal", "notices", "edge1")
+    writer.append(b'{"a":1}')
+    writer.close()
+    shutil.rmtree(writer.path)
+    assert unwell(folder) == [("journal", Verdict.FAULT)]
+    assert any("segments 1 to 1 " in finding.sentence for finding in examine(folder, NOW))
+    result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Confirmed: 1 damage of the journal." in result.output
+    assert unwell(folder) == []
+
+
+def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_the_change_log_names_them(
+    folder: Path,
+) -> None:
+    with_postback(folder)
+    assert unwell(folder) == []
+    harmed(folder, "UPDATE postbacks SET lane = 'elsewhere.example:443'")
+    assert ("audit", Verdict.FAULT) in unwell(folder)
+    result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Accepted as they are now: 1 row of the ledger." in result.output
+    assert unwell(folder) == []
+    ledger = Ledger.open(folder / "ledger.sqlite")
+    with ledger.read() as tx:
+        (change,) = changes_before(tx, ChangesFilter(noun="health"), None, 10)
+    ledger.close()
+    assert change.before == {"rows": 1, "which": [f"{'p' * 26}: postback_check"]}
+    again = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
+    assert "Accepted" not in again.output
+
+
+def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:
+    with_postback(folder)
+    later = NOW + HOUR_MS
+    assert [finding.sentence for finding in examine(folder, later) if "should have left" in finding.sentence]
+    hold_deliveries(folder, "restored from a backup of yesterday", NOW)
+    sentences = [finding.sentence for finding in examine(folder, later)]
+    assert not [sentence for sentence in sentences if "should have left" in sentence]
+    assert "All postbacks are held: restored from a backup of yesterday." in sentences

@@ -1,0 +1,238 @@
+"""The trace: everything that happened to a click in one time line, and as a page that can be read."""
+
+import time
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from clickloop.click.click import Click
+from clickloop.click.click_values import SetupNames
+from clickloop.conversion.conversion import Conversion
+from clickloop.conversion.conversion_log import RecordedChange
+from clickloop.conversion.notice import Door, RawNotice, RefusalReason
+from clickloop.conversion.notice_log import Outcome, StoredNotice
+from clickloop.conversion.status import SALE
+from clickloop.diagnosis.trace import EventKind, Trace, trace_click
+from clickloop.diagnosis.trace_text import one_line, trace_text
+from clickloop.money import Money
+from clickloop.postback.due import Finding, SkipReason
+from clickloop.postback.holding import Hold
+from clickloop.postback.postback_log import Attempt, Postback
+from clickloop.postback.rule import Request
+from clickloop.postback.state import PostbackState
+
+NOW = 1_772_366_400_000
+TOKEN = "s3cret-token"
+CLICK = Click(
+    click_id="c" * 26,
+    at=NOW,
+    campaign_id=7,
+    source_id=3,
+    offer_id=5,
+    network_id=2,
+    external_id="w9Xk2",
+    target="https://offer.example/?sub1=" + "c" * 26,
+    ip="203.0.113.7",
+    v3="4711",
+)
+CONVERSION = Conversion(
+    conversion_id="0" * 26,
+    click=CLICK,
+    txid="T-1",
+    status=SALE,
+    status_word="approved",
+    payout=Money(12_500_000, "USD"),
+    first_of_click=True,
+    converted_at=NOW + 1000,
+    created_at=NOW + 1000,
+    updated_at=NOW + 1000,
+    version=1,
+)
+NAMES = SetupNames(campaign_name="Sweeps", source_name="Clickadu", offer_name="Gift card", network_name="Everflow")
+
+
+NOTICE = StoredNotice(
+    raw=RawNotice(notice_id="n" * 26, at=NOW + 1000, door=Door.S2S, method="GET", query="cid=1&token=abc", ip=""),
+    outcome=Outcome.NEW,
+)
+CHANGE = RecordedChange(version=1, at=NOW + 1000, notice_id="n" * 26, before=None, after=CONVERSION)
+POSTBACK = Postback(
+    postback_id="p" * 26,
+    conversion_id="0" * 26,
+    version=1,
+    rule_id=4,
+    rule_name="Telegram",
+    resend=0,
+    original_id=None,
+    click_id=CLICK.click_id,
+    campaign_id=7,
+    source_id=3,
+    trigger="new",
+    state=PostbackState.WAITING,
+    hold=None,
+    reason=None,
+    findings=(),
+    request=Request(url=f"https://bot.example/{TOKEN}/send", secrets=(TOKEN,)),
+    lane="bot.example:443",
+    attempts=0,
+    next_attempt_at=None,
+    created_at=NOW + 1000,
+    finished_at=None,
+    last_status_code=None,
+    last_error=None,
+    last_answer=None,
+    last_duration_ms=None,
+)
+ATTEMPT = Attempt(
+    number=1,
+    started_at=NOW + 1100,
+    finished_at=NOW + 1135,
+    result="again",
+    status_code=500,
+    answer=b"oops",
+    error=None,
+    duration_ms=35,
+)
+
+
+def story(notice: StoredNotice = NOTICE, postback: Postback = POSTBACK, attempt: Attempt | None = None) -> Trace:
+    """The trace of a click with one notice, one change, one postback and one attempt."""
+    attempts = {"p" * 26: [attempt]} if attempt else {}
+    return trace_click(CLICK.click_id, CLICK, [notice], [CHANGE], [postback], attempts, NAMES)
+
+
+def sentence(trace: Trace, kind: EventKind) -> str:
+    return next(event.sentence for event in trace.events if event.kind is kind)
+
+
+def test_what_happened_in_one_millisecond_stands_in_the_order_of_cause_and_effect() -> None:
+    trace = story(
+        replace(NOTICE, runs=2, run_at=NOW + 1000), replace(POSTBACK, created_at=NOW), replace(ATTEMPT, started_at=NOW)
+    )
+    later = story(replace(NOTICE, runs=2, run_at=NOW + 5000), attempt=replace(ATTEMPT, started_at=NOW + 1000))
+    kinds = [event.kind for event in later.events]
+    assert kinds[:2] == [EventKind.CLICK, EventKind.REDIRECT]
+    assert kinds[2:] == [
+        EventKind.NOTICE,
+        EventKind.CONVERSION,
+        EventKind.POSTBACK,
+        EventKind.ATTEMPT,
+        EventKind.RERUN,
+    ]
+    assert [event.kind for event in trace.events][-3:] == [EventKind.NOTICE, EventKind.RERUN, EventKind.CONVERSION]
+
+
+def test_names_stand_beside_numbers_and_parameters_under_their_rows() -> None:
+    text = trace_text(story())
+    for line in ("campaign: Sweeps (7)", "traffic source: Clickadu (3)", "offer: Gift card (5)", "parameters: V3 4711"):
+        assert line in text
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("door", Door)
+def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome: Outcome, door: Door) -> None:
+    reason = RefusalReason.WRONG_TOKEN if outcome is Outcome.REFUSED else None
+    raw = replace(NOTICE.raw, door=door)
+    told = sentence(
+        story(replace(NOTICE, raw=raw, outcome=outcome, reason=reason, runs=3, run_at=NOW + 1)), EventKind.NOTICE
+    )
+    assert told.startswith("A postback came in ")
+    assert told.endswith(".")
+    assert (RefusalReason.WRONG_TOKEN.sentence in told) == (outcome is Outcome.REFUSED)
+
+
+@pytest.mark.parametrize("state", [state for state in PostbackState if state is not PostbackState.SKIPPED])
+def test_every_state_of_a_postback_is_told_in_words(state: PostbackState) -> None:
+    assert sentence(story(postback=replace(POSTBACK, state=state, resend=1)), EventKind.POSTBACK).startswith(
+        "'Telegram' (asked for again"
+    )
+
+
+@pytest.mark.parametrize("hold", list(Hold))
+def test_a_postback_that_is_held_back_says_why(hold: Hold) -> None:
+    told = sentence(story(postback=replace(POSTBACK, state=PostbackState.PAUSED, hold=hold)), EventKind.POSTBACK)
+
+    assert told == f"'Telegram' is on hold. {hold.sentence}"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(PostbackState.WAITING, True), (PostbackState.SENDING, True), (PostbackState.DELIVERED, False)]
+)
+def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: PostbackState, told: bool) -> None:
+    first = replace(POSTBACK, postback_id="a" * 26, state=state)
+    second = replace(POSTBACK, postback_id="b" * 26, version=2)
+    trace = trace_click(CLICK.click_id, CLICK, [], [], [first, second], {}, NAMES)
+    sentences = [event.sentence for event in trace.events if event.id == second.postback_id]
+
+    assert (f"Postback {first.postback_id}, of an earlier change, comes first." in sentences[0]) is told
+
+
+def test_an_attempt_of_a_resend_tells_the_number_that_the_receiver_sees() -> None:
+    request = Request(url="https://bot.example/", earlier_attempts=3)
+    told = sentence(story(postback=replace(POSTBACK, request=request, resend=1), attempt=ATTEMPT), EventKind.ATTEMPT)
+
+    assert told.startswith("Attempt 1 (for the receiver 4) of 'Telegram'")
+
+
+@pytest.mark.parametrize("result", [None, "delivered", "again", "failed", "unknown"])
+def test_every_result_of_an_attempt_is_told_in_words(result: str | None) -> None:
+    told = sentence(story(attempt=replace(ATTEMPT, result=result)), EventKind.ATTEMPT)
+    assert told.startswith("Attempt 1 of 'Telegram' ")
+
+
+def test_a_skipped_postback_tells_what_was_not_met_and_what_was_compared() -> None:
+    findings = (
+        Finding(SkipReason.RULE_OFF, True),
+        Finding(SkipReason.BELOW_MINIMUM, False, "1 of at least 5"),
+        Finding(SkipReason.NOT_SAMPLED, True, "number 1 of every 2"),
+    )
+    text = trace_text(
+        story(
+            postback=replace(POSTBACK, state=PostbackState.SKIPPED, reason=SkipReason.BELOW_MINIMUM, findings=findings)
+        )
+    )
+    assert f"not met  {SkipReason.BELOW_MINIMUM.sentence} 1 of at least 5. (below_minimum)" in text
+    assert f"met      {SkipReason.NOT_SAMPLED.met_sentence} number 1 of every 2." in text
+    assert "met      1 of 3 conditions" in text
+
+
+def test_a_receiver_that_repeats_a_secret_does_not_bring_it_into_the_trace() -> None:
+    trace = story(attempt=replace(ATTEMPT, answer=f"bad token {TOKEN}".encode(), error=f"no {TOKEN}"))
+    assert TOKEN not in trace_text(trace)
+    assert TOKEN not in msgspec.json.encode(trace.events).decode()
+    assert "token=abc" not in trace_text(trace)
+
+
+def test_an_answer_of_many_lines_is_cut_to_one_and_nothing_in_it_moves_the_cursor() -> None:
+    answer = b"<html>\r\n\r\n   <b>\x1b[31mred\x07\xe2\x80\xae" + b"x" * 900
+    (line,) = [
+        line for line in trace_text(story(attempt=replace(ATTEMPT, answer=answer))).splitlines() if "answer:" in line
+    ]
+    assert "<html> ⏎ <b>\\x1b[31mred\\x07\\u202exxx" in line
+    assert line.endswith("more characters)")
+    assert len(line) < 300
+    assert line.isprintable()
+
+
+def test_a_short_text_stays_as_it_is() -> None:
+    assert one_line(" OK\n") == "OK"
+    assert one_line("x" * 201) == "x" * 200 + "… (1 more characters)"
+
+
+def test_a_click_that_has_not_arrived_is_said_to_be_missing() -> None:
+    trace = trace_click("c" * 26, None, [replace(NOTICE, outcome=Outcome.WAITING)], [], [], {})
+    assert "its click has not arrived" in trace_text(trace)
+
+
+def test_a_story_with_twice_as_many_waiting_postbacks_takes_twice_as_long() -> None:
+    def seconds(count: int) -> float:
+        waiting = [replace(POSTBACK, conversion_id=f"c{number % 500}", version=number) for number in range(count)]
+        began = time.process_time()
+        trace = trace_click(CLICK.click_id, CLICK, [], [], waiting, {}, NAMES)
+        assert len(trace.events) == count + 2
+        return time.process_time() - began
+
+    assert seconds(16_000) < 20 * max(
+        seconds(2_000), 0.02
+    )  # eight times as many: 64 times where each is compared with all

@@ -1,0 +1,160 @@
+"""Delivering processes that are stopped past their lease, or killed between request and outcome: nothing is lost, nothing overwritten."""
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from clickloop.clock import wall_clock
+from clickloop.postback.due import Owed
+from clickloop.postback.postback_log import Attempt, NewPostback, Postback
+from clickloop.postback.rule import Request
+from clickloop.record_id import RecordIds
+from clickloop.store.ledger.logs.postbacks import attempts_of, find_postback, insert_postbacks
+from tests.postback.delivery.delivering import Desk
+
+pytestmark = pytest.mark.crash
+LEASE_SECONDS = 2
+DELIVERING = f"""
+import asyncio, sys
+from clickloop.config import networks_of
+from clickloop.postback.sending.address_guard import AddressGuard, Policy
+from clickloop.postback.delivery.worker import Delivery
+from clickloop.postback.delivery.limits import Limits
+from clickloop.postback.sending.client import Sender
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
+
+async def deliver():
+    guard = AddressGuard(Policy(allowed_networks=networks_of("127.0.0.0/8", "the receiver")))
+    limits = Limits(connections=4, queue=8, batch=8, look_seconds=0.1, lease_seconds={LEASE_SECONDS}, deadline_seconds=1)
+    async with Sender(1, guard) as sender:
+        await Delivery(LedgerPostbacks(Ledger.open(sys.argv[1])), sender.send, limits=limits, alone=False).run()
+
+asyncio.run(deliver())
+"""
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
+GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
+
+
+@asynccontextmanager
+async def worker(desk: Desk) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A delivering process, which is killed in the end."""
+    path = str(desk.ledger.engine.url.database)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", DELIVERING, path)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def owe(desk: Desk, url: str, lane: str) -> str:
+    """Owes one postback that names its own id; answers the id."""
+    ids = RecordIds()
+    postback_id = ids()
+    new = NewPostback(
+        postback_id=postback_id,
+        conversion_id=ids(),
+        version=1,
+        rule_id=desk.rule_id,
+        click_id=ids(),
+        campaign_id=7,
+        source_id=3,
+        trigger="new",
+        decision=Owed(Request(url=f"{url}?id={postback_id}"), wall_clock(), ()),
+        lane=lane,
+    )
+    with desk.ledger.write() as tx:
+        insert_postbacks(tx, [new], wall_clock())
+    return postback_id
+
+
+def story(desk: Desk, postback_id: str) -> tuple[Postback, tuple[Attempt, ...]]:
+    with desk.ledger.read() as tx:
+        found = find_postback(tx, postback_id)
+        assert found is not None
+        return found, attempts_of(tx, [postback_id]).get(postback_id, ())
+
+
+def told(request: bytes) -> tuple[str, int]:
+    """The postback's id and the number of the attempt, as the receiver got them."""
+    path = re.search(rb"\?id=(\w+)", request)
+    number = re.search(rb"(?i)x-clickloop-attempt: (\d+)", request)
+    assert path is not None
+    assert number is not None
+    return path[1].decode(), int(number[1])
+
+
+def test_a_worker_stopped_past_its_lease_wakes_and_its_late_outcome_touches_nothing(desk: Desk, handling: Any) -> None:
+    asked, answer_first = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+        if told(request)[1] == 1:
+            asked.set()
+            await answer_first.wait()
+            writer.write(GONE)
+        else:
+            writer.write(OK)
+
+    async def run(receiver: Any) -> tuple[Any, Any]:
+        async with receiver.open():
+            postback_id = owe(desk, receiver.url("/"), f"127.0.0.1:{receiver.port}")
+            async with worker(desk) as first:
+                await asyncio.wait_for(asked.wait(), 20)
+                first.send_signal(signal.SIGSTOP)
+                answer_first.set()
+                async with worker(desk) as second:
+                    await desk.until(lambda: story(desk, postback_id)[0].state == "delivered")
+                    second.kill()
+                before = story(desk, postback_id)
+                first.send_signal(signal.SIGCONT)
+                awake = owe(desk, receiver.url("/"), "other:80")  # sent and written after the late outcome
+                await desk.until(lambda: story(desk, awake)[0].finished_at is not None)
+                return before, story(desk, postback_id)
+
+    receiver = handling(handle)
+    before, after = asyncio.run(run(receiver))
+
+    assert after == before
+    assert (after[0].state, [attempt.result for attempt in after[1]]) == ("delivered", ["unknown", "delivered"])
+    assert [row.hold for row in desk.rows()] == [None, None]
+
+
+def test_a_worker_killed_between_request_and_outcome_is_followed_by_the_same_request_again(
+    desk: Desk, handling: Any
+) -> None:
+    workers: list[asyncio.subprocess.Process] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+        if told(request)[1] == 1:
+            workers[0].kill()
+            await workers[0].wait()
+        writer.write(OK)
+
+    async def run(receiver: Any) -> tuple[str, Postback, tuple[Attempt, ...]]:
+        async with receiver.open():
+            async with worker(desk) as first:
+                workers.append(first)
+                postback_id = owe(desk, receiver.url("/"), f"127.0.0.1:{receiver.port}")
+                async with asyncio.timeout(60):
+                    await first.wait()
+            killed = story(desk, postback_id)
+            assert (killed[0].state, [attempt.result for attempt in killed[1]]) == ("sending", [None])
+            async with worker(desk):
+                await desk.until(lambda: story(desk, postback_id)[0].state == "delivered")
+            return postback_id, *story(desk, postback_id)
+
+    receiver = handling(handle)
+    postback_id, postback, attempts = asyncio.run(run(receiver))
+
+    assert [told(request) for request in receiver.requests] == [(postback_id, 1), (postback_id, 2)]
+    assert [attempt.result for attempt in attempts] == ["unknown", "delivered"]
+    assert "may or may not have got it" in (attempts[0].error or "")
+    assert postback.attempts == 2

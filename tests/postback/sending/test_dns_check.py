@@ -1,0 +1,58 @@
+"""Looking a name up for a dry run: what is told of where it leads, and how long silent name servers hold it up."""
+
+import socket
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from clickloop.postback.sending.address_guard import STRICT
+from clickloop.postback.sending.dns_check import SILENT_SECONDS, LookingUp
+from clickloop.postback.sending.target import Target
+
+HERE = Target("http", "here.example", 80, "/", "")
+
+
+def leading_to(*addresses: str) -> LookingUp:
+    def look_up(_host: str, family: int) -> Sequence[str]:
+        found = [one for one in addresses if (":" in one) == (family == socket.AF_INET6)]
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        return found
+
+    return LookingUp(STRICT, look_up)
+
+
+def test_a_name_that_leads_nowhere_but_to_a_refused_address_is_told() -> None:
+    told = leading_to("127.0.0.1", "::1").refused_now(HERE)
+    assert told.startswith("here.example leads nowhere but to a refused address: 127.0.0.1")
+
+
+@pytest.mark.parametrize("addresses", [("127.0.0.1", "1.1.1.1"), ("2606:4700::1111",), ()])
+def test_a_name_that_leads_somewhere_else_too_or_to_nothing_is_not(addresses: tuple[str, ...]) -> None:
+    assert leading_to(*addresses).refused_now(HERE) == ""
+
+
+def test_an_address_is_not_looked_up() -> None:
+    assert leading_to("127.0.0.1").refused_now(Target("http", "1.1.1.1", 80, "/", "")) == ""
+
+
+def test_silent_name_servers_are_asked_once_and_then_left_alone_for_a_while() -> None:
+    asked: list[str] = []
+    now = 0.0
+
+    answer = threading.Event()
+
+    def look_up(host: str, _family: int) -> Sequence[str]:
+        asked.append(host)
+        answer.wait()
+        return []
+
+    looking = LookingUp(STRICT, look_up, lambda: now, patience_seconds=0.05)
+    assert looking.refused_now(HERE) == ""
+    assert looking.refused_now(HERE) == ""
+    assert len(asked) == 1
+    now += SILENT_SECONDS + 1
+    looking.refused_now(HERE)
+    assert len(asked) == 2
+    answer.set()

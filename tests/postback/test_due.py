@@ -1,0 +1,339 @@
+"""Whether a change owes a postback: one test for every reason, and the triggers."""
+
+import inspect
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.click import Click
+from clickloop.conversion.conversion import Change, Conversion
+from clickloop.conversion.status import CountsAs, Status
+from clickloop.money import Money
+from clickloop.postback.due import Earlier, Owed, Skipped, SkipReason, owe
+from clickloop.postback.rule import Conditions, Request, RequestTemplate, Rule, Trigger
+
+NOW = 1_800_000_000_000
+REQUEST = Request(url="https://source.example/")
+HOLD = Status("hold", "Hold", CountsAs.PENDING)
+SALE = Status("sale", "Sale", CountsAs.CONFIRMED)
+REJECTED = Status("rejected", "Rejected", CountsAs.REJECTED)
+
+
+def decide(change: Change, rule: Rule, uses_external_id: bool = True, **earlier: Any) -> Owed | Skipped:
+    return owe(change, rule, Earlier(**earlier), uses_external_id=uses_external_id, now_ms=NOW, resolve=lambda: REQUEST)
+
+
+def reason_of(decision: Owed | Skipped) -> SkipReason | None:
+    return decision.reason if isinstance(decision, Skipped) else None
+
+
+def test_a_new_conversion_owes_the_rules_request_at_once(change: Any, rule: Any) -> None:
+    decision = decide(change(), rule())
+
+    assert isinstance(decision, Owed)
+    assert (decision.request, decision.not_before) == (REQUEST, NOW)
+    assert all(finding.met for finding in decision.findings)
+
+
+def test_every_decision_tells_the_finding_of_every_condition(change: Any, rule: Any) -> None:
+    decision = decide(change(disable_postback=True), rule(active=False))
+
+    assert sorted(finding.condition for finding in decision.findings) == sorted(SkipReason)
+
+
+def test_an_inactive_rule_is_skipped_as_rule_off(change: Any, rule: Any) -> None:
+    assert reason_of(decide(change(), rule(active=False))) is SkipReason.RULE_OFF
+
+
+def test_a_campaign_may_switch_its_sources_rules_off_but_no_others(change: Any, rule: Any) -> None:
+    assert reason_of(decide(change(), rule(), source_rules_off=True)) is SkipReason.RULE_OFF
+    assert reason_of(decide(change(), rule(source_id=None), source_rules_off=True)) is None
+
+
+def test_a_notice_with_disable_postback_is_skipped_as_disabled_by_notice(change: Any, rule: Any) -> None:
+    assert reason_of(decide(change(disable_postback=True), rule())) is SkipReason.DISABLED_BY_NOTICE
+
+
+def test_a_match_by_likelihood_is_skipped_as_probabilistic(change: Any, rule: Any) -> None:
+    assert reason_of(decide(change(), rule(), probabilistic=True)) is SkipReason.PROBABILISTIC
+
+
+def test_a_status_that_is_not_chosen_is_skipped_as_status_not_selected(change: Any, rule: Any, conversion: Any) -> None:
+    held = change(conversion(status=HOLD))
+
+    assert reason_of(decide(held, rule(conditions=Conditions(statuses=("sale",))))) is SkipReason.STATUS_NOT_SELECTED
+
+
+def test_without_chosen_statuses_all_but_rejected_are_sent(change: Any, rule: Any, conversion: Any) -> None:
+    reasons = [reason_of(decide(change(conversion(status=status)), rule())) for status in (HOLD, SALE, REJECTED)]
+
+    assert reasons == [None, None, SkipReason.STATUS_NOT_SELECTED]
+
+
+def test_a_rejected_conversion_is_sent_where_it_is_chosen(change: Any, rule: Any, conversion: Any) -> None:
+    chosen = rule(conditions=Conditions(statuses=("rejected",)))
+
+    assert reason_of(decide(change(conversion(status=REJECTED)), chosen)) is None
+
+
+def test_a_later_change_of_a_conversion_already_owed_is_skipped_as_duplicate(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+
+    assert reason_of(decide(later, rule(), owed=1)) is SkipReason.DUPLICATE
+
+
+def test_a_change_of_status_is_sent_again_where_every_change_triggers(change: Any, rule: Any, conversion: Any) -> None:
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+    every = rule(conditions=Conditions(trigger=Trigger.STATUS))
+
+    assert reason_of(decide(later, every, owed=1)) is None
+
+
+def test_a_change_of_payout_is_no_change_of_status(change: Any, rule: Any, conversion: Any) -> None:
+    later = change(conversion(version=2), before=conversion(payout=Money(1, "USD")))
+    every = rule(conditions=Conditions(trigger=Trigger.STATUS))
+
+    assert reason_of(decide(later, every, owed=1)) is SkipReason.DUPLICATE
+
+
+def test_a_conversion_is_new_to_a_rule_when_it_first_gets_a_chosen_status(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+    skipped = frozenset({SkipReason.STATUS_NOT_SELECTED})
+
+    assert reason_of(decide(later, rule(conditions=Conditions(statuses=("sale",))), skipped=skipped)) is None
+
+
+def test_a_conversion_held_back_by_its_notice_is_not_sent_at_a_later_change(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+    skipped = frozenset({SkipReason.DISABLED_BY_NOTICE})
+
+    assert reason_of(decide(later, rule(), skipped=skipped)) is SkipReason.DUPLICATE
+
+
+SALES = Conditions(statuses=("sale",))
+
+
+def trigger_of(decision: Owed | Skipped) -> tuple[bool, str]:
+    """What was found of the trigger."""
+    (found,) = [finding for finding in decision.findings if finding.condition is SkipReason.DUPLICATE]
+    return found.met, found.detail
+
+
+def test_a_rule_made_after_a_conversion_is_sent_when_a_change_brings_it_into_the_rules_statuses(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+
+    assert reason_of(decide(approved, rule(conditions=SALES))) is None
+
+
+def test_a_rule_made_after_a_conversion_fitted_is_not_sent_at_its_later_changes_and_the_record_says_so(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=2, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
+
+    assert trigger_of(decide(later, rule())) == (False, "it fitted before, as hold, before this rule was made")
+    assert trigger_of(decide(paid_more, rule(conditions=SALES))) == (
+        False,
+        "it fitted before, as sale, before this rule was made",
+    )
+
+
+OFF = frozenset({SkipReason.RULE_OFF})
+
+
+def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it_fitted_before(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=3, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
+
+    assert reason_of(decide(approved, rule(conditions=SALES), skipped=OFF)) is None
+    assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=OFF)) == (
+        False,
+        "it fitted before, as sale, before this rule was switched on",
+    )
+
+
+def test_a_rule_that_was_off_is_sent_when_a_payout_first_reaches_its_minimum(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    dear = rule(conditions=Conditions(minimum_payout_micros=10_000_000))
+    paid_more = change(conversion(version=2), before=conversion(payout=Money(1, "USD")))
+
+    assert reason_of(decide(paid_more, dear, skipped=OFF)) is None
+
+
+def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_does_not_trigger(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    skipped = frozenset({SkipReason.NOT_UNIQUE, SkipReason.RULE_OFF})
+
+    assert trigger_of(decide(approved, rule(conditions=SALES), skipped=skipped)) == (
+        False,
+        "a status change, and skipped before: not_unique",
+    )
+
+
+SILENT = frozenset({SkipReason.DISABLED_BY_NOTICE})
+
+
+def test_a_conversion_first_told_in_silence_is_sent_when_it_first_fits_and_not_when_it_fitted_before(
+    change: Any, rule: Any, conversion: Any
+) -> None:
+    approved = change(conversion(version=2), before=conversion(status=HOLD))
+    paid_more = change(conversion(version=3, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
+    late = SILENT | {SkipReason.STATUS_NOT_SELECTED}
+
+    assert reason_of(decide(approved, rule(conditions=SALES), skipped=SILENT)) is None
+    assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=late)) == (
+        False,
+        "it fitted before, as sale, when a notice asked that nothing be sent",
+    )
+
+
+def test_a_later_conversion_of_a_click_is_skipped_as_not_unique(change: Any, rule: Any, conversion: Any) -> None:
+    second = change(conversion(first_of_click=False, txid="T-2"))
+
+    assert reason_of(decide(second, rule())) is None
+    assert reason_of(decide(second, rule(conditions=Conditions(only_first=True)))) is SkipReason.NOT_UNIQUE
+
+
+@pytest.mark.parametrize(("micros", "sent"), [(9_999_999, False), (10_000_000, True), (-3_000_000, False)])
+def test_a_payout_under_the_minimum_is_skipped_as_below_minimum(
+    micros: int, sent: bool, change: Any, rule: Any, conversion: Any
+) -> None:
+    conditions = Conditions(minimum_payout_micros=10_000_000)
+
+    decision = decide(change(conversion(payout=Money(micros, "USD"))), rule(conditions=conditions))
+
+    assert reason_of(decision) is (None if sent else SkipReason.BELOW_MINIMUM)
+
+
+def test_a_request_that_needs_an_external_id_is_skipped_without_one(change: Any, rule: Any, conversion: Any) -> None:
+    without = change(conversion(external_id=""))
+
+    assert reason_of(decide(without, rule())) is SkipReason.NO_EXTERNAL_ID
+    assert reason_of(decide(without, rule(), uses_external_id=False)) is None
+
+
+@pytest.mark.parametrize("external_id", ["{clickid}", "${SUBID}", "[CID]", "__CLICKID__", "{{id}}", "%CID%"])
+def test_an_external_id_that_is_a_macro_is_skipped_as_unreplaced(
+    external_id: str, change: Any, rule: Any, conversion: Any
+) -> None:
+    unreplaced = change(conversion(external_id=external_id))
+
+    assert reason_of(decide(unreplaced, rule())) is SkipReason.UNREPLACED_EXTERNAL_ID
+    assert reason_of(decide(unreplaced, rule(), uses_external_id=False)) is None
+
+
+def test_a_receiver_at_a_refused_address_is_skipped_as_address_refused(change: Any, rule: Any) -> None:
+    decision = decide(change(), rule(), refused_address="127.0.0.1 is this machine itself.")
+
+    assert reason_of(decision) is SkipReason.ADDRESS_REFUSED
+    assert "127.0.0.1 is this machine itself." in [finding.detail for finding in decision.findings]
+
+
+def test_every_third_conversion_is_sent_and_the_others_skipped_as_not_sampled(change: Any, rule: Any) -> None:
+    third = rule(conditions=Conditions(every_nth=3))
+
+    decisions = [decide(change(), third, counted=counted) for counted in range(6)]
+
+    skipped = SkipReason.NOT_SAMPLED
+    assert [reason_of(decision) for decision in decisions] == [None, skipped, skipped, None, skipped, skipped]
+    assert all(decision.counted for decision in decisions)
+
+
+def test_a_conversion_skipped_for_another_reason_is_not_counted_for_the_share(change: Any, rule: Any) -> None:
+    off = rule(active=False, conditions=Conditions(every_nth=3))
+
+    assert not decide(change(), off).counted
+
+
+def test_a_conversion_in_the_share_stays_in_it_at_later_changes(change: Any, rule: Any, conversion: Any) -> None:
+    every = rule(conditions=Conditions(every_nth=3, trigger=Trigger.STATUS))
+    later = change(conversion(version=2), before=conversion(status=HOLD))
+
+    inside = decide(later, every, owed=1, counted=1)
+    outside = decide(later, every, skipped=frozenset({SkipReason.NOT_SAMPLED}), counted=3)
+
+    assert (reason_of(inside), inside.counted) == (None, False)
+    assert (reason_of(outside), outside.counted) == (SkipReason.NOT_SAMPLED, False)
+
+
+def test_a_delay_moves_the_first_attempt(change: Any, rule: Any) -> None:
+    decision = decide(change(), rule(conditions=Conditions(delay_seconds=60)))
+
+    assert isinstance(decision, Owed)
+    assert decision.not_before == NOW + 60_000
+
+
+def test_a_notice_from_the_future_does_not_hold_its_postback_back(change: Any, rule: Any) -> None:
+    decision = owe(change(), rule(), Earlier(), uses_external_id=True, now_ms=NOW - 10**9, resolve=lambda: REQUEST)
+
+    assert isinstance(decision, Owed)
+    assert decision.not_before == NOW - 10**9
+
+
+@given(
+    active=st.booleans(),
+    disabled=st.booleans(),
+    first=st.booleans(),
+    only_first=st.booleans(),
+    every=st.integers(1, 4),
+    counted=st.integers(0, 20),
+    micros=st.integers(-(10**9), 10**9),
+    minimum=st.none() | st.integers(0, 10**9),
+)
+def test_a_decision_is_owed_exactly_when_every_finding_is_met(
+    active: bool,
+    disabled: bool,
+    first: bool,
+    only_first: bool,
+    every: int,
+    counted: int,
+    micros: int,
+    minimum: int | None,
+) -> None:
+    click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id="x1")
+    after = Conversion(
+        conversion_id="a",
+        click=click,
+        txid="",
+        status=SALE,
+        status_word="",
+        payout=Money(micros, "USD"),
+        first_of_click=first,
+        converted_at=NOW,
+        created_at=NOW,
+        updated_at=NOW,
+        version=1,
+    )
+    conditions = Conditions(only_first=only_first, every_nth=every, minimum_payout_micros=minimum)
+    rule = Rule(
+        rule_id=1, name="r", active=active, request=RequestTemplate(url="http://a.example/"), conditions=conditions
+    )
+    changed = Change(before=None, after=after, at=NOW, notice_id="n", disable_postback=disabled)
+
+    decision = decide(changed, rule, counted=counted)
+
+    assert isinstance(decision, Owed) == all(finding.met for finding in decision.findings)
+    if isinstance(decision, Skipped):
+        assert decision.reason is next(finding.condition for finding in decision.findings if not finding.met)
+
+
+@pytest.mark.parametrize("reason", SkipReason)
+def test_every_reason_has_a_sentence_and_a_test(reason: SkipReason) -> None:
+    assert reason.sentence.endswith(".")
+    assert f"SkipReason.{reason.name}" in inspect.getsource(sys.modules[__name__])

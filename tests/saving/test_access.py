@@ -1,0 +1,274 @@
+"""Getting into the panel: passwords, sessions and one-time links, without a browser."""
+
+from typing import TYPE_CHECKING
+
+import argon2
+import pytest
+
+from clickloop.clock import DAY_MS, MINUTE_MS
+from clickloop.people.browser import Browser
+from clickloop.people.passwords import HASHER, NOBODY, Passwords
+from clickloop.people.user import Role
+from clickloop.saving.access import (
+    IDLE_MS,
+    LINK_MS,
+    SESSION_MS,
+    Access,
+    NotSignedIn,
+    NotSignedInReason,
+    SignedIn,
+    change_password,
+    csrf_of,
+    enter_by_link,
+    forget_old_sessions,
+    make_link,
+    session_of,
+    sign_in,
+    sign_out,
+    sign_out_everywhere,
+    welcome_of,
+)
+from clickloop.setup.fault import InvalidInputError
+from clickloop.store.ledger.people.users import find_user
+from tests.web.conftest import PASSWORD, QUICK_PASSWORDS
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Instance
+
+HOME = Browser(address="192.0.2.1", useragent="Firefox")
+CAFE = Browser(address="198.51.100.9", useragent="Chrome")
+
+
+def signed_in(
+    access: Access, name: str, password: str = PASSWORD, browser: Browser = HOME, former: str = ""
+) -> SignedIn:
+    result = sign_in(access, name, password, browser, former)
+    assert isinstance(result, SignedIn), result
+    return result
+
+
+def test_the_right_password_opens_a_session_in_any_case_of_the_name(instance: "Instance") -> None:
+    anna = instance.user(Role.WORKER, "Anna")
+    seat = session_of(instance.context.access, signed_in(instance.context.access, "aNNA").secret)
+    assert seat is not None
+    assert (seat.user, seat.actor.name, seat.actor.role) == (anna, "Anna", Role.WORKER)
+    assert (seat.session.address, seat.session.useragent) == ("192.0.2.1", "Firefox")
+
+
+@pytest.mark.parametrize("name", ["anna", "nobody", "ben", "", "\0", "x" * 5000, "\ud800"])
+def test_whatever_is_wrong_the_answer_is_the_same(instance: "Instance", name: str) -> None:
+    instance.user(Role.OWNER, "anna")
+    instance.user(Role.WORKER, "ben", "another password")
+    assert sign_in(instance.context.access, name, "wrong password", HOME) == NotSignedIn(NotSignedInReason.WRONG)
+
+
+def test_nobody_costs_as_much_as_somebody() -> None:
+    assert argon2.extract_parameters(NOBODY) == argon2.extract_parameters(HASHER.hash("x"))
+
+
+def test_a_disabled_user_is_out_at_once_and_told_no_more_than_anybody(instance: "Instance") -> None:
+    instance.user(Role.OWNER)
+    anna = instance.user(Role.WORKER, "anna")
+    secret = signed_in(instance.context.access, "anna").secret
+    instance.api.patch(f"/api/v1/users/{anna.id}", json={"disabled": True})
+    assert session_of(instance.context.access, secret) is None
+    assert sign_in(instance.context.access, "anna", PASSWORD, HOME) == NotSignedIn(NotSignedInReason.WRONG)
+
+
+def test_a_session_ends_after_30_days_and_after_7_idle_ones(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    used, idle = signed_in(access, "anna").secret, signed_in(access, "anna").secret
+    begun = instance.now
+    while instance.now + 6 * DAY_MS < begun + SESSION_MS:
+        instance.now += 6 * DAY_MS
+        assert session_of(access, used) is not None
+    instance.now = begun + SESSION_MS - 1
+    assert session_of(access, used) is not None
+    instance.now = begun + SESSION_MS
+    assert session_of(access, used) is None
+    instance.now = begun + IDLE_MS
+    assert session_of(access, idle) is not None
+    instance.now += IDLE_MS + 1
+    assert session_of(access, idle) is None
+    forget_old_sessions(access)
+    instance.now = begun
+    assert session_of(access, idle) is None
+
+
+def test_the_secret_is_another_one_at_each_sign_in_and_the_former_ends(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    first = signed_in(access, "anna").secret
+    second = signed_in(access, "anna", former=first).secret
+    assert first != second
+    assert session_of(access, first) is None
+    assert session_of(access, second) is not None
+    third = signed_in(access, "anna", former="planted by somebody else").secret
+    assert session_of(access, "planted by somebody else") is None
+    assert csrf_of(second) != csrf_of(third)
+
+
+def test_a_session_is_not_usable_after_signing_out(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    secret, other = signed_in(access, "anna").secret, signed_in(access, "anna").secret
+    sign_out(access, secret)
+    sign_out(access, secret)
+    assert session_of(access, secret) is None
+    assert session_of(access, other) is not None
+
+
+def test_signing_out_everywhere_leaves_this_session(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    here, there = signed_in(access, "anna").secret, signed_in(access, "anna", browser=CAFE).secret
+    seat = session_of(access, here)
+    assert seat is not None
+    assert sign_out_everywhere(access, seat) == 1
+    assert session_of(access, here) is not None
+    assert session_of(access, there) is None
+
+
+@pytest.mark.parametrize("secret", ["", "x", "x" * 5000, "\ud800", "\0"])
+def test_an_odd_secret_is_no_session(instance: "Instance", secret: str) -> None:
+    assert session_of(instance.context.access, secret) is None
+    sign_out(instance.context.access, secret)
+
+
+def test_guessing_is_slowed_and_the_owner_still_gets_in_from_elsewhere(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    results = [sign_in(access, "anna", f"guess {number}", CAFE) for number in range(50)]
+    refused = [result for result in results if isinstance(result, NotSignedIn)]
+    assert [result.reason for result in refused].count(NotSignedInReason.WRONG) == 5
+    blocked = sign_in(access, "anna", PASSWORD, CAFE)
+    assert isinstance(blocked, NotSignedIn)
+    assert blocked.wait_seconds >= 1
+    assert isinstance(sign_in(access, "anna", PASSWORD, HOME), SignedIn)
+    instance.now += blocked.wait_seconds * 1000
+    assert isinstance(sign_in(access, "anna", PASSWORD, CAFE), SignedIn)
+
+
+def test_a_hash_with_old_parameters_is_renewed_at_sign_in(instance: "Instance") -> None:
+    anna = instance.user(Role.OWNER, "anna")
+    stronger = Passwords(argon2.PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    access = Access(ledger=instance.ledger, clock=lambda: instance.now, passwords=stronger)
+    assert isinstance(sign_in(access, "anna", PASSWORD, HOME), SignedIn)
+    with instance.ledger.read() as tx:
+        now = find_user(tx, anna.id)
+    assert now is not None
+    assert now.password_hash != anna.password_hash
+    assert now.password_hash is not None
+    assert not stronger.is_outdated(now.password_hash)
+    assert isinstance(sign_in(access, "anna", PASSWORD, HOME), SignedIn)
+
+
+def test_the_first_owner_names_himself_by_the_link(instance: "Instance") -> None:
+    access = instance.context.access
+    with instance.ledger.write() as tx:
+        key = make_link(tx, None, instance.now)
+    welcome = welcome_of(access, key)
+    assert welcome is not None
+    assert welcome.user is None
+    entered = enter_by_link(access, key, "Anna", PASSWORD, HOME)
+    assert entered is not None
+    assert (entered.user.name, entered.user.role) == ("Anna", Role.OWNER)
+    assert session_of(access, entered.secret) is not None
+    assert enter_by_link(access, key, "Eve", PASSWORD, HOME) is None
+
+
+def test_a_first_owners_link_is_worth_nothing_once_there_is_an_owner(instance: "Instance") -> None:
+    with instance.ledger.write() as tx:
+        key = make_link(tx, None, instance.now)
+    instance.user(Role.OWNER)
+    assert welcome_of(instance.context.access, key) is None
+    assert enter_by_link(instance.context.access, key, "Eve", PASSWORD, HOME) is None
+
+
+def test_a_link_ends_after_a_day_and_with_the_next_one(instance: "Instance") -> None:
+    access = instance.context.access
+    anna = instance.user(Role.WORKER, "anna")
+    with instance.ledger.write() as tx:
+        first, second = make_link(tx, anna.id, instance.now), make_link(tx, anna.id, instance.now)
+    assert welcome_of(access, first) is None
+    instance.now += LINK_MS - 1
+    assert welcome_of(access, second) is not None
+    instance.now += 1
+    assert welcome_of(access, second) is None
+    assert [welcome_of(access, odd) for odd in ("", "x", "x" * 5000, "\0")] == [None] * 4
+
+
+def test_a_link_for_a_forgotten_password_ends_the_sessions_before(instance: "Instance") -> None:
+    access = instance.context.access
+    anna = instance.user(Role.WORKER, "anna")
+    stolen = signed_in(access, "anna").secret
+    with instance.ledger.write() as tx:
+        key = make_link(tx, anna.id, instance.now)
+    entered = enter_by_link(access, key, "name that does not count", "another long password", HOME)
+    assert entered is not None
+    assert entered.user.name == "anna"
+    assert session_of(access, stolen) is None
+    assert sign_in(access, "anna", PASSWORD, HOME) == NotSignedIn(NotSignedInReason.WRONG)
+    signed_in(access, "anna", "another long password")
+
+
+@pytest.mark.parametrize(
+    ("password", "code"),
+    [("short", "too_short"), ("x" * 1001, "too_long"), ("Margarethe", "not_allowed"), ("aaaaaaaaaaaa", "not_allowed")],
+)
+def test_a_weak_password_is_refused_and_the_link_stays_good(instance: "Instance", password: str, code: str) -> None:
+    access = instance.context.access
+    with instance.ledger.write() as tx:
+        key = make_link(tx, None, instance.now)
+    with pytest.raises(InvalidInputError) as refused:
+        enter_by_link(access, key, "margarethe", password, HOME)
+    assert [(fault.field, fault.code) for fault in refused.value.faults] == [("password", code)]
+    assert welcome_of(access, key) is not None
+
+
+def test_changing_the_password_needs_the_old_one_and_ends_other_sessions(instance: "Instance") -> None:
+    access = instance.context.access
+    anna = instance.user(Role.WORKER, "anna")
+    here, there = signed_in(access, "anna").secret, signed_in(access, "anna").secret
+    seat = session_of(access, here)
+    assert seat is not None
+    with pytest.raises(InvalidInputError):
+        change_password(access, anna, "wrong", "another long password", seat.actor)
+    change_password(access, anna, PASSWORD, "another long password", seat.actor, keep=seat.session.id)
+    assert session_of(access, here) is not None
+    assert session_of(access, there) is None
+    signed_in(access, "anna", "another long password")
+
+
+def test_guessing_the_old_password_from_a_stolen_session_is_slowed(instance: "Instance") -> None:
+    access = instance.context.access
+    anna = instance.user(Role.WORKER, "anna")
+    seat = session_of(access, signed_in(access, "anna").secret)
+    assert seat is not None
+    sentences = []
+    for number in range(20):
+        with pytest.raises(InvalidInputError) as refused:
+            change_password(access, anna, f"guess {number}", "another long password", seat.actor)
+        sentences.append(refused.value.faults[0].message)
+    assert sentences.count("It is not your password.") == 5
+
+
+def test_the_use_of_a_session_is_written_at_most_each_minute(instance: "Instance") -> None:
+    instance.user(Role.OWNER, "anna")
+    access = instance.context.access
+    secret = signed_in(access, "anna").secret
+    seen = []
+    for _ in range(4):
+        seat = session_of(access, secret)
+        assert seat is not None
+        seen.append(seat.session.last_seen_at - instance.now)
+        instance.now += MINUTE_MS // 2
+    assert seen == [0, -MINUTE_MS // 2, -MINUTE_MS, -MINUTE_MS // 2]
+
+
+def test_passwords_of_any_characters_are_told_apart() -> None:
+    words = ["ä" * 10, "a\u0308" * 10, "\0" * 10, "\ud800" * 10, " " * 10]
+    kept = [QUICK_PASSWORDS.hash(word) for word in words]
+    for at, word in enumerate(words):
+        assert [QUICK_PASSWORDS.is_right(one, word) for one in kept] == [at == other for other in range(len(words))]

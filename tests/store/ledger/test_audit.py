@@ -1,0 +1,378 @@
+"""The self-audit: what adds up, what does not, and that it is told."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Table, delete, insert, literal, select, text, update
+
+from clickloop.alarm.alarms import Alarm
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.conversion.given import GivenConversion
+from clickloop.conversion.notice import Door
+from clickloop.diagnosis.self_audit import (
+    LONG_WAIT_MS,
+    audit_alarms,
+    audit_everything,
+    audit_rows_step,
+    audit_step,
+    held_alarms,
+    paused_alarms,
+    refused_alarms,
+    refused_rules,
+    rows_alarms,
+)
+from clickloop.money import Money
+from clickloop.postback.rule import RequestTemplate, Rule
+from clickloop.postback.sending.address_guard import STRICT
+from clickloop.postback.state import STORED, PostbackState
+from clickloop.record_id import RecordIds
+from clickloop.store.delivery_hold import Hold
+from clickloop.store.ledger.audit.changes import (
+    BATCH,
+    REMEMBERED,
+    AuditedChange,
+    judge,
+    read_memory,
+)
+from clickloop.store.ledger.audit.row_checks import CHECKED_CONVERSION, CHECKED_POSTBACK, check_of
+from clickloop.store.ledger.audit.rows import Lack, accept_wrong_rows, count_lacking, some_lacking, wrong_rows
+from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.conversions import conversions_of_ids, update_conversions
+from clickloop.store.ledger.schema.tables import (
+    attempts,
+    conversion_changes,
+    conversions,
+    lanes,
+    postback_rules,
+    postbacks,
+)
+from clickloop.store.ledger.setup.postback_rules import insert_rule
+from clickloop.tracking.notices import Desk, convert
+from tests.empty_stores import open_ledger
+
+NOW = 1_772_366_400_000
+
+
+class Tracker:
+    """A tracker whose every click has arrived."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.click_ids = ClickIds(b"k" * 32)
+        self.desk = Desk(ledger, self, self.click_ids, RecordIds(lambda: NOW), "USD")
+
+    def find_clicks(self, click_ids: Any) -> dict[str, Click]:
+        return {
+            click_id: Click(click_id=click_id, at=NOW - 1000, campaign_id=1, source_id=1, external_id="x")
+            for click_id in click_ids
+        }
+
+    def add_rule(self) -> None:
+        request = RequestTemplate(url="https://r.example/?id={externalid}")
+        with self.ledger.write() as tx:
+            insert_rule(tx, Rule(rule_id=0, name="R", request=request), NOW)
+
+    def convert(self, click_id: str = "", status: str = "") -> str:
+        click_id = click_id or self.click_ids.new(NOW - 1000)
+        convert(self.desk, GivenConversion(click_id=click_id, status=status), Door.API, NOW)
+        return click_id
+
+    def harm(self, statement: Any) -> None:
+        with self.ledger.write() as tx:
+            tx.execute(statement)
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Iterator[Tracker]:
+    ledger = open_ledger(tmp_path / "ledger.sqlite")
+    yield Tracker(ledger)
+    ledger.close()
+
+
+def test_changes_times_rules_are_the_postbacks_in_their_states(tracker: Tracker) -> None:
+    tracker.convert()
+    tracker.add_rule()
+    click_id = tracker.convert()
+    tracker.add_rule()
+    tracker.convert(click_id, status="rejected")
+
+    audited = audit_everything(tracker.ledger)
+
+    assert (audited.changes, audited.decisions, audited.mismatches) == (3, 3, ())
+    assert audited.in_states == dict.fromkeys(STORED, 0) | {"waiting": 1, "skipped": 2}
+    assert audit_step(tracker.ledger) == ()
+
+
+HARM: dict[str, Callable[[], Any]] = {
+    "a postback is gone": lambda: delete(postbacks),
+    "a change was never decided": lambda: update(conversion_changes).values(rules_decided=None),
+    "a rule more was decided": lambda: update(conversion_changes).values(rules_decided=2),
+}
+
+
+@pytest.mark.parametrize("harm", HARM)
+def test_what_does_not_add_up_is_found_and_stays_told_until_it_does(tracker: Tracker, harm: str) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        kept = dict(tx.execute(postbacks.select()).mappings().one())
+    tracker.harm(HARM[harm]())
+
+    for _ in range(2):
+        (mismatch,) = audit_step(tracker.ledger)
+        assert mismatch.version == 1
+
+    tracker.harm(delete(postbacks))
+    tracker.harm(insert(postbacks).values(**kept))
+    tracker.harm(update(conversion_changes).values(rules_decided=1))
+    assert audit_step(tracker.ledger) == ()
+
+
+def test_a_postback_in_a_state_that_nobody_knows_does_not_add_up() -> None:
+    change = AuditedChange(
+        number=1, conversion_id="c", version=1, rules_decided=2, postbacks=2, in_states={PostbackState.DELIVERED: 1}
+    )
+    mismatch = judge(change)
+    assert mismatch is not None
+    assert "known state" in mismatch.sentence
+
+
+def test_resends_are_no_decisions(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        kept = dict(tx.execute(postbacks.select()).mappings().one())
+    again = kept | {"postback_id": "r" * 26, "resend": 1, "original_id": kept["postback_id"]}
+    tracker.harm(insert(postbacks).values(**again))
+    assert audit_step(tracker.ledger) == ()
+
+
+def test_old_changes_are_looked_at_again_in_their_turn(tracker: Tracker) -> None:
+    tracker.add_rule()
+    for _ in range(1_200):
+        tracker.convert()
+    assert audit_step(tracker.ledger) == ()
+    assert audit_step(tracker.ledger) == ()
+    tracker.harm(text("DELETE FROM postbacks WHERE rowid = 3"))
+    found = [len(audit_step(tracker.ledger)) for _ in range(3)]
+    assert found[-1] == 1
+    with tracker.ledger.read() as tx:
+        assert read_memory(tx).mismatched == (3,)
+
+
+def test_a_step_looks_at_a_bounded_number(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.write() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO conversion_changes (conversion_id, version, at, notice_id, after, rules_decided) "
+                "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 6000) "
+                "SELECT conversion_id, i, at, notice_id, after, NULL FROM conversion_changes, n"
+            )
+        )
+    assert len(audit_step(tracker.ledger)) == REMEMBERED
+    with tracker.ledger.read() as tx:
+        assert read_memory(tx).looked_to == BATCH
+
+
+LOST: dict[Lack, Callable[[], list[Any]]] = {
+    Lack.HISTORY: lambda: [update(conversions).values(version=2)],
+    Lack.CHANGE: lambda: [update(postbacks).values(version=7)],
+    Lack.DELIVERED_ATTEMPT: lambda: [
+        update(postbacks).values(state="delivered", next_attempt_at=None, finished_at=NOW)
+    ],
+    Lack.FAILED_ATTEMPT: lambda: [update(postbacks).values(state="failed", next_attempt_at=None, finished_at=NOW)],
+    Lack.DELIVERED_STATE: lambda: [
+        insert(attempts).from_select(
+            ["postback_id", "number", "started_at", "finished_at", "result"],
+            select(postbacks.c.postback_id, literal(1), literal(NOW), literal(NOW), literal("delivered")),
+        )
+    ],
+    Lack.CONVERSION_CHECK: lambda: [update(conversions).values(payout_micros=conversions.c.payout_micros + 4096)],
+    Lack.POSTBACK_CHECK: lambda: [update(postbacks).values(lane="elsewhere.example:443")],
+    Lack.MOMENT: lambda: [update(postbacks).values(next_attempt_at=NOW + (1 << 50))],
+}
+ALSO = {Lack.HISTORY: {Lack.CONVERSION_CHECK}, Lack.CHANGE: {Lack.POSTBACK_CHECK}}
+"""What else the same harm does: the version is in the checksum."""
+CHECKS = {Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK}
+
+
+@pytest.mark.parametrize("lack", Lack)
+def test_a_row_that_lacks_something_is_found_and_stays_told_until_it_does_not(tracker: Tracker, lack: Lack) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        rows = [(table, tx.execute(select(table)).mappings().one()) for table in (conversions, postbacks)]
+    assert audit_rows_step(tracker.ledger) == ()
+    for statement in LOST[lack]():
+        tracker.harm(statement)
+    expected = {lack} | ALSO.get(lack, set())
+    for _ in range(2):
+        assert {found.lack for found in audit_rows_step(tracker.ledger)} == expected
+    with tracker.ledger.read() as tx:
+        assert {kind for kind, count in count_lacking(tx).items() if count} == expected - CHECKS
+        assert {found.lack for found in some_lacking(tx, 5)} == expected - CHECKS
+        assert {found.lack for found in wrong_rows(tx)} == expected & CHECKS
+    alarms = rows_alarms(audit_rows_step(tracker.ledger))
+    assert len(alarms) == len(expected)
+    assert any(lack.sentence in alarm and "rows that do not add up: 1;" in alarm for alarm in alarms)
+    tracker.harm(delete(attempts))
+    for table, row in rows:
+        tracker.harm(update(table).values(dict(row)))
+    assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+
+
+@pytest.mark.parametrize("lack", sorted(CHECKS))
+def test_a_row_that_somebody_has_accepted_as_it_is_is_an_alarm_only_when_it_changes_again(
+    tracker: Tracker, lack: Lack
+) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    tracker.convert()
+    for statement in LOST[lack]():
+        tracker.harm(statement)
+    with tracker.ledger.write() as tx:
+        assert {found.lack for found in accept_wrong_rows(tx)} == {lack}
+        assert accept_wrong_rows(tx) == ()
+    assert rows_alarms(audit_rows_step(tracker.ledger)) == ()
+    table = conversions if lack is Lack.CONVERSION_CHECK else postbacks
+    tracker.harm(update(table).values(source_id=9))
+    assert {found.lack for found in audit_rows_step(tracker.ledger)} == {lack}
+
+
+@pytest.mark.parametrize("table", [conversions, postbacks], ids=["conversions", "postbacks"])
+def test_a_change_of_any_column_that_may_not_change_is_found(tracker: Tracker, table: Table) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    names = CHECKED_CONVERSION if table is conversions else CHECKED_POSTBACK
+    with tracker.ledger.read() as tx:
+        row = dict(tx.execute(select(table)).mappings().one())
+    lack = Lack.CONVERSION_CHECK if table is conversions else Lack.POSTBACK_CHECK
+    for name in names:
+        changed = {**row, name: _other(row[name])}
+        assert check_of(changed[column] for column in names) != row["row_check"], name
+    assert check_of(row[column] for column in names) == row["row_check"]
+    tracker.harm(text(f"UPDATE {table.name} SET source_id = 'x'"))
+    assert lack in {found.lack for found in audit_rows_step(tracker.ledger)}
+
+
+def _other(value: object) -> object:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value ^ 1
+    if isinstance(value, bytes):
+        return bytes([*value[:-1], value[-1] ^ 1]) if value else b"x"
+    return f"{value}x"
+
+
+def test_a_text_that_is_no_utf8_any_more_is_found_and_does_not_stop_the_audit(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    tracker.harm(text("UPDATE conversions SET payout_text = CAST(x'ff31' AS TEXT)"))
+    assert [found.lack for found in audit_rows_step(tracker.ledger)] == [Lack.CONVERSION_CHECK]
+
+
+def test_a_later_change_of_a_damaged_conversion_does_not_seal_the_damage(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        (conversion,) = conversions_of_ids(tx, tx.scalars(select(conversions.c.conversion_id)).all())
+    tracker.harm(text("UPDATE conversions SET payout_micros = payout_micros + 4096"))
+    with tracker.ledger.write() as tx:
+        update_conversions(tx, [msgspec.structs.replace(conversion, status_word="again")])
+    assert Lack.CONVERSION_CHECK in {found.lack for found in audit_rows_step(tracker.ledger)}
+
+
+def test_a_change_of_a_sound_conversion_leaves_it_sound(tracker: Tracker) -> None:
+    tracker.convert()
+    with tracker.ledger.write() as tx:
+        (conversion,) = conversions_of_ids(tx, tx.scalars(select(conversions.c.conversion_id)).all())
+        update_conversions(tx, [msgspec.structs.replace(conversion, status_word="again", payout=Money(7, "EUR"))])
+        assert list(wrong_rows(tx)) == []
+
+
+def test_a_delivered_attempt_is_what_a_delivered_postback_needs(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    for statement in LOST[Lack.DELIVERED_ATTEMPT]():
+        tracker.harm(statement)
+    with tracker.ledger.read() as tx:
+        postback_id = tx.scalar(select(postbacks.c.postback_id))
+    attempt = {"postback_id": postback_id, "number": 1, "started_at": NOW, "finished_at": NOW}
+    tracker.harm(insert(attempts).values(**attempt, result="failed"))
+    assert [found.lack for found in audit_rows_step(tracker.ledger)] == [Lack.DELIVERED_ATTEMPT]
+    tracker.harm(insert(attempts).values(**attempt | {"number": 2}, result="delivered"))
+    assert audit_rows_step(tracker.ledger) == ()
+
+
+def test_old_rows_are_looked_at_in_their_turn_and_each_step_at_a_bounded_number(tracker: Tracker) -> None:
+    tracker.add_rule()
+    for _ in range(12):
+        tracker.convert()
+    tracker.harm(text("UPDATE conversions SET version = 2 WHERE rowid = 6"))
+    tracker.harm(text("DELETE FROM conversion_changes WHERE id = 7"))
+    found = [len(audit_rows_step(tracker.ledger, at_once=5)) for _ in range(4)]
+    assert found[0] == 0
+    assert found[2:] == [4, 4]
+
+
+def test_a_mismatch_is_an_alarm_without_ids(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    assert audit_alarms(audit_step(tracker.ledger)) == ()
+    tracker.harm(delete(postbacks))
+    (alarm,) = audit_alarms(audit_step(tracker.ledger))
+    assert "changes of conversions whose postbacks do not add up: 1;" in alarm
+    assert "clickloop doctor" in alarm
+
+
+def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
+    tracker.add_rule()
+    assert paused_alarms(tracker.ledger) == ()
+    tracker.harm(update(postback_rules).values(paused_at=NOW))
+    tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    assert paused_alarms(tracker.ledger) == (  # a receiver that nothing waits for is none
+        "postback rule 1 'R' is paused: its receiver answered 410 Gone; postbacks waiting: 0",
+    )
+
+
+@pytest.mark.parametrize(("held_ms", "alarms"), [(LONG_WAIT_MS, 0), (LONG_WAIT_MS + 1, 1), (86_400_000, 1), (-1, 0)])
+def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held_ms: int, alarms: int) -> None:
+    tracker.add_rule()
+    tracker.convert()
+    with tracker.ledger.read() as tx:
+        (lane,) = tx.execute(select(postbacks.c.lane)).scalars()
+    tracker.harm(insert(lanes).values(lane=lane, held_until=NOW + held_ms, probes=0, why=""))
+    told = paused_alarms(tracker.ledger, lambda: NOW)
+    wanted = f"receiver {lane} asked for a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
+    assert told == (wanted,) * alarms
+
+
+def test_an_alarm_stays_the_same_when_more_of_its_kind_come(tracker: Tracker) -> None:
+    tracker.add_rule()
+    tracker.harm(update(postback_rules).values(paused_at=NOW))
+    tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    hold = Hold(since=NOW, why="restored from a backup")
+    seen = []
+    for _ in range(2):
+        tracker.convert()
+        texts = [*held_alarms(tracker.ledger, hold), *paused_alarms(tracker.ledger)]
+        seen.append([(Alarm(code="x", sentence=text).key, text) for text in texts])
+    assert len(seen[0]) == 3
+    for (first_key, first), (second_key, second) in zip(*seen, strict=True):
+        assert (first_key, "waiting: 1" in first, "waiting: 2" in second) == (second_key, True, True)
+
+
+def test_a_live_rule_to_a_refused_address_is_an_alarm(tracker: Tracker) -> None:
+    tracker.add_rule()
+    with tracker.ledger.write() as tx:
+        for active in (True, False):
+            request = RequestTemplate(url="http://127.0.0.1:9000/?id={externalid}")
+            insert_rule(tx, Rule(rule_id=0, name="Here", request=request, active=active), NOW)
+    (refused,) = refused_rules(tracker.ledger, STRICT)
+    assert (refused.rule_id, "loopback" in refused.sentence) == (2, True)
+    assert "'Here' sends nothing" in refused_alarms([refused])[0]

@@ -1,0 +1,262 @@
+"""What is held back in the ledger keeps its moment: by a rule that a 410 paused, until one was let through, and by an earlier one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from clickloop.clock import HOUR_MS
+from clickloop.postback.delivery.ending import ended_of
+from clickloop.postback.delivery.work import Job, Recorded
+from clickloop.postback.due import Owed
+from clickloop.postback.postback_log import NewPostback
+from clickloop.postback.retry import Outcome, Trouble
+from clickloop.postback.rule import Request
+from clickloop.store.ledger.logs.postbacks import insert_postbacks
+from clickloop.store.ledger.queue.claiming import BEHIND_MS, PAUSED_MS
+from clickloop.store.ledger.queue.holding import (
+    HeldByRule,
+    pause_rule,
+    resume_rule,
+    rules_that_hold,
+    wake_followers,
+    wake_held,
+)
+from clickloop.store.ledger.schema.tables import postback_rules, postbacks
+from tests.store.ledger.test_lanes import IDS, LEASE, NOW, Store
+
+HOLD_SECONDS = 3_600
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def pause(store: Store) -> None:
+    with store.ledger.write() as tx:
+        pause_rule(tx, store.rule_id, NOW)
+
+
+def resume(store: Store, now_ms: int = NOW) -> bool:
+    with store.ledger.write() as tx:
+        return resume_rule(tx, store.rule_id, now_ms)
+
+
+def standing(store: Store) -> tuple[bool, bool]:
+    """Whether the rule is paused, and whether one is let through first."""
+    with store.ledger.read() as tx:
+        row = tx.execute(select(postback_rules).where(postback_rules.c.id == store.rule_id)).one()
+    return row.paused_at is not None, row.probing_at is not None
+
+
+def moments(store: Store) -> dict[str, int | None]:
+    with store.ledger.read() as tx:
+        rows = tx.execute(select(postbacks.c.postback_id, postbacks.c.next_attempt_at)).all()
+    return {row.postback_id: row.next_attempt_at for row in rows}
+
+
+def end(store: Store, job: Job, code: int = 200, trouble: Trouble | None = None) -> Recorded:
+    outcome = Outcome(status_code=None if trouble else code, trouble=trouble)
+    return store.work.record([ended_of(job, outcome, NOW, lambda: 0.5)])
+
+
+def owe_change(store: Store, version: int, at: int = NOW) -> str:
+    """One more change of the same conversion."""
+    postback_id = IDS()
+    new = NewPostback(
+        postback_id=postback_id,
+        conversion_id="a" * 26,
+        version=version,
+        rule_id=store.rule_id,
+        click_id=IDS(),
+        campaign_id=7,
+        source_id=3,
+        trigger="status",
+        decision=Owed(Request(url="https://a/"), at, ()),
+        lane="a:80",
+    )
+    with store.ledger.write() as tx:
+        insert_postbacks(tx, [new], NOW)
+    return postback_id
+
+
+def test_of_a_resumed_rule_one_is_let_through_and_the_others_follow_when_it_is_answered(store: Store) -> None:
+    owed = store.owe("a:80", 50)
+    pause(store)
+    assert store.claim().jobs == ()
+
+    assert resume(store)
+
+    (probe,) = store.claim().jobs
+    assert (probe.postback_id, probe.probes_rule, standing(store)) == (owed[0], True, (False, True))
+    assert store.claim().jobs == ()
+    assert end(store, probe, 500).resumed == (store.rule_id,)
+    assert standing(store) == (False, False)
+    assert not store.work.wake_held()
+    assert {job.postback_id for job in store.claim().jobs} == set(owed[1:])
+
+
+def test_a_second_410_pauses_the_rule_again_and_costs_one_postback_only(store: Store) -> None:
+    store.owe("a:80", 50)
+    pause(store)
+    store.claim()
+    resume(store)
+    (probe,) = store.claim().jobs
+
+    assert end(store, probe, 410) == Recorded(paused=(store.rule_id,))
+
+    assert standing(store) == (True, False)
+    with store.ledger.read() as tx:
+        states = list(tx.scalars(select(postbacks.c.state)))
+    assert (states.count("failed"), states.count("waiting")) == (1, 49)
+
+
+def test_only_what_was_due_is_woken_with_its_own_moment(store: Store) -> None:
+    (due,) = store.owe("a:80", at=NOW - 5)
+    (delayed,) = store.owe("a:80", at=NOW + HOLD_SECONDS * 1_000)
+    pause(store)
+    store.claim()
+    assert moments(store)[due] == NOW + PAUSED_MS
+
+    resume(store)
+    (probe,) = store.claim().jobs
+    end(store, probe)
+    store.work.wake_held()
+
+    assert probe.postback_id == due
+    assert moments(store)[delayed] == NOW + HOLD_SECONDS * 1_000
+    assert store.claim(now_ms=NOW + 1_000).jobs == ()
+
+
+def test_what_was_put_off_again_and_again_keeps_its_first_moment(store: Store) -> None:
+    first, second = store.owe("a:80", 2, at=NOW - 5)
+    pause(store)
+    store.claim()
+    store.claim(now_ms=NOW + PAUSED_MS)
+    resume(store)
+
+    assert (moments(store)[first], moments(store)[second]) == (NOW - 5, NOW - 5)
+
+
+def test_a_rule_that_nothing_waits_for_goes_on_at_once(store: Store) -> None:
+    pause(store)
+
+    assert resume(store)
+
+    assert standing(store) == (False, False)
+    assert not resume(store)
+
+
+def test_a_delayed_one_is_let_through_when_its_moment_comes(store: Store) -> None:
+    store.owe("a:80", at=NOW + HOUR_MS)
+    pause(store)
+    resume(store)
+
+    assert (store.claim().jobs, standing(store)) == ((), (False, True))
+    (probe,) = store.claim(now_ms=NOW + HOUR_MS).jobs
+    assert probe.probes_rule
+
+
+@pytest.mark.parametrize("lost", ["given back", "rescued"])
+def test_a_probe_that_never_ended_leaves_the_way_free_for_the_next_one(store: Store, lost: str) -> None:
+    store.owe("a:80", 2)
+    pause(store)
+    store.claim()
+    resume(store)
+    (probe,) = store.claim().jobs
+    if lost == "given back":
+        store.work.release([probe], NOW)
+    else:
+        store.work.rescue(NOW + LEASE)
+
+    (again,) = store.claim(now_ms=NOW + LEASE).jobs
+
+    assert again.probes_rule
+    assert end(store, again).resumed == (store.rule_id,)
+
+
+def test_a_probe_that_was_never_sent_says_nothing_and_the_next_one_is_let_through(store: Store) -> None:
+    store.owe("a:80", 2)
+    pause(store)
+    store.claim()
+    resume(store)
+    (probe,) = store.claim().jobs
+
+    assert end(store, probe, trouble=Trouble.UNSENDABLE).resumed == ()
+
+    (following,) = store.claim().jobs
+    assert following.probes_rule
+
+
+def test_what_stands_behind_an_earlier_change_is_due_at_once_when_that_one_is_final(store: Store) -> None:
+    owe_change(store, 1)
+    later = owe_change(store, 2)
+    (first,) = store.claim().jobs
+    assert moments(store)[later] == NOW + BEHIND_MS
+
+    assert end(store, first).woken == 1
+
+    assert [job.postback_id for job in store.claim().jobs] == [later]
+
+
+def test_what_stands_behind_one_that_is_tried_again_goes_on_waiting(store: Store) -> None:
+    owe_change(store, 1)
+    owe_change(store, 2)
+    (first,) = store.claim().jobs
+
+    assert end(store, first, 500).woken == 0
+
+    assert store.claim().jobs == ()
+
+
+def test_followers_of_a_cancelled_one_are_found_by_a_search(store: Store) -> None:
+    earlier = owe_change(store, 1)
+    owe_change(store, 2)
+    store.claim()
+    with store.ledger.write() as tx:
+        assert wake_followers(tx, [earlier]) == 1
+        assert wake_followers(tx, [earlier]) == 0
+        assert wake_followers(tx, []) == 0
+
+
+def test_what_is_held_is_woken_in_parts(store: Store) -> None:
+    store.owe("a:80", 5)
+    store.owe("b:80", 1, rule_id=store.other_rule_id)
+    with store.ledger.write() as tx:
+        pause_rule(tx, store.rule_id, NOW)
+        pause_rule(tx, store.other_rule_id, NOW)
+    store.claim()
+    with store.ledger.write() as tx:
+        tx.execute(update(postback_rules).where(postback_rules.c.id == store.rule_id).values(paused_at=None))
+        assert [wake_held(tx, limit=3) for _ in range(3)] == [3, 2, 0]
+
+
+def test_rules_that_hold_tell_how_much_and_archived_ones_as_long_as_they_do(store: Store) -> None:
+    store.owe("a:80", 3)
+    with store.ledger.write() as tx:
+        pause_rule(tx, store.rule_id, NOW)
+        pause_rule(tx, store.other_rule_id, NOW)
+        tx.execute(update(postback_rules).values(archived_at=NOW))
+        assert rules_that_hold(tx) == [
+            HeldByRule(rule_id=store.rule_id, name="Rule", paused_at=NOW, archived=True, waiting=3)
+        ]
+
+
+def test_only_what_waits_can_be_held(store: Store) -> None:
+    store.owe("a:80")
+    with pytest.raises(IntegrityError), store.ledger.write() as tx:
+        tx.execute(update(postbacks).values(state="cancelled", next_attempt_at=None, finished_at=NOW, held_from=NOW))
+
+
+def test_a_clock_that_is_set_back_takes_the_moments_of_what_is_held_along(store: Store) -> None:
+    store.owe("a:80")
+    pause(store)
+    store.claim()
+    store.work.follow_clock(-HOUR_MS)
+    with store.ledger.read() as tx:
+        assert tx.scalar(select(postbacks.c.held_from)) == NOW - HOUR_MS

@@ -1,0 +1,325 @@
+"""Taking uploads: nothing is lost or doubled wherever the work ends, a preview writes nothing, and memory stays flat."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from clickloop.click.click import Click
+from clickloop.click_id import ClickIds
+from clickloop.clock import MINUTE_MS
+from clickloop.conversion.given import GivenConversion, raw_notice_of
+from clickloop.conversion.notice import Door
+from clickloop.conversion.upload import Unusable
+from clickloop.record_id import RecordIds
+from clickloop.store.drafts import DiskDrafts
+from clickloop.store.ledger.jobs.jobs import JobState
+from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload, Verdict
+from clickloop.store.ledger.logs.conversions import conversions_of_click
+from clickloop.store.ledger.schema.tables import conversions, notices
+from clickloop.store.upload_files import UploadFiles
+from clickloop.tracking.notices import BATCH, Desk, foresee_notices, take_notices
+from clickloop.tracking.upload_results import line_results, result_table
+from clickloop.tracking.uploads import UploadWish, UploadWork, enter_upload, tidy_uploads
+from tests.crash.killing import killed_after
+from tests.empty_stores import open_ledger
+
+NOW = 1_772_366_400_000  # 2026-03-01T12:00:00Z
+CHILD = Path(__file__).parents[1] / "crash" / "upload_child.py"
+
+
+class Clicks:
+    """The facts as far as uploads need them: every genuine click id has a click unless it is away."""
+
+    def __init__(self) -> None:
+        self.away: set[str] = set()
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        return {
+            click_id: Click(click_id=click_id, at=NOW - MINUTE_MS, campaign_id=3, source_id=5, network_id=9)
+            for click_id in click_ids
+            if click_id not in self.away
+        }
+
+
+class Owner:
+    """Somebody who uploads files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = NOW
+        self.click_ids = ClickIds(b"k" * 32)
+        self.clicks = Clicks()
+        self.new_id = RecordIds(lambda: self.now)
+        self.desk = Desk(open_ledger(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
+        self.files = UploadFiles(folder / "uploads", least_free_octets=0)
+
+    def click(self) -> str:
+        return self.click_ids.new(NOW - MINUTE_MS)
+
+    def enter(self, octets: bytes, *, preview: bool = False) -> Upload:
+        arriving = self.files.receive(self.new_id())
+        arriving.write(octets)
+        entered = enter_upload(self.desk.ledger, self.files, arriving, UploadWish(preview=preview), self.now)
+        assert not isinstance(entered, Unusable)
+        return entered
+
+    def work(self) -> UploadWork:
+        return UploadWork(self.desk, self.files, lambda: self.now)
+
+    def finish(self, work: UploadWork | None = None) -> None:
+        work = work or self.work()
+        while work.step().more:
+            pass
+
+    def upload(self, upload_id: str) -> Upload:
+        with self.desk.ledger.read() as tx:
+            found = UPLOADS.find(tx, upload_id)
+        assert found is not None
+        return found
+
+    def rows(self) -> tuple[int, int]:
+        """How many notices and conversions stand in the ledger."""
+        with self.desk.ledger.read() as tx:
+            tables = (notices, conversions)
+            first, second = (tx.scalar(select(func.count()).select_from(table)) for table in tables)
+        return first or 0, second or 0
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Owner:
+    return Owner(tmp_path)
+
+
+def file_of(owner: Owner, count: int) -> bytes:
+    return b"cid,payout\n" + b"".join(b"%b,1.5\n" % owner.click().encode() for _ in range(count))
+
+
+def test_every_line_becomes_one_notice_in_batches(owner: Owner) -> None:
+    upload = owner.enter(file_of(owner, BATCH + 7))
+    work = owner.work()
+    assert work.step().owed
+    running = owner.upload(upload.upload_id)
+    assert (running.state, running.lines, running.finished_at) == (JobState.RUNNING, BATCH, None)
+    owner.finish(work)
+    done = owner.upload(upload.upload_id)
+    assert (done.state, done.lines, done.counts) == (JobState.FINISHED, BATCH + 7, {Verdict.NEW: BATCH + 7})
+    assert done.octets_read == done.octets
+    assert owner.rows() == (BATCH + 7, BATCH + 7)
+
+
+def test_an_upload_whose_progress_a_crash_kept_from_the_ledger_is_taken_again_without_doubles(owner: Owner) -> None:
+    upload = owner.enter(file_of(owner, BATCH * 2))
+    work = owner.work()
+    work.step()
+    before = owner.upload(upload.upload_id)
+    # The batch is registered, and the process dies before the ledger hears that the file is so far.
+    work.step()
+    with owner.desk.ledger.write() as tx:
+        UPLOADS.keep(tx, before)
+    assert owner.rows() == (BATCH * 2, BATCH * 2)
+    owner.finish()
+    done = owner.upload(upload.upload_id)
+    assert (done.lines, done.counts) == (BATCH * 2, {Verdict.NEW: BATCH * 2})
+    assert owner.rows() == (BATCH * 2, BATCH * 2)
+
+
+def test_another_worker_goes_on_where_the_last_one_ended(owner: Owner) -> None:
+    lines = [f'{owner.click()},1,"a\nb"' for _ in range(BATCH * 3)]
+    upload = owner.enter(("\n\ncid,payout,param1\n" + "\r\n\r\n".join(lines)).encode())
+    while owner.work().step().more:
+        pass
+    done = owner.upload(upload.upload_id)
+    assert (done.lines, done.counts) == (BATCH * 3, {Verdict.NEW: BATCH * 3})
+
+
+def test_lines_of_a_file_count_in_their_order_over_batches(owner: Owner) -> None:
+    click_id = owner.click()
+    statuses = ["lead"] * BATCH + ["approved"] * BATCH + ["rejected"]
+    upload = owner.enter(("cid,status\n" + "".join(f"{click_id},{status}\n" for status in statuses)).encode())
+    owner.finish()
+    done = owner.upload(upload.upload_id)
+    assert done.counts == {Verdict.NEW: 1, Verdict.REPEATED: 2 * BATCH - 2, Verdict.CHANGED: 2}
+    with owner.desk.ledger.read() as tx:
+        (conversion,) = conversions_of_click(tx, click_id)
+    assert conversion.status.key == "rejected"
+
+
+def test_a_short_upload_is_done_beside_a_long_one(owner: Owner) -> None:
+    long = owner.enter(file_of(owner, BATCH * 6))
+    short = owner.enter(file_of(owner, 3))
+    work = owner.work()
+    work.step()
+    work.step()
+    assert owner.upload(short.upload_id).state is JobState.FINISHED
+    assert owner.upload(long.upload_id).state is JobState.RUNNING
+
+
+def test_a_preview_that_was_broken_off_begins_anew(owner: Owner) -> None:
+    click_id = owner.click().encode()
+    upload = owner.enter(b"cid\n" + (click_id + b"\n") * (BATCH + 20), preview=True)
+    owner.work().step()
+    owner.finish()
+    done = owner.upload(upload.upload_id)
+    assert (done.lines, done.counts) == (BATCH + 20, {Verdict.NEW: 1, Verdict.REPEATED: BATCH + 19})
+    assert len(list(line_results(owner.desk.ledger, owner.files, done))) == BATCH + 20
+    assert owner.rows() == (0, 0)
+    assert not owner.files.drafts_path(upload.upload_id).exists()
+
+
+def test_a_preview_changes_no_octet_of_the_ledger(owner: Owner, tmp_path: Path) -> None:
+    with owner.desk.ledger.write():
+        pass
+    drafts = DiskDrafts(tmp_path / "drafts")
+    raws = [raw_notice_of(GivenConversion(click_id=owner.click()), Door.UPLOAD, owner.new_id(), NOW) for _ in range(3)]
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite*") if "shm" not in path.name}
+    foreseen = [result.outcome for result in foresee_notices(owner.desk, raws, NOW, drafts)]
+    after = {path.name: path.read_bytes() for path in tmp_path.glob("ledger.sqlite*") if "shm" not in path.name}
+    assert before == after
+    assert foreseen == [result.outcome for result in take_notices(owner.desk, raws, NOW)]
+    drafts.close()
+
+
+def test_a_preview_and_the_upload_come_to_the_same_whatever_the_lines(owner: Owner) -> None:
+    clicks = [owner.click() for _ in range(40)]
+    owner.clicks.away = set(clicks[:5])
+    lines = [
+        f"{clicks[n * 7 % 40]}:{n % 3}:{('sale', 'lead', 'rejected')[n % 5 % 3]}:txid=t{n % 2}" for n in range(1700)
+    ]
+    content = "\n".join([*lines, "{clickid}", "0123456789abcdefghjkmnpqrs", "a:b:c:d"]).encode()
+    foreseen = owner.enter(content, preview=True)
+    owner.finish()
+    done = owner.enter(content)
+    owner.finish()
+    assert owner.upload(foreseen.upload_id).counts == owner.upload(done.upload_id).counts
+    verdicts = [
+        [(result.finding.number, result.finding.verdict, result.finding.reason) for result in results]
+        for results in (
+            line_results(owner.desk.ledger, owner.files, owner.upload(upload.upload_id)) for upload in (foreseen, done)
+        )
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_an_upload_whose_file_is_lost_fails_and_holds_nobody_back(owner: Owner) -> None:
+    lost, other = owner.enter(file_of(owner, 3)), owner.enter(file_of(owner, 3))
+    owner.files.delete(lost.upload_id)
+    owner.finish()
+    failed = owner.upload(lost.upload_id)
+    assert (failed.state, failed.finished_at) == (JobState.FAILED, NOW)
+    assert "Upload it again" in (failed.error or "")
+    assert owner.upload(other.upload_id).state is JobState.FINISHED
+
+
+def test_an_upload_whose_file_lost_its_end_fails(owner: Owner, tmp_path: Path) -> None:
+    upload = owner.enter(file_of(owner, 20))
+    path = tmp_path / "uploads" / f"{upload.upload_id}.text"
+    os.truncate(path, path.stat().st_size - 50)
+    owner.finish()
+    failed = owner.upload(upload.upload_id)
+    assert failed.state is JobState.FAILED
+    assert f"{upload.octets - 50} bytes" in (failed.error or "")
+
+
+def test_what_never_became_an_upload_is_cleared_away(owner: Owner, tmp_path: Path) -> None:
+    arriving = owner.files.receive(owner.new_id())
+    arriving.write(b"half a file")
+    owner.files.delete_unfinished()
+    orphan = tmp_path / "uploads" / f"{owner.new_id()}.text"
+    orphan.write_bytes(b"entered by nobody")
+    tidy_uploads(owner.desk.ledger, owner.files, int(time.time() * 1000), 1)
+    assert orphan.exists()
+    os.utime(orphan, (0, 0))
+    tidy_uploads(owner.desk.ledger, owner.files, int(time.time() * 1000), 1)
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_that_waits_is_never_cleared_away(owner: Owner, tmp_path: Path) -> None:
+    upload = owner.enter(b"abc\n")
+    os.utime(tmp_path / "uploads" / f"{upload.upload_id}.text", (0, 0))
+    tidy_uploads(owner.desk.ledger, owner.files, NOW * 2, 1)
+    assert owner.files.exists(upload.upload_id)
+
+
+READING = """
+import resource, sys
+from pathlib import Path
+from clickloop.conversion.upload import detect, lines_of
+from clickloop.store.upload_files import UploadFiles
+
+files = UploadFiles(Path(sys.argv[1]), least_free_octets=0)
+bad = b'a,"open\\n' + b"x" * 300_000 + b"\\nb," + b'"",' * 4000 + b"\\n"
+
+
+def resident():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def read(upload_id, octets):
+    arriving = files.receive(upload_id)
+    arriving.write(b"cid,note\\n")
+    given = 0
+    while given < octets:
+        piece = b"0123456789abcdefghjkmnpqrs,note\\n" * 8000 + bad
+        given += len(piece)
+        arriving.write(piece)
+    arriving.finish()
+    layout = detect(files.head(upload_id))
+    return sum(1 for _ in lines_of(layout, files.pieces(upload_id, layout.begins_at)))
+
+
+read("short", 1 << 20)
+before = resident()
+lines = read("long", 50 << 20)
+print(lines, resident() - before)
+"""
+
+
+def test_reading_fifty_mebibytes_takes_no_more_memory_than_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", READING, str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    lines, more_kib = map(int, told)
+    assert lines > 700_000
+    assert more_kib < 2 * 1024
+
+
+def test_taking_a_long_upload_and_its_result_needs_little_memory(owner: Owner) -> None:
+    lines = 8 * BATCH
+    for preview in (False, True):
+        upload = owner.enter(file_of(owner, lines), preview=preview)
+        work = owner.work()
+        work.step()
+        tracemalloc.start()
+        try:
+            owner.finish(work)
+            done = owner.upload(upload.upload_id)
+            octets = sum(len(piece) for piece in result_table(owner.desk.ledger, owner.files, done))
+            left, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert octets > lines * 40
+        assert most < 12 * 1024 * 1024
+        assert left < 3 * 1024 * 1024
+
+
+@pytest.mark.crash
+def test_an_upload_that_is_killed_again_and_again_is_registered_once(owner: Owner, tmp_path: Path) -> None:
+    upload = owner.enter(file_of(owner, BATCH * 8 + 3))
+    chance = random.Random(6)
+    command = [sys.executable, str(CHILD), str(tmp_path)]
+    kills = 0
+    while not owner.upload(upload.upload_id).state.is_final:
+        killed_after(command, 1 + kills // 2, chance)
+        kills += 1
+        assert kills < 20, "no step was ever written down"
+    done = owner.upload(upload.upload_id)
+    assert kills >= 3
+    assert (done.state, done.lines) == (JobState.FINISHED, BATCH * 8 + 3)
+    assert done.counts == {Verdict.NEW: BATCH * 8 + 3}
+    assert owner.rows() == (BATCH * 8 + 3, BATCH * 8 + 3)
