@@ -9,13 +9,13 @@ from typing import cast
 
 import httptools
 
-from clickloop.machine.log import Sparingly
 from clickloop.edge.backlog import Backlog, Turns
 from clickloop.edge.burst import Burst
 from clickloop.edge.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.edge.open_connections import MAPPED, Limits, OpenConnections, Phase, Unlimited
 from clickloop.edge.request_limits import LARGE_BYTES, LINGER_BYTES, LINGER_SECONDS, PIECE_BYTES
 from clickloop.edge.request_reader import RequestReader
+from clickloop.machine.log import Sparingly
 
 
 class Connections(OpenConnections["HttpConnection"]):

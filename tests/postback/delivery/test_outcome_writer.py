@@ -11,10 +11,10 @@ from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.lane import Asked, Standing
 from clickloop.postback.delivery.limits import Limits
 from clickloop.postback.delivery.outcome_writer import LAST_TRIES, OutcomeWriter
-from clickloop.postback.retry import Outcome, Result
 from clickloop.postback.delivery.signals import Signals
 from clickloop.postback.delivery.store_thread import StoreThread
 from clickloop.postback.delivery.work import Ended, Job, Recorded
+from clickloop.postback.retry import Outcome, Result
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from tests.postback.delivery.delivering import QUICK, Desk
 

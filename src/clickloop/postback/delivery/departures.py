@@ -10,15 +10,15 @@ import msgspec
 
 from clickloop.postback.delivery.breaker import Turn, verdict_of
 from clickloop.postback.delivery.clock_watch import ClockWatch
+from clickloop.postback.delivery.delivery_log import tell_turn
 from clickloop.postback.delivery.ending import ERROR_CHARACTERS, ended_of
 from clickloop.postback.delivery.lanes import Lanes, Start
 from clickloop.postback.delivery.limits import Limits
 from clickloop.postback.delivery.outcome_writer import OutcomeWriter
+from clickloop.postback.delivery.signals import Signals
+from clickloop.postback.delivery.work import Claimed, Job
 from clickloop.postback.retry import Outcome, Trouble, asked_wait_ms
 from clickloop.postback.rule import Request
-from clickloop.postback.delivery.signals import Signals
-from clickloop.postback.delivery.delivery_log import tell_turn
-from clickloop.postback.delivery.work import Claimed, Job
 
 _log = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clickloop.clock import SECOND_MS
 from clickloop.postback.delivery.clock_watch import ClockWatch
+from clickloop.postback.delivery.delivery_log import tell_rules
 from clickloop.postback.delivery.ending import moved
 from clickloop.postback.delivery.lane import Asked, Standing
 from clickloop.postback.delivery.limits import Limits
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
-from clickloop.postback.delivery.delivery_log import tell_rules
 from clickloop.postback.delivery.work import Ended, Job
 
 LAST_TRIES = 3

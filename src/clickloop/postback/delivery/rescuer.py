@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from clickloop.postback.delivery.clock_watch import ClockWatch
+from clickloop.postback.delivery.delivery_log import tell_asked
 from clickloop.postback.delivery.departures import Claim
 from clickloop.postback.delivery.lane import KeptLane
 from clickloop.postback.delivery.lanes import Lanes
@@ -11,7 +12,6 @@ from clickloop.postback.delivery.limits import Limits
 from clickloop.postback.delivery.outcome_writer import OutcomeWriter
 from clickloop.postback.delivery.signals import Signals, pause
 from clickloop.postback.delivery.store_thread import StoreThread
-from clickloop.postback.delivery.delivery_log import tell_asked
 
 _log = logging.getLogger(__name__)
 
