@@ -11,20 +11,10 @@ import httptools
 
 from clickloop.edge.backlog import Backlog, Turns
 from clickloop.edge.burst import Burst
-from clickloop.edge.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, has_body, head_without_upgrade, joined
 from clickloop.edge.message import Doors, Request, escaped_request_line, plain_answer, without_body, without_fragment
 from clickloop.edge.open_connections import MAPPED, Limits, OpenConnections, Phase, Unlimited
-from clickloop.edge.request_limits import (
-    BODY_BYTES,
-    HEADER_BYTES,
-    LARGE_BYTES,
-    LINGER_BYTES,
-    LINGER_SECONDS,
-    MAX_UPGRADES,
-    MESSAGE_BYTES,
-    PIECE_BYTES,
-    URL_BYTES,
-)
+from clickloop.edge.request_limits import LARGE_BYTES, LINGER_BYTES, LINGER_SECONDS, PIECE_BYTES
+from clickloop.edge.request_reader import RequestReader
 from clickloop.machine.log import Sparingly
 
 
@@ -47,36 +37,23 @@ class Connections(OpenConnections["HttpConnection"]):
         return HttpConnection(self)
 
 
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(RequestReader, asyncio.Protocol):
     """One connection. While an awaited answer is under way, later requests queue."""
 
     __slots__ = (
-        "_again", "_backlog", "_body", "_connections", "_done", "_ended", "_head_complete", "_header_bytes",
-        "_headers", "_large", "_last", "_length", "_linger_bytes", "_loop", "_message_bytes", "_parser", "_paused", "_refused",
-        "_since", "_stalled", "_task", "_transport", "_unsent", "_url", "_waits", "peer",
+        "_backlog", "_connections", "_ended", "_linger_bytes", "_paused", "_refused", "_stalled", "_task", "_transport", "_unsent",
+        "_waits", "peer",
     )  # fmt: skip
 
     def __init__(self, connections: Connections) -> None:
+        super().__init__()
         self._connections = connections
-        self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._backlog = Backlog()
         self._task: asyncio.Task[None] | None = None
-        self._paused = self._stalled = self._waits = self._refused = self._again = self._ended = False
-        self._done = True
-        self._since = self._loop.time()
-        self._url = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._message_bytes = 0
-        self._head_complete = True
-        self._header_bytes = 0
-        self._large = False
-        self._last = False
+        self._paused = self._stalled = self._waits = self._refused = self._ended = False
         self._linger_bytes = 0
         self._unsent = 0
-        self._body: list[bytes] = []
-        self._length = 0
         self.peer = ""
 
     # asyncio.Protocol -------------------------------------------------------------------------------------------------
@@ -149,47 +126,6 @@ class HttpConnection(asyncio.Protocol):
         """Have the memory counted that a request takes which is not here in whole, or not answered."""
         self._connections.count_bytes(self, (0 if self._done else self._message_bytes) + self._backlog.size)
 
-    def _feed(self, data: bytes) -> None:
-        if not self._done:
-            self._message_bytes += len(data)
-            if self._message_bytes > (MESSAGE_BYTES if self._head_complete else URL_BYTES + HEADER_BYTES):
-                status = 413 if self._head_complete else 431
-                self._refuse(status, "The request is too large.")
-                return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as stop:
-            self._feed_behind_upgrades(data, stop)
-        except httptools.HttpParserError:
-            self._refuse_invalid()
-
-    def _feed_behind_upgrades(self, data: bytes, stop: httptools.HttpParserUpgrade) -> None:
-        """Feed what is left behind a head with Upgrade, on which a parser stops, and behind further ones."""
-        for _ in range(MAX_UPGRADES):
-            data = self._without_upgrade(data[stop.args[0] :])
-            if not data or self._last:
-                return
-            try:
-                self._parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as next_stop:
-                stop = next_stop
-            except httptools.HttpParserError:
-                break
-        self._refuse_invalid()
-
-    def _without_upgrade(self, rest: bytes) -> bytes:
-        """Return what to feed a fresh parser behind a head with Upgrade, which is ignored (RFC 9110, 7.8). Where such a request has a body,
-        as of Java's client, the old parser took that for the other protocol; so the head is fed again."""
-        stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
-        if not self._again:
-            return rest
-        self._again = self._last = False
-        return head_without_upgrade(stopped, self._url, self._headers) + rest
-
-    def _refuse_invalid(self) -> None:
-        self._refuse(400, "The request is not valid HTTP/1.1.")
-
     def eof_received(self) -> bool:
         """A client that only closed its sending half still gets its answers; then the connection is closed."""
         self._ended = True
@@ -208,73 +144,10 @@ class HttpConnection(asyncio.Protocol):
             self._transport.resume_reading()
         self._go_on()
 
-    # httptools --------------------------------------------------------------------------------------------------------
-
-    def on_message_begin(self) -> None:
-        self._done = False
-        self._since = self._loop.time()  # not with any byte: empty lines between requests keep no connection open
-        self._url = b""
-        self._headers = {}
-        self._message_bytes = 0
-        self._head_complete = False
-        self._header_bytes = 0
-        # Only then: a fresh list for each request would be felt, and almost none has a body.
-        if self._body:
-            self._body = []
-        self._length = 0
-
-    def on_url(self, url: bytes) -> None:
-        if not self._url:
-            self._url = url  # of one piece, which is no longer than PIECE_BYTES
-            return
-        self._url += url
-        if len(self._url) > URL_BYTES:
-            self._refuse(414, "The address is longer than 128 KB.")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._large:
-            self._header_bytes += len(name) + len(value)
-            if self._header_bytes > HEADER_BYTES:
-                self._refuse(431, "The headers are larger than 64 KB.")
-                return
-        try:
-            field = FIELDS[name]
-        except KeyError:
-            field = field_of(name)
-        if field:
-            headers = self._headers
-            if field in headers:
-                if field == b"host":  # two hosts could mean one thing to a proxy and another to us (RFC 9112, 3.2)
-                    self._refuse(400, "The request has more than one Host header.")
-                    return
-                value = joined(field, headers[field], value)
-            headers[field] = value
-
-    def on_headers_complete(self) -> None:
-        self._head_complete = True
-        headers = self._headers
-        if b"content-length" in headers and _is_too_long(headers[b"content-length"]):
-            self._refuse(413, "The body is larger than 256 KB.")
-            return
-        if b"host" not in headers and self._parser.get_http_version() != "1.0":
-            self._refuse(400, "The request has no Host header.")
-        elif UNUSUAL in headers and not self._last and has_body(headers):
-            if self._parser.should_upgrade():
-                self._again = self._last = True  # no request yet: see _go_on
-            elif awaits_100(headers, self._parser.get_http_version()):
-                self._invite_body()
-
     def _invite_body(self) -> None:
         """Send 100 Continue to a client that waits for it (RFC 9110, 10.1.1), unless earlier answers are still to leave."""
         if self._transport is not None and not (self._task or self._unsent or self._backlog.requests):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        self._length += len(body)
-        if self._length > BODY_BYTES:
-            self._refuse(413, "The body is larger than 256 KB.")
-        else:
-            self._body.append(body)
 
     def on_message_complete(self) -> None:
         transport = self._transport
@@ -465,7 +338,3 @@ class HttpConnection(asyncio.Protocol):
 
 _WHILE_SENDING = frozenset({400, 413, 414, 431})
 """Refusals of a request whose client is probably still sending it. Else the connection is closed at once."""
-
-
-def _is_too_long(content_length: bytes) -> bool:
-    return len(content_length) > 12 or int(content_length) > BODY_BYTES

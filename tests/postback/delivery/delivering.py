@@ -7,10 +7,11 @@ from typing import Any
 
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
+from clickloop.postback.delivery.departures import Send
 from clickloop.postback.delivery.lanes import EVERY_ROOM, Rooms
 from clickloop.postback.delivery.limits import Limits
 from clickloop.postback.delivery.work import Claimed
-from clickloop.postback.delivery.worker import Delivery, Send
+from clickloop.postback.delivery.worker import Delivery
 from clickloop.postback.due import Owed
 from clickloop.postback.postback_log import NewPostback, Postback, PostbackFilter
 from clickloop.postback.retry import Outcome

@@ -2,12 +2,11 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from clickloop.clock import MINUTE_MS, Clock, wall_clock
 from clickloop.postback.delivery.jump_aware_clock import SteadyTime
-from clickloop.postback.delivery.work import PostbackStore
+from clickloop.postback.delivery.store_thread import StoreThread
 
 NOTED_MS = MINUTE_MS
 """The clock is written down this often, and after each jump, so that a start notices that it was set back meanwhile."""
@@ -19,19 +18,17 @@ class ClockWatch:
 
     def __init__(
         self,
-        store: PostbackStore,
-        call: Callable[..., Awaitable[Any]],
+        ledger: StoreThread,
         clock: Clock = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``call`` lets a method of the store run in the store's thread."""
-        self._store = store
-        self._call = call
+        self._ledger = ledger
         self._time = SteadyTime(clock, monotonic)
         self._to_follow_ms = 0
         """The jumps that the store has not followed yet, together."""
         self._noted_at: int | None = None
         self.now = self._time.now
+        self.monotonic = monotonic
 
     async def begin(self) -> int:
         """Move what waits back if the clock was set back since it was last noted, and return the moment of now.
@@ -41,10 +38,10 @@ class ClockWatch:
         """
         self._time.look()
         now_ms = self.now()
-        latest_ms = await self._call(self._store.latest_moment)
+        latest_ms = await self._ledger.call(self._ledger.store.latest_moment)
         if latest_ms is not None and latest_ms > now_ms + MINUTE_MS:
             _log.warning("the clock is %d ms behind where it was last; what waits moves back", latest_ms - now_ms)
-            await self._call(self._store.follow_clock, now_ms - latest_ms)
+            await self._ledger.call(self._ledger.store.follow_clock, now_ms - latest_ms)
         await self._note()
         return now_ms
 
@@ -62,7 +59,7 @@ class ClockWatch:
         following, self._to_follow_ms = self._to_follow_ms, 0
         if following:
             try:
-                await self._call(self._store.follow_clock, following)
+                await self._ledger.call(self._ledger.store.follow_clock, following)
             except Exception:
                 self._to_follow_ms += following
                 raise
@@ -73,5 +70,5 @@ class ClockWatch:
 
     async def _note(self) -> None:
         now_ms = self.now()
-        await self._call(self._store.note_clock, now_ms)
+        await self._ledger.call(self._ledger.store.note_clock, now_ms)
         self._noted_at = now_ms
