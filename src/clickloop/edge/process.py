@@ -127,23 +127,28 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
-    # First: the socket is shared, and the other processes take what comes now.
-    server.close()
-    connections.drain()
-    if not broken:
-        await connections.drained(DRAIN_SECONDS)
-    await _cancel(background)  # before the journals are closed: the parts may be writing to them
-    if not broken:
-        for journal in journals:
-            journal.close()
+    await _end(server, connections, background, [] if broken else journals)
     log("edge ended", name=name, connections_cut=len(connections.open))
     return 1 if broken else 0
 
 
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
+async def _end(
+    server: asyncio.Server,
+    connections: Connections,
+    background: list[asyncio.Task[None]],
+    journals: list[JournalWriter],
+) -> None:
+    """End what runs. ``journals``: those to be closed; none when they may not be trusted any more, and then nobody is answered either."""
+    # First: the socket is shared, and the other processes take what comes now.
+    server.close()
+    connections.drain()
+    if journals:
+        await connections.drained(DRAIN_SECONDS)
+    for task in background:  # before the journals are closed: the parts may be writing to them
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*background, return_exceptions=True)
+    for journal in journals:
+        journal.close()
 
 
 def _open_journals(settings: Settings, number: int) -> list[JournalWriter]:
