@@ -13,32 +13,32 @@ help: ## Show this list
 serve: $(VENV)/serve.ready ## Run the tracker (data in ./data; ARGS="--listen 0.0.0.0:80" for options)
 	@exec $(BIN)/clickloop serve $(ARGS)
 
-demo: $(VENV)/serve.ready ## Show the whole loop with a stand-in source and network (ARGS=--keep leaves it running)
+demo: $(VENV)/serve.ready ## Play the whole loop with a simulated source and network (ARGS=--keep keeps it running)
 	@$(BIN)/clickloop demo $(ARGS)
 
 test: $(VENV)/dev.ready ## Run all tests
 	@tools/system_packages strace chromium busybox dash nginx
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(VENV)/dev.ready ## Format, lint, types, import contracts, generated docs
+check: $(VENV)/dev.ready ## Check format, lint, types, import contracts and generated docs
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/generate.py --check
 
-format: $(VENV)/dev.ready ## Put the code into its format
+format: $(VENV)/dev.ready ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 docs: $(VENV)/dev.ready ## Write the generated pages of docs/reference
 	@$(BIN)/python docs/generate.py
 
-bench: $(VENV)/dev.ready ## Measure, and write bench/results.md
+bench: $(VENV)/dev.ready ## Run all benchmarks and write bench/results.md
 	@tools/system_packages nginx wrk
 	@$(BIN)/python -m bench.run $(ARGS)
 
-screenshots: $(VENV)/dev.ready ## Look at every page of the panel, wide and narrow, light and dark (into ./screenshots)
+screenshots: $(VENV)/dev.ready ## Take screenshots of every page, wide and narrow, light and dark (into ./screenshots)
 	@tools/system_packages chromium
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 

@@ -64,7 +64,7 @@ def test_a_word_that_is_none_of_a_closed_list_is_refused() -> None:
     ],
 )
 def test_a_misspelt_name_is_refused_with_the_nearest_one(name: str, nearest: str) -> None:
-    with pytest.raises(SettingError, match=f"{name} in the environment is no setting. Did you mean {nearest}"):
+    with pytest.raises(SettingError, match=f"{name} in the environment is not a setting. Did you mean {nearest}"):
         read_settings({name: "1", "PATH": "/bin", "OTHER_CLICKLOOP_X": "1"})
 
 

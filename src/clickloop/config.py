@@ -21,58 +21,55 @@ PREFIX = "CLICKLOOP_"
 _NODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?")
 """Short, so that a segment's path fits into the 100 characters that a name in a tar archive has."""
 INTERNAL_NAMES = frozenset({SUPERVISOR})
-"""Names in the environment that one process of the tracker sets for another: no settings."""
+"""Environment variables that the tracker's processes set for each other. They are not settings."""
 
 
 def _about(text: str, unit: str, *, ge: int | None = None, le: int | None = None) -> Meta:
-    """Return the description of a setting. ``ge`` and ``le``: the range of a number, both ends included."""
+    """Return the description of a setting. ``ge`` and ``le`` are the range of a number, inclusive."""
     return Meta(description=text, extra={"unit": unit}, ge=ge, le=le)
 
 
-_HOLDS_UNTIL = " Applies until another value is saved in the panel."
+_HOLDS_UNTIL = " Applies until you save another value in the panel."
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What an operator may change. Each field's description and unit are what the reference page shows."""
+    """The operator's settings. The reference page shows each field's description and unit."""
 
-    data: Annotated[str, _about("The data folder: everything is stored in it. One server per folder.", "path")] = (
-        "./data"
-    )
+    data: Annotated[str, _about("The data folder, which holds everything. One server per folder.", "path")] = "./data"
     node: Annotated[
         str,
         _about(
-            "Name of this server among those of the installation; no two may have the same. The journal's segments carry it.",
+            "Name of this server, unique within the installation. Journal segments carry it.",
             "1 to 24 letters, digits and hyphens",
         ),
     ] = "main"
     listen: Annotated[str, _about("Address for visitors and networks.", "host:port")] = "127.0.0.1:8080"
     panel_listen: Annotated[
-        str, _about("Address for panel and API. Keep it off the public internet or behind TLS.", "host:port")
+        str, _about("Address for panel and API. Keep it off the public internet, or behind TLS.", "host:port")
     ] = "127.0.0.1:8081"
     public_url: Annotated[
         str,
         _about(
-            "Scheme and host under which the world reaches this tracker. Leave empty for http:// and the listen address."
-            + _HOLDS_UNTIL,
+            "Public scheme and host of this tracker. Leave empty for http:// and the listen address." + _HOLDS_UNTIL,
             "URL",
         ),
     ] = ""
     domains: Annotated[
         str,
-        _about("Further hosts that reach this tracker, for campaign links." + _HOLDS_UNTIL, "host list"),
+        _about("Further hosts that point to this tracker, for campaign links." + _HOLDS_UNTIL, "host list"),
     ] = ""
-    edges: Annotated[int, _about("Edge processes. 0: one fewer than cores, at least 1.", "processes", ge=0, le=256)] = 0
+    edges: Annotated[
+        int, _about("Number of edge processes. 0 means one fewer than cores, at least 1.", "processes", ge=0, le=256)
+    ] = 0
     trusted_proxies: Annotated[
         str,
-        _about(
-            "Addresses whose X-Forwarded-For, -Proto and -Host are trusted, in CIDR form, comma-separated.", "CIDR list"
-        ),
+        _about("Proxies whose X-Forwarded-For, -Proto and -Host are trusted, separated by commas.", "CIDR list"),
     ] = ""
-    currency: Annotated[str, _about("Currency of amounts that came without one." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
+    currency: Annotated[str, _about("Currency for amounts that arrive without one." + _HOLDS_UNTIL, "ISO 4217")] = "USD"
     fallback_url: Annotated[
         str,
         _about(
-            "Where visitors go when a campaign is paused or has no offer left, and has no fallback address itself."
+            "Where to send visitors when a campaign is paused or has no offer, and has no fallback address of its own."
             + _HOLDS_UNTIL,
             "URL",
         ),
@@ -80,14 +77,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: Annotated[
         str,
         _about(
-            "Time zone for days and times of users who have not chosen one." + _HOLDS_UNTIL,
+            "Time zone for users who have not chosen one." + _HOLDS_UNTIL,
             "name, such as Europe/Berlin",
         ),
     ] = "UTC"
     click_keep_days: Annotated[
         int,
         _about(
-            "Days after which clicks are deleted; 0: never. Conversions and their revenue stay." + _HOLDS_UNTIL,
+            "Delete clicks after this many days. 0 keeps them for good. Conversions and revenue are always kept."
+            + _HOLDS_UNTIL,
             "days",
             ge=0,
             le=36500,
@@ -96,7 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     refused_notice_keep_days: Annotated[
         int,
         _about(
-            "Days after which refused incoming postbacks without a genuine click id are deleted; 0: never.",
+            "Delete refused incoming postbacks without a genuine click id after this many days. 0 keeps them for good.",
             "days",
             ge=0,
             le=36500,
@@ -105,30 +103,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ip_storage: Annotated[
         Literal["full", "shortened", "none"],
         _about(
-            "How much of a visitor's address is stored: full, shortened (the last 8 bits of IPv4 and the last 80 of IPv6 are zero), or "
-            "none. What is not stored is missing from macros, too; the country is looked up first." + _HOLDS_UNTIL,
+            "How much of a visitor's IP address to store: full, shortened (the last 8 bits of IPv4 and 80 of IPv6 are set to zero) or "
+            "none. Macros see only what is stored. The country is looked up before." + _HOLDS_UNTIL,
             "full, shortened, none",
         ),
     ] = "full"
     geo_base: Annotated[
-        str, _about("A country database in MaxMind's format (.mmdb). Leave empty for the one that is included.", "path")
+        str, _about("Country database in MaxMind format (.mmdb). Leave empty to use the included one.", "path")
     ] = ""
     journal_sync_ms: Annotated[
-        int, _about("How much of the latest clicks a power cut can cost, at most.", "ms", ge=1, le=60000)
+        int, _about("Interval for syncing clicks to disk, the most that a power cut can cost.", "ms", ge=1, le=60000)
     ] = 250
     notice_close_ms: Annotated[
-        int, _about("How long a journal segment of notices stays open.", "ms", ge=1, le=10000)
+        int, _about("How long a journal segment of incoming postbacks stays open.", "ms", ge=1, le=10000)
     ] = 25
     journal_keep_hours: Annotated[
-        int, _about("How long settled journal segments are kept.", "hours", ge=1, le=8760)
+        int, _about("How long to keep journal segments after they have been processed.", "hours", ge=1, le=8760)
     ] = 24
     reserve_mb: Annotated[
-        int, _about("Disk space held back, released when the disk is full.", "MiB", ge=0, le=1048576)
+        int, _about("Disk space to reserve, released when the disk is full.", "MiB", ge=0, le=1048576)
     ] = 64
     connections_per_address: Annotated[
         int,
         _about(
-            "Open connections that one address may have per process, and at most half of all; trusted proxies are not limited.",
+            "Maximum number of open connections per client address and process, never more than half of all. Trusted proxies are exempt.",
             "connections",
             ge=1,
             le=1000000,
@@ -137,36 +135,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     request_seconds: Annotated[
         int,
         _about(
-            "How long a client may take to send one request; an upload to the panel may take longer while it keeps arriving.",
+            "Time limit for sending a request to Clickloop. Uploads may take longer as long as data keeps arriving.",
             "s",
             ge=1,
             le=600,
         ),
     ] = 10
-    keep_alive_seconds: Annotated[int, _about("How long an idle connection is kept.", "s", ge=1, le=3600)] = 75
+    keep_alive_seconds: Annotated[int, _about("How long to keep an idle connection open.", "s", ge=1, le=3600)] = 75
     delivery_connections: Annotated[
-        int, _about("Postbacks that may be on their way at once.", "requests", ge=1, le=10000)
+        int, _about("Maximum number of postbacks in flight.", "requests", ge=1, le=10000)
     ] = 200
     attempt_seconds: Annotated[int, _about("Time limit for one delivery attempt.", "s", ge=1, le=300)] = 10
     allowed_addresses: Annotated[
         str,
         _about(
-            "Addresses beyond the public internet that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this "
-            "machine. A cloud's metadata address has to be listed by itself.",
+            "Non-public addresses that postbacks may be sent to, such as 127.0.0.0/8 for a receiver on this machine. A cloud's "
+            "metadata address has to be listed exactly.",
             "CIDR list",
         ),
     ] = ""
     allowed_ports: Annotated[
         str,
-        _about("Ports of known services, such as 25 or 6379, that postbacks may be sent to nevertheless.", "port list"),
+        _about("Blocked ports that postbacks may be sent to after all, such as 25 or 6379.", "port list"),
     ] = ""
-    upload_limit_mb: Annotated[
-        int, _about("Maximum size of an uploaded file of conversions.", "MiB", ge=1, le=4095)
-    ] = 2048
+    upload_limit_mb: Annotated[int, _about("Maximum size of an uploaded conversions file.", "MiB", ge=1, le=4095)] = (
+        2048
+    )
     upload_keep_hours: Annotated[
         int,
         _about(
-            "How long the file and the result of an upload, and the file of an export, are kept after it has finished.",
+            "How long to keep finished uploads, their results, and exports.",
             "hours",
             ge=1,
             le=8760,
@@ -175,35 +173,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alarm_after_seconds: Annotated[
         int,
         _about(
-            "How long the core may be silent, or process nothing, before an alarm is raised. It is sent within twice that time.",
+            "How long the core may be silent or make no progress before an alarm is raised. The alarm is sent within twice that time.",
             "s",
             ge=2,
             le=30,
         ),
     ] = 30
-    facts_memory_mb: Annotated[int, _about("Memory that the facts database may use.", "MiB", ge=64, le=1048576)] = 512
+    facts_memory_mb: Annotated[int, _about("Memory limit for the facts database.", "MiB", ge=64, le=1048576)] = 512
 
     def folder(self) -> Path:
-        """The data folder as an absolute path."""
+        """Return the data folder as an absolute path."""
         return Path(self.data).resolve()
 
     def edge_count(self) -> int:
-        """How many edge processes to run."""
+        """Return the number of edge processes to run."""
         return self.edges or max(1, len(os.sched_getaffinity(0)) - 1)
 
     def base_url(self) -> str:
-        """Scheme and host of our public links, without a slash at the end."""
+        """Return scheme and host of public links, without a trailing slash."""
         return (self.public_url or f"http://{self.listen}").rstrip("/")
 
 
 class SettingError(Exception):
-    """A setting has a value that cannot be used; the text names it, what was expected and what to do."""
+    """A setting has an invalid value. The text names the setting, what was expected and what to do."""
 
 
 def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
-    """Return the settings from defaults, then the environment, then what was ``given`` and is not None.
+    """Return the settings from ``given`` (unless None), the environment and the defaults, in this order.
 
-    Raise SettingError for a value of another kind or out of its range, and for a name in the environment that is no setting.
+    Raise SettingError for a value of the wrong type or out of range, and for an unknown name in the environment.
     """
     _refuse_unknown(environment)
     values: dict[str, Any] = {}
@@ -221,7 +219,7 @@ def read_settings(environment: Mapping[str, str], **given: Any) -> Settings:
 
 
 def _refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Raise SettingError for a misspelt name: to ignore it would run the tracker otherwise than it was meant."""
+    """Raise SettingError for a misspelt name. Ignoring it would silently run the tracker with the default."""
     known = {f"{PREFIX}{field.upper()}" for field in Settings.__struct_fields__}
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and name not in INTERNAL_NAMES:
@@ -230,12 +228,12 @@ def _refuse_unknown(environment: Mapping[str, str]) -> None:
             )
             hint = f" Did you mean {PREFIX}{nearest[0]}?" if nearest else ""
             raise SettingError(
-                f"{name} in the environment is no setting.{hint} Correct or remove it; docs/reference/settings.md has all names."
+                f"{name} in the environment is not a setting.{hint} Correct or remove it. For all names, see docs/reference/settings.md."
             )
 
 
 def _what_is_wrong(values: Mapping[str, Any]) -> str:
-    """Return the first value that its setting does not take, with what it takes; empty: each is right by itself."""
+    """Return a message about the first invalid value, or an empty text if each value is valid on its own."""
     for field in _fields():
         if field.name not in values:
             continue
@@ -254,7 +252,7 @@ def _fields() -> Sequence[Any]:
 
 
 def _range_of(field: Any) -> str:
-    """Return the range of a number with its unit; empty: it is no number."""
+    """Return the range of a number with its unit, or an empty text for other types."""
     kind = field.type.type if isinstance(field.type, msgspec.inspect.Metadata) else field.type
     if not isinstance(kind, msgspec.inspect.IntType):
         return ""
@@ -276,7 +274,7 @@ def _check(settings: Settings) -> None:
 
 
 def listen_address(text: str, name: str) -> tuple[str, int]:
-    """Host and port of ``host:port`` or ``[v6]:port``. Raises SettingError naming the setting."""
+    """Return host and port of ``host:port`` or ``[v6]:port``. Raise SettingError naming the setting."""
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > 65535:
         raise SettingError(f"{name} is {text!r}, expected host:port such as 127.0.0.1:8080")
@@ -284,37 +282,36 @@ def listen_address(text: str, name: str) -> tuple[str, int]:
 
 
 def proxy_networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks of ``trusted_proxies``. Raises SettingError."""
+    """Return the networks of ``trusted_proxies``. Raise SettingError."""
     return networks_of(text, "trusted_proxies")
 
 
 def networks_of(text: str, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks named in a comma-separated list of CIDR texts. Raises SettingError naming the setting."""
+    """Return the networks in a comma-separated list of CIDR ranges. Raise SettingError naming the setting."""
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as fault:
-        raise SettingError(f"{name}: {fault}; expected CIDR texts such as 10.0.0.0/8,2001:db8::/32") from fault
+        raise SettingError(f"{name}: {fault}; expected CIDR ranges such as 10.0.0.0/8,2001:db8::/32") from fault
 
 
 def ports_of(text: str, name: str) -> frozenset[int]:
-    """The ports named in a comma-separated list. Raises SettingError naming the setting."""
+    """Return the ports in a comma-separated list. Raise SettingError naming the setting."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
     for part in parts:
         if not (part.isascii() and part.isdigit() and len(part) <= 5 and 1 <= int(part) <= 65_535):
-            raise SettingError(f"{name} holds {part[:20]!r}, expected ports from 1 to 65535 such as 25,8500")
+            raise SettingError(f"{name} contains {part[:20]!r}, expected ports from 1 to 65535 such as 25,8500")
     return frozenset(int(part) for part in parts)
 
 
 def settings_reference() -> str:
-    """The reference page of all settings, in Markdown."""
+    """Return the reference page of all settings, in Markdown."""
     lines = [
         "# Settings",
         "",
-        "Generated from `src/clickloop/config.py` by `make docs`. Set `CLICKLOOP_<NAME>` in the environment, or the option of",
-        "`clickloop serve` where there is one.",
+        "Generated from `src/clickloop/config.py` by `make docs`. Set `CLICKLOOP_<NAME>` in the environment. `clickloop serve` has",
+        "options for some of them.",
         "",
-        "A number out of its range, and a name in the environment that begins with `CLICKLOOP_` and is none of these, is refused",
-        "at the start.",
+        "Clickloop refuses to start with a value out of range or with an unknown variable that begins with `CLICKLOOP_`.",
         "",
         "| Variable | Default | Range | Unit | Meaning |",
         "| --- | --- | --- | --- | --- |",

@@ -19,14 +19,14 @@ LABEL, WORDS = "label", "words"
 """The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
 PERIOD = ("since", "until")
 
-RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only of the record with this number.")] | None
-OfClick = Annotated[str, Meta(max_length=26, description="Only of this click id.")] | None
-OfConversion = Annotated[str, Meta(max_length=26, description="Only of this conversion.")] | None
+RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
+OfClick = Annotated[str, Meta(max_length=26, description="Only for this click id.")] | None
+OfConversion = Annotated[str, Meta(max_length=26, description="Only for this conversion.")] | None
 Flagged = (
     Annotated[
         bool,
         Meta(
-            description="Only odd ones, or only those that are not.",
+            description="Only flagged ones, or only those without a flag.",
             extra={LABEL: "Flag", WORDS: ("Odd ones", "Without oddities")},
         ),
     ]
@@ -38,10 +38,10 @@ class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What narrows a log; a field that is None, or an empty moment, does not."""
 
     since: Annotated[
-        str, Meta(max_length=40, description="From this moment on: ISO 8601, UTC unless it names a zone.")
+        str, Meta(max_length=40, description="Start time, included: ISO 8601, in UTC unless it names a zone.")
     ] = ""
     until: Annotated[
-        str, Meta(max_length=40, description="Before this moment: ISO 8601, UTC unless it names a zone.")
+        str, Meta(max_length=40, description="End time, not included: ISO 8601, in UTC unless it names a zone.")
     ] = ""
 
 

@@ -168,9 +168,9 @@ def test_what_was_not_understood_of_a_table_is_told_and_is_no_good_end_when_it_i
     core.unused, core.missing, core.encoding = ["Geld"], ["payout", "txid"], "windows-1252"
     status, out, _ = run(tmp_path, str(file), "--incomplete")
     assert (status, core.options["incomplete"]) == (0, ["1"])
-    assert "Columns that are not used: Geld" in out
-    assert "No payout column was found" in out
-    assert "No transaction id column was found" in out
+    assert "Unused columns: Geld" in out
+    assert "No payout column found" in out
+    assert "No transaction id column found" in out
     assert "read as windows-1252" in out
     assert run(tmp_path, str(file), "--incomplete", "--strict")[0] == 1
 
@@ -210,8 +210,8 @@ def test_a_file_of_no_known_form_is_not_even_sent(tmp_path: Path, core: Core, fi
 def test_a_file_that_is_not_there_and_a_server_that_is_not_end_with_2(tmp_path: Path, file: Path) -> None:
     status, _, err = run(tmp_path, str(tmp_path / "nothing.csv"))
     assert status == 2
-    assert err == f"{tmp_path / 'nothing.csv'} cannot be used: No such file or directory.\n"
-    assert run(tmp_path, str(tmp_path))[2] == f"{tmp_path} cannot be used: Is a directory.\n"
+    assert err == f"Cannot use {tmp_path / 'nothing.csv'}: No such file or directory.\n"
+    assert run(tmp_path, str(tmp_path))[2] == f"Cannot use {tmp_path}: Is a directory.\n"
     status, _, err = run(tmp_path, str(file))
     assert status == 2
     assert "clickloop serve" in err

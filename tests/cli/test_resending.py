@@ -25,7 +25,7 @@ def core(tmp_path: Path) -> Iterator[Core]:
 def test_one_postback_is_sent_again(tmp_path: Path, core: Core) -> None:
     core.answer = {"postback_id": "b", "original_id": "a", "receiver": "r.example:443"}
     status, out, _ = run(tmp_path, "resend", "b/x", "--anew")
-    assert (status, out) == (0, "a is sent again to r.example:443, as b.\n")
+    assert (status, out) == (0, "Resending a to r.example:443 as b.\n")
     assert core.asked[0][:2] == ("POST", "/api/v1/postbacks/b%2Fx/resend")
     assert core.asked[0][3] == {"request": "anew"}
 
@@ -49,7 +49,7 @@ def test_each_option_narrows_what_is_sent_again(
     core.answer = JOB | {"left_out": {"nothing_was_sent": 1}}
     status, out, _ = run(tmp_path, "resend", *option)
     assert status == 0
-    assert out == "4 of 4 looked at, 3 sent again.\n1 left out: nothing_was_sent.\n"
+    assert out == "4 of 4 processed, 3 resent.\n1 left out: nothing_was_sent.\n"
     assert core.asked[0][3] == {"request": "as_it_was", "preview": False, field[0]: field[1]}
 
 
@@ -84,7 +84,7 @@ def test_a_resend_of_a_click_tells_the_answer_of_the_api_when_it_is_asked_for(tm
 
 def test_nothing_that_matches_is_said_once(tmp_path: Path, core: Core) -> None:
     core.answer = JOB | {"matched": 0, "done": 0, "made": 0}
-    assert run(tmp_path, "resend", "--rule", "9")[1] == "Nothing matches: nothing is sent again.\n"
+    assert run(tmp_path, "resend", "--rule", "9")[1] == "No postbacks match. Nothing was resent.\n"
 
 
 def test_one_postback_and_a_filter_are_not_asked_for_together(tmp_path: Path, core: Core) -> None:
@@ -100,7 +100,7 @@ def test_one_notice_is_run_again(tmp_path: Path, core: Core) -> None:
 def test_many_notices_are_run_again_by_what_narrows_them(tmp_path: Path, core: Core) -> None:
     core.answer = {"rerun_id": "j", "matched": 2, "done": 2, "made": 1, "owed": 0, "finished": True}
     out = run(tmp_path, "rerun", "--status-word", "Wow", "--network", "2", "--outcome", "new")[1]
-    assert out == "2 of 2 run again, 1 came to something else.\n"
+    assert out == "2 of 2 reprocessed, 1 with a different result.\n"
     assert core.asked[0][3] == {"status_word": "Wow", "network_id": 2, "outcome": "new", "preview": False}
 
 
@@ -114,10 +114,10 @@ def test_a_preview_of_a_rerun_tells_each_change(tmp_path: Path, core: Core) -> N
     counts = {"rerun_id": None, "matched": 2, "done": 2, "made": 2, "owed": 1, "finished": False}
     core.answer = counts | {"conversions": changes}
     assert run(tmp_path, "rerun", "--reason", "expired_click", "--preview")[1].splitlines() == [
-        "2 notices match; 2 were tried, 2 would come to something else.",
+        "2 incoming postbacks match. 2 tried, 2 with a different result.",
         "n: Other, 5 USD -> Sale, 5 USD",
         "m: none -> Sale, 5 USD",
-        "1 postback would be owed.",
+        "1 postback would be created.",
     ]
 
 
@@ -133,14 +133,14 @@ def test_one_postback_is_forced_past_a_newer_change(tmp_path: Path, core: Core) 
 
 def test_one_postback_is_cancelled(tmp_path: Path, core: Core) -> None:
     core.answer = {"postback_id": "b", "state": "cancelled"}
-    assert run(tmp_path, "cancel", "b/x")[:2] == (0, "b is cancelled.\n")
+    assert run(tmp_path, "cancel", "b/x")[:2] == (0, "Postback b is cancelled.\n")
     assert core.asked[0][:2] == ("POST", "/api/v1/postbacks/b%2Fx/cancel")
 
 
 def test_many_postbacks_are_cancelled_by_what_narrows_them(tmp_path: Path, core: Core) -> None:
     core.answer = CANCELLED
     status, out, _ = run(tmp_path, "cancel", "--rule", "5", "--state", "paused")
-    assert (status, out) == (0, "4 of 4 looked at, 3 cancelled.\n")
+    assert (status, out) == (0, "4 of 4 processed, 3 cancelled.\n")
     assert core.asked[0][1] == "/api/v1/postbacks/cancel"
     assert core.asked[0][3] == {"rule_id": 5, "state": "paused", "preview": False}
 
@@ -152,7 +152,7 @@ def test_a_preview_of_a_cancel_counts(tmp_path: Path, core: Core) -> None:
 
 def test_a_cancel_that_nothing_matches_and_one_that_was_stopped_say_so(tmp_path: Path, core: Core) -> None:
     core.answer = CANCELLED | {"matched": 0, "done": 0, "made": 0}
-    assert run(tmp_path, "cancel", "--rule", "9")[1] == "Nothing that waits matches: nothing is cancelled.\n"
+    assert run(tmp_path, "cancel", "--rule", "9")[1] == "No waiting postbacks match. Nothing was cancelled.\n"
     core.answer = CANCELLED | {"stopped": True}
-    assert run(tmp_path, "cancel", "--rule", "9")[1].endswith("It was stopped: the rest is left as it is.\n")
+    assert run(tmp_path, "cancel", "--rule", "9")[1].endswith("Stopped. The rest is unchanged.\n")
     assert run(tmp_path, "cancel", "b", "--rule", "9")[0] == 1

@@ -46,7 +46,7 @@ def kept(folder: Path, name: str, role: Role = Role.OWNER, password_hash: str | 
 def test_the_link_of_a_new_user_is_printed_alone(tmp_path: Path) -> None:
     status, out, err = run(tmp_path, "user", "add", "anna", "--role", "owner")
     assert (status, out.startswith("http://127.0.0.1:8081/panel/welcome?key=")) == (0, True)
-    assert "User 1, owner" in err
+    assert "Added user 1 as owner" in err
     found = welcomed(tmp_path, out)
     assert found is not None
     assert found.user is not None

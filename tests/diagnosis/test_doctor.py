@@ -117,7 +117,7 @@ def test_a_healthy_folder_is_well_and_says_what_adds_up(folder: Path) -> None:
     with_postback(folder)
     assert unwell(folder) == []
     sentences = [finding.sentence for finding in examine(folder, NOW)]
-    assert any("1 change of a conversion, decided 1 time = 1 waiting + 0 sending" in sentence for sentence in sentences)
+    assert any("1 conversion change, 1 decision = 1 waiting + 0 sending" in sentence for sentence in sentences)
 
 
 def with_torn_segment(folder: Path) -> None:
@@ -269,8 +269,10 @@ def test_what_cannot_be_read_of_the_facts_is_told_with_its_place_and_the_rest_is
 
 def test_all_of_sound_facts_is_read(folder: Path) -> None:
     with_clicks(folder)
-    (sentence,) = [one.sentence for one in examine(folder, NOW) if one.place == "facts" and "Read here" in one.sentence]
-    assert "300,001 rows, every block is sound." in sentence
+    (sentence,) = [
+        one.sentence for one in examine(folder, NOW) if one.place == "facts" and one.sentence.startswith("Checked in")
+    ]
+    assert "300,001 rows, all intact." in sentence
 
 
 def test_the_missing_segments_are_named(folder: Path) -> None:
@@ -287,11 +289,11 @@ def about_postbacks(folder: Path) -> list[str]:
 
 def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_waits_for(folder: Path) -> None:
     with_postback(folder)
-    assert about_postbacks(folder) == ["1 postback should have left more than ten minutes ago."]
+    assert about_postbacks(folder) == ["1 postback is overdue by more than ten minutes."]
     ledger = Ledger.open(folder / "ledger.sqlite")
     with ledger.write() as tx:
         tx.execute(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
-    assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback waits."]
+    assert about_postbacks(folder) == ["The receiver r.example:443 is paused: 1 postback is waiting."]
     with ledger.write() as tx:
         tx.execute(update(lanes).values(opened_at=None, probe_at=None, held_until=NOW + 2 * HOUR_MS))
     assert about_postbacks(folder) == []
@@ -300,13 +302,13 @@ def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_w
     ledger.close()
     (told,) = about_postbacks(folder)
     assert told.startswith("Rule 1 ")
-    assert told.endswith(" is paused and archived: 1 postback waits.")
+    assert told.endswith(" is paused and archived: 1 postback is waiting.")
 
 
 def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
     with_delivery_of_nothing(folder)
     remedies = [finding.remedy for finding in examine(folder, NOW)]
-    assert f"See it with: clickloop trace {'k' * 26}" in remedies
+    assert f"For its story, run: clickloop trace {'k' * 26}" in remedies
 
 
 def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
@@ -355,7 +357,7 @@ def test_lost_segments_are_a_fault_until_they_are_confirmed(folder: Path) -> Non
     assert unwell(folder) == [("journal", Verdict.FAULT)]
     assert any("segments 1 to 1 " in finding.sentence for finding in examine(folder, NOW))
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
-    assert "Confirmed: 1 damage of the journal." in result.output
+    assert "Confirmed 1 report of damage to the journal." in result.output
     assert unwell(folder) == []
 
 
@@ -367,7 +369,7 @@ def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_
     harmed(folder, "UPDATE postbacks SET lane = 'elsewhere.example:443'")
     assert ("audit", Verdict.FAULT) in unwell(folder)
     result = CliRunner().invoke(app, ["doctor", "--confirm", "--data", str(folder)])
-    assert "Accepted as they are now: 1 row of the ledger." in result.output
+    assert "Accepted 1 changed row in the ledger." in result.output
     assert unwell(folder) == []
     ledger = Ledger.open(folder / "ledger.sqlite")
     with ledger.read() as tx:
@@ -381,8 +383,8 @@ def test_rows_that_were_changed_by_hand_are_a_fault_until_they_are_accepted_and_
 def test_postbacks_on_hold_are_not_called_late(folder: Path) -> None:
     with_postback(folder)
     later = NOW + HOUR_MS
-    assert [finding.sentence for finding in examine(folder, later) if "should have left" in finding.sentence]
+    assert [finding.sentence for finding in examine(folder, later) if "overdue by" in finding.sentence]
     hold_deliveries(folder, "restored from a backup of yesterday", NOW)
     sentences = [finding.sentence for finding in examine(folder, later)]
-    assert not [sentence for sentence in sentences if "should have left" in sentence]
-    assert "All postbacks are held: restored from a backup of yesterday." in sentences
+    assert not [sentence for sentence in sentences if "overdue by" in sentence]
+    assert "All postbacks are on hold: restored from a backup of yesterday." in sentences

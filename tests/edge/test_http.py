@@ -11,6 +11,7 @@ from clickloop.edge.open_connections import Limits, Phase
 from clickloop.edge.request_limits import LINGER_BYTES, LINGER_SECONDS
 
 Talk = Callable[[Connections, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+PLAIN = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
 
 
@@ -167,6 +168,34 @@ def test_who_goes_on_sending_after_a_refusal_is_not_reset(status: int, sent: byt
             await asyncio.sleep(0)
 
     talk_to(echo, talk)
+
+
+def test_where_nothing_can_be_recorded_a_refused_request_behind_another_keeps_no_other_connection_waiting() -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    async def run() -> None:
+        connections = Connections(LIMITS, echo, lambda _peer: False, fail)
+        server = await asyncio.get_running_loop().create_server(connections, "127.0.0.1", 0)
+        opened: dict[HttpConnection, tuple[asyncio.StreamReader, asyncio.StreamWriter]] = {}
+        for _ in range(2):
+            streams = await asyncio.open_connection(*server.sockets[0].getsockname())
+            while len(connections.open) == len(opened):  # noqa: ASYNC110 – the server does it
+                await asyncio.sleep(0)
+            (connection,) = connections.open - set(opened)
+            opened[connection] = streams
+        refused, other = opened
+        refused.data_received(PLAIN + b"no request\r\n\r\n")  # both in one turn of the event loop
+        other.data_received(PLAIN)
+        for connection, (reader, writer) in opened.items():
+            got = await asyncio.wait_for(reader.read(-1), 10)
+            assert got.startswith(b"HTTP/1.1 503")
+            assert got.count(b"HTTP/1.1") == 1
+            assert connection.phase()[0] is Phase.UNFINISHED
+            writer.close()
+        server.close()
+
+    asyncio.run(run())
 
 
 def test_of_what_is_sent_after_a_refusal_a_bounded_part_is_read_for_a_bounded_time() -> None:

@@ -51,15 +51,18 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
 
 
 def test_a_backup_says_what_it_holds_and_up_to_when(day: Day) -> None:
-    assert f"{QUEUED} clicks, {QUEUED} notices, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)" in day.said
+    assert (
+        f"{QUEUED} clicks, {QUEUED} incoming postbacks, {QUEUED} conversions, {QUEUED} postbacks ({QUEUED} queued)"
+        in day.said
+    )
     assert "1 campaign, 1 offer" in day.said
-    assert "It holds everything up to 20" in day.said
+    assert "It contains everything up to 20" in day.said
 
 
 def test_a_backup_can_be_checked_without_restoring(day: Day) -> None:
     checked = run("restore", str(day.backup), "--verify-only")
     assert checked.returncode == 0
-    assert "is whole" in checked.stdout
+    assert "is intact" in checked.stdout
 
 
 def test_without_a_terminal_it_has_to_be_said_whether_postbacks_may_leave(day: Day, tmp_path: Path) -> None:
@@ -87,7 +90,7 @@ def test_restored_and_held_nothing_leaves_until_it_is_released_and_then_each_onc
         eventually(
             lambda: any("all postbacks are on hold" in alarm["sentence"] for alarm in tracker.got("health")["alarms"])
         )
-        assert "All postbacks are held" in tracker.command_line("doctor").stdout
+        assert "All postbacks are on hold" in tracker.command_line("doctor").stdout
         assert len(day.receiver.requests) == before
         for receiver in tracker.got("receivers")["items"]:
             tracker.api("POST", f"receivers/{receiver['receiver']}/resume")
@@ -96,7 +99,7 @@ def test_restored_and_held_nothing_leaves_until_it_is_released_and_then_each_onc
         eventually(lambda: len(tracker.all_of("postbacks", state="delivered")) == QUEUED + 1, told=tracker.log_text)
         sent = [request.value("pid") for request in day.receiver.requests[before:]]
         assert len(sent) == len(set(sent)) == QUEUED + 1
-        assert tracker.command_line("release").stdout == "No postbacks are held.\n"
+        assert tracker.command_line("release").stdout == "No postbacks are on hold.\n"
         assert tracker.log_text().count("journal damaged") == 0
 
 

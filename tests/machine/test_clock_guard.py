@@ -1,5 +1,6 @@
 """The clock guard: nothing is deleted by a clock that jumped, or that is far from the last sign of life."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from clickloop.machine.clock_guard import MAX_DRIFT_MS, ClockGuard
 from clickloop.people.browser import Browser
 from clickloop.people.user import Role, User
 from clickloop.saving.access import Access, SignedIn, forget_old_sessions, session_of, sign_in
+from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.people.users import save_user
+from clickloop.tracking.exports import tidy_exports
 from clickloop.tracking.notices import take_notices
 from clickloop.tracking.retention import Retention, last_sign_of_life
 from tests.partner import NOW, Partner
@@ -188,6 +191,18 @@ def test_nothing_is_deleted_while_the_clock_is_in_doubt_and_a_confirmation_goes_
     guard.confirm()
     assert retention.step() == ()
     assert deleted == [NOW, NOW + 60 * DAY_MS]
+
+
+def test_what_cannot_be_deleted_keeps_nothing_else(partner: Partner, clocks: Clocks, tmp_path: Path) -> None:
+    (tmp_path / "exports" / "not-ours.csv").mkdir(parents=True)
+    ledger, deleted = partner.desk.ledger, list[int]()
+    exports = ExportFiles(tmp_path / "exports")
+    retention = Retention(
+        ledger, clocks.guard(), [lambda now_ms: tidy_exports(ledger, exports, now_ms, DAY_MS), deleted.append]
+    )
+    with pytest.raises(OSError, match=re.escape("not-ours.csv")):
+        retention.step()
+    assert deleted == [NOW]
 
 
 def test_a_restart_while_the_clock_is_wrong_does_not_make_it_right(partner: Partner, clocks: Clocks) -> None:

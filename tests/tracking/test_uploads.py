@@ -1,5 +1,6 @@
 """Taking uploads: nothing is lost or doubled wherever the work ends, a preview writes nothing, and memory stays flat."""
 
+import errno
 import os
 import random
 import subprocess
@@ -245,6 +246,31 @@ def test_an_upload_that_waits_is_never_cleared_away(owner: Owner, tmp_path: Path
     os.utime(tmp_path / "uploads" / f"{upload.upload_id}.text", (0, 0))
     tidy_uploads(owner.desk.ledger, owner.files, NOW * 2, 1)
     assert owner.files.exists(upload.upload_id)
+
+
+TOO_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from clickloop.store.upload_files import UploadFiles
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder = Path(sys.argv[1])
+arriving = UploadFiles(folder, least_free_octets=0).receive("0" * 26)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    for _ in range(100):
+        arriving.write(b"cid,note\\n" * 300)
+except OSError as error:
+    print(error.errno)
+finally:
+    arriving.abandon()
+    print([path.name for path in folder.iterdir()])
+"""
+
+
+def test_a_file_that_a_full_disk_cut_short_takes_no_room_any_more(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", TOO_FULL, str(tmp_path / "uploads")], capture_output=True, text=True)
+    assert (ran.stdout.splitlines(), ran.stderr) == ([str(errno.EFBIG), "[]"], "")
 
 
 READING = """

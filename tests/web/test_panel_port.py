@@ -53,6 +53,8 @@ class Port:
         self.reads = asyncio.Event()
         self.reads.set()
         self.disconnects = 0
+        self.ends = asyncio.Event()
+        """Set when the second part of an answer is sent."""
         self._opened: list[asyncio.StreamWriter] = []
         self.number = 0
         config = uvicorn.Config(
@@ -67,7 +69,10 @@ class Port:
         self.server = uvicorn.Server(config)
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
-        """``/wait`` answers when released, ``/body`` with the size of the body, ``/refuse`` before it, ``/long`` with much."""
+        """``/wait`` answers when released, ``/body`` with the size of the body, ``/refuse`` before it, ``/long`` with much.
+
+        ``/parts`` answers in two parts, the second when released.
+        """
         path = scope["path"]
         text = b"ok"
         if path == "/wait":
@@ -85,6 +90,13 @@ class Port:
             text = b"%d" % self.received
         if path == "/long":
             text = b"x" * 50_000_000
+        if path == "/parts":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+            await self.release.wait()
+            await send({"type": "http.response.body", "body": text})
+            self.ends.set()
+            return
         headers = [(b"content-length", b"%d" % len(text))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": text})
@@ -312,6 +324,19 @@ def test_who_goes_on_sending_after_a_refusal_is_not_reset_and_ended_later() -> N
         port.connections.sweep(refused_at + LINGER_SECONDS + 1)
         await port.wait_for(lambda: not port.connections.open)
         writer.close()
+
+    serve(talk)
+
+
+def test_who_sends_no_request_behind_one_that_is_being_answered_breaks_nothing_else() -> None:
+    async def talk(port: Port) -> None:
+        reader, writer = await port.connect(b"GET /parts HTTP/1.1\r\nHost: a\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\nok")
+        writer.write(b"no request\r\n\r\n")
+        await port.wait_for(lambda: port.one()._lingers)
+        port.release.set()
+        await asyncio.wait_for(port.ends.wait(), 10)
+        assert await reader.read(-1) == b""
 
     serve(talk)
 

@@ -1,4 +1,4 @@
-"""The commands that do something with what was decided before: resend, cancel and rerun."""
+"""The commands that resend or cancel postbacks and reprocess incoming ones: resend, cancel and rerun."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,40 +17,43 @@ if TYPE_CHECKING:
 
 NOTHING: Mapping[str, object] = MappingProxyType({})
 Key = Annotated[
-    str, typer.Option("--key", help="A text of your own: the same command with the same key again does nothing more.")
+    str, typer.Option("--key", help="Idempotency key: repeating the command with the same key does nothing more.")
 ]
 
 
 @with_options_of(ResendFilter)
 def resend(
-    postback_id: Annotated[str, typer.Argument(help="One postback; left out: all that match the options.")] = "",
+    postback_id: Annotated[
+        str, typer.Argument(help="A single postback. Leave out to resend all that match the options.")
+    ] = "",
     wanted: Mapping[str, object] = NOTHING,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Build the request from today's rule; what waits is replaced.")
+        bool, typer.Option("--anew", help="Rebuild the request from the current rule. Waiting postbacks are replaced.")
     ] = False,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
-            help="Send a single postback even if a newer change was sent since, or its notice set disable_postback.",
+            help="Resend a single postback even if a newer change has been sent, or its incoming postback set disable_postback.",
         ),
     ] = False,
-    preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Count only. Send nothing.")] = False,
     key: Key = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON when all is done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the API's final response as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Send a postback, or all that match, again: with the request as it was, or anew. {postback_id} stays the original's."""
+    """Resend a postback, or all that match, unchanged or rebuilt from the current rule. {postback_id} stays the same."""
     from urllib.parse import quote
 
     from clickloop.cli import resending as asking_again
 
     asker, one = _asker(data, key), quote(postback_id, safe="")
     if one and (preview or wanted):
-        raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
+        raise stop("Give either a postback id or filters, not both.", REFUSED)
     if force and not one:
         raise stop(
-            "--force is for one postback: of many, an older change is left out when a newer one was sent.", REFUSED
+            "--force works for a single postback only. In bulk, older changes are left out once a newer one has been sent.",
+            REFUSED,
         )
     if as_json:
         typer.echo(asking_again.resend_as_json(asker, one, wanted, anew=anew, preview=preview, force=force))
@@ -64,20 +67,20 @@ def resend(
 @with_options_of(CancelFilter)
 def cancel(
     postback_id: Annotated[
-        str, typer.Argument(help="One postback; left out: all that wait and match the options.")
+        str, typer.Argument(help="A single postback. Leave out to cancel all waiting ones that match the options.")
     ] = "",
     wanted: Mapping[str, object] = NOTHING,
-    preview: Annotated[bool, typer.Option("--preview", help="Only count.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Count only. Cancel nothing.")] = False,
     key: Key = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Take a postback that waits, or all that match, out of delivery. They can be sent again later: clickloop resend."""
+    """Cancel a waiting postback, or all that match. You can still send them later with clickloop resend."""
     from urllib.parse import quote
 
     from clickloop.cli import resending as asking_again
 
     if postback_id and (preview or wanted):
-        raise stop("Name one postback, or give options that narrow it down, not both.", REFUSED)
+        raise stop("Give either a postback id or filters, not both.", REFUSED)
     if postback_id:
         typer.echo(asking_again.cancel_one(_asker(data), quote(postback_id, safe="")))
         return
@@ -87,13 +90,15 @@ def cancel(
 
 @with_options_of(NoticeFilter)
 def rerun(
-    notice_id: Annotated[str, typer.Argument(help="One notice; left out: all that match the options.")] = "",
+    notice_id: Annotated[
+        str, typer.Argument(help="A single incoming postback. Leave out to reprocess all that match.")
+    ] = "",
     wanted: Mapping[str, object] = NOTHING,
-    preview: Annotated[bool, typer.Option("--preview", help="Only tell what would change.")] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what would change. Change nothing.")] = False,
     key: Key = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Read a stored notice, or all that match, again by today's settings: after a status word was mapped, say."""
+    """Reprocess a stored incoming postback, or all that match, with the current settings: after mapping a status word, for example."""
     from urllib.parse import quote
 
     from clickloop.cli import resending as asking_again
@@ -106,7 +111,7 @@ def rerun(
 
 
 def _asker(data: Path, key: str = "") -> "Ask":
-    """Asks the running server of a data folder. With a ``key`` a request that is sent once more does nothing a second time."""
+    """Return a function that sends requests to the running server. With a ``key``, repeating a POST does nothing more."""
     if not (key.isascii() and key.isprintable()):
-        raise stop("The key may hold printable ASCII only.", REFUSED)
+        raise stop("--key takes printable ASCII only.", REFUSED)
     return lambda method, path, body: ask(data, method, path, body, key if method == "POST" else "").body

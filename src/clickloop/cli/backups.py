@@ -20,10 +20,10 @@ def backup(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only, for cron.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Back up a data folder into one file, also while the tracker is running.
+    """Back up a data folder into one file, even while the tracker is running.
 
-    Everything that was acknowledged before the backup began is in it.
-    Ends with 1 when no backup could be made, with 2 when the command was used wrongly.
+    It contains everything that was acknowledged before the backup started.
+    Exits with 1 if no backup could be made, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
@@ -31,7 +31,7 @@ def backup(
 
     to_stream = str(file) == "-"
     if to_stream and sys.stdout.isatty():
-        raise stop("A backup is no text: redirect standard output to a file or a program.", UNUSABLE)
+        raise stop("A backup is binary: redirect standard output to a file or a program.", UNUSABLE)
     _end_by_signals()
     folder, target = data.resolve(), sys.stdout.buffer if to_stream else file.absolute()
     try:
@@ -51,22 +51,22 @@ def restore(
         bool,
         typer.Option(
             "--hold-postbacks",
-            help="Hold queued postbacks until you release them: the original may have sent them.",
+            help="Hold queued postbacks until you release them, in case the original has already sent them.",
         ),
     ] = False,
     send_postbacks: Annotated[
         bool, typer.Option("--send-postbacks", help="Send queued postbacks as soon as the tracker starts.")
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Move the present contents of the folder aside. Nothing is deleted.")
+        bool, typer.Option("--force", help="Move the folder's current contents aside. Nothing is deleted.")
     ] = False,
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Verify the backup without restoring it.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Restore a backup into a data folder. The whole file is verified before anything is put in place.
 
-    Asks whether queued postbacks may be sent, unless --hold-postbacks or --send-postbacks says so.
-    Ends with 1 when nothing was restored, with 2 when the command was used wrongly.
+    Asks whether to send queued postbacks, unless you give --hold-postbacks or --send-postbacks.
+    Exits with 1 if nothing was restored, with 2 if the command was used incorrectly.
     """
     from clickloop.backup.manifest import BackupError
     from clickloop.backup.progress import Progress
@@ -78,7 +78,7 @@ def restore(
     progress = Progress()
     try:
         if verify_only:
-            typer.echo(f"{file} is whole. {_contents(verify_backup(file, progress))}")
+            typer.echo(f"{file} is intact. {_contents(verify_backup(file, progress))}")
             return
         hold = _is_to_hold(file, hold=hold_postbacks, send=send_postbacks)
         folder = data.resolve()
@@ -87,21 +87,21 @@ def restore(
         raise stop(str(error), REFUSED) from None
     typer.echo(f"Restored into {folder}. {_contents(restored.manifest)}")
     if restored.aside is not None:
-        typer.echo(f"What was there before is in {restored.aside}.")
+        typer.echo(f"The previous contents are in {restored.aside}.")
     if hold:
         typer.echo(
-            "Postbacks are on hold. Once it runs, review what is waiting, cancel what was sent, then: clickloop release"
+            "Postbacks are on hold. After starting, cancel those that the original has sent, then run: clickloop release"
         )
     typer.echo(f"Start it with: clickloop serve --data {folder}")
 
 
 def release(data: Data = DEFAULT_DATA) -> None:
-    """Send the postbacks held since a restore or since a copy was started. First cancel those that must not be sent (clickloop cancel)."""
+    """Release the postbacks held since a restore or since a copy was started. First cancel any that must not be sent."""
     import msgspec
 
     before = msgspec.json.decode(ask(data, "GET", "/api/v1/delivery").body)
     if not before["held"]:
-        typer.echo("No postbacks are held.")
+        typer.echo("No postbacks are on hold.")
         return
     after = msgspec.json.decode(ask(data, "POST", "/api/v1/delivery/release").body)
     waiting = after["waiting"]
@@ -120,7 +120,7 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
         raise stop(f"There is no file {file}.", UNUSABLE)
     if not sys.stdin.isatty():
         raise stop(
-            "Say whether queued postbacks may be sent when the restored tracker starts. --hold-postbacks keeps them until you release "
+            "Choose what happens to queued postbacks when the restored tracker starts. --hold-postbacks holds them until you release "
             "them: use it unless the original has sent nothing since the backup. --send-postbacks sends them.",
             UNUSABLE,
         )
@@ -134,7 +134,7 @@ def _is_to_hold(file: Path, *, hold: bool, send: bool) -> bool:
 
 
 def _contents(manifest: "Manifest") -> str:
-    """Return what a backup holds, and up to when, as sentences."""
+    """Return a summary of a backup: how far it reaches and how much it contains."""
     from clickloop.clock import iso_text
     from clickloop.plural import counted
 
@@ -151,18 +151,18 @@ def _contents(manifest: "Manifest") -> str:
     )
     journal = ""
     if counts.clicks_in_journal or counts.notices_in_journal:
-        unsettled = f"{counted(counts.clicks_in_journal, 'click')}, {counted(counts.notices_in_journal, 'notice')}"
-        journal = f" In the journal, processed at the next start: {unsettled}."
+        notices = counted(counts.notices_in_journal, "incoming postback")
+        journal = f" To be processed at the next start: {counted(counts.clicks_in_journal, 'click')}, {notices}."
     facts = ", ".join(
         (
             counted(counts.clicks, "click"),
-            counted(counts.notices, "notice"),
+            counted(counts.notices, "incoming postback"),
             counted(counts.conversions, "conversion"),
             counted(counts.postbacks, "postback"),
         )
     )
     queued = f"({counts.postbacks_waiting:,} queued)"
-    return f"It holds everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
+    return f"It contains everything up to {iso_text(manifest.made_at)}: {facts} {queued}; {setup}.{journal}"
 
 
 def _end_by_signals() -> None:
@@ -176,5 +176,5 @@ def _end_by_signals() -> None:
 
 
 def _close_stdout() -> None:
-    """Keep the interpreter from flushing to a reader that has gone, which it would report over our own words."""
+    """Keep the interpreter from flushing to a closed pipe, since its error would bury our own message."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The commands that bring conversions in: convert and import."""
+"""The commands that register conversions: convert and import."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,20 @@ import typer
 
 from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
 
-import_app = typer.Typer(no_args_is_help=True, help="Bring files in.")
+import_app = typer.Typer(no_args_is_help=True, help="Import conversions or exchange rates from a file.")
 
 
 def convert(
-    click_id: Annotated[str, typer.Argument(help="Our click id.")],
-    payout: Annotated[str, typer.Option(help="Decimal; left out: the offer's.")] = "",
-    status: Annotated[str, typer.Option(help="A status or one of its words; left out: sale.")] = "",
-    txid: Annotated[str, typer.Option(help="Tells several conversions of one click apart.")] = "",
-    currency: Annotated[str, typer.Option(help="ISO 4217; left out: that of offer or instance.")] = "",
-    at: Annotated[str, typer.Option(help="When it happened: ISO 8601 or Unix seconds; left out: now.")] = "",
-    no_postback: Annotated[bool, typer.Option("--no-postback", help="Send no postback for it.")] = False,
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
+    payout: Annotated[str, typer.Option(help="A decimal number. Defaults to the offer's payout.")] = "",
+    status: Annotated[str, typer.Option(help="A status or a word mapped to it. Defaults to sale.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction id. Needed if a click converts more than once.")] = "",
+    currency: Annotated[str, typer.Option(help="Three-letter code. Defaults to the offer's, or the instance's.")] = "",
+    at: Annotated[str, typer.Option(help="Time of the conversion, ISO 8601 or Unix seconds. Defaults to now.")] = "",
+    no_postback: Annotated[bool, typer.Option("--no-postback", help="Send no postbacks for it.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Register a conversion by hand, as a network's postback would."""
+    """Register a conversion by hand, as if the network had sent a postback."""
     import shlex
 
     import msgspec
@@ -38,7 +38,7 @@ def convert(
     reported = msgspec.json.decode(ask(data, "POST", "/api/v1/conversions", msgspec.json.encode(report)).body)
     conversion = reported["conversion"]
     if conversion is None:
-        typer.echo("waiting: the click has not arrived yet; it is looked for again for ten minutes")
+        typer.echo("waiting: the click has not been recorded yet; Clickloop keeps looking for ten minutes")
         return
     money = conversion["payout"]
     typer.echo(
@@ -47,8 +47,8 @@ def convert(
     )
     if "unknown_status" in conversion.get("flags", ()):
         typer.echo(
-            f"No status claims the word {status!r}: it is registered under {conversion['status']['name']}, which is no confirmed "
-            f"revenue. Add the word to a status (PATCH /api/v1/statuses/<key> with its words), then: "
+            f"{status!r} is not mapped to a status. The conversion is registered under {conversion['status']['name']} and does not "
+            f"count as confirmed revenue. Add the word to a status (PATCH /api/v1/statuses/<key> with add_words), then run: "
             f"clickloop rerun --status-word {shlex.quote(status)}",
             err=True,
         )
@@ -56,36 +56,37 @@ def convert(
 
 @import_app.command("conversions")
 def import_conversions(
-    file: Annotated[str, typer.Argument(help="The file; - for standard input.")],
-    preview: Annotated[bool, typer.Option("--preview", help="Only tell what each line would do.")] = False,
+    file: Annotated[str, typer.Argument(help="The file to import, or - for standard input.")],
+    preview: Annotated[bool, typer.Option("--preview", help="Show what each line would do. Register nothing.")] = False,
     no_postbacks: Annotated[
-        bool, typer.Option("--no-postbacks", help="Hold back the postbacks that its conversions owe.")
+        bool, typer.Option("--no-postbacks", help="Send no postbacks for these conversions. You can send them later.")
     ] = False,
-    result: Annotated[Path | None, typer.Option(help="Save what became of each line there, as CSV.")] = None,
-    lines: Annotated[int, typer.Option(min=0, max=500, help="How many lines of a preview to show.")] = 20,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="End with 1 for lines about which something is odd too.")
-    ] = False,
+    result: Annotated[Path | None, typer.Option(help="Save the result of each line to this CSV file.")] = None,
+    lines: Annotated[int, typer.Option(min=0, max=500, help="Number of lines to show in a preview.")] = 20,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for flagged lines, too.")] = False,
     incomplete: Annotated[
         bool,
         typer.Option(
-            "--incomplete", help="Register the table even though no payout or transaction id column was understood."
+            "--incomplete", help="Register the table even if no payout or transaction id column was recognised."
         ),
     ] = False,
     dates: Annotated[
         str,
         typer.Option(
-            help="Order of dates such as 05/06/2026: day_first or month_first; left out: as other lines prove it."
+            help="Order of dates such as 05/06/2026: day_first or month_first. By default other lines decide."
         ),
     ] = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Register the conversions of a file, each line as a network's postback would; those registered before come to repeats.
+    """Import conversions from a file. Each line counts like a postback from the network, and repeats are recognised.
 
-    A table with a header (comma, semicolon or tab; columns are named like a postback's parameters), or a conversion a line:
-    clickid, clickid:payout:status, clickid:payout=5:cnv_status=Hold. Ends with 1 when a line is refused or unreadable, with --strict
-    also when something is odd about a line, such as a payout that is no number, or when no column was taken as payout or txid and
-    another was not understood. Such a table is registered only with --incomplete.
+    The file is a table with a header, separated by comma, semicolon or tab,
+    with columns named like a postback's parameters. Or it has one conversion
+    per line: clickid, clickid:payout:status or clickid:payout=5:cnv_status=Hold.
+
+    Exits with 1 if a line is refused or unreadable. With --strict, also if a
+    line is flagged, or if no payout or txid column was found and another column
+    was not recognised. Such a table is registered only with --incomplete.
     """
     from rich.console import Console
 
@@ -111,6 +112,6 @@ def import_conversions(
     except NotRunningError as error:
         raise stop(str(error), UNUSABLE) from None
     except OSError as error:
-        raise stop(f"{error.filename or file} cannot be used: {error.strerror or error}.", UNUSABLE) from None
+        raise stop(f"Cannot use {error.filename or file}: {error.strerror or error}.", UNUSABLE) from None
     if not is_good:
         raise typer.Exit(REFUSED)

@@ -1,4 +1,4 @@
-"""The commands that tell and change nothing: trace, simulate, doctor and check."""
+"""The commands that explain: trace, simulate, doctor and check. None of them changes figures or sends anything."""
 
 from typing import Annotated
 
@@ -8,38 +8,38 @@ from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, ask, stop, unuse
 
 
 def trace(
-    click_id: Annotated[str, typer.Argument(help="Our click id.")],
+    click_id: Annotated[str, typer.Argument(help="Clickloop's click id.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Show the whole story of a click: redirect, notices, conversions, postbacks and attempts in one time line."""
+    """Show the whole story of a click on one timeline: redirect, incoming postbacks, conversions, postbacks and attempts."""
     from urllib.parse import quote
 
-    told_as = "json" if as_json else "text"
-    answer = ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={told_as}")
+    form = "json" if as_json else "text"
+    answer = ask(data, "GET", f"/api/v1/clicks/{quote(click_id, safe='')}/trace?format={form}")
     typer.echo(answer.body.decode().rstrip("\n"))
 
 
 def simulate(
-    campaign: Annotated[int | None, typer.Argument(min=1, help="A campaign's number, for an invented visitor.")] = None,
-    click_id: Annotated[str, typer.Option("--click", help="A recorded click instead: one more conversion of it.")] = "",
+    campaign: Annotated[int | None, typer.Argument(min=1, help="Number of the campaign to visit.")] = None,
+    click_id: Annotated[str, typer.Option("--click", help="Simulate one more conversion of a recorded click.")] = "",
     conversion_id: Annotated[
-        str, typer.Option("--conversion", help="A stored conversion instead: its last change by today's rules.")
+        str, typer.Option("--conversion", help="Apply the current rules to the last change of a stored conversion.")
     ] = "",
     param: Annotated[
-        list[str] | None, typer.Option(help="What the link brings, name=value; left out: an example for each row.")
+        list[str] | None, typer.Option(help="Link parameter, name=value. Defaults to an example for each parameter.")
     ] = None,
-    offer: Annotated[int | None, typer.Option(min=1, help="The offer that the visitor gets.")] = None,
-    useragent: Annotated[str, typer.Option(help="The visitor's browser.")] = "",
+    offer: Annotated[int | None, typer.Option(min=1, help="Number of the offer to send the visitor to.")] = None,
+    useragent: Annotated[str, typer.Option(help="The visitor's User-Agent.")] = "",
     country: Annotated[str, typer.Option(help="The visitor's country, two letters.")] = "",
-    payout: Annotated[str, typer.Option(help="Payout, as a network would send it.")] = "",
-    status: Annotated[str, typer.Option(help="Status, as a network would send it.")] = "",
-    txid: Annotated[str, typer.Option(help="Transaction id, as a network would send it.")] = "",
-    currency: Annotated[str, typer.Option(help="Currency, as a network would send it.")] = "",
+    payout: Annotated[str, typer.Option(help="Payout, as the network would send it.")] = "",
+    status: Annotated[str, typer.Option(help="Status, as the network would send it.")] = "",
+    txid: Annotated[str, typer.Option(help="Transaction id, as the network would send it.")] = "",
+    currency: Annotated[str, typer.Option(help="Currency, as the network would send it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Try a conversion without sending or storing anything: redirect, each rule's decision, the requests, where values come from."""
+    """Simulate a visit and a conversion. Shows the redirect, each rule's decision and the requests; stores and sends nothing."""
     import msgspec
 
     body: dict[str, object] = {"campaign_id": campaign, "click_id": click_id, "conversion_id": conversion_id}
@@ -56,8 +56,8 @@ def simulate(
         body["conversion"] = notice
     if offer is not None:
         body["offer_id"] = offer
-    told_as = "json" if as_json else "text"
-    answer = ask(data, "POST", f"/api/v1/simulate?format={told_as}", msgspec.json.encode(body))
+    form = "json" if as_json else "text"
+    answer = ask(data, "POST", f"/api/v1/simulate?format={form}", msgspec.json.encode(body))
     typer.echo(answer.body.decode().rstrip("\n"))
 
 
@@ -67,13 +67,13 @@ def doctor(
         bool,
         typer.Option(
             "--confirm",
-            help="Confirm the damage of the journal and of single rows found so far, once you have dealt with it. This ends its alarm.",
+            help="Confirm the reported damage to the journal and to single rows once you have dealt with it. This ends the alarm.",
         ),
     ] = False,
 ) -> None:
     """Examine a data folder: versions, disk, journal, ledger, facts, and whether every postback is accounted for.
 
-    Works with or without a running server. Ends with 1 when a fault is found.
+    Works with or without a running server. Exits with 1 if a fault is found.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -88,15 +88,14 @@ def doctor(
     if not ((folder / LEDGER_FILE).exists() or (folder / FILE_NAME).exists() or has_been_used(folder)):
         raise unused(folder)
     if confirm:
-        typer.echo(f"Confirmed: {counted(confirm_damages(folder, wall_clock()), 'damage', 'damages')} of the journal.")
+        confirmed = counted(confirm_damages(folder, wall_clock()), "report")
+        typer.echo(f"Confirmed {confirmed} of damage to the journal.")
         try:
             rows = confirm_rows(folder, wall_clock())
         except (LedgerError, SQLAlchemyError):
             rows = 0  # what is wrong with the ledger is found below
         if rows:
-            typer.echo(
-                f"Accepted as they are now: {counted(rows, 'row', 'rows')} of the ledger. The change log names them."
-            )
+            typer.echo(f"Accepted {counted(rows, 'changed row')} in the ledger. The change log lists them.")
     findings = examine(folder, wall_clock())
     for finding in findings:
         typer.echo(f"{finding.verdict:<8} {finding.place:<10} {finding.sentence}")
@@ -107,12 +106,12 @@ def doctor(
 
 
 def check(
-    campaign: Annotated[int | None, typer.Option(min=1, help="Only what this campaign needs.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for warnings too.")] = False,
+    campaign: Annotated[int | None, typer.Option(min=1, help="Check only what this campaign uses.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")] = False,
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Check the whole chain, source to tracker to network and back: what breaks it, where, and what to do. Ends with 1 for errors."""
+    """Check the chain from source to network and back: what is wrong, where, and how to fix it. Exits with 1 for errors."""
     import msgspec
 
     from clickloop.diagnosis.check.views import ToldCheck, check_text

@@ -1,4 +1,4 @@
-"""``clickloop import conversions``: sends a file to the running server, shows how it gets on, and what came of its lines."""
+"""``clickloop import conversions``: send a file to the running server, show progress and print the result of its lines."""
 
 import contextlib
 import sys
@@ -23,42 +23,41 @@ DOOR = "/api/v1/conversions/uploads"
 PIECE_OCTETS = 256 * 1024
 LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
-"""How long a server that does not answer is waited for: it may be starting again, and then goes on."""
+"""Longest wait for a server that does not answer. It may be restarting, and then continues the upload."""
 _MISSING = {
-    "payout": "No payout column was found: each conversion gets the payout of its offer, or zero.",
-    "txid": "No transaction id column was found: lines with the same click id update one conversion.",
+    "payout": "No payout column found. Each conversion gets its offer's payout, or zero.",
+    "txid": "No transaction id column found. Lines with the same click id update one conversion.",
 }
 _ENDED = ("finished", "failed", "stopped")
 _SENTENCES = {reason.value: reason.sentence for reason in (*RefusalReason, *LineFault, *NoticeFlag)}
 
 
 class ImportRefusedError(Exception):
-    """The file was not taken; the text says why."""
+    """The file was refused. The text says why."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command was asked for."""
+    """The command's options."""
 
     data: Path
     preview: bool = False
     postbacks: bool = True
     result: Path | None = None
-    """Where to save what became of each line."""
+    """File for the result of each line."""
     first_lines: int = 20
-    """So many are shown of a preview."""
+    """Number of lines to show in a preview."""
     strict: bool = False
-    """Lines that were registered, but about which something is odd, are not good either; nor is a table without its payout."""
+    """Treat flagged lines as bad, too, and a table whose payout column was not recognised."""
     incomplete: bool = False
-    """Register a table too of which a column that may be the payout or the transaction id was not understood."""
+    """Register a table even if a possible payout or transaction id column was not recognised."""
     dates: str = ""
-    """Order of dates such as 05/06/2026: a value of ``DateOrder``; empty: as other lines prove it."""
+    """Order of dates such as 05/06/2026: a value of ``DateOrder``. Leave empty to let other lines decide."""
 
 
 def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: Wanted, console: Console) -> bool:
-    """Imports a file; answers whether every line of it was good. ``text`` None: its length is not known. Where the wish is
-    strict, a line about which something is odd is not good.
+    """Import a file and return whether every line was good. ``octets`` is its length in bytes, or None if that is unknown.
 
-    Raises ImportRefusedError, NotRunningError, OSError.
+    Raise ImportRefusedError, NotRunningError or OSError.
     """
     head = source.read(HEAD_OCTETS)
     found = detect(Utf8().take(head) or head)
@@ -81,7 +80,7 @@ def import_conversions(source: BinaryIO, name: str, octets: int | None, wanted: 
 def _send(
     source: BinaryIO, head: bytes, name: str, octets: int | None, wanted: Wanted, progress: Progress
 ) -> dict[str, Any]:
-    """Sends the file; answers the upload as the API tells it."""
+    """Send the file and return the upload from the API's response."""
     task = progress.add_task("Sending", total=octets)
     options = {"preview": wanted.preview, "postbacks": wanted.postbacks, "incomplete": wanted.incomplete}
     given = {"name": name[:200], **{option: int(is_on) for option, is_on in options.items()}}
@@ -99,8 +98,8 @@ def _pieces(source: BinaryIO, head: bytes, progress: Progress, task: TaskID) -> 
 
 
 def _follow(upload: dict[str, Any], wanted: Wanted, progress: Progress, console: Console) -> dict[str, Any]:
-    """Waits for the upload's end. Interrupted, it says how to go on: the server does."""
-    verb = "Looking through" if wanted.preview else "Registering"
+    """Wait for the upload to end. When interrupted, say how to follow it, since the server continues."""
+    verb = "Checking" if wanted.preview else "Registering"
     task = progress.add_task(verb, total=upload["octets"])
     place = f"{DOOR}/{upload['upload_id']}"
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
@@ -116,19 +115,19 @@ def _follow(upload: dict[str, Any], wanted: Wanted, progress: Progress, console:
             gives_up_at = time.monotonic() + PATIENCE_SECONDS
             progress.update(task, completed=upload["octets_read"])
     except KeyboardInterrupt:
-        console.print(f"The server goes on with it: GET {place} tells how far it is, POST {place}/cancel stops it.")
+        console.print(f"The server continues the upload. To follow it: GET {place}. To stop it: POST {place}/cancel.")
         raise
     return upload
 
 
 def _good(answer: Answer) -> dict[str, Any]:
-    """The body of a good answer. Raises ImportRefusedError with the problem's sentence."""
+    """Return the body of a successful response. Raise ImportRefusedError with the server's message otherwise."""
     with contextlib.suppress(msgspec.DecodeError):
         body: dict[str, Any] = msgspec.json.decode(answer.body)
         if answer.status < 300:
             return body
         raise ImportRefusedError(body.get("detail") or f"The server answered {answer.status}.")
-    raise ImportRefusedError(f"The server answered {answer.status} without a reason.")
+    raise ImportRefusedError(f"The server answered {answer.status} without saying why.")
 
 
 def _tell_form(found: Layout, upload: dict[str, Any], console: Console) -> None:
@@ -136,35 +135,35 @@ def _tell_form(found: Layout, upload: dict[str, Any], console: Console) -> None:
     if found.columns:
         console.print(f"Columns: {', '.join(found.columns)}")
     if upload["encoding"] == WINDOWS_1252:
-        console.print("The file is no UTF-8: it is read as windows-1252.")
+        console.print("The file is not UTF-8. It is read as windows-1252.")
     if upload["unused_columns"]:
-        console.print(f"Columns that are not used: {', '.join(upload['unused_columns'])}")
+        console.print(f"Unused columns: {', '.join(upload['unused_columns'])}")
     for value in upload["missing_values"]:
         console.print(_MISSING[value])
 
 
 def _tell(upload: dict[str, Any], wanted: Wanted, console: Console) -> None:
-    """Prints what came of the lines, or would."""
+    """Print the result of the lines, or of a preview."""
     if wanted.preview and wanted.first_lines:
         limit = min(wanted.first_lines, 500)
         lines = _good(ask_core(wanted.data, "GET", f"{DOOR}/{upload['upload_id']}/lines?limit={limit}"))["items"]
-        table = Table("Line", "Would be", "Text", "Why", title=f"The first {len(lines)} of {upload['lines']} lines")
+        table = Table("Line", "Would be", "Text", "Reason", title=f"First {len(lines)} of {upload['lines']} lines")
         for line in lines:
-            odd = ", ".join(line["flags"])
-            why = line["message"] if line["reason"] or line["verdict"] == "waiting" else odd
-            table.add_row(str(line["line"]), line["verdict"], line["text"], why)
+            flags = ", ".join(line["flags"])
+            reason = line["message"] if line["reason"] or line["verdict"] == "waiting" else flags
+            table.add_row(str(line["line"]), line["verdict"], line["text"], reason)
         console.print(table)
-    counts = Table("Lines", "Would be" if wanted.preview else "Came to", "Why")
+    counts = Table("Lines", "Would be" if wanted.preview else "Result", "Reason")
     for verdict, count in upload["counts"].items():
         if count:
             counts.add_row(str(count), verdict, "")
     for reason, count in sorted(upload["reasons"].items()):
         counts.add_row(f"of these {count}", reason, _SENTENCES.get(reason, ""))
     if upload["flagged"]:
-        counts.add_row(f"flagged {upload['flagged']}", "", "Lines with something odd, whatever their result.")
+        counts.add_row(f"flagged {upload['flagged']}", "", "Lines to review, whatever their result.")
     for flag, count in sorted(upload["flags"].items()):
         counts.add_row(f"of these {count}", flag, _SENTENCES.get(flag, ""))
-    console.print(counts if upload["lines"] else "The file holds no conversion.")
+    console.print(counts if upload["lines"] else "The file contains no conversions.")
 
 
 def _save_result(upload: dict[str, Any], wanted: Wanted, console: Console) -> None:
@@ -175,11 +174,11 @@ def _save_result(upload: dict[str, Any], wanted: Wanted, console: Console) -> No
     if answer.status >= 300:
         wanted.result.unlink()
         _good(answer)
-    console.print(f"The result of each line is in {wanted.result}.")
+    console.print(f"Saved the result of each line to {wanted.result}.")
 
 
 def open_source(name: str) -> tuple[BinaryIO, str, int | None]:
-    """A file to import, what to call it, and its length; ``-``: standard input, of unknown length. Raises OSError."""
+    """Open a file to import, or standard input for ``-``. Return it with its name and length, if known. Raise OSError."""
     if name == "-":
         return sys.stdin.buffer, "standard input", None
     path = Path(name)

@@ -1,4 +1,4 @@
-"""The command that brings exchange rates in."""
+"""The command that imports exchange rates."""
 
 import sys
 from pathlib import Path
@@ -12,16 +12,17 @@ AT_ONCE = 10_000
 
 
 def import_rates(
-    file: Annotated[str, typer.Argument(help="The file; - for standard input.")],
-    source: Annotated[str, typer.Option(help="Where the rates are from, such as ECB.")] = "",
+    file: Annotated[str, typer.Argument(help="The file to import, or - for standard input.")],
+    source: Annotated[str, typer.Option(help="Source of the rates, such as ECB.")] = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Set exchange rates: each line a currency, a day and what one unit was worth in the instance's currency (EUR,2026-03-01,1.0823).
+    """Import exchange rates. Each line has a currency, a day and the value of one unit in the instance's currency: EUR,2026-03-01,1.0823.
 
-    A rate stands in the place of the one of the same currency and day. Nothing is fetched from anywhere.
+    A rate replaces the earlier one for the same currency and day. Nothing is fetched from the internet.
     """
     import msgspec
 
+    from clickloop.plural import counted
     from clickloop.report.rate_text import read_rate_lines
 
     try:
@@ -32,10 +33,10 @@ def import_rates(
         raise stop(f"{file} is not UTF-8: save it as CSV in UTF-8.", UNUSABLE) from None
     lines = read_rate_lines(text)
     if isinstance(lines, int):
-        raise stop(f"Line {lines}: a currency, a day and a rate are expected, such as EUR,2026-03-01,1.0823.", REFUSED)
+        raise stop(f"Line {lines}: expected a currency, a day and a rate, such as EUR,2026-03-01,1.0823.", REFUSED)
     saved = 0
     for start in range(0, len(lines), AT_ONCE):
         rates = [{**line._asdict(), "source": source} for line in lines[start : start + AT_ONCE]]
         answer = ask(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
         saved += msgspec.json.decode(answer.body)["saved"]
-    typer.echo(f"{saved} rates are set.")
+    typer.echo(f"Saved {counted(saved, 'rate')}.")

@@ -1,4 +1,4 @@
-"""How commands reach the tracker, the running server or the ledger beside it, and how they end."""
+"""How commands reach the running server or the ledger, and how they exit."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from clickloop.store.ledger.ledger import Ledger
 
 REFUSED = 1
-"""Exit status when the tracker refused what was asked."""
+"""Exit status when the tracker refused the request."""
 UNUSABLE = 2
 """Exit status when the command could not be carried out at all."""
 
@@ -21,7 +21,7 @@ DEFAULT_DATA = Path("./data")
 
 
 def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str = "") -> "Answer":
-    """The good answer of the running server; otherwise says why and exits. ``key``: a key of idempotency, empty: none."""
+    """Return the running server's response, or print its error and exit. ``key`` is an idempotency key; leave empty for none."""
     import msgspec
 
     from clickloop.machine.core_client import NotRunningError, ask_core
@@ -43,7 +43,7 @@ def ask(data: Path, method: str, path: str, body: bytes | None = None, key: str 
 
 @contextmanager
 def open_ledger(data: Path) -> "Iterator[Ledger]":
-    """Open the ledger of a data folder, beside the server if one runs; exit with a sentence when there is none, and make none."""
+    """Open the ledger of a data folder, next to a running server if there is one. Exit with a message when there is no ledger."""
     from clickloop.machine.secret_box import secret_box_of
     from clickloop.store.identity import LEDGER_FILE
     from clickloop.store.ledger.ledger import Ledger, LedgerError
@@ -63,15 +63,15 @@ def open_ledger(data: Path) -> "Iterator[Ledger]":
 
 
 def unused(folder: Path) -> typer.Exit:
-    """Say that no tracker has used a folder. One made by a command would take tokens and links that open nothing."""
+    """Return the exit for a folder that no tracker has used. Creating a ledger there would issue tokens and links that open nothing."""
     return stop(
-        f"No tracker has used the data folder {folder}: name the right one with --data, or start a tracker on it first with: "
+        f"No tracker has used the data folder {folder}. Choose another with --data, or start a tracker there first: "
         f"clickloop serve --data {folder}",
         UNUSABLE,
     )
 
 
 def stop(text: str, status: int) -> typer.Exit:
-    """Says why; raise what it answers."""
+    """Print why the command stops, and return the exception to raise."""
     typer.echo(text, err=True)
     return typer.Exit(status)

@@ -15,29 +15,30 @@ if TYPE_CHECKING:
 def serve(
     data: Data = DEFAULT_DATA,
     listen: Annotated[str | None, typer.Option(help="Address for visitors and networks, host:port.")] = None,
-    panel_listen: Annotated[str | None, typer.Option(help="Where panel and API answer, host:port.")] = None,
-    public_url: Annotated[str | None, typer.Option(help="Scheme and host under which the world reaches us.")] = None,
-    edges: Annotated[int | None, typer.Option(help="Edge processes; 0: cores - 1, at least 1.")] = None,
+    panel_listen: Annotated[str | None, typer.Option(help="Address for panel and API, host:port.")] = None,
+    public_url: Annotated[str | None, typer.Option(help="Public scheme and host, such as https://go.example.")] = None,
+    edges: Annotated[int | None, typer.Option(help="Number of edge processes. 0 means one fewer than cores.")] = None,
     new: Annotated[
         bool,
         typer.Option(
             "--new",
-            help="Start afresh with a store that is lost, outdated, damaged or from another installation. Old files are moved "
-            "aside, not deleted.",
+            help="Start afresh when a store is lost, outdated, damaged or from another installation. Old files are moved aside, "
+            "not deleted.",
         ),
     ] = False,
     moved: Annotated[
-        bool, typer.Option("--moved", help="The data folder was moved here and is no longer used in its old place.")
+        bool,
+        typer.Option("--moved", help="Confirm that the data folder was moved here, and that the old one is not used."),
     ] = False,
     as_copy: Annotated[
         bool,
         typer.Option(
             "--as-copy",
-            help="The data folder is a copy. Postbacks are on hold until you release them (clickloop release).",
+            help="Confirm that the data folder is a copy. Postbacks stay on hold until you run clickloop release.",
         ),
     ] = False,
 ) -> None:
-    """Run the tracker until SIGTERM. Every setting can also be given as CLICKLOOP_<NAME>."""
+    """Run the tracker. Every setting can also be given in the environment, as CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec
@@ -47,23 +48,23 @@ def serve(
     from clickloop.setup.instance import started_with
 
     if moved and as_copy:
-        raise stop("A folder was moved or is a copy: give --moved or --as-copy, not both.", UNUSABLE)
+        raise stop("Give either --moved or --as-copy, not both.", UNUSABLE)
     origin = Origin.MOVED if moved else Origin.COPY if as_copy else Origin.UNSAID
     given = {"listen": listen, "panel_listen": panel_listen, "public_url": public_url, "edges": edges}
     try:
         settings = read_settings(os.environ, data=str(data), **given)
-        started_with(settings)  # so that what is wrong with them is said here
+        started_with(settings)  # reports invalid settings here, before the supervisor starts
     except SettingError as fault:
         raise stop(str(fault), UNUSABLE) from None
     if new:
         _begin_anew(settings.folder(), origin)
-    told = msgspec.json.encode(settings).decode()
-    # Takes this process over, so that the command line's libraries do not stay in memory for as long as the tracker runs.
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", told, origin])  # noqa: S606 – no shell is wanted
+    encoded = msgspec.json.encode(settings).decode()
+    # Replaces this process, so that the command line's libraries do not stay in memory for as long as the tracker runs.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "clickloop.running.supervisor", encoded, origin])  # noqa: S606 – no shell is wanted
 
 
 def _begin_anew(folder: Path, origin: "Origin") -> None:
-    """Put aside what does not belong together, and say what was done."""
+    """Move aside the stores that do not belong together, and print what was done."""
     from clickloop.clock import wall_clock
     from clickloop.running.fresh_start import start_anew
     from clickloop.running.supervisor import CannotStartError, take_folder
@@ -77,15 +78,15 @@ def _begin_anew(folder: Path, origin: "Origin") -> None:
     except (CannotStartError, StoresRefusedError, LedgerError, FactsError) as fault:
         raise stop(str(fault), UNUSABLE) from None
     os.close(lock)
-    for sentence in done or ("Nothing is wrong with the stores, so nothing was changed.",):
+    for sentence in done or ("All stores are fine. Nothing was changed.",):
         typer.echo(sentence)
 
 
 def demo(
-    visitors: Annotated[int, typer.Option(min=100, help="How many visitors to send.")] = 3000,
-    keep: Annotated[bool, typer.Option(help="Leave the tracker running afterwards.")] = False,
+    visitors: Annotated[int, typer.Option(min=100, help="Number of visitors to send.")] = 3000,
+    keep: Annotated[bool, typer.Option(help="Keep the tracker running afterwards.")] = False,
 ) -> None:
-    """Show the whole loop with a stand-in source and network, and check the figures."""
+    """Play the whole loop with a simulated source and network, and check every figure."""
     from clickloop.demo import run
 
     raise typer.Exit(run(visitors=visitors, keep=keep))

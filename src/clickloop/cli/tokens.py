@@ -1,4 +1,4 @@
-"""The token commands: make, list and revoke what opens the API."""
+"""The token commands: create, list and revoke API tokens."""
 
 import os
 from typing import Annotated
@@ -7,16 +7,16 @@ import typer
 
 from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, Data, open_ledger, stop
 
-token_app = typer.Typer(no_args_is_help=True, help="Make, list and revoke the tokens that open the API.")
+token_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API tokens.")
 
 
 @token_app.command("create")
 def create_token(
-    name: Annotated[str, typer.Argument(help="What it is for.")],
-    role: Annotated[str, typer.Option(help="owner, admin, worker or viewer: what it may do.")] = "owner",
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: Annotated[str, typer.Option(help="What the token may do: owner, admin, worker or viewer.")] = "owner",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Make a token. Its secret is printed alone on standard output, this once."""
+    """Create a token and print its secret, once. Standard output has nothing but the secret."""
     from clickloop.clock import wall_clock
     from clickloop.people.user import THIS_MACHINE, Role
     from clickloop.setup.fault import text_faults
@@ -24,10 +24,10 @@ def create_token(
     from clickloop.store.ledger.people.tokens import SECRET_BYTES, insert_token, secret_of
 
     if role not in set(Role):
-        raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
+        raise stop(f"Unknown role {role!r}. Choose from {', '.join(Role)}.", REFUSED)
     faults = text_faults("name", name, 200, required=True)
     if faults:
-        raise stop(f"The name cannot be used. {faults[0].message}", REFUSED)
+        raise stop(f"Invalid name. {faults[0].message}", REFUSED)
     secret = secret_of(os.urandom(SECRET_BYTES))
     with open_ledger(data) as ledger, ledger.write() as tx:
         number = insert_token(tx, name, secret, wall_clock(), Role(role))
@@ -35,13 +35,13 @@ def create_token(
         insert_change(
             tx, THIS_MACHINE, wall_clock(), noun="tokens", record_id=str(number), action=Action.CREATED, after=note
         )
-    typer.echo(f"Token {number}. Send it as: Authorization: Bearer <secret>. It is not shown again:", err=True)
+    typer.echo(f"Created token {number}. Send it as Authorization: Bearer <secret>. It is shown only once:", err=True)
     typer.echo(secret)
 
 
 @token_app.command("list")
 def list_tokens(data: Data = DEFAULT_DATA) -> None:
-    """List all tokens, revoked ones too."""
+    """List all tokens, including revoked ones."""
     from rich.console import Console
     from rich.table import Table
 
@@ -62,10 +62,10 @@ def list_tokens(data: Data = DEFAULT_DATA) -> None:
 
 @token_app.command("revoke")
 def revoke_token(
-    number: Annotated[int, typer.Argument(min=1, help="The token's number, as list shows it.")],
+    number: Annotated[int, typer.Argument(min=1, help="The token's number, from clickloop token list.")],
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Make a token invalid at once and for ever."""
+    """Revoke a token immediately and permanently."""
     from clickloop.clock import wall_clock
     from clickloop.people.user import THIS_MACHINE
     from clickloop.store.ledger.logs.audit_log import Action, insert_change
@@ -76,5 +76,5 @@ def revoke_token(
         if revoked:
             insert_change(tx, THIS_MACHINE, wall_clock(), noun="tokens", record_id=str(number), action=Action.REVOKED)
     if not revoked:
-        raise stop(f"There is no valid token {number}: clickloop token list shows them.", REFUSED)
-    typer.echo(f"Token {number} is revoked.")
+        raise stop(f"There is no active token {number}. To see all tokens: clickloop token list", REFUSED)
+    typer.echo(f"Revoked token {number}.")

@@ -1,4 +1,4 @@
-"""The user commands: who may sign in to the panel, and the one-time link that always lets the owner in."""
+"""The user commands: list, add and disable users, and create one-time links to sign in."""
 
 import os
 from pathlib import Path
@@ -13,16 +13,14 @@ if TYPE_CHECKING:
 
     from clickloop.people.user import User
 
-user_app = typer.Typer(
-    no_args_is_help=True, help="List, add and disable users of the panel; make links to set a password."
-)
+user_app = typer.Typer(no_args_is_help=True, help="List, add and disable panel users. Create links to set a password.")
 
 Name = Annotated[str, typer.Argument(help="The name to sign in with.")]
 
 
 @user_app.command("list")
 def list_users(data: Data = DEFAULT_DATA) -> None:
-    """List all users, disabled ones too."""
+    """List all users, including disabled ones."""
     from rich.console import Console
     from rich.table import Table
 
@@ -51,10 +49,10 @@ def list_users(data: Data = DEFAULT_DATA) -> None:
 @user_app.command("add")
 def add_user(
     name: Name,
-    role: Annotated[str, typer.Option(help="owner, admin, worker or viewer.")] = "worker",
+    role: Annotated[str, typer.Option(help="What the user may do: owner, admin, worker or viewer.")] = "worker",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Add a user. The one-time link to set a password is the only output on stdout."""
+    """Add a user and print a one-time link to set a password. Standard output has nothing but the link."""
     from clickloop.clock import wall_clock
     from clickloop.people.user import Role, User
     from clickloop.setup.fault import InvalidInputError
@@ -62,7 +60,7 @@ def add_user(
     from clickloop.store.ledger.people.users import save_user
 
     if role not in set(Role):
-        raise stop(f"There is no role {role!r}; {', '.join(Role)} are known.", REFUSED)
+        raise stop(f"Unknown role {role!r}. Choose from {', '.join(Role)}.", REFUSED)
     try:
         with open_ledger(data) as ledger, ledger.write() as tx:
             user = save_user(tx, User(name=name, role=Role(role)), wall_clock())
@@ -70,33 +68,34 @@ def add_user(
             link = _link(tx, data, user)
     except InvalidInputError as refusal:
         raise stop(f"The user cannot be added. {refusal.faults[0].message}", REFUSED) from None
-    typer.echo(f"User {user.id}, {user.role}. One-time link to set the password, valid for 24 hours:", err=True)
+    typer.echo(f"Added user {user.id} as {user.role}. One-time link to set a password, valid for 24 hours:", err=True)
     typer.echo(link)
 
 
 @user_app.command("link")
 def make_user_link(
-    name: Annotated[str, typer.Argument(help="Left out: the owner, if there is only one, or who becomes it.")] = "",
+    name: Annotated[str, typer.Argument(help="The user's name. Leave out for the only owner, or the first one.")] = "",
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """Make a one-time link to set a password, for a forgotten one too. It is printed alone on standard output."""
+    """Print a one-time link to set a new password, also for a forgotten one. Standard output has nothing but the link."""
     from clickloop.store.ledger.logs.audit_log import Action
     from clickloop.store.ledger.people.users import active_owners, find_user_named, has_owner_with_password
 
     with open_ledger(data) as ledger, ledger.write() as tx:
         user = find_user_named(tx, name) if name else None
         if name and (user is None or user.disabled_at is not None):
-            raise stop(f"There is no active user {name!r}: clickloop user list shows them.", REFUSED)
+            raise stop(f"There is no active user {name!r}. To see all users: clickloop user list", REFUSED)
         if not name and has_owner_with_password(tx):
             owners = active_owners(tx)
             if len(owners) > 1:
-                raise stop(f"Name one of the owners: {', '.join(owner.name for owner in owners)}.", REFUSED)
+                names = ", ".join(owner.name for owner in owners)
+                raise stop(f"There is more than one owner. Choose from {names}.", REFUSED)
             user = owners[0]
         link = _link(tx, data, user)
         if user is not None:
             _note(tx, user, Action.LINK_MADE)
-    whom = user.name if user is not None else "the first owner"
-    typer.echo(f"One-time link for {whom}, valid for 24 hours; earlier links no longer work:", err=True)
+    recipient = user.name if user is not None else "the first owner"
+    typer.echo(f"One-time link for {recipient}, valid for 24 hours. Earlier links no longer work:", err=True)
     typer.echo(link)
 
 
@@ -116,14 +115,14 @@ def disable_user(name: Name, data: Data = DEFAULT_DATA) -> None:
         with open_ledger(data) as ledger, ledger.write() as tx:
             user = find_user_named(tx, name)
             if user is None or user.disabled_at is not None:
-                raise stop(f"There is no active user {name!r}: clickloop user list shows them.", REFUSED)
+                raise stop(f"There is no active user {name!r}. To see all users: clickloop user list", REFUSED)
             save_user(tx, replace(user, disabled_at=now_ms), now_ms)
             delete_sessions_of_user(tx, user.id)
             delete_links_of_user(tx, user.id)
             _note(tx, user, Action.DISABLED)
     except InvalidInputError as refusal:
         raise stop(refusal.faults[0].message, REFUSED) from None
-    typer.echo(f"User {user.id}, {user.name}, is disabled.")
+    typer.echo(f"Disabled user {user.id}, {user.name}.")
 
 
 def _link(tx: "Connection", data: Path, user: "User | None") -> str:
@@ -134,7 +133,7 @@ def _link(tx: "Connection", data: Path, user: "User | None") -> str:
 
 
 def _panel(data: Path) -> str:
-    """Scheme and host of the panel: of the server that runs or ran on the data folder, else as it would be started now."""
+    """Return the panel's scheme and host: of the server that last ran on the data folder, else from the settings."""
     from clickloop.config import Settings
     from clickloop.machine.core_client import NotRunningError, read_core_address
 

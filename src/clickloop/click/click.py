@@ -12,17 +12,17 @@ class Flag(Explained):
 
     UNREPLACED_EXTERNAL_ID = (
         "unreplaced_external_id",
-        "The external id is a macro that the source did not replace: it cannot be reported back.",
+        "The external id is a macro that the source did not replace, so conversions cannot be reported back.",
     )
-    EXTERNAL_ID_CUT = "external_id_cut", "The external id was longer than 1,024 characters: its beginning is kept."
-    QUERY_CUT = "query_cut", "The link had more than 16 KB or 100 parameters: the further ones were not read."
-    COST_UNREADABLE = "cost_unreadable", "The cost could not be read as an amount: it counts as none."
+    EXTERNAL_ID_CUT = "external_id_cut", "The external id was longer than 1,024 characters. The rest was dropped."
+    QUERY_CUT = "query_cut", "The link had more than 16 KB or 100 parameters. The rest was ignored."
+    COST_UNREADABLE = "cost_unreadable", "The cost could not be read as an amount and was ignored."
     COST_AMBIGUOUS = (
         "cost_ambiguous",
-        "The cost can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
+        "The cost can be read in two ways, such as 1,234 or 10 kr. Check that it was read correctly.",
     )
-    COST_ROUNDED = "cost_rounded", "The cost had more than 6 digits after the point: it was rounded."
-    FALLBACK = "fallback", "There was no offer to send the visitor to: they went to the fallback address."
+    COST_ROUNDED = "cost_rounded", "The cost had more than 6 decimal places and was rounded."
+    FALLBACK = "fallback", "There was no offer for the visitor, so they went to the fallback address."
     NAME_MENDED = (
         "name_mended",
         (
@@ -34,17 +34,17 @@ class Flag(Explained):
         "link_mended",
         "The parameters followed the campaign's key without a plain question mark: they were read as if it were there.",
     )
-    PATH_IGNORED = "path_ignored", "Something meaningless followed the campaign's key: it was ignored."
+    PATH_IGNORED = "path_ignored", "Extra characters after the campaign key were ignored."
 
 
 class Screening(Explained):
     """Why a click is recorded but not counted."""
 
-    HEAD_REQUEST = "head_request", "Only the headers were asked for (HEAD), as link checkers do."
-    PREFETCH = "prefetch", "The browser loaded it ahead, before anybody followed the link."
-    PREVIEW_BOT = "preview_bot", "A bot looked at the link to show a preview of it."
+    HEAD_REQUEST = "head_request", "A request for headers only (HEAD), as link checkers send."
+    PREFETCH = "prefetch", "A browser prefetched the link before anyone followed it."
+    PREVIEW_BOT = "preview_bot", "A bot opened the link to show a preview."
     CRAWLER = "crawler", "A crawler opened the link: its User-Agent names a bot, not a browser."
-    TEST = "test", "It is a test click."
+    TEST = "test", "A test click."
 
 
 class Click(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

@@ -27,11 +27,11 @@ class ClickFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     screening: (
         Annotated[
             ScreeningFilter,
-            Meta(description="Only those that are counted, or not for this reason.", extra={LABEL: "Counted"}),
+            Meta(description="Only clicks that count, or that do not for this reason.", extra={LABEL: "Counted"}),
         ]
         | None
     ) = None
     external_id: (
-        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click id of the source.")]
+        Annotated[str, Meta(max_length=1024, description="Only clicks with exactly this click id from the source.")]
         | None
     ) = None

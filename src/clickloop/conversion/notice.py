@@ -59,35 +59,38 @@ class RawNotice(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
 class RefusalReason(Explained):
     """Why a notice is stored but registers nothing."""
 
-    NO_CLICK_ID = "no_click_id", "No click id came: the network's postback URL needs cid= with its click id macro."
-    MALFORMED_CLICK_ID = "malformed_click_id", "What came as click id does not have the form of one of ours."
+    NO_CLICK_ID = (
+        "no_click_id",
+        "The click id is missing. The network's postback URL needs cid= with its click id macro.",
+    )
+    MALFORMED_CLICK_ID = "malformed_click_id", "The click id does not have the right format."
     FORGED_CLICK_ID = (
         "forged_click_id",
-        "The click id is not of this tracker: mistyped, cut, guessed, or another tracker's.",
+        "The click id is not from this tracker. It was mistyped, cut off or guessed, or belongs to another tracker.",
     )
     UNKNOWN_CLICK = (
         "unknown_click",
-        "The click id is genuine, but its click was still not here ten minutes after it was first looked for.",
+        "The click id is genuine, but its click was still missing after ten minutes.",
     )
     EXPIRED_CLICK = "expired_click", "The click is older than the network's click lifetime."
-    WRONG_TOKEN = "wrong_token", "The network has a secret token, and the notice carried none or another one."
-    ADDRESS_NOT_ALLOWED = "address_not_allowed", "The notice came from an address that is not on the network's list."
-    UNREPLACED_MACRO = "unreplaced_macro", "What came as click id is a macro that the sender did not replace."
-    DUPLICATE = "duplicate", "This conversion was registered before, and the network is set to refuse repeats."
-    TEST_ONLY = "test_only", "The network is set to take only the conversions of test clicks."
+    WRONG_TOKEN = "wrong_token", "The network has a secret token, but the token is missing or wrong."
+    ADDRESS_NOT_ALLOWED = "address_not_allowed", "The sender's IP address is not on the network's list."
+    UNREPLACED_MACRO = "unreplaced_macro", "The click id is a macro that the sender did not replace."
+    DUPLICATE = "duplicate", "This conversion is already registered, and the network is set to refuse repeats."
+    TEST_ONLY = "test_only", "The network is set to accept conversions for test clicks only."
 
 
 class NoticeFlag(Explained):
     """What was odd about a notice. It is registered all the same."""
 
-    QUERY_CUT = "query_cut", "The query was longer than 16 KB: the rest was not read."
-    BODY_CUT = "body_cut", "The body was longer than 16 KB: the rest, or what did not fit, was not read."
-    BODY_UNREADABLE = "body_unreadable", "The body could not be read as a form or as JSON: only the query counted."
+    QUERY_CUT = "query_cut", "The query was longer than 16 KB. The rest was ignored."
+    BODY_CUT = "body_cut", "The body was longer than 16 KB. The rest was ignored."
+    BODY_UNREADABLE = "body_unreadable", "The body could not be read as a form or as JSON. Only the query was used."
     BODY_MENDED = (
         "body_mended",
-        "The body was not valid JSON, as when a macro had no value: it was read as it must have been meant.",
+        "The body was not valid JSON, for example because a macro had no value. Clickloop repaired it.",
     )
-    TOO_MANY_KEYS = "too_many_keys", "It had more than 100 parameters: the further ones were not read."
+    TOO_MANY_KEYS = "too_many_keys", "There were more than 100 parameters. The rest was ignored."
     NAME_MENDED = (
         "name_mended",
         (
@@ -110,29 +113,32 @@ class NoticeFlag(Explained):
         "condensed",
         "Too many came for its click, or too many long ones from its address: only the known parameters were stored.",
     )
-    VALUE_CUT = "value_cut", "A value was too long: only its beginning is kept."
+    VALUE_CUT = "value_cut", "A value was too long. The rest was dropped."
     AT_UNREADABLE = (
         "at_unreadable",
-        "The time in at= is not ISO 8601 or Unix seconds, or not plausible: the time of arrival counts.",
+        "The time in at= is not ISO 8601 or Unix seconds, or not plausible. The time of arrival was used instead.",
     )
-    AT_BEFORE_CLICK = "at_before_click", "The time in at= is before the click: the sender's clock or time zone is off."
-    AT_IN_FUTURE = "at_in_future", "The time in at= is in the future: the sender's clock or time zone is off."
-    EVENT_UNREADABLE = "event_unreadable", "An event1 … event30 was no number: it is kept as an unknown parameter."
+    AT_BEFORE_CLICK = (
+        "at_before_click",
+        "The time in at= is before the click. The sender's clock or time zone is wrong.",
+    )
+    AT_IN_FUTURE = "at_in_future", "The time in at= is in the future. The sender's clock or time zone is wrong."
+    EVENT_UNREADABLE = "event_unreadable", "An event1 … event30 was not a number. It is stored as an unknown parameter."
     TXID_UNREPLACED_MACRO = (
         "txid_unreplaced_macro",
-        "The transaction id was a macro that the sender did not replace: it counts as none.",
+        "The transaction id was a macro that the sender did not replace, and was ignored.",
     )
-    UNKNOWN_STATUS = "unknown_status", "No status has its word: it counts as Other until the word is mapped."
-    UNKNOWN_CURRENCY = "unknown_currency", "The currency is not known: the amount is kept and not converted."
+    UNKNOWN_STATUS = "unknown_status", "The status word is not mapped. The conversion counts as Other until you map it."
+    UNKNOWN_CURRENCY = "unknown_currency", "The currency is unknown. The amount is stored but not converted."
     CURRENCY_UNREPLACED_MACRO = (
         "currency_unreplaced_macro",
-        "The currency was a macro that the sender did not replace: it counts as none.",
+        "The currency was a macro that the sender did not replace, and was ignored.",
     )
     CURRENCY_CONFLICT = (
         "currency_conflict",
-        "The payout named one currency and the parameter another: the parameter counts.",
+        "The payout and the currency parameter name different currencies. The parameter was used.",
     )
-    OUT_OF_ORDER = "out_of_order", "A later notice was there before it: it changes only what no later one has said."
+    OUT_OF_ORDER = "out_of_order", "A later one arrived first. This one changes only what the later one did not set."
     SAME_CLICK_AGAIN = (
         "same_click_again",
         (
@@ -142,18 +148,18 @@ class NoticeFlag(Explained):
     )
     PAYOUT_AMBIGUOUS = (
         "payout_ambiguous",
-        "The payout can be read in two ways, such as 1,234 or 10 kr: check that it was read as you meant it.",
+        "The payout can be read in two ways, such as 1,234 or 10 kr. Check that it was read correctly.",
     )
-    PAYOUT_ROUNDED = "payout_rounded", "The payout had more than 6 digits after the point: it was rounded."
-    PAYOUT_TOO_LONG = "payout_too_long", "The payout was too long to be read."
+    PAYOUT_ROUNDED = "payout_rounded", "The payout had more than 6 decimal places and was rounded."
+    PAYOUT_TOO_LONG = "payout_too_long", "The payout was too long to read."
     PAYOUT_UNREPLACED_MACRO = "payout_unreplaced_macro", "The payout was a macro that the sender did not replace."
-    PAYOUT_NOT_A_NUMBER = "payout_not_a_number", "The payout said that it is no number."
-    PAYOUT_EXPONENT = "payout_exponent", "The payout had an exponent, which is not taken."
-    PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits", "The payout had more than 12 digits before the point."
+    PAYOUT_NOT_A_NUMBER = "payout_not_a_number", "The payout was a word such as NaN, not a number."
+    PAYOUT_EXPONENT = "payout_exponent", "The payout had an exponent, which is not supported."
+    PAYOUT_TOO_MANY_DIGITS = "payout_too_many_digits", "The payout had more than 12 digits before the decimal point."
     PAYOUT_UNREADABLE = "payout_unreadable", "The payout could not be read as an amount."
     HELD_BY_DAMAGE = (
         "held_by_damage",
-        "A record of the ledger that it needs is damaged: it waits, and is registered once that can be read.",
+        "A ledger record that it needs is damaged. It is registered once the record can be read.",
     )
 
 

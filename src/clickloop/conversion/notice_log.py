@@ -58,7 +58,13 @@ class NoticeFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     campaign_id: RecordNumber = None
     flagged: Flagged = None
     status_word: (
-        Annotated[str, Meta(max_length=200, description="Only with this status as it was sent, in any case.")] | None
+        Annotated[
+            str,
+            Meta(
+                max_length=200, description="Only with this status word as the network sent it; case does not matter."
+            ),
+        ]
+        | None
     ) = None
     click_id: OfClick = None
     conversion_id: OfConversion = None

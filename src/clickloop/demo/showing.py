@@ -176,7 +176,7 @@ _OUTCOMES = {
     "new": "It registered a conversion.",
     "changed": "It changed one: a hold was decided, a payout corrected.",
     "repeated": "It said nothing new.",
-    "waiting": "The click id is genuine, but its click has not come; it is looked for again for ten minutes.",
+    "waiting": "The click id is genuine, but its click is not recorded yet. Clickloop keeps looking for ten minutes.",
 }
 
 

@@ -1,7 +1,7 @@
-"""``clickloop doctor``: looks at a data folder as a whole, beside a running server or without one.
+"""``clickloop doctor``: examine a whole data folder, with or without a running server.
 
-Opening the stores is all that it does to them. Each look gives findings: what was found, and for what is not well what to do. A
-look that cannot be made is a finding too.
+The stores are opened, never changed. Each check yields findings with a remedy for whatever is wrong. A check that cannot run is a
+finding, too.
 """
 
 import os
@@ -62,25 +62,25 @@ from clickloop.stores import engine_versions, refusal_of
 
 LEAST_FREE_PERCENT = 10.0
 LATE_MS = 10 * MINUTE_MS
-"""What should have happened so long ago is stuck."""
+"""Whatever is overdue for longer is stuck."""
 LAG_SECONDS = 60.0
 MOST_OUTBOX = 50_000
 SHOWN = 5
 MAX_NAMED = 1_000
 """Maximum number of rows that a confirmation names in the log of changes."""
 _LOST = (
-    f"Rows are lost or were changed by hand: {RESTORE_BACKUP}, or tell the makers of Clickloop what these lines say."
+    f"Rows were lost or changed by hand. {RESTORE_BACKUP.capitalize()}, or report these lines to the Clickloop project."
 )
-_WRONG = f"Look at the disk and who changes the ledger; {RESTORE_BACKUP}, or accept the rows as they are now: clickloop doctor --confirm"
+_WRONG = f"Check the disk, and what else writes to the ledger. Then {RESTORE_BACKUP}, or accept the rows: clickloop doctor --confirm"
 
 
 def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
-    """Everything that was found in a data folder."""
+    """Return all findings for a data folder."""
     findings = [*_versions(), *_disk(folder), *_journal(folder, now_ms), *_lost_records(folder)]
     refused = _refusal(folder)
     findings += refused
     if refused and not is_filled(folder / LEDGER_FILE):
-        return (*findings, *look_at_alarms(folder, now_ms))  # opening it would make one
+        return (*findings, *look_at_alarms(folder, now_ms))  # opening the ledger would create it
     try:
         ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     except LedgerError as error:
@@ -97,12 +97,12 @@ def examine(folder: Path, now_ms: int) -> tuple[Finding, ...]:
 
 
 def confirm_rows(folder: Path, now_ms: int) -> int:
-    """Accept the ledger's rows that do not match their checksums as they are now, and return how many those were.
+    """Accept the ledger's rows that do not match their checksums, and return how many there were.
 
-    Which they were is in the log of changes. Raise LedgerError.
+    The change log lists them. Raise LedgerError.
     """
     if not is_filled(folder / LEDGER_FILE):
-        return 0  # opening it would make one
+        return 0  # opening the ledger would create it
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         with ledger.write() as tx:
@@ -119,21 +119,21 @@ def confirm_rows(folder: Path, now_ms: int) -> int:
 
 
 def _refusal(folder: Path) -> list[Finding]:
-    """Find out whether the stores belong together. One that cannot be opened at all is found by the look at it alone."""
+    """Check whether the stores belong together. A store that cannot be opened is found by its own check."""
     try:
         refused = refusal_of(folder)
     except (LedgerError, FactsError, SQLAlchemyError):
         return []
     if refused is None and (trailing := trailing_bytes(folder / LEDGER_FILE, folder / FACTS_FILE)):
-        return [Finding("stores", Verdict.WARNING, trailing, "It is ignored; look at who writes to the data folder.")]
+        return [Finding("stores", Verdict.WARNING, trailing, "They are ignored. Find out what else writes here.")]
     if refused is None:
         return [Finding("stores", Verdict.WELL, "Ledger, facts, key and folder belong together.")]
-    return [Finding("stores", Verdict.FAULT, str(refused), "Do what it says; the server does not start before.")]
+    return [Finding("stores", Verdict.FAULT, str(refused), "Follow this message. The server cannot start before.")]
 
 
 def _lost_records(folder: Path) -> Iterator[Finding]:
-    """Find damage of the journal that nobody has confirmed, and segments that are gone."""
-    remedy = "Look at the disk and who deletes files; when it is dealt with: clickloop doctor --confirm"
+    """Find damage to the journal that nobody has confirmed, and missing segments."""
+    remedy = "Check the disk, and what deletes files. Once you have dealt with it: clickloop doctor --confirm"
     files = unconfirmed_mended(folder)
     for sentence in files[:SHOWN]:
         yield Finding("stores", Verdict.WARNING, sentence, remedy)
@@ -143,23 +143,23 @@ def _lost_records(folder: Path) -> Iterator[Finding]:
             path = folder / "journal" / stream / writer
             if not any(str(path) in sentence for sentence in sentences):
                 sentences.append(
-                    f"{path}: segments {first} to {last} were written and are gone, and so is what they held."
+                    f"{path}: segments {first} to {last} were written and are gone, with all their records."
                 )
     for sentence in sentences[:SHOWN]:
         yield Finding("journal", Verdict.FAULT, sentence, remedy)
     if len(sentences) > SHOWN:
-        yield Finding("journal", Verdict.FAULT, f"There are {len(sentences) - SHOWN} more.", remedy)
+        yield Finding("journal", Verdict.FAULT, f"{len(sentences) - SHOWN} more.", remedy)
     if not sentences:
-        yield Finding("journal", Verdict.WELL, "No segment is missing, and no damage is unconfirmed.")
+        yield Finding("journal", Verdict.WELL, "No missing segments, no unconfirmed damage.")
 
 
 def _guarded(look: Callable[[Ledger, int], Iterator[Finding]], ledger: Ledger, now_ms: int) -> list[Finding]:
-    """What a look found; that it could not be made is a fault of its own."""
+    """Return the findings of a check, or a fault if the ledger cannot be read."""
     try:
         return list(look(ledger, now_ms))
     except SQLAlchemyError as error:
         detail = str(getattr(error, "orig", None) or error)
-        return [Finding("ledger", Verdict.FAULT, f"It cannot be read: {detail}", RESTORE)]
+        return [Finding("ledger", Verdict.FAULT, f"Cannot read the ledger: {detail}", RESTORE)]
 
 
 def _versions() -> Iterator[Finding]:
@@ -177,7 +177,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
     sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
     if percent < LEAST_FREE_PERCENT:
-        yield Finding("disk", Verdict.FAULT, sentence, "Make room, or move the data folder to a larger disk.")
+        yield Finding("disk", Verdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk.")
     else:
         yield Finding("disk", Verdict.WELL, sentence)
 
@@ -187,33 +187,39 @@ def _journal(folder: Path, now_ms: int) -> Iterator[Finding]:
     for stream in STREAMS:
         lag = journal_lag(journal, stream, now_ms)
         seconds = lag.oldest_age_ms / 1000
-        segments, octets = counted(lag.segments, "segment"), counted(lag.octets, "byte")
-        sentence = f"{segments} of {stream} not settled, {octets}, the oldest {seconds:.0f} s old."
+        segments, size = counted(lag.segments, "segment"), counted(lag.octets, "byte")
+        sentence = f"{segments} of {stream} to be processed ({size}), the oldest {seconds:.0f} s old."
         if lag.segments and seconds > LAG_SECONDS:
-            remedy = "Start the server, or see in its log why it does not settle."
+            remedy = "Start the server, or check its log for why it is not processing them."
             yield Finding("journal", Verdict.WARNING, sentence, remedy)
         else:
             yield Finding("journal", Verdict.WELL, sentence)
     damages = [damage for path in sorted(journal.glob(f"*/*/*{CLOSED_SUFFIX}")) for damage in _damages(path)]
     for sentence in damages[:SHOWN]:
         yield Finding(
-            "journal", Verdict.FAULT, sentence, "The server cuts it out and keeps the original; look at the disk."
+            "journal",
+            Verdict.FAULT,
+            sentence,
+            "The server skips the damaged part and keeps the original file. Check the disk.",
         )
     if not damages:
-        yield Finding("journal", Verdict.WELL, "No closed segment is damaged.")
+        yield Finding("journal", Verdict.WELL, "No closed segments are damaged.")
     kept = sum(1 for _ in (folder / "settled").glob(f"*/*/*{DAMAGED_SUFFIX}"))
     if kept:
         sentence = (
-            f"{counted(kept, 'damaged segment was', 'damaged segments were')} settled without what could not be read; each original "
-            "is kept in settled."
+            f"{counted(kept, 'damaged segment was', 'damaged segments were')} processed without the unreadable part. The original "
+            "files are in the folder settled."
         )
         yield Finding(
-            "journal", Verdict.WARNING, sentence, "Look at the disk; delete the originals when they are dealt with."
+            "journal",
+            Verdict.WARNING,
+            sentence,
+            "Check the disk. Delete the original files when you no longer need them.",
         )
 
 
 def _damages(path: Path) -> list[str]:
-    """What is damaged in a closed segment; one that is settled meanwhile has none."""
+    """Return the damage in a closed segment. One that has been settled meanwhile has none."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -233,18 +239,18 @@ def _integrity(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
         problems = file_problems(tx)
     if problems is None:
-        yield Finding("ledger", Verdict.WELL, "The database server answers; it checks its own files.")
+        yield Finding("ledger", Verdict.WELL, "The database server is up. It checks its own files.")
     elif problems:
         yield Finding("ledger", Verdict.FAULT, " ".join(problems), RESTORE)
     else:
-        yield Finding("ledger", Verdict.WELL, "The file is sound.")
+        yield Finding("ledger", Verdict.WELL, "The file is intact.")
 
 
 def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     audited = audit_everything(ledger)
     parts = " + ".join(f"{audited.in_states.get(state, 0)} {state}" for state in STORED)
-    changes = counted(audited.changes, "change of a conversion", "changes of conversions")
-    sentence = f"{changes}, decided {counted(audited.decisions, 'time')} = {parts}."
+    changes = counted(audited.changes, "conversion change")
+    sentence = f"{changes}, {counted(audited.decisions, 'decision')} = {parts}."
     if audited.mismatches:
         lost = len(audited.mismatches)
         sentence = f"{lost} of {changes} {'does' if lost == 1 else 'do'} not add up."
@@ -265,19 +271,19 @@ def _audit(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     for lack, count in counts.items():
         if count:
             remedy = _WRONG if lack in (Lack.CONVERSION_CHECK, Lack.POSTBACK_CHECK) else _LOST
-            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} There are {count}.", remedy)
+            yield Finding("audit", Verdict.FAULT, f"{lack.sentence} Rows affected: {count}.", remedy)
     for found in lacking:
         yield Finding("audit", Verdict.FAULT, f"{found.row_id}: {found.lack.sentence}", _see(clicks, found.row_id))
 
 
 def _see(clicks: Mapping[str, str], row_id: str) -> str:
-    """How to see the story of a conversion or postback."""
+    """Return how to see the story of a conversion or postback."""
     click_id = clicks.get(row_id)
-    return f"See it with: clickloop trace {click_id}" if click_id else "Nothing tells which click it was of."
+    return f"For its story, run: clickloop trace {click_id}" if click_id else "Its click is unknown."
 
 
 def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Finding]:
-    """Promise 4: what is not final has a moment; and that moment does not pass unused, unless the rule or receiver is paused."""
+    """Check that each unfinished postback has a next attempt, and that none is overdue unless its rule or receiver is paused."""
     table = postbacks.c
     timeless = select(func.count()).where(
         (table.state == PostbackState.WAITING) & table.next_attempt_at.is_(None)
@@ -300,46 +306,46 @@ def _unfinished(ledger: Ledger, now_ms: int, *, is_on_hold: bool) -> Iterator[Fi
         unfinished = tx.scalar(select(func.count()).where(IS_UNFINISHED)) or 0
     if without:
         have = counted(without, "unfinished postback has", "unfinished postbacks have")
-        yield Finding("postbacks", Verdict.FAULT, f"{have} no moment.", _LOST)
-    if overdue and not is_on_hold:  # on hold, ``_hold`` says why they have not left
-        sentence = f"{counted(overdue, 'postback')} should have left more than ten minutes ago."
+        yield Finding("postbacks", Verdict.FAULT, f"{have} no time for the next attempt.", _LOST)
+    if overdue and not is_on_hold:  # while postbacks are on hold, ``_hold`` explains the delay
+        sentence = f"{counted(overdue, 'postback is', 'postbacks are')} overdue by more than ten minutes."
         yield Finding(
-            "postbacks", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not deliver."
+            "postbacks", Verdict.WARNING, sentence, "Start the server, or check its log for why it is not sending them."
         )
     if not without and not overdue:
         yield Finding(
             "postbacks",
             Verdict.WELL,
-            f"{counted(unfinished, 'is', 'are')} unfinished, each with its moment, none is late.",
+            f"{unfinished:,} unfinished, all scheduled, none overdue.",
         )
 
 
 def _held(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
-    """What waits for a paused rule, archived ones too, or for a paused receiver. One that nothing waits for holds nothing."""
+    """Find what waits for a paused rule, including archived ones, or for a paused receiver."""
     with ledger.read() as tx:
         rules = rules_that_hold(tx)
         waiting = waiting_counts(tx, [lane.lane for lane in kept_lanes(tx) if lane.pause is not None])
     for rule in rules:
         archived = " and archived" if rule.archived else ""
         sentence = f"Rule {rule.rule_id} {rule.name!r} is paused{archived}: {_wait(rule.waiting)}."
-        remedy = f"Correct it if its URL is wrong and resume it, or: clickloop cancel --rule {rule.rule_id}."
+        remedy = f"Correct its URL if necessary and resume it, or run: clickloop cancel --rule {rule.rule_id}"
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
     for receiver, count in sorted(waiting.items()):
         sentence = f"The receiver {receiver} is paused: {_wait(count)}."
-        remedy = f"It is probed again and again; when it is repaired: POST /api/v1/receivers/{receiver}/probe."
+        remedy = f"Clickloop keeps probing it. To probe it at once: POST /api/v1/receivers/{receiver}/probe"
         yield Finding("postbacks", Verdict.WARNING, sentence, remedy)
 
 
 def _hold(folder: Path) -> Iterator[Finding]:
-    """Find out whether all postbacks are held: those that are late are late for that."""
+    """Find out whether all postbacks are on hold, which explains why some are overdue."""
     hold = read_hold(folder)
     if hold is not None:
-        remedy = "Cancel what the original has sent, then release the rest: clickloop release."
-        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are held: {hold.why}.", remedy)
+        remedy = "Cancel what the original has already sent, then release the rest: clickloop release"
+        yield Finding("postbacks", Verdict.WARNING, f"All postbacks are on hold: {hold.why}.", remedy)
 
 
 def _wait(count: int) -> str:
-    return counted(count, "postback waits", "postbacks wait")
+    return counted(count, "postback is waiting", "postbacks are waiting")
 
 
 def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
@@ -348,21 +354,24 @@ def _waiting_notices(ledger: Ledger, now_ms: int) -> Iterator[Finding]:
         waiting = tx.scalar(query) or 0
         stuck = tx.scalar(query.where(notices.c.look_again_at < now_ms - LATE_MS)) or 0
     if stuck:
-        sentence = f"{counted(stuck, 'notice')} should have been looked at again more than ten minutes ago."
+        sentence = f"{counted(stuck, 'incoming postback')} should have been checked again more than ten minutes ago."
         yield Finding(
-            "notices", Verdict.WARNING, sentence, "Start the server, or see in its log why it does not settle."
+            "notices",
+            Verdict.WARNING,
+            sentence,
+            "Start the server, or check its log for why it is not processing them.",
         )
     else:
-        yield Finding("notices", Verdict.WELL, f"{waiting} wait for their click, none is stuck.")
+        yield Finding("notices", Verdict.WELL, f"{waiting:,} waiting for their click, none overdue.")
 
 
 def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
-        owed = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
-    sentence = f"The ledger owes the facts {counted(owed, 'row')}."
-    if owed > MOST_OUTBOX:
+        queued = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
+    sentence = f"{counted(queued, 'row')} to be copied from the ledger."
+    if queued > MOST_OUTBOX:
         yield Finding(
-            "facts", Verdict.WARNING, sentence, "Start the server, or see in its log why the facts do not take them."
+            "facts", Verdict.WARNING, sentence, "Start the server, or check its log for why they are not copied."
         )
     else:
         yield Finding("facts", Verdict.WELL, sentence)

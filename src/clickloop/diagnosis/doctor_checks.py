@@ -1,4 +1,4 @@
-"""Looks of the doctor that need no ledger: every block of the facts, alarms and heartbeats."""
+"""Checks of the doctor that need no ledger: every block of the facts, alarms and heartbeats."""
 
 import time
 from collections.abc import Iterator
@@ -27,10 +27,10 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
     """Read every column of the facts: here when nobody else has them open, else the running server reads them."""
     path = folder / FACTS_FILE
     if not path.exists():
-        remedy = "The server creates it at its first start."
+        remedy = "The server creates it when it first starts."
         if has_been_used(folder):
-            remedy = "Put it back or restore a backup; docs/how-to/lost-stores.md says what else helps."
-        yield Finding("facts", Verdict.WARNING, f"{path} is not there.", remedy)
+            remedy = "Put it back or restore a backup. docs/how-to/lost-stores.md lists other ways."
+        yield Finding("facts", Verdict.WARNING, f"{path} is missing.", remedy)
         return
     began = time.monotonic()
     try:
@@ -48,7 +48,7 @@ def look_at_facts(folder: Path) -> Iterator[Finding]:
         return
     finally:
         facts.close()
-    yield from _findings_of(read.unreadable, read.columns, read.rows, "Read here", began)
+    yield from _findings_of(read.unreadable, read.columns, read.rows, "Checked", began)
 
 
 def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
@@ -60,22 +60,22 @@ def _look_through_server(folder: Path, began: float) -> Iterator[Finding]:
         while following is not None and time.monotonic() - began < _PATIENCE_SECONDS:
             answer = ask_core(folder, "POST", f"/api/v1/health/facts?first_column={following}")
             if answer.status == _TOO_MANY_REQUESTS:
-                time.sleep(1.0)  # somebody else lets it read just now
+                time.sleep(1.0)  # another check is running
                 continue
             if answer.status != 200:
-                sentence = f"The server answered {answer.status} to the request to read them."
-                yield Finding("facts", Verdict.FAULT, sentence, "See in its log what is wrong.")
+                sentence = f"The server answered {answer.status} when asked to check the facts."
+                yield Finding("facts", Verdict.FAULT, sentence, "Check the server's log.")
                 return
             read = msgspec.json.decode(answer.body, type=Verification)
             unreadable += read.unreadable
             columns, rows, following = columns + read.columns, max(rows, read.rows), read.next_column
     except NotRunningError as error:
-        yield Finding("facts", Verdict.WARNING, str(error), "See in the server's log what holds it up.")
+        yield Finding("facts", Verdict.WARNING, str(error), "Check the server's log.")
         return
     if following is not None:
-        sentence = f"After {_PATIENCE_SECONDS:.0f} s only {columns} columns were read."
-        yield Finding("facts", Verdict.WARNING, sentence, "Stop the server and look again.")
-    yield from _findings_of(tuple(unreadable), columns, rows, "Read by the running server", began)
+        sentence = f"Only {columns} columns were checked in {_PATIENCE_SECONDS:.0f} s."
+        yield Finding("facts", Verdict.WARNING, sentence, "Stop the server and run clickloop doctor again.")
+    yield from _findings_of(tuple(unreadable), columns, rows, "Checked by the running server", began)
 
 
 def _findings_of(
@@ -83,24 +83,24 @@ def _findings_of(
 ) -> Iterator[Finding]:
     for one in unreadable[:SHOWN]:
         sentence = f"{one.table}.{one.column} cannot be read in rows {one.first_row} to {one.last_row}: {one.why}"
-        remedy = f"Look at the disk, then {RESTORE_BACKUP}. Conversions are in the ledger and are not touched by this."
+        remedy = f"Check the disk, then {RESTORE_BACKUP}. Conversions are in the ledger and not affected."
         yield Finding("facts", Verdict.FAULT, sentence, remedy)
     if len(unreadable) > SHOWN:
-        more = counted(len(unreadable) - SHOWN, "further range")
+        more = counted(len(unreadable) - SHOWN, "more range")
         yield Finding("facts", Verdict.FAULT, f"{more} cannot be read.", RESTORE)
     if not unreadable:
-        sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, every block is sound."
+        sentence = f"{how} in {time.monotonic() - began:.1f} s: {counted(columns, 'column')}, {counted(rows, 'row')}, all intact."
         yield Finding("facts", Verdict.WELL, sentence)
 
 
 def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
-    """Find the alarms of every process, and a core that gives no sign of life."""
+    """Find the alarms of every process, and a core that is silent."""
     alarms = read_alarms(folder)
     lives = _lives(folder)
     age = beat_age_seconds(folder, CORE, now_ms)
     if lives and age is not None and age > SILENT_SECONDS:
-        sentence = f"The core's last sign of life is {age:.0f} s old."
-        yield Finding("heartbeat", Verdict.WARNING, sentence, "See in the log what holds it up, or restart Clickloop.")
+        sentence = f"The core has been silent for {age:.0f} s."
+        yield Finding("heartbeat", Verdict.WARNING, sentence, "Check the log, or restart Clickloop.")
     for alarm in alarms:
         if lives:
             yield Finding(
@@ -110,9 +110,9 @@ def look_at_alarms(folder: Path, now_ms: int) -> Iterator[Finding]:
                 "The alarm ends when its cause is gone.",
             )
         else:
-            told = f"Alarm when the core last ran: {alarm.sentence}"
-            remedy = "The core does not answer. Once it runs, the alarm ends if its cause is gone."
-            yield Finding("alarm", Verdict.WARNING, told, remedy)
+            sentence = f"Alarm when the core last ran: {alarm.sentence}"
+            remedy = "The core is not running. Start it: the alarm ends when its cause is gone."
+            yield Finding("alarm", Verdict.WARNING, sentence, remedy)
 
 
 def _lives(folder: Path) -> bool:

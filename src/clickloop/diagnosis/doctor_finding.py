@@ -1,4 +1,4 @@
-"""The findings of the doctor: a place, how bad it is, a sentence and a remedy."""
+"""The findings of the doctor: a place, a verdict, a sentence and a remedy."""
 
 import enum
 
@@ -11,7 +11,7 @@ RESTORE = f"{RESTORE_BACKUP.capitalize()}."
 
 
 class Verdict(enum.StrEnum):
-    """The state of what was looked at."""
+    """The result of a check."""
 
     WELL = "well"
     WARNING = "warning"
@@ -19,7 +19,7 @@ class Verdict(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A result of one look. ``remedy`` is empty where all is well."""
+    """A result of one check. ``remedy`` is empty where all is well."""
 
     place: str
     verdict: Verdict

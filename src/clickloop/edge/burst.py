@@ -51,4 +51,7 @@ class Burst(Generic[A]):
             answers = [(connection, sorry, True) for connection, _, _ in answers]
         now = self._loop.time()
         for connection, answer, last in answers:
-            connection.put(answer, last, now)
+            try:
+                connection.put(answer, last, now)
+            except Exception as fault:  # else the other connections would wait for ever, and count as busy
+                self._failed(fault=f"{type(fault).__name__}: {fault}")

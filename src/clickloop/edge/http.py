@@ -245,8 +245,8 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         self._unsent -= 1
         self._since = now
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
+        if transport is None or transport.is_closing() or self._linger_bytes:
+            return  # the last: where nothing could be recorded, each of several answers is one
         transport.write(answer)
         if last or (self._ended and not (self._task or self._unsent or self._backlog.requests)):
             self._last = True

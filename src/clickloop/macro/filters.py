@@ -44,24 +44,27 @@ class FilterInfo(msgspec.Struct, frozen=True):
 
 
 FILTERS: tuple[FilterInfo, ...] = (
-    FilterInfo("raw", "", "Leaves the value unencoded, less line breaks and NUL.", "{referrer|raw}"),
-    FilterInfo("default", "text", "The text when there is no value.", "{payout|default:0}"),
+    FilterInfo("raw", "", "The value without encoding; line breaks and NUL are removed.", "{referrer|raw}"),
+    FilterInfo("default", "text", "The given text if the value is empty.", "{payout|default:0}"),
     FilterInfo("lower", "", "In lower case.", "{country|lower}"),
     FilterInfo("upper", "", "In upper case.", "{externalid|upper}"),
-    FilterInfo("md5", "", "MD5 of the value's octets, in hexadecimal.", "{ip|md5}"),
-    FilterInfo("sha256", "", "SHA-256 of the value's octets, in hexadecimal.", "{ip|sha256}"),
+    FilterInfo("md5", "", "MD5 of the value, in hexadecimal.", "{ip|md5}"),
+    FilterInfo("sha256", "", "SHA-256 of the value, in hexadecimal.", "{ip|sha256}"),
     FilterInfo(
-        "round", "places", "With exactly so many decimal places; a half is rounded away from zero.", "{payout|round:2}"
+        "round", "places", "Rounded to this number of decimal places, halves away from zero.", "{payout|round:2}"
     ),
     FilterInfo(
-        "format", "pattern,zone", "A time by strftime's directives, in UTC or the zone.", "{now|format:%Y-%m-%d}"
+        "format", "pattern,zone", "A time in strftime format, in UTC or the given zone.", "{now|format:%Y-%m-%d}"
     ),
     FilterInfo(
-        "map", "from=to,…,*=else", "Exchanges words, in any case; without * others stay.", "{status|map:sale=1,*=0}"
+        "map",
+        "from=to,…,*=else",
+        "Replaces words, ignoring case. Other words stay unless * is given.",
+        "{status|map:sale=1,*=0}",
     ),
-    FilterInfo("cut", "length", "The first characters, at most so many.", "{useragent|cut:50}"),
+    FilterInfo("cut", "length", "At most this number of characters from the start.", "{useragent|cut:50}"),
     FilterInfo(
-        "random", "from,to", "A random integer instead of the value; without argument of ten digits.", "{now|random}"
+        "random", "from,to", "A random integer in place of the value, by default with ten digits.", "{now|random}"
     ),
 )
 NAMES = frozenset(info.name for info in FILTERS)

@@ -9,13 +9,13 @@ class Hold(Explained):
     RULE_PAUSED = (
         "rule_paused",
         (
-            "Its rule is paused, because the receiver answered 410 Gone: correct the rule's URL if it is wrong, then resume "
-            "the rule; its postbacks are then rebuilt, and one is sent first."
+            "Its rule is paused because the receiver answered 410 Gone. Correct the rule's URL if it is wrong, then resume the "
+            "rule. One postback is sent first, then the others."
         ),
     )
     RECEIVER_PAUSED = (
         "receiver_paused",
-        "Its receiver is paused, because it failed again and again: it is probed, and goes on when it answers.",
+        "Its receiver is paused because it kept failing. Clickloop probes it and continues when it answers.",
     )
 
 

@@ -104,9 +104,9 @@ class PostbackChoice(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
     campaign_id: RecordNumber = None
     source_id: RecordNumber = None
     rule_id: RecordNumber = None
-    status: Annotated[str, Meta(max_length=32, description="Only of conversions that have this status now.")] | None = (
-        None
-    )
+    status: (
+        Annotated[str, Meta(max_length=32, description="Only for conversions that have this status now.")] | None
+    ) = None
     click_id: OfClick = None
     conversion_id: OfConversion = None
 
@@ -125,20 +125,23 @@ class ResendFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True
         Annotated[
             ResendableState,
             Meta(
-                description="Only in this state; left out: any final one. What waits or is paused can only be asked for anew: it is "
-                "replaced."
+                description="Only in this state. Defaults to all final states. Waiting and paused postbacks are replaced by the new one."
             ),
         ]
         | None
     ) = None
     reason: (
-        Annotated[SkipReason, Meta(description="Only skipped for this reason; they can only be sent anew.")] | None
+        Annotated[
+            SkipReason,
+            Meta(description="Only skipped for this reason. These have no original request, so rebuild them."),
+        ]
+        | None
     ) = None
 
 
 class CancelFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True):
     """Which of the postbacks that wait to cancel."""
 
-    state: (
-        Annotated[WaitingState, Meta(description="Only what is held back, or only what is not; left out: both.")] | None
-    ) = None
+    state: Annotated[WaitingState, Meta(description="Only waiting or only paused ones. Defaults to both.")] | None = (
+        None
+    )

@@ -1,5 +1,6 @@
 """The folder of uploaded files: each is on disk whole before it counts, is read from any place, and is kept for a while."""
 
+import contextlib
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -190,7 +191,10 @@ class ArrivingFile:
 
     def abandon(self) -> None:
         """Removes the file unless it is finished."""
-        self._close()
+        with contextlib.suppress(
+            OSError
+        ):  # on a full disk, of what is not written yet: its room is what the disk needs
+            self._close()
         self._part.unlink(missing_ok=True)
 
     def _add(self, text: bytes) -> None:

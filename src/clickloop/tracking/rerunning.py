@@ -1,5 +1,6 @@
 """Running stored notices again after a mapping was corrected: all that match a filter, with a preview of what would change."""
 
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
@@ -66,10 +67,16 @@ def work_off_reruns(desk: Desk, job: BulkJob, now_ms: int) -> None:
         came_to = sum(
             stood[result.notice.raw.notice_id] != (result.notice.outcome, result.notice.version) for result in results
         )
-        BULK_JOBS.keep(tx, job.after(notice_ids, BATCH, came_to, now_ms))
+        if not BULK_JOBS.keep(tx, job.after(notice_ids, BATCH, came_to, now_ms)):
+            raise _StoppedError  # since the batch was read: it is taken back as a whole
 
     if notice_ids:
-        rerun(desk, notice_ids, now_ms, tally)
+        with contextlib.suppress(_StoppedError):
+            rerun(desk, notice_ids, now_ms, tally)
     else:
         with desk.ledger.write() as tx:
             BULK_JOBS.keep(tx, job.after([], BATCH, 0, now_ms))
+
+
+class _StoppedError(Exception):
+    """Ends the transaction of a batch whose job somebody has stopped."""

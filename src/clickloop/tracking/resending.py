@@ -59,22 +59,22 @@ class Mode(enum.StrEnum):
 class NotResent(Explained):
     """Why a postback was not asked for again. A closed list."""
 
-    UNDER_WAY = "under_way", "It is being sent at this moment: let the attempt end."
+    UNDER_WAY = "under_way", "It is being sent right now. Wait for the attempt to end."
     NOTHING_WAS_SENT = (
         "nothing_was_sent",
-        "It was skipped, so there is no request as it was: correct the cause and ask for it anew.",
+        "It was skipped, so there is no request to repeat. Correct the cause, then rebuild and resend it.",
     )
-    STILL_SKIPPED = "still_skipped", "It was skipped, and by today's rule it would be skipped again."
+    STILL_SKIPPED = "still_skipped", "It was skipped, and with the current rule it would be skipped again."
     SUPERSEDED = (
         "superseded",
         (
-            "A newer change of the conversion was sent since, or is on its way, and the receiver would take the older "
-            "one for the last: ask for the newest, or force it."
+            "A newer change of the conversion has been sent or is being sent, and the receiver would take the older one for "
+            "the latest. Resend the newest one, or force it."
         ),
     )
     RECORD_GONE = (
         "record_gone",
-        "The rule, the change or the request that it is made of cannot be read in the ledger any more.",
+        "Its rule, change or request can no longer be read in the ledger.",
     )
 
 

@@ -73,14 +73,22 @@ class Retention:
         self._noted_at: int | None = None
 
     def step(self) -> tuple[str, ...]:
-        """Delete what is too old, unless the clock is in doubt: then return the alarm that says so."""
+        """Delete what is too old, unless the clock is in doubt: then return the alarm that says so.
+
+        What cannot be deleted is raised at the end: it must not keep the rest, which the disk needs the room of.
+        """
         now_ms = self._guard.moment_to_delete_by()
         if now_ms is None:
             doubt = self._guard.doubt
             return (doubt.sentence,) if doubt is not None else ()
-        self._note(now_ms)
-        for delete in self._deletions:
-            delete(now_ms)
+        faults: list[Exception] = []
+        for step in (self._note, *self._deletions):
+            try:
+                step(now_ms)
+            except Exception as fault:  # of a store, the disk or the rights of one file
+                faults.append(fault)
+        if faults:
+            raise faults[0]
         return ()
 
     def _note(self, now_ms: int) -> None:

@@ -313,13 +313,13 @@ class PanelConnection(HttpToolsProtocol):
         self._in_head = self._in_body = False
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
-        elif not self.cycle.response_started:
-            self.cycle.disconnected = (
-                True  # so that the application, which waits for the rest, ends and answers nothing
-            )
-            self.cycle.message_event.set()
+        cycle = self.cycle
+        has_begun = cycle is not None and cycle.response_started and not cycle.response_complete
+        if cycle is not None and not cycle.response_complete:
+            # So that the application, which may wait for the rest, ends, and writes nothing behind the end of the connection.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if not has_begun:
             self.transport.write(plain_answer(status, text + "\n", keep_alive=False, headers=headers))
         if status in _WHILE_SENDING:
             # Were all closed, what the client is still sending would reset the connection. It is read and forgotten.

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.store.ledger.jobs.bulk_jobs import BULK_JOBS
+from clickloop.tracking.rerunning import work_off_reruns
 from tests.web.api.ending import work_off
 
 if TYPE_CHECKING:
@@ -95,3 +97,16 @@ def test_a_stopped_rerun_leaves_the_rest_as_it_is(instance: "Instance") -> None:
     assert (stopped["finished"], stopped["stopped"], stopped["done"]) == (True, True, 0)
     assert instance.got(f"notices/reruns/{number}") == stopped
     assert {found["status"]["key"] for found in instance.got("conversions")["items"]} == {"other"}
+
+
+def test_a_rerun_that_is_stopped_while_its_batch_is_read_changes_nothing_more(instance: "Instance") -> None:
+    instance.set_up()
+    unmapped(instance)
+    mapped(instance)
+    number = instance.api.post("/api/v1/notices/rerun", json={"status_word": "topup"}).json()["rerun_id"]
+    with instance.ledger.read() as tx:
+        (job,) = BULK_JOBS.unfinished(tx, 1)
+    assert instance.api.post(f"/api/v1/notices/reruns/{number}/stop").json()["stopped"]
+    work_off_reruns(instance.context.desk(), job, instance.now)
+    assert {found["status"]["key"] for found in instance.got("conversions")["items"]} == {"other"}
+    assert (instance.got(f"notices/reruns/{number}")["done"], instance.got("notices")["items"][0]["runs"]) == (0, 1)

@@ -269,7 +269,7 @@ def test_the_page_of_text_says_flags_as_sentences_and_every_condition(instance: 
     instance.set_up()
     body = {"campaign_id": 1, "conversion": {"payout": "NaN", "status": "wurst"}}
     text = instance.api.post("/api/v1/simulate?format=text", json=body).text
-    assert "No status has its word" in text
+    assert "The status word is not mapped" in text
     assert "(payout_not_a_number)" in text
     assert all(f"met      {reason.met_sentence}" in text for reason in SkipReason)
     text = instance.api.post("/api/v1/simulate?format=text", json={"campaign_id": 1, "parameters": {}}).text

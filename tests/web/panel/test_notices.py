@@ -84,7 +84,7 @@ def test_a_notices_page_tells_how_each_parameter_was_understood(panel: "Panel", 
     page = panel.page(f"/panel/notices/{arrived(instance, query)}")
     for told in (Meaning.CLICK_ID, Meaning.SECOND, Meaning.PAYOUT, Meaning.TOKEN, Meaning.UNKNOWN, Meaning.EMPTY):
         assert told.sentence in page.text
-    assert "The payout said that it is no number." in page.text
+    assert "The payout was a word such as NaN, not a number." in page.text
     assert "hush" not in page.html
     assert f"/panel/clicks/{click_id}" in page.addresses
 

@@ -195,6 +195,13 @@ def test_a_messenger_is_set_up_with_its_words_alone(panel: "Panel", instance: "I
     assert BOT not in panel.get("/panel/postback-rules/1")
 
 
+@pytest.mark.parametrize("fields", [{}, {"conditions.trigger": "x"}, {"source_id": "x", "fill": "x"}])
+def test_the_form_of_a_preset_that_lacks_fields_is_shown_again(panel: "Panel", fields: dict[str, str]) -> None:
+    answer = panel.post(NEW, {"preset": "telegram", **fields})
+    assert answer.status_code == 422
+    assert 'name="fill.bot_token"' in answer.text
+
+
 def test_the_first_rule_of_a_source_and_the_source_lead_to_each_other(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     html = panel.get("/panel/postback-rules/1")

@@ -141,7 +141,7 @@ def test_what_stands_against_a_resend_is_told_on_the_page(panel: "Panel", instan
     one = owed(instance)
     LedgerPostbacks(instance.ledger).claim(instance.now, 10, 60_000)
     page = panel.sent(f"/panel/postbacks/{one}/resend", {"request": "as_it_was"}, 409)
-    assert "being sent at this moment" in page.text
+    assert "being sent right now" in page.text
 
 
 def test_a_postback_that_waits_can_be_sent_now(panel: "Panel", instance: "Instance") -> None:
@@ -241,7 +241,7 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
 
     words = panel.page(path).text
     assert "finished" in words
-    assert "by today's rule it would be skipped again. The click came without" in words
+    assert "with the current rule it would be skipped again. The click came without" in words
     assert len(instance.got("postbacks")["items"]) == 7
     assert skipped
     assert path in panel.page("/panel/postbacks/resend").addresses

@@ -43,7 +43,7 @@ def test_a_file_is_previewed_line_by_line_and_registered_from_there(panel: "Pane
     assert "Preview of sales.csv" in words
     assert "2 new 5.00 USD Sale A new conversion." in words
     assert "Total payout 5.00 USD" in words
-    assert "3 refused The click id is not of this tracker" in words
+    assert "3 refused The click id is not from this tracker" in words
     assert instance.got("conversions")["items"] == []
 
     registered = panel.done(f"{place}/register", {"postbacks": "on"})

@@ -39,16 +39,19 @@ class Code(Explained):
         "our_macro_as_placeholder",
         "One of our macros is where a macro of the source or network belongs.",
     )
-    LINK_NOT_PUBLIC = "link_not_public", "The campaign links lead to an address that the world cannot reach."
+    LINK_NOT_PUBLIC = (
+        "link_not_public",
+        "The campaign links lead to an address that cannot be reached from the internet.",
+    )
     CAMPAIGN_PAUSED = "campaign_paused", "The campaign is paused: its visitors go to the fallback address."
-    NO_LIVE_OFFERS = "no_live_offers", "The campaign has no offer that a visitor could be sent to."
+    NO_LIVE_OFFERS = "no_live_offers", "The campaign has no active offer to send visitors to."
     OFFER_LEFT_OUT = "offer_left_out", "An offer of the campaign gets no visitors."
     OFFER_LOOPS = "offer_loops", "An offer's address is one of our own campaign links."
     NO_FALLBACK = "no_fallback", "There is no fallback address for visitors who have nowhere to go."
     # From us to the network
     CLICK_ID_NOT_IN_OFFER = (
         "click_id_not_in_offer",
-        "The offer's address does not carry our click id, so no conversion of it can be told from another.",
+        "The offer URL does not contain our click id, so its conversions cannot be matched to clicks.",
     )
     CLICK_ID_IN_OTHER_PARAMETER = (
         "click_id_in_other_parameter",
@@ -56,35 +59,35 @@ class Code(Explained):
     )
     OFFER_WITHOUT_NETWORK = (
         "offer_without_network",
-        "The offer belongs to no network: tokens, addresses and terms of none are looked at.",
+        "The offer belongs to no network, so no token, address list or conversion window applies.",
     )
     NO_VALUE_YET = (
         "no_value_yet",
-        "A template uses a macro that has no value there: it is not available yet, or not before there is a conversion.",
+        "A template uses a macro that has no value there: it is not available yet, or only after a conversion.",
     )
     # From the network to us
-    NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not carry our click id."
+    NO_CLICK_ID_IN_NOTICE = "no_click_id_in_notice", "The network's postback URL does not contain our click id."
     NETWORK_OPEN = (
         "network_open",
         "The network has neither a token nor an address list, so anyone who knows a click id can report a conversion.",
     )
-    NETWORK_TEST_ONLY = "network_test_only", "The network takes only the conversions of test clicks."
+    NETWORK_TEST_ONLY = "network_test_only", "The network accepts conversions for test clicks only."
     # From us to the source and others
-    NO_POSTBACK_URL = "no_postback_url", "The traffic source has no postback URL, so it learns of no conversion."
+    NO_POSTBACK_URL = "no_postback_url", "The traffic source has no postback URL, so it never learns of a conversion."
     EXTERNAL_ID_NOT_SENT = (
         "external_id_not_sent",
-        "The source's postback does not carry {externalid}, so the source cannot register the conversion.",
+        "The source's postback does not contain {externalid}, so the source cannot register the conversion.",
     )
     CLICK_ID_INSTEAD_OF_EXTERNAL_ID = (
         "click_id_instead_of_external_id",
-        "The source's postback carries our click id in place of the source's.",
+        "The source's postback contains our click id instead of the source's.",
     )
     PRESET_WORD_LEFT = (
         "preset_word_left",
-        "A postback URL still holds a placeholder word of the preset that your account's own value must replace.",
+        "A postback URL still contains a placeholder from the preset. Replace it with the value from your account.",
     )
     RULE_OFF = "rule_off", "A postback rule is switched off."
-    RULE_PAUSED = "rule_paused", "A postback rule is paused since its receiver said 410 Gone."
+    RULE_PAUSED = "rule_paused", "A postback rule is paused because its receiver answered 410 Gone."
     SOURCE_RULES_OFF = "source_rules_off", "The campaign has switched its source's postback rules off."
     STATUS_UNKNOWN = "status_unknown", "A rule waits for a status that does not exist."
     STATUS_WITHOUT_WORDS = "status_without_words", "A rule waits for a status that no network's word is mapped to."
@@ -93,15 +96,15 @@ class Code(Explained):
     SOURCE_MACRO_IN_OURS = "source_macro_in_ours", "A macro of the traffic source is where one of ours belongs."
     NETWORK_MACRO_IN_OURS = "network_macro_in_ours", "A macro of the network is where one of ours belongs."
     OTHER_STYLE = "other_style", "A macro of another system is in one of our templates."
-    UNKNOWN_MACRO = "unknown_macro", "A macro is not known and is left as it is."
-    UNKNOWN_FILTER = "unknown_filter", "A filter is not known."
+    UNKNOWN_MACRO = "unknown_macro", "A macro is unknown and will be sent as text."
+    UNKNOWN_FILTER = "unknown_filter", "A filter is unknown."
     WRONG_ARGUMENT = "wrong_argument", "A filter's argument is wrong."
-    ENCODED_BRACES = "encoded_braces", "A macro's braces are percent-encoded, so it is sent as it is."
-    UNCLOSED_MACRO = "unclosed_macro", "A macro's brace is not closed, so it is sent as it is."
-    STRAY_BRACE = "stray_brace", "A brace that belongs to no macro is sent as it is."
+    ENCODED_BRACES = "encoded_braces", "A macro's braces are percent-encoded, so it is sent as text."
+    UNCLOSED_MACRO = "unclosed_macro", "A macro's brace is not closed, so it is sent as text."
+    STRAY_BRACE = "stray_brace", "A brace that belongs to no macro is sent as text."
     FULL_WIDTH_BRACES = (
         "full_width_braces",
-        "Characters that only look like braces surround a name, so it is sent as it is.",
+        "Characters that only look like braces surround a name, so it is sent as text.",
     )
     INVISIBLE_CHARACTER = "invisible_character", "An invisible character is in a template and would be sent too."
     HTML_ENTITY = "html_entity", "An & was copied from HTML as &amp;, which changes the name of the parameter after it."
@@ -134,19 +137,19 @@ class Code(Explained):
     EXTERNAL_ID_EMPTY = "external_id_empty", "Recent clicks came without the source's click id."
     EXTERNAL_ID_UNREPLACED = (
         "external_id_unreplaced",
-        "Recent clicks brought a macro that the source had not replaced in place of its click id.",
+        "Recent clicks came with a macro that the source did not replace, instead of its click id.",
     )
-    COST_UNREADABLE = "cost_unreadable", "Recent clicks brought a cost that could not be read, which counts as none."
+    COST_UNREADABLE = "cost_unreadable", "Recent clicks came with a cost that could not be read and was ignored."
     NO_CONVERSIONS = "no_conversions", "The campaign has clicks and no conversions."
-    NOTICES_REFUSED = "notices_refused", "Notices were refused lately."
-    WORDS_NOT_MAPPED = "words_not_mapped", "Networks send status words that no status has."
-    STATUS_NEVER_CAME = "status_never_came", "A rule waits for statuses, and no conversion lately had one of them."
-    NOT_DELIVERED = "not_delivered", "Postbacks were given up lately."
-    ADDRESS_REFUSED = "address_refused", "Postbacks were skipped lately, because nothing may be sent to their address."
-    RECEIVER_PAUSED = "receiver_paused", "A receiver is paused, because it failed again and again."
+    NOTICES_REFUSED = "notices_refused", "Incoming postbacks were refused recently."
+    WORDS_NOT_MAPPED = "words_not_mapped", "Networks send status words that are not mapped to a status."
+    STATUS_NEVER_CAME = "status_never_came", "A rule waits for statuses that no recent conversion had."
+    NOT_DELIVERED = "not_delivered", "Postbacks failed recently."
+    ADDRESS_REFUSED = "address_refused", "Postbacks were skipped recently because their address is blocked."
+    RECEIVER_PAUSED = "receiver_paused", "A receiver is paused because it kept failing."
     RECEIVER_ASKED_TO_WAIT = "receiver_asked_to_wait", "A receiver asked us to wait."
-    BACKLOG = "backlog", "Postbacks should have left a while ago."
-    ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and goes on holding postbacks."
+    BACKLOG = "backlog", "Postbacks are overdue."
+    ARCHIVED_RULE_HOLDS = "archived_rule_holds", "An archived rule is paused and still holds postbacks."
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ def file_problems(tx: Connection) -> list[str] | None:
     if found != ["ok"]:
         return [f"The file is damaged: {'; '.join(found)}"]
     orphan = tx.execute(text("PRAGMA foreign_key_check")).first()
-    return [] if orphan is None else [f"A row of {orphan[0]} refers to nothing."]
+    return [] if orphan is None else [f"A row of {orphan[0]} refers to a record that does not exist."]
 
 
 def checkable_tables(tx: Connection) -> list[str]:

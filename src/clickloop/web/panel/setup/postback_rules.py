@@ -195,7 +195,7 @@ def _fill_in(
         faults,
         preset=preset,
         for_alarms=_is_for_alarms(tree),
-        v={**tree, "fill": fill if isinstance(fill, dict) else {}},
+        v={**_EMPTY, **tree, "fill": fill if isinstance(fill, dict) else {}},
         **_owners(context, tree),
     )
 
