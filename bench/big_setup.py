@@ -18,7 +18,7 @@ SOURCE_KEYS = (
 NETWORK_KEYS = ("affise", "everflow", "cake", "trackier", "adcombo", "terraleads", "buygoods", "traffic-company")
 VERTICALS = ("Sweepstakes", "Nutra", "Dating", "Finance", "Gaming", "Utilities", "Casino", "Crypto")
 REGIONS = ("US", "DACH", "LATAM", "India", "SEA", "Tier 1", "Tier 2", "Worldwide")
-MOST_ROWS = 12
+MAX_ROWS = 12
 EURO_SOURCES = frozenset({"kadam", "adcash"})
 OWN_RULES_OF = 0.75
 """The share of campaigns with a postback rule of their own."""
@@ -120,7 +120,7 @@ def _campaign(
         "fallback_url": "https://fallback.example/",
     }
     made = _made(client, "campaigns", body)
-    rows = min(MOST_ROWS, sum(1 for row in source["parameters"] if row["number"] > 0))
+    rows = min(MAX_ROWS, sum(1 for row in source["parameters"] if row["number"] > 0))
     offer_ids = tuple(offer.offer_id for offer in chosen)
     return BigCampaign(made["id"], source["id"], offer_ids, source["cost_currency"], rows)
 

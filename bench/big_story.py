@@ -18,7 +18,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.schema.tables import attempts, lanes, postbacks
 from clickloop.tracking.notices import Desk, take_notices
 
-NOTICES_AT_ONCE = 100
+NOTICES_PER_BATCH = 100
 DEAD_LANE = "postback.kadam.example:443"
 """The receiver that is paused."""
 _SECOND_TXID = 0.05
@@ -77,7 +77,7 @@ class Story:
             at, _, query, door = heapq.heappop(self._coming)
             self._clock.now_ms = at
             batch.append(RawNotice(notice_id=self._ids(), at=at, door=Door(door), query=query, ip="198.51.100.7"))
-            if len(batch) == NOTICES_AT_ONCE:
+            if len(batch) == NOTICES_PER_BATCH:
                 take_notices(self._desk, batch, at)
                 batch = []
         if batch:

@@ -28,7 +28,7 @@ from clickloop.store.ledger.ledger import Ledger
 
 TXIDS = 10_000
 TXIDS_OF_CLICK = 5
-AT_ONCE = {"postback": 22, "pixel": 22, "by hand": 6}
+PARALLEL_CONNECTIONS = {"postback": 22, "pixel": 22, "by hand": 6}
 """So many connections tell of a transaction, over each door, all at once."""
 TOGETHER = 2
 """So many transactions are told of at the same time."""
@@ -89,17 +89,17 @@ def knock(txids: int, folder: Path) -> tuple[Told, Counts]:
 
 def lines_of(txids: int, told: Told, counts: Counts) -> list[str]:
     """The result in Markdown."""
-    total = txids * sum(AT_ONCE.values())
+    total = txids * sum(PARALLEL_CONNECTIONS.values())
     lines = [
         (
-            f"{txids:,} txids, each told {sum(AT_ONCE.values())} times at once, {TOGETHER} txids at a time: {total:,} notices in "
-            f"{told.seconds:.0f} s, {total / told.seconds:,.0f}/s; settled and delivered {told.settled_seconds:.0f} s later."
+            f"{txids:,} txids, each told {sum(PARALLEL_CONNECTIONS.values())} times at once, {TOGETHER} txids at a time: {total:,} notices "
+            f"in {told.seconds:.0f} s, {total / told.seconds:,.0f}/s; settled and delivered {told.settled_seconds:.0f} s later."
         ),
         "",
         "| door | at once | answers | p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for door, times in AT_ONCE.items():
+    for door, times in PARALLEL_CONNECTIONS.items():
         statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(told.statuses[door].items()))
         spent = told.answers_ms[door]
         lines.append(f"| {door} | {times} | {statuses} | {percentile(spent, 50):.1f} | {percentile(spent, 99):.1f} |")
@@ -173,14 +173,14 @@ async def _tell(tracker: Killable, core: CoreAddress, keys: list[str], txids: in
         clicks.append(found[1].decode())
     line.close()
     await _until_settled(core, clicks[-1])
-    statuses: dict[str, Counter[int]] = {door: Counter() for door in AT_ONCE}
-    answers_ms: dict[str, list[float]] = {door: [] for door in AT_ONCE}
+    statuses: dict[str, Counter[int]] = {door: Counter() for door in PARALLEL_CONNECTIONS}
+    answers_ms: dict[str, list[float]] = {door: [] for door in PARALLEL_CONNECTIONS}
     numbers = itertools.islice(itertools.count(), txids)
     began = time.monotonic()
     groups = (_tell_some(public, core, clicks, numbers, statuses, answers_ms) for _ in range(TOGETHER))
     await asyncio.gather(*groups)
     ended = time.monotonic()
-    notices = txids * sum(AT_ONCE.values())
+    notices = txids * sum(PARALLEL_CONNECTIONS.values())
     told = "The notices are not settled, or the postbacks not final."
     await asyncio.to_thread(until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, lambda: told)
     plain = {door: dict(found) for door, found in statuses.items()}
@@ -209,7 +209,7 @@ async def _tell_some(
     panel = core.url.partition("//")[2]
     lines = [
         (door, await _Line.open(panel if door == "by hand" else public))
-        for door, times in AT_ONCE.items()
+        for door, times in PARALLEL_CONNECTIONS.items()
         for _ in range(times)
     ]
 
@@ -249,7 +249,7 @@ def _count(ledger: Ledger, txids: int, told: Told, arrivals: list[Arrival]) -> C
         postbacks = _number(tx, "SELECT count(*) FROM postbacks WHERE state = 'delivered'")
         rows = _number(tx, "SELECT count(*) FROM postbacks")
         pairs = _number(tx, "SELECT count(*) FROM (SELECT DISTINCT conversion_id, rule_id FROM postbacks)")
-    total = txids * sum(AT_ONCE.values())
+    total = txids * sum(PARALLEL_CONNECTIONS.values())
     arrived = Counter(arrival.postback_id for arrival in arrivals)
     doubled = sum(times > 1 for times in arrived.values())
     unwell = {

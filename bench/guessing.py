@@ -10,7 +10,7 @@ from bench.machine import percentile
 from bench.product import Serving
 from clickloop.machine.core_client import ask_core, read_core_address
 
-AT_ONCE = 64
+PARALLEL_GUESSES = 64
 SECONDS = 10.0
 SIGN_INS = 5
 REACH_MS = 250.0
@@ -33,7 +33,7 @@ async def _measure(serving: Serving) -> list[str]:
     device = await _first_owner(serving, panel)
     alone = await _ask(panel, core.token, SECONDS / 2)
     statuses: Counter[int] = Counter()
-    guessing = [asyncio.create_task(_guess(panel, number, statuses)) for number in range(AT_ONCE)]
+    guessing = [asyncio.create_task(_guess(panel, number, statuses)) for number in range(PARALLEL_GUESSES)]
     await asyncio.sleep(1.0)
     asking = asyncio.create_task(_ask(panel, core.token, SECONDS))
     entering = asyncio.create_task(_enter(panel, device))
@@ -46,7 +46,7 @@ async def _measure(serving: Serving) -> list[str]:
     text = ", ".join(f"{status}: {count:,}" for status, count in sorted(statuses.items()))
     return [
         (
-            f"{AT_ONCE} strangers at once, each guess from an address of its own and followed by the next; {SECONDS:g} s. "
+            f"{PARALLEL_GUESSES} strangers at once, each guess from an address of its own and followed by the next; {SECONDS:g} s. "
             f"Their answers: {text}."
         ),
         "",

@@ -43,8 +43,8 @@ DEADLINE_SECONDS = 1
 """Short, so that the dead receiver is seen both hanging and paused."""
 STEADY_SECONDS = 10
 STEADY_EVERY_SECONDS = 0.02
-STEADY_AT_ONCE = 10
-DEAD_AT_ONCE = 2
+STEADY_PER_STEP = 10
+DEAD_PER_STEP = 2
 DEAD_WARM = 2
 WARM = 20 * (RECEIVERS - 1) + DEAD_WARM
 BURST = 10_000
@@ -103,7 +103,7 @@ def dead_beside_healthy(core: int) -> list[str]:
     dead = rounds[True]
     return [
         (
-            f"{RECEIVERS - 1} healthy receivers, {STEADY_AT_ONCE / STEADY_EVERY_SECONDS:,.0f} postbacks/s in a stream, then a burst; "
+            f"{RECEIVERS - 1} healthy receivers, {STEADY_PER_STEP / STEADY_EVERY_SECONDS:,.0f} postbacks/s in a stream, then a burst; "
             f"the dead one hangs for {DEADLINE_SECONDS} s. Middle of {ROUNDS} rounds."
         ),
         "",
@@ -205,7 +205,7 @@ async def _round(core: int, with_dead: bool) -> Round:
             began = time.monotonic()
             for number in range(int(STEADY_SECONDS / STEADY_EVERY_SECONDS)):
                 await asyncio.sleep(max(0.0, began + number * STEADY_EVERY_SECONDS - time.monotonic()))
-                streamed += await asyncio.to_thread(owe, ledger, port, STEADY_AT_ONCE, DEAD_AT_ONCE)
+                streamed += await asyncio.to_thread(owe, ledger, port, STEADY_PER_STEP, DEAD_PER_STEP)
                 delivery.wake()
             await _until(lambda: _finished(ledger) >= WARM + len(streamed))
             owe(ledger, port, 0, DEAD_BURST)

@@ -31,7 +31,7 @@ from clickloop.store.ledger.ledger import Ledger
 
 CONVERSIONS = 100_000
 KILLS = 50
-MOST_SECONDS = 1_800.0
+MAX_SECONDS = 1_800.0
 """A storm that is not over by then hangs."""
 ANSWER_SECONDS = 15.0
 SMALL, LARGE = 1, 3
@@ -261,7 +261,7 @@ class Killing(threading.Thread):
         """Kills one process at each of the moments, which are shares of the work."""
         try:
             for moment, kind in zip(self._moments, self._victims(), strict=False):
-                until(partial(self._is_reached, moment), MOST_SECONDS, lambda: "The storm stands still.")
+                until(partial(self._is_reached, moment), MAX_SECONDS, lambda: "The storm stands still.")
                 if kind == "core" and self._chance.random() < AT_WORK:
                     self._wait_for_deliveries()
                 self._tracker.kill(kind, self._chance)
@@ -303,7 +303,7 @@ def _wait_until_final(folder: Path, plan: Plan) -> None:
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     told = "not every postback is final"
     try:
-        until(partial(_is_final, ledger, plan.conversions), MOST_SECONDS, lambda: told)
+        until(partial(_is_final, ledger, plan.conversions), MAX_SECONDS, lambda: told)
     finally:
         ledger.close()
 

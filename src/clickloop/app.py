@@ -53,6 +53,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     """Run the core until SIGTERM: the API, delivery, and the workers."""
     loop = asyncio.get_running_loop()
     stopped = stop_signal(loop)
+    # Before anything is served: edges may wait for the first catalog, and it carries the settings of this start.
     core.publish_catalog()
     local_token = secrets.token_urlsafe(32)
     context = _context_of(core, local_token)
@@ -65,6 +66,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     beating = asyncio.create_task(core.vitals.beat_for_ever(workers))
     delivering = asyncio.create_task(deliver(core.delivery, core.sender))
     serving = asyncio.create_task(server._serve([listening]))  # noqa: SLF001 – serve() would take our signals
+    # Now that it is served: commands use it as soon as it is there.
     write_core_address(core.folder, CoreAddress(f"http://{core.settings.panel_listen}", local_token))
     give_memory_back()
     gc.freeze()  # what was loaded stays: looking at it again would hold deliveries up for 30 ms each time
@@ -79,12 +81,15 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     beating.cancel()  # first: workers that end now are no alarm
     server.should_exit = True
     ending = asyncio.create_task(connections.drained(GRACEFUL_SECONDS))
+    # Before the workers are stopped: a paused one waits for its gate and would not end.
     core.pauses.close()
     for worker in workers:
         worker.stop()
     for worker in workers:
         await loop.run_in_executor(None, worker.join, 10.0)
+    # After the workers: what they made due until now is still claimed by delivery, or kept in the ledger.
     core.delivery.stop()
+    # As long as an attempt may take, and time to write its outcome: else it is sent again after the start.
     await asyncio.wait({delivering, serving}, timeout=core.settings.attempt_seconds + 2)
     for task in (ending, sweeping):
         task.cancel()
@@ -105,6 +110,7 @@ def _welcome_first_owner(core: Core) -> None:
         text += f"If this is a remote server, first run on your own computer:\n  ssh -L {port}:{listen} USER@SERVER\n"
     text += f"Open this link to set the owner's password. It works once, for 24 hours:\n  http://{listen}{link_path(secret)}\n"
     if sys.stdout is not None:
+        # Standard output may be closed or full; the link can be had with a command as well.
         with contextlib.suppress(OSError):
             write_without_waiting(sys.stdout.fileno(), text.encode())
 
@@ -146,10 +152,12 @@ def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.S
         create_site(context),
         http=connections,  # type: ignore[arg-type]  # a class is expected; it is only called
         timeout_keep_alive=int(connections.limits.keep_alive_seconds),
+        # Nothing here needs what is switched off, and each part is one more that strangers could reach.
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
+        # No version for strangers; addresses behind a proxy are read by our own rules, not the server's.
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
@@ -163,6 +171,7 @@ def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | Facts
     what = "the ledger cannot be opened" if isinstance(fault, LedgerError) else "the facts cannot be opened"
     if isinstance(fault, StoresRefusedError):
         what = fault.problem.value
+    # The log has it already: a full disk must not keep the exit status from being told.
     with contextlib.suppress(OSError):
         Alarms(settings.folder()).tell("stores", (f"the core does not start: {what}; see the log",))
     return STORES_REFUSED
@@ -170,6 +179,7 @@ def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | Facts
 
 def main(arguments: list[str]) -> int:
     """Run ``app SETTINGS FD``, as the supervisor starts it, and return the exit status."""
+    # First: a supervisor that is killed must not leave a core behind that holds the stores.
     end_with_parent()
     leave_a_core_to_visitors()
     take_library_logs()

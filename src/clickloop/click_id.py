@@ -20,7 +20,7 @@ KEY_FILE = "click_id.key"
 KEY_BYTES = 32
 _TAG_BYTES = 3
 _SEAL_BYTES = 16
-_POOL_BYTES = 8 * 512
+_POOL_BYTES = 8 * 512  # one call of the system for 512 draws: it costs more than all of them
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)} | {"i": 1, "l": 1, "o": 0}
 _PYTHON_DIGITS = bytes(
     b"0123456789abcdefghijklmnopqrstuv"[_VALUES[chr(octet)]] if chr(octet) in _VALUES else ord("~")

@@ -248,7 +248,7 @@ def _what_is_wrong(values: Mapping[str, Any]) -> str:
 
 
 def _fields() -> Sequence[Any]:
-    return msgspec.inspect.type_info(Settings).fields  # type: ignore[attr-defined, no-any-return]
+    return msgspec.inspect.type_info(Settings).fields  # type: ignore[attr-defined, no-any-return]  # untyped in msgspec
 
 
 def _range_of(field: Any) -> str:

@@ -189,7 +189,7 @@ _USUAL = MappingProxyType(
     | {"RUBLE": "RUB", "RUBLES": "RUB", "ROUBLES": "RUB"}
 )
 _CODE_LETTERS = 3
-_MAX_WORD_LETTERS = 5
+_MAX_WORD_LETTERS = 5  # longer words are no currency, and need not be looked up
 
 
 def meanings(unit: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
-MAX_ID = 2**31 - 1
+MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of finding nothing
 LABEL, WORDS = "label", "words"
 """The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
 PERIOD = ("since", "until")

@@ -13,7 +13,7 @@ __all__ = ["CURRENCIES", "Amount", "AmountFault", "Money", "amount_text", "curre
 MICROS = 1_000_000
 MAX_TEXT = 64
 """Characters of a payout beyond which it is refused unread."""
-MAX_WHOLE_DIGITS = 12
+MAX_WHOLE_DIGITS = 12  # with six more for micros it fits into 64 bits
 MAX_MICROS = 10**MAX_WHOLE_DIGITS * MICROS - 1
 FRACTION_DIGITS = 6
 """Digits after the point of an amount; further ones are rounded."""

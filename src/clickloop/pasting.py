@@ -11,7 +11,7 @@ _ENDS = re.compile(f"[\\s{_SPACES}{_UNSEEN}]*+")
 
 def trimmed(text: str) -> str:
     """Return a text without spaces and invisible characters at its ends. Linear in its length."""
-    begins_at = _ENDS.match(text).end()  # type: ignore[union-attr]
+    begins_at = _ENDS.match(text).end()  # type: ignore[union-attr]  # matches anything, also nothing
     ends_at = len(text)
     while ends_at > begins_at and (text[ends_at - 1].isspace() or INVISIBLE.match(text[ends_at - 1])):
         ends_at -= 1

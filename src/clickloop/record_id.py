@@ -44,6 +44,7 @@ class RecordIds:
     def __init__(self, clock: Clock = wall_clock, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._clock = clock
         self._entropy = entropy
+        # Two threads in one millisecond would otherwise draw the same id.
         self._lock = threading.Lock()
         self._last_ms = 0
         self._tail = 0

@@ -133,6 +133,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
     ledger = Ledger.open(folder / LEDGER_FILE, secret_box_of(folder))
     try:
         installation, stamp = check_ledger(folder, ledger, installation)
+        # After the ledger was checked: opening would make empty facts in a folder that is refused.
         facts = _await_facts(folder / FACTS_FILE, facts_memory_mb, wait_seconds)
         try:
             check_together(folder, ledger, facts, installation, stamp)
@@ -144,7 +145,7 @@ def open_stores(folder: Path, facts_memory_mb: int, wait_seconds: float = 20.0) 
                 installation.complete,
             )
         except BaseException:
-            facts.close()
+            facts.close()  # first: the next start finds their file free
             raise
     except BaseException:
         ledger.close()
@@ -169,6 +170,7 @@ def _await_facts(path: Path, memory_mb: int, wait_seconds: float) -> Facts:
         except FactsInUseError:
             if time.monotonic() > give_up:
                 raise
+            # A core that was killed is still ending: the lock cannot be waited for, only tried.
             time.sleep(0.1)
 
 
@@ -350,7 +352,7 @@ def _stamped(
         if stamp is None:
             with ledger.write() as tx:
                 write_stamp(tx, LedgerStamp(id=installation.id, key=installation.key))
-        facts.stamp(installation.id)
+        facts.stamp(installation.id)  # last of the three: ``complete`` is written only after all have the id
     noted = known_marks(folder, installation).ledger_notes
     marks = msgspec.structs.replace(installation.marks, ledger_notes=noted)
     installation = msgspec.structs.replace(installation, complete=True, marks=marks)
@@ -392,6 +394,7 @@ def keep_marks(
             with ledger.write() as tx:
                 write_stamp(tx, known)
     marked = msgspec.structs.replace(installation, marks=marks)
+    # Ledger, then file, then witnesses: a crash in between leaves marks that lag, which never refuse a start.
     write_installation(folder, marked)
     write_witnesses(folder, marked)
     return marked

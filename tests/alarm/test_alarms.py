@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clickloop.alarm.alarms import MOST, Alarm, Alarms, forget_alarms, read_alarms
+from clickloop.alarm.alarms import MAX_PER_SOURCE, Alarm, Alarms, forget_alarms, read_alarms
 from tests.crash.test_faults import kept_full, mounted
 
 NOW = 1_772_366_400_000
@@ -41,7 +41,7 @@ def test_alarms_that_cannot_be_read_are_an_alarm(tmp_path: Path) -> None:
 def test_a_source_has_a_bounded_number_of_alarms_of_bounded_length(tmp_path: Path) -> None:
     Alarms(tmp_path).tell("audit", ["x" * 100_000] * 100)
     found = read_alarms(tmp_path)
-    assert len(found) == MOST
+    assert len(found) == MAX_PER_SOURCE
     assert all(len(alarm.sentence) <= 1_000 for alarm in found)
 
 
@@ -90,8 +90,8 @@ def test_on_a_full_disk_alarms_are_still_written(tmp_path: Path, kind: str) -> N
         with kept_full(disk):
             alarms.tell("audit", ["the disk is full"])
             assert sentences(disk) == ["the disk is full"]
-            alarms.tell("audit", ["x" * 1_000] * MOST)
-            assert 1 <= len(read_alarms(disk)) <= MOST  # all of them, if a block became free for a moment
+            alarms.tell("audit", ["x" * 1_000] * MAX_PER_SOURCE)
+            assert 1 <= len(read_alarms(disk)) <= MAX_PER_SOURCE  # all of them, if a block became free for a moment
         assert subprocess.run(["ls", str(disk / "run")], capture_output=True, text=True, check=True).stdout.split() == [
             "alarms.core.json"
         ]

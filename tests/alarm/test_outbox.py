@@ -1,8 +1,8 @@
 """The alarm outbox: each message goes to each rule, in order, until it is delivered or given up; and what is kept is bounded."""
 
 from clickloop.alarm.outbox import (
-    MAX_AT_ONCE,
     MAX_FINISHED,
+    MAX_SENT_PER_ROUND,
     MAX_WAITING,
     AlarmOutbox,
     Attempt,
@@ -88,4 +88,4 @@ def test_what_is_kept_and_sent_at_once_is_bounded() -> None:
     assert len(waiting) == MAX_WAITING
     assert len(outbox.deliveries) == MAX_WAITING + MAX_FINISHED
     assert waiting[-1].message.key == f"k{MAX_WAITING + 299}"
-    assert len(outbox.due(rules(1), NOW)) == MAX_AT_ONCE
+    assert len(outbox.due(rules(1), NOW)) == MAX_SENT_PER_ROUND

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from clickloop.currency import CURRENCIES, SIGNS, meanings
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
 
-MOST = 10**18 - 1
+MAX_MICROS = 10**18 - 1
 
 
 @pytest.mark.parametrize(
@@ -219,12 +219,12 @@ def test_what_is_no_amount_is_refused_with_its_fault(text: str, fault: AmountFau
     assert read_amount(text) is fault
 
 
-@given(st.integers(-MOST, MOST))
+@given(st.integers(-MAX_MICROS, MAX_MICROS))
 def test_every_amount_is_read_back_from_its_text(micros: int) -> None:
     assert read_amount(amount_text(micros)) == Amount(micros)
 
 
-@given(st.integers(0, MOST), st.sampled_from([(",", "."), (".", ","), (" ", "."), ("'", ","), (" ", ",")]))
+@given(st.integers(0, MAX_MICROS), st.sampled_from([(",", "."), (".", ","), (" ", "."), ("'", ","), (" ", ",")]))
 def test_thousands_and_decimals_are_told_apart(micros: int, separators: tuple[str, str]) -> None:
     thousands, point = separators
     whole, fraction = divmod(micros, 1_000_000)
@@ -235,7 +235,7 @@ def test_thousands_and_decimals_are_told_apart(micros: int, separators: tuple[st
 @given(st.text(max_size=80) | st.text("0123456789.,' -+$€eEUSDnai{}", max_size=70))
 def test_no_text_raises_or_exceeds_what_a_ledger_holds(text: str) -> None:
     read = read_amount(text)
-    assert isinstance(read, AmountFault) or abs(read.micros) <= MOST
+    assert isinstance(read, AmountFault) or abs(read.micros) <= MAX_MICROS
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_every_sign_means_known_currencies_alone() -> None:
 
 
 @given(
-    st.integers(0, MOST),
+    st.integers(0, MAX_MICROS),
     st.sampled_from(["{}", "({})", "{}-", "-{}", "R$ {}", "({} €)", "$({})", "{} kr", "{} USD", "+{}", "{}00000000"]),
 )
 def test_what_stands_around_a_number_changes_no_digit(micros: int, form: str) -> None:

@@ -27,7 +27,7 @@ from clickloop.conversion.upload import (
 )
 from clickloop.conversion.upload_columns import column_name
 from clickloop.conversion.upload_table import MAX_CELLS, LineFault
-from clickloop.conversion.upload_text import MAX_LINE_OCTETS, Utf8, physical_lines
+from clickloop.conversion.upload_text import MAX_LINE_BYTES, Utf8, physical_lines
 from clickloop.record_id import RecordIds
 from clickloop.text import text_of
 
@@ -99,7 +99,7 @@ UNUSABLE: dict[FileFault, list[bytes]] = {
     FileFault.HEADER_UNREADABLE: [
         b'"cid,payout\n',
         b"cid,pay\0out,note,note,note\n",
-        b"cid," + b"x" * MAX_LINE_OCTETS + b"\n",
+        b"cid," + b"x" * MAX_LINE_BYTES + b"\n",
     ],
     FileFault.REPEATED_COLUMN: [b"cid,payout,CID\n", b"cid;event 1;event_1\n"],
     FileFault.TOO_MANY_COLUMNS: [b"cid" + b",x" * MAX_CELLS + b"\n"],
@@ -191,7 +191,7 @@ def test_octets_that_are_no_utf_8_are_kept() -> None:
 
 
 BAD: dict[LineFault, tuple[bytes, int, int]] = {
-    LineFault.TOO_LONG: (b"cid,x\n\na," + b"x" * MAX_LINE_OCTETS + b"\nb,1\n", 3, 0),
+    LineFault.TOO_LONG: (b"cid,x\n\na," + b"x" * MAX_LINE_BYTES + b"\nb,1\n", 3, 0),
     LineFault.NUL: ("cid,x\nä,\0\nb,1\n".encode(), 2, 3),
     LineFault.TOO_MANY_CELLS: (b"cid,x\na,1,2\nb,1\n", 2, 0),
     LineFault.UNCLOSED_QUOTE: (b'cid,x\na,"1\nb,1\n', 2, 3),

@@ -24,7 +24,7 @@ def page_of(export: Export) -> ExportedPage:
 
 def main(folder: Path) -> None:
     """Write page after page until nothing is left; say so after each one."""
-    files = ExportFiles(folder / "exports", least_free_octets=0)
+    files = ExportFiles(folder / "exports", min_free_bytes=0)
     work = ExportWork(Ledger.open(folder / "ledger.sqlite"), files, page_of, lambda: NOW)
     while work.step():
         print("page", flush=True)

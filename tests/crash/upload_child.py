@@ -25,7 +25,7 @@ class Clicks:
 def main(folder: Path) -> None:
     """Take step after step until nothing is left; say so after each one."""
     desk = Desk(Ledger.open(folder / "ledger.sqlite"), Clicks(), ClickIds(b"k" * 32), RecordIds(), "USD")
-    work = UploadWork(desk, UploadFiles(folder / "uploads", least_free_octets=0), lambda: NOW)
+    work = UploadWork(desk, UploadFiles(folder / "uploads", min_free_bytes=0), lambda: NOW)
     while work.step().more:
         print("step", flush=True)
 

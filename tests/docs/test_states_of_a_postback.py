@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint
 
 from clickloop.postback.delivery.breaker import (
     FIRST_PROBE_SECONDS,
-    LONGEST_PROBE_SECONDS,
+    MAX_PROBE_SECONDS,
     OPENS_AT,
     OPENS_PERCENT,
     WINDOW_SECONDS,
@@ -54,4 +54,4 @@ def test_the_breakers_figures_are_those_of_the_code() -> None:
     plain = " ".join(PAGE.split())
     assert f"at least {OPENS_AT} attempts within {WINDOW_SECONDS // 60} minutes {OPENS_PERCENT} % have failed" in plain
     assert f"after {FIRST_PROBE_SECONDS} s" in plain
-    assert f"at most {LONGEST_PROBE_SECONDS // 60} min" in plain
+    assert f"at most {MAX_PROBE_SECONDS // 60} min" in plain

@@ -1,7 +1,7 @@
 """How often a password may be guessed, and that nobody is locked out."""
 
 from clickloop.clock import DAY_MS, HOUR_MS
-from clickloop.people.sign_in_limits import FREE_FOR_NAME, FREE_FROM_ADDRESS, MOST_KEPT, SignInLimits
+from clickloop.people.sign_in_limits import FREE_FOR_NAME, FREE_FROM_ADDRESS, MAX_TRACKED, SignInLimits
 
 NOW = 1_772_366_400_000
 
@@ -81,6 +81,6 @@ def test_a_try_that_was_not_looked_at_does_not_count() -> None:
 
 def test_memory_is_bounded() -> None:
     limits = SignInLimits()
-    for number in range(MOST_KEPT + 100):
+    for number in range(MAX_TRACKED + 100):
         limits.enter(f"n{number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", NOW)
-    assert len(limits._addresses) == len(limits._names) == MOST_KEPT
+    assert len(limits._addresses) == len(limits._names) == MAX_TRACKED

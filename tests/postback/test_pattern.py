@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from clickloop.postback.pattern import MAX_PATTERN, PatternError, matches, pattern_of
 
-LONGEST_ANSWER = 16_384
+MAX_ANSWER_BYTES = 16_384
 
 
 @pytest.mark.parametrize(
     "pattern", [r"(a|aa)+$", r"(a+)+b", r"(.*a){30}x", r"[ab]*a[ab]{200}c", r"((a{10}){10}){9}b", r"(a?){500}a{500}$"]
 )
-@pytest.mark.parametrize("answer", [b"a" * LONGEST_ANSWER, b"ab" * (LONGEST_ANSWER // 2)])
+@pytest.mark.parametrize("answer", [b"a" * MAX_ANSWER_BYTES, b"ab" * (MAX_ANSWER_BYTES // 2)])
 def test_a_pattern_that_explodes_elsewhere_takes_less_than_a_second(pattern: str, answer: bytes) -> None:
     started = time.perf_counter()
     matches(pattern, answer)

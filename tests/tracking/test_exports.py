@@ -29,7 +29,7 @@ class Owner:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "exports"
         self.ledger = open_ledger(folder / "ledger.sqlite")
-        self.files = ExportFiles(self.folder, least_free_octets=0)
+        self.files = ExportFiles(self.folder, min_free_bytes=0)
         self.new_id = RecordIds(lambda: NOW)
 
     def ask(self) -> str:
@@ -92,7 +92,7 @@ def test_a_short_export_is_done_soon_beside_a_long_one(owner: Owner) -> None:
 def test_a_disk_without_room_ends_an_export_and_takes_its_file_away(owner: Owner) -> None:
     export_id = owner.ask()
     owner.work().step()
-    assert owner.work(files=ExportFiles(owner.folder, least_free_octets=1 << 60)).step()
+    assert owner.work(files=ExportFiles(owner.folder, min_free_bytes=1 << 60)).step()
     export = owner.export(export_id)
     assert export.state is JobState.FAILED
     assert "must stay free" in (export.error or "")
@@ -145,14 +145,14 @@ def test_an_export_that_is_stopped_while_a_page_is_read_leaves_no_file(owner: Ow
 
 
 def test_a_file_is_never_longer_than_what_was_written_last(tmp_path: Path) -> None:
-    files = ExportFiles(tmp_path / "exports", least_free_octets=0)
+    files = ExportFiles(tmp_path / "exports", min_free_bytes=0)
     assert files.write("one", 0, b"0123456789") == 10
     assert files.write("one", 4, b"x") == 5
     assert b"".join(files.pieces("one")) == b"0123x"
     with pytest.raises(LostFileError, match="has 5 bytes, 6 had been written"):
         files.write("one", 6, b"y")
     with pytest.raises(NoRoomError):
-        ExportFiles(tmp_path / "exports", least_free_octets=1 << 60).write("one", 5, b"y")
+        ExportFiles(tmp_path / "exports", min_free_bytes=1 << 60).write("one", 5, b"y")
 
 
 @pytest.mark.crash

@@ -59,7 +59,7 @@ class Owner:
         self.clicks = Clicks()
         self.new_id = RecordIds(lambda: self.now)
         self.desk = Desk(open_ledger(folder / "ledger.sqlite"), self.clicks, self.click_ids, self.new_id, "USD")
-        self.files = UploadFiles(folder / "uploads", least_free_octets=0)
+        self.files = UploadFiles(folder / "uploads", min_free_bytes=0)
 
     def click(self) -> str:
         return self.click_ids.new(NOW - MINUTE_MS)
@@ -255,7 +255,7 @@ from clickloop.store.upload_files import UploadFiles
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = Path(sys.argv[1])
-arriving = UploadFiles(folder, least_free_octets=0).receive("0" * 26)
+arriving = UploadFiles(folder, min_free_bytes=0).receive("0" * 26)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:
     for _ in range(100):
@@ -279,7 +279,7 @@ from pathlib import Path
 from clickloop.conversion.upload import detect, lines_of
 from clickloop.store.upload_files import UploadFiles
 
-files = UploadFiles(Path(sys.argv[1]), least_free_octets=0)
+files = UploadFiles(Path(sys.argv[1]), min_free_bytes=0)
 bad = b'a,"open\\n' + b"x" * 300_000 + b"\\nb," + b'"",' * 4000 + b"\\n"
 
 

@@ -1,6 +1,6 @@
 """What is remembered of costly answers."""
 
-from clickloop.web.page_cache import MOST, Remembered
+from clickloop.web.page_cache import MAX_ANSWERS, Remembered
 
 
 def asked(
@@ -26,7 +26,7 @@ def test_an_answer_is_found_out_again_when_it_is_too_old_or_the_clock_was_set_ba
 
 def test_the_answer_that_was_asked_for_longest_ago_is_forgotten_first() -> None:
     remembered = Remembered()
-    for number in range(MOST):
+    for number in range(MAX_ANSWERS):
         asked(remembered, 1, number, question=f"{number}")
     asked(remembered, 1, 1_000, question="0")
     asked(remembered, 1, 1_001, question="one more")

@@ -18,16 +18,16 @@ from clickloop.machine.replacing_file import replace_file
 FOLDER_NAME = "run"
 CORE = "core"
 SUPERVISOR = "supervisor"
-LEAST_FREE_PERCENT = 10.0
-COUNTED_SECONDS = 3.0
-MOST = 20
+MIN_FREE_PERCENT = 10.0  # below it there is time to act: clicks and notices still fit for a while
+COUNTED_SECONDS = 3.0  # counting reads every file of alarms, and each page of the panel asks
+MAX_PER_SOURCE = 20
 """Maximum number of alarms of one source."""
-MAX_SENTENCE = 1_000
+MAX_SENTENCE = 1_000  # a fault of an engine may quote a whole statement
 FAILING_CODES = frozenset({"clicks_unrecorded", "notices_unstored"})
 """Codes of alarms that make /health answer ``failing``: something is being lost or turned away right now."""
 _FILE_BYTES = 4096
 """Files are padded to this size, so that there is a block to overwrite when the disk is full."""
-_MAX_EXPIRY_MS = 600_000
+_MAX_EXPIRY_MS = 600_000  # a clock that was wrong must not keep an alarm up for years
 _CHANGING = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z|(?<![\w.:-])(?<!postback rule )\d+(?![\w.:-])")
 """Moments and separate numbers: the clock's alarm names the moment of each start, and would be a new one after each. A rule's number
 is its identity: the first rules of all sources have the same name."""
@@ -57,12 +57,13 @@ class Alarms:
         self._clock = clock
         self._by_source: dict[str, tuple[Alarm, ...]] = {}
         self._written: tuple[Alarm, ...] | None = None
+        # Workers and the API raise alarms at once: the file must have what was raised last.
         self._lock = threading.Lock()
 
     def tell(self, source: str, texts: Sequence[str]) -> bool:
         """Replace the alarms of a source by these sentences; none: it has no more. See ``set``."""
         code = source.replace(" ", "_")
-        return self.set(source, [Alarm(code=code, sentence=text[:MAX_SENTENCE]) for text in texts[:MOST]])
+        return self.set(source, [Alarm(code=code, sentence=text[:MAX_SENTENCE]) for text in texts[:MAX_PER_SOURCE]])
 
     def set(self, source: str, alarms: Sequence[Alarm]) -> bool:
         """Replace the alarms of a source; return whether anything changed. Raise OSError when they cannot be written.
@@ -73,11 +74,12 @@ class Alarms:
             known = {alarm.key: alarm.since for alarm in self._by_source.get(source, ())}
             self._by_source[source] = tuple(
                 alarm if alarm.since else msgspec.structs.replace(alarm, since=known.get(alarm.key) or self._clock())
-                for alarm in alarms[:MOST]
+                for alarm in alarms[:MAX_PER_SOURCE]
             )
             current = tuple(alarm for those in self._by_source.values() for alarm in those)
             if current == self._written:
                 return False
+            # Before it counts as written: a write that fails is tried again by the next call.
             self._write(current)
             self._written = current
             return True
@@ -97,6 +99,7 @@ def _overwrite(path: Path, alarms: tuple[Alarm, ...]) -> None:
     try:
         size = os.fstat(file).st_size
         encoded = msgspec.json.encode(alarms)
+        # Only as many as fit: a longer file would need a block that a full disk does not have.
         while len(encoded) > size and alarms:
             alarms = alarms[:-1]
             encoded = msgspec.json.encode(alarms)
@@ -137,9 +140,9 @@ def disk_alarms(folder: Path) -> tuple[Alarm, ...]:
     except OSError as fault:
         return (Alarm(code="disk_unreadable", sentence=f"The data folder cannot be looked at: {fault.strerror}."),)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
-    if percent >= LEAST_FREE_PERCENT:
+    if percent >= MIN_FREE_PERCENT:
         return ()
-    sentence = f"free disk below {LEAST_FREE_PERCENT:.0f} %: make room, or move the data folder to a larger disk"
+    sentence = f"free disk below {MIN_FREE_PERCENT:.0f} %: make room, or move the data folder to a larger disk"
     return (Alarm(code="disk_low", sentence=sentence),)
 
 
@@ -148,6 +151,7 @@ def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple
     now = wall_clock() if now_ms is None else now_ms
     found: list[Alarm] = []
     try:
+        # Sorted, so that the alarms of a page do not change places.
         paths = sorted((folder / FOLDER_NAME).glob("alarms.*.json"))
     except OSError as fault:
         return (_unreadable(FOLDER_NAME, fault),)
@@ -156,6 +160,7 @@ def read_alarms(folder: Path, now_ms: int | None = None, but: str = "") -> tuple
             continue
         try:
             found += msgspec.json.decode(path.read_bytes(), type=tuple[Alarm, ...])
+        # Taken back since the listing.
         except FileNotFoundError:
             continue
         except (OSError, msgspec.DecodeError) as fault:

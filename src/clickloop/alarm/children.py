@@ -11,10 +11,10 @@ from clickloop.alarm.alarms import CORE, Alarm
 from clickloop.alarm.heartbeat import read_beat
 from clickloop.alarm.vital_signs import Patience, Standstill
 
-CRASHES = 3
+CRASHES = 3  # once may be chance
 CRASH_WINDOW_SECONDS = 300.0
-DESCRIPTORS_SHARE = 0.9
-DESCRIPTORS_LOOK_SECONDS = 5.0
+DESCRIPTORS_SHARE = 0.9  # the rest goes within seconds under load
+DESCRIPTORS_LOOK_SECONDS = 5.0  # each look lists /proc
 
 
 class ChildState(Protocol):
@@ -96,6 +96,7 @@ def descriptors_alarm(name: str, pid: int) -> Alarm | None:
     try:
         used = len(os.listdir(f"/proc/{pid}/fd"))
         limits = Path(f"/proc/{pid}/limits").read_text()
+    # The process has just ended, or is another user's.
     except OSError:
         return None
     line = next((line for line in limits.splitlines() if line.startswith("Max open files")), "")

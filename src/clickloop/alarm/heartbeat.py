@@ -9,8 +9,8 @@ import msgspec
 
 from clickloop.alarm.alarms import FOLDER_NAME
 
-BEAT_SECONDS = 1.0
-_FILE_BYTES = 4096
+BEAT_SECONDS = 1.0  # an alarm comes after many missed ones, so that a busy second is none
+_FILE_BYTES = 4096  # one block: written in place it needs no room on a full disk
 
 
 class Beat(msgspec.Struct, frozen=True):
@@ -38,6 +38,7 @@ class Heartbeat:
         # Where even the first block found no room, the time of the file alone says that the process lives.
         with contextlib.suppress(OSError):
             os.pwrite(self._file, msgspec.json.encode(steps or {}).ljust(_FILE_BYTES), 0)
+        # Nothing else can be done; whoever watches sees no beat, and says so.
         with contextlib.suppress(OSError):
             os.utime(self._file if self._file >= 0 else self._path)
 
@@ -48,6 +49,7 @@ class Heartbeat:
             self._file = -1
 
     def _open(self) -> None:
+        # Without a file there is no sign of life, and the alarm that follows is right: the disk is out of order.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

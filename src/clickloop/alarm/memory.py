@@ -24,6 +24,7 @@ def read_alarm_memory(folder: Path) -> AlarmMemory:
     """Return what was remembered last; nothing where there is no file, or none that can be read: then alarms are announced anew."""
     try:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=AlarmMemory)
+    # Begin anew: an alarm is then sent once more, which is better than none.
     except (OSError, msgspec.DecodeError):
         return AlarmMemory()
 

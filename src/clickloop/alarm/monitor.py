@@ -54,6 +54,7 @@ class AlarmMonitor(threading.Thread):
         self._sending: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._sent: list[tuple[AlarmDelivery, Attempt]] = []
+        # An event, so that the end does not wait for the pause between two looks.
         self._stopping = threading.Event()
         self._failed = Sparingly("watching for alarms failed and is tried again", 60)
 
@@ -95,6 +96,7 @@ class AlarmMonitor(threading.Thread):
         """Return the rules as the core published them last. A copy that cannot be read leaves the last one in force."""
         try:
             mark = os.stat(self._folder / RULES_FILE).st_mtime_ns
+        # The last ones stay in force: a disk that fails is when alarms matter.
         except OSError:
             return self._rules
         if mark == self._rules_mark:
@@ -140,6 +142,7 @@ class AlarmMonitor(threading.Thread):
     def _attempts(self, order: bytes) -> list[Attempt]:
         command = [sys.executable, "-P", "-m", _SENDING_MODULE]
         environment = {**os.environ, SUPERVISOR_PID: str(os.getpid())}
+        # A process of its own: the supervisor must not load, nor fail in, an HTTP client.
         with subprocess.Popen(  # noqa: S603 – our own interpreter and module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=environment
         ) as process:
@@ -148,6 +151,7 @@ class AlarmMonitor(threading.Thread):
                 output, _ = process.communicate(order, self._settings.attempt_seconds + _START_SECONDS)
             finally:
                 self._process = None
+                # Also after a good end: one that hangs in its exit must not stay.
                 process.kill()
         return msgspec.json.decode(output, type=list[Attempt])
 

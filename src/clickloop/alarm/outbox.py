@@ -10,10 +10,10 @@ from clickloop.clock import DAY_MS
 from clickloop.postback.alarm_rules import AlarmRules
 from clickloop.postback.rule import Rule
 
-MAX_WAITING = 500
+MAX_WAITING = 500  # a receiver that is away for weeks must not fill the disk
 MAX_FINISHED = 200
 """Finished ones that are remembered, to be shown."""
-MAX_AT_ONCE = 50
+MAX_SENT_PER_ROUND = 50  # they are sent by one short process, within its deadline
 _MAX_WAIT_MS = 8 * DAY_MS
 """Longer than any wait of a schedule: a moment that is further ahead is one of a clock that has jumped back."""
 
@@ -99,7 +99,7 @@ class AlarmOutbox:
                 continue
             order = (one.rule_id, one.message.key)
             is_due = one.next_at <= now_ms or one.next_at - now_ms > _MAX_WAIT_MS
-            if is_due and order not in blocked and len(found) < MAX_AT_ONCE:
+            if is_due and order not in blocked and len(found) < MAX_SENT_PER_ROUND:
                 job = SendingJob(rule=rule, message=one.message, attempts=one.attempts, rejections=one.rejections)
                 found.append((one, job))
             blocked.add(order)

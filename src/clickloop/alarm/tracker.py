@@ -13,9 +13,9 @@ from clickloop.alarm.alarms import Alarm
 from clickloop.alarm.vital_signs import Patience
 from clickloop.clock import DAY_MS, HOUR_MS
 
-REMINDER_MS = DAY_MS
-MAX_MESSAGES_PER_HOUR = 20
-MAX_TRACKED = 500
+REMINDER_MS = DAY_MS  # an alarm that nobody has ended was perhaps overlooked
+MAX_MESSAGES_PER_HOUR = 20  # nobody reads more, and receivers of messages block who sends more
+MAX_TRACKED = 500  # alarms are few; this bounds the file should a fault make thousands
 _FORGET_FLAPS_MS = DAY_MS
 _MAX_FLAPS = 6
 """Each time an alarm comes back within a day, its end is awaited twice as long; at most 64 times."""

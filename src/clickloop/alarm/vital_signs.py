@@ -18,7 +18,7 @@ from clickloop.clock import Clock, wall_clock
 from clickloop.store.journal.listing import journal_lag
 from clickloop.store.journal.segment import STREAMS
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0  # a stat of a few files; patience is counted in tens of seconds
 BEGIN_SHARE = 6
 """An alarm is sent once it is as old as this part of the patience: what passes by itself wakes nobody."""
 _LISTING_SHARE = 20
@@ -133,6 +133,7 @@ class VitalSigns:
         self._core = Standstill(read_beat(folder, CORE).mark, monotonic())
         self._workers: dict[str, Standstill] = {}
         self._since: dict[str, int] = {}
+        # The core's thread and requests for health look at once; each look moves the state on.
         self._lock = threading.Lock()
         self.journal = JournalState()
         """As of the last look."""

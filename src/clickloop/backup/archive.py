@@ -28,15 +28,15 @@ from clickloop.backup.manifest import (
 )
 
 BLOCK = tarfile.BLOCKSIZE
-MAX_HEAD_BYTES = 64 * 1024
-MAX_MANIFEST_BYTES = 512 * 1024 * 1024
-MAX_FILES = 2_000_000
+MAX_HEAD_BYTES = 64 * 1024  # ours has some hundred bytes; a stranger's must not fill the memory
+MAX_MANIFEST_BYTES = 512 * 1024 * 1024  # two million files with their checksums fit
+MAX_FILES = 2_000_000  # a journal that waited for weeks has fewer
 MAX_NAME_CHARACTERS = tarfile.LENGTH_NAME
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 1024 * 1024  # memory stays flat, whatever the size of a file
 _MODE = 0o600
 _END = bytes(2 * BLOCK)
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_MAX_DEPTH = 4
+_MAX_DEPTH = 4  # the journal's segments lie deepest: journal, stream, writer, file
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that were just moved."""

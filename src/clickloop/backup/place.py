@@ -184,6 +184,7 @@ def _holder(original: Path) -> str:
     """Return the process id of the server on a data folder; empty: there is none. Raise OSError where there is no data folder."""
     lock = os.open(original / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        # Only tried: the descriptor is closed at once, so no start of the original is kept waiting.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return holder_of(lock)

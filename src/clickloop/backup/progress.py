@@ -3,7 +3,7 @@
 import sys
 import time
 
-_EVERY_SECONDS = 2.0
+_EVERY_SECONDS = 2.0  # a line that changes faster cannot be read, and fills a log
 
 
 class Progress:

@@ -23,7 +23,7 @@ from clickloop.tracking.pausing import MAX_PAUSE_SECONDS
 
 WAIT_SECONDS = 60.0
 """Longest wait for a core that is starting, or for another pause to end."""
-_AGAIN_SECONDS = 0.2
+_AGAIN_SECONDS = 0.2  # the core grants a pause within such a time; asking more often only costs it
 _PATH = "/api/v1/settling-pauses"
 _CREATED, _ENDED, _MISSING = 201, 204, 404
 
@@ -55,6 +55,7 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         finally:
             os.close(claim)
         return
+    # An event, so that the end does not wait for the pause between two renewals.
     over = threading.Event()
     renewing = threading.Thread(target=_renew, args=(folder, claim, over), name="renewing the pause", daemon=True)
     renewing.start()
@@ -63,7 +64,9 @@ def quiet(folder: Path, facts: Path, max_seconds: float = MAX_PAUSE_SECONDS) -> 
         yield
     finally:
         over.set()
+        # Before the pause ends: a renewal that comes after the end would be taken for a fault.
         renewing.join()
+        # A core that has ended was not quiet to the end: ``ended`` stays False.
         with contextlib.suppress(NotRunningError):
             ended = ask_core(folder, "DELETE", f"{_PATH}/{claim.pause_id}").status == _ENDED
     if not ended and time.monotonic() - began >= max_seconds:
@@ -93,6 +96,7 @@ def _become_quiet(folder: Path, facts: Path) -> int | _Pause:
             why = f"A tracker that was killed is still ending in {folder}."
         if time.monotonic() > give_up:
             raise BackupError(f"{why} Nothing was backed up: see in the tracker's log what holds it up.")
+        # A lock and a starting core can only be looked at again.
         time.sleep(_AGAIN_SECONDS)
 
 

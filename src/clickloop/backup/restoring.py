@@ -29,7 +29,7 @@ from clickloop.store.identity import FACTS_FILE
 from clickloop.store.ledger.migrations import HEAD, knows_revision
 
 ASIDE = "before-restore-"
-_MARGIN_BYTES = 64 * 1024 * 1024
+_MARGIN_BYTES = 64 * 1024 * 1024  # directories, the stores' logs, and what the tracker writes in its first minutes
 _BESIDE = frozenset({LOCK_FILE, "lost+found"})
 """Names that do not count as contents: our lock, and what a new file system has."""
 _RESERVED = frozenset({LOCK_FILE, RESTORING, PLACE_FILE, HOLD_FILE, "run", "reserve"})
@@ -72,6 +72,7 @@ def restore(
                 try:
                     progress.stage(f"Unpacking and checking {path} …", sum(entry.size for entry in manifest.files))
                     _unpack(archive, staging, progress)
+                # Also when it is interrupted: half a restore must not look like a folder in use.
                 except BaseException:
                     _clear(staging)
                     if not is_half:
@@ -116,6 +117,7 @@ def _taken(folder: Path) -> Iterator[bool]:
 
 def _check_ended(folder: Path) -> None:
     """Raise BackupError while the core of a tracker that was killed is still ending: it would write into the restored folder."""
+    # No facts, or something else in their place: nobody has them open.
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         if is_open(folder / FACTS_FILE):
             raise BackupError(
@@ -125,6 +127,7 @@ def _check_ended(folder: Path) -> None:
 
 def _remove_new(folder: Path) -> None:
     (folder / LOCK_FILE).unlink(missing_ok=True)
+    # Not empty: it was there before, or has what the user wants to see.
     with contextlib.suppress(OSError):
         folder.rmdir()
 
@@ -176,12 +179,15 @@ def _unpack(archive: Archive, staging: Path, progress: Progress) -> None:
             continue
         path = staging / entry.name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # O_EXCL and O_NOFOLLOW: a name in an archive must never lead to a file that is there, nor through a link.
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(number, "wb") as file:
             for piece in pieces:
                 file.write(piece)
             file.flush()
+            # Before the folder gets its name: what is there after a restore must survive a power cut.
             os.fsync(file.fileno())
+    # From the bottom up: a folder's name counts only when its contents are on disk.
     for directory, _, _ in os.walk(staging, topdown=False):
         sync_directory(Path(directory))
 

@@ -19,6 +19,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        # Held while the folder is used: the next backup removes a folder whose lock is free.
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
     finally:

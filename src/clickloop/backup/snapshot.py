@@ -48,8 +48,8 @@ _LEFT_OUT = frozenset(
 )
 _UNFINISHED = (".new", ".part", ".tmp")
 _NO_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EMLINK, errno.EACCES, errno.ENOSYS})
-_BUSY_SECONDS = 30.0
-_PAGES_AT_ONCE = 4096
+_BUSY_SECONDS = 30.0  # a checkpoint of the ledger may hold its lock for seconds
+_PAGES_PER_STEP = 4096  # 16 MiB: between two steps the copy can be interrupted
 
 
 class SegmentCopy(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +87,7 @@ def take_snapshot(folder: Path, copies: Path, links: Path) -> Snapshot:
     )
     try:
         for name in (FACTS_FILE, FACTS_LOG):
+            # The log is there only while it has something that is not in the file.
             with contextlib.suppress(FileNotFoundError):
                 copy_file(folder / name, copies / name)
         _link_uploads(folder, links, snapshot)
@@ -106,7 +107,7 @@ def copy_ledger(snapshot: Snapshot, target: Path) -> None:
     """Copy the ledger as it was pinned, while others write to it. Raise sqlite3.Error."""
     with contextlib.closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous = OFF")  # the archive is synced, not this
-        snapshot.ledger.backup(copy, pages=_PAGES_AT_ONCE)
+        snapshot.ledger.backup(copy, pages=_PAGES_PER_STEP)
     snapshot.ledger.close()
 
 
@@ -126,6 +127,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 def _pinned(path: Path) -> sqlite3.Connection:
     """Return a connection that sees the ledger as it is now for as long as it is open; it holds up no writer."""
+    # isolation_level None: the driver would begin transactions by its own rules.
     ledger = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         ledger.execute("BEGIN")
@@ -187,6 +189,7 @@ def _link_stream(folder: Path, stream: str, links: Path, snapshot: Snapshot) -> 
 
 def _link_segment(directory: Path, number: int, prefix: str, links: Path, *, ends: bool) -> SegmentCopy:
     """Link a segment, which may be closed at this moment: then it has its other name. ``ends``: take no more than there is now."""
+    # Open first: closed in between it has the other name by the second try, and no segment goes back.
     for suffix in (OPEN_SUFFIX, CLOSED_SUFFIX):
         name = f"{prefix}/{number:08d}{suffix}"
         try:

@@ -32,7 +32,7 @@ from clickloop.click_id import KEY_FILE
 from clickloop.clock import wall_clock
 from clickloop.machine.file_lock import LockedError, note_holder, take_lock
 from clickloop.store.directory import sync_directory
-from clickloop.store.disk_room import LEAST_FREE_OCTETS
+from clickloop.store.disk_room import MIN_FREE_BYTES
 from clickloop.store.identity import FACTS_FILE, LEDGER_FILE
 from clickloop.store.journal.segment import CLICKS_STREAM, NOTICES_STREAM, TRAILER_START
 
@@ -40,7 +40,7 @@ MAX_TRIES = 20
 """Snapshots that are begun, where the core is killed during each."""
 _RUN = "run"
 _LOCK = "backup.lock"
-_MARGIN_BYTES = 64 * 1024 * 1024
+_MARGIN_BYTES = 64 * 1024 * 1024  # directories, headers, and what the tracker writes meanwhile
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -71,6 +71,7 @@ def take_backup(folder: Path, target: Path | BinaryIO, progress: Progress, *, fo
                     os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
                 ) as out:
                     manifest = _pack(out, snapshot, copies, folder, made_at, progress)
+                    # Before it gets its name: a backup that is there is whole, even after a power cut.
                     os.fsync(out.fileno())
                 _publish(archive, target, force)
                 return manifest
@@ -117,7 +118,7 @@ def _stores_bytes(folder: Path) -> int:
 
 
 def _has_room_for_copies(folder: Path, links: Path) -> bool:
-    return shutil.disk_usage(links).free >= _MARGIN_BYTES + _stores_bytes(folder) + LEAST_FREE_OCTETS
+    return shutil.disk_usage(links).free >= _MARGIN_BYTES + _stores_bytes(folder) + MIN_FREE_BYTES
 
 
 def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool) -> None:
@@ -130,7 +131,7 @@ def _check_room(folder: Path, scratch: Path, *, to_file: bool, with_copies: bool
     if with_copies or scratch.stat().st_dev == folder.stat().st_dev:
         needed += stores
     if scratch.stat().st_dev == folder.stat().st_dev:
-        needed += LEAST_FREE_OCTETS
+        needed += MIN_FREE_BYTES
     free = shutil.disk_usage(scratch).free
     if free < needed:
         raise BackupError(
@@ -155,6 +156,7 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
         progress.stage(
             "Copying the stores while settling is paused …" if number == 0 else "… once more: the core was restarted"
         )
+        # Before the snapshot: everything up to this moment is in it for sure.
         made_at = wall_clock()
         snapshot = None
         try:
@@ -170,6 +172,7 @@ def _snapshot(folder: Path, scratch: Path, links: Path, progress: Progress) -> t
             if snapshot is not None:
                 snapshot.ledger.close()
             raise
+        # One name for what counts, whichever try it was.
         copies.rename(scratch / "copies")
         return made_at, snapshot
     raise BackupError(f"The core was restarted {MAX_TRIES} times while it was copied: see in the tracker's log why.")
@@ -181,6 +184,7 @@ def _pack(
     """Copy the ledger from its pinned state, look whether the copies are sound, and write the archive."""
     ledger, facts = scratch / "copies" / LEDGER_FILE, scratch / "copies" / FACTS_FILE
     progress.stage("Copying and checking the ledger …")
+    # After settling goes on again: the pinned connection still sees the state of the snapshot.
     copy_ledger(snapshot, ledger)
     found = examine_ledger(ledger)
     progress.stage("Checking the facts …")
@@ -266,6 +270,7 @@ def _publish(archive: Path, target: Path, force: bool) -> None:
             os.link(archive, target)  # unlike a rename it fails where somebody made the file meanwhile
         except FileExistsError:
             raise BackupError(f"{target} was made by somebody else meanwhile: name another file.") from None
+        # A file system without links: there is no way left to notice somebody else's file.
         except OSError:
             archive.rename(target)
     sync_directory(target.parent)

@@ -20,8 +20,8 @@ from clickloop.conversion.upload_text import WINDOWS_1252, Utf8
 from clickloop.machine.core_client import Answer, NotRunningError, ask_core, fetch_from_core, send_to_core
 
 DOOR = "/api/v1/conversions/uploads"
-PIECE_OCTETS = 256 * 1024
-LOOK_SECONDS = 0.3
+PIECE_OCTETS = 256 * 1024  # memory stays flat, whatever the size of the file
+LOOK_SECONDS = 0.3  # often enough for a person who watches, seldom enough for the API
 PATIENCE_SECONDS = 60.0
 """Longest wait for a server that does not answer. It may be restarting, and then continues the upload."""
 _MISSING = {
@@ -45,7 +45,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     result: Path | None = None
     """File for the result of each line."""
     first_lines: int = 20
-    """Number of lines to show in a preview."""
+    """Maximum number of lines to show in a preview."""
     strict: bool = False
     """Treat flagged lines as bad, too, and a table whose payout column was not recognised."""
     incomplete: bool = False

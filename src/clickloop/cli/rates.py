@@ -8,7 +8,8 @@ import typer
 
 from clickloop.cli.reaching import DEFAULT_DATA, REFUSED, UNUSABLE, Data, ask, stop
 
-AT_ONCE = 10_000
+RATES_PER_REQUEST = 10_000
+"""``MAX_RATES`` of the API, not imported: that would load the web framework, a second for each command."""
 
 
 def import_rates(
@@ -35,8 +36,8 @@ def import_rates(
     if isinstance(lines, int):
         raise stop(f"Line {lines}: expected a currency, a day and a rate, such as EUR,2026-03-01,1.0823.", REFUSED)
     saved = 0
-    for start in range(0, len(lines), AT_ONCE):
-        rates = [{**line._asdict(), "source": source} for line in lines[start : start + AT_ONCE]]
+    for start in range(0, len(lines), RATES_PER_REQUEST):
+        rates = [{**line._asdict(), "source": source} for line in lines[start : start + RATES_PER_REQUEST]]
         answer = ask(data, "POST", "/api/v1/rates", msgspec.json.encode({"rates": rates}))
         saved += msgspec.json.decode(answer.body)["saved"]
     typer.echo(f"Saved {counted(saved, 'rate')}.")

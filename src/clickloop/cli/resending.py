@@ -9,7 +9,7 @@ from clickloop.plural import counted
 
 Ask = Callable[[str, str, bytes | None], bytes]
 """Takes method, path and body and returns the body of a successful response; ends the command otherwise."""
-LOOK_SECONDS = 0.3
+LOOK_SECONDS = 0.3  # often enough for a person who watches, seldom enough for the API
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ from clickloop.click.click import Flag
 from clickloop.macro.parameter_name import meant_name
 from clickloop.text import text_of
 
-KEPT_BYTES = 16 * 1024
-KEPT_PAIRS = 100
+KEPT_BYTES = 16 * 1024  # a link of a source has some hundred; the rest would only cost time per click
+KEPT_PAIRS = 100  # thirty tokens and some of a network's; each costs time per click
 
 
 def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple[dict[str, str], tuple[Flag, ...]]:

@@ -3,7 +3,7 @@
 from email.utils import formatdate
 
 COOKIE = "clickloop"
-COOKIE_SECONDS = 90 * 24 * 3600
+COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
 def redirect_answer(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:

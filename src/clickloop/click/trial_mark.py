@@ -8,7 +8,7 @@ from clickloop.clock import SECOND_MS
 
 TEST_PARAMETER = "clickloop_test"
 TEST_MARK_MS = 3_600_000
-"""So long a mark is good: enough to try a link on another device, too short to be left in a source by mistake."""
+"""Lifetime of a mark: enough to try a link on another device, too short to be left in a source by mistake."""
 
 TEST_BYTES = f"{TEST_PARAMETER}=".encode()
 """A query without them has no mark."""

@@ -11,7 +11,7 @@ from clickloop.setup.instance import IpStorage, kept_address
 
 USERAGENT_CHARACTERS = 1000
 """A User-Agent is cut here before anything reads it."""
-_CACHE_ENTRIES = 20_000
+_CACHE_ENTRIES = 20_000  # strangers choose these values: the memory of them is bounded
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 

@@ -16,8 +16,8 @@ from clickloop.money import AmountFault, Money, currency_of, read_amount
 
 WAIT_MS = 10 * MINUTE_MS
 """Time that a notice waits for a click which is still on its way, from the core's first look at it."""
-FIRST_LOOK_MS = 100
-LONGEST_LOOK_MS = 30 * SECOND_MS
+FIRST_LOOK_MS = 100  # a click is settled within this, as a rule
+MAX_LOOK_MS = 30 * SECOND_MS  # waiting costs a look-up each time
 MAX_OVERDUE_LOOK_MS = 5 * MINUTE_MS
 """Longest pause between looks while nothing is known of older clicks, or they are unsettled for long: their arrival ends it."""
 SETTLED_SLACK_MS = MINUTE_MS
@@ -156,8 +156,8 @@ def _wait_or_refuse(missing: MissingClick, now_ms: int) -> Waiting | Refused:
         if missing.settled_to is not None and missing.settled_to >= first_look_at + SETTLED_SLACK_MS:
             return Refused(RefusalReason.UNKNOWN_CLICK)
         overdue_ms = now_ms - ends_at
-        return Waiting(now_ms + min(LONGEST_LOOK_MS + overdue_ms, MAX_OVERDUE_LOOK_MS))
-    longest = LONGEST_LOOK_MS if missing.settled_to is not None else MAX_OVERDUE_LOOK_MS
+        return Waiting(now_ms + min(MAX_LOOK_MS + overdue_ms, MAX_OVERDUE_LOOK_MS))
+    longest = MAX_LOOK_MS if missing.settled_to is not None else MAX_OVERDUE_LOOK_MS
     step = min(max(now_ms - first_look_at, FIRST_LOOK_MS), longest)
     return Waiting(min(now_ms + step, ends_at))
 

@@ -81,5 +81,6 @@ def octets_in(text: str) -> bytes:
     """Return the bytes behind a text that was decoded with ``surrogateescape``; an escaped lone surrogate in it as its three bytes."""
     try:
         return text.encode("utf-8", "surrogateescape")
+    # Half a surrogate pair, as \ud83d alone: kept as it came rather than refused.
     except UnicodeEncodeError:
         return text.encode("utf-8", "surrogatepass")

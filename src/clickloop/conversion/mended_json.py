@@ -62,7 +62,7 @@ class _Reader:
         """Return the members from ``at`` on, and the place behind the object."""
         items: dict[str, str] = {}
         for _ in range(MAX_MEMBERS):
-            at = _BETWEEN.match(self._text, at).end()  # type: ignore[union-attr]
+            at = _BETWEEN.match(self._text, at).end()  # type: ignore[union-attr]  # matches anything, also nothing
             if self._text.startswith("}", at):
                 return items, at + 1
             name, at = self._name(at)
@@ -96,6 +96,7 @@ class _Reader:
             try:
                 _, end = _DECODER.raw_decode(text, at)
                 return text[at:end], end
+            # No JSON, or nested deeper than Python's stack, as a stranger may send it: not tried again in this body.
             except (ValueError, StopIteration, RecursionError):
                 self._nested = False
         bare = _BARE.match(text, at)

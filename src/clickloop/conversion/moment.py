@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from clickloop.clock import DAY_MS
 
-MAX_TEXT = 40
+MAX_TEXT = 40  # the longest form of a date has fewer; a stranger's text goes through several patterns
 EARLIEST_AT = 946_684_800_000
 """2000-01-01: an earlier conversion is a mistake of units or of a clock."""
 MAX_AHEAD_MS = DAY_MS
 """How far a network's clock, or its time zone, may run ahead of ours."""
-_SERIAL_OF_1970 = 25_569
+_SERIAL_OF_1970 = 25_569  # spreadsheets count days from 30 December 1899
 _MIN_SERIAL, _MAX_SERIAL = 36_526, 73_050
 """Days since 1899-12-30, as spreadsheets store a moment, from 2000 to 2099. Unix seconds as small lie in 1970: nobody means them."""
 
@@ -165,6 +165,7 @@ def _iso_at(text: str) -> int | None:
     try:
         moment = datetime.fromisoformat(text.replace(",", "."))
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    # A date that no calendar has, such as 31 February, or a year beyond 9999.
     except (ValueError, OverflowError):
         return None
 

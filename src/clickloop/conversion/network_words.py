@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from clickloop.conversion.status import OTHER, word_key
 from clickloop.setup.fault import Fault, FaultCode, text_faults
 
-MAX_WORDS = 200
-MAX_WORD_CHARACTERS = 200
+MAX_WORDS = 200  # no network has as many; each is looked up with every notice
+MAX_WORD_CHARACTERS = 200  # what is kept of a status word in a notice
 
 
 def normalized_words(words: Mapping[str, str]) -> dict[str, str]:

@@ -193,7 +193,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return turn_of(self.at, self.notice_id)
 
 
-_TURN_DIGITS = 15
+_TURN_DIGITS = 15  # of a moment in milliseconds: fixed, so that texts sort as moments do
 
 
 def turn_of(at: int, notice_id: str) -> str:
@@ -229,9 +229,9 @@ _FIELDS = {name: field for field, names in NAMES.items() for name in names}
 
 PARAMS = 20
 EVENTS = 30
-MAX_TXID = 500
-MAX_WORD = 200
-MAX_RETURN = 1_000
+MAX_TXID = 500  # it is part of an index
+MAX_WORD = 200  # status words are shown, and matched as a whole
+MAX_RETURN = 1_000  # it is a word, as a rule, and strangers may send it
 PLAIN_NAMES = frozenset({"token", "at", "disable_postback", "conversion_id"})
 """Parameters with a meaning that have one name only."""
 _NEVER_KEPT = frozenset({"userid", "token", "at", "return", "disable_postback", "conversion_id"})

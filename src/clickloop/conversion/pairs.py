@@ -12,10 +12,10 @@ from clickloop.conversion.multipart_body import boundary_of, form_fields
 from clickloop.macro.parameter_name import meant_name
 from clickloop.text import text_of
 
-MAX_OCTETS = 16_384
-"""Of the query and of the body each; what is beyond is not read. Of a longer JSON object the first members that fit are."""
-MAX_KEYS = 100
-MAX_KEY_LENGTH = 200
+MAX_INPUT_BYTES = 16_384
+"""Maximum size of the query and of the body each; the rest is not read. Of a longer JSON object the first members that fit are."""
+MAX_KEYS = 100  # strangers send these: each costs time when the notice is read
+MAX_KEY_LENGTH = 200  # no parameter of a network is longer
 
 _JSON_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JSON_LIST: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
@@ -72,7 +72,7 @@ def read_pairs(query: bytes, body: bytes, content_type: str) -> Pairs:
     or multipart. A body whose type is missing or wrong is read as what it unmistakably looks like.
     """
     collected = _Collected()
-    if len(query) <= MAX_OCTETS and b"=" not in query and b"%3d" in query.lower():
+    if len(query) <= MAX_INPUT_BYTES and b"=" not in query and b"%3d" in query.lower():
         # Encoded as a whole by whoever put the address together.
         query, collected.mended = unquote_to_bytes(query), True
     query_kept, query_cut = _cut(query, b"&")
@@ -100,9 +100,9 @@ _NO_BODY = _Body()
 
 def _cut(octets: bytes, separator: bytes) -> tuple[bytes, bool]:
     """The leading octets, up to the last whole pair within the limit, and whether something was left out."""
-    if len(octets) <= MAX_OCTETS:
+    if len(octets) <= MAX_INPUT_BYTES:
         return octets, False
-    kept = octets[:MAX_OCTETS]
+    kept = octets[:MAX_INPUT_BYTES]
     return kept[: max(kept.rfind(separator), 0)], True
 
 
@@ -150,7 +150,7 @@ def _read_body(body: bytes, content_type: str) -> _Body:
             return _Body(unreadable=True)
     looks = body.lstrip()[:1]
     if looks in (b"{", b"[") or ("json" in kind and (looks == b'"' or b"=" not in body)):
-        is_long = len(body) > MAX_OCTETS
+        is_long = len(body) > MAX_INPUT_BYTES
         items, mended = _json_items(body)
         if items is not None:
             fitting = _fitting(items) if is_long else items
@@ -177,6 +177,7 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
             # No more than can be kept are looked at: a body has room for tens of thousands.
             first = islice(_JSON_OBJECT.decode(members).items(), MAX_MEMBERS)
             return [(key, bytes(raw)) for key, raw in first], False
+        # The fast way refuses anything odd; what follows is more lenient.
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
         try:
@@ -189,7 +190,7 @@ def _json_items(body: bytes) -> tuple[list[tuple[str, bytes]] | None, bool]:
 
 def _fitting(items: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """Yield the members for which there is room, in order. A long one, a basket say, takes none from those behind it."""
-    room = MAX_OCTETS
+    room = MAX_INPUT_BYTES
     for key, raw in items:
         size = len(key) + len(raw)
         if size <= room:

@@ -41,7 +41,7 @@ _PLAIN = {
 }
 
 
-MIN_TOKEN = 4
+MIN_TOKEN = 4  # shorter ones turn up in values by chance, and would hide them
 _WIDE = ("utf-16-le", "utf-16-be")
 
 

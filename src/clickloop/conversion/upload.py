@@ -32,20 +32,20 @@ from clickloop.conversion.upload_table import (
     records,
     unfit,
 )
-from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_OCTETS, PhysicalLine, physical_lines
+from clickloop.conversion.upload_text import BINARY_MARKS, MAX_LINE_BYTES, PhysicalLine, physical_lines
 from clickloop.explained import Explained
 from clickloop.record_id import base32_tail, base32_time
 from clickloop.text import octets_of, text_of
 
 HEAD_OCTETS = 64 * 1024
 """How much of a file is looked at to find its form."""
-MOST_FILE_OCTETS = 2**32 - 1
+MAX_FILE_BYTES = 2**32 - 1
 """No file may be larger: so the number of each line fits into its notice's id."""
 MOMENT = "at"
 """The parameter for the time of a conversion."""
 NO_POSTBACK = "&disable_postback=1"
-_MAX_QUERY = MAX_LINE_OCTETS - len(NO_POSTBACK)
-_EXCERPT = 200
+_MAX_QUERY = MAX_LINE_BYTES - len(NO_POSTBACK)
+_EXCERPT = 200  # enough to recognise the line
 
 _SEPARATORS = (b"\t", b";", b",")
 _LONE = re.compile(rb"[^\s,;\"':=]{1,200}")

@@ -48,9 +48,9 @@ WANTED = ("payout", "txid")
 """Without these a table registers no money, or several orders of one click as one conversion."""
 _BROKEN = re.compile(r"[\s\-]+")
 _BETWEEN = re.compile(r"[\s_\-.,:;/|()\[\]]+|(?<=[a-z])(?=[A-Z])")
-_MAX_HEADER = 200
-_SHOWN_COLUMNS = 10
-_SHOWN_CHARACTERS = 60
+_MAX_HEADER = 200  # a longer first line is no header
+_SHOWN_COLUMNS = 10  # a message that names hundreds is not read
+_SHOWN_CHARACTERS = 60  # a cell may have thousands
 
 
 class Column(msgspec.Struct, frozen=True):

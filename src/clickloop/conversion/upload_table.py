@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from clickloop.conversion.pairs import MAX_KEYS
-from clickloop.conversion.upload_text import MAX_LINE_OCTETS, PhysicalLine
+from clickloop.conversion.upload_text import MAX_LINE_BYTES, PhysicalLine
 from clickloop.explained import Explained
 
 MAX_CELLS = MAX_KEYS - 1
@@ -16,7 +16,7 @@ _QUOTE = b'"'
 class LineFault(Explained):
     """Why a line of a file cannot be read. It makes no notice; the lines after it are read all the same."""
 
-    TOO_LONG = "line_too_long", f"The line is longer than {MAX_LINE_OCTETS} bytes."
+    TOO_LONG = "line_too_long", f"The line is longer than {MAX_LINE_BYTES} bytes."
     NUL = "nul", "The line holds a NUL byte, which no text does."
     TOO_MANY_CELLS = "too_many_cells", "The line has more values than the file has columns, or than a line may have."
     UNCLOSED_QUOTE = "unclosed_quote", 'A quote " is opened here and not closed where its cell ends.'
@@ -155,7 +155,7 @@ def _quoted(
             ahead.append(line)
             octets += len(line.octets) + 1
             cells.parts.append(b"\n")
-        if line is None or octets > MAX_LINE_OCTETS or unfit(line) or not cells.take(line.octets):
+        if line is None or octets > MAX_LINE_BYTES or unfit(line) or not cells.take(line.octets):
             return BadRecord(first, LineFault.UNCLOSED_QUOTE, column_of(first.octets, opened_at)), ahead
     last = ahead[-1] if ahead else first
     return Record(first.number, last.number + 1, last.ends_at, cells.cells), []

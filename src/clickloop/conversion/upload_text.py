@@ -4,9 +4,9 @@ import codecs
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from clickloop.conversion.pairs import MAX_OCTETS
+from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
-MAX_LINE_OCTETS = MAX_OCTETS
+MAX_LINE_BYTES = MAX_INPUT_BYTES
 """Of one record, which may span several physical lines: as much as a notice may hold."""
 
 _MARKS = (
@@ -16,8 +16,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_LONGEST_MARK = 4
-_LONGEST_CHARACTER = 4
+_MAX_MARK_BYTES = 4  # of UTF-32: before that many bytes are here, the mark cannot be told
+_MAX_CHARACTER_BYTES = 4  # of UTF-8: what is cut off in fewer may go on in the next piece
 BINARY_MARKS = (b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\xd0\xcf\x11\xe0", b"Rar!", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
 """Begin files that are no text: workbooks, archives."""
 UTF_8, WINDOWS_1252 = "utf-8", "windows-1252"
@@ -51,7 +51,7 @@ class Utf8:
         if self._head is None:
             return self._given(piece)
         self._head += piece
-        return self._begin(self._head) if len(self._head) >= _LONGEST_MARK else b""
+        return self._begin(self._head) if len(self._head) >= _MAX_MARK_BYTES else b""
 
     def end(self) -> bytes:
         """What was held back. Half a character at the end becomes a replacement character."""
@@ -88,7 +88,7 @@ class Utf8:
         except UnicodeDecodeError as error:
             if not piece[: error.start].isascii():
                 self._is_ascii = False
-            elif error.reason == "unexpected end of data" and len(piece) - error.start < _LONGEST_CHARACTER:
+            elif error.reason == "unexpected end of data" and len(piece) - error.start < _MAX_CHARACTER_BYTES:
                 # A character may be cut where the piece ends: the next one decides.
                 piece, self._undecided = piece[: error.start], piece[error.start :]
             else:
@@ -126,17 +126,17 @@ def physical_lines(pieces: Iterable[bytes], first_number: int = 1, begins_at: in
         for line in lines:
             ends_at += len(line) + dropped
             octets = line.rstrip(b"\r\n")
-            if dropped or len(octets) > MAX_LINE_OCTETS:
-                yield PhysicalLine(number, ends_at, octets[:MAX_LINE_OCTETS], True)
+            if dropped or len(octets) > MAX_LINE_BYTES:
+                yield PhysicalLine(number, ends_at, octets[:MAX_LINE_BYTES], True)
             else:
                 yield PhysicalLine(number, ends_at, octets)
             number += 1
             dropped = 0
-        if len(rest) > MAX_LINE_OCTETS + 1:
-            kept = rest[:MAX_LINE_OCTETS] + (b"\r" if rest.endswith(b"\r") else b"")
+        if len(rest) > MAX_LINE_BYTES + 1:
+            kept = rest[:MAX_LINE_BYTES] + (b"\r" if rest.endswith(b"\r") else b"")
             dropped += len(rest) - len(kept)
             rest = kept
     if rest or dropped:
         octets = rest.rstrip(b"\r")
-        is_cut = dropped > 0 or len(octets) > MAX_LINE_OCTETS
-        yield PhysicalLine(number, ends_at + len(rest) + dropped, octets[:MAX_LINE_OCTETS], is_cut)
+        is_cut = dropped > 0 or len(octets) > MAX_LINE_BYTES
+        yield PhysicalLine(number, ends_at + len(rest) + dropped, octets[:MAX_LINE_BYTES], is_cut)

@@ -171,7 +171,7 @@ _OF_A_THOUSAND = {
 
 
 def make_plan(visitors: int, seed: int = 1) -> Plan:
-    """The plan for so many visitors, at least 100. The same numbers give the same plan."""
+    """Return the plan for a number of visitors, at least 100. The same numbers give the same plan."""
     chance = Random(seed)
     numbers = list(range(visitors))
     chance.shuffle(numbers)

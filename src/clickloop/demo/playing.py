@@ -87,7 +87,7 @@ class Played:
 
 @asynccontextmanager
 async def played(console: Console, visitors: int) -> AsyncIterator[Played]:
-    """Starts everything and plays the plan for so many visitors; ends and removes all of it on leaving."""
+    """Start everything and play the plan for a number of visitors; end and remove all of it on leaving."""
     plan = make_plan(visitors)
     source = StandInSource(plan.failing, plan.busy, plan.slow)
     console.print("Starting the tracker in a temporary folder, with a stand-in source and network …")

@@ -41,7 +41,7 @@ class Bar:
         self.reach(self._done + 1)
 
     def reach(self, done: int) -> None:
-        """So many are done. Without a terminal, each third is one line."""
+        """Show how many are done. Without a terminal, each third is one line."""
         self._done = done
         if self._task is not None:
             self._shown.progress.update(TaskID(self._task), completed=done)

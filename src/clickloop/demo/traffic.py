@@ -19,7 +19,7 @@ from clickloop.demo.setup import SetUp
 from clickloop.demo.standins import octets_of_query
 from clickloop.demo.tracker import Tracker
 
-AT_ONCE = 24
+PARALLEL_VISITORS = 24
 """Visitors under way at the same time."""
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -207,7 +207,7 @@ async def _at_once(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
+            for _ in range(PARALLEL_VISITORS):
                 group.create_task(work())
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None

@@ -36,8 +36,8 @@ from clickloop.store.ledger.setup.rules import terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
-_ALL = 1_000_000
-_MOST_WORDS = 20
+_ALL = 1_000_000  # more than there can be
+_MAX_WORDS = 20  # a page that lists more is not read
 
 
 class RecentClicks(Protocol):
@@ -153,7 +153,7 @@ def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, c
         ),
         rules=tuple(rules_since(tx, since, campaign_id)),
         refused=tuple(refused_since(tx, now_ms - REFUSED_DAYS * DAY_MS, campaign_id)),
-        words={found.word: found.conversions for found in unmapped_words(tx, _MOST_WORDS, campaign_id)},
+        words={found.word: found.conversions for found in unmapped_words(tx, _MAX_WORDS, campaign_id)},
         statuses=statuses_since(tx, since, campaign_id),
         held=_held(tx, now_ms, campaign_id),
         looked_at=now_ms,

@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clickloop import __version__
+from clickloop.alarm.alarms import MIN_FREE_PERCENT
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.doctor_checks import look_at_alarms, look_at_facts
 from clickloop.diagnosis.doctor_finding import RESTORE
@@ -60,12 +61,11 @@ from clickloop.store.ledger.schema.tables import fact_outbox, lanes, notices, po
 from clickloop.store.ledger.sqlite.integrity import file_problems
 from clickloop.stores import engine_versions, refusal_of
 
-LEAST_FREE_PERCENT = 10.0
 LATE_MS = 10 * MINUTE_MS
-"""Whatever is overdue for longer is stuck."""
-LAG_SECONDS = 60.0
-MOST_OUTBOX = 50_000
-SHOWN = 5
+"""Time after which work that is due counts as stuck."""
+LAG_SECONDS = 60.0  # settling takes a second
+MAX_OUTBOX_ROWS = 50_000  # ten batches: the facts have not taken any for a while
+SHOWN = 5  # more of the same kind tell nothing new
 MAX_NAMED = 1_000
 """Maximum number of rows that a confirmation names in the log of changes."""
 _LOST = (
@@ -176,7 +176,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
     disk = os.statvfs(folder)
     percent = 100.0 * disk.f_bavail / max(1, disk.f_blocks)
     sentence = f"{disk.f_bavail * disk.f_frsize / 2**30:.1f} GiB free, {percent:.1f} %."
-    if percent < LEAST_FREE_PERCENT:
+    if percent < MIN_FREE_PERCENT:
         yield Finding("disk", Verdict.FAULT, sentence, "Free some space, or move the data folder to a larger disk.")
     else:
         yield Finding("disk", Verdict.WELL, sentence)
@@ -369,7 +369,7 @@ def _outbox(ledger: Ledger, _now_ms: int) -> Iterator[Finding]:
     with ledger.read() as tx:
         queued = tx.scalar(select(func.count()).select_from(fact_outbox)) or 0
     sentence = f"{counted(queued, 'row')} to be copied from the ledger."
-    if queued > MOST_OUTBOX:
+    if queued > MAX_OUTBOX_ROWS:
         yield Finding(
             "facts", Verdict.WARNING, sentence, "Start the server, or check its log for why they are not copied."
         )

@@ -16,8 +16,8 @@ from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.identity import FACTS_FILE, has_been_used
 from clickloop.stores import open_facts
 
-SILENT_SECONDS = 30.0
-SHOWN = 5
+SILENT_SECONDS = 30.0  # a look at all workers takes a second; a busy core may miss some
+SHOWN = 5  # more of the same kind tell nothing new
 _PATIENCE_SECONDS = 600.0
 """Longest time in which a running server reads all facts, some seconds per request."""
 _TOO_MANY_REQUESTS = 429

@@ -17,7 +17,7 @@ from clickloop.store.ledger.jobs.uploads import UPLOADS, Upload
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.unknown_links import UnknownLinks, read_unknown_links
 
-MOST_UNDER_WAY = 50
+MAX_UNFINISHED = 50  # more are never under way at once by far
 
 
 class StreamLag(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +104,7 @@ def under_way(ledger: Ledger) -> UnderWay:
         return UnderWay(
             audit=read_memory(tx),
             newest_change=newest_change(tx),
-            jobs=tuple(BULK_JOBS.unfinished(tx, MOST_UNDER_WAY)),
-            uploads=tuple(UPLOADS.unfinished(tx, MOST_UNDER_WAY)),
-            exports=tuple(EXPORTS.unfinished(tx, MOST_UNDER_WAY)),
+            jobs=tuple(BULK_JOBS.unfinished(tx, MAX_UNFINISHED)),
+            uploads=tuple(UPLOADS.unfinished(tx, MAX_UNFINISHED)),
+            exports=tuple(EXPORTS.unfinished(tx, MAX_UNFINISHED)),
         )

@@ -42,12 +42,12 @@ from clickloop.store.ledger.queue.holding import rules_that_hold
 from clickloop.store.ledger.queue.lanes import kept_lanes, waiting_counts
 from clickloop.store.ledger.setup.postback_rules import kept_rules_after
 
-MOST_RULES = 10_000
-"""So many rules are judged."""
+MAX_RULES = 10_000
+"""Maximum number of rules whose decisions are checked."""
 LONG_WAIT_MS = 10 * MINUTE_MS
 """The wait that a receiver asks for from which on it is an alarm."""
 SLICE = 500
-"""So many old changes are looked at again by each step, round and round, so that later damage is found too."""
+"""Old changes per step that are checked again, round and round, so that later damage is found too."""
 
 
 def audit_step(ledger: Ledger) -> tuple[Mismatch, ...]:
@@ -187,7 +187,7 @@ class RefusedRule(msgspec.Struct, frozen=True):
 def refused_rules(ledger: Ledger, guard: AddressGuard) -> tuple[RefusedRule, ...]:
     """The rules that are switched on and whose address the guard refuses as it stands; names are not resolved."""
     with ledger.read() as tx:
-        rules = [kept.rule for kept in kept_rules_after(tx, 0, MOST_RULES) if kept.rule.active]
+        rules = [kept.rule for kept in kept_rules_after(tx, 0, MAX_RULES) if kept.rule.active]
     judged = ((rule, guard.judge_target(ready_request(rule.request, ()).target)) for rule in rules)
     return tuple(
         RefusedRule(rule.rule_id, rule.name, judgement.sentence)

@@ -7,7 +7,7 @@ from clickloop.clock import iso_text
 from clickloop.diagnosis.trace import EventKind, Trace
 from clickloop.postback.due import Finding
 
-MOST_CHARACTERS = 200
+MAX_LINE_LENGTH = 200  # a terminal has no more; the API has the whole text
 _INDENT = " " * 26
 _LINE_BREAKS = re.compile(r"[\r\n]+")
 _SHORT_ESCAPES = {"\t": "\\t", "\v": "\\v", "\f": "\\f", "\0": "\\0"}
@@ -57,7 +57,7 @@ def _finding_line(finding: Finding) -> str:
     return f"not met  {finding.condition.sentence}{detail} ({finding.condition})"
 
 
-def one_line(text: str, most: int = MOST_CHARACTERS) -> str:
+def one_line(text: str, most: int = MAX_LINE_LENGTH) -> str:
     """The text on one line: breaks as ⏎, all else that cannot be seen (and could move a cursor) escaped, the end cut off and counted."""
     # Each line is stripped by itself: a pattern with the spaces around the break would try every run of spaces from each of them.
     text = " ⏎ ".join(line for part in _LINE_BREAKS.split(text) if (line := part.strip()))

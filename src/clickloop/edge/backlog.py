@@ -11,7 +11,7 @@ from clickloop.edge.request_limits import PIECE_BYTES, PIPELINED, PIPELINED_BYTE
 class Backlog:
     """What one connection has sent ahead of its answers: requests, and bytes that are not parsed yet.
 
-    A client may send thousands of requests in one packet. Only so many are made out of the bytes that memory and time stay bounded.
+    A client may send thousands of requests in one packet. Only a few at a time are parsed, so that memory and time stay bounded.
     """
 
     __slots__ = ("_at", "_bytes", "requests", "unparsed")

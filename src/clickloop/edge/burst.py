@@ -38,10 +38,12 @@ class Burst(Generic[A]):
     def send(self, connection: A, answer: bytes, last: bool) -> None:
         """Send an answer with those of all requests that came in the same moment."""
         if not self._answers:
+            # At the end of this turn: by then all requests that came together have their answers.
             self._loop.call_soon(self._send_all)
         self._answers.append((connection, answer, last))
 
     def _send_all(self) -> None:
+        # Taken first: sending may lead to further answers, which are of the next burst.
         answers, self._answers = self._answers, []
         try:
             self._before_sending()

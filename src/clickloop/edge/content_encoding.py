@@ -43,6 +43,7 @@ def _first_that_reads(body: bytes, formats: tuple[int, ...], max_bytes: int) -> 
     for form in formats:
         try:
             return _inflated(body, form, max_bytes)
+        # Not in this format: "deflate" means two, and clients send both.
         except zlib.error:
             continue
     return _plain(body)

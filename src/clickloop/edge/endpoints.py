@@ -114,9 +114,11 @@ class EdgeDoors:
             )
         self._look_behind_proxies(request)
         redirected = take_click(self._edge, request, key)
+        # Asked only now: a stat per click would be felt, a link of a new campaign is rare.
         if redirected is None and self._set_up_changed():
             redirected = take_click(self._edge, request, key)
         if redirected is None:
+            # Last, for it costs more, and a sound link never comes here.
             link = mended_link(key, request.query)
             if link is not None:
                 request.query = link.query
@@ -127,6 +129,7 @@ class EdgeDoors:
         if not redirected.location:
             return plain_answer(404, "This campaign has nowhere to send you.\n", request.keep_alive)
         cookie = cookie_line(redirected.click_id, request.secure)
+        # Made once a second: formatting a date costs as much as routing a click.
         second = int(time.monotonic())
         if second != self._date_second:
             self._date_second = second
@@ -141,11 +144,13 @@ class EdgeDoors:
             allowed = b"allow: GET, HEAD\r\n" if door is Door.PIXEL else b"allow: GET, HEAD, POST\r\n"
             taken = "GET." if door is Door.PIXEL else "GET and POST."
             return plain_answer(405, f"Notices are taken by {taken}\n", request.keep_alive, allowed)
+        # Before it is stored: what the journal has can be read for ever, without knowing any encoding.
         if b"content-encoding" in request.headers and (refusal := _decode_body(request)) is not None:
             return refusal
         try:
             self._look_behind_proxies(request)
             stored = take_notice(self._edge, request, door)
+        # 503: networks send again, and a notice that is not on disk must not be answered 200.
         except JournalFull:
             return self._not_stored(request)
         except JournalBroken as fault:
@@ -155,6 +160,7 @@ class EdgeDoors:
 
     async def _once_durable(self, request: Request, stored: Stored, door: Door) -> bytes:
         try:
+            # Only now may it be answered 200: the network does not send it again.
             await (self._deferred_commit if stored.is_deferred else self._commit).durable(stored.position)
         except JournalBroken as fault:
             self._broken(fault)

@@ -84,6 +84,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as stop:
                 self._feed_behind_upgrades(data, stop)
+            # One answer for all: the parser's own messages are made for programmers.
             except httptools.HttpParserError:
                 self._refuse_invalid()
             if not self._done:
@@ -106,7 +107,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         self._count()
 
     def _feed_pieces(self) -> None:
-        """Parse what was read piece by piece, until so many requests wait that the rest has to."""
+        """Parse what was read piece by piece, until enough requests wait that the rest has to."""
         backlog = self._backlog
         while backlog.unparsed and not (backlog.is_full or self._refused or self._last):
             self._feed(backlog.pop_piece())
@@ -192,6 +193,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         if isinstance(answer, bytes):
             self._write(answer, request.keep_alive)
         else:
+            # Kept: the loop holds tasks weakly, and one that nobody holds may be collected before it ends.
             self._task = self._loop.create_task(self._answer_later(answer, request))
 
     async def _answer_later(self, answer: Awaitable[bytes], request: Request) -> None:
@@ -269,6 +271,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
     def _discard(self, size: int) -> None:
         if self._linger_bytes > 0 and self._transport is not None:
             self._linger_bytes -= size
+            # Enough: what it sends further stays in the system's buffers until the time is over.
             if self._linger_bytes <= 0:
                 self._transport.pause_reading()
 
@@ -284,6 +287,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             self._end(status, text)
         elif not self._refused:
             self._refused = True
+            # In its turn: answers leave in the order of the requests, refusals too.
             self._backlog.add(plain_answer(status, text + "\n", keep_alive=False))
 
     def _end(self, status: int, text: str) -> None:

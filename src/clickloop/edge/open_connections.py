@@ -102,6 +102,7 @@ def place_of(peer: str) -> str:
 def _network_of(peer: str) -> str:
     try:
         return str(ipaddress.IPv6Address(int(ipaddress.IPv6Address(peer)) >> 64 << 64))
+    # No address, such as that of a Unix socket: it counts as itself.
     except ValueError:
         return peer
 
@@ -175,17 +176,20 @@ class OpenConnections(Generic[C]):
     def _drop_large(self) -> None:
         """End large unfinished requests, the oldest first, until a quarter of the memory is free: then the next look is far off."""
         most = self.limits.unfinished_bytes
+        # By the phase alone: connections themselves have no order.
         ranked = sorted(((one.phase(), one) for one in self._bytes), key=lambda pair: pair[0])
         for phase, connection in ranked:
             if self._all_bytes <= most * 3 // 4 or phase[0] is Phase.BUSY:
                 break
             self.evicted += 1
+            # Now: its own call comes when the loop turns, and its bytes would be counted until then.
             self.leave(connection)
             connection.end()
         self._heavy(bytes=self._all_bytes, most=most, ended=self.evicted)
 
     def sweep(self, now: float) -> None:
         """End what is over its deadline at ``now``, a reading of the loop's clock. Called about once a second."""
+        # A copy: sweeping ends connections, which leave the set.
         for connection in tuple(self.open):
             connection.sweep(now)
 
@@ -204,6 +208,7 @@ class OpenConnections(Generic[C]):
         while self.open and (waited := loop.time() - began) < seconds:
             if waited >= IDLE_GRACE_SECONDS:
                 self._end_silent(Phase.IDLE if waited < HEAD_GRACE_SECONDS else Phase.UNFINISHED)
+            # Polled: connections end in many places, and this runs only while the process ends.
             await asyncio.sleep(0.02)
 
     def _end_silent(self, phase: Phase) -> None:
@@ -214,6 +219,7 @@ class OpenConnections(Generic[C]):
         for connection in silent:
             if connection.fileno() >= 0:
                 poll.register(connection.fileno(), select.POLLIN)
+        # A request whose bytes are here was sent in time: closing now would lose it.
         readable = {number for number, _ in poll.poll(0)}
         for connection in silent:
             if connection.fileno() not in readable:
@@ -222,6 +228,7 @@ class OpenConnections(Generic[C]):
     def _make_room(self, newcomer: C) -> bool:
         """End the connections that have waited longest with the least; return False if all of them are busy."""
         ranked = [(one.phase(), one) for one in self.open if one is not newcomer]
+        # Phases are asked for once each: they change while connections are being ended.
         ranked = [(phase, one) for phase, one in ranked if phase[0] is not Phase.BUSY]
         ranked.sort(key=lambda pair: pair[0])
         for _, connection in ranked[: max(1, self.limits.total // _EVICTED_SHARE)]:

@@ -38,8 +38,8 @@ from clickloop.store.journal.writer import JournalBroken, JournalFull, JournalWr
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.tracking.take import Edge
 
-CATALOG_POLL_SECONDS = 0.1
-DRAIN_SECONDS = 10.0
+CATALOG_POLL_SECONDS = 0.1  # a stat; a changed campaign is in force within a tenth of a second
+DRAIN_SECONDS = 10.0  # less than the supervisor waits before it kills
 RESERVED_DESCRIPTORS = 64
 """Descriptors that connections leave free: for journal segments, catalog, country base and ``/health``. About ten are used at once."""
 
@@ -97,6 +97,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
 
     commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
     set_up = SetUp(catalog_file, edge, started_with(settings))
+    # Before the socket is served: the first visitor must find the campaigns.
     set_up.take_changes()
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
     untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
@@ -107,6 +108,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     doors = EdgeDoors(settings, edge, commits, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
+    # Last: from here on visitors come, and everything that answers them is there.
     server = await loop.create_server(connections, sock=listening)
     background = [
         asyncio.create_task(_again_and_again(part))
@@ -125,11 +127,12 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
+    # First: the socket is shared, and the other processes take what comes now.
     server.close()
     connections.drain()
     if not broken:
         await connections.drained(DRAIN_SECONDS)
-    await _cancel(background)
+    await _cancel(background)  # before the journals are closed: the parts may be writing to them
     if not broken:
         for journal in journals:
             journal.close()
@@ -199,12 +202,14 @@ async def _again_and_again(part: Callable[[], Coroutine[None, None, None]]) -> N
             return await part()
         except Exception as fault:
             failed(fault=f"{type(fault).__name__}: {fault}")
+            # A part that fails at once would otherwise take the whole processor from visitors.
             await asyncio.sleep(1.0)
 
 
 async def _watch_set_up(set_up: SetUp) -> None:
     """Takes over what the core published, also when nobody asks for it."""
     while True:
+        # Polled: the file is replaced by another process, and watching it would need a library.
         await asyncio.sleep(CATALOG_POLL_SECONDS)
         set_up.take_changes()
 
@@ -230,6 +235,7 @@ async def _hand_over(
 ) -> None:
     """Closes the stream's segments as they come of age, and brings each to the disk."""
     full = Sparingly("the disk is full: a journal segment could not be closed yet")
+    # A quarter of the age, so that a segment is closed at most that much late.
     pause = max(0.005, after_ms / 1000 / 4)
     while True:
         await asyncio.sleep(pause)
@@ -252,6 +258,7 @@ async def _write_unknown_links(unknown_links: UnknownLinkCounter) -> None:
     while not ending:
         try:
             await asyncio.sleep(1.0)
+        # One more round before the end: what was counted since the last one is still to be written.
         except asyncio.CancelledError:
             ending = True
         try:

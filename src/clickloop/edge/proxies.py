@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 MAX_HOPS = 50
 """Proxies in a chain; what is further left is not looked at."""
-MAX_HOST = 253
-_MAX_PEERS = 10_000
-_MAX_HOSTS = 1_000
+MAX_HOST = 253  # of a name in DNS
+_MAX_PEERS = 10_000  # peers are strangers when the port is open: the memory of them is bounded
+_MAX_HOSTS = 1_000  # anybody may send any Host: the memory of them is bounded
 
 IpNetworks = Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
 

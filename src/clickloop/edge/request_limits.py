@@ -1,7 +1,7 @@
 """Limits of requests at the public port: sizes, and the number that may wait on one connection."""
 
-URL_BYTES = 128 * 1024
-HEADER_BYTES = 64 * 1024
+URL_BYTES = 128 * 1024  # networks put whole orders into a query
+HEADER_BYTES = 64 * 1024  # cookies of a shared domain may be large
 BODY_BYTES = 256 * 1024
 """Of a body as it comes, and of what a compressed one becomes."""
 LARGE_BYTES = 32 * 1024
@@ -13,7 +13,7 @@ PIPELINED = 64
 PIPELINED_BYTES = 64 * 1024
 """Of bodies and queries of such requests."""
 PIECE_BYTES = 4 * 1024
-"""Of what was read at once, so much is parsed at a time. Most requests are shorter; the shortest, pipelined, are 23 bytes."""
+"""Bytes parsed at a time, so that pipelined requests (23 bytes at least) cannot become thousands at once. Most requests are shorter."""
 TURN_ANSWERS = 64
 """Answers in one turn of the event loop beyond the first of each connection: a few milliseconds of work."""
 UNFINISHED_BYTES = 64 * 1024 * 1024
@@ -21,8 +21,8 @@ UNFINISHED_BYTES = 64 * 1024 * 1024
 FREE_BYTES = 16 * 1024
 """Of an unfinished request: more than almost all ever have. So only large ones are dropped for being too many."""
 LINGER_SECONDS = 5.0
-"""After a refusal, the connection stays open for so long while the client goes on sending."""
+"""Maximum time a refused connection stays open while the client goes on sending: closing at once would reset it, and the answer be lost."""
 LINGER_BYTES = 4 * 1024 * 1024
-"""Of what it sends meanwhile, so much is read, for clients that read no answer before they have sent all."""
+"""Maximum number of bytes read and dropped meanwhile, for clients that read no answer before they have sent everything."""
 MAX_UPGRADES = 16
 """Requests with Upgrade in one read. Each copies what follows it, and no client sends more than one."""

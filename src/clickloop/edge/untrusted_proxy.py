@@ -13,8 +13,8 @@ import msgspec
 from clickloop.alarm.alarms import Alarm
 from clickloop.edge.proxies import address_in, first_of
 
-REMEMBERED_SECONDS = 3600.0
-MAX_PEERS = 200
+REMEMBERED_SECONDS = 3600.0  # a proxy sends all the time; a stranger's header must not be an alarm for long
+MAX_PEERS = 200  # peers are strangers: the memory of them is bounded
 MIN_FROM_PUBLIC = 100
 """Anybody on the internet may send the header: a public address counts only when it is most of the traffic, and this much at least."""
 MIN_FORWARDED = 100
@@ -43,6 +43,7 @@ class UntrustedProxies:
         self._total = total or (lambda: self._counted)
         self._monotonic = monotonic
         self._peers: dict[str, _Peer] = {}
+        # Requests are counted in the server's thread, alarms are asked for in another.
         self._lock = threading.Lock()
         self._forwarded = 0
         self._silent = 0

@@ -15,7 +15,7 @@ import msgspec
 from clickloop.machine.replacing_file import replace_file
 
 FILE_NAME = "run/core.json"
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 30  # longer than the core waits for the ledger's lock
 SENDING_SECONDS = 300
 """How long nothing may move while something long is sent or fetched."""
 UNAUTHORIZED = 401
@@ -93,6 +93,7 @@ def send_to_core(folder: Path, path: str, pieces: Iterable[bytes], octets: int |
     headers |= {} if octets is None else {"Content-Length": str(octets)}
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=SENDING_SECONDS)
     try:
+        # A server that refuses early closes while we still send: its answer says why, so read it.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.request("POST", path, pieces, headers, encode_chunked=octets is None)
         answer = connection.getresponse()
@@ -120,6 +121,7 @@ def _ask(
     headers = {"Authorization": f"Bearer {core.token}", "Content-Type": "application/json"}
     headers |= {"Idempotency-Key": key} if key else {}
     request = Request(core.url + path, body, headers, method=method)  # noqa: S310 – the address is our own server's
+    # No proxy: HTTP_PROXY of the environment must not get a request with our token to this machine.
     opener = build_opener(ProxyHandler({}))
     try:
         with opener.open(request, timeout=ANSWER_SECONDS if into is None else SENDING_SECONDS) as answer:

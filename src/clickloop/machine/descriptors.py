@@ -7,7 +7,7 @@ MAX_LIMIT = 1_048_576
 """As high as a limit is raised: Linux' own ceiling (``fs.nr_open``) as it is shipped, which "unlimited" would go beyond."""
 MAX_CONNECTIONS = 10_000
 """Per process, however many descriptors there are: an unfinished request may hold some hundred KB of memory."""
-MIN_CONNECTIONS = 32
+MIN_CONNECTIONS = 32  # with fewer no page of the panel loads
 
 
 def raise_descriptor_limit() -> int:

@@ -19,6 +19,7 @@ def take_lock(path: Path) -> int:
     """Return the descriptor of the locked file; closing it, or the end of the process, releases it. Raise LockedError or OSError."""
     lock = _opened(path)
     try:
+        # flock, not lockf: it belongs to the descriptor, so closing another one of the same file does not drop it.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = holder_of(lock)

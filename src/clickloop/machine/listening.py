@@ -18,8 +18,8 @@ NAMES = (VISITORS, PANEL)
 BACKLOG = 4096
 """Connections that wait while nobody accepts, as during a restart. The kernel takes no more than ``net.core.somaxconn``."""
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
-_FIRST_FD = 3
-_BIND_SECONDS = 15.0
+_FIRST_FD = 3  # systemd hands sockets over from this one on (sd_listen_fds(3))
+_BIND_SECONDS = 15.0  # a tracker that is being restarted lets its port go within its drain
 
 
 class SocketError(Exception):
@@ -121,6 +121,7 @@ def listen(text: str, setting: str) -> socket.socket:
                 raise SocketError(
                     f"{setting} {text} cannot be used: {fault}. Stop what uses it, or set another address."
                 ) from fault
+            # Tried again: a tracker that is being restarted may not have let the port go yet.
             time.sleep(0.2)
         else:
             return listening

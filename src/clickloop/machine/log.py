@@ -43,9 +43,9 @@ MAX_PATH = 300
 """Characters of a request's path in the log."""
 MAX_TRACE = 4_096
 """Characters of a traceback in the log: its first lines and its end."""
-_MAX_FRAMES = 20
-_MAX_KINDS = 200
-_KIND_SECONDS = 60
+_MAX_FRAMES = 20  # the last ones say where; a recursion has a thousand
+_MAX_KINDS = 200  # kinds are made of faults' texts, which strangers may vary
+_KIND_SECONDS = 60  # one line a minute of each kind: a fault per request must not fill the disk
 
 
 def cut_trace(error: BaseException) -> str:

@@ -52,6 +52,7 @@ def open_standard_streams() -> None:
 
 def give_memory_back() -> None:
     """Returns to the system what starting needed and running does not (malloc_trim(3); a C library without it keeps it)."""
+    # First: what the collector frees is what malloc can then return.
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

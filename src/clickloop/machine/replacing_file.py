@@ -17,6 +17,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             file.write(data)
             if durable:
                 file.flush()
+                # Before the rename: after a power cut the new name could otherwise lead to an empty file.
                 os.fsync(file.fileno())
         fresh.replace(path)
         if durable:
@@ -31,6 +32,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def sync_directory(path: Path) -> None:
     """Return when the names in a directory are on disk."""
+    # A file's sync covers its contents only; its name is in the directory.
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)

@@ -15,7 +15,7 @@ from clickloop.click_id import KEY_BYTES, KEY_FILE
 
 SEALED = "sealed:"
 """Begins every sealed text, so that what was stored before there was encryption is recognised."""
-MAX_CACHED = 4096
+MAX_CACHED = 4096  # a rule's secrets are opened for each postback; the set-up has fewer
 
 
 class SecretError(Exception):
@@ -53,6 +53,7 @@ def secret_box_of(folder: Path) -> SecretBox | None:
     """Return the box of a data folder; None where its key is missing or damaged, which whoever needs it finds out."""
     try:
         key = (folder / KEY_FILE).read_bytes()
+    # Without the key's file nothing can be opened; the start says so, with what to do.
     except OSError:
         return None
     return SecretBox(key) if len(key) == KEY_BYTES else None

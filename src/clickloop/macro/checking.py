@@ -27,8 +27,8 @@ _SPELLINGS = tuple(
     if BY_NAME[CANONICAL_OF_ALIAS.get(spelling, spelling)].available
 )
 """What a misspelt name may have been meant for: a macro without a value is no remedy."""
-_LONGEST_COMPARED = 60
-_MOST_FINDINGS = 100
+_MAX_COMPARED_LENGTH = 60  # comparing costs the product of the lengths, with every name there is
+_MAX_FINDINGS = 100  # a text of braces alone would make thousands
 _OTHER_SENTENCE = "{} is a macro of another system; nobody here replaces it."
 
 
@@ -47,7 +47,7 @@ def check(
     findings: list[Finding] = []
     authority_end = _authority_end(text) if place is Place.URL else 0
     for braces in read(text, rows):
-        if len(findings) >= _MOST_FINDINGS:
+        if len(findings) >= _MAX_FINDINGS:
             break
         whole = text[braces.start : braces.end]
         if braces.start < authority_end:
@@ -92,7 +92,7 @@ def _faulty(braces: Braces, whole: str, rows: Mapping[str, str]) -> Finding:
         )
         sentence, code = _OTHER_SENTENCE.format(whole), FindingCode.OTHER_STYLE
     elif braces.fault is Fault.UNKNOWN_FILTER:
-        near = difflib.get_close_matches(braces.detail[:_LONGEST_COMPARED], NAMES, 1)
+        near = difflib.get_close_matches(braces.detail[:_MAX_COMPARED_LENGTH], NAMES, 1)
         code, sentence = FindingCode.UNKNOWN_FILTER, f"{whole} has an unknown filter and is left as it is."
         remedy = f"Did you mean |{near[0]}?" if near else f"The filters are {', '.join(sorted(NAMES))}."
     elif braces.fault is Fault.WRONG_ARGUMENT:
@@ -125,7 +125,7 @@ def _remedy_for_name(name: str, rows: Mapping[str, str]) -> str:
 
 def nearest_name(name: str, rows: Mapping[str, str]) -> str | None:
     """The known spelling most like ``name``: a row's own or a canonical one; None when nothing is near."""
-    if len(name) > _LONGEST_COMPARED:
+    if len(name) > _MAX_COMPARED_LENGTH:
         return None
     key = name.lower()
     for spelling in (key.strip("_! ").replace("-", "_"), key.replace("_", "").replace("-", "").replace(" ", "")):

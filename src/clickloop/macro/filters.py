@@ -19,8 +19,8 @@ Chance = Callable[[], int]
 
 Apply = Callable[[str, Chance], str]
 RANDOM_DIGITS = 10
-_MOST_PLACES = 12
-_MOST_CHARACTERS = 10_000
+_MAX_PLACES = 12  # micros have six; more only pad with zeros
+_MAX_LENGTH = 10_000  # an upper bound for cut: no value is longer
 _AMOUNT = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]{0,30}))?")
 _SECONDS = re.compile(r"-?[0-9]{1,12}")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -110,8 +110,8 @@ def _default(argument: str) -> Apply | Expected:
 
 
 def _cut(argument: str) -> Apply | Expected:
-    if not _INTEGER.fullmatch(argument) or not 1 <= int(argument) <= _MOST_CHARACTERS:
-        return Expected(f"cut needs a length from 1 to {_MOST_CHARACTERS}, as in cut:50")
+    if not _INTEGER.fullmatch(argument) or not 1 <= int(argument) <= _MAX_LENGTH:
+        return Expected(f"cut needs a length from 1 to {_MAX_LENGTH}, as in cut:50")
     length = int(argument)
 
     def apply(value: str, _chance: Chance) -> str:
@@ -121,8 +121,8 @@ def _cut(argument: str) -> Apply | Expected:
 
 
 def _round(argument: str) -> Apply | Expected:
-    if not _INTEGER.fullmatch(argument) or not 0 <= int(argument) <= _MOST_PLACES:
-        return Expected(f"round needs a number of places from 0 to {_MOST_PLACES}, as in round:2")
+    if not _INTEGER.fullmatch(argument) or not 0 <= int(argument) <= _MAX_PLACES:
+        return Expected(f"round needs a number of places from 0 to {_MAX_PLACES}, as in round:2")
     places = int(argument)
 
     def apply(value: str, _chance: Chance) -> str:

@@ -2,7 +2,7 @@
 
 _LEFTOVERS = ("amp;", "#38;", "#038;", "#x26;")
 """The rest of an ampersand's entity behind the ``&`` of a pair, in links that were copied out of HTML."""
-_LONGEST = max(map(len, _LEFTOVERS))
+_MAX_LEFTOVER_LENGTH = max(map(len, _LEFTOVERS))
 
 
 def meant_name(name: str) -> str:
@@ -17,7 +17,7 @@ def meant_name(name: str) -> str:
         if name[at] == "?":  # `??cid=`: somebody appended a query with its question mark to an address that had one
             at += 1
             continue
-        ahead = name[at : at + _LONGEST].lower()
+        ahead = name[at : at + _MAX_LEFTOVER_LENGTH].lower()
         leftover = next((text for text in _LEFTOVERS if ahead.startswith(text)), "")
         if not leftover:
             break

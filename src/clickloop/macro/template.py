@@ -22,7 +22,7 @@ BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
 _TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
-_LONGEST_NAME = 300
+_MAX_NAME_LENGTH = 300  # longer text between braces is no name, and is left as it is
 
 
 class Fault(enum.Enum):
@@ -201,7 +201,7 @@ def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
 def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Braces | None:
     """What ``{inside}`` is; None when it does not even look like a macro."""
     name, *filter_texts = inside.split("|")
-    if len(name) > _LONGEST_NAME:
+    if len(name) > _MAX_NAME_LENGTH:
         return None
     meant = resolve(name, rows)
     if meant is None:

@@ -2,7 +2,7 @@
 
 import re
 
-_LONGEST = 80
+_MAX_LENGTH = 80  # a macro is short; every parameter of every click is looked at
 _FIRST = frozenset("{$[_%#@") | frozenset(map(chr, range(0x10FFA0, 0x10FFFA)))
 
 # A brace or bracket pair may also hold a real id: a GUID as Windows writes it, or a bare number.
@@ -25,4 +25,4 @@ def unreplaced_macro(value: str) -> bool:
     if value.isalnum():
         return False
     value = value.strip()
-    return len(value) <= _LONGEST and value[:1] in _FIRST and _UNREPLACED.fullmatch(value) is not None
+    return len(value) <= _MAX_LENGTH and value[:1] in _FIRST and _UNREPLACED.fullmatch(value) is not None

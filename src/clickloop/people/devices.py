@@ -12,7 +12,7 @@ import secrets
 _DRAWN_BYTES = 16
 _USER_BYTES = 8
 _TAG_BYTES = 16
-_MAX_LENGTH = 64
+_MAX_LENGTH = 64  # ours are shorter: no need to check the tag of what is longer
 
 
 class Devices:

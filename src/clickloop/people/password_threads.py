@@ -14,15 +14,15 @@ from litestar.exceptions import HTTPException
 
 THREADS = 2
 """A hash takes 46 MiB and some 60 ms of one core."""
-MAX_WAITING = 8
+MAX_WAITING = 8  # a person would give up before a longer queue has moved
 RESERVED_FOR_KNOWN = 2
 """Places in the queue that strangers never get: people get in while the others are full of guesses."""
 MAX_DELAYED = 64
 """Requests without a place in the queue that wait a moment and look once more, so that guessing in a loop is slow.
 
 Bounded, because each has a connection."""
-_DELAY_SECONDS = 0.5
-_NICENESS = 3
+_DELAY_SECONDS = 0.5  # the queue has moved by then
+_NICENESS = 3  # checking a password takes a whole core; visitors and postbacks come first
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ class PasswordThreads:
     """Runs functions in its threads. For one event loop at a time."""
 
     def __init__(self, threads: int = THREADS, waiting: int = MAX_WAITING, reserved: int = RESERVED_FOR_KNOWN) -> None:
+        # Its own threads: in those that all requests share, guesses would hold up the panel.
         self._executor = ThreadPoolExecutor(threads, "passwords", _step_back)
         self._free = threads
         self._places_for_strangers = waiting - reserved
@@ -59,6 +60,7 @@ class PasswordThreads:
         if self._is_full(places) and self._delayed < MAX_DELAYED:
             self._delayed += 1
             try:
+                # Not refused at once: a short burst finds a place, and a flood is slowed down.
                 await asyncio.sleep(_DELAY_SECONDS)
             finally:
                 self._delayed -= 1
@@ -83,8 +85,10 @@ class PasswordThreads:
         try:
             await turn
         except asyncio.CancelledError:
+            # The place was given to a request that has just gone: pass it on, or it is lost for good.
             if turn.done() and not turn.cancelled():
                 self._pass_on()
+            # Already taken off the queue by whoever gave it its turn.
             with contextlib.suppress(ValueError):
                 queue.remove(turn)
             raise
@@ -94,6 +98,7 @@ class PasswordThreads:
 
     def _pass_on(self, _done: object = None) -> None:
         """Give a thread that is free again to whoever is next."""
+        # Known devices first: people get in while strangers guess.
         for queue in (self._known, self._strangers):
             while queue:
                 turn = queue.popleft()

@@ -24,6 +24,7 @@ class Passwords:
         """Whether it is the password. None, for a user who is not there or has none, costs the same and is never right."""
         try:
             self._hasher.verify(kept or self._nobody, password.encode("utf-8", "surrogatepass"))
+        # A damaged hash lets nobody in, and is no fault of the request.
         except (VerificationError, InvalidHashError):
             return False
         return kept is not None

@@ -13,12 +13,12 @@ import msgspec
 
 from clickloop.clock import DAY_MS, SECOND_MS
 
-FREE_FROM_ADDRESS = 5
-FREE_FOR_NAME = 10
-LONGEST_ADDRESS_WAIT_MS = 900 * SECOND_MS
-LONGEST_NAME_WAIT_MS = 60 * SECOND_MS
-FORGOTTEN_AFTER_MS = DAY_MS
-MOST_KEPT = 20_000
+FREE_FROM_ADDRESS = 5  # somebody who mistypes is not slowed down
+FREE_FOR_NAME = 10  # more than from one address: a stranger must not lock a person out so easily
+MAX_ADDRESS_WAIT_MS = 900 * SECOND_MS  # a guesser gets four tries an hour
+MAX_NAME_WAIT_MS = 60 * SECOND_MS  # short: strangers who guess would otherwise keep the owner out
+FORGOTTEN_AFTER_MS = DAY_MS  # an office shares its address
+MAX_TRACKED = 20_000  # addresses and names are strangers' choice: the memory of them is bounded
 
 
 class _Failures(msgspec.Struct):
@@ -32,6 +32,7 @@ class SignInLimits:
     """Counts tries. Threads may share it. A try counts as failed until it is told to have succeeded, so that many at once count."""
 
     def __init__(self) -> None:
+        # Counted before the password is checked: a hundred tries at once must not all see the same count.
         self._lock = threading.Lock()
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self._names: OrderedDict[str, _Failures] = OrderedDict()
@@ -41,9 +42,10 @@ class SignInLimits:
         place = _place(address)
         with self._lock:
             from_address, for_name = _known(self._addresses, place, now_ms), _known(self._names, name, now_ms)
-            wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, LONGEST_ADDRESS_WAIT_MS, now_ms)
+            wait_ms = _wait_ms(from_address, FREE_FROM_ADDRESS, MAX_ADDRESS_WAIT_MS, now_ms)
+            # Only for who has failed from there: strangers' failures must not keep the owner out.
             if from_address is not None:
-                wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, LONGEST_NAME_WAIT_MS, now_ms))
+                wait_ms = max(wait_ms, _wait_ms(for_name, FREE_FOR_NAME, MAX_NAME_WAIT_MS, now_ms))
             if wait_ms == 0:
                 _count(self._addresses, place, now_ms)
                 _count(self._names, name, now_ms)
@@ -87,6 +89,7 @@ def _known(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> _Failure
 def _wait_ms(failures: _Failures | None, free: int, longest_ms: int, now_ms: int) -> int:
     if failures is None or failures.count < free:
         return 0
+    # At most 20: a shift by thousands would make a number of thousands of bits.
     wait_ms = min(longest_ms, SECOND_MS << min(failures.count - free, 20))
     return max(0, failures.last_at + wait_ms - now_ms)
 
@@ -97,5 +100,5 @@ def _count(kept: OrderedDict[str, _Failures], key: str, now_ms: int) -> None:
     failures.last_at = now_ms
     kept[key] = failures
     kept.move_to_end(key)
-    if len(kept) > MOST_KEPT:
+    if len(kept) > MAX_TRACKED:
         kept.popitem(last=False)

@@ -8,9 +8,9 @@ import msgspec
 from clickloop.explained import Explained
 from clickloop.setup.fault import Fault, FaultCode, text_faults
 
-LONGEST_NAME = 100
-SHORTEST_PASSWORD = 10
-LONGEST_PASSWORD = 1_000
+MAX_NAME_LENGTH = 100  # it stands in lists and in the log of changes
+MIN_PASSWORD_LENGTH = 10  # shorter ones are found by trying all, once the hashes are stolen
+MAX_PASSWORD_LENGTH = 1_000  # hashing a long text takes time, and strangers may send it
 MIN_GUESSES = 1_000_000
 """A password that is guessed with fewer is refused: sign-ins are limited, but lists of common passwords are short."""
 MAX_GUESSED = 72
@@ -109,19 +109,19 @@ def name_key(name: str) -> str:
 
 def name_faults(name: str) -> list[Fault]:
     """What is wrong with a name to sign in with, but whether somebody has it."""
-    faults = text_faults("name", name, LONGEST_NAME, required=True)
-    if not faults and (name != name.strip() or not name_key(name) or len(name_key(name)) > 2 * LONGEST_NAME):
+    faults = text_faults("name", name, MAX_NAME_LENGTH, required=True)
+    if not faults and (name != name.strip() or not name_key(name) or len(name_key(name)) > 2 * MAX_NAME_LENGTH):
         faults.append(Fault("name", FaultCode.CHARACTER, "It begins or ends with a space, or is written oddly."))
     return faults
 
 
 def password_faults(field: str, password: str, name: str) -> list[Fault]:
     """What is wrong with a new password of the user of that name."""
-    if len(password) < SHORTEST_PASSWORD:
-        sentence = f"It has {len(password)} characters, at least {SHORTEST_PASSWORD} are needed."
+    if len(password) < MIN_PASSWORD_LENGTH:
+        sentence = f"It has {len(password)} characters, at least {MIN_PASSWORD_LENGTH} are needed."
         return [Fault(field, FaultCode.TOO_SHORT, sentence)]
-    if len(password) > LONGEST_PASSWORD:
-        sentence = f"It has {len(password)} characters, at most {LONGEST_PASSWORD} are taken."
+    if len(password) > MAX_PASSWORD_LENGTH:
+        sentence = f"It has {len(password)} characters, at most {MAX_PASSWORD_LENGTH} are taken."
         return [Fault(field, FaultCode.TOO_LONG, sentence)]
     if name_key(password) == name_key(name):
         return [Fault(field, FaultCode.NOT_ALLOWED, "It is the name to sign in with: choose something else.")]

@@ -43,6 +43,7 @@ def write_alarm_rules(folder: Path, rules: AlarmRules) -> None:
     try:
         if path.read_bytes() == encoded:
             return
+    # The first time there is none to compare with.
     except FileNotFoundError:
         pass
     replace_file(path, encoded)

@@ -15,19 +15,19 @@ from clickloop.postback.sending.address_ranges import Refusal
 from clickloop.postback.sending.target import MAX_URL, TargetFault, target_of
 from clickloop.postback.values import ready_request
 
-MAX_NAME = 200
-MAX_HEADERS = 50
-MAX_HEADER_VALUE = 4_000
-MAX_BODY = 65_536
-MAX_SUCCESS_TEXT = 1_000
-MAX_SECRETS = 20
-SHORTEST_SECRET = 4
-LONGEST_SECRET = 500
-MAX_EVERY_NTH = 1_000
-MAX_DELAY_SECONDS = 30 * 86_400
-MAX_ATTEMPTS = 30
-MAX_WAIT_SECONDS = 7 * 86_400
-MAX_AMOUNT_MICROS = 10**18
+MAX_NAME = 200  # it stands in lists and selects
+MAX_HEADERS = 50  # servers refuse requests with more
+MAX_HEADER_VALUE = 4_000  # servers refuse longer ones
+MAX_BODY = 65_536  # it is stored with each postback
+MAX_SUCCESS_TEXT = 1_000  # it is searched for in each answer
+MAX_SECRETS = 20  # each is searched for in all that is shown
+MIN_SECRET_LENGTH = 4  # a shorter one would hide parts of everything
+MAX_SECRET_LENGTH = 500  # keys of receivers are shorter
+MAX_EVERY_NTH = 1_000  # beyond it a share is as good as never
+MAX_DELAY_SECONDS = 30 * 86_400  # what is held longer is forgotten by whoever set it
+MAX_ATTEMPTS = 30  # each is a row that is kept
+MAX_WAIT_SECONDS = 7 * 86_400  # a receiver that is away for longer has been given up
+MAX_AMOUNT_MICROS = 10**18  # more than any amount that is read, and within 64 bits
 
 FORBIDDEN_HEADERS = frozenset(
     (
@@ -95,7 +95,7 @@ class RuleFault(Explained):
     SUCCESS_NOT_A_PATTERN = "success_not_a_pattern", "The regular expression for the answer cannot be used."
     SECRETS_UNFIT = (
         "secrets_unfit",
-        f"Secrets to hide are at most {MAX_SECRETS} texts of {SHORTEST_SECRET} to {LONGEST_SECRET} characters.",
+        f"Secrets to hide are at most {MAX_SECRETS} texts of {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters.",
     )
     ALARM_OF_ONE = "alarm_of_one", "An alarm rule belongs to the whole instance, not to a source or campaign."
     ALARM_CONDITIONS = (
@@ -154,7 +154,7 @@ def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tup
     if fault is not None:
         found.append(FaultFound("request.body", fault))
     lengths = [len(secret) for secret in request.secrets]
-    if len(lengths) > MAX_SECRETS or any(not SHORTEST_SECRET <= length <= LONGEST_SECRET for length in lengths):
+    if len(lengths) > MAX_SECRETS or any(not MIN_SECRET_LENGTH <= length <= MAX_SECRET_LENGTH for length in lengths):
         found.append(FaultFound("request.secrets", RuleFault.SECRETS_UNFIT))
     return tuple(found)
 

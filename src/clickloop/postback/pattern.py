@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Protocol
 
-MAX_PATTERN = 500
+MAX_PATTERN = 500  # re2 takes time and memory in proportion to it
 _MEMORY_BYTES = 1 << 16
 """Bounds the compiled pattern to about 1,000 steps, so the worst pattern over 16 KB of answer takes a tenth of a second."""
 

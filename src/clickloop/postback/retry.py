@@ -16,10 +16,10 @@ from clickloop.explained import Explained
 from clickloop.postback.pattern import PatternError, matches
 from clickloop.postback.rule import Schedule, Success
 
-JITTER = 0.2
-LONGEST_RETRY_AFTER_MS = DAY_MS
+JITTER = 0.2  # what failed together does not come back together
+MAX_RETRY_AFTER_MS = DAY_MS  # a receiver must not be able to put its postbacks off for ever
 REJECTIONS_ALLOWED = 3
-"""So many attempts are made for answers like 404: receivers are often misconfigured at first."""
+"""Maximum number of attempts after answers like 404: receivers are often misconfigured at first."""
 REJECTION_WAITS_SECONDS = (60, 420)
 """Before the second and third of them; with jitter within ten minutes."""
 
@@ -170,20 +170,21 @@ def asked_wait_ms(outcome: Outcome, now_ms: int) -> int:
 
 
 _SECONDS = re.compile(r"0*([0-9]*)")
-_MOST_DIGITS = 18
-"""So many digits after the zeros are far more than a day: the rest need not be read."""
+_MAX_DIGITS = 18
+"""Maximum number of digits read after leading zeros: far more than a day, and int() of a long text is slow."""
 
 
 def retry_after_ms(text: str, now_ms: int) -> int:
     """How long a Retry-After asks us to wait: whole seconds or an HTTP date, at most 24 hours; 0 for anything else."""
     text = text.strip()
     if text and (seconds := _SECONDS.fullmatch(text)):
-        return min(int(seconds[1][:_MOST_DIGITS] or "0") * SECOND_MS, LONGEST_RETRY_AFTER_MS)
+        return min(int(seconds[1][:_MAX_DIGITS] or "0") * SECOND_MS, MAX_RETRY_AFTER_MS)
     try:
         moment = parsedate_to_datetime(text)
         if moment.tzinfo is None:  # a zone of -0000, which is UTC (RFC 5322, 3.3): else this machine's zone would count
             moment = moment.replace(tzinfo=UTC)
         moment_ms = int(moment.timestamp() * 1000)
+    # The receiver wrote neither seconds nor a date: as if it had said nothing.
     except (ValueError, TypeError, OverflowError):
         return 0
-    return max(0, min(moment_ms - now_ms, LONGEST_RETRY_AFTER_MS))
+    return max(0, min(moment_ms - now_ms, MAX_RETRY_AFTER_MS))

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from clickloop.postback.checking import LONGEST_SECRET, SHORTEST_SECRET
+from clickloop.postback.checking import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 from clickloop.postback.pattern import pattern_of
 from clickloop.postback.rule import BodyKind, Header, Method, RequestTemplate, Success
 from clickloop.setup.preset.preset import Confidence
 
-LONGEST_VALUE = 2_000
+MAX_VALUE_LENGTH = 2_000  # it goes into a URL
 
 
 class Secrecy(enum.StrEnum):
@@ -42,7 +42,7 @@ class FillIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def accepts(self, value: str) -> bool:
         """Whether the value can be filled in."""
-        return len(value) <= LONGEST_VALUE and pattern_of(rf"\A(?:{self.pattern})\z").search(value) is not None
+        return len(value) <= MAX_VALUE_LENGTH and pattern_of(rf"\A(?:{self.pattern})\z").search(value) is not None
 
 
 class RulePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,4 +150,4 @@ def _secret_of(secrecy: Secrecy, value: str) -> str:
     if secrecy is Secrecy.PATH:
         parts = urlsplit(value)
         value = value[value.index(parts.netloc) + len(parts.netloc) :]
-    return value[:LONGEST_SECRET] if len(value) >= SHORTEST_SECRET else ""
+    return value[:MAX_SECRET_LENGTH] if len(value) >= MIN_SECRET_LENGTH else ""

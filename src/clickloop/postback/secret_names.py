@@ -33,7 +33,7 @@ _OURS = frozenset({"cid", "clickid", "click_id", "subid", "external_id", "extern
 _WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]", re.ASCII)
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
 _SEPARATORS = str.maketrans("", "", "_-.[]{}:$ ")
-_MAX_CACHED = 64
+_MAX_CACHED = 64  # strangers choose names: long ones would fill the cache
 
 
 def is_secret_name(name: str) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 from clickloop.report.measure import Measure, Sums
 from clickloop.setup.source_rows import V_ROWS
 
-MOST_GROUPINGS = 2
+MAX_GROUPINGS = 2  # a table on a page has no place for more
 
 
 class Dimension(enum.StrEnum):

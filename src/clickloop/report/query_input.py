@@ -10,16 +10,16 @@ from msgspec import Meta
 
 from clickloop.report.measure import Measure
 from clickloop.report.period import Days, Preset, days_of, zone_of
-from clickloop.report.query import MOST_GROUPINGS, Dimension, Filter, ReportQuery
+from clickloop.report.query import MAX_GROUPINGS, Dimension, Filter, ReportQuery
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 
 BY_KEY = "key"
 """The order by the groups' keys: days one after the other."""
-MOST_GROUPS = 10_000
-MAX_OFFSET = 10_000_000
-MOST_FILTERS = 50
-MOST_FILTER_CHARACTERS = 1_100
-LONGEST_DAYS = 3_700
+MAX_GROUPS = 10_000  # all of them are in memory, and in one answer
+MAX_OFFSET = 10_000_000  # the engine sorts all that it skips
+MAX_FILTERS = 50  # each is a part of the query; an address holds no more
+MAX_FILTER_LENGTH = 1_100  # an external id of 1,024 characters and its dimension
+MAX_DAYS = 3_700  # ten years: by day each is a row
 _EARLIEST = date(2000, 1, 1)
 _LATEST = date(2100, 1, 1)
 
@@ -55,7 +55,7 @@ class AskedReport(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(max_length=40, description="A figure's name or key; with - before it the largest first. Usual: -clicks."),
     ] = ""
-    limit: Annotated[int, Meta(ge=1, le=MOST_GROUPS, description="How many rows at most.")] = 100
+    limit: Annotated[int, Meta(ge=1, le=MAX_GROUPS, description="How many rows at most.")] = 100
     offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="How many rows to leave out first.")] = 0
 
 
@@ -93,8 +93,8 @@ def bounds_of(asked: AskedReport, now_ms: int, usual_zone: str, usual: Preset = 
     first = _day("from", asked.first, faults) if asked.first else last
     if not faults and first > last:
         faults.append(Fault("to", FaultCode.OUT_OF_RANGE, "The last day is before the first one."))
-    if not faults and (last - first).days >= LONGEST_DAYS:
-        faults.append(Fault("from", FaultCode.OUT_OF_RANGE, f"At most {LONGEST_DAYS} days are taken at once."))
+    if not faults and (last - first).days >= MAX_DAYS:
+        faults.append(Fault("from", FaultCode.OUT_OF_RANGE, f"At most {MAX_DAYS} days are taken at once."))
     if faults:
         raise InvalidInputError(tuple(faults))
     return Bounds(Days(first, last), zone, None)
@@ -104,8 +104,8 @@ def query_of(asked: AskedReport, bounds: Bounds, currency: str) -> ReportQuery:
     """The query, without the statuses to count. Raises InvalidInputError with every fault."""
     faults: list[Fault] = []
     group_by = tuple(asked.group_by or ())
-    if len(group_by) > MOST_GROUPINGS or len(set(group_by)) < len(group_by):
-        sentence = f"At most {MOST_GROUPINGS} different groupings are possible."
+    if len(group_by) > MAX_GROUPINGS or len(set(group_by)) < len(group_by):
+        sentence = f"At most {MAX_GROUPINGS} different groupings are possible."
         faults.append(Fault("group_by", FaultCode.TOO_MANY, sentence))
     filters = _filters(asked.filters or (), faults)
     sort, descending = _sort(asked.sort, group_by, faults)
@@ -155,13 +155,13 @@ def _sort(asked: str, group_by: Sequence[Dimension], faults: list[Fault]) -> tup
 
 def _filters(texts: Sequence[str], faults: list[Fault]) -> tuple[Filter, ...]:
     """The filters, those of one dimension put together."""
-    if len(texts) > MOST_FILTERS:
-        faults.append(Fault("filter", FaultCode.TOO_MANY, f"At most {MOST_FILTERS} values are taken."))
+    if len(texts) > MAX_FILTERS:
+        faults.append(Fault("filter", FaultCode.TOO_MANY, f"At most {MAX_FILTERS} values are taken."))
         return ()
     values: dict[Dimension, list[str]] = {}
     for text in texts:
         word, colon, value = text.partition(":")
-        if not colon or word not in _WORDS or len(text) > MOST_FILTER_CHARACTERS:
+        if not colon or word not in _WORDS or len(text) > MAX_FILTER_LENGTH:
             sentence = "A dimension, a colon and a value are expected, such as country:DE."
             faults.append(Fault("filter", FaultCode.NOT_ALLOWED, sentence))
             continue

@@ -4,8 +4,8 @@ import re
 from datetime import date
 from typing import NamedTuple
 
-MOST_WHOLE_DIGITS = 6
-MOST_FRACTION_DIGITS = 12
+MAX_WHOLE_DIGITS = 6  # with twelve more and an amount's micros it fits into 128 bits
+MAX_FRACTION_DIGITS = 12
 E12 = 10**12
 
 _RATE = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,12}))?")

@@ -9,7 +9,7 @@ from clickloop.report.query import Dimension
 from clickloop.report.query_input import Bounds
 
 HOURS_UP_TO_DAYS = 2
-"""So many days are told hour by hour, more of them day by day."""
+"""Maximum number of days shown by the hour; longer periods are shown by the day."""
 
 
 def unit_of(bounds: Bounds) -> Dimension:

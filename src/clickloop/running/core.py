@@ -129,6 +129,7 @@ class Core:
                 self.instance = read_instance(tx).over(self.started)
                 alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
+                # Sorted: a set has no order, and the same set-up should give the same catalog.
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
                 setup_change = read_progress(tx).setup_change
             self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})

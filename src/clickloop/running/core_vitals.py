@@ -50,6 +50,7 @@ class CoreVitals:
         self._clock = clock
         self._more = more
         self._signs = VitalSigns(folder, patience, clock=clock)
+        # An event, so that the thread does not sleep through the end of the process.
         self._ending = threading.Event()
         self._unwritten = Sparingly("looking for alarms failed and is tried again", 60)
 
@@ -107,5 +108,6 @@ class CoreVitals:
 def tell_cannot_start(folder: Path, fault: Exception) -> None:
     """Leave an alarm that says why the core could not start or go on; the core that starts well takes it back."""
     sentence = f"The core could not go on: {type(fault).__name__}: {fault}"[:MAX_SENTENCE]
+    # The log has it already: a full disk must not replace the reason by its own.
     with contextlib.suppress(OSError):
         Alarms(folder).set(_START, [Alarm(code="core_cannot_start", sentence=sentence)])

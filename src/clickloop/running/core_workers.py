@@ -32,15 +32,15 @@ from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.logs.exportable import page_reader
 
-NOTICE_LOOK_SECONDS = 0.01
-CLICK_LOOK_SECONDS = 0.05
-UPLOAD_LOOK_SECONDS = 0.2
-EXPORT_LOOK_SECONDS = 0.2
-BULK_LOOK_SECONDS = 0.5
-AUDIT_SECONDS = 10.0
-PAUSED_LOOK_SECONDS = 2.0
-HOUSEKEEPING_SECONDS = 30.0
-MARKS_SECONDS = 10.0
+NOTICE_LOOK_SECONDS = 0.01  # a postback waits for it; a look costs a listing of a few directories
+CLICK_LOOK_SECONDS = 0.05  # nobody waits for it, and larger batches load faster
+UPLOAD_LOOK_SECONDS = 0.2  # a person has just sent the file; a look is one query
+EXPORT_LOOK_SECONDS = 0.2  # a person waits for it; a look is one query
+BULK_LOOK_SECONDS = 0.5  # jobs take minutes; a look is one query
+AUDIT_SECONDS = 10.0  # each step reads some thousand rows: seldom enough to be unnoticed
+PAUSED_LOOK_SECONDS = 2.0  # rules are paused by people and by many failures: nothing is in a hurry
+HOUSEKEEPING_SECONDS = 30.0  # what is too old may stay half a minute longer
+MARKS_SECONDS = 10.0  # each writes two files and the ledger; what is newer is missed by no start
 
 Step = Callable[[], bool]
 """One bounded round of a worker; returns whether there is more to do at once."""

@@ -82,7 +82,7 @@ _CHUNK = 500
 _FRESH_LEDGER = frozenset({Problem.LEDGER_LOST, Problem.LEDGER_FOREIGN})
 _FRESH_FACTS = frozenset({Problem.FACTS_LOST, Problem.FACTS_FOREIGN})
 _OLDER_LEDGER = frozenset({Problem.LEDGER_OLDER, Problem.STORES_OLDER})
-_PROBLEMS_AT_ONCE = 4
+_MAX_PROBLEMS = 4  # ledger, facts, key and secrets may each have one
 
 
 def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
@@ -91,7 +91,8 @@ def start_anew(folder: Path, now_ms: int) -> tuple[str, ...]:
     Raise StoresRefusedError, LedgerError or FactsError for what only the user can put right, such as rights.
     """
     done: list[str] = []
-    for _ in range(_PROBLEMS_AT_ONCE):
+    # Each cure may uncover the next problem; more than these would go round in a circle.
+    for _ in range(_MAX_PROBLEMS):
         try:
             opened = open_stores(folder, facts_memory_mb=256)
         except StoresRefusedError as refused:
@@ -285,6 +286,7 @@ def _fresh_secrets(folder: Path, now_ms: int) -> str:
 
 
 def _known_installation(folder: Path, stamp: LedgerStamp | None) -> Installation | None:
+    # The ledger's stamp tells the same.
     with contextlib.suppress(SealedFileError):
         found = read_installation(folder)
         if found is not None:
@@ -299,6 +301,7 @@ def _aside(folder: Path, names: tuple[str, ...], now_ms: int) -> Path:
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             (folder / name).rename(aside / name)
+    # The target before the source: after a power cut a file may be in both, never in neither.
     sync_directory(aside)
     sync_directory(folder)
     return aside

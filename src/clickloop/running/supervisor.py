@@ -27,11 +27,17 @@ from clickloop.machine.process import STORES_REFUSED, SUPERVISOR, open_standard_
 from clickloop.store.identity import prepare
 from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
 
-EDGE_DRAIN_SECONDS = 12.0
-CORE_DRAIN_SECONDS = 15.0
+EDGE_DRAIN_SECONDS = 12.0  # longer than an edge waits for its connections (DRAIN_SECONDS)
+CORE_DRAIN_SECONDS = 15.0  # an attempt under way, and time to write it; with the edges' time less than 30 s
 CANNOT_START = 2
 """Exit status when the tracker could not be started at all."""
-_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+_BACKOFF_SECONDS = (
+    0.1,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+)  # the first at once, for visitors wait; then less often, for it will fail again
 _REFUSED_BACKOFF_SECONDS = 5.0
 """A core that found the wrong stores finds them again until somebody acts: each look costs a second of the processor."""
 
@@ -86,6 +92,7 @@ class Child:
                 self._command,
                 pass_fds=self._fds,
                 stdin=subprocess.DEVNULL,
+                # Ctrl-C in a terminal reaches a whole group: the children must be ended by us, in order.
                 start_new_session=True,
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
             )
@@ -102,6 +109,7 @@ class Child:
     def signal(self, number: int) -> None:
         """Sends a signal if the process is running."""
         if self._process is not None and self._process.poll() is None:
+            # It may end between the look and the signal.
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
@@ -128,12 +136,14 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
+    # Before the children are started: they inherit it.
     descriptors = raise_descriptor_limit()
     try:
         public, panel, handed_over = open_sockets(settings.listen, settings.panel_listen)
     except SocketError as fault:
         raise CannotStartError(str(fault)) from fault
     settings = msgspec.structs.replace(settings, listen=address_of(public), panel_listen=address_of(panel))
+    # Alarms of the run before are gone anyway once a process writes its own: no reason not to start.
     with contextlib.suppress(OSError):
         forget_alarms(folder)
     told = msgspec.json.encode(settings).decode()
@@ -156,12 +166,15 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
     while not stopping:
         for child in (core, *edges):
             child.tend(time.monotonic())
+        # Polled: a signal or a death is noticed within 50 ms, and one loop serves both without handlers that race.
         time.sleep(0.05)
     monitor.stop()
     log("stopping", signal=signal.Signals(stopping[0]).name)
+    # Edges first: what they write down last is settled by the core, now or at the next start.
     _stop(edges, EDGE_DRAIN_SECONDS)
     _stop([core], CORE_DRAIN_SECONDS)
     log("stopped")
+    # Given back: nothing was started, and whoever corrects the place starts again.
     os.close(lock)
 
 
@@ -194,10 +207,12 @@ def take_folder(folder: Path, origin: Origin = Origin.UNSAID) -> int:
         raise CannotStartError(
             f"The data folder {folder} cannot be used: {fault}. Name another with --data or correct its rights."
         ) from fault
+    # Before anything that may take long: who asks meanwhile is told which process has the folder.
     note_holder(lock)
     try:
         place = settle_place(folder, origin, wall_clock())
     except (PlaceError, OSError) as fault:
+        # Last: another server may take the folder only when no process of ours writes to it.
         os.close(lock)
         raise CannotStartError(str(fault)) from fault
     if place.restored is not None:

@@ -7,7 +7,7 @@ from clickloop.clock import wall_clock
 from clickloop.diagnosis.health import WorkerHealth
 from clickloop.machine.log import Sparingly
 
-_FAILED_PAUSE_SECONDS = 1.0
+_FAILED_PAUSE_SECONDS = 1.0  # a store that is away is not asked in a loop, and is found again soon
 
 
 class Worker(threading.Thread):
@@ -22,6 +22,7 @@ class Worker(threading.Thread):
         self._step = step
         self._pause_seconds = pause_seconds
         self._drains = drains
+        # An event, not a flag: stopping ends the pause between two steps at once.
         self._stopping = threading.Event()
         self._failed = Sparingly(f"{name} failed and is tried again")
         self._failing_since: int | None = None
@@ -32,6 +33,7 @@ class Worker(threading.Thread):
     def run(self) -> None:
         """Works until ``stop``, then, if it drains, until nothing more is waiting."""
         while True:
+            # Before the step: what came in until then is still drained by it.
             stopping = self._stopping.is_set()
             try:
                 more = self._step()

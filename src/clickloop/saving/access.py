@@ -43,10 +43,11 @@ from clickloop.store.ledger.people.users import (
     save_user,
 )
 
-SESSION_MS = 30 * DAY_MS
-IDLE_MS = 7 * DAY_MS
-LINK_MS = DAY_MS
-LONGEST_SECRET = 200
+SESSION_MS = 30 * DAY_MS  # a stolen cookie is of use no longer, even when it is used every day
+IDLE_MS = 7 * DAY_MS  # a browser that was left signed in elsewhere
+LINK_MS = DAY_MS  # a link is passed on by chat or mail, and read the next morning
+MAX_CREDENTIAL_LENGTH = 200
+"""Of tokens, sessions and links. Ours are shorter; what is longer is not worth hashing and looking up."""
 WELCOME = "/panel/welcome"
 """The page that a one-time link leads to; ``?key=`` carries its secret."""
 
@@ -127,6 +128,7 @@ def sign_in(
     try:
         right = access.passwords.is_right(kept, password)
         fresh = access.passwords.hash(password) if right and kept and access.passwords.is_outdated(kept) else None
+    # The check broke off, so the try must not count against anybody.
     except BaseException:
         access.limits.not_tried(key, place)
         raise
@@ -145,7 +147,7 @@ def sign_in(
 
 def session_of(access: Access, secret: str) -> Seat | None:
     """Whose session it is; None for one that is unknown, ended, expired, idle for too long, or of a disabled user."""
-    if not secret or len(secret) > LONGEST_SECRET:
+    if not secret or len(secret) > MAX_CREDENTIAL_LENGTH:
         return None
     now_ms = access.clock()
     with access.ledger.read() as tx:
@@ -260,6 +262,7 @@ def change_password(
         raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, sentence),))
     try:
         is_right = access.passwords.is_right(user.password_hash, current)
+    # The check broke off, so the try must not count against anybody.
     except BaseException:
         access.limits.not_tried(name_key(user.name), address)
         raise
@@ -282,7 +285,7 @@ def change_password(
 
 
 def _welcome(tx: Connection, key: str, now_ms: int) -> Welcome | None:
-    link = find_link(tx, key) if 0 < len(key) <= LONGEST_SECRET else None
+    link = find_link(tx, key) if 0 < len(key) <= MAX_CREDENTIAL_LENGTH else None
     if link is None or link.used_at is not None or now_ms >= link.expires_at:
         return None
     if link.user_id is None:
@@ -302,7 +305,7 @@ def _begin(tx: Connection, user: User, browser: Browser, now_ms: int) -> SignedI
 
 
 def _end(tx: Connection, secret: str) -> Session | None:
-    session = find_session(tx, secret) if 0 < len(secret) <= LONGEST_SECRET else None
+    session = find_session(tx, secret) if 0 < len(secret) <= MAX_CREDENTIAL_LENGTH else None
     if session is not None:
         delete_session(tx, session.user_id, session.id)
     return session

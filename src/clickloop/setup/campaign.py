@@ -11,9 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
+from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import Fault, FaultCode
 from clickloop.setup.money_text import MoneyText, read_money
-from clickloop.setup.offer import MOST_MICROS
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.source_rows import FixedRow
 from clickloop.setup.tags import clean_tags, tag_faults
@@ -22,9 +22,9 @@ from clickloop.setup.web_address import address_faults
 
 KEY_LETTERS = string.ascii_letters + string.digits
 KEY_LENGTH = 6
-MAX_OFFERS = 200
-HEAVIEST = 1_000_000
-LONGEST_NOTES = 10_000
+MAX_OFFERS = 200  # each click chooses among them, and a page lists them
+MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
+MAX_NOTES_LENGTH = 10_000  # notes are in no list, but in each change that is logged
 
 _UNFIT_IN_NOTES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _KEY = re.compile(r"[A-Za-z0-9]{6}")
@@ -211,7 +211,7 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
             )
         )
     faults += address_faults("fallback_url", campaign.fallback_url, required=False)
-    if campaign.cost_micros is not None and not 0 <= campaign.cost_micros <= MOST_MICROS:
+    if campaign.cost_micros is not None and not 0 <= campaign.cost_micros <= MAX_MICROS:
         faults.append(
             Fault(
                 "cost", FaultCode.OUT_OF_RANGE, "A fixed cost is zero or more, with at most 12 digits before the point."
@@ -234,15 +234,15 @@ def campaign_faults(campaign: Campaign) -> list[Fault]:
             sentence = f"Offer {share.offer_id} stands twice: give it once, with one weight."
             faults.append(Fault(f"offers[{position}].offer_id", FaultCode.DUPLICATE, sentence))
         seen.add(share.offer_id)
-        if not 0 <= share.weight <= HEAVIEST:
-            sentence = f"The weight is {share.weight}, 0 to {HEAVIEST} is expected."
+        if not 0 <= share.weight <= MAX_WEIGHT:
+            sentence = f"The weight is {share.weight}, 0 to {MAX_WEIGHT} is expected."
             faults.append(Fault(f"offers[{position}].weight", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 
 
 def _notes_faults(notes: str) -> list[Fault]:
-    if len(notes) > LONGEST_NOTES:
-        sentence = f"They have {len(notes)} characters, at most {LONGEST_NOTES} are kept."
+    if len(notes) > MAX_NOTES_LENGTH:
+        sentence = f"They have {len(notes)} characters, at most {MAX_NOTES_LENGTH} are kept."
         return [Fault("notes", FaultCode.TOO_LONG, sentence)]
     if _UNFIT_IN_NOTES.search(notes):
         return [Fault("notes", FaultCode.CHARACTER, "They hold a control character or half a character.")]

@@ -13,8 +13,8 @@ from clickloop.explained import Explained
 from clickloop.setup.fault import Fault, FaultCode, currency_faults
 from clickloop.setup.web_address import address_faults
 
-MOST_DOMAINS = 100
-MOST_KEEP_DAYS = 36_500
+MAX_DOMAINS = 100  # each request's host is compared with them
+MAX_KEEP_DAYS = 36_500  # a hundred years: days beyond it would leave the calendar
 
 _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?::[0-9]{1,5})?")
 
@@ -41,7 +41,7 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     """By name, such as Europe/Berlin: in which days begin, for users who have set none."""
     click_keep_days: int = 0
-    """Clicks are deleted after so many days; 0: never."""
+    """Days after which clicks are deleted; 0: never."""
     ip_storage: IpStorage = IpStorage.FULL
 
     def own_hosts(self) -> frozenset[str]:
@@ -97,19 +97,19 @@ def instance_faults(saved: SavedSettings) -> list[Fault]:
     faults: list[Fault] = []
     if saved.public_url is not None:
         faults += _public_url_faults(saved.public_url)
-    for position, domain in enumerate((saved.domains or ())[:MOST_DOMAINS]):
+    for position, domain in enumerate((saved.domains or ())[:MAX_DOMAINS]):
         if not _DOMAIN.fullmatch(domain):
             sentence = "A host in lower case is expected, without scheme and path: go.example.com."
             faults.append(Fault(f"domains[{position}]", FaultCode.NOT_A_HOST, sentence))
-    if len(saved.domains or ()) > MOST_DOMAINS:
-        faults.append(Fault("domains", FaultCode.TOO_MANY, f"At most {MOST_DOMAINS} hosts are kept."))
+    if len(saved.domains or ()) > MAX_DOMAINS:
+        faults.append(Fault("domains", FaultCode.TOO_MANY, f"At most {MAX_DOMAINS} hosts are kept."))
     if saved.currency is not None:
         faults += currency_faults("currency", saved.currency or "?")
     faults += address_faults("fallback_url", saved.fallback_url or "", required=False)
     if saved.time_zone is not None:
         faults += zone_faults("time_zone", saved.time_zone)
-    if saved.click_keep_days is not None and not 0 <= saved.click_keep_days <= MOST_KEEP_DAYS:
-        sentence = f"0 (for ever) to {MOST_KEEP_DAYS} days are expected."
+    if saved.click_keep_days is not None and not 0 <= saved.click_keep_days <= MAX_KEEP_DAYS:
+        sentence = f"0 (for ever) to {MAX_KEEP_DAYS} days are expected."
         faults.append(Fault("click_keep_days", FaultCode.OUT_OF_RANGE, sentence))
     return faults
 

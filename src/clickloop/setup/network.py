@@ -20,8 +20,8 @@ NOTICE_PARAMETERS = ("cid", "payout", "currency", "status", "txid")
 
 NETWORK_URL = "{url}"
 """In a network's template for offer addresses: the link as the network shows it."""
-MAX_PARAMETERS = 100
-MAX_ADDRESSES = 1_000
+MAX_PARAMETERS = 100  # as many as are read of a notice
+MAX_ADDRESSES = 1_000  # each notice's address is compared with them
 """No more are looked at: it is done while nobody else may write to the ledger."""
 
 

@@ -6,15 +6,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.log_filter import MAX_ID
+from clickloop.money import MAX_MICROS
 from clickloop.setup.fault import Fault, FaultCode, currency_faults
 from clickloop.setup.money_text import MoneyText, read_money
 from clickloop.setup.record import OneLine, RecordFields, Tags, line_faults, with_changes
 from clickloop.setup.tags import clean_tags, tag_faults
 from clickloop.setup.web_address import address_faults
-
-MOST_MICROS = 10**12 * 1_000_000 - 1
-"""Twelve digits before the point, six after it."""
-
 
 Name = Annotated[str, OneLine(200, required=True), Meta(description="Its name.", examples=["Gift card US"])]
 NetworkId = Annotated[int, Meta(description="The network that it is from.", ge=1, le=MAX_ID, examples=[1])]
@@ -92,7 +89,7 @@ def offer_faults(offer: Offer) -> list[Fault]:
         + address_faults("url", offer.url, required=True)
         + currency_faults("currency", offer.currency)
     )
-    if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MOST_MICROS:
+    if offer.payout_micros is not None and not 0 <= offer.payout_micros <= MAX_MICROS:
         sentence = "A fixed payout is zero or more, with at most 12 digits before the point."
         faults.append(Fault("payout", FaultCode.OUT_OF_RANGE, sentence))
     return faults + tag_faults(offer.tags)

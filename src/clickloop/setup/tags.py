@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from clickloop.setup.fault import Fault, FaultCode, text_faults
 
-MOST_TAGS = 20
-LONGEST_TAG = 50
+MAX_TAGS = 20  # they stand in a list's row
+MAX_TAG_LENGTH = 50  # it stands in a list's row
 
 
 def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -21,11 +21,11 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
 def tag_faults(tags: Iterable[str]) -> list[Fault]:
     """The faults of the field ``tags``."""
     given = tuple(tags)
-    if len(given) > MOST_TAGS:
-        return [Fault("tags", FaultCode.TOO_MANY, f"At most {MOST_TAGS} tags are kept.")]
+    if len(given) > MAX_TAGS:
+        return [Fault("tags", FaultCode.TOO_MANY, f"At most {MAX_TAGS} tags are kept.")]
     faults = []
     for position, tag in enumerate(given):
-        faults += text_faults(f"tags[{position}]", tag, LONGEST_TAG)
+        faults += text_faults(f"tags[{position}]", tag, MAX_TAG_LENGTH)
         if "," in tag:
             sentence = "A tag holds no comma: commas separate tags where they are written in one line."
             faults.append(Fault(f"tags[{position}]", FaultCode.CHARACTER, sentence))

@@ -11,7 +11,7 @@ from clickloop.setup.fault import Fault, FaultCode, currency_faults, text_faults
 from clickloop.setup.record import OneLine, RecordFields, line_faults
 from clickloop.setup.source_rows import LAST_ROW, FixedRow
 
-MAX_WISHES = 100
+MAX_WISHES = 100  # no source has as many statuses
 """Rows that are looked at one by one, each with its fault; no form has more."""
 EXTERNAL_ID = "external_id"
 COST = "cost"

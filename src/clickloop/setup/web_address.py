@@ -5,7 +5,7 @@ import re
 from clickloop.pasting import INVISIBLE
 from clickloop.setup.fault import Fault, FaultCode
 
-LONGEST_ADDRESS = 8_192
+MAX_ADDRESS_LENGTH = 8_192  # as long as the URL of a postback may be
 
 _UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]")
 _SPACE_OUTSIDE_MACROS = re.compile(r" (?![^{}]*\})")
@@ -21,10 +21,12 @@ def address_faults(field: str, url: str, *, required: bool) -> list[Fault]:
             if required
             else []
         )
-    if len(url) > LONGEST_ADDRESS:
+    if len(url) > MAX_ADDRESS_LENGTH:
         return [
             Fault(
-                field, FaultCode.TOO_LONG, f"The address has {len(url)} characters, at most {LONGEST_ADDRESS} are kept."
+                field,
+                FaultCode.TOO_LONG,
+                f"The address has {len(url)} characters, at most {MAX_ADDRESS_LENGTH} are kept.",
             )
         ]
     if _UNSENDABLE.search(url) or _SPACE_OUTSIDE_MACROS.search(url):

@@ -71,6 +71,7 @@ def keep_damages(folder: Path, damages: Sequence[Damage]) -> None:
     for damage in damages:
         event = "file written anew" if damage.kind is DamageKind.MENDED else "journal damaged"
         log(event, **msgspec.structs.asdict(damage))
+    # The log line above has it.
     with contextlib.suppress(OSError):
         record_damages(folder, damages, wall_clock())
 
@@ -85,6 +86,7 @@ def confirm_damages(folder: Path, now_ms: int) -> int:
 def _locked(folder: Path) -> Iterator[None]:
     """Let one change the file at a time: settling adds to it while the panel or another process confirms, and would lose its damage."""
     with (folder / LOCK_NAME).open("ab") as file:
+        # On a file of its own: the log is replaced as a whole, and a lock on it would stay with the old file.
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -34,6 +34,7 @@ def read_hold(folder: Path) -> Hold | None:
         return msgspec.json.decode((folder / FILE_NAME).read_bytes(), type=Hold)
     except FileNotFoundError:
         return None
+    # Held: sending by mistake cannot be taken back, waiting can.
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return Hold(since=0, why=UNREADABLE)
 
@@ -44,6 +45,7 @@ class DeliveryHold:
     def __init__(self, folder: Path | None = None) -> None:
         """``folder`` None: nothing is ever held."""
         self._folder = folder
+        # The API releases while delivery asks; file and memory must say the same.
         self._lock = threading.Lock()
         self._hold = read_hold(folder) if folder else None
 

@@ -12,5 +12,7 @@ def make_directories(path: Path) -> None:
     if path.is_dir():
         return
     make_directories(path.parent)
+    # Another process may make the same one at this moment.
     path.mkdir(exist_ok=True)
+    # A new directory's name is in its parent: without this a power cut takes it with all that was synced inside.
     sync_directory(path.parent)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clickloop.store.directory import sync_directory
 
-RESERVE_OCTETS = 64 * 1024 * 1024
+RESERVE_OCTETS = 64 * 1024 * 1024  # some hundred thousand clicks: time to make room
 
 
 class DiskReserve:
@@ -42,6 +42,7 @@ class DiskReserve:
             return False
         part = self._path.with_name(self._path.name + ".part")
         try:
+            # Under another name first: a part of the reserve must not count as the whole.
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(file, 0, self.octets)
@@ -49,6 +50,7 @@ class DiskReserve:
                 os.close(file)
             part.rename(self._path)
         except OSError:
+            # The disk is full; the part goes with the next try.
             with contextlib.suppress(OSError):
                 part.unlink()
             return False

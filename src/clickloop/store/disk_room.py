@@ -3,18 +3,18 @@
 import shutil
 from pathlib import Path
 
-LEAST_FREE_OCTETS = 512 * 1024 * 1024
-"""So much room stays free."""
+MIN_FREE_BYTES = 512 * 1024 * 1024
+"""Minimum free space that files of users leave to clicks and notices."""
 
 
 class NoRoomError(Exception):
     """The disk is too full for a file; the text says what is free and what must stay so."""
 
 
-def check_room(folder: Path, octets: int, least_free_octets: int) -> None:
-    """Raises NoRoomError unless so many more octets in a folder leave enough free."""
+def check_room(folder: Path, octets: int, min_free_bytes: int) -> None:
+    """Raise NoRoomError unless a folder has enough room for ``octets`` more."""
     free = shutil.disk_usage(folder).free
-    if free - octets < least_free_octets:
+    if free - octets < min_free_bytes:
         raise NoRoomError(
-            f"The disk of the tracker has {free // 2**20} MiB free, and {least_free_octets // 2**20} MiB must stay free."
+            f"The disk of the tracker has {free // 2**20} MiB free, and {min_free_bytes // 2**20} MiB must stay free."
         )

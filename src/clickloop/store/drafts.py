@@ -18,9 +18,11 @@ class DiskDrafts:
     """Conversions by click id and txid in a file of their own, empty at first, removed at the end. For one thread at a time."""
 
     def __init__(self, path: Path) -> None:
+        # Of a process that was killed: without a journal the file may be half written.
         path.unlink(missing_ok=True)
         self._path = path
         self._kept = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # Drafts are thrown away at the end and after a crash: they need no safety, and it would cost most of the time.
         for statement in ("PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", "PRAGMA cache_size = -4096"):
             self._kept.execute(statement)
         self._kept.execute(
@@ -33,7 +35,7 @@ class DiskDrafts:
         for start in range(0, len(identities), _CHUNK):
             chunk = identities[start : start + _CHUNK]
             pairs = ",".join(["(?, ?)"] * len(chunk))
-            query = f"SELECT conversion FROM drafts WHERE (click_id, txid) IN (VALUES {pairs})"  # noqa: S608
+            query = f"SELECT conversion FROM drafts WHERE (click_id, txid) IN (VALUES {pairs})"  # noqa: S608 – names are ours
             rows = self._kept.execute(query, [text for pair in chunk for text in pair])
             found += [_conversion.decode(octets) for (octets,) in rows]
         return found
@@ -44,7 +46,7 @@ class DiskDrafts:
         for start in range(0, len(click_ids), _CHUNK):
             chunk = click_ids[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = f"SELECT DISTINCT click_id FROM drafts WHERE click_id IN ({marks})"  # noqa: S608
+            query = f"SELECT DISTINCT click_id FROM drafts WHERE click_id IN ({marks})"  # noqa: S608 – names are ours, values are bound
             found.update(click_id for (click_id,) in self._kept.execute(query, list(chunk)))
         return found
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clickloop.store.directory import make_directories, sync_directory
-from clickloop.store.disk_room import LEAST_FREE_OCTETS, check_room
+from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
 PIECE_OCTETS = 256 * 1024
 _TABLE = ".csv"
@@ -18,9 +18,9 @@ class LostFileError(Exception):
 class ExportFiles:
     """The folder ``exports`` of a data folder."""
 
-    def __init__(self, folder: Path, least_free_octets: int = LEAST_FREE_OCTETS) -> None:
+    def __init__(self, folder: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         self._folder = folder
-        self._least_free_octets = least_free_octets
+        self._least_free_octets = min_free_bytes
 
     def write(self, export_id: str, at: int, piece: bytes) -> int:
         """Puts a piece at a place of the file, durably, and cuts off what stands behind; answers how long it is then.
@@ -34,9 +34,11 @@ class ExportFiles:
             if (found := os.fstat(number).st_size) < at:
                 raise LostFileError(f"the file of export {export_id} has {found} bytes, {at} had been written")
             file.seek(at)
+            # What a crash left behind the last page that the ledger knows.
             file.truncate()
             file.write(piece)
             file.flush()
+            # Before the ledger says that the page is written: a crash in between writes the page again, at the same place.
             os.fdatasync(number)
         if at == 0:
             sync_directory(self._folder)

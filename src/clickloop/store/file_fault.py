@@ -7,7 +7,7 @@ import pwd
 import stat
 from pathlib import Path
 
-_SQLITE_LEAST_PAGE = 512
+_MIN_SQLITE_PAGE_BYTES = 512
 _DUCKDB_BLOCK = 262_144
 """DuckDB's blocks, behind three headers of 4,096 bytes."""
 RESTORE_BACKUP = "restore a backup (clickloop restore)"
@@ -58,7 +58,8 @@ def fault_sentence(error: OSError, path: Path) -> str:
 
 def trailing_bytes(ledger: Path, facts: Path) -> str | None:
     """Return a sentence when a store's file has bytes behind its last whole page; they are ignored, and were not written by us."""
-    for path, before, page in ((ledger, 0, _SQLITE_LEAST_PAGE), (facts, 3 * 4096, _DUCKDB_BLOCK)):
+    for path, before, page in ((ledger, 0, _MIN_SQLITE_PAGE_BYTES), (facts, 3 * 4096, _DUCKDB_BLOCK)):
+        # What keeps it from being read is reported elsewhere.
         with contextlib.suppress(OSError):
             size = path.stat().st_size
             if size > before and (size - before) % page:
@@ -78,5 +79,6 @@ def _owned(path: Path) -> str:
 def _user_name(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
+    # A user without a name, as in a container.
     except KeyError:
         return str(number)

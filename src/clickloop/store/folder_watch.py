@@ -168,6 +168,7 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
 
 def _deleted_files() -> set[str]:
     """Return the paths of files that this process has open and whose names are gone; none where the system does not tell."""
+    # /proc is Linux's: elsewhere nothing is found, and the other looks remain.
     found = set()
     with contextlib.suppress(OSError):
         for number in os.listdir(_DESCRIPTORS):

@@ -141,6 +141,7 @@ def _is_stamped(ledger: Path) -> bool:
         with contextlib.closing(sqlite3.connect(f"{ledger.as_uri()}?mode=ro", uri=True)) as database:
             return database.execute("SELECT 1 FROM settings WHERE name = 'installation'").fetchone() is not None
     except sqlite3.OperationalError as error:
+        # By its words: SQLite's code is the same for any fault of a statement.
         return "no such table" not in str(error)
     except sqlite3.Error:
         return True  # no database at all: nothing that a first start may overwrite
@@ -198,6 +199,7 @@ def _put_key(path: Path, key: bytes) -> bytes:
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
         file.write(key)
         file.flush()
+        # Before the link: the key must never be seen, or found after a power cut, without its bytes.
         os.fsync(file.fileno())
     try:
         # A link, not a rename: it fails where another process was first, whose key then counts.
@@ -205,14 +207,18 @@ def _put_key(path: Path, key: bytes) -> bytes:
             path.hardlink_to(fresh)
     finally:
         fresh.unlink(missing_ok=True)
+    # Before anybody uses it: ids made under a key that a power cut takes could never be checked.
     sync_directory(path.parent)
+    # Not ``key``: another process may have been first.
     return path.read_bytes()
 
 
 def stand_in_keys(folder: Path) -> tuple[bytes, ...]:
     """Return the keys that were in use while the real one was lost."""
     keys = []
+    # Sorted: the order of a listing differs from disk to disk.
     for path in sorted(folder.glob(STAND_IN_FILE + "*")):
+        # One that cannot be read costs the check of its clicks, not the start.
         with contextlib.suppress(OSError):
             key = path.read_bytes()
             if len(key) == KEY_BYTES:

@@ -9,8 +9,8 @@ from clickloop.machine.replacing_file import replace_file
 
 MAX_KEYS = 20
 """Distinct keys that are remembered, the latest ones."""
-MAX_KEY = 32
-WRITE_EVERY_MS = 5_000
+MAX_KEY = 32  # strangers choose it; ours have six characters
+WRITE_EVERY_MS = 5_000  # a crash may lose as much: it is a hint, no record
 
 _KEY = re.compile(rb"[A-Za-z0-9_-]*")  # one run from the start: linear
 
@@ -72,6 +72,7 @@ def read_unknown_links(folder: Path) -> UnknownLinks:
     """Return what all edges counted, the latest ``MAX_KEYS`` keys of them together."""
     total, since = 0, 0
     latest: dict[str, UnknownLink] = {}
+    # Sorted, so that the page shows the same order each time.
     for path in sorted((folder / "run").glob("unknown-links.*.json")):
         found = _read(path)
         total += found.total
@@ -89,5 +90,6 @@ def _read(path: Path) -> UnknownLinks:
     """Return the contents of one file. One that is missing or damaged counts as nothing: it is a hint for people, not a record."""
     try:
         return _decode(path.read_bytes())
+    # A hint for people: counting anew is better than a fault.
     except (OSError, msgspec.MsgspecError):
         return UnknownLinks()

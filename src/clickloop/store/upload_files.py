@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clickloop.conversion.moment import DateOrder
-from clickloop.conversion.upload import HEAD_OCTETS, MOST_FILE_OCTETS
+from clickloop.conversion.upload import HEAD_OCTETS, MAX_FILE_BYTES
 from clickloop.conversion.upload_text import Utf8
 from clickloop.store.directory import make_directories, sync_directory
-from clickloop.store.disk_room import LEAST_FREE_OCTETS, check_room
+from clickloop.store.disk_room import MIN_FREE_BYTES, check_room
 
-PIECE_OCTETS = 256 * 1024
+PIECE_OCTETS = 256 * 1024  # memory stays flat, whatever the size of the file
 _SYNC_OCTETS = 32 * 1024 * 1024
-"""So often a file is synced while it arrives, so that its end needs no long wait."""
+"""Bytes between two syncs of an arriving file, so that the last sync is short."""
 _TEXT, _PART, _VERDICTS, _DRAFTS, _DATES = ".text", ".part", ".verdicts", ".drafts", ".dates"
-_DEAD_SECONDS = 24 * 3600
+_DEAD_SECONDS = 24 * 3600  # no upload takes a day to arrive: its sender has gone
 
 
 class UploadTooLargeError(Exception):
@@ -24,14 +24,14 @@ class UploadTooLargeError(Exception):
 
 
 class UploadFiles:
-    """The folder ``uploads`` of a data folder. ``most_octets`` counts a file as it arrives."""
+    """The folder ``uploads`` of a data folder. ``max_bytes`` counts a file as it arrives."""
 
     def __init__(
-        self, folder: Path, most_octets: int = MOST_FILE_OCTETS // 2, least_free_octets: int = LEAST_FREE_OCTETS
+        self, folder: Path, max_bytes: int = MAX_FILE_BYTES // 2, min_free_bytes: int = MIN_FREE_BYTES
     ) -> None:
         self._folder = folder
-        self.most_octets = most_octets
-        self._least_free_octets = least_free_octets
+        self.max_bytes = max_bytes
+        self._least_free_octets = min_free_bytes
 
     def receive(self, upload_id: str) -> "ArrivingFile":
         """A file to write what arrives into. Raises NoRoomError, OSError."""
@@ -41,18 +41,18 @@ class UploadFiles:
 
     def check_size(self, octets: int) -> None:
         """Raises UploadTooLargeError for a file of this size, NoRoomError when there is no room for it."""
-        if octets > self.most_octets:
+        if octets > self.max_bytes:
             raise self.too_large()
         make_directories(self._folder)
         self.check_room(octets)
 
     def too_large(self) -> UploadTooLargeError:
-        """What to raise for a file of more than ``most_octets``."""
-        most = self.most_octets / 2**20
+        """What to raise for a file of more than ``max_bytes``."""
+        most = self.max_bytes / 2**20
         return UploadTooLargeError(f"The file is too large: at most {most:,.0f} MiB are taken. Upload it in parts.")
 
     def check_room(self, octets: int) -> None:
-        """Raises NoRoomError unless so much more leaves enough free."""
+        """Raise NoRoomError unless there is enough room for ``octets`` more."""
         check_room(self._folder, octets, self._least_free_octets)
 
     def exists(self, upload_id: str) -> bool:
@@ -89,6 +89,7 @@ class UploadFiles:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(order.value)
             file.flush()
+            # Before lines are registered by this order: another order after a crash would give other dates.
             os.fdatasync(file.fileno())
         sync_directory(self._folder)
 
@@ -173,7 +174,7 @@ class ArrivingFile:
     def write(self, piece: bytes) -> None:
         """Takes a piece. Raises UploadTooLargeError, NoRoomError, OSError."""
         self._arrived += len(piece)
-        if self._arrived > self._files.most_octets:
+        if self._arrived > self._files.max_bytes:
             raise self._files.too_large()
         self._add(self._text.take(piece))
         if self._written - self._synced > _SYNC_OCTETS:
@@ -201,7 +202,7 @@ class ArrivingFile:
         if len(self._head) < HEAD_OCTETS:
             self._head = (self._head + text)[:HEAD_OCTETS]
         self._written += len(text)
-        if self._written > MOST_FILE_OCTETS:  # UTF-16 may grow
+        if self._written > MAX_FILE_BYTES:  # UTF-16 may grow
             raise self._files.too_large()
         if self._file is not None:
             self._file.write(text)
@@ -209,6 +210,7 @@ class ArrivingFile:
     def _sync(self) -> None:
         if self._file is not None:
             self._file.flush()
+            # Contents and size; the file's times do not matter.
             os.fdatasync(self._file.fileno())
             self._synced = self._written
 

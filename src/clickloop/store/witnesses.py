@@ -37,6 +37,7 @@ def known_marks(folder: Path, installation: Installation) -> Marks:
     """Return how far the stores were at least, by ``installation.json`` and all witnesses."""
     found = [installation.marks]
     for path in _paths(folder):
+        # One that cannot be read tells nothing: there are several for that.
         with contextlib.suppress(OSError, SealedFileError):
             witness = unsealed(path.read_bytes(), Witness, str(path))
             if witness.id == installation.id:

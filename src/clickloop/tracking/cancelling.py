@@ -9,7 +9,7 @@ from clickloop.store.ledger.queue.resends import Pool, cancel_all, count_sent, n
 from clickloop.tracking.notices import Desk
 
 BATCH = 1_000
-"""So many are cancelled in one transaction."""
+"""Postbacks per transaction: other writers get their turn in between."""
 
 _encode = msgspec.json.Encoder().encode
 

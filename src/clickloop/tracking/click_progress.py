@@ -119,6 +119,7 @@ class ClickProgress:
             return FoundClicks(known, settled_to=settled_to)
         try:
             found, unreadable = lookup.find_clicks(missing), frozenset[str]()
+        # A damaged block: all other clicks can still be found.
         except FactsError as fault:
             self._fault(fault=str(fault))
             found, unreadable = self._find_apart(lookup, missing)

@@ -17,9 +17,9 @@ from clickloop.store.ledger.jobs.exports import EXPORTS, Export
 from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.ledger import Ledger
 
-AT_ONCE = 4
+PARALLEL_EXPORTS = 4
 """Exports that take turns, a page each: a short one is done soon beside a long one."""
-_LOOKED_UP_AT_ONCE = 500
+_IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _AGAIN = "Export it again when there is room."
 
 
@@ -50,9 +50,10 @@ class ExportWork:
     def step(self) -> bool:
         """Writes one page of the export whose turn it is; False: there is none. A store that fails raises: call again later."""
         with self._ledger.read() as tx:
-            unfinished = EXPORTS.unfinished(tx, AT_ONCE)
+            unfinished = EXPORTS.unfinished(tx, PARALLEL_EXPORTS)
         if not unfinished:
             return False
+        # In turns by id, so that a long export does not keep the short ones waiting.
         export = next((export for export in unfinished if export.export_id > self._last), unfinished[0])
         self._last = export.export_id
         try:
@@ -65,6 +66,7 @@ class ExportWork:
 
     def _write(self, export: Export, page: ExportedPage) -> None:
         try:
+            # File, then ledger: after a crash the page is written again over itself.
             octets = self._files.write(export.export_id, export.octets, page.lines)
         except LostFileError as error:
             log("export begins anew", export_id=export.export_id, fault=str(error))
@@ -94,9 +96,9 @@ def tidy_exports(ledger: Ledger, files: ExportFiles, now_ms: int, keep_ms: int) 
     """Removes the files of exports that ended ``keep_ms`` ago, or otherwise than well, and those that no export knows."""
     kept = files.kept()
     known: dict[str, Export] = {}
-    for start in range(0, len(kept), _LOOKED_UP_AT_ONCE):
+    for start in range(0, len(kept), _IDS_PER_QUERY):
         with ledger.read() as tx:
-            found = EXPORTS.of_ids(tx, kept[start : start + _LOOKED_UP_AT_ONCE])
+            found = EXPORTS.of_ids(tx, kept[start : start + _IDS_PER_QUERY])
         known |= {export.export_id: export for export in found}
     for export_id in kept:
         export = known.get(export_id)

@@ -1,23 +1,23 @@
 """Limits of notices that anybody can send as fast as the line carries them: without a genuine click id, or again and again with one."""
 
 from clickloop.clock import MINUTE_MS
-from clickloop.conversion.pairs import MAX_OCTETS
+from clickloop.conversion.pairs import MAX_INPUT_BYTES
 
-KEPT_BYTES = MAX_OCTETS + 1
+KEPT_BYTES = MAX_INPUT_BYTES + 1
 """Bytes stored of query and body each: what is read, and one that says that there was more."""
-KEPT_BYTES_BEYOND = 1_024
+KEPT_BYTES_BEYOND = 1_024  # enough to recognise who sends it
 PER_MINUTE = 60
 """Notices of one address a minute that are stored at length: a network with a wrong macro is to be understood."""
-PER_MINUTE_OF_ALL = 1_000
+PER_MINUTE_OF_ALL = 1_000  # at full length these fill 30 MB a minute at most
 MAX_ADDRESSES = 20_000
 """Addresses counted in a minute; what comes from further ones counts as beyond its rate."""
 PER_CLICK = 60
 """Notices of one click a minute that are stored as they came. No network sends as many."""
 LONG_PER_MINUTE = 60
 """Notices of one address a minute that are stored whole though they are longer than what is read of them."""
-LONG_PER_MINUTE_OF_ALL = 120
+LONG_PER_MINUTE_OF_ALL = 120  # a whole body has up to 256 KB
 MAX_CLICKS = 50_000
-"""Clicks counted in a minute. Further ones are not: so many come from many visitors."""
+"""Maximum number of clicks counted in a minute. Further ones are not: as many come from many visitors."""
 
 
 class Strangers:

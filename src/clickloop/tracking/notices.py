@@ -81,6 +81,7 @@ def take_notices(
     results: list[NoticeResult] = []
     for batch, is_last in _batches(raws):
         readings = [read(raw, desk.click_ids) for raw in batch]
+        # Before the write transaction: looking up clicks may take long, and nobody else writes meanwhile.
         found = _find_clicks(desk, readings)
         with desk.ledger.write() as tx:
             known = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, [raw.notice_id for raw in batch])}
@@ -89,6 +90,7 @@ def take_notices(
             registered = _register(desk, tx, [*fresh.values(), *overtaken], found, now_ms)
             if is_last and segments:
                 unsettled = set(segments) - settled_among(tx, segments)
+                # With the last notices, in one commit: a segment recorded earlier could lose its rest in a crash.
                 insert_settled(tx, sorted(unsettled), now_ms)
             results += _results(tx, batch, known, registered)
     return results
@@ -148,7 +150,9 @@ def try_rerun(desk: Desk, notice_ids: Sequence[str], now_ms: int) -> Trial:
         seen = notices_of_ids(tx, notice_ids[:BATCH])
     found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
     trials: list[Trial] = []
+    # Raised inside, so that the transaction rolls back; caught outside, for it is no fault.
     with contextlib.suppress(_TakenBackError), desk.ledger.write() as tx:
+        # Read again: they may have changed since the clicks were looked up.
         stored = {notice.raw.notice_id: notice for notice in notices_of_ids(tx, notice_ids[:BATCH])}
         registered = _register(desk, tx, [_once_more(desk, notice) for notice in stored.values()], found, now_ms)
         pairs = tuple((stored[after.raw.notice_id], after) for after in registered.notices)
@@ -211,6 +215,7 @@ def _take_again(
             seen = notices_of_ids(tx, batch)
         found = _find_clicks(desk, [read(notice.raw, desk.click_ids) for notice in seen])
         with desk.ledger.write() as tx:
+            # Read again, now as the only writer: what was seen before may have changed meanwhile.
             stored = notices_of_ids(tx, batch)
             readings = [reading for notice in stored if (reading := reading_of(desk, notice)) is not None]
             overtaken = [

@@ -53,6 +53,7 @@ class SettlingPauses:
         self._begin_seconds = begin_seconds
         self._monotonic = monotonic
         self._gates: list[threading.Lock] = []
+        # For ``_pause`` alone, and never held while gates are waited for: ``renew`` and ``end`` must answer meanwhile.
         self._lock = threading.Lock()
         self._pause: _Pause | None = None
         self._closed = False
@@ -69,6 +70,7 @@ class SettlingPauses:
         self._gates.append(lock)
 
         def gated() -> bool:
+            # Held for the whole step: a pause that has all gates knows that nothing is half moved.
             with lock:
                 return step()
 
@@ -87,15 +89,18 @@ class SettlingPauses:
         taken: list[threading.Lock] = []
         try:
             for gate in self._gates:
+                # One deadline over all gates, so that the command that asked does not give up first.
                 if not gate.acquire(timeout=max(0.0, pause.until - self._monotonic())):
                     raise PauseError(f"Settling could not be paused within {self._begin_seconds:g} s: try again.")
                 taken.append(gate)
+            # With all gates held: what is copied then has nothing in its log that changes.
             self._checkpoint()
         except BaseException:
             self._forget(pause, taken)
             raise
         pause.began_at = self._monotonic()
         pause.until = pause.began_at + self._lease_seconds
+        # A thread of its own ends it: a command that was killed must not stop settling for ever.
         threading.Thread(target=self._end_in_time, args=(pause, taken), name="pause of settling", daemon=True).start()
         return pause.pause_id
 

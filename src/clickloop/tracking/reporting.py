@@ -89,12 +89,12 @@ def _names(
         return {}
     numbers = sorted({key for group in report.groups if isinstance(key := group.keys[place], int)})
     found: dict[Key, str] = {}
-    for start in range(0, len(numbers), _AT_ONCE):
-        found |= dict(names_of(tx, named, numbers[start : start + _AT_ONCE]).items())
+    for start in range(0, len(numbers), _IDS_PER_QUERY):
+        found |= dict(names_of(tx, named, numbers[start : start + _IDS_PER_QUERY]).items())
     return found
 
 
-_AT_ONCE = 500
+_IDS_PER_QUERY = 500  # engines limit the parameters of one statement
 _NAMED = {
     Dimension.CAMPAIGN: Named.CAMPAIGN,
     Dimension.SOURCE: Named.SOURCE,

@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What running notices again would do. ``looked_at``: so many of those that match, the oldest, were tried."""
+    """What running notices again would do. ``looked_at``: the number of those that match which were tried, the oldest first."""
 
     matched: int
     looked_at: int

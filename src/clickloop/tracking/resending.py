@@ -40,7 +40,7 @@ from clickloop.tracking.deciding import ChangeTexts, RuleHere, Surroundings, dec
 from clickloop.tracking.notices import Desk
 
 BATCH = 200
-"""So many are asked for again in one transaction."""
+"""Postbacks per transaction: other writers get their turn in between."""
 
 _read_request = msgspec.json.Decoder(Request).decode
 _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
@@ -265,6 +265,7 @@ def _decision(
             return Refusal(NotResent.NOTHING_WAS_SENT if sent.reason is not None else NotResent.RECORD_GONE)
         try:
             return Owed(_read_request(sent.request), now_ms, _read_findings(sent.findings))
+        # A damaged record is refused alone; the others of the job go on.
         except (msgspec.DecodeError, UnicodeDecodeError):
             return Refusal(NotResent.RECORD_GONE)
     live = around.rules.get(sent.rule_id)

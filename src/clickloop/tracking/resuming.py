@@ -9,7 +9,7 @@ from clickloop.store.ledger.queue.holding import count_waiting, is_paused, resum
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.resending import Asked, Mode, start_resends
 
-_MOST_JOBS = 1_000
+_MAX_JOBS = 1_000  # more than anybody starts; each is looked at
 
 
 class Resumed(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ def resume(tx: Connection, desk: Desk, rule_id: int, mode: Mode | None, now_ms: 
 
 
 def _running_job(tx: Connection, rule_id: int) -> BulkJob | None:
-    for job in BULK_JOBS.unfinished(tx, _MOST_JOBS):
+    for job in BULK_JOBS.unfinished(tx, _MAX_JOBS):
         if job.kind is JobKind.RESEND and msgspec.json.decode(job.asked, type=Asked).resumes_rule == rule_id:
             return job
     return None

@@ -13,7 +13,7 @@ from clickloop.store.ledger.logs.notices import delete_strangers, find_notice, n
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 LAST_SEEN = "last_seen_at"
-NOTED_EVERY_MS = MINUTE_MS
+NOTED_EVERY_MS = MINUTE_MS  # a commit of its own: once a minute is often enough to notice a clock set back
 BATCH = 500
 """Notices that one transaction deletes."""
 MAX_BATCHES = 20

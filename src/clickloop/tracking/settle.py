@@ -21,15 +21,15 @@ from clickloop.store.ledger.logs.segments import forget_settled
 from clickloop.tracking.around_damage import take_notices_around_damage
 from clickloop.tracking.notices import Desk, NoticeResult
 
-CLICK_SEGMENTS = 256
+CLICK_SEGMENTS = 256  # of an hour's backlog many small ones: the engine opens each
 CLICK_OCTETS = 32 * 1024 * 1024
 """The most that one transaction of the facts takes."""
-LOOKED_UP_AT_ONCE = 5_000
+CLICKS_PER_QUERY = 5_000
 """Clicks of a doubtful segment that one query of the facts looks up."""
-NOTICE_SEGMENTS = 64
+NOTICE_SEGMENTS = 64  # a short round: what comes meanwhile waits for it
 DEFERRED_OCTETS = 128 * 1024
 """Of deferred notices in one round, a fraction of a second: others that come meanwhile wait no longer than that."""
-OUTBOX_BATCH = 5_000
+OUTBOX_BATCH = 5_000  # one load of the facts; its rows are in memory twice
 
 _decoder = msgspec.json.Decoder(RawNotice)
 
@@ -61,7 +61,9 @@ def settle_clicks(reader: JournalReader, facts: Facts, stream: str = CLICKS_STRE
         added, loaded = _load(reader, facts, [_unrepeated(reader, facts, contents, damages)], damages)
         clicks += added
         settled += loaded
+    # Only after the load was committed: killed before, the segment is loaded again, and the facts know its name.
     reader.settled([contents.segment for contents in settled])
+    # Only when the segment cannot come back: until then its name keeps it from being counted twice.
     facts.forget_segments([contents.segment.name for contents in settled])
     return ClickBatch(clicks, len(settled), tuple(damages), len(batch) < len(waiting))
 
@@ -95,8 +97,8 @@ def _unrepeated(
     lines = reader.read(contents.segment).lines
     ids = [_click_id(line) for line in lines]
     known: set[str] = set()
-    for start in range(0, len(ids), LOOKED_UP_AT_ONCE):
-        known.update(facts.find_clicks({id_ for id_ in ids[start : start + LOOKED_UP_AT_ONCE] if id_}))
+    for start in range(0, len(ids), CLICKS_PER_QUERY):
+        known.update(facts.find_clicks({id_ for id_ in ids[start : start + CLICKS_PER_QUERY] if id_}))
     if not known:
         return contents
     fresh = [line for line, id_ in zip(lines, ids, strict=True) if id_ not in known]
@@ -111,6 +113,7 @@ def _unrepeated(
 def _click_id(line: bytes) -> str:
     try:
         return _click_line.decode(line).click_id
+    # It is refused by the load, which says why.
     except msgspec.DecodeError:
         return ""
 
@@ -162,8 +165,10 @@ def settle_notices(reader: JournalReader, desk: Desk, now_ms: int) -> NoticeBatc
     names = [contents.segment.name for contents in whole]
     raws = [_decoder.decode(line) for contents in whole for line in contents.lines]
     results = take_notices_around_damage(desk, raws, now_ms, names)
+    # After the ledger's commit: killed in between, notices are known by their ids.
     reader.settled([contents.segment for contents in whole])
     with desk.ledger.write() as tx:
+        # Last: the names keep a segment that is still in the journal from being read again.
         forget_settled(tx, names)
     return NoticeBatch(tuple(results), tuple(damages), len(batch) < len(waiting))
 
@@ -188,6 +193,7 @@ def _in_turn(segments: Sequence[Segment]) -> list[Segment]:
     for segment in segments:
         turn = turns[segment.writer] = turns.get(segment.writer, 0) + 1
         placed.append((turn, segment))
+    # A stable sort: within a turn the order of the writers stays.
     placed.sort(key=lambda pair: pair[0])
     return [segment for _, segment in placed]
 
@@ -201,6 +207,7 @@ def settle_facts(ledger: Ledger, facts: Facts) -> int:
         rows = oldest_facts(tx, OUTBOX_BATCH)
     if not rows:
         return 0
+    # Outside of any transaction of the ledger: a load takes long, and the ledger has one writer.
     facts.load_facts(rows)
     with ledger.write() as tx:
         delete_facts(tx, [outbox_id for outbox_id, _ in rows])

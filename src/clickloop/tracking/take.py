@@ -17,7 +17,7 @@ from clickloop.click_id import ClickIds
 from clickloop.clock import Clock
 from clickloop.conversion.condensed import condensed
 from clickloop.conversion.notice import Door, RawNotice, RefusalReason, quick_verdict, read_notice
-from clickloop.conversion.pairs import MAX_OCTETS
+from clickloop.conversion.pairs import MAX_INPUT_BYTES
 from clickloop.currency import may_mean
 from clickloop.macro import Place, unreplaced_macro
 from clickloop.money import Amount, AmountFault, amount_text, currency_of, read_amount
@@ -26,6 +26,7 @@ from clickloop.store.journal.writer import JournalFull
 from clickloop.text import text_of
 from clickloop.tracking.notice_limits import KEPT_BYTES, KEPT_BYTES_BEYOND, Strangers
 
+# Bounds a click's line: a thousand clicks a second with long values would fill the disk.
 VALUE_CHARACTERS = 1024
 
 
@@ -152,6 +153,7 @@ def take_click(edge: Edge, arrival: Arrival, key: bytes, link_flag: Flag | None 
     location = ""
     if target is not None:
         click["target"] = location = _location(target, click, head, now_ms)
+    # Gathered: one write for all clicks of a turn of the loop; none is redirected before it.
     edge.clicks.gather(head + _encode(click)[1:])
     return Redirected(click_id, location)
 
@@ -165,6 +167,7 @@ def record_clicks(edge: Edge) -> None:
     try:
         edge.clicks.flush()
     except JournalFull:
+        # Redirected all the same: the visitor is worth more than the record.
         edge.unrecorded += noted
 
 
@@ -202,7 +205,7 @@ def take_notice(edge: Edge, arrival: Arrival, door: Door) -> Stored:
 
 def _is_long_beyond(edge: Edge, arrival: Arrival, now_ms: int) -> bool:
     """Return whether a notice is longer than what is read of one, and too many such come. It is counted."""
-    is_long = len(arrival.query) > MAX_OCTETS or len(arrival.body) > MAX_OCTETS
+    is_long = len(arrival.query) > MAX_INPUT_BYTES or len(arrival.body) > MAX_INPUT_BYTES
     return is_long and edge.strangers.is_long_beyond(arrival.ip, now_ms)
 
 

@@ -42,10 +42,10 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.upload_files import ArrivingFile, UploadFiles
 from clickloop.tracking.notices import BATCH, Desk, NoticeResult, foresee_notices, take_notices
 
-AT_ONCE = 4
+PARALLEL_UPLOADS = 4
 """Uploads that take turns, a batch each: a short one is done soon beside a long one."""
 _SETTLED_MS = WAIT_MS + MINUTE_MS
-"""So long after a file arrived its waiting lines are counted anew, until none waits any more."""
+"""Time after a file's arrival in which its waiting lines are counted again, until none waits."""
 _AGAIN = "Upload it again: what is registered stays so, and comes to repeats."
 _encode = msgspec.json.Encoder().encode
 
@@ -184,18 +184,21 @@ class UploadWork:
     def step(self) -> UploadStep:
         """Takes one batch of lines of the upload whose turn it is. A store that fails raises: call again later."""
         with self.desk.ledger.read() as tx:
-            unfinished = UPLOADS.unfinished(tx, AT_ONCE)
+            unfinished = UPLOADS.unfinished(tx, PARALLEL_UPLOADS)
         for upload_id in self._readings.keys() - {upload.upload_id for upload in unfinished}:
             self._close(upload_id)
         if not unfinished:
             return UploadStep()
+        # In turns by id, so that a long file does not keep the short ones waiting.
         upload = next((upload for upload in unfinished if upload.upload_id > self._last), unfinished[0])
         self._last = upload.upload_id
         try:
             return self._take_batch(upload)
+        # Deleted by somebody: nothing brings it back, so it is not tried again.
         except FileNotFoundError:
             self._fail(upload, f"Its file is gone. {_AGAIN}")
             return UploadStep(more=True)
+        # Read from the ledger's state again next time: the reading has moved past lines that were not registered.
         except BaseException:
             self._close(upload.upload_id)
             raise
@@ -219,6 +222,7 @@ class UploadWork:
             self._fail(after, f"Its file has {found} bytes, {upload.octets} had arrived. {_AGAIN}")
             return UploadStep(more=True)
         with self.desk.ledger.write() as tx:
+            # After the notices are registered: killed in between, their ids make the lines known.
             written = UPLOADS.keep(tx, after)
         if after.state.is_final or not written:
             self._close(upload.upload_id)

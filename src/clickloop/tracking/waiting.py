@@ -13,16 +13,16 @@ from clickloop.tracking.notices import BATCH, Desk, NoticeResult
 
 LOOK_SECONDS = 0.05
 """Pause between looks at the ledger: longer than for the journal, because a look costs eight times as much."""
-CLOCK_LOOK_SECONDS = 60.0
+CLOCK_LOOK_SECONDS = 60.0  # the clock is set back seldom
 MAX_CLICK_IDS = 5_000
 """Click ids in one look-up after clicks were settled."""
 _PAUSE_PER_LOOK = 10
 """A look-up for arrived clicks is followed by a pause of this many times its duration: a tenth of the thread's time at most."""
-USUAL_DAYS = 7
+USUAL_DAYS = 7  # a whole week: weekends differ
 MIN_REFUSALS = 10
 """Fewer refusals a day than this are no alarm."""
-UNUSUAL_TIMES = 3
-MAX_COUNTED = 100_000
+UNUSUAL_TIMES = 3  # a day may have twice the usual traffic
+MAX_COUNTED = 100_000  # counting more takes longer and changes nothing
 
 
 class WaitingNotices:

@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
-MOST = 64
-"""So many answers are remembered; the one that was asked for longest ago goes first."""
+MAX_ANSWERS = 64
+"""Maximum number of remembered answers; the least recently used one goes first."""
 
 T = TypeVar("T")
 
@@ -16,6 +16,7 @@ class Remembered:
 
     def __init__(self) -> None:
         self._answers: OrderedDict[Hashable, tuple[Hashable, int, object]] = OrderedDict()
+        # For the order of use alone; never held while an answer is computed, which takes seconds.
         self._lock = threading.Lock()
 
     def of(
@@ -37,6 +38,6 @@ class Remembered:
         answer = find_out()
         with self._lock:
             self._answers[question] = (follows_from, now_ms, answer)
-            while len(self._answers) > MOST:
+            while len(self._answers) > MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return answer, now_ms

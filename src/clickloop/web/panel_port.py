@@ -21,8 +21,8 @@ HEAD_BYTES = 64 * 1024
 MAX_TARGET_BYTES = 16 * 1024
 """Maximum size of an address: a report with fifty filters is shorter. Litestar remembers the last 1,024 addresses as they came and
 as it read them, so these three bounds are one on the memory of the core, too."""
-MAX_PATH_BYTES = 4 * 1024
-MAX_PARAMETERS = 200
+MAX_PATH_BYTES = 4 * 1024  # the longest of ours has some hundred
+MAX_PARAMETERS = 200  # a report's filters and columns; each is checked by a schema
 MIN_BODY_BYTES_PER_SECOND = 512
 """Below the slowest mobile network; a body may be of any length as long as it arrives faster than this."""
 MAX_UNREAD_BYTES = 4 * 1024 * 1024
@@ -106,7 +106,7 @@ class PanelConnection(HttpToolsProtocol):
 
     # asyncio.Protocol -------------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn types it
         """Take the connection, unless its address, or everybody together, has too many already."""
         super().connection_made(transport)
         self.peer = self.client[0].removeprefix(MAPPED) if self.client else ""
@@ -127,6 +127,7 @@ class PanelConnection(HttpToolsProtocol):
             at += size
 
     def _feed(self, data: bytes) -> None:
+        # uvicorn does this in the method that is replaced here.
         self._unset_keepalive_if_required()
         was_idle = not self._in_head and not self._in_body
         self._begun = 0
@@ -156,6 +157,7 @@ class PanelConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        # Not refused: the answers before it are still to come, in their order.
         if len(self.pipeline) >= MAX_PIPELINED and self.cycle is not None:
             self.cycle.keep_alive = False  # its answer says that it is the last: the client sends the others again
             self._refused = True
@@ -228,6 +230,7 @@ class PanelConnection(HttpToolsProtocol):
         if self._is_busy():
             return Phase.BUSY, self._since
         if self._in_body:
+            # By speed: at the cap the slowest goes first, and a long honest upload stays.
             return Phase.RECEIVING, self._body_bytes / max(0.001, self.loop.time() - self._since)
         is_idle = self.cycle is not None and not self._in_head and not self.transport.is_closing()
         return Phase.IDLE if is_idle else Phase.UNFINISHED, self._since
@@ -239,6 +242,7 @@ class PanelConnection(HttpToolsProtocol):
 
     def end(self) -> None:
         """Close the connection without a word, and at once where something is left that the client does not take."""
+        # close() would wait for a client that takes nothing.
         self.transport.abort() if self.transport.get_write_buffer_size() else self.transport.close()
 
     def sweep(self, now: float) -> None:
@@ -278,6 +282,7 @@ class PanelConnection(HttpToolsProtocol):
             return
         if self.flow.read_paused:
             self._checked_at, self._checked_bytes = now, self._body_bytes
+        # By stretch, not since the beginning: a body that began fast must not be able to stop then.
         elif now - self._checked_at > seconds:
             arrived = self._body_bytes - self._checked_bytes
             if arrived < MIN_BODY_BYTES_PER_SECOND * (now - self._checked_at):

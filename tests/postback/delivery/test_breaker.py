@@ -4,7 +4,7 @@ import pytest
 
 from clickloop.postback.delivery.breaker import (
     FIRST_PROBE_SECONDS,
-    LONGEST_PROBE_SECONDS,
+    MAX_PROBE_SECONDS,
     OPENS_AT,
     WINDOW_SECONDS,
     Breaker,
@@ -118,7 +118,7 @@ def test_probes_grow_rarer_up_to_fifteen_minutes() -> None:
     assert waits == [30, 60, 120, 240, 480, 900, 900, 900]
     assert breaker.pause is not None
     assert (breaker.pause.probes, breaker.pause.opened_at) == (8, NOW_MS)
-    assert breaker.pause.probe_at == NOW_MS + int(now * 1000) + LONGEST_PROBE_SECONDS * 1000
+    assert breaker.pause.probe_at == NOW_MS + int(now * 1000) + MAX_PROBE_SECONDS * 1000
 
 
 def test_a_probe_that_never_reached_out_is_made_again_without_a_longer_wait() -> None:
@@ -153,4 +153,4 @@ def test_a_clock_that_jumped_meanwhile_puts_the_probe_off_for_no_longer_than_usu
 
 
 def test_the_wait_for_a_probe_stays_finite() -> None:
-    assert probe_wait(10_000) == LONGEST_PROBE_SECONDS
+    assert probe_wait(10_000) == MAX_PROBE_SECONDS

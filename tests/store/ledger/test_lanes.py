@@ -19,7 +19,7 @@ from clickloop.postback.retry import Outcome
 from clickloop.postback.rule import Request, RequestTemplate, Rule
 from clickloop.record_id import RecordIds
 from clickloop.store.ledger.logs.postbacks import insert_postbacks
-from clickloop.store.ledger.queue.claiming import PAUSED_MS, PUT_OFF_AT_ONCE
+from clickloop.store.ledger.queue.claiming import PAUSED_MS, PUT_OFF_PER_CLAIM
 from clickloop.store.ledger.queue.holding import pause_rule
 from clickloop.store.ledger.queue.lanes import (
     WaitingLane,
@@ -237,7 +237,7 @@ def test_what_somebody_wants_of_a_receiver_is_kept_until_it_is_done_or_there_is_
 
 
 def test_a_paused_rules_backlog_does_not_hold_up_what_stands_behind_it_in_its_lane(store: Store) -> None:
-    store.owe("chat:443", PUT_OFF_AT_ONCE, at=NOW - 10)
+    store.owe("chat:443", PUT_OFF_PER_CLAIM, at=NOW - 10)
     (other,) = store.owe("chat:443", rule_id=store.other_rule_id)
     with store.ledger.write() as tx:
         pause_rule(tx, store.rule_id, NOW)

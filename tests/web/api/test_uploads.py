@@ -271,7 +271,7 @@ def test_a_long_file_of_no_known_form_is_refused_at_its_beginning(instance: "Ins
 
 
 def test_a_full_disk_refuses_a_file(instance: "Instance") -> None:
-    full = UploadFiles(instance.folder / "uploads", least_free_octets=1 << 60)
+    full = UploadFiles(instance.folder / "uploads", min_free_bytes=1 << 60)
     context = dataclasses.replace(instance.context, uploads=full)
     with TestClient(application(create_api, context), raise_server_exceptions=False) as api:
         answer = api.post(DOOR, content="abc", headers=CSV | {"authorization": "Bearer clk_local"})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.measure import Measure
-from clickloop.web.panel.frame.chart import MOST_TICKS, Chart, Kind, Series, draw, round_ticks
+from clickloop.web.panel.frame.chart import MAX_TICKS, Chart, Kind, Series, draw, round_ticks
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text
 
 
@@ -46,7 +46,7 @@ def test_ticks_are_few_even_and_around_every_value(values: list[int], unit: int,
     ticks = round_ticks(a_chart(*values, unit=unit, whole=whole))
     steps = {after - before for before, after in itertools.pairwise(ticks)}
     assert len(steps) == 1
-    assert 2 <= len(ticks) <= MOST_TICKS + 2
+    assert 2 <= len(ticks) <= MAX_TICKS + 2
     assert 0 in ticks
     assert ticks[0] <= min([0, *values])
     assert max([0, *values]) <= ticks[-1]

@@ -8,7 +8,7 @@ from clickloop.setup.campaign import NewCampaign
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.panel.frame.form import MOST_ROWS, Form, by_path
+from clickloop.web.panel.frame.form import MAX_ROWS, Form, by_path
 
 
 def test_paths_make_nested_records() -> None:
@@ -109,4 +109,4 @@ def test_no_name_of_a_field_breaks_the_reading(name: str) -> None:
 
 def test_rows_are_bounded() -> None:
     form = Form([(f"parameters[{number}].parameter", "x") for number in range(5000)])
-    assert len(form.tree["parameters"]) == MOST_ROWS
+    assert len(form.tree["parameters"]) == MAX_ROWS

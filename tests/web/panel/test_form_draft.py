@@ -9,7 +9,7 @@ import pytest
 from litestar.testing import TestClient
 
 from clickloop.people.user import Role
-from clickloop.web.panel.frame.form_draft import MOST_OCTETS
+from clickloop.web.panel.frame.form_draft import MAX_FORM_BYTES
 from tests.web.conftest import PASSWORD
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_wrong_password_loses_nothing(browser: TestClient[Any]) -> None:
         ("/panel/sign-out", {"x": "y"}),
         ("/panel/uploads", {"lines": "a:1:sale"}),
         ("/panel/offers/1/archive", {"csrf": "of before"}),
-        ("/panel/offers/1", {"name": "x" * (MOST_OCTETS + 1)}),
+        ("/panel/offers/1", {"name": "x" * (MAX_FORM_BYTES + 1)}),
     ],
 )
 def test_some_forms_are_not_kept_and_it_is_said_where_the_text_is(
@@ -133,7 +133,7 @@ def test_a_form_of_another_site_is_refused_as_before(browser: TestClient[Any], h
         {"kept_path": "/panel/offers/1", "kept": "[]"},
         {"kept_path": "/panel/offers/..", "kept": '[["name","x"]]'},
         {"kept_path": "/panel/offers/1\r\nx: y", "kept": '[["name","x"]]'},
-        {"kept_path": "/panel/offers/1", "kept": '[["name","' + "x" * (MOST_OCTETS + 1) + '"]]'},
+        {"kept_path": "/panel/offers/1", "kept": '[["name","' + "x" * (MAX_FORM_BYTES + 1) + '"]]'},
     ],
 )
 def test_the_sign_in_page_sends_nothing_on_that_it_would_not_have_kept(

@@ -16,16 +16,16 @@ from clickloop.setup.network import Network
 from clickloop.text import readable
 
 RECENT_CLICKS = 1_000
-"""So many clicks of each campaign are looked at."""
+"""Clicks examined per campaign, the newest."""
 RECENT_DAYS = 30
-"""So far back conversions and postbacks are looked for, and refused notices within ``REFUSED_DAYS``."""
+"""Days in which conversions and postbacks are searched; refused notices within ``REFUSED_DAYS``."""
 REFUSED_DAYS = 7
 ERROR_SHARE = 0.5
 WARNING_SHARE = 0.05
 FEW_CLICKS = 500
 """Below this many recent clicks, a campaign without conversions is only noted."""
 ENOUGH_CONVERSIONS = 20
-"""From so many conversions on, a status that none of them had is told."""
+"""Minimum number of conversions before a status that none of them had is reported."""
 
 
 class CampaignEvidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,9 +11,9 @@ from clickloop.macro import Severity
 from clickloop.plural import counted
 
 BACKLOG_MINUTES = 15
-"""What has been due for so long should have left."""
+"""Minutes after which a postback that is due should have left."""
 REFUSED_DAYS = 7
-"""So far back postbacks that were skipped for their address are looked for."""
+"""Days in which postbacks that were skipped for their address are searched."""
 
 
 class SlowReceiver(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,14 +12,14 @@ import msgspec
 from clickloop.clock import SECOND_MS
 from clickloop.postback.retry import PASSING, Outcome, Trouble
 
-WINDOW_SECONDS = 300
-SLOT_SECONDS = 10
+WINDOW_SECONDS = 300  # long enough for ten attempts at a receiver with little traffic
+SLOT_SECONDS = 10  # counts by slot, not by attempt: memory stays flat at any rate
 OPENS_AT = 10
-"""So many attempts within the window are needed for a verdict on a receiver …"""
+"""Minimum number of attempts within the window for a verdict on a receiver: fewer may fail by chance."""
 OPENS_PERCENT = 70
-"""… of which so many have failed."""
-FIRST_PROBE_SECONDS = 30
-LONGEST_PROBE_SECONDS = 900
+"""Share of failed attempts in the window from which the breaker opens."""
+FIRST_PROBE_SECONDS = 30  # a restart at the receiver is often over by then
+MAX_PROBE_SECONDS = 900  # a receiver that is back after hours is noticed within this
 
 
 class Verdict(enum.Enum):
@@ -145,5 +145,5 @@ class Breaker:
 
 
 def probe_wait(probes: int) -> int:
-    """Seconds before the next probe after so many failed ones: 30 s, doubling up to 15 min."""
-    return int(min(FIRST_PROBE_SECONDS * 2 ** min(probes, 10), LONGEST_PROBE_SECONDS))
+    """Return the seconds before the next probe, by the number of failed ones: 30 s, doubling up to 15 min."""
+    return int(min(FIRST_PROBE_SECONDS * 2 ** min(probes, 10), MAX_PROBE_SECONDS))

@@ -55,6 +55,7 @@ class ClockWatch:
 
     async def follow(self) -> bool:
         """Let the store follow the jumps, and note the clock now and then; return whether there was a jump. Raise as the store does."""
+        # Taken before the await, and put back on failure: a jump meanwhile adds to what is left.
         following, self._to_follow_ms = self._to_follow_ms, 0
         if following:
             try:

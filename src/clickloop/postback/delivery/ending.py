@@ -7,7 +7,7 @@ import msgspec
 from clickloop.postback.delivery.work import Ended, Job
 from clickloop.postback.retry import Again, Delivered, Outcome, PauseRule, Result, decide, fault_of
 
-ERROR_CHARACTERS = 500
+ERROR_CHARACTERS = 500  # it is kept with each attempt, and may quote the receiver
 
 
 def moved(ended: Ended, by_ms: int) -> Ended:

@@ -18,13 +18,13 @@ LANE_CONNECTIONS = 20
 FIRST_WIDTH = 4
 """The width of a lane of which nothing is known yet; each answer widens it by one."""
 PACE_SECONDS = 0.25
-"""So far ahead of what a lane gets done is claimed for it."""
-MOST_AHEAD = 400
+"""Time ahead for which work is claimed for a lane, at the pace at which it gets work done."""
+MAX_CLAIMED_AHEAD = 400  # what is claimed and not sent must be given back when the process ends
 CATCH_UP_SECONDS = 0.1
-"""A rate may catch up with so much time in which nothing could leave."""
-RATED_AHEAD_SECONDS = 2
+"""Maximum lost time that a rate may catch up with; more would be a burst at the receiver."""
+RATED_AHEAD_SECONDS = 2  # a lane with a rate needs no more, and a changed rate counts soon
 LONGER_SECONDS = 1
-"""A receiver that asks us to wait is told of again when it is so much longer than before."""
+"""Minimum extension of a requested wait that is reported again: not every answer of the same wait."""
 
 _Entry = TypeVar("_Entry")
 
@@ -136,7 +136,7 @@ class Lane(Generic[_Entry]):
     def ahead(self, now: float) -> int:
         """How much it got done lately."""
         self._turn_slot(now)
-        return min(MOST_AHEAD, max(self._ended, self._ended_before))
+        return min(MAX_CLAIMED_AHEAD, max(self._ended, self._ended_before))
 
     def is_running_dry(self, now: float) -> bool:
         """Whether it is time to claim more for it, if there is more."""

@@ -11,9 +11,9 @@ import msgspec
 
 from clickloop.postback.delivery.breaker import Turn, Verdict
 from clickloop.postback.delivery.lane import FIRST_WIDTH, LANE_CONNECTIONS, NO_TERMS, Asked, KeptLane, Lane, Standing
-from clickloop.postback.retry import LONGEST_RETRY_AFTER_MS
+from clickloop.postback.retry import MAX_RETRY_AFTER_MS
 
-FORGET_AFTER_SECONDS = 600
+FORGET_AFTER_SECONDS = 600  # what a lane has learnt of its receiver is worth a little memory for a while
 
 _Entry = TypeVar("_Entry")
 
@@ -68,7 +68,7 @@ class Lanes(Generic[_Entry]):
                 lane.breaker.restore(each.pause, now, now_ms)
                 lane.width = 1
             if each.held_until is not None:
-                lane.hold(min(each.held_until - now_ms, LONGEST_RETRY_AFTER_MS), now, now_ms)
+                lane.hold(min(each.held_until - now_ms, MAX_RETRY_AFTER_MS), now, now_ms)
                 lane.held_until = each.held_until
 
     def set_terms(self, kept: Iterable[KeptLane]) -> None:
@@ -144,7 +144,7 @@ class Lanes(Generic[_Entry]):
         now_ms: int,
         wait_ms: int = 0,
     ) -> Turn | None:
-        """Notes how what was started has ended; answers what that made of its receiver. ``wait_ms``: so long it asks us to wait."""
+        """Notes how what was started has ended; answers what that made of its receiver. ``wait_ms``: the wait it asks for."""
         lane = self._lanes[start.lane]
         self._in_flight -= 1
         turn = lane.end(verdict, status_code, now, now_ms, start.probe)
@@ -204,6 +204,7 @@ class Lanes(Generic[_Entry]):
 
     def forget_idle(self, now: float) -> None:
         """Lets go of lanes that nothing has left on for a while and nothing needs to be known of."""
+        # A copy: deleting while looking is an error.
         for name, lane in list(self._lanes.items()):
             busy = lane.queue or lane.in_flight or lane.is_listed
             known = lane.breaker.pause is not None or lane.terms != NO_TERMS or lane.held_until is not None
@@ -229,6 +230,7 @@ def shares(rooms: Sequence[int], limit: int) -> list[int]:
     """
     given = [0] * len(rooms)
     left = limit
+    # Smallest rooms first: what they leave is shared among the larger ones.
     waiting = sorted((room, position) for position, room in enumerate(rooms) if room > 0)
     if len(waiting) > left:
         for position in sorted(position for _, position in waiting)[:left]:

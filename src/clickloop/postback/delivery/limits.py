@@ -17,20 +17,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     held: int = 2_000
     """Claimed postbacks whose outcome is not yet written."""
     unwritten: int = 100
-    """With so many outcomes not yet written nothing more leaves: after a crash they, and what was under way, are sent again."""
+    """Maximum number of outcomes not yet written before sending stops: after a crash they are sent again, like what was under way."""
     batch: int = 64
-    """The most that one claim or one write takes."""
+    """Maximum number of postbacks per claim and per write."""
     lease_seconds: float = 60
     deadline_seconds: float = 10
     """Of one attempt; nothing is sent that could outlive its lease."""
     write_after_seconds: float = 0.02
-    """Outcomes are gathered at most so long before they are written."""
+    """Maximum time outcomes are collected before they are written: one commit for many."""
     claim_after_seconds: float = 0.01
-    """After a claim that took little, what is owed is gathered for so long before the next one."""
+    """Pause after a claim that found little: the next one then finds more."""
     look_again_seconds: float = 0.05
-    """After a claim that found something it is looked so soon what will be due next."""
+    """Pause after a claim that found something, before looking for what is due next."""
     look_seconds: float = 5
-    """At the latest after this long it is looked whether something is due, or a lease has ended."""
+    """Maximum time between two looks at what is due or whose lease has ended."""
     error_seconds: float = 1
     """How long to wait when the store failed."""
 

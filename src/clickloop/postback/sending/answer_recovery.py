@@ -20,7 +20,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 MAX_HEAD_BYTES = 65_536
 """Maximum size of a head of which status and headers are read."""
-MAX_BODY_BYTES = 65_536
+MAX_BODY_BYTES = 65_536  # as much as is read of a sound answer
 QUIET_SECONDS = 1.0
 """An answer whose end cannot be known ends when nothing more has come for this long."""
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?=[ \r\n])")
@@ -30,8 +30,8 @@ _QUOTED_BYTES = re.compile(r"(?:bytearray\()?\bb(['\"])(.*?)(?:\1\)?|\Z)")
 _WANTED_HEADERS = (b"location", b"retry-after", b"content-length", b"transfer-encoding")
 _WITHOUT_BODY = frozenset({204, 304})
 _ENDLESS = f"no end of the headers within {MAX_HEAD_BYTES // 1024} KB"
-_MAX_REASON_CHARACTERS = 200
-_MAX_READ_CHARACTERS = 1_000
+_MAX_REASON_CHARACTERS = 200  # the receiver chose it, and it is shown
+_MAX_READ_CHARACTERS = 1_000  # the parser's text quotes the receiver
 
 note_accepted: ContextVar[Callable[[int], None] | None] = ContextVar("note_accepted", default=None)
 """Called with a status of 2xx when an answer is given up before its head has ended: the receiver has taken the request."""
@@ -45,7 +45,7 @@ class TolerantConnector(aiohttp.TCPConnector):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         # There is no public way to choose the protocol of a connection; a test holds that this one works.
-        self._factory = lambda: TolerantProtocol(loop=self._loop)  # type: ignore[assignment]
+        self._factory = lambda: TolerantProtocol(loop=self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
 
 class TolerantProtocol(ResponseHandler):
@@ -58,7 +58,7 @@ class TolerantProtocol(ResponseHandler):
         self.malformed = ""
         super().set_response_params(**given)
         if self._parser is not None:
-            self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]
+            self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
     def data_received(self, data: bytes) -> None:
         """Take what arrived. What nobody asked for ends the connection: it would be taken for the answer to the next request."""
@@ -94,6 +94,7 @@ class Answer(aiohttp.ClientResponse):
         protocol = connection.protocol
         try:
             await super().start(connection)
+        # The deadline: a status that came in time is still worth recording.
         except asyncio.CancelledError:
             code = protocol.status_so_far() if isinstance(protocol, TolerantProtocol) else None
             note = note_accepted.get()

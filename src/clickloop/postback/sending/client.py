@@ -32,14 +32,14 @@ from clickloop.text import readable
 
 USER_AGENT = f"Clickloop/{__version__}"
 ATTEMPT_HEADER = "X-Clickloop-Attempt"
-READ_AT_MOST = 65_536
-KEEP_AT_MOST = 16_384
-MOST_REDIRECTS = 3
+MAX_READ_BYTES = 65_536  # success may depend on a text in it; no honest answer is longer
+MAX_KEPT_BYTES = 16_384  # all answers that are under way are in memory
+MAX_REDIRECTS = 3  # http to https, to www, and one to spare
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None, ceil_threshold=5)
-_ERROR_CHARACTERS = 500
+_ERROR_CHARACTERS = 500  # it is kept with each attempt, and may quote the receiver
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -75,13 +75,19 @@ class Sender:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             connector=self._connect(self._guard),
+            # One receiver's cookie must not change what a later postback means.
             cookie_jar=aiohttp.DummyCookieJar(),
+            # One deadline over all, below: the client's own ones would begin anew with each redirect.
             timeout=_NO_TIMEOUT,
+            # A small answer could unpack to gigabytes.
             auto_decompress=False,
+            # A proxy or .netrc of the environment would go past the address guard and add secrets.
             trust_env=False,
             raise_for_status=False,
             response_class=Answer,
+            # The rule says what the body is, or nothing does.
             skip_auto_headers=("Content-Type",),
+            # No compressed answers: they would have to be unpacked to be matched and shown.
             headers={"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity"},
         )
         # The client would send a GET or PUT again by itself when a kept connection breaks: twice in one attempt, told to nobody.
@@ -100,13 +106,15 @@ class Sender:
         """One attempt, number ``attempt`` from 1. Answers what became of it; raises nothing but cancellation."""
         attempt += request.earlier_attempts
         seen = _Seen()
+        # A context variable: the client's parser knows nothing of the attempt that it reads for.
         note_accepted.set(seen.accept)
         hop = first_hop(request)
         if isinstance(hop, str):
             return seen.outcome(Trouble.UNSENDABLE, hop)
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                for _ in range(MOST_REDIRECTS + 1):
+                for _ in range(MAX_REDIRECTS + 1):
+                    # Again for each redirect: a receiver may lead to an address of our own network.
                     judgement = self._guard.judge_target(hop.target)
                     if isinstance(judgement, RefusedAddress):
                         return seen.refused(Trouble.ADDRESS_REFUSED, judgement.sentence)
@@ -141,6 +149,7 @@ class Sender:
             port=target.port,
             path=target.path,
             query_string=target.query,
+            # The URL leaves as it was written: quoting it again would change signed parameters.
             encoded=True,
         )
         headers = [(header.name, header.value) for header in hop.headers]
@@ -157,12 +166,14 @@ class Sender:
                 return location
             seen.retry_after = response.headers.get("Retry-After", "")[:100]
             size = 0
-            while size < READ_AT_MOST and (chunk := await content.read(READ_AT_MOST - size)):
-                if size < KEEP_AT_MOST:
+            # Bounded: an answer may never end, and only its beginning is kept.
+            while size < MAX_READ_BYTES and (chunk := await content.read(MAX_READ_BYTES - size)):
+                if size < MAX_KEPT_BYTES:
                     seen.chunks.append(chunk)
                 size += len(chunk)
             return None
         finally:
+            # Unread bytes would be taken for the answer to the next request on this connection.
             if not content.is_eof():
                 response.close()
 
@@ -203,7 +214,7 @@ class _Seen:
             error = f"{error} The body was left out after the redirect {self.lost_body}.".lstrip()
         return Outcome(
             status_code=self.status_code,
-            answer=b"".join(self.chunks)[:KEEP_AT_MOST],
+            answer=b"".join(self.chunks)[:MAX_KEPT_BYTES],
             retry_after=self.retry_after,
             trouble=trouble,
             error=error[:_ERROR_CHARACTERS],
@@ -245,8 +256,10 @@ def next_hop(hop: Hop, status_code: int, location: str) -> Hop | str:
     target = target_of(url)
     if isinstance(target, TargetFault):
         return f"The redirect leads to a URL that cannot be sent to. {target.sentence}"
+    # The query would travel in the open, with its secrets.
     if hop.target.scheme == "https" and target.scheme == "http":
         return "The redirect leads from https to http."
+    # As browsers do for 301, 302 and 303; the body that is lost is told with the outcome.
     keeps_body = hop.method is Method.GET or status_code in (307, 308)
     same_host = hop.target.lane == target.lane
     headers = tuple(
@@ -298,6 +311,7 @@ def _refusal_in(error: Exception) -> AddressRefusedError | None:
 def _is_json(body: bytes) -> bool:
     try:
         msgspec.json.decode(body)
+    # Nested a thousand deep it is JSON, but no receiver reads it.
     except (msgspec.DecodeError, RecursionError):
         return False
     return True

@@ -12,9 +12,9 @@ from clickloop.postback.sending.resolving import addresses_of
 from clickloop.postback.sending.target import Target
 
 PATIENCE_SECONDS = 1.0
-"""So long a name's servers are waited for."""
+"""Maximum time to wait for a name's servers."""
 SILENT_SECONDS = 30.0
-"""After one that did not answer in time, nobody is asked for so long: a dry run of many rules must not take minutes."""
+"""Time without lookups after one that timed out: a dry run of many rules must not take minutes."""
 
 LookUp = Callable[[str, int], Sequence[str]]
 """The addresses of one family that a name has, as ``resolving.addresses_of`` finds them; raises socket.gaierror."""
@@ -41,6 +41,7 @@ class LookingUp:
         self._look_up = look_up
         self._monotonic = monotonic
         self._patience_seconds = patience_seconds
+        # Name servers cannot be waited for with a deadline, so threads are, and few: those stuck do not add up.
         self._threads = ThreadPoolExecutor(4, "dry-run-look-up")
         self._silent_until = 0.0
 
@@ -64,6 +65,7 @@ class LookingUp:
         for family in (socket.AF_INET, socket.AF_INET6):
             try:
                 found += self._look_up(host, family)
+            # A name without addresses of one family may have some of the other.
             except (socket.gaierror, UnicodeEncodeError):
                 continue
         return found

@@ -16,8 +16,8 @@ _LIBC = ctypes.CDLL(None)
 _LOOK_UPS = 128
 """Questions that are under way at once, two for each name. A name whose servers are silent keeps two of them busy for longer than an
 attempt lasts, and one receiver may redirect each of its requests to another such name; a thread that is not needed is never begun."""
-_BUFFER = 8_192
-_LARGEST_BUFFER = 1_048_576
+_BUFFER = 8_192  # glibc's own size; nearly every answer fits
+_MAX_BUFFER_BYTES = 1_048_576  # an answer that needs more is an attack
 _NO_DATA = 4
 _FAULTS = {1: socket.EAI_NONAME, 2: socket.EAI_AGAIN, 3: socket.EAI_FAIL}
 """What h_errno says (netdb.h), as getaddrinfo would."""
@@ -82,7 +82,7 @@ def addresses_of(host: str, family: int) -> list[str]:
         buffer = ctypes.create_string_buffer(size)
         answered = (ctypes.byref(entry), buffer, ctypes.c_size_t(size), ctypes.byref(found), ctypes.byref(fault))
         code = _LIBC.gethostbyname2_r(host.encode("ascii"), ctypes.c_int(family), *answered)
-        if code == errno.ERANGE and size < _LARGEST_BUFFER:
+        if code == errno.ERANGE and size < _MAX_BUFFER_BYTES:
             size *= 4
             continue
         break

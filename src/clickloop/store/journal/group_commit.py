@@ -11,6 +11,7 @@ class GroupCommit:
 
     def __init__(self, writer: JournalWriter) -> None:
         self._writer = writer
+        # One thread: a second sync at once would only wait for the same disk.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal-sync")
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._running: asyncio.Task[None] | None = None
@@ -26,6 +27,7 @@ class GroupCommit:
             raise JournalBroken(self._writer.failure)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.append((position, waiter))
+        # One task for all who wait: those who come meanwhile share its next sync.
         if self._running is None:
             self._running = asyncio.ensure_future(self._sync_while_waited_for())
         await waiter

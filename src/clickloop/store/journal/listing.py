@@ -24,6 +24,7 @@ def journal_lag(root: Path, stream: str, now_ms: int) -> Lag:
     oldest_ns = now_ns = now_ms * 1_000_000
     oldest_path = ""
     for directory in writer_directories(root / stream):
+        # Another process settles meanwhile: directories and files may be gone when we come to them.
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
                 if os.path.splitext(entry.name)[1] in SEGMENT_SUFFIXES:
@@ -43,6 +44,7 @@ def unsettled_segments(root: Path, stream: str) -> frozenset[str]:
     """
     names: set[str] = set()
     for directory in writer_directories(root / stream):
+        # Another process settles meanwhile: what is gone now is settled.
         with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
                 stem, suffix = os.path.splitext(entry.name)

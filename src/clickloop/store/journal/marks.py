@@ -40,9 +40,11 @@ class MarkFile:
         """Write that this segment is on disk; does nothing when it was written before."""
         if number <= self._noted:
             return
+        # A full or failing disk costs the mark, which then lags, never the record that it is about.
         with contextlib.suppress(OSError):
             if self._fd < 0:
                 self._fd = _opened(self._path)
+            # Fixed width, in place: needs no room on a full disk, and a reader never sees half a number.
             os.pwrite(self._fd, _LINE % number, 0)
             self._noted = number
 
@@ -71,9 +73,11 @@ def read_mark(journal: Path, stream: str, writer: str) -> StreamMark:
 
 def note_settled(journal: Path, stream: str, writer: str, number: int) -> None:
     """Write that a writer's segments up to this one are settled and stay so."""
+    # A mark that lags is made good by the next one.
     with contextlib.suppress(OSError):
         file = _opened(mark_path(journal, stream, writer))
         try:
+            # In place, at its own offset: writer and reader write the same file without a lock.
             os.pwrite(file, _LINE % number, _LINE_BYTES)
         finally:
             os.close(file)
@@ -88,6 +92,7 @@ def forget_mark(journal: Path, stream: str, writer: str) -> None:
 def marked_writers(journal: Path, stream: str) -> list[str]:
     """Return the writers of a stream that have a mark, oldest first."""
     try:
+        # Sorted by name, which begins with the time of birth.
         return sorted(os.listdir(journal.with_name(FOLDER) / stream))
     except OSError:
         return []
@@ -129,6 +134,7 @@ def _opened(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Not with O_TRUNC: writer and reader may both be the first, and each keeps its own line.
     if os.fstat(file).st_size == 0:
         os.pwrite(file, _LINE % 0 + _LINE % 0, 0)
     return file

@@ -39,7 +39,9 @@ from clickloop.store.journal.segment import (
     sealed,
 )
 
+# A disk that fails takes seconds for each try: not with every round.
 _UNREADABLE_AGAIN_MS = MINUTE_MS
+# A writer takes milliseconds from making its directory to naming it: after a minute it is dead.
 _BIRTH_MS = MINUTE_MS
 _LOST_WRITERS_MS = MINUTE_MS
 """Time between looks for writers that have a mark and no directory."""
@@ -106,14 +108,17 @@ class JournalReader:
         changed: set[Path] = set()
         for segment in segments:
             target = self._settled_directory(segment)
+            # The original first: killed in between, the closed segment is still here, and putting it away is done again.
             for suffix in (DAMAGED_SUFFIX, CLOSED_SUFFIX):
                 name = f"{segment.number:08d}{suffix}"
+                # Already moved by a call that was killed before it could sync.
                 with contextlib.suppress(FileNotFoundError):
                     (segment.path.parent / name).rename(target / name)
             changed |= {target, segment.path.parent}
             key = (segment.stream, segment.writer)
             self._next[key] = max(self._next.get(key, 1), segment.number + 1)
         for directory in changed:
+            # Before the marks: after a power cut they must not count what came back into the journal.
             sync_directory(directory)
         for stream, writer in {(segment.stream, segment.writer) for segment in segments}:
             number = self._settled_for_good[stream, writer] = self._next[stream, writer] - 1
@@ -130,12 +135,14 @@ class JournalReader:
             names = sorted(directory.glob("*" + CLOSED_SUFFIX), key=_number)
             journal_directory = self._root / directory.parent.name / directory.name
             is_needed = journal_directory.is_dir()
+            # Never the newest of a live writer: with it the numbers would begin anew, and gaps go unseen.
             for path in names[:-1] if is_needed else names:
                 state = path.stat()
                 if state.st_mtime_ns // 1_000_000 < before_ms:
                     path.unlink()
                     freed += state.st_size
             if not is_needed:
+                # Not empty: damaged originals stay in it.
                 with contextlib.suppress(OSError):
                     directory.rmdir()
         return freed
@@ -143,12 +150,14 @@ class JournalReader:
     def _writers(self, stream: str, now_ms: int) -> list[Path]:
         """The directories of all writers, oldest first; those that died at birth are removed."""
         try:
+            # Names begin with the time of birth: by name is oldest first.
             entries = sorted(self._root.joinpath(stream).iterdir())
         except FileNotFoundError:
             return []
         writers = []
         for entry in entries:
             if entry.name.startswith(BIRTH_PREFIX):
+                # Its writer may name it at this moment.
                 with contextlib.suppress(OSError):
                     if now_ms - entry.stat().st_mtime_ns // 1_000_000 > _BIRTH_MS:
                         _remove_if_dead(entry)
@@ -312,11 +321,14 @@ def _rewritten(segment: Segment, data: bytes, keep_original: bool) -> Segment:
     with part.open("wb") as file:
         file.write(data)
         file.flush()
+        # Before the rename: else a power cut could leave an empty file in the place of the segment.
         os.fsync(file.fileno())
     if keep_original:
+        # A repair that was killed has kept it already; what is here now may be its half-done work.
         with contextlib.suppress(FileExistsError):
             segment.path.with_suffix(DAMAGED_SUFFIX).hardlink_to(segment.path)
     path = segment.path.with_suffix(CLOSED_SUFFIX)
+    # Two renames: under its old name first, so that no moment has both an open and a closed segment of one number.
     part.rename(segment.path)
     segment.path.rename(path)
     sync_directory(path.parent)
@@ -326,10 +338,12 @@ def _rewritten(segment: Segment, data: bytes, keep_original: bool) -> Segment:
 def _is_dead(directory: Path) -> bool:
     """Whether the writer is gone: nobody holds its lock."""
     try:
+        # Without O_CREAT: a lock file made here would make a dead writer look alive.
         lock = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:
+        # The system drops the lock of a process that ends, however it ends; a process id could be another's by now.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -343,6 +357,8 @@ def _remove_if_dead(directory: Path) -> None:
     if not _is_dead(directory):
         return
     for path in (*directory.glob("*" + PART_SUFFIX), directory / LOCK_NAME):
+        # The lock last: a directory without one counts as dead anyway.
         path.unlink(missing_ok=True)
+    # Not empty: damaged originals stay in it.
     with contextlib.suppress(OSError):
         directory.rmdir()

@@ -163,6 +163,7 @@ def quick_count(data: bytes, number: int, origin: str = "") -> int | None:
         trailer is None
         or trailer.segment != number
         or not _is_of(trailer, origin)
+        # A view: slicing would copy the whole segment.
         or trailer.checksum != crc32(memoryview(data)[:start])
     ):
         return None
@@ -275,7 +276,8 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         else:
             opening = data.find(b"{", start, found.start())
             while opening >= 0 and not is_good_line(data[opening : found.end()]):
-                opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _LONGEST_SEARCH else -1
+                # Bounded: a checksum for every brace in a large damaged stretch would take minutes.
+                opening = data.find(b'{"', opening + 1, found.start()) if opening - start < _MAX_SEARCH_BYTES else -1
             if opening >= 0:
                 yield start, opening, False
                 yield opening, found.end(), True
@@ -284,7 +286,7 @@ def _pieces_of_bad(data: bytes, start: int, end: int) -> Iterable[tuple[int, int
         yield start, end, False
 
 
-_LONGEST_SEARCH = 65_536
+_MAX_SEARCH_BYTES = 65_536  # no record of ours is longer, so none begins further back
 
 
 def _trailer_of(line: bytes) -> Trailer | None:
@@ -293,5 +295,6 @@ def _trailer_of(line: bytes) -> Trailer | None:
         return None
     try:
         return msgspec.json.decode(line, type=Trailer)
+    # A good checksum over something that is no trailer: it is looked at as a record.
     except msgspec.DecodeError:
         return None

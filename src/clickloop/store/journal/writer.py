@@ -25,20 +25,22 @@ from clickloop.store.journal.segment import (
     writer_name,
 )
 
-MAX_SEGMENT_OCTETS = 16 * 1024 * 1024
+MAX_SEGMENT_OCTETS = 16 * 1024 * 1024  # a reader holds one in memory, and a repair rewrites one
+# Each keeps a descriptor open until it is synced.
 _MAX_UNSYNCED_SEGMENTS = 64
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _REFUSED = _FULL | {errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE}
 """Why a file cannot be created that is not there yet: nothing is stored, and it may work later. A disk that fails is often mounted
 read-only by the system; a writer that broke then, and so an edge that ended, would turn visitors away instead of redirecting them."""
+# O_EXCL: a segment that is there is somebody's records. O_APPEND: after a cut-back the next write is at the end.
 _SEGMENT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 
 
-class JournalFull(JournalError):  # noqa: N818
+class JournalFull(JournalError):  # noqa: N818 – a state of the disk, not a fault of the caller
     """The record is not stored: there was no room, or no file could be made. The segment is whole; a later record may be stored."""
 
 
-class JournalBroken(JournalError):  # noqa: N818
+class JournalBroken(JournalError):  # noqa: N818 – a state of the writer
     """A write or sync failed in a way that leaves unknown what is stored. The process must stop; the next one replays."""
 
 
@@ -64,7 +66,9 @@ class SyncTicket:
         """Waits for the disk; may be called in another thread. Keeps an error instead of raising it."""
         try:
             for file in self.files:
+                # fdatasync: contents and size, not the times, which saves a write of the inode.
                 os.fdatasync(file)
+            # After the files: a name on disk then never leads to contents that are not.
             if self.directory >= 0:
                 os.fsync(self.directory)
         except OSError as error:
@@ -119,6 +123,7 @@ class JournalWriter:
         self._finished: list[int] = []
         self._gathered: list[bytes] = []
         self._failure: str = ""
+        # Tickets end in the order in which they began: a later one that succeeds must not hide an earlier failure.
         self._sync_lock = threading.Lock()
 
     @classmethod
@@ -133,6 +138,7 @@ class JournalWriter:
         """
         process = f"{clock():013d}-{name}-{os.getpid()}-{secrets.token_hex(4)}"
         writer = cls(root / stream / writer_name(node, process), clock)
+        # It moves in with the first record that can be stored; until then visitors are redirected without one.
         with contextlib.suppress(JournalFull):
             writer._move_in()
         return writer
@@ -208,11 +214,13 @@ class JournalWriter:
             raise self._write_failed(error) from error
         if written != len(line):
             raise self._cut_back(f"only {written} of the trailer's {len(line)} bytes could be written")
+        # The trailer is written before the rename: whoever sees a closed segment finds it whole.
         name = f"{self._number:08d}"
         try:
             os.rename(name + OPEN_SUFFIX, name + CLOSED_SUFFIX, src_dir_fd=self._directory, dst_dir_fd=self._directory)
         except OSError as error:
             raise self._broke(f"{name}{OPEN_SUFFIX} could not be renamed", error) from error
+        # Not closed yet: its data may not be on disk, and a failed write-back is reported to open descriptors only.
         self._finished.append(self._fd)
         self._directory_changed = True
         self._fd = -1
@@ -241,12 +249,14 @@ class JournalWriter:
 
     def end_sync(self, ticket: SyncTicket) -> None:
         """Believes the ticket's result: moves ``synced`` on, or breaks the writer."""
+        # First: a failure below leaves the writer broken, not locked for ever.
         self._sync_lock.release()
         for file in ticket.finished_files:
             os.close(file)
         if ticket.error is not None:
             raise self._broke("a sync failed", ticket.error) from ticket.error
         self._synced = max(self._synced, ticket.position)
+        # After the sync that proves it: a mark ahead of its segments would report a loss that never was.
         self._mark.note(ticket.number)
 
     def close(self) -> None:
@@ -274,8 +284,10 @@ class JournalWriter:
             make_directories(self.path.parent)
             newborn.mkdir()
             lock = os.open(newborn / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # Before the rename that shows the directory: a reader takes a writer without a lock for dead.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             directory = os.open(newborn, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            # The lock's name must be on disk before the directory is visible under its own.
             os.fsync(directory)
             is_born = True
             newborn.rename(self.path)
@@ -284,6 +296,7 @@ class JournalWriter:
             for file in (directory, lock):
                 if file >= 0:
                     os.close(file)
+            # The fault that led here is the one to report; a directory that stays is removed by the reader.
             with contextlib.suppress(OSError):
                 (newborn / LOCK_NAME).unlink(missing_ok=True)
                 newborn.rmdir()
@@ -300,6 +313,7 @@ class JournalWriter:
             raise JournalBroken(self._failure)
         if self._directory < 0:
             self._move_in()
+        # Fixed width, so that names sort as their numbers do.
         name = f"{self._number + 1:08d}{OPEN_SUFFIX}"
         try:
             self._fd = os.open(name, _SEGMENT_FLAGS, 0o644, dir_fd=self._directory)

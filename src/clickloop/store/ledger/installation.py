@@ -78,4 +78,5 @@ def _highest_outbox_id(tx: Connection, newest: int) -> int:
     """Return the highest number that was ever given. SQLite has it in a table, which a rolled-back transaction rolls back: no gaps."""
     if tx.dialect.name != "sqlite" or not inspect(tx).has_table("sqlite_sequence"):
         return newest
+    # The sequence, not the newest row: rows that the facts have taken are deleted, and numbers never return.
     return tx.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'fact_outbox'")) or newest

@@ -40,6 +40,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        # SQLite has one writer. Waiting for this lock is fair and ends at once; waiting for SQLite's is polling, and fails after a while.
         self._writing = threading.Lock()
         self._writer: int | None = None
 
@@ -95,6 +96,7 @@ class Ledger:
         """A transaction that sees one state of the ledger throughout and never waits for a writer."""
         with self.engine.connect() as tx:
             if tx.dialect.name != "sqlite":
+                # PostgreSQL's default shows each statement a newer state; SQLite's snapshot lasts for the transaction.
                 tx.execution_options(isolation_level="REPEATABLE READ")
             with tx.begin():
                 yield tx
@@ -124,6 +126,7 @@ class Ledger:
     def _migrate(self) -> None:
         with self.read() as tx:
             found = _revision(tx)
+        # Looked at without a write first: most starts have nothing to migrate, and importing Alembic is slow.
         if found == HEAD:
             return
         from alembic import command

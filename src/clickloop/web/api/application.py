@@ -63,7 +63,7 @@ from clickloop.web.api.setup import (
 )
 from clickloop.web.api.versions import put_etag
 
-MOST_BODY_BYTES = 1 << 20
+MAX_BODY_BYTES = 1 << 20  # the largest honest one is a month of rates; uploads have a way of their own
 
 _NOUNS = (
     traffic_sources,
@@ -145,7 +145,7 @@ def create_api(
             Exception: answer_breakage,
         },
         before_send=[_secure, _name_all_methods, *before_send],
-        request_max_body_size=MOST_BODY_BYTES,
+        request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
         debug=False,
     )

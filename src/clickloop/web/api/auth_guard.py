@@ -13,6 +13,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import Guard
 
 from clickloop.people.user import THIS_MACHINE, Right
+from clickloop.saving.access import MAX_CREDENTIAL_LENGTH
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.people.tokens import USE_RESOLUTION_MS, find_valid_token, note_token_use
 from clickloop.store.ledger.setup.settings import read_instance
@@ -22,7 +23,6 @@ from clickloop.web.api.query import parameters_of
 from clickloop.web.api.rights import right_of
 from clickloop.web.api.versions import CHANGING_METHODS, read_if_match
 
-LONGEST_SECRET = 200
 _CONTEXT = "clickloop_context"
 _NEEDS = {
     Right.WORK: "Your role, {role}, may look but change nothing.",
@@ -48,16 +48,16 @@ def token_guard() -> Guard:
                 "A token is needed: Authorization: Bearer <secret>. Make one: clickloop token create NAME."
             )
         local = context.local_token
-        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: LONGEST_SECRET + 1]))
+        is_local = bool(local) and hmac.compare_digest(_digest(local), _digest(secret[: MAX_CREDENTIAL_LENGTH + 1]))
         asked = None
-        if len(secret) <= LONGEST_SECRET:
+        if len(secret) <= MAX_CREDENTIAL_LENGTH:
             asked = await asyncio.get_running_loop().run_in_executor(threads, _context_for, context, secret, is_local)
         if asked is None:
             raise _unauthorized("The token is unknown or was revoked.", ', error="invalid_token"')
         needed = right_of(handler, str(connection.scope.get("method", "")))
         if needed is not None and not asked.actor.role.may(needed):
             raise PermissionDeniedException(_NEEDS[needed].format(role=asked.actor.role))
-        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]
+        connection.scope[_CONTEXT] = asked  # type: ignore[literal-required]  # our own key of the scope
 
     return guard
 
@@ -67,7 +67,7 @@ def context_of(request: AnyRequest) -> ApiContext:
 
     Raise HTTPException 400 for an If-Match header that cannot be read.
     """
-    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]
+    asked: ApiContext = request.scope[_CONTEXT]  # type: ignore[literal-required]  # our own key of the scope
     if_match = request.headers.getall("if-match", [])
     if not if_match or request.method not in CHANGING_METHODS:
         return asked

@@ -16,7 +16,7 @@ from clickloop.store.ledger.jobs.bulk_jobs import KeptAnswer, find_answer, inser
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.problem import AnyRequest, invalid
 
-MOST_KEY = 200
+MAX_KEY_LENGTH = 200  # it is part of an index; a UUID has 36
 REPEATED = "Idempotency-Repeated"
 """The header that tells that an answer was given before."""
 
@@ -24,7 +24,7 @@ Key = Annotated[
     str,
     HeaderParameter(
         name="Idempotency-Key",
-        max_length=MOST_KEY,
+        max_length=MAX_KEY_LENGTH,
         required=False,
         description="A text of your own. The same request with the same key again, within 48 hours, does nothing and gets the same answer.",
     ),

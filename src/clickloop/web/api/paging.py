@@ -14,17 +14,16 @@ from clickloop.setup.fault import FaultCode
 from clickloop.web.api.problem import invalid
 
 DEFAULT_LIMIT = 50
-MOST_LIMIT = 500
-LARGEST_ID = MAX_ID
+MAX_LIMIT = 500  # a page is in memory, and holds a thread while it is made
 
 T = TypeVar("T")
 U = TypeVar("U")
 
-Limit = Annotated[int, QueryParameter(ge=1, le=MOST_LIMIT, description="How many items at most.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
     str, QueryParameter(max_length=200, description="The next_cursor of the page before; without it the list begins.")
 ]
-Id = Annotated[int, PathParameter(ge=1, le=LARGEST_ID, description="Its number.")]
+Id = Annotated[int, PathParameter(ge=1, le=MAX_ID, description="Its number.")]
 ClickIdPath = Annotated[str, PathParameter(max_length=200, description="Our click id, in any case.")]
 RecordIdPath = Annotated[str, PathParameter(max_length=200, description="Its id, 26 letters and digits.")]
 KeyPath = Annotated[str, PathParameter(max_length=200, description="Its key.")]
@@ -76,6 +75,6 @@ def read_number_cursor(noun: str, cursor: str) -> int:
     key = read_cursor(noun, cursor)
     if not key:
         return 0
-    if not key.isdecimal() or len(key) > 20 or int(key) > LARGEST_ID:
+    if not key.isdecimal() or len(key) > 20 or int(key) > MAX_ID:
         raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
     return int(key)

@@ -11,7 +11,7 @@ from clickloop.store.ledger.setup.versions import Expectation
 
 CHANGING_METHODS = frozenset({"PATCH", "PUT", "DELETE", "POST"})
 
-_MAX_HEADER = 1_000
+_MAX_HEADER = 1_000  # a few versions; the rest is not looked at
 _ENTITY_TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 # RFC 9110, section 13.1.1. Linear: a tag ends at its second quote, and only blanks and commas stand between tags.
 _ENTITY_TAGS = re.compile(rf"{_ENTITY_TAG}(?:[ \t]*,[ \t]*{_ENTITY_TAG})*")

@@ -34,14 +34,14 @@ from clickloop.store.facts.taken_ids import TakenIds
 from clickloop.store.journal.segment import SegmentContents
 from clickloop.store.period import period_of
 
-MEMORY_LIMIT_MB = 128
-MAX_LINE_OCTETS = 1024 * 1024
+MEMORY_LIMIT_MB = 128  # a small machine has 1 GB for everything
+MAX_CLICK_LINE_BYTES = 1024 * 1024  # what the engine's reader takes for a line; ours have some hundred
 _COPY_OCTETS = 1 << 30
 """More than a segment has: what one call copies is then all."""
 _CHECKPOINT_ROWS = 70_000
 """New rows after which the log is brought into the file. They become a row group of their own; groups that together fit into one
 of 122,880 rows would be compressed again by a later checkpoint, so that more than half of that compresses each row once."""
-_FORGET_AT_ONCE = 256
+_FORGOTTEN_PER_LOAD = 256  # deleting them one by one would cost a scan per segment
 _REFUSALS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.DataError)
 _GLOB = re.compile(r"[*?\[]")
 
@@ -51,6 +51,7 @@ _CLICK_COLUMNS = click_table_names()
 _CLICK_NAMES = tuple(field.name for field in CLICK_FIELDS)
 _STORED_AS_NULL = {"external_id": "", "screening": ScreeningFilter.COUNTED}
 """By field of a filter: the value that is stored as NULL."""
+# The structure stands in SQL's single quotes, so its own must be double; chr() for both, as the f-string has quotes of its own.
 _READ_CLICK = f"SELECT click.* FROM (SELECT from_json($line, '{click_structure().replace(chr(39), chr(34))}') AS click)"  # noqa: S608
 
 
@@ -60,6 +61,7 @@ class DuckDbFacts:
     def __init__(self, database: duckdb.DuckDBPyConnection, spool: Path) -> None:
         self._database = database
         self._spool = spool
+        # DuckDB lets two transactions write and fails one of them at its commit: one at a time instead.
         self._writing = threading.Lock()
         self._writer = database.cursor()
         self._forgotten: list[str] = []
@@ -83,6 +85,7 @@ class DuckDbFacts:
                 return 0
             try:
                 return self._load_clicks(fresh)
+            # The engine does not say which of several files it refuses: one by one, all others are loaded.
             except SegmentRefusedError:
                 if len(fresh) == 1:
                     raise
@@ -100,7 +103,7 @@ class DuckDbFacts:
 
     def accepts_click(self, line: bytes) -> bool:
         """Whether the line is a click for us and for the engine."""
-        if len(line) >= MAX_LINE_OCTETS:
+        if len(line) >= MAX_CLICK_LINE_BYTES:
             return False
         try:
             click = msgspec.json.decode(line, type=Click)
@@ -120,6 +123,7 @@ class DuckDbFacts:
                     return 0
                 lines = [_fact_line(outbox_id, line) for outbox_id, line in fresh.items()]
                 writer.execute(_INSERT_FACTS, {"lines": lines})
+                # In the same transaction as the rows: a crash leaves both or neither, so none is counted twice.
                 _write_taken(writer, taken, taken.adding(fresh))
             self._count_rows(len(lines))
             return len(lines)
@@ -159,6 +163,7 @@ class DuckDbFacts:
         """The clicks with these ids. An id begins with its time, so only row groups of that time are read (2 ms for a recent one)."""
         if not click_ids:
             return {}
+        # The ids' range beside the list: the engine skips row groups by it, but not by a list.
         wanted = list(click_ids)
         query = f"SELECT {_CLICK_COLUMNS} FROM facts WHERE click_id = ANY($ids) AND click_id BETWEEN $first AND $last"  # noqa: S608
         with _plain_errors(), self._reading() as reader:
@@ -178,7 +183,7 @@ class DuckDbFacts:
         absent = [f"{name} IS NULL" for name, value in given_in(wanted) if value == _STORED_AS_NULL.get(name)]
         where = " AND ".join(["clicks IS NOT NULL", *absent, *used])
         parameters = {condition.partition("$")[2]: value for condition, value in used.items()}
-        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608
+        text = f"SELECT click_id FROM facts WHERE {where} ORDER BY click_id DESC LIMIT {int(limit)}"  # noqa: S608 – names are ours
         with _plain_errors(), self._reading() as reader:
             ids = [str(row[0]) for row in reader.execute(text, parameters).fetchall()]
         found = self.find_clicks(ids)
@@ -195,6 +200,7 @@ class DuckDbFacts:
             oldest = self._writer.execute("SELECT min(click_at) FROM facts WHERE click_id IS NOT NULL").fetchone()
             if oldest is None or oldest[0] is None or oldest[0] >= before_at:
                 return 0
+            # Bounded: deleting years at once would hold up loading, and take the memory of all those rows.
             until_at = min(before_at, int(oldest[0]) + DAY_MS)
             with self._transaction() as writer:
                 deleted = writer.execute(
@@ -214,6 +220,7 @@ class DuckDbFacts:
 
     def checkpoint(self) -> None:
         """Bring the log into the file. Where a reader is in the way nothing is done: file and log together are as good."""
+        # A checkpoint needs the file to itself, and fails at once while somebody reads.
         with self._writing, _plain_errors(), contextlib.suppress(duckdb.TransactionException):
             self._writer.execute("CHECKPOINT")
             self._new_rows = 0
@@ -233,20 +240,26 @@ class DuckDbFacts:
 
     def _load_clicks(self, segments: Sequence[SegmentContents]) -> int:
         """One transaction: the clicks, and the names of their segments."""
+        # The engine reads names as patterns: a folder with [ or * in its name would match other files or none.
         files = [_GLOB.sub(r"[\g<0>]", str(path)) for path in self._few_files(segments)]
         names = [contents.segment.name for contents in segments]
         expected = sum(contents.count for contents in segments)
-        forgotten = self._forgotten if len(self._forgotten) >= _FORGET_AT_ONCE else []
+        # Deleting costs a scan of the table: in batches. A name that stays a little longer does no harm.
+        forgotten = self._forgotten if len(self._forgotten) >= _FORGOTTEN_PER_LOAD else []
         with self._transaction() as writer:
             if forgotten:
                 writer.execute(_FORGET, {"names": forgotten})
+            # In the same transaction as the clicks: killed before the commit neither is there, and the segment is loaded again.
             writer.execute("INSERT INTO loaded_segments SELECT unnest($names::VARCHAR[])", {"names": names})
             writer.execute("UPDATE outbox_taken SET loads = loads + 1")
             try:
-                inserted = writer.execute(_INSERT_CLICKS, {"files": files, "max_octets": MAX_LINE_OCTETS}).fetchone()
+                inserted = writer.execute(
+                    _INSERT_CLICKS, {"files": files, "max_octets": MAX_CLICK_LINE_BYTES}
+                ).fetchone()
             except _REFUSALS as error:
                 raise SegmentRefusedError(names[0], str(error)) from error
             added = int(inserted[0]) if inserted else 0
+            # What the engine's JSON reader skipped would be lost unseen: the journal has counted the lines.
             if added != expected:
                 raise SegmentRefusedError(names[0], f"{added} clicks found where {expected} were expected")
         self._known.update(names)
@@ -278,6 +291,7 @@ class DuckDbFacts:
         try:
             self._writer.execute("CHECKPOINT")
             self._new_rows = 0
+        # Somebody reads; the rows stay counted, so the next load tries again.
         except duckdb.TransactionException:
             pass
 
@@ -299,6 +313,7 @@ class DuckDbFacts:
             yield self._writer
             self._writer.execute("COMMIT")
         except BaseException:
+            # The engine may have ended the transaction itself; the first error is the one to report.
             with contextlib.suppress(duckdb.Error):
                 self._writer.execute("ROLLBACK")
             raise
@@ -306,6 +321,7 @@ class DuckDbFacts:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection of its own for the calling thread."""
+        # A connection of DuckDB is not for two threads at once; a cursor is a connection of its own.
         reader = self._database.cursor()
         try:
             yield reader

@@ -35,13 +35,18 @@ def open_database(path: Path, memory_limit_mb: int, threads: int) -> duckdb.Duck
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{memory_limit_mb}MB",
         "threads": threads,
+        # Loads need less memory so; queries that need an order name it.
         "preserve_insertion_order": False,
         "checkpoint_threshold": _LOG_LIMIT,
+        # A checkpoint then leaves old row groups alone: rewriting them would hold up loading.
         "max_vacuum_tasks": 0,
+        # Each segment is read once: remembering it takes memory from reports.
         "enable_external_file_cache": False,
+        # The engine must fetch and load nothing from the network by itself.
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+    # The engine takes what follows a question mark for options.
     if "?" in str(path):
         raise FactsError(
             f"DuckDB cannot keep a database at {path}: choose a folder without a question mark in its path"
@@ -68,6 +73,7 @@ def _create_tables(database: duckdb.DuckDBPyConnection) -> None:
     if all(known[table] >= columns for table, columns in _COLUMNS.items()):
         return
     columns = ", ".join(f"{quoted(column.name)} {column.sql_type}" for column in ALL_COLUMNS)
+    # One transaction: killed within it, the next start finds no half of the tables.
     database.execute("BEGIN")
     database.execute(f"CREATE TABLE IF NOT EXISTS facts ({columns})")
     for column in ALL_COLUMNS if known["facts"] else ():
@@ -87,12 +93,14 @@ def _known_columns(database: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     then makes every view that it has by itself."""
     try:
         return {column[0] for column in database.execute(f"FROM {table} LIMIT 0").description or ()}
+    # There is no such table yet.
     except duckdb.CatalogException:
         return set()
 
 
 def _opening_error(path: Path, error: duckdb.Error) -> FactsError:
     """What is wrong and what to do."""
+    # By its words: the engine has one error class for all faults of files.
     if "could not set lock" in str(error).lower():
         return FactsInUseError(f"{path} is open in another process: stop it first ({error})")
     for words, number in _SYSTEM_FAULTS.items():
@@ -116,6 +124,7 @@ def _create_file(path: Path) -> None:
         raise FactsDamagedError(
             f"{path} is missing, but not its log {log.name}: {RESTORE_BACKUP}, or put the log aside"
         )
+    # Of a start that was killed here: the engine would go on with it.
     for leftover in (newborn, newborn.with_name(newborn.name + ".wal")):
         leftover.unlink(missing_ok=True)
     duckdb.connect(str(newborn)).close()

@@ -10,7 +10,8 @@ import duckdb
 from clickloop.report.measure import OtherMoney, Sums
 from clickloop.report.period import start_of
 from clickloop.report.query import Dimension, Group, Key, Rate, Report, ReportQuery
-from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, E12, MONEY, Span, report_statement
+from clickloop.report.rate_text import E12
+from clickloop.store.facts.duckdb.report_sql import CLICK_COUNTS, CONVERSION_COUNTS, MONEY, Span, report_statement
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _NOTHING = Report(groups=(), group_count=0, totals=Sums())
@@ -87,6 +88,7 @@ def _sums(row: dict[str, Any], query: ReportQuery) -> Sums:
 
 def _rounded(exact: int) -> int:
     """Micros of what is micros in millionths of millionths, half away from zero."""
+    # In whole numbers: a float has 53 bits, and sums of money have to be exact.
     micros = (2 * abs(exact) + E12) // (2 * E12)
     return micros if exact >= 0 else -micros
 

@@ -16,9 +16,9 @@ from clickloop.store.ledger.setup.settings import read_setting, write_setting
 BATCH = 5_000
 """Changes in one step: some tens of milliseconds."""
 OVERLAP = 500
-"""So many of the newest changes are looked at again by the next step: PostgreSQL may commit ids out of order."""
+"""Newest changes that the next step checks again: PostgreSQL may commit ids out of order."""
 REMEMBERED = 100
-"""So many changes that do not add up are kept and looked at again, until they do."""
+"""Maximum number of wrong changes that are remembered and checked again until they are right."""
 
 _SETTING = "audit"
 

@@ -128,6 +128,7 @@ def _opened(tx: Connection, values: Iterable[object]) -> list[object]:
 def _opened_value(tx: Connection, value: bytes) -> bytes:
     try:
         return opened_bytes(tx.dialect, value)
+    # As it is stored: what cannot be opened cannot match, and is found.
     except (SecretError, UnicodeDecodeError):
         return value
 

@@ -22,9 +22,9 @@ from clickloop.store.ledger.schema.tables import attempts, conversion_changes, c
 from clickloop.store.ledger.setup.settings import read_setting, write_setting
 
 REMEMBERED = 100
-"""So many rows of each kind that do not add up are kept and looked at again, until they do."""
+"""Maximum number of wrong rows of each kind that are remembered and checked again until they are right."""
 
-CHECKED_AT_ONCE = 2_000
+ROWS_PER_BATCH = 2_000  # short transactions: other writers get their turn in between
 MAX_WAIT_MS = 20 * 366 * DAY_MS
 """A postback may wait long for a paused receiver, and a clock may have been wrong by years; a flipped high bit is centuries."""
 
@@ -116,7 +116,7 @@ def wrong_rows(tx: Connection) -> Iterator[Lacking]:
         (postbacks.c.postback_id, wrong_postbacks, Lack.POSTBACK_CHECK),
     ):
         after = ""
-        while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(CHECKED_AT_ONCE)).all():
+        while ids := tx.scalars(select(key).where(key > after).order_by(key).limit(ROWS_PER_BATCH)).all():
             yield from (Lacking(lack, row_id) for row_id in wrong(tx, ids))
             after = ids[-1]
 
@@ -126,8 +126,8 @@ def accept_wrong_rows(tx: Connection) -> tuple[Lacking, ...]:
     wrong = tuple(wrong_rows(tx))
     for lack, accept in ((Lack.CONVERSION_CHECK, accept_conversions), (Lack.POSTBACK_CHECK, accept_postbacks)):
         ids = [found.row_id for found in wrong if found.lack is lack]
-        for start in range(0, len(ids), CHECKED_AT_ONCE):
-            accept(tx, ids[start : start + CHECKED_AT_ONCE])
+        for start in range(0, len(ids), ROWS_PER_BATCH):
+            accept(tx, ids[start : start + ROWS_PER_BATCH])
     return wrong
 
 

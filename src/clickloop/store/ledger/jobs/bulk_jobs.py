@@ -15,7 +15,7 @@ from clickloop.store.ledger.jobs.jobs import JobState, JobTable
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers
 
 KEPT_MS = 2 * DAY_MS
-"""So long an answer is kept under its key."""
+"""Time an answer is kept under its idempotency key."""
 
 _encode = msgspec.json.Encoder().encode
 _left_out = msgspec.json.Decoder(dict[str, int])
@@ -108,5 +108,6 @@ def _job(row: RowMapping) -> BulkJob:
     return BulkJob(**{**row, **read})
 
 
+# A literal, not a parameter: else SQLite does not use the partial index of running jobs.
 BULK_JOBS = JobTable(bulk_jobs, bulk_jobs.c.state == literal_column("'running'"), _job, _columns)
 """The jobs over many records."""

@@ -68,6 +68,7 @@ class JobTable(Generic[J]):
 
     def unfinished(self, tx: Connection, limit: int) -> list[J]:
         """Return at most ``limit`` jobs that have not ended, the oldest first."""
+        # By id, which is by time: what began first is not overtaken for ever.
         query = select(self._table).where(self._is_unfinished).order_by(self._key).limit(limit)
         return [self._record_of(row) for row in tx.execute(query).mappings()]
 

@@ -46,7 +46,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     state: JobState = JobState.WAITING
     octets: int
     octets_read: int = 0
-    """So much of the file has been taken; 0: nothing yet."""
+    """Bytes of the file that have been registered; 0: none yet."""
     next_line: int = 1
     """Number of the line that begins there."""
     lines: int = 0
@@ -90,7 +90,7 @@ def update_counts(tx: Connection, upload: Upload) -> None:
 
 
 class CountedOutcome(msgspec.Struct, frozen=True):
-    """So many notices have come to the same, with the same reason and the same flags."""
+    """Number of notices with the same outcome, reason and flags."""
 
     outcome: Outcome
     reason: str | None

@@ -42,6 +42,7 @@ def clicks_of_conversions(tx: Connection, click_ids: Sequence[str]) -> dict[str,
     )
     found = {}
     for click_id, octets in rows:
+        # A damaged click is looked up in the facts like one that has not converted yet.
         with contextlib.suppress(msgspec.DecodeError):
             found[click_id] = _click.decode(octets)
     return found

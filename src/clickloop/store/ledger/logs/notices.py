@@ -29,6 +29,7 @@ from clickloop.store.ledger.schema.tables import notices
 _encode = msgspec.json.Encoder().encode
 _raw = msgspec.json.Decoder(RawNotice)
 # Values of closed lists are written out in conditions: with a bound one a partial index is not used.
+# A literal: SQLite uses a partial index only for a query that repeats its condition word for word.
 _IS_WAITING = notices.c.outcome == literal_column("'waiting'")
 
 
@@ -166,6 +167,7 @@ def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
 
 _CONDITIONS: Conditions = {
     "click_id": canonical(notices.c.click_id),
+    # A literal: SQLite uses the partial index of waiting notices only for a condition that repeats it.
     "outcome": lambda outcome: notices.c.outcome == literal_column(f"'{Outcome(outcome).value}'"),
     "flagged": is_flagged(notices.c.flags),
     "status_word": lambda word: func.lower(func.trim(notices.c.status_word)) == word_key(word),

@@ -20,6 +20,7 @@ def oldest_facts(tx: Connection, limit: int) -> list[tuple[int, bytes]]:
     Reading is claiming: one process settles, and the facts skip a row whose id they have taken.
     """
     query = select(fact_outbox.c.id, fact_outbox.c.fact)
+    # Oldest first, so that runs of ids stay whole: the facts remember them as such.
     return [(number, fact) for number, fact in tx.execute(query.order_by(fact_outbox.c.id).limit(limit))]
 
 

@@ -16,9 +16,9 @@ from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditi
 from clickloop.store.ledger.logs.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
 from clickloop.store.ledger.schema.tables import attempts, conversions, lanes, postback_rules, postbacks
 
-_MAX_NEWEST = 1_000
-AT_ONCE = 500
-"""So many ids are looked up by one statement."""
+_MAX_NEWEST = 1_000  # no index leads to what is looked for
+IDS_PER_QUERY = 500
+"""Ids per statement: engines limit the parameters of one."""
 
 _write = msgspec.json.Encoder().encode
 _read_request = msgspec.json.Decoder(Request).decode
@@ -44,10 +44,12 @@ def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decide
     """How rules were decided for these conversions so far, in order; resends are left out."""
     columns = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id, postbacks.c.reason)
     found: list[Decided] = []
-    for start in range(0, len(conversion_ids), AT_ONCE):
+    for start in range(0, len(conversion_ids), IDS_PER_QUERY):
         rows = tx.execute(
             select(*columns)
-            .where(postbacks.c.conversion_id.in_(conversion_ids[start : start + AT_ONCE]), postbacks.c.resend == 0)
+            .where(
+                postbacks.c.conversion_id.in_(conversion_ids[start : start + IDS_PER_QUERY]), postbacks.c.resend == 0
+            )
             .order_by(postbacks.c.conversion_id, postbacks.c.version)
         )
         found += [Decided(row.conversion_id, row.version, row.rule_id, _reason(row.reason)) for row in rows]
@@ -84,7 +86,7 @@ def count_postbacks_of_click(tx: Connection, click_id: str) -> int:
 
 
 def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
-    """By postback, its attempts in order; without a key when there is none. At most ``AT_ONCE`` ids."""
+    """By postback, its attempts in order; without a key when there is none. At most ``IDS_PER_QUERY`` ids."""
     rows = tx.execute(
         select(attempts)
         .where(attempts.c.postback_id.in_(postback_ids))
@@ -98,7 +100,7 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 
 
 def was_delivered_lately(tx: Connection) -> bool:
-    """Return whether a postback among the newest was delivered. No index leads to those, so only so many are looked at."""
+    """Return whether a postback among the newest was delivered. No index leads to those, so only ``_MAX_NEWEST`` are looked at."""
     newest = select(postbacks.c.state).order_by(postbacks.c.postback_id.desc()).limit(_MAX_NEWEST).subquery()
     return tx.scalar(select(newest.c.state).where(newest.c.state == "delivered").limit(1)) is not None
 
@@ -135,8 +137,9 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
     """Whether the conversion of a row has that status now. Of a rare status the conversions are looked up first: else a list would
     look through everything for a few rows."""
     table = conversions.c
-    few = list(tx.scalars(select(table.conversion_id).where(table.status_key == status).limit(AT_ONCE + 1)))
-    if len(few) <= AT_ONCE:
+    # One more than fits: it tells whether these are all.
+    few = list(tx.scalars(select(table.conversion_id).where(table.status_key == status).limit(IDS_PER_QUERY + 1)))
+    if len(few) <= IDS_PER_QUERY:
         return postbacks.c.conversion_id.in_(few)
     of_row = table.conversion_id == postbacks.c.conversion_id, table.status_key == status
     return select(table.conversion_id).where(*of_row).exists()

@@ -37,8 +37,8 @@ BEHIND_MS = 500
 """A postback whose earlier one is under way is looked at again after this at the latest: the earlier one's end wakes it."""
 PAUSED_MS = HOUR_MS
 """What waits for a paused rule is looked at this often, and when the rule is resumed."""
-PUT_OFF_AT_ONCE = 500
-"""So much of a paused rule is put off by one claim, so that what stands behind it in its lane comes to the front."""
+PUT_OFF_PER_CLAIM = 500
+"""Postbacks of a paused rule postponed per claim, so that those behind them in the lane come to the front."""
 
 NO_TERMS = Terms(Success(), Schedule(), False)
 """For a rule whose row is gone: what it owed is sent all the same."""
@@ -81,7 +81,7 @@ def _in_turn(names: list[str], after: str) -> list[str]:
 def _due_rows(
     tx: Connection, names: Sequence[str], given: Sequence[int], now_ms: int, newest: Collection[str]
 ) -> list[Due]:
-    """Of each lane so many as are given to it, the longest due first; of the ``newest`` lanes the one that was made last."""
+    """Return the due rows of each lane, as many as its share, the longest due first; of the ``newest`` lanes the one created last."""
     by_share: dict[int, list[str]] = {}
     rows: list[Due] = []
     for name, share in zip(names, given, strict=True):
@@ -92,6 +92,7 @@ def _due_rows(
     for share, lanes in by_share.items():
         asked = {"lanes": _write_list(lanes).decode(), "now": now_ms, "most": share}
         rows += read_due(tx.scalar(DUE, asked) or "[]")
+    # Longest due first, over all lanes; the id makes the order the same each time.
     rows.sort(key=lambda row: (row.next_attempt_at, row.postback_id))
     return rows
 
@@ -126,7 +127,7 @@ def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int, taken: C
         .where(IS_WAITING, postbacks.c.lane == lane, postbacks.c.next_attempt_at <= now_ms)
         .where(postbacks.c.rule_id == rule_id, postbacks.c.postback_id.not_in(taken))
         .order_by(postbacks.c.next_attempt_at, postbacks.c.postback_id)
-        .limit(PUT_OFF_AT_ONCE)
+        .limit(PUT_OFF_PER_CLAIM)
     )
     tx.execute(put_off(update(postbacks).where(postbacks.c.postback_id.in_(front)), now_ms + PAUSED_MS))
 

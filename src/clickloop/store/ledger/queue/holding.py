@@ -15,10 +15,10 @@ from clickloop.store.ledger.row_count import expect_rows
 from clickloop.store.ledger.schema.tables import postback_rules, postbacks
 from clickloop.store.ledger.sqlite.json_lists import json_values
 
-WOKEN_AT_ONCE = 10_000
-"""So many postbacks are woken in one transaction, so that nobody else waits long for his."""
+WOKEN_PER_BATCH = 10_000
+"""Postbacks woken per transaction, so that no other writer waits long."""
 WOKEN_TO_PROBE = 20
-"""So many that a rule has put off are looked at when it is resumed; the first of them that can leave does."""
+"""Maximum number of postponed postbacks examined when a rule is resumed; the first that can leave is the probe."""
 
 _write_list = msgspec.json.Encoder().encode
 _ended = json_values("ids", "ended")
@@ -117,7 +117,7 @@ def end_probe(tx: Connection, rule_id: int, postback_id: str) -> bool:
     return ended.rowcount > 0
 
 
-def wake_held(tx: Connection, limit: int = WOKEN_AT_ONCE) -> int:
+def wake_held(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
     """Lets what was put off go on from when it was due, unless its rule is still held. When it answers ``limit``, call it again."""
     free = select(postback_rules.c.id).where(
         postback_rules.c.paused_at.is_(None), postback_rules.c.probing_at.is_(None)

@@ -33,6 +33,7 @@ def waiting_lanes(tx: Connection) -> list[WaitingLane]:
 
 def _from_lane_to_lane() -> Select[Any]:
     first = select(func.min(postbacks.c.lane).label("lane")).where(IS_WAITING)
+    # A loose index scan, which SQLite has no plan for: DISTINCT would read every waiting row.
     steps = first.cte("steps", recursive=True)
     further = select(func.min(postbacks.c.lane)).where(IS_WAITING, postbacks.c.lane > steps.c.lane)
     steps = steps.union_all(select(further.scalar_subquery()).where(steps.c.lane.is_not(None)))
@@ -119,6 +120,7 @@ def forget_asked(tx: Connection, lane: str, asked: Asked) -> None:
 
 def _change(tx: Connection, lane: str, values: Mapping[str, object]) -> None:
     """Changes a lane's row, makes it when there is none, and deletes it when it says nothing that is not usual."""
+    # Update, then insert: the two engines spell an upsert differently, and only one writes at a time.
     if tx.execute(update(lanes).where(lanes.c.lane == lane).values(**values)).rowcount == 0:
         tx.execute(insert(lanes).values({"lane": lane, "probes": 0, "why": ""} | dict(values)))
     tx.execute(

@@ -17,7 +17,7 @@ from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.logs.postback_states import IS_SENDING, IS_WAITING
 from clickloop.store.ledger.queue.claiming import claim_due
 from clickloop.store.ledger.queue.holding import (
-    WOKEN_AT_ONCE,
+    WOKEN_PER_BATCH,
     end_probe,
     pause_rule,
     wake_followers,
@@ -31,7 +31,7 @@ from clickloop.store.ledger.setup.settings import read_setting, write_setting
 DELIVERY_CLOCK = "delivery_clock"
 """The name of the setting that ``note_clock`` writes."""
 ANSWER_BYTES = 1_000
-"""So much of an answer's body is kept."""
+"""Maximum number of bytes kept of an answer's body."""
 LOST = "Clickloop stopped before the outcome was written: the receiver may or may not have got it."
 
 _END_ATTEMPT = (
@@ -107,7 +107,7 @@ class LedgerPostbacks:
     def wake_held(self) -> bool:
         """Lets some of what rules have held go on that are not held any more."""
         with self._ledger.write() as tx:
-            return wake_held(tx) == WOKEN_AT_ONCE
+            return wake_held(tx) == WOKEN_PER_BATCH
 
     def lanes(self) -> tuple[KeptLane, ...]:
         """What users have set for receivers, and who is paused."""
@@ -184,6 +184,7 @@ def end_attempts(tx: Connection, ended: Sequence[Ended]) -> Recorded:
         ],
     )
     gone = [end for end in ended if end.pauses_rule and _has_failed(tx, end.job)]
+    # Sorted: two transactions that lock rows in different orders would wait for each other in PostgreSQL.
     rule_ids = sorted({end.job.rule_id for end in gone})
     probes = [end for end in ended if end.job.probes_rule and not end.pauses_rule]
     for rule_id in {end.job.rule_id for end in probes if not _was_asked(end)}:

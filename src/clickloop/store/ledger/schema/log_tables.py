@@ -157,9 +157,7 @@ conversion_changes = Table(
     Column("notice_id", ForeignKey("notices.notice_id"), nullable=False),
     Column("before", LargeBinary),  # conversion.conversion.Conversion as JSON; NULL for a new one
     Column("after", LargeBinary, nullable=False),
-    Column(
-        "rules_decided", Integer
-    ),  # so many rows of postbacks it must have; NULL: never decided, which the audit tells
+    Column("rules_decided", Integer),  # number of postbacks it must have; NULL: never decided, which the audit tells
     UniqueConstraint("conversion_id", "version"),
 )
 

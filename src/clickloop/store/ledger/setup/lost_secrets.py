@@ -22,7 +22,7 @@ from clickloop.store.ledger.setup.versions import later_version
 PLACEHOLDER_URL = "https://enter-the-request-again.invalid/"
 """Nothing is ever sent there: its rule is off, and the top-level domain is reserved (RFC 2606)."""
 _TOKEN_BYTES = 24
-_AT_ONCE = 500
+_ROWS_PER_BATCH = 500  # each is opened to see whether it can be: memory stays flat
 
 _Stored = TypeVar("_Stored", str, bytes)
 
@@ -91,10 +91,11 @@ def accept_lost_requests(tx: Connection) -> LostRequests:
     """
     lost = unfinished = 0
     after = ""
+    # As raw bytes: the column's own type would decrypt, and fail on the first that cannot be.
     query = select(postbacks.c.postback_id, postbacks.c.state, type_coerce(postbacks.c.request, LargeBinary))
     begins = literal(SEALED.encode(), LargeBinary)
     is_sealed = func.substr(type_coerce(postbacks.c.request, LargeBinary), 1, len(SEALED)) == begins
-    query = query.where(is_sealed).order_by(postbacks.c.postback_id).limit(_AT_ONCE)
+    query = query.where(is_sealed).order_by(postbacks.c.postback_id).limit(_ROWS_PER_BATCH)
     while rows := tx.execute(query.where(postbacks.c.postback_id > after)).all():
         gone = [row for row in rows if not _opens(opened_bytes, tx, row[2])]
         accept_postbacks(tx, [row[0] for row in gone])

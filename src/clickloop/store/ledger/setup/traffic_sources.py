@@ -12,8 +12,8 @@ from clickloop.store.ledger.setup.conditions import in_state
 from clickloop.store.ledger.setup.postback_rules import first_rules_of_sources, postback_url_of
 from clickloop.store.ledger.setup.versions import later_version
 
-MOST_ROW_NAMES = 5_000
-"""So many names of rows are known at once to what belongs to no source."""
+MAX_ROW_NAMES = 5_000
+"""Maximum number of names of rows that count where there is no source."""
 
 
 def renew_source_version(tx: Connection, source_id: int, now_ms: int) -> None:
@@ -105,5 +105,5 @@ def any_row_macros(tx: Connection) -> dict[str, str]:
     Of a parameter with several numbers the lowest counts here; a click's own source decides.
     """
     name = func.lower(source_parameters.c.parameter)
-    query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MOST_ROW_NAMES)
+    query = select(name, func.min(source_parameters.c.number)).group_by(name).limit(MAX_ROW_NAMES)
     return {row[0]: ROW_MACROS[row[1]] for row in tx.execute(query)}

@@ -23,7 +23,7 @@ from clickloop.store.ledger.schema.tables import attempts, postbacks
 from clickloop.store.ledger.sqlite.json_lists import json_rows, json_values
 
 NEWEST_LOOKED_AT = 200
-"""For a probe of the newest: of so many that are due last, the one that was made last."""
+"""Postbacks, the last ones due, among which a probe of the newest finds the one created last: no index has that order."""
 
 _earlier = postbacks.alias("earlier")
 _behind_until = (
@@ -57,6 +57,7 @@ _is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_att
 _first_of_lane = (
     select(_queued.c.postback_id)
     .where(_is_due, _queued.c.lane == _picked.c.value)
+    # The order of the partial index: SQLite stops after ``most`` rows instead of sorting the lane.
     .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
     .limit(bindparam("most"))
     .correlate(_picked)
@@ -99,6 +100,7 @@ class Due(msgspec.Struct, frozen=True, array_like=True):
 
 read_due = msgspec.json.Decoder(list[Due]).decode
 DUE = json_rows(
+    # ON 1: the IN below says which rows belong to a lane, and a join needs some condition.
     _COLUMNS.select_from(_picked.join(postbacks, literal_column("1"))).where(
         postbacks.c.postback_id.in_(_first_of_lane)
     ),
@@ -117,7 +119,9 @@ LEASE = (
         next_attempt_at=None,
         held_from=None,
         lease_until=bindparam("until"),
+        # A new token fences off whoever held the lease before: its outcome no longer counts.
         lease_token=postbacks.c.lease_token + 1,
+        # Counted before it leaves: after a crash an attempt may have been made, so it counts.
         attempts=postbacks.c.attempts + 1,
     )
 )

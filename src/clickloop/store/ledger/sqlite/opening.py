@@ -11,6 +11,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence
 
+# A write of another process takes less, a migration aside.
 BUSY_TIMEOUT_MS = 10_000
 WRITES = "clickloop_writes"
 """The execution option of transactions that write: they take the writer's lock as they begin."""
@@ -32,6 +33,7 @@ def sqlite_engine(url: str) -> Engine:
     """Return the engine of a database file; nothing is opened yet."""
     # Hidden: errors go into the log and into alarms, and parameters are what visitors and networks sent, tokens among it.
     connection = {"timeout": BUSY_TIMEOUT_MS / 1000}
+    # A connection for each thread that may ask at once: one that finds none waits 30 s and fails.
     engine = create_engine(url, pool_size=8, max_overflow=24, connect_args=connection, hide_parameters=True)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -70,10 +72,14 @@ def opening_fault(url: str, error: DatabaseError) -> OpeningFault:
 
 def _set_up(connection: sqlite3.Connection, _record: PoolProxiedConnection) -> None:
     """Leaves transactions to us (the driver would begin them late) and sets what SQLite keeps per connection."""
+    # The driver would send BEGIN only before the first write: a read before it would be outside.
     connection.isolation_level = None
+    # Other processes write as well: commands, and a server that is ending.
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     _write_ahead(connection)
+    # In WAL mode NORMAL may lose the last commits in a power cut, which others have been told of.
     connection.execute("PRAGMA synchronous = FULL")
+    # SQLite checks them only when asked, and asks per connection.
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -86,10 +92,12 @@ def _write_ahead(connection: sqlite3.Connection) -> None:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > gives_up_at:
                 raise
+            # SQLite answers BUSY at once here, whatever its timeout.
             time.sleep(0.01)
         else:
             return
 
 
 def _begin(tx: Connection) -> None:
+    # IMMEDIATE: a transaction that first reads and then writes fails at once when another has written in between.
     tx.exec_driver_sql("BEGIN IMMEDIATE" if tx.get_execution_options().get(WRITES) else "BEGIN")

@@ -9,9 +9,10 @@ from litestar import Router, get, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from clickloop.alarm.outbox import MAX_AT_ONCE, AlarmDelivery, DeliveryState, SendingJob
+from clickloop.alarm.outbox import MAX_SENT_PER_ROUND, AlarmDelivery, DeliveryState, SendingJob
 from clickloop.alarm.sending import send_alarms
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
+from clickloop.log_filter import MAX_ID
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
@@ -19,7 +20,6 @@ from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
-from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
@@ -63,7 +63,7 @@ class AlarmTest(msgspec.Struct, kw_only=True):
     """What to try."""
 
     rule_id: Annotated[
-        Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None,
+        Annotated[int, Meta(ge=1, le=MAX_ID)] | None,
         Meta(description="An alarm rule, even one that is off; null: all that are on."),
     ] = None
 
@@ -133,7 +133,7 @@ def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
     with context.ledger.read() as tx:
         rules = [kept.rule for kept in live_alarm_rules(tx)]
     if rule_id is None:
-        return [rule for rule in rules if rule.active][:MAX_AT_ONCE]
+        return [rule for rule in rules if rule.active][:MAX_SENT_PER_ROUND]
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]
     if not found:
         sentence = f"There is no alarm rule with the number {rule_id}: GET /alarms lists them."

@@ -8,17 +8,17 @@ from litestar.params import QueryParameter
 from clickloop.diagnosis.check.finding import Finding
 from clickloop.diagnosis.check.views import ToldCheck, ToldFinding, check_text, told_check, told_finding
 from clickloop.diagnosis.check_input import Standing, check_all, check_as_set_up, check_campaign_as_set_up
+from clickloop.log_filter import MAX_ID
 from clickloop.store.ledger.logs.audit_log import SetupVersion, setup_version
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, not_found
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
 from clickloop.web.long_work import in_long_work
 
 LATELY_MS = 30_000
-"""So old what came lately may be on the page: counting it reads weeks of logs."""
+"""Maximum age of the figures for recent traffic: counting them reads weeks of logs."""
 OfCampaign = Annotated[
-    int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only what this campaign needs; left out: everything.")
+    int | None, QueryParameter(ge=1, le=MAX_ID, description="Only what this campaign needs; left out: everything.")
 ]
 
 

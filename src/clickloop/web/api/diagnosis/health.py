@@ -23,7 +23,7 @@ from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
 
-VERIFY_SECONDS = 5.0
+VERIFY_SECONDS = 5.0  # a request's time; the rest is read by the next one
 MAX_DAMAGES = 100
 """Maximum number of damages that are listed."""
 _verifying = threading.Lock()

@@ -9,6 +9,7 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
+from clickloop.log_filter import MAX_ID
 from clickloop.postback.delivery.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.postback.values import ready_request
@@ -25,7 +26,7 @@ from clickloop.store.ledger.setup.postback_rules import kept_rules_after
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, optional_moment_text
 
@@ -157,7 +158,7 @@ def _lane(receiver: str) -> str:
 
 def lanes_of_rules(tx: Connection) -> set[str]:
     """The lanes that rules send to, archived ones too."""
-    kept = [*kept_rules_after(tx, 0, LARGEST_ID), *kept_rules_after(tx, 0, LARGEST_ID, archived=True)]
+    kept = [*kept_rules_after(tx, 0, MAX_ID), *kept_rules_after(tx, 0, MAX_ID, archived=True)]
     return {ready_request(one.rule.request).lane for one in kept}
 
 

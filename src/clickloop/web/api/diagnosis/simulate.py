@@ -22,22 +22,22 @@ from clickloop.diagnosis.simulation import (
     SimulationFault,
     simulation_text,
 )
+from clickloop.log_filter import MAX_ID
 from clickloop.postback.due import SkipReason
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.logs.log_words import ClickView, ConversionView, click_view, conversion_view
 from clickloop.web.api.logs.postbacks import FindingView, SentRequestView, finding_views, request_view
-from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.wire import Moment, optional_moment_text, shown
 
-MOST_PARAMETERS = 100
-LONGEST_VALUE = 4_000
+MAX_PARAMETERS = 100  # as many as are kept of a real click
+MAX_VALUE_LENGTH = 4_000  # more than is kept of a real one
 
-Number = Annotated[int, Meta(ge=1, le=LARGEST_ID)] | None
+Number = Annotated[int, Meta(ge=1, le=MAX_ID)] | None
 
 
 class VisitorBody(msgspec.Struct, kw_only=True):
@@ -241,14 +241,16 @@ def _faults(data: SimulationBody) -> list[Fault]:
         ]
     if data.visitor is not UNSET:
         for name in ("ip", "country", "useragent", "language", "referrer", "host"):
-            faults += text_faults(f"visitor.{name}", getattr(data.visitor, name), LONGEST_VALUE)
+            faults += text_faults(f"visitor.{name}", getattr(data.visitor, name), MAX_VALUE_LENGTH)
     if data.parameters is not UNSET:
-        if len(data.parameters) > MOST_PARAMETERS:
-            faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MOST_PARAMETERS} are looked at."))
+        if len(data.parameters) > MAX_PARAMETERS:
+            faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MAX_PARAMETERS} are looked at."))
         faults += [
-            Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {LONGEST_VALUE} characters are looked at.")
+            Fault(
+                f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {MAX_VALUE_LENGTH} characters are looked at."
+            )
             for name, value in data.parameters.items()
-            if len(name) + len(value) > LONGEST_VALUE
+            if len(name) + len(value) > MAX_VALUE_LENGTH
         ]
     return faults
 

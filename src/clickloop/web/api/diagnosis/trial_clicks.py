@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.trial_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
 from clickloop.clock import DAY_MS
+from clickloop.log_filter import MAX_ID
 from clickloop.setup.campaign import Campaign, base_of
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.network import Network
@@ -23,26 +24,24 @@ from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.text import octets_of
 from clickloop.web.api.body import StrictBody, given_or
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.diagnosis.simulate import LONGEST_VALUE, MOST_PARAMETERS
+from clickloop.web.api.diagnosis.simulate import MAX_PARAMETERS, MAX_VALUE_LENGTH
 from clickloop.web.api.logs.log_words import ClickView, click_view
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS
-"""Test clicks of so long are listed."""
+"""Maximum age of the test clicks in the list."""
 
 
-OfCampaign = Annotated[
-    int | None, QueryParameter(ge=0, le=LARGEST_ID, description="Only of the record with this number.")
-]
+OfCampaign = Annotated[int | None, QueryParameter(ge=0, le=MAX_ID, description="Only of the record with this number.")]
 
 
 class TestLinkBody(msgspec.Struct, kw_only=True):
     """What to make a test link for."""
 
-    campaign_id: Annotated[int, Meta(ge=1, le=LARGEST_ID, description="The campaign that is tried.")]
+    campaign_id: Annotated[int, Meta(ge=1, le=MAX_ID, description="The campaign that is tried.")]
     parameters: Annotated[
         dict[str, str] | UnsetType,
         Meta(
@@ -126,12 +125,12 @@ def _campaign(tx: Connection, number: int) -> tuple[Campaign, TrafficSource]:
 
 def _refuse_long(parameters: dict[str, str]) -> None:
     faults = [
-        Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {LONGEST_VALUE} characters are taken.")
+        Fault(f"parameters.{name[:50]}", FaultCode.TOO_LONG, f"At most {MAX_VALUE_LENGTH} characters are taken.")
         for name, value in parameters.items()
-        if len(name) + len(value) > LONGEST_VALUE
+        if len(name) + len(value) > MAX_VALUE_LENGTH
     ]
-    if len(parameters) > MOST_PARAMETERS:
-        faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MOST_PARAMETERS} are taken."))
+    if len(parameters) > MAX_PARAMETERS:
+        faults.append(Fault("parameters", FaultCode.TOO_MANY, f"At most {MAX_PARAMETERS} are taken."))
     if faults:
         raise InvalidInputError(tuple(faults))
 

@@ -36,8 +36,8 @@ from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text
 
 NOUN = "exports"
-MOST_UNFINISHED = 10
-"""So many exports that one has asked for may be under way."""
+MAX_UNFINISHED = 10
+"""Maximum number of unfinished exports: they share the disk and the worker."""
 
 Filters = Annotated[
     dict[str, str | int | bool],
@@ -111,8 +111,8 @@ def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilter, colu
     )
     view = export_view(context, export)
     with context.ledger.write() as tx:
-        if count_unfinished(tx, context.actor) >= MOST_UNFINISHED:
-            sentence = f"{MOST_UNFINISHED} exports of yours are under way: wait until one is finished, or stop one."
+        if count_unfinished(tx, context.actor) >= MAX_UNFINISHED:
+            sentence = f"{MAX_UNFINISHED} exports of yours are under way: wait until one is finished, or stop one."
             raise HTTPException(status_code=409, detail=sentence)
         EXPORTS.insert(tx, export)
         note_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)

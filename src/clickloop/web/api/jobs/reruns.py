@@ -24,7 +24,7 @@ from clickloop.web.api.once import Done, Key, once
 from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 
-MOST_SHOWN = 100
+MAX_PREVIEWED = 100  # a preview is looked at by a person
 
 
 class BulkRerun(NoticeFilter, frozen=True, omit_defaults=True, kw_only=True):
@@ -111,7 +111,7 @@ def _preview(preview: Preview) -> RerunView:
             would_be=after.outcome,
             would_be_refused=after.reason,
         )
-        for before, after in preview.notices[:MOST_SHOWN]
+        for before, after in preview.notices[:MAX_PREVIEWED]
     ]
     touched = {before.raw.notice_id for before, _ in preview.notices} | {change.notice_id for change in preview.changes}
     return RerunView(
@@ -121,7 +121,7 @@ def _preview(preview: Preview) -> RerunView:
         made=len(touched),
         owed=preview.owed,
         outcomes=outcomes,
-        conversions=[_change(change) for change in preview.changes[:MOST_SHOWN]],
+        conversions=[_change(change) for change in preview.changes[:MAX_PREVIEWED]],
         **OF_PREVIEW,
     )
 

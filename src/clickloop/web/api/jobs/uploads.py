@@ -35,7 +35,7 @@ from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, sh
 NOUN = "conversions/uploads"
 KINDS = ("text/csv", "text/plain", "text/tab-separated-values")
 _WRITE_OCTETS = 1024 * 1024
-"""So much of a body is gathered before a thread writes it."""
+"""Bytes of a body that are collected before a thread writes them: one hop per packet would be slow."""
 
 
 class UploadView(msgspec.Struct, kw_only=True):
@@ -144,10 +144,10 @@ def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Pr
 
 UploadName = Annotated[str, QueryParameter(max_length=200, description="What to call it, such as the file's name.")]
 IsPreview = Annotated[bool, QueryParameter(description="1: only tell what each line would do; nothing is registered.")]
-MOST_LOOKED_AT = 200_000
-"""Among so many of the first lines those of a verdict are looked for."""
+MAX_LINES_EXAMINED = 200_000
+"""Maximum number of lines searched for those with a verdict: a file may have millions."""
 OfVerdict = Annotated[
-    Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MOST_LOOKED_AT:,}.")
+    Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MAX_LINES_EXAMINED:,}.")
 ]
 IsIncomplete = Annotated[
     bool,
@@ -258,9 +258,9 @@ def read_upload_lines(
 ) -> UploadLinesView:
     """The first lines that are taken, each with its verdict, or the first with this one; all of them are in the result."""
     upload = _upload(context, upload_id)
-    results = islice(line_results(context.ledger, context.uploads, upload), MOST_LOOKED_AT)
+    results = islice(line_results(context.ledger, context.uploads, upload), MAX_LINES_EXAMINED)
     found = (result for result in results if verdict is None or result.finding.verdict is verdict)
-    totals = payout_totals(context.uploads, upload, MOST_LOOKED_AT) if upload.preview else {}
+    totals = payout_totals(context.uploads, upload, MAX_LINES_EXAMINED) if upload.preview else {}
     return UploadLinesView(
         items=[_line_view(result) for result in islice(found, limit)],
         payouts=[money_text(micros, currency) for currency, micros in sorted(totals.items())],

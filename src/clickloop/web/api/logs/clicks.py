@@ -21,7 +21,12 @@ from clickloop.diagnosis.trace_text import trace_text
 from clickloop.postback.postback_log import Attempt
 from clickloop.store.ledger.logs.conversions import conversions_before, count_conversions_of_click, newest_changes
 from clickloop.store.ledger.logs.notices import count_notices, notices_of_click
-from clickloop.store.ledger.logs.postbacks import AT_ONCE, attempts_of, count_postbacks_of_click, postbacks_of_click
+from clickloop.store.ledger.logs.postbacks import (
+    IDS_PER_QUERY,
+    attempts_of,
+    count_postbacks_of_click,
+    postbacks_of_click,
+)
 from clickloop.store.ledger.setup.rules import names_around
 from clickloop.text import text_of
 from clickloop.web.api.context import ApiContext, Context
@@ -150,8 +155,8 @@ def find_trace(context: ApiContext, click_id: ClickIdPath) -> Trace:
             click = conversions[0].click
         names = names_around(tx, click) if click else SetupNames()
         attempts: dict[str, tuple[Attempt, ...]] = {}
-        for start in range(0, len(postbacks), AT_ONCE):
-            attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + AT_ONCE]])
+        for start in range(0, len(postbacks), IDS_PER_QUERY):
+            attempts |= attempts_of(tx, [postback.postback_id for postback in postbacks[start : start + IDS_PER_QUERY]])
     trace = trace_click(click_id, click, notices, changes, postbacks, attempts, names)
     return msgspec.structs.replace(trace, left_out=left_out)
 

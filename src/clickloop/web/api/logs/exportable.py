@@ -38,11 +38,11 @@ from clickloop.web.api.paging import Page
 from clickloop.web.api.problem import invalid
 
 ROWS_A_STEP = 2_000
-"""So many rows are read and written at once: other work gets its turn between two pages."""
+"""Rows per page of an export: other work gets its turn between two pages."""
 
 
 class Log(msgspec.Struct, frozen=True):
-    """A log. ``list_page`` returns so many rows of what a filter leaves, at a cursor."""
+    """A log. ``list_page`` returns a page of what a filter leaves, at a cursor."""
 
     title: str
     columns: tuple[Column, ...]
@@ -94,7 +94,7 @@ def filters_of(export: Export) -> LogFilter:
 
 
 def page_reader(context: ApiContext, rows: int = ROWS_A_STEP) -> PageOf:
-    """Reads exports in pages of so many rows. Secrets are masked in them, whoever asked."""
+    """Reads exports page by page. Secrets are masked in them, whoever asked."""
 
     def read(export: Export) -> ExportedPage:
         log = LOGS[export.noun]

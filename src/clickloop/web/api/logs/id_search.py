@@ -22,9 +22,9 @@ from clickloop.text import text_of
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.wire import Moment, moment_text, shown
 
-MOST_FOUND = 50
+MAX_FOUND = 50  # who sees more looks more closely instead
 LOOKED_BACK_DAYS = 7
-"""An external id is first looked for among the clicks of so many days: looking at all of them takes longer."""
+"""Days in which an external id is searched first: searching all clicks takes longer."""
 
 
 class Matched(enum.StrEnum):
@@ -167,7 +167,7 @@ def _of_txid(tx: Connection, txid: str) -> list[FoundView]:
             external_id=shown(conversion.click.external_id),
             text=f"A conversion with that transaction id: {shown(conversion.status.name)}",
         )
-        for conversion in conversions_before(tx, ConversionFilter(txid=txid), None, MOST_FOUND)
+        for conversion in conversions_before(tx, ConversionFilter(txid=txid), None, MAX_FOUND)
     ]
 
 
@@ -178,10 +178,10 @@ def _of_external_id(
     external_id = text_of(wanted.encode("utf-8", "surrogateescape"))
     since = context.clock() - LOOKED_BACK_DAYS * DAY_MS
     if not all_of_it:
-        recent = context.facts.clicks_page(ClickFilter(external_id=external_id, since=moment_text(since)), MOST_FOUND)
+        recent = context.facts.clicks_page(ClickFilter(external_id=external_id, since=moment_text(since)), MAX_FOUND)
         if recent or not deep:
             return [_click_found(Matched.EXTERNAL_ID, click) for click in recent], moment_text(since)
-    clicks = context.facts.clicks_page(ClickFilter(external_id=external_id), MOST_FOUND)
+    clicks = context.facts.clicks_page(ClickFilter(external_id=external_id), MAX_FOUND)
     return [_click_found(Matched.EXTERNAL_ID, click) for click in clicks], None
 
 
@@ -200,7 +200,7 @@ def _click_found(matched: Matched, click: Click) -> FoundView:
 
 def _answer(found: list[FoundView], wanted: str, read: ClickId | Fault, looked_back_to: str | None = None) -> FoundList:
     hint = "" if found or not wanted else _hint(wanted, read)
-    return FoundList(items=found[:MOST_FOUND], looked_back_to=looked_back_to, hint=hint)
+    return FoundList(items=found[:MAX_FOUND], looked_back_to=looked_back_to, hint=hint)
 
 
 def _hint(wanted: str, read: ClickId | Fault) -> str:

@@ -13,7 +13,7 @@ from clickloop.web.api.logs.columns import Column, Names, csv_cells, csv_heads, 
 from clickloop.web.api.paging import Page
 
 CSV = "text/csv; charset=utf-8; header=present"
-AT_ONCE = 1_000
+ROWS_PER_PAGE = 1_000
 """Rows of one page of an export."""
 
 ChosenColumns = Annotated[
@@ -29,7 +29,7 @@ def exported(
     noun: str,
     columns: Sequence[Column],
     list_page: Callable[[int, str], Page[Any]],
-    rows: int = AT_ONCE,
+    rows: int = ROWS_PER_PAGE,
 ) -> Stream:
     """All rows that a list has now, the newest first; ``list_page`` returns the page of a number of rows at a cursor.
 

@@ -21,7 +21,7 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.logs.columns import NOTICE_COLUMNS, chosen_columns
 from clickloop.web.api.logs.log_csv import ChosenColumns, exported
 from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import MOST_LIMIT, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
+from clickloop.web.api.paging import MAX_LIMIT, Cursor, Limit, Page, RecordIdPath, page_of, read_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.query import from_query
 from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
@@ -85,7 +85,7 @@ def list_notices(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cu
     with context.ledger.read() as tx:
         found = notices_before(tx, wanted, before, limit + 1)
     # Exports, whose pages are longer than a list's may be, have all that is ever shown.
-    characters = MAX_LISTED if limit <= MOST_LIMIT else MAX_SHOWN
+    characters = MAX_LISTED if limit <= MAX_LIMIT else MAX_SHOWN
     return page_of(
         found, limit, NOUN, lambda notice: notice.raw.notice_id, lambda notice: notice_view(notice, characters)
     )

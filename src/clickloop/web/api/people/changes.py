@@ -7,11 +7,12 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.log_filter import MAX_ID
 from clickloop.people.user import Right, Via
 from clickloop.setup.fault import FaultCode
 from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, LoggedChange, changes_before, find_change
 from clickloop.web.api.context import Context
-from clickloop.web.api.paging import LARGEST_ID, Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, shown
@@ -42,7 +43,7 @@ class LogLineView(msgspec.Struct, kw_only=True):
 
 OfNoun = Annotated[str | None, QueryParameter(max_length=32, description="Only of this noun, such as campaigns.")]
 OfRecord = Annotated[str | None, QueryParameter(max_length=300, description="Only of this record; needs noun.")]
-OfUser = Annotated[int | None, QueryParameter(ge=0, le=LARGEST_ID, description="Only by this user; 0: by none.")]
+OfUser = Annotated[int | None, QueryParameter(ge=0, le=MAX_ID, description="Only by this user; 0: by none.")]
 OfActor = Annotated[str | None, QueryParameter(max_length=200, description="Only by who had this name.")]
 OfAction = Annotated[Action | None, QueryParameter(description="Only where this was done.")]
 

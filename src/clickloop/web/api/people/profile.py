@@ -27,7 +27,7 @@ from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import Moment, moment_text, shown
 
 NOUN = "profile"
-MOST_SESSIONS = 100
+MAX_SESSIONS = 100  # a person has a few; the oldest are of no interest
 
 
 class ProfileUpdate(msgspec.Struct, kw_only=True):
@@ -116,7 +116,7 @@ def list_sessions(context: Context) -> SessionList:
     """The browsers in which one is signed in, the one that was seen last first."""
     with context.ledger.read() as tx:
         user = _oneself(tx, context)
-        found = sessions_of_user(tx, user.id, MOST_SESSIONS)
+        found = sessions_of_user(tx, user.id, MAX_SESSIONS)
     now_ms = context.clock()
     return SessionList(items=[_session_view(session) for session in found if is_live(session, now_ms)])
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from clickloop.diagnosis.check.finding import Finding
 from clickloop.diagnosis.check.records import offer_findings
+from clickloop.log_filter import MAX_ID
 from clickloop.saving import offers as saving
 from clickloop.setup.money_text import money_text
 from clickloop.setup.offer import NewOffer, Offer, OfferChange, OfferFields, Payout, changed_offer
@@ -19,7 +20,7 @@ from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.offers import OffersFilter, offers_after
 from clickloop.store.ledger.setup.traffic_sources import any_row_macros, sources_of_offers
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Tag, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Tag, Words
 from clickloop.web.api.setup.records import Records, record_routes, view_of
 from clickloop.web.api.wire import Advice, Moment, warnings_of
 
@@ -36,7 +37,7 @@ class OfferView(OfferFields, frozen=True, kw_only=True):
     archived_at: Moment | None
 
 
-OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only offers of this network.")]
+OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only offers of this network.")]
 
 
 def create_offer(context: Context, data: JSONBody[NewOffer]) -> OfferView:

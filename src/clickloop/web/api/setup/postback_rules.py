@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
+from clickloop.log_filter import MAX_ID
 from clickloop.postback.rule import Rule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.saving import postback_rules as saving
@@ -21,7 +22,7 @@ from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
 from clickloop.web.api.setup.records import Records, record_routes, view_of
 from clickloop.web.api.setup.rule_parts import (
     ConditionsView,
@@ -66,8 +67,8 @@ class RuleView(Versioned, frozen=True, kw_only=True):
     ]
 
 
-OfSource = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this traffic source.")]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID, description="Only rules of this campaign.")]
+OfSource = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only rules of this traffic source.")]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only rules of this campaign.")]
 
 OfInstance = Annotated[bool, QueryParameter(description="true: only rules of the whole instance.")]
 
@@ -175,7 +176,7 @@ class _Around:
 
     @cached_property
     def _all_sources(self) -> list[TrafficSource]:
-        return sources_after(self._tx, 0, LARGEST_ID)
+        return sources_after(self._tx, 0, MAX_ID)
 
     def sources_of(self, rule: Rule) -> list[TrafficSource]:
         """Return the sources whose clicks a rule may be sent for."""

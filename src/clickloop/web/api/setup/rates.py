@@ -20,7 +20,7 @@ from clickloop.web.api.problem import invalid, not_found
 from clickloop.web.api.wire import shown
 
 NOUN = "rates"
-MOST_RATES = 10_000
+MAX_RATES = 10_000  # one transaction; years of several currencies fit
 _CURSOR = re.compile(r"([A-Z]{3}) ([0-9]{1,6})")
 
 Currency = Annotated[str, Meta(description="ISO 4217.", examples=["EUR"])]
@@ -85,8 +85,8 @@ def list_rates(context: Context, currency: OfCurrency = "", limit: Limit = 50, c
 def set_rates(context: Context, data: JSONBody[RatesBody]) -> SavedRates:
     """Sets rates. Reports convert each amount at the rate of its day, else at the latest before it; without any, not at all."""
     faults: list[Fault] = []
-    if len(data.rates) > MOST_RATES:
-        sentence = f"At most {MOST_RATES} rates are taken at once."
+    if len(data.rates) > MAX_RATES:
+        sentence = f"At most {MAX_RATES} rates are taken at once."
         raise invalid("rates", FaultCode.TOO_MANY, sentence)
     kept = [_read(f"rates[{place}]", body, context.currency, faults) for place, body in enumerate(data.rates)]
     if faults:

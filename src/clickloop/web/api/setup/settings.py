@@ -8,7 +8,7 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.people.user import Right
-from clickloop.setup.instance import MOST_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
+from clickloop.setup.instance import MAX_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.setup.settings import instance_version, read_instance, write_instance
 from clickloop.web.api.all_faults import tells_all
@@ -42,7 +42,7 @@ Zone = Annotated[
 KeepDays = Annotated[
     int,
     Meta(
-        description=f"Clicks are deleted after so many days, at most {MOST_KEEP_DAYS}; 0: never. Conversions stay.",
+        description=f"Clicks are deleted after so many days, at most {MAX_KEEP_DAYS}; 0: never. Conversions stay.",
         examples=[365],
     ),
 ]

@@ -38,7 +38,7 @@ from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
 
-MOST_WORDS = 200
+MAX_WORDS = 200  # no status needs as many
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -232,10 +232,10 @@ def _update_faults(data: StatusUpdate, words: list[str], key: str, rows: list[St
     if both:
         sentence = f"{', '.join(sorted(both))[:100]!r} stands in add_words and in remove_words: leave one out."
         faults.append(Fault("remove_words", FaultCode.CONFLICT, sentence))
-    if len(removed) > MOST_WORDS:
-        faults.append(Fault("remove_words", FaultCode.TOO_MANY, f"At most {MOST_WORDS} words are taken at once."))
-    if len({word_key(word) for word in words}) > MOST_WORDS and not faults:
-        faults.append(Fault("add_words", FaultCode.TOO_MANY, f"A status has at most {MOST_WORDS} words."))
+    if len(removed) > MAX_WORDS:
+        faults.append(Fault("remove_words", FaultCode.TOO_MANY, f"At most {MAX_WORDS} words are taken at once."))
+    if len({word_key(word) for word in words}) > MAX_WORDS and not faults:
+        faults.append(Fault("add_words", FaultCode.TOO_MANY, f"A status has at most {MAX_WORDS} words."))
     return faults
 
 
@@ -281,9 +281,9 @@ def _still_meant(key: str, names: list[str]) -> str:
 def _word_faults(words: list[str], key: str, rows: list[StatusWords], field: str = "words") -> list[Fault]:
     holders = {word: row.status.key for row in rows for word in row.words}
     faults = []
-    if len(words) > MOST_WORDS:
-        faults.append(Fault(field, FaultCode.TOO_MANY, f"A status has at most {MOST_WORDS} words."))
-    for position, word in enumerate(words[:MOST_WORDS]):
+    if len(words) > MAX_WORDS:
+        faults.append(Fault(field, FaultCode.TOO_MANY, f"A status has at most {MAX_WORDS} words."))
+    for position, word in enumerate(words[:MAX_WORDS]):
         place = f"{field}[{position}]"
         faults += text_faults(place, word, 200, required=True)
         holder = holders.get(word_key(word), key)

@@ -10,9 +10,9 @@ from markupsafe import Markup, escape
 
 from clickloop.diagnosis.check.finding import Kind, moment_words
 from clickloop.diagnosis.check.views import ToldPlace
+from clickloop.log_filter import MAX_ID
 from clickloop.web.api.context import Context
 from clickloop.web.api.diagnosis.check import checked_lately
-from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
 from clickloop.web.panel.frame.page import Answer, page, when
@@ -28,7 +28,7 @@ _FOLDERS = {
     Kind.POSTBACK_RULE: "postback-rules",
 }
 
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:

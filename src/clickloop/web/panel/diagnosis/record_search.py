@@ -12,7 +12,7 @@ from clickloop.web.api.context import ApiContext
 
 MAX_FOUND = 20
 """Records of each kind."""
-MIN_CHARACTERS = 2
+MIN_CHARACTERS = 2  # one letter finds nearly everything
 _KINDS = (
     (Named.CAMPAIGN, "Campaign", "/panel/campaigns"),
     (Named.OFFER, "Offer", "/panel/offers"),

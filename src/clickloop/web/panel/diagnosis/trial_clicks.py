@@ -12,6 +12,7 @@ from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.trace import EventKind
+from clickloop.log_filter import MAX_ID
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.setup.fault import Fault, InvalidInputError
@@ -20,7 +21,7 @@ from clickloop.web.api.diagnosis import trial_clicks as api
 from clickloop.web.api.logs import conversions
 from clickloop.web.api.logs.clicks import find_trace
 from clickloop.web.api.logs.postbacks import list_postbacks
-from clickloop.web.api.paging import LARGEST_ID, ClickIdPath
+from clickloop.web.api.paging import ClickIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.setup.traffic_sources import read_source
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
@@ -35,10 +36,10 @@ from clickloop.web.panel.setup.setup_choices import only, status_choices
 PATH = "/panel/try/test"
 ROWS = 20
 WATCHED_MS = 10 * MINUTE_MS
-"""So long a page looks for news by itself."""
+"""Maximum time a page refreshes by itself."""
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
 WatchFromNow = Annotated[int | None, QueryParameter(ge=0, le=1 << 47)]
 

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.clock import SECOND_MS
 from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.log_filter import MAX_ID
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.offers import OFFERS
@@ -18,7 +19,6 @@ from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import simulate as api
 from clickloop.web.api.diagnosis.trial_clicks import example_parameters
-from clickloop.web.api.paging import LARGEST_ID
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.frame.auth_guard import NEEDS
@@ -30,10 +30,10 @@ from clickloop.web.panel.reports.newcomer import first_undone
 from clickloop.web.panel.setup.setup_choices import only
 
 PATH = "/panel/try"
-MOST_CAMPAIGNS = 1_000
+MAX_CAMPAIGNS = 1_000  # a list to choose from; beyond it a field takes the number
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 OfRecord = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -127,7 +127,7 @@ def _show(
 def live_campaigns(context: ApiContext) -> list[tuple[int, str]]:
     """The campaigns to choose from: number and name."""
     with context.ledger.read() as tx:
-        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MOST_CAMPAIGNS)]
+        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
 
 
 def _statuses(context: ApiContext) -> list[str]:

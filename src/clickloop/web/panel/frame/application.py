@@ -141,7 +141,7 @@ def create_panel() -> Router:
 def _context_of(request: AnyRequest) -> ApiContext:
     """Return the context of a request that the guard let pass; nobody asks for it where nobody has to be signed in."""
     context = app_context(request)
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
     return context if visit is None else context.asked_by(visit.actor, visit.saved)
 
 
@@ -171,7 +171,7 @@ def _signed_out(_request: AnyRequest, signed_out: SignedOut) -> Answer:
 
 def _told(request: AnyRequest, status: int, sentence: str) -> Answer:
     """A page that says what went wrong, inside the frame for somebody who is signed in."""
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
     template = "problem.html" if visit else "problem_outside.html"
     return page(visit, template, status, title=_title(status), sentence=sentence)
 
@@ -185,7 +185,7 @@ def _without(request: AnyRequest, names: Collection[str]) -> Answer | None:
     ignored = {name for name, _ in pairs} & {*names} - {"said"}
     if request.method != "GET" or not ignored or not all(IGNORABLE.fullmatch(name) for name in ignored):
         return None
-    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]
+    visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
     before = visit.ignored if visit else frozenset()
     kept = [(name, str(value)) for name, value in pairs if name not in ignored and name != "said"]
     query = urlencode([*kept, ("said", ignored_word(before | ignored))])

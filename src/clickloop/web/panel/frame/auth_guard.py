@@ -76,14 +76,14 @@ def panel_guard() -> Guard:
                 raise PermissionDeniedException(
                     "This form is from before you signed in: reload the page and try again."
                 )
-        connection.scope["visit"] = visit  # type: ignore[typeddict-unknown-key]
+        connection.scope["visit"] = visit  # type: ignore[typeddict-unknown-key]  # our own key of the scope
 
     return guard
 
 
 async def visit_of(request: AnyRequest) -> VisitFacts:
     """The visit that the guard found."""
-    visit: VisitFacts = request.scope["visit"]  # type: ignore[typeddict-item]
+    visit: VisitFacts = request.scope["visit"]  # type: ignore[typeddict-item]  # our own key of the scope
     return visit
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 from markupsafe import Markup, escape
 
-MOST_TICKS = 5
+MAX_TICKS = 5  # more labels touch each other on a phone
 _STEPS = (1, 2, 5, 10)
 
 
@@ -113,7 +113,7 @@ def _step(extent: int, chart: Chart) -> int:
     while True:
         for factor in _STEPS:
             step = power * factor
-            if step * (MOST_TICKS - 1) >= extent:
+            if step * (MAX_TICKS - 1) >= extent:
                 return step
         power *= 10
 

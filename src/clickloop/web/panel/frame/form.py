@@ -16,7 +16,7 @@ from clickloop.web.api.body import PartlyRead, options_of, read_given
 T = TypeVar("T")
 
 CSRF_FIELD = "csrf"
-MOST_ROWS = 500
+MAX_ROWS = 500  # the number in a field's name is the visitor's: a list of a billion rows must not be made
 
 _STEP = re.compile(r"\[([0-9]{1,4})\]|([^.\[\]]+)")
 """Linear: no step can be read in two ways. A row of five digits is a name, which no Struct knows."""
@@ -112,7 +112,7 @@ def _compact(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     if tree and all(isinstance(key, int) for key in tree):
-        rows = [_compact(tree[number]) for number in sorted(tree)[:MOST_ROWS]]
+        rows = [_compact(tree[number]) for number in sorted(tree)[:MAX_ROWS]]
         return [row for row in rows if _is_written(row)]
     return {str(key): _compact(value) for key, value in tree.items()}
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from litestar import Request
 from litestar.exceptions import HTTPException
-from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]  # ships no types
 
 from clickloop.conversion.multipart_body import MAX_BOUNDARY, header_parameters
 
 MAX_FIELDS = 1_000
 """The largest form of the panel, a flow with all rows that are possible, has fewer."""
-MAX_NAME_LENGTH = 200
-MAX_LEVELS = 10
+MAX_NAME_LENGTH = 200  # our own names are shorter
+MAX_LEVELS = 10  # a name's dots make nested records: bounded, as strangers may send them
 MAX_STRANGERS_BODY_BYTES = 512 * 1024
 """Of a form that nobody has to be signed in for. The sign-in carries what somebody had typed when the session ended."""
 
@@ -31,10 +31,10 @@ async def form_pairs(request: Request[Any, Any, Any]) -> Pairs:
 
     Raise HTTPException 400 for what cannot be read, 413 for what is too long.
     """
-    read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]
+    read: Pairs | None = request.scope.get(_READ)  # type: ignore[assignment]  # our own key of the scope
     if read is None:
         read = read_form(await request.body(), request.headers.get("content-type", ""))
-        request.scope[_READ] = read  # type: ignore[literal-required]
+        request.scope[_READ] = read  # type: ignore[literal-required]  # our own key of the scope
     return read
 
 

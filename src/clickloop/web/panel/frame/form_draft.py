@@ -19,7 +19,7 @@ from clickloop.web.panel.frame.viewer import HOME, AnyRequest
 
 KEPT_PATH = "kept_path"
 KEPT_PAIRS = "kept"
-MOST_OCTETS = 64 * 1024
+MAX_FORM_BYTES = 64 * 1024  # it travels through the sign-in page and back
 
 _NEVER = tuple(f"{HOME}/{door}" for door in ("users", "profile", "sign-", "welcome", "theme"))
 """Where passwords are typed and people let in, and what is not worth asking about."""
@@ -57,7 +57,7 @@ def kept_in(request: AnyRequest, form: Form, host: str) -> KeptForm | None:
     """The form that the sign-in page carries; None where it carries none, or one that this panel would not have kept."""
     path, packed = form.text(KEPT_PATH), form.raw(KEPT_PAIRS)
     handler = _handler_of(request.app, path) if packed and is_of_this_host(request, host) else None
-    if handler is None or len(packed) > 2 * MOST_OCTETS or not _keeps(handler, path):
+    if handler is None or len(packed) > 2 * MAX_FORM_BYTES or not _keeps(handler, path):
         return None
     try:
         return _kept(path, msgspec.json.decode(packed, type=list[tuple[str, str]]))
@@ -77,7 +77,7 @@ def _kept(path: str, pairs: Iterable[tuple[str, str]]) -> KeptForm | None:
     """None for one in which nothing is typed, and for one that is too large."""
     chosen = tuple((name, value) for name, value in pairs if name != CSRF_FIELD and not _PASSWORD.search(name))
     octets = sum(len(name.encode("utf-8", "replace")) + len(value.encode("utf-8", "replace")) for name, value in chosen)
-    return KeptForm(path, chosen) if chosen and len(chosen) <= MAX_FIELDS and octets <= MOST_OCTETS else None
+    return KeptForm(path, chosen) if chosen and len(chosen) <= MAX_FIELDS and octets <= MAX_FORM_BYTES else None
 
 
 def _keeps(handler: BaseRouteHandler, path: str) -> bool:
@@ -92,5 +92,5 @@ def _handler_of(app: Litestar, path: str) -> HTTPRouteHandler | None:
         if route.path_format.startswith(HOME) and re.fullmatch(pattern, path):
             for handler in getattr(route, "route_handlers", ()):
                 if "POST" in handler.http_methods:
-                    return handler  # type: ignore[no-any-return]
+                    return handler  # type: ignore[no-any-return]  # untyped in Litestar
     return None

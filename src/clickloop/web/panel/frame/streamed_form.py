@@ -4,7 +4,7 @@ import hmac
 from collections.abc import AsyncIterator
 
 from litestar.exceptions import HTTPException, PermissionDeniedException
-from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]
+from multipart import MultipartError, MultipartSegment, PushMultipartParser  # type: ignore[import-untyped]  # ships no types
 
 from clickloop.web.panel.frame.form import CSRF_FIELD
 from clickloop.web.panel.frame.form_body import boundary_of
@@ -12,8 +12,8 @@ from clickloop.web.panel.frame.viewer import AnyRequest
 
 STREAMED = "streamed"
 """The ``opt`` of a page whose form ``StreamedForm`` reads; that also checks the form's word, which the guard cannot."""
-MOST_FIELD_OCTETS = 4_096
-MOST_FIELDS = 20
+MAX_FIELD_BYTES = 4_096  # the file has no bound here; the fields beside it are words
+MAX_FIELDS = 20  # the form has fewer
 
 
 class StreamedForm:
@@ -38,7 +38,7 @@ class StreamedForm:
         boundary = boundary_of(self._request.headers.get("content-type", ""))
         segment: MultipartSegment | None = None
         try:
-            with PushMultipartParser(boundary, max_segment_count=MOST_FIELDS) as parser:
+            with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS) as parser:
                 async for chunk in self._request.stream():
                     for event in parser.parse(chunk) if chunk else ():
                         if isinstance(event, MultipartSegment):
@@ -70,7 +70,7 @@ class StreamedForm:
 
     def _gather(self, octets: bytes) -> None:
         self._gathered += octets
-        if len(self._gathered) > MOST_FIELD_OCTETS:
+        if len(self._gathered) > MAX_FIELD_BYTES:
             raise HTTPException(status_code=413, detail="A field of the form is too long.")
 
     def _is_passed_on(self, segment: MultipartSegment) -> bool:

@@ -8,7 +8,7 @@ from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.text import text_of
 from clickloop.web.api.context import ApiContext
 
-MAX_CHOICES = 20
+MAX_CHOICES = 20  # a person chooses among them
 
 
 class SeveralClicksError(Exception):

@@ -29,7 +29,7 @@ from clickloop.web.panel.setup.setup_choices import status_choices
 
 PATH = "/panel/conversions"
 RECORDS = 100
-"""So many notices and postbacks of a conversion stand on its page; the rest in their logs."""
+"""Maximum number of notices and of postbacks on the page of a conversion; their logs have the rest."""
 _OF_EVERY_CHANGE = frozenset({"updated_at", "version"})
 
 _FormParameter = NamedDependency[SkipValidation[Form]]

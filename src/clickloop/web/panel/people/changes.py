@@ -20,7 +20,7 @@ from clickloop.web.panel.frame.viewer import Visit
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 
 ROWS_A_PAGE = 50
-_MOST_USERS = 1000
+_MAX_USERS = 1000  # for the choice of a filter: installations have tens
 
 NOUNS = {
     "campaigns": "Campaigns",
@@ -101,7 +101,7 @@ def show_list(
         Action(action) if action in set(Action) else None,
     )
     with context.ledger.read() as tx:
-        users = [(user.id, user.name) for user in users_after(tx, 0, _MOST_USERS)]
+        users = [(user.id, user.name) for user in users_after(tx, 0, _MAX_USERS)]
     return page(
         visit,
         "changes.html",

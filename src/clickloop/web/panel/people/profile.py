@@ -4,7 +4,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
-from clickloop.people.user import SHORTEST_PASSWORD
+from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.instance import time_zones
@@ -86,7 +86,7 @@ def _page(visit: VisitFacts, context: ApiContext, faults: tuple[Fault, ...] = ()
         sessions=api.list_sessions(context).items,
         zones=[(zone, zone.replace("_", " ")) for zone in time_zones()],
         zone_of_instance=context.instance.time_zone,
-        shortest=SHORTEST_PASSWORD,
+        shortest=MIN_PASSWORD_LENGTH,
     )
 
 

@@ -18,7 +18,7 @@ from clickloop.web.panel.frame.viewer import Visit, VisitFacts
 
 PATH = "/panel/tokens"
 ROWS_A_PAGE = 100
-_MOST_USERS = 1000
+_MAX_USERS = 1000  # for the choice in a form: installations have tens
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
@@ -54,7 +54,7 @@ def _page(
     faults: tuple[Fault, ...] = (),
 ) -> Answer:
     with context.ledger.read() as tx:
-        names = {user.id: user.name for user in users_after(tx, 0, _MOST_USERS)}
+        names = {user.id: user.name for user in users_after(tx, 0, _MAX_USERS)}
     return page(
         visit,
         "tokens.html",

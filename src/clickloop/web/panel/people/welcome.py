@@ -6,7 +6,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.people.user import SHORTEST_PASSWORD
+from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
@@ -19,7 +19,7 @@ from clickloop.web.panel.frame.viewer import HOME, AnyRequest, redirect
 from clickloop.web.panel.people.sign_in import known_device, with_session
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-Key = Annotated[str, QueryParameter(max_length=access.LONGEST_SECRET)]
+Key = Annotated[str, QueryParameter(max_length=access.MAX_CREDENTIAL_LENGTH)]
 
 
 def show(context: Context, key: Key = "") -> Answer:
@@ -58,7 +58,7 @@ def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = 
         user=welcome.user,
         name=name,
         key=key,
-        shortest=SHORTEST_PASSWORD,
+        shortest=MIN_PASSWORD_LENGTH,
     )
 
 

@@ -48,7 +48,7 @@ TOP = 6
 TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
 FINDINGS = 5
 WORDS = 5
-_MOST_POINTS = 5_000
+_MAX_POINTS = 5_000  # a chart of more shows nothing more
 
 AskedPeriod = Annotated[Preset, QueryParameter()]
 AskedMeasure = Annotated[Measure, QueryParameter()]
@@ -146,7 +146,7 @@ def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int)
         group_by=(unit_of(bounds),),
         sort=None,
         descending=False,
-        limit=_MOST_POINTS,
+        limit=_MAX_POINTS,
     )
     return make_report(context.ledger, context.facts, query, each_status=False)
 

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
 from clickloop.diagnosis.check.views import ToldFinding
+from clickloop.log_filter import MAX_ID
 from clickloop.macro import Severity
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
@@ -18,7 +19,7 @@ from clickloop.store.ledger.setup.names import Named
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import checked_as_set_up
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id
+from clickloop.web.api.paging import Archived, Cursor, Id
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup import campaigns as api
 from clickloop.web.api.setup.postback_rules import list_rules
@@ -34,7 +35,7 @@ from clickloop.web.panel.reports.newcomer import next_step, walk_at
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.setup.setup_choices import (
-    MOST_CHOICES,
+    MAX_CHOICES,
     choices,
     names,
     number_of,
@@ -46,9 +47,9 @@ from clickloop.web.panel.setup.setup_choices import (
 PATH = "/panel/campaigns"
 ROWS_A_PAGE = 100
 USUAL_WEIGHT = 100
-MOST_RULES = 100
+MAX_RULES = 100  # a campaign has a few; the page lists them all
 FINDINGS = 5
-"""So many findings of the check stand at the top."""
+"""Maximum number of findings of the check at the top of a campaign."""
 
 COST_MODELS = (
     (ClickCost.LINK.value, "As the link’s cost parameter says"),
@@ -58,7 +59,7 @@ COST_MODELS = (
 )
 
 _FormParameter = NamedDependency[SkipValidation[Form]]
-NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 class _Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,13 +206,13 @@ def _editor(
         sources=sources,
         source=_source(context, source_id, dict(sources)),
         offers=choices(context, Named.OFFER, [number_of(share["offer_id"]) for share in shares]),
-        most_choices=MOST_CHOICES,
+        most_choices=MAX_CHOICES,
         usual_weight=USUAL_WEIGHT,
         domains=(urlsplit(context.base_url).netloc, *context.instance.domains),
         fallback_url=context.fallback_url,
         tags=tags_to_choose(context, Named.CAMPAIGN),
         codes=api.read_codes(context, view.id) if view else None,
-        rules=list_rules(context, MOST_RULES, campaign_id=view.id).items if view else [],
+        rules=list_rules(context, MAX_RULES, campaign_id=view.id).items if view else [],
         figures=figures_today(context, visit, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )

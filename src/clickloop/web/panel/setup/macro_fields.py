@@ -39,7 +39,7 @@ from clickloop.web.panel.setup.remarks import (
 )
 from clickloop.web.panel.setup.setup_choices import number_of
 
-MOST_CHARACTERS = 20_000
+MAX_LENGTH = 20_000  # the preview is made while somebody types
 _PLACES = {"url": Place.URL, "header": Place.HEADER, "form": Place.FORM, "json": Place.JSON, "text": Place.TEXT}
 _SOMEWHERE = FoundPlace(kind=Kind.POSTBACK_RULE)
 """The page shows the findings of a field beside it."""
@@ -49,7 +49,7 @@ _BRACE_FAULTS = {
     FindingCode.STRAY_BRACE: "A brace without its pair: it is sent as it is.",
 }
 _SINGLE_TOKENS = 3
-"""So many of token1 … token30 and the like stand in the list beside those that the source has."""
+"""Maximum number of unused token1 … token30 and the like that the list offers beside those that the source has."""
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -223,7 +223,7 @@ def preview(
 ) -> Response[str]:
     """What the field named by ``field`` comes to: a part of the page, for the script that shows it."""
     name = form.text("field")
-    text = next((value for given, value in form.pairs if given == name), "")[:MOST_CHARACTERS]
+    text = next((value for given, value in form.pairs if given == name), "")[:MAX_LENGTH]
     place = Place.URL
     if name.endswith(".value"):
         place = Place.HEADER

@@ -14,8 +14,8 @@ from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.form import Form
 
-NEWEST_NOTICES = 1_000
-MAX_SENT_WORDS = 30
+NEWEST_NOTICES = 1_000  # words sent before are mapped, or no longer sent
+MAX_SENT_WORDS = 30  # a list to choose from
 FIELD = "status_words"
 SHOWN_FIELD = "has_status_words"
 """Hidden in the form: it shows the words, so that none sent means that all were removed."""

@@ -6,6 +6,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from clickloop.log_filter import MAX_ID
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import Fault, InvalidInputError
@@ -13,7 +14,7 @@ from clickloop.setup.offer import NewOffer, Offer, OfferChange
 from clickloop.store.ledger.setup.names import Named
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Tag, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.setup import offers as api
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.wire import json_value
@@ -33,7 +34,7 @@ ROWS_A_PAGE = 100
 _FormParameter = NamedDependency[SkipValidation[Form]]
 OfNetwork = Annotated[str, QueryParameter(max_length=10)]
 """Empty, as a filter's form sends it: of all."""
-NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 def show_list(

@@ -6,6 +6,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from clickloop.log_filter import MAX_ID
 from clickloop.macro import Place
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
 from clickloop.postback.rule_change import NewRule, RuleChange
@@ -15,7 +16,7 @@ from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.names import Named
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import LARGEST_ID, Archived, Cursor, Id, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.setup import postback_rules as api
 from clickloop.web.api.setup.campaigns import list_campaigns, read_campaign
@@ -64,7 +65,7 @@ FilterNumber = Annotated[str, QueryParameter(max_length=10)]
 OfWord = Annotated[
     str, QueryParameter(name="of", max_length=10, description="instance: only those of the whole instance.")
 ]
-NewOf = Annotated[int | None, QueryParameter(ge=1, le=LARGEST_ID)]
+NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 

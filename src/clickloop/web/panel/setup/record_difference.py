@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-MOST_FIELDS = 200
+MAX_FIELDS = 200  # a page that lists more is not read
 _UNTOLD = {
     "": frozenset({"updated_at", "version"}),
     "networks": frozenset({"postback_url", "pixel_code", "pixel_note"}),
@@ -39,7 +39,7 @@ def differences(
     """
     untold = _UNTOLD[""] | _UNTOLD.get(noun, frozenset())
     found = (one for one in _differing(before or {}, after or {}, "") if one.path not in untold)
-    return tuple(islice(found, MOST_FIELDS))
+    return tuple(islice(found, MAX_FIELDS))
 
 
 def _differing(old: Any, new: Any, path: str) -> Iterator[FieldDifference]:

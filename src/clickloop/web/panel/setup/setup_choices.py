@@ -11,8 +11,8 @@ from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
 
-MOST_CHOICES = 500
-"""Beyond so many records a field takes the number instead of a choice."""
+MAX_CHOICES = 500
+"""Maximum number of records in a choice; beyond it a field takes the number."""
 
 _TAGGED = {Named.OFFER: offers, Named.CAMPAIGN: campaigns}
 
@@ -23,7 +23,7 @@ Choices = list[tuple[int, str]]
 def choices(context: ApiContext, kind: Named, also: Collection[int | None] = ()) -> Choices:
     """Live records to choose from, and those that are chosen ``also``, live or not."""
     with context.ledger.read() as tx:
-        found = ledger_names.live_names(tx, kind, MOST_CHOICES)
+        found = ledger_names.live_names(tx, kind, MAX_CHOICES)
         missing = {number for number in also if number and number not in found}
         found |= ledger_names.names_of(tx, kind, missing)
     return sorted(_shown(found).items(), key=lambda item: item[1].casefold())
