@@ -95,16 +95,14 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
             broken.append(fault)
             stopped.set()
 
-    commit, deferred_commit = GroupCommit(notices), GroupCommit(deferred)
+    commits = Commits(GroupCommit(notices), GroupCommit(deferred))
     set_up = SetUp(catalog_file, edge, started_with(settings))
-    # Before the socket is served: the first visitor must find the campaigns.
-    set_up.take_changes()
+    set_up.take_changes()  # before the socket is served: the first visitor must find the campaigns
     reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
     untrusted = UntrustedProxies("public", lambda: clicks.position + notices.position)
     signs = VitalSigns(folder, Patience(settings.alarm_after_seconds))
     vitals = EdgeVitals(folder, name, edge, signs, untrusted, reserve, key_fault)
     unknown_links = UnknownLinkCounter(folder, name, wall_clock())
-    commits = Commits(commit, deferred_commit)
     doors = EdgeDoors(settings, edge, commits, vitals.health, give_up, set_up.take_changes, unknown_links, untrusted)
     limits = limits_of(settings, RESERVED_DESCRIPTORS)
     connections = Connections(limits, doors, doors.trusts, doors.before_sending)
@@ -115,8 +113,8 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
         for part in (
             lambda: _watch_set_up(set_up),
             lambda: _hand_over(clicks, settings.journal_sync_ms, GroupCommit(clicks), give_up),
-            lambda: _hand_over(notices, settings.notice_close_ms, commit, give_up),
-            lambda: _hand_over(deferred, settings.notice_close_ms, deferred_commit, give_up),
+            lambda: _hand_over(notices, settings.notice_close_ms, commits.notices, give_up),
+            lambda: _hand_over(deferred, settings.notice_close_ms, commits.deferred, give_up),
             lambda: _write_unknown_links(unknown_links),
             lambda: _sweep(connections, edge, reserve),
             lambda: _watch_vitals(vitals),
@@ -127,8 +125,7 @@ async def serve_edge(settings: Settings, number: int, listening: socket.socket) 
     gc.freeze()  # what was loaded stays: the collector need not look at it again with every few thousand clicks
     log("edge ready", name=name, campaigns=len(edge.routes))
     await stopped.wait()
-    # First: the socket is shared, and the other processes take what comes now.
-    server.close()
+    server.close()  # first: the socket is shared, and the other processes take what comes now
     connections.drain()
     if not broken:
         await connections.drained(DRAIN_SECONDS)
