@@ -110,6 +110,7 @@ class RequestReader:
         self._message_bytes = 0
         self._head_complete = False
         self._header_bytes = 0
+        # Only then: a fresh list for each request would be felt, and almost none has a body.
         if self._body:
             self._body = []
         self._length = 0

@@ -72,6 +72,7 @@ class Claimer:
             _log.exception("postbacks cannot be claimed: the ledger failed")
             await pause(self._signals.quit, limits.error_seconds)
             return
+        # Turns go on behind the last lane served: else the first lanes would take every small claim.
         self._after = claimed.last
         self._departures.take(claimed, asked_at + limits.lease_seconds - limits.deadline_seconds)
         if not claimed.more:
@@ -85,6 +86,7 @@ class Claimer:
             await pause(self._signals.quit, limits.claim_after_seconds)
         wait_seconds = limits.look_again_seconds if claimed.seen else limits.look_seconds
         if claimed.next_at is not None:
+            # At least 10 ms: a moment just passed would otherwise be looked at in a tight loop.
             wait_seconds = min(wait_seconds, max(0.01, (claimed.next_at - self._clock.now()) / SECOND_MS))
         probe_seconds = self._lanes.next_probe(self._clock.monotonic())
         if probe_seconds is not None:

@@ -90,6 +90,7 @@ class Departures:
 
     async def close(self) -> None:
         """Give back what waits, and wait for the attempts under way. To be called after ``quit``, with which nothing more leaves."""
+        # Given back, not left to their leases: the next start need not wait for those.
         self._writer.give_back([claim.job for claim in self._lanes.drop()])
         await asyncio.gather(*self._attempts)
         if self._rested is not None:
@@ -98,7 +99,8 @@ class Departures:
     async def _attempt(self, start: Start[Claim]) -> None:
         """Make one attempt, and let the next ones leave."""
         job = start.entry.job
-        # Looked at once more in the task: between it and the claim others have had their turn, and perhaps a slow one.
+        # Too late to end within its lease: another worker could have it by then and send it twice. Looked at here and not when it
+        # was started, for others have had their turn since.
         if self._signals.quit.is_set() or self._clock.monotonic() > start.entry.leave_by:
             self._lanes.take_back(start)
             self._writer.give_back([job])

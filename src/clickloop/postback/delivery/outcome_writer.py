@@ -113,7 +113,7 @@ class OutcomeWriter:
             except Exception:
                 _log.exception("outcomes of postbacks cannot be written: the ledger failed")
                 self._gathered.set()
-                tries_left -= closed
+                tries_left -= closed  # before the end it is tried until it works
                 await asyncio.sleep(self._limits.error_seconds)
             after_write()
             if closed and (tries_left <= 0 or not (self._ended or self._unsent or self._turned)):

@@ -22,7 +22,7 @@ class Signals:
 
 
 async def pause(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the event, at most so long."""
+    """Wait for the event, for ``seconds`` at most."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

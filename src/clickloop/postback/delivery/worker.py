@@ -101,7 +101,7 @@ class Delivery:
                 self._signals.end()
                 await self._departures.close()
                 self._writer.close()
-                await asyncio.gather(writing, rescuing)
+                await asyncio.gather(writing, rescuing)  # before the store's thread ends: both call into it
         finally:
             self._loop = None
             self._ledger.close()
