@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import urljoin, urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Playwright, expect
 
 PASSWORD = "correct horse battery staple"
 OWNER = "Anna"
 WIDE, NARROW = (1440, 900), (390, 844)
+PATIENCE_MS = 30_000
+"""Longest wait for what a page is to do: a bound for what never comes, on a machine that is busy with other tests."""
+expect.set_options(timeout=PATIENCE_MS)
 
 _RECORD = re.compile(r"/(?:\d+|[0-9a-hjkmnp-tv-z]{26}|[^/]+:\d+)(?=/|$)|(?<=/statuses)/(?!new$)[^/]+")
 _CHOOSING = ("/new", "/try", "/try/test", "/check", "/trace")
@@ -78,7 +81,7 @@ def looking(
         context.add_cookies(cookies or [])  # type: ignore[arg-type]  # as cookies() gave them
         troubles = Troubles(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         yield page, troubles
     finally:
         context.close()
