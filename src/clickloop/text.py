@@ -10,7 +10,6 @@ import re
 _ESCAPE = 0x10FF00
 _MUST_ESCAPE = re.compile("[\0\U0010ff00-\U0010ffff\udc80-\udcff]")
 _ESCAPED = re.compile("[\U0010ff00-\U0010ffff]")
-_UNPAIRED = re.compile("[\ud800-\udfff]")
 
 
 def text_of(octets: bytes) -> str:

@@ -27,11 +27,20 @@ from clickloop.conversion.attribution import (
 )
 from clickloop.conversion.conversion import Conversion, Parameters
 from clickloop.conversion.notice import Door, Notice, NoticeFlag, RefusalReason
-from clickloop.conversion.status import SUBSCRIPTION_STATUSES, CountsAs, Status, StatusTable, StatusWords
+from clickloop.conversion.status import CountsAs, Status, StatusTable, StatusWords
 from clickloop.conversion.terms import NO_NETWORK, NO_OFFER, Terms
 from clickloop.money import Money
 from clickloop.setup.network import Network
 from clickloop.setup.offer import Offer
+
+SUBSCRIPTION_STATUSES = (
+    StatusWords(Status("start", "Start", CountsAs.CONFIRMED), ("start", "started", "subscribe", "subscribed")),
+    StatusWords(
+        Status("rebill", "Rebill", CountsAs.CONFIRMED), ("rebill", "rebilled", "renewal", "renewed", "recurring")
+    ),
+    StatusWords(Status("buyout", "Buyout", CountsAs.CONFIRMED), ("buyout", "buy out", "buy_out")),
+    StatusWords(Status("stop", "Stop", CountsAs.REJECTED), ("stop", "stopped", "unsubscribe", "unsubscribed")),
+)
 
 NOW = 1_772_366_400_000
 CLICK = Click(click_id="c", at=NOW - MINUTE_MS, campaign_id=1, source_id=1, offer_id=1, network_id=1)

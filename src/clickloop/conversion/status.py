@@ -38,17 +38,6 @@ class StatusWords(msgspec.Struct, frozen=True):
     """See ``store.ledger.setup.versions``; 0: not saved yet."""
 
 
-SUBSCRIPTION_STATUSES = (
-    StatusWords(Status("start", "Start", CountsAs.CONFIRMED), ("start", "started", "subscribe", "subscribed")),
-    StatusWords(
-        Status("rebill", "Rebill", CountsAs.CONFIRMED), ("rebill", "rebilled", "renewal", "renewed", "recurring")
-    ),
-    StatusWords(Status("buyout", "Buyout", CountsAs.CONFIRMED), ("buyout", "buy out", "buy_out")),
-    StatusWords(Status("stop", "Stop", CountsAs.REJECTED), ("stop", "stopped", "unsubscribe", "unsubscribed")),
-)
-"""The statuses of subscriptions, which a user may add to his own."""
-
-
 def word_key(word: str) -> str:
     """The form in which words are matched: trimmed, lower case."""
     return word.strip().lower()

@@ -1,5 +1,6 @@
 """Reading requests off a connection with httptools: strict, and each part of them bounded."""
 
+import abc
 import asyncio
 
 import httptools
@@ -14,7 +15,7 @@ from clickloop.edge.request_limits import (
 )
 
 
-class RequestReader:
+class RequestReader(abc.ABC):
     """The request that is arriving. ``HttpConnection`` is one, and answers it.
 
     A base class and no part of it: the parser calls a method for each header, and a click would pay for handing on each of them.
@@ -45,17 +46,17 @@ class RequestReader:
         self._body: list[bytes] = []
         self._length = 0
 
+    @abc.abstractmethod
     def on_message_complete(self) -> None:
         """Answer the request: it is here in whole."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _refuse(self, status: int, text: str) -> None:
         """End the connection with an error. Raises nothing: the parser goes on with what it was fed."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _invite_body(self) -> None:
         """Send 100 Continue to a client that waits for it."""
-        raise NotImplementedError
 
     # feeding the parser -----------------------------------------------------------------------------------------------
 

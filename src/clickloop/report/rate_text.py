@@ -5,7 +5,6 @@ from datetime import date
 from typing import NamedTuple
 
 MAX_WHOLE_DIGITS = 6  # with twelve more and an amount's micros it fits into 128 bits
-MAX_FRACTION_DIGITS = 12
 E12 = 10**12
 
 _RATE = re.compile(r"([0-9]{1,6})(?:\.([0-9]{1,12}))?")

@@ -13,7 +13,6 @@ from clickloop.log_filter import MAX_ID
 from clickloop.setup.fault import FaultCode
 from clickloop.web.api.problem import invalid
 
-DEFAULT_LIMIT = 50
 MAX_LIMIT = 500  # a page is in memory, and holds a thread while it is made
 
 T = TypeVar("T")
