@@ -1,0 +1,173 @@
+"""The flow: which visitors of a campaign go along which path. Rules are tried in order; without one that fits, the default paths."""
+
+import enum
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from clickloop.log_filter import MAX_ID
+from clickloop.setup.condition import MAX_CONDITIONS, Condition, condition_faults
+from clickloop.setup.fault import Fault, FaultCode, text_faults
+from clickloop.setup.web_address import address_faults
+
+MAX_RULES = 100
+MAX_PATHS = 50  # of a rule
+MAX_LANDINGS = 50  # of a path
+MAX_OFFERS = 200  # of a path
+MAX_WEIGHT = 1_000_000  # sums of all weights stay small whole numbers
+MAX_NAME_LENGTH = 200
+MAX_DEPTH = 3
+"""Campaigns that one visitor passes through at most, beside the one of the link."""
+
+PartId = Annotated[
+    int,
+    Meta(ge=0, le=MAX_ID, description="Its number, which it keeps for good. Left out or 0: it is new and gets one.", examples=[7]),
+]
+Weight = Annotated[int, Meta(description="Its weight against the others; 0 switches it off.", examples=[100])]
+
+
+class PathTarget(enum.StrEnum):
+    """Where a path leads."""
+
+    OFFER = "offer"
+    """To one of its offers."""
+    LANDING_AND_OFFER = "landing_and_offer"
+    """To one of its landings, and from there to one of its offers."""
+    URL = "url"
+    """To its address."""
+    CAMPAIGN = "campaign"
+    """Along the flow of another campaign, with the same click."""
+    NOTHING = "nothing"
+    """To a 404."""
+
+
+class LandingShare(msgspec.Struct, frozen=True):
+    """A landing of a path."""
+
+    landing_id: Annotated[int, Meta(description="The landing.", ge=1, le=MAX_ID, examples=[1])]
+    weight: Weight = 100
+
+
+class OfferShare(msgspec.Struct, frozen=True):
+    """An offer of a path. Visitors are split by weight; 0 switches an offer off."""
+
+    offer_id: Annotated[int, Meta(description="The offer.", ge=1, le=MAX_ID, examples=[1])]
+    weight: Weight = 100
+
+
+class Path(msgspec.Struct, frozen=True, kw_only=True):
+    """A path: one of the ways that the visitors of a rule go, split by weight."""
+
+    id: PartId = 0
+    name: Annotated[str, Meta(description="Its name.", examples=["Landing B"])] = ""
+    active: Annotated[bool, Meta(description="false: no visitor goes this way.")] = True
+    weight: Weight = 100
+    target: Annotated[PathTarget, Meta(description="Where it leads.")] = PathTarget.OFFER
+    landings: Annotated[tuple[LandingShare, ...], Meta(description="Its landings with their weights.")] = ()
+    offers: Annotated[tuple[OfferShare, ...], Meta(description="Its offers with their weights.")] = ()
+    url: Annotated[str, Meta(description="The address of a path with the target url. It may hold macros.")] = ""
+    campaign_id: Annotated[
+        int | None, Meta(ge=1, le=MAX_ID, description="The campaign of a path with the target campaign.")
+    ] = None
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule: visitors for whom all its conditions hold go along one of its paths."""
+
+    id: PartId = 0
+    name: Annotated[str, Meta(description="Its name.", examples=["US mobile"])] = ""
+    active: Annotated[bool, Meta(description="false: it is passed over.")] = True
+    conditions: Annotated[tuple[Condition, ...], Meta(description="All of them must hold; none: it holds for everybody.")] = ()
+    paths: Annotated[tuple[Path, ...], Meta(description="Its paths.")] = ()
+
+
+class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules and paths of a flow, whether it is a campaign's own or shared."""
+
+    rules: Annotated[tuple[Rule, ...], Meta(description="Tried in this order; the first that holds takes the visitor.")] = ()
+    default_paths: Annotated[tuple[Path, ...], Meta(description="For visitors whom no rule takes.")] = ()
+
+    def paths(self) -> Iterator[tuple[str, Path]]:
+        """Yield every path with where it stands, such as ``rules[0].paths[1]``."""
+        for number, rule in enumerate(self.rules):
+            for position, path in enumerate(rule.paths):
+                yield f"rules[{number}].paths[{position}]", path
+        for position, path in enumerate(self.default_paths):
+            yield f"default_paths[{position}]", path
+
+
+def flow_faults(parts: FlowParts) -> list[Fault]:
+    """Return everything that is wrong with a flow, except whether what it names exists and whether it leads round in a loop."""
+    faults = _too_many("rules", len(parts.rules), MAX_RULES, "A flow")
+    for number, rule in enumerate(parts.rules[:MAX_RULES]):
+        at = f"rules[{number}]"
+        faults += text_faults(f"{at}.name", rule.name, MAX_NAME_LENGTH)
+        faults += _too_many(f"{at}.conditions", len(rule.conditions), MAX_CONDITIONS, "A rule")
+        for position, condition in enumerate(rule.conditions[:MAX_CONDITIONS]):
+            faults += condition_faults(f"{at}.conditions[{position}]", condition)
+        faults += _path_list_faults(f"{at}.paths", rule.paths)
+    faults += _path_list_faults("default_paths", parts.default_paths)
+    return faults + _repeated_ids(parts)
+
+
+def _path_list_faults(at: str, paths: tuple[Path, ...]) -> list[Fault]:
+    faults = _too_many(at, len(paths), MAX_PATHS, "A rule")
+    for position, path in enumerate(paths[:MAX_PATHS]):
+        faults += _path_faults(f"{at}[{position}]", path)
+    return faults
+
+
+def _path_faults(at: str, path: Path) -> list[Fault]:
+    faults = text_faults(f"{at}.name", path.name, MAX_NAME_LENGTH) + _weight_faults(f"{at}.weight", path.weight)
+    faults += _too_many(f"{at}.landings", len(path.landings), MAX_LANDINGS, "A path")
+    faults += _too_many(f"{at}.offers", len(path.offers), MAX_OFFERS, "A path")
+    for position, landing in enumerate(path.landings[:MAX_LANDINGS]):
+        faults += _weight_faults(f"{at}.landings[{position}].weight", landing.weight)
+    for position, offer in enumerate(path.offers[:MAX_OFFERS]):
+        faults += _weight_faults(f"{at}.offers[{position}].weight", offer.weight)
+    faults += _twice(f"{at}.landings", "landing_id", [landing.landing_id for landing in path.landings[:MAX_LANDINGS]])
+    faults += _twice(f"{at}.offers", "offer_id", [offer.offer_id for offer in path.offers[:MAX_OFFERS]])
+    if path.target is PathTarget.URL or path.url:
+        faults += address_faults(f"{at}.url", path.url, required=path.target is PathTarget.URL)
+    if path.target is PathTarget.CAMPAIGN and path.campaign_id is None:
+        faults.append(Fault(f"{at}.campaign_id", FaultCode.REQUIRED, "Name the campaign that this path leads to."))
+    return faults
+
+
+def _weight_faults(field: str, weight: int) -> list[Fault]:
+    if 0 <= weight <= MAX_WEIGHT:
+        return []
+    return [Fault(field, FaultCode.OUT_OF_RANGE, f"The weight is {weight}, 0 to {MAX_WEIGHT} is expected.")]
+
+
+def _too_many(field: str, count: int, most: int, whose: str) -> list[Fault]:
+    if count <= most:
+        return []
+    noun = field.rpartition(".")[2].replace("_", " ")
+    return [Fault(field, FaultCode.TOO_MANY, f"{whose} has at most {most} {noun}; these are {count}.")]
+
+
+def _twice(at: str, field: str, ids: list[int]) -> list[Fault]:
+    noun = field.removesuffix("_id").capitalize()
+    return [
+        Fault(f"{at}[{position}].{field}", FaultCode.DUPLICATE, f"{noun} {number} stands twice: give it once, with one weight.")
+        for position, number in enumerate(ids)
+        if number in ids[:position]
+    ]
+
+
+def _repeated_ids(parts: FlowParts) -> list[Fault]:
+    """Return a fault for each id that an earlier rule or path has: reports could not tell them apart."""
+    faults: list[Fault] = []
+    for places in (
+        [(f"rules[{number}]", rule.id) for number, rule in enumerate(parts.rules)],
+        [(at, path.id) for at, path in parts.paths()],
+    ):
+        seen: set[int] = set()
+        for at, number in places:
+            if number and number in seen:
+                faults.append(Fault(f"{at}.id", FaultCode.DUPLICATE, f"{number} stands twice: leave the copy's out."))
+            seen.add(number)
+    return faults

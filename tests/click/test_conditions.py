@@ -1,0 +1,151 @@
+"""Conditions as they are tried: each operator on each kind of value, and what holds for the unknown."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clickloop.click.conditions import ready_condition
+from clickloop.setup.condition import FIELDS, OPERATORS, Condition, Operator, UnknownValue, condition_faults
+
+_THURSDAY_NOON = 1_772_712_000_000  # 2026-03-05T12:00Z
+
+
+def holds(field: str, op: str, values: list[str], value: object, **more: object) -> bool:
+    """Whether a condition without faults holds for a value."""
+    condition = Condition(field=field, op=Operator(op), values=tuple(values), **more)  # type: ignore[arg-type]
+    assert condition_faults("c", condition) == []
+    return ready_condition(condition).holds(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "values", "fits", "fails"),
+    [
+        ("country", "in", ["US", "CA"], "CA", "MX"),
+        ("country", "not_in", ["US"], "CA", "US"),
+        ("region", "in", ["US-CA"], "US-CA", "US-NY"),
+        ("city", "in", ["são paulo"], "São Paulo", "Santos"),
+        ("isp", "contains", ["mobile"], "T-Mobile USA", "Verizon"),
+        ("isp", "starts_with", ["t-mob", "veri"], "Verizon", "AT&T"),
+        ("useragent", "matches", ["Chrome/1[34][0-9]"], "x Chrome/141 y", "x Chrome/99"),
+        ("language", "in", ["en", "pt-br"], "en-us", "pt-pt"),
+        ("os_version", "in", ["17", "18.1"], "17.5", "18.2"),
+        ("os_version", "in", ["18.1"], "18.1.2", "18"),
+        ("os_version", "between", ["9", "10"], "10.3", "11"),
+        ("os_version", "between", ["9.10", ""], "9.10", "9.9"),
+        ("browser_version", "between", ["", "120"], "120.7", "121.0"),
+        ("asn", "in", ["15169"], "15169", "1516"),
+        ("asn", "between", ["100", "200"], "200", "201"),
+        ("ip", "in", ["203.0.113.0/24", "2001:db8::/32"], "203.0.113.77", "203.0.114.1"),
+        ("ip", "in", ["203.0.113.0/24", "2001:db8::/32"], "2001:db8:1::5", "2001:db9::1"),
+        ("ip", "in", ["203.0.113.7"], "::ffff:203.0.113.7", "203.0.113.8"),
+        ("ip", "not_in", ["203.0.113.0/24"], "198.51.100.1", "203.0.113.1"),
+        ("v3", "in", ["Zone1"], "Zone1", "zone1"),
+        ("external_id", "starts_with", ["abc"], "abcdef", "ABCdef"),
+        ("query.utm_source", "contains", ["News"], "aNewsb", "anewsb"),
+        ("referrer", "empty", [], "", "https://a.example/"),
+        ("unique", "in", ["yes"], "yes", "no"),
+        ("schedule", "in", ["UTC", "thu 12-13"], _THURSDAY_NOON, _THURSDAY_NOON - 1),
+        ("schedule", "in", ["Asia/Kolkata", "thu 17-18"], _THURSDAY_NOON + 29 * 60_000, _THURSDAY_NOON + 30 * 60_000),
+        ("schedule", "not_in", ["UTC", "thu 0-24"], _THURSDAY_NOON + 12 * 3_600_000, _THURSDAY_NOON),
+        ("date", "between", ["2026-03-05", "2026-03-05"], _THURSDAY_NOON, _THURSDAY_NOON + 12 * 3_600_000),
+        ("date", "between", ["", "2026-03-05T12:00"], _THURSDAY_NOON, _THURSDAY_NOON + 1),
+        ("date", "between", ["2026-03-05T13:00", "", "Europe/Berlin"], _THURSDAY_NOON, _THURSDAY_NOON - 1),
+    ],
+)
+def test_a_condition_holds_for_what_fits(field: str, op: str, values: list[str], fits: object, fails: object) -> None:
+    assert holds(field, op, values, fits)
+    assert not holds(field, op, values, fails)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_in_never_holds_for_the_unknown_and_not_in_does_unless_unknown_says_otherwise(field: str) -> None:
+    values = {
+        "schedule": ["UTC", "mon 0-1"], "ip": ["10.0.0.0/8"], "asn": ["1"], "os_version": ["1"], "browser_version": ["1"],
+        "country": ["US"], "continent": ["EU"], "region": ["US-CA"], "language": ["en"], "unique": ["yes"], "ip_version": ["4"],
+    }.get(field, ["x"])  # fmt: skip
+    if Operator.IN not in OPERATORS[FIELDS[field]]:
+        return
+    assert not holds(field, "in", values, "")
+    assert holds(field, "in", values, "", unknown=UnknownValue.MATCH)
+    assert holds(field, "not_in", values, "")
+    assert not holds(field, "not_in", values, "", unknown=UnknownValue.NO_MATCH)
+
+
+@pytest.mark.parametrize(
+    ("field", "op", "values", "at", "code"),
+    [
+        ("planet", "in", ["x"], "c.field", "not_found"),
+        ("query.", "in", ["x"], "c.field", "not_found"),
+        ("country", "contains", ["x"], "c.op", "not_allowed"),
+        ("date", "in", ["2026-01-01"], "c.op", "not_allowed"),
+        ("country", "in", [], "c.values", "required"),
+        ("referrer", "empty", ["x"], "c.values", "not_allowed"),
+        ("os_version", "between", ["1"], "c.values", "out_of_range"),
+        ("os_version", "between", ["", ""], "c.values", "out_of_range"),
+        ("country", "in", ["us"], "c.values[0]", "character"),
+        ("region", "in", ["US-CA", "California"], "c.values[1]", "character"),
+        ("os_version", "in", ["17.x"], "c.values[0]", "character"),
+        ("ip", "in", ["10.0.0.0/33"], "c.values[0]", "character"),
+        ("useragent", "matches", ["(?=x)"], "c.values[0]", "character"),
+        ("useragent", "matches", ["x"] * 21, "c.values", "too_many"),
+        ("v1", "in", ["x"] * 10_001, "c.values", "too_many"),
+        ("schedule", "in", ["Mars/Olympus", "mon 0-1"], "c.values[0]", "character"),
+        ("schedule", "in", ["../UTC", "mon 0-1"], "c.values[0]", "character"),
+        ("schedule", "in", ["UTC", "mon 9-9"], "c.values[1]", "character"),
+        ("schedule", "in", ["UTC", "mon 9-25"], "c.values[1]", "character"),
+        ("date", "between", ["yesterday", ""], "c.values[0]", "character"),
+        ("date", "between", ["2026-01-01T00:00Z", ""], "c.values[0]", "character"),
+        ("v1", "in", ["x" * 1001], "c.values[0]", "too_long"),
+        ("v1", "in", ["a\nb"], "c.values[0]", "character"),
+    ],
+)
+def test_a_faulty_condition_is_refused_where_it_is_faulty(
+    field: str, op: str, values: list[str], at: str, code: str
+) -> None:
+    faults = condition_faults("c", Condition(field=field, op=Operator(op), values=tuple(values)))
+    assert [(fault.field, fault.code) for fault in faults] == [(at, code)]
+
+
+@pytest.mark.parametrize("op", ["in", "contains", "starts_with"])
+def test_10000_values_find_each_of_them_and_nothing_else(op: str) -> None:
+    values = [f"zone-{number}-end" for number in range(10_000)]
+    ready = ready_condition(Condition(field="v1", op=Operator(op), values=tuple(values)))
+    assert all(ready.holds(value) for value in values)
+    assert not any(ready.holds(f"zone-{number}-no") for number in range(10_000))
+
+
+@pytest.mark.parametrize(("op", "field"), [("contains", "useragent"), ("starts_with", "useragent"), ("in", "useragent")])
+def test_what_10000_values_cost_hangs_on_the_visitors_value_alone(op: str, field: str) -> None:
+    def cost(count: int) -> float:
+        ready = ready_condition(Condition(field=field, op=Operator(op), values=tuple(f"bot{n:06}x" for n in range(count))))
+        agent = "Mozilla/5.0 bot00000 bot99 " * 30
+        ready.holds(agent)
+        begun = time.process_time()
+        for _ in range(2000):
+            ready.holds(agent)
+        return time.process_time() - begun
+
+    assert cost(10_000) < 20 * cost(100) + 0.05
+
+
+def test_a_regular_expression_made_to_be_slow_is_not() -> None:
+    ready = ready_condition(Condition(field="useragent", op=Operator.MATCHES, values=("(a+)+$",)))
+    begun = time.process_time()
+    assert not ready.holds("a" * 1000 + "b")
+    assert time.process_time() - begun < 1
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_a_condition(text: str) -> None:
+    for field, op, values in (
+        ("os_version", "between", ("1", "2")),
+        ("os_version", "in", ("1.2",)),
+        ("ip", "in", ("10.0.0.0/8",)),
+        ("asn", "between", ("1", "2")),
+        ("language", "in", ("en",)),
+        ("useragent", "matches", ("x.y",)),
+        ("city", "contains", tuple(f"x{n}" for n in range(30))),
+    ):
+        assert ready_condition(Condition(field=field, op=Operator(op), values=values)).holds(text) in (True, False)
