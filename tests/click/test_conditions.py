@@ -116,10 +116,14 @@ def test_10000_values_find_each_of_them_and_nothing_else(op: str) -> None:
     assert not any(ready.holds(f"zone-{number}-no") for number in range(10_000))
 
 
-@pytest.mark.parametrize(("op", "field"), [("contains", "useragent"), ("starts_with", "useragent"), ("in", "useragent")])
+@pytest.mark.parametrize(
+    ("op", "field"), [("contains", "useragent"), ("starts_with", "useragent"), ("in", "useragent")]
+)
 def test_what_10000_values_cost_hangs_on_the_visitors_value_alone(op: str, field: str) -> None:
     def cost(count: int) -> float:
-        ready = ready_condition(Condition(field=field, op=Operator(op), values=tuple(f"bot{n:06}x" for n in range(count))))
+        ready = ready_condition(
+            Condition(field=field, op=Operator(op), values=tuple(f"bot{n:06}x" for n in range(count)))
+        )
         agent = "Mozilla/5.0 bot00000 bot99 " * 30
         ready.holds(agent)
         begun = time.process_time()

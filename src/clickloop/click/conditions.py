@@ -28,7 +28,9 @@ _QUARTER_MS = 15 * 60 * 1000
 """Offsets of time zones are multiples of a quarter of an hour since 1972, so within one the hour of the week stays."""
 _FEW = 20
 """From here on one automaton is faster than a search for each text."""
-_AUTOMATON_BYTES = 64 << 20  # 10,000 texts of 1,000 characters fit; fewer bytes fall back to a search that is far slower
+_AUTOMATON_BYTES = (
+    64 << 20
+)  # 10,000 texts of 1,000 characters fit; fewer bytes fall back to a search that is far slower
 
 
 class ReadyCondition(msgspec.Struct, frozen=True, gc=False):
@@ -166,7 +168,9 @@ def _is_between(comparison: Comparison, values: tuple[str, ...]) -> Test:
             return lambda value: (first is None or value >= first) and (last is None or value <= last)  # type: ignore[operator]
         case Comparison.NUMBER:
             least, most = int(low or 0), int(high) if high else None
-            return lambda value: value.isascii() and value.isdigit() and int(value) >= least and (most is None or int(value) <= most)  # type: ignore[union-attr, arg-type]
+            return lambda value: (
+                value.isascii() and value.isdigit() and int(value) >= least and (most is None or int(value) <= most)
+            )  # type: ignore[union-attr, arg-type]
         case _:
             lowest, highest = _version(low), _version(high)
 

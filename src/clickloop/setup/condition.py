@@ -27,7 +27,10 @@ _CODES = {
     "country": (re.compile(r"[A-Z]{2}"), "Two capital letters are expected (ISO 3166-1), such as US."),
     "continent": (re.compile(r"AF|AN|AS|EU|NA|OC|SA"), "AF, AN, AS, EU, NA, OC or SA is expected."),
     "region": (re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}"), "An ISO 3166-2 code is expected, such as US-CA."),
-    "language": (re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*"), "A language tag in lower case is expected, such as pt-br."),
+    "language": (
+        re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*"),
+        "A language tag in lower case is expected, such as pt-br.",
+    ),
     "asn": (re.compile(r"[0-9]{1,10}"), "The number of an autonomous system is expected, such as 15169."),
     "visit_number": (re.compile(r"[0-9]{1,6}"), "A whole number is expected, such as 2."),
     "unique": (re.compile(r"yes|no"), "yes or no is expected."),
@@ -100,7 +103,9 @@ OPERATORS: dict[Comparison, tuple[Operator, ...]] = {
 """The operators that each kind of value takes, the usual one first."""
 
 FIELDS: dict[str, Comparison] = {
-    **dict.fromkeys(("country", "continent", "region", "connection", "device", "unique", "ip_version"), Comparison.CODE),
+    **dict.fromkeys(
+        ("country", "continent", "region", "connection", "device", "unique", "ip_version"), Comparison.CODE
+    ),
     **dict.fromkeys(("city", "isp", "brand", "model", "os", "browser", "referrer", "useragent"), Comparison.WORD),
     **dict.fromkeys(("os_version", "browser_version"), Comparison.VERSION),
     **dict.fromkeys(("asn",), Comparison.NUMBER),
@@ -127,7 +132,9 @@ def comparison_of(field: str) -> Comparison | None:
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A condition of a rule. Its values stand for each other: one that fits is enough."""
 
-    field: Annotated[str, Meta(description="What is compared: a field of the visitor, or query.NAME.", examples=["country"])]
+    field: Annotated[
+        str, Meta(description="What is compared: a field of the visitor, or query.NAME.", examples=["country"])
+    ]
     op: Annotated[Operator, Meta(description="How it is compared.")] = Operator.IN
     values: Annotated[
         tuple[str, ...],
@@ -142,7 +149,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     unknown: Annotated[
         UnknownValue | None,
-        Meta(description="What holds for visitors whose value is unknown; null: match with not_in, no_match with all others."),
+        Meta(
+            description="What holds for visitors whose value is unknown; null: match with not_in, no_match with all others."
+        ),
     ] = None
 
     @property
@@ -231,7 +240,11 @@ def _fault_of(condition: Condition, comparison: Comparison, position: int, value
         case Comparison.DATE if position == 2:
             return "" if zone_of(value) else "A time zone is expected, such as Europe/Berlin."
         case Comparison.DATE:
-            return "" if moment_in(value, "UTC") is not None else "A date is expected, such as 2026-12-24 or 2026-12-24T18:00."
+            return (
+                ""
+                if moment_in(value, "UTC") is not None
+                else "A date is expected, such as 2026-12-24 or 2026-12-24T18:00."
+            )
     return ""
 
 

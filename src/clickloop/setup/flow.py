@@ -23,7 +23,12 @@ MAX_DEPTH = 3
 
 PartId = Annotated[
     int,
-    Meta(ge=0, le=MAX_ID, description="Its number, which it keeps for good. Left out or 0: it is new and gets one.", examples=[7]),
+    Meta(
+        ge=0,
+        le=MAX_ID,
+        description="Its number, which it keeps for good. Left out or 0: it is new and gets one.",
+        examples=[7],
+    ),
 ]
 Weight = Annotated[int, Meta(description="Its weight against the others; 0 switches it off.", examples=[100])]
 
@@ -79,14 +84,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     id: PartId = 0
     name: Annotated[str, Meta(description="Its name.", examples=["US mobile"])] = ""
     active: Annotated[bool, Meta(description="false: it is passed over.")] = True
-    conditions: Annotated[tuple[Condition, ...], Meta(description="All of them must hold; none: it holds for everybody.")] = ()
+    conditions: Annotated[
+        tuple[Condition, ...], Meta(description="All of them must hold; none: it holds for everybody.")
+    ] = ()
     paths: Annotated[tuple[Path, ...], Meta(description="Its paths.")] = ()
 
 
 class FlowParts(msgspec.Struct, frozen=True, kw_only=True):
     """The rules and paths of a flow, whether it is a campaign's own or shared."""
 
-    rules: Annotated[tuple[Rule, ...], Meta(description="Tried in this order; the first that holds takes the visitor.")] = ()
+    rules: Annotated[
+        tuple[Rule, ...], Meta(description="Tried in this order; the first that holds takes the visitor.")
+    ] = ()
     default_paths: Annotated[tuple[Path, ...], Meta(description="For visitors whom no rule takes.")] = ()
 
     def paths(self) -> Iterator[tuple[str, Path]]:
@@ -152,7 +161,11 @@ def _too_many(field: str, count: int, most: int, whose: str) -> list[Fault]:
 def _twice(at: str, field: str, ids: list[int]) -> list[Fault]:
     noun = field.removesuffix("_id").capitalize()
     return [
-        Fault(f"{at}[{position}].{field}", FaultCode.DUPLICATE, f"{noun} {number} stands twice: give it once, with one weight.")
+        Fault(
+            f"{at}[{position}].{field}",
+            FaultCode.DUPLICATE,
+            f"{noun} {number} stands twice: give it once, with one weight.",
+        )
         for position, number in enumerate(ids)
         if number in ids[:position]
     ]
