@@ -1,0 +1,73 @@
+"""Passing parameters of the campaign link on to a landing or an offer, so that ad platforms' tags there find their click ids."""
+
+import enum
+from collections.abc import Collection
+from urllib.parse import quote, unquote_plus
+
+MAX_PASSED_BYTES = 4_000  # of what is added to an address
+
+PLATFORM_CLICK_IDS = frozenset(
+    {
+        "dclid",  # Google Campaign Manager
+        "epik",  # Pinterest
+        "fbclid",  # Meta
+        "gbraid",  # Google Ads, app to web on iOS
+        "gclid",  # Google Ads
+        "gclsrc",  # Google Ads, where the click comes from
+        "li_fat_id",  # LinkedIn
+        "msclkid",  # Microsoft Advertising
+        "rdt_cid",  # Reddit
+        "sccid",  # Snap, which writes ScCid
+        "tblci",  # Taboola
+        "ttclid",  # TikTok
+        "twclid",  # X
+        "wbraid",  # Google Ads, web to app on iOS
+        "yclid",  # Yandex
+    }
+)
+"""Parameters in which ad platforms carry their click ids, in lower case. Users may add their own."""
+
+
+class PassQuery(enum.StrEnum):
+    """What of the campaign link's query is passed on."""
+
+    NONE = "none"
+    CLICK_IDS = "click_ids"
+    """The click ids of ad platforms."""
+    ALL = "all"
+
+
+def with_passed_query(
+    location: str, query: bytes, passing: PassQuery, names: Collection[str] = PLATFORM_CLICK_IDS
+) -> str:
+    """Return an address with the parameters of a campaign link's query added, each as it came.
+
+    A parameter that the address has already keeps the address's value: the user wrote it there. The fragment stays last. What would
+    make the address longer than ``MAX_PASSED_BYTES`` more is left out.
+    """
+    if passing is PassQuery.NONE or not query:
+        return location
+    before, hash_sign, fragment = location.partition("#")
+    present = {_name(pair) for pair in before.partition("?")[2].encode().split(b"&")}
+    added: list[str] = []
+    room = MAX_PASSED_BYTES
+    for pair in query.split(b"&")[:100]:
+        name = _name(pair)
+        if not name or name in present or (passing is PassQuery.CLICK_IDS and name not in names):
+            continue
+        # Percent-encoded again where it came raw; escapes stay as they are.
+        text = quote(pair, safe="!$'()*+,/:;=?@[]~%&-._")
+        room -= len(text) + 1
+        if room < 0:
+            break
+        present.add(name)
+        added.append(text)
+    if not added:
+        return location
+    joint = "" if before.endswith(("?", "&")) else "&" if "?" in before else "?"
+    return f"{before}{joint}{'&'.join(added)}{hash_sign}{fragment}"
+
+
+def _name(pair: bytes) -> str:
+    """Return a parameter's name in lower case; empty: it has none."""
+    return unquote_plus(pair.partition(b"=")[0][:200].decode("utf-8", "replace")).lower()

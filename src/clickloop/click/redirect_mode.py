@@ -1,0 +1,89 @@
+"""The ways of sending a visitor on: a header, or a page that the browser leaves at once. Pure.
+
+A page hides the campaign link from the offer's network: browsers name at most the page itself as the referrer. A double meta refresh
+goes by a second page on another domain, whose address is signed and works for a minute, so that nobody can use it to send visitors
+where they like.
+"""
+
+import base64
+import enum
+import hashlib
+import hmac
+import json
+from html import escape
+
+MAX_HOP_SECONDS = 60
+MAX_HOP_BYTES = 12_000  # of a token: the edge reads no longer path
+_TAG_BYTES = 12
+
+
+class RedirectMode(enum.StrEnum):
+    """How a visitor is sent on."""
+
+    FOUND = "302"
+    """A redirect; the offer sees what page the visitor came from."""
+    FOUND_NO_REFERRER = "302_no_referrer"
+    """A redirect that tells the browser to send no referrer."""
+    TEMPORARY = "307"
+    """A redirect that keeps the method."""
+    META = "meta"
+    """A page with a meta refresh."""
+    DOUBLE_META = "double_meta"
+    """A page with a meta refresh to a second such page, on another domain."""
+    SCRIPT = "js"
+    """A page whose script leaves it; without scripts a meta refresh."""
+
+    @property
+    def is_page(self) -> bool:
+        """Return whether the browser is sent a page. Google Ads allows only redirects by the server, over HTTPS."""
+        return self in (RedirectMode.META, RedirectMode.DOUBLE_META, RedirectMode.SCRIPT)
+
+
+def leaving_page(location: str, *, by_script: bool) -> bytes:
+    """Return the page that a browser leaves for ``location`` at once. No referrer is sent, and nothing else is loaded."""
+    address = escape(location, quote=True)
+    refresh = f'<meta http-equiv="refresh" content="0;url={address}">'
+    head = (
+        f"<script>location.replace({_script_text(location)})</script><noscript>{refresh}</noscript>"
+        if by_script
+        else refresh
+    )
+    return (
+        '<!doctype html><html><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+        f'<meta name="robots" content="noindex">{head}</head><body></body></html>'
+    ).encode("ascii", "xmlcharrefreplace")
+
+
+def _script_text(text: str) -> str:
+    """Return a text as a literal of JavaScript that no HTML parser reads as the end of its script."""
+    return json.dumps(text).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+class SecondHops:
+    """Makes and reads the tokens of second pages, under the installation's key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._signer = hashlib.blake2s(key=key, digest_size=_TAG_BYTES, person=b"hop")
+
+    def token(self, location: str, now_ms: int) -> str:
+        """Return the token for an address."""
+        packed = (now_ms // 1000 + MAX_HOP_SECONDS).to_bytes(5, "big") + location.encode()
+        return base64.urlsafe_b64encode(self._tag(packed) + packed).rstrip(b"=").decode("ascii")
+
+    def location(self, token: str, now_ms: int) -> str | None:
+        """Return the address of a token; None for one that is not ours, or older than a minute."""
+        if len(token) > MAX_HOP_BYTES or not token.isascii():
+            return None
+        try:
+            signed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except ValueError:
+            return None
+        packed = signed[_TAG_BYTES:]
+        if not hmac.compare_digest(signed[:_TAG_BYTES], self._tag(packed)):
+            return None
+        return packed[5:].decode() if int.from_bytes(packed[:5], "big") * 1000 > now_ms else None
+
+    def _tag(self, packed: bytes) -> bytes:
+        signer = self._signer.copy()
+        signer.update(packed)
+        return signer.digest()
