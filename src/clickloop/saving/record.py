@@ -87,7 +87,7 @@ def log_change(
     context: SavingContext,
     tx: Connection,
     noun: str,
-    record_id: int,
+    record_id: object,
     action: Action,
     before: object = None,
     after: object = None,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from clickloop.conversion.status_change import StatusUpdate
 from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import CampaignChange
 from clickloop.setup.network import NetworkChange
@@ -13,7 +14,6 @@ from clickloop.setup.traffic_source import SourceChange
 from clickloop.web.api.body import options_of
 from clickloop.web.api.people.users import UserUpdate
 from clickloop.web.api.setup.settings import SettingsUpdate
-from clickloop.web.api.setup.statuses import StatusUpdate
 from clickloop.web.panel.frame.field_names import field_name
 
 if TYPE_CHECKING:

@@ -38,7 +38,8 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name

@@ -30,7 +30,8 @@ from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name

@@ -21,7 +21,8 @@ from clickloop.store.ledger.setup.offers import OffersFilter, offers_after
 from clickloop.store.ledger.setup.traffic_sources import any_row_macros, sources_of_offers
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Tag, Words
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, Moment, warnings_of
 
 NOUN = saving.NOUN.name

@@ -23,7 +23,7 @@ from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.setup.rule_parts import (
     ConditionsView,
     RequestTemplateView,
@@ -31,6 +31,7 @@ from clickloop.web.api.setup.rule_parts import (
     conditions_view,
     request_template_view,
 )
+from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, Moment, optional_moment_text, shown, warnings_of
 
 NOUN = saving.NOUN.name

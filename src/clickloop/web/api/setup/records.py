@@ -1,7 +1,7 @@
 """What the endpoints of all set-up records share: reading, saving, showing, and their routes."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,12 +16,9 @@ from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.paging import Page, page_of, read_number_cursor
-from clickloop.web.api.wire import moment_text, shown
 
 R = TypeVar("R", bound=RecordFields)
 V = TypeVar("V", bound=msgspec.Struct)
-
-_DATES = frozenset({"created_at", "updated_at", "archived_at", "paused_at"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,26 +72,6 @@ class Records(Generic[R, V]):
         """Return what shows a record to the log of changes."""
         for_log = dataclasses.replace(context, is_for_log=True)
         return lambda tx, record: self.view(for_log, tx, record)
-
-
-def view_of(kind: type[V], record: msgspec.Struct, computed: Mapping[str, object]) -> V:
-    """Return a record as the API shows it: its fields by their names, texts readable, dates as text, beside what is ``computed``."""
-    names = [name for name in kind.__struct_fields__ if name not in computed]
-    return kind(**{name: _shown(name, getattr(record, name)) for name in names}, **computed)
-
-
-def _shown(name: str, value: object) -> object:
-    if name in _DATES and isinstance(value, int):
-        return moment_text(value)
-    if type(value) is str:  # an enum stays one
-        return shown(value)
-    if isinstance(value, tuple):
-        return tuple(_shown("", item) for item in value)
-    if isinstance(value, dict):
-        return {shown(key): _shown("", item) for key, item in value.items()}
-    if isinstance(value, msgspec.Struct):
-        return view_of(type(value), value, {})
-    return value
 
 
 Endpoint = Callable[..., Any]

@@ -19,7 +19,7 @@ from clickloop.postback.rule_change import (
     Url,
     When,
 )
-from clickloop.web.api.setup.records import view_of
+from clickloop.web.api.view import view_of
 
 
 class RequestTemplateView(msgspec.Struct, kw_only=True):

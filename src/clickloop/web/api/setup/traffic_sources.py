@@ -17,7 +17,8 @@ from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of
 from clickloop.store.ledger.setup.traffic_sources import sources_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
-from clickloop.web.api.setup.records import Records, record_routes, view_of
+from clickloop.web.api.setup.records import Records, record_routes
+from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
 
 NOUN = saving.NOUN.name
