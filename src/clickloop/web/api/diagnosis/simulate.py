@@ -25,7 +25,7 @@ from clickloop.postback.due import SkipReason
 from clickloop.setup.fault import FaultCode
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.diagnosis.check import standing_of
+from clickloop.web.api.diagnosis.check import tracker_address_of
 from clickloop.web.api.logs.log_words import ClickView, ConversionView, click_view, conversion_view
 from clickloop.web.api.logs.postbacks import FindingView, SentRequestView, finding_views, request_view
 from clickloop.web.api.problem import AnyRequest, invalid
@@ -140,7 +140,7 @@ def simulate(
 
 def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
     """Return the simulation. Raise InvalidInputError, and HTTPException 404 for a record that does not exist."""
-    simulation = run_simulation(context.desk(), standing_of(context), data, context.clock())
+    simulation = run_simulation(context.desk(), tracker_address_of(context), data, context.clock())
     if isinstance(simulation, SimulationFault):
         if simulation is SimulationFault.OFFER_NOT_SERVED:
             raise invalid("offer_id", FaultCode.NOT_FOUND, simulation.sentence)
@@ -150,16 +150,16 @@ def dry_run(context: ApiContext, data: SimulationBody) -> Simulation:
 
 def simulation_view(simulation: Simulation) -> SimulationView:
     """Return a simulation for JSON and for the panel, secrets masked."""
-    told = simulation.told
+    outcome = simulation.told
     return view_of(
         SimulationView,
-        told,
+        outcome,
         {
             "invented": simulation.invented,
             "not_taken": [NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken],
             "redirect": _redirect_view(simulation.redirect),
             "click": click_view(simulation.click),
-            "reason_text": told.reason.sentence if told.reason else "",
+            "reason_text": outcome.reason.sentence if outcome.reason else "",
             "conversion": conversion_view(simulation.conversion) if simulation.conversion else None,
             "rules": [_rule_view(simulated) for simulated in simulation.rules],
         },
