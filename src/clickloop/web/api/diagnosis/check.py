@@ -24,11 +24,11 @@ OfCampaign = Annotated[
 
 
 def check_setup(
-    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, told_as: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, output: AskedFormat = Format.JSON
 ) -> Response[ToldCheck]:
     """Find everything that keeps conversions from reaching their source, each with its location and remedy. Changes nothing."""
     check = run_check(context, campaign_id)
-    return text_response(check_text(check)) if wants_text(request, told_as) else Response(check)
+    return text_response(check_text(check)) if wants_text(request, output) else Response(check)
 
 
 def run_check(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:

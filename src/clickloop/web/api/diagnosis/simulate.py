@@ -125,7 +125,7 @@ class SimulationView(msgspec.Struct, kw_only=True):
 
 
 def simulate(
-    context: Context, request: AnyRequest, data: JSONBody[SimulationBody], told_as: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, data: JSONBody[SimulationBody], output: AskedFormat = Format.JSON
 ) -> Response[SimulationView]:
     """Simulate a visit and a conversion.
 
@@ -133,7 +133,7 @@ def simulate(
     from. Runs the same code as production. Nothing is sent or stored.
     """
     simulation = dry_run(context, data)
-    if wants_text(request, told_as):
+    if wants_text(request, output):
         return text_response(simulation_text(simulation))
     return Response(simulation_view(simulation), status_code=200)
 

@@ -1,4 +1,4 @@
-"""/users: who may sign in to the panel, and as what."""
+"""/users: the users of the panel and their roles."""
 
 from typing import Annotated
 
@@ -25,34 +25,35 @@ from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+from clickloop.web.api.view import view_of
+from clickloop.web.api.wire import Moment, moment_text
 
 NOUN = "users"
 
-Name = Annotated[str, Meta(description="To sign in with; the same in any case.", examples=["anna"])]
+Name = Annotated[str, Meta(description="Name to sign in with. Case is ignored.", examples=["anna"])]
 RoleField = Annotated[
     Role,
     Meta(
-        description="owner: everything; admin: everything but owners and admins; worker: works, sees no secrets, users and settings; "
-        "viewer: looks.",
+        description="owner: everything; admin: everything except owners and admins; worker: campaigns and conversions, without secrets, "
+        "users and settings; viewer: read only.",
         examples=["worker"],
     ),
 ]
 TimeZone = Annotated[
     str,
-    Meta(description="Time zone of their pages; empty: the instance's.", examples=["Europe/Berlin"]),
+    Meta(description="Time zone of the user's pages. Leave empty to use the instance's.", examples=["Europe/Berlin"]),
 ]
 
 
 class UserUpdate(msgspec.Struct, kw_only=True):
-    """What to change of a user; what is left out stays."""
+    """Changes to a user. Omitted fields stay unchanged."""
 
     name: Name | UnsetType = UNSET
     role: RoleField | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
-    disabled: Annotated[bool, Meta(description="true: signed out at once; their tokens stop working.")] | UnsetType = (
-        UNSET
-    )
+    disabled: (
+        Annotated[bool, Meta(description="true signs the user out at once and disables their tokens.")] | UnsetType
+    ) = UNSET
 
 
 class UserCreation(msgspec.Struct, kw_only=True):
@@ -70,29 +71,27 @@ class UserView(Versioned, frozen=True, kw_only=True):
     name: Name
     role: RoleField
     time_zone: TimeZone
-    has_password: Annotated[bool, Meta(description="false: they need a one-time link first.")]
+    has_password: Annotated[bool, Meta(description="false if the user needs a one-time link first.")]
     created_at: Moment
     updated_at: Moment
-    disabled_at: Annotated[Moment | None, Meta(description="null: they may sign in.")]
+    disabled_at: Annotated[Moment | None, Meta(description="null if the user may sign in.")]
 
 
 class LinkView(msgspec.Struct, kw_only=True):
-    """A one-time link, by which a user sets his password."""
+    """A one-time link for setting a password."""
 
-    link: Annotated[str, Meta(description="Its path on the host of this API.", examples=["/panel/welcome?key=Zb3x"])]
+    link: Annotated[str, Meta(description="Path on the host of this API.", examples=["/panel/welcome?key=Zb3x"])]
     expires_at: Moment
 
 
 class NewUserView(UserView, frozen=True, kw_only=True):
-    """A new user, with the link by which he sets his password."""
+    """A new user, with a link for setting their password."""
 
-    link: Annotated[
-        str, Meta(description="Its path on the host of this API; shown this once, valid once, for 24 hours.")
-    ]
+    link: Annotated[str, Meta(description="Path on the host of this API. Shown only once; valid once, for 24 hours.")]
 
 
 def create_user(context: Context, data: JSONBody[UserCreation]) -> NewUserView:
-    """Creates a user without a password. Give him the link: it is valid once, for 24 hours."""
+    """Create a user without a password. Send them the link, which is valid once, for 24 hours."""
     _refuse_unless_manages(context, data.role)
     _check_zone(data.time_zone)
     now_ms = context.clock()
@@ -105,7 +104,7 @@ def create_user(context: Context, data: JSONBody[UserCreation]) -> NewUserView:
 
 
 def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[UserView]:
-    """Users in the order in which they were made, disabled ones too."""
+    """List users in order of creation, including disabled ones."""
     after = read_number_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
         found = users_after(tx, after, limit + 1)
@@ -113,13 +112,13 @@ def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page
 
 
 def read_user(context: Context, number: Id) -> UserView:
-    """One user, disabled or not."""
+    """Return a user, disabled or not."""
     with context.ledger.read() as tx:
         return user_view(_user(tx, number))
 
 
 def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> UserView:
-    """Changes what is given. The last owner who can sign in stays one: 422."""
+    """Change the given fields. Returns 422 if the last owner who can sign in would be lost."""
     now_ms = context.clock()
     with context.ledger.write() as tx:
         before = context.current(_user(tx, number))
@@ -140,7 +139,7 @@ def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> Use
 
 
 def remove_user(context: Context, number: Id) -> UserView:
-    """Disables a user: he is out at once, with his tokens. Nothing is deleted."""
+    """Disable a user. They are signed out at once and their tokens stop working. Nothing is deleted."""
     with context.ledger.write() as tx:
         before = context.current(_user(tx, number))
         _refuse_unless_manages(context, before.role)
@@ -150,7 +149,7 @@ def remove_user(context: Context, number: Id) -> UserView:
 
 
 def make_user_link(context: Context, number: Id) -> LinkView:
-    """Makes a one-time link by which he sets his password, for a forgotten one too. The link before it is not valid any more."""
+    """Create a one-time link for setting a new or forgotten password. Earlier links stop working."""
     now_ms = context.clock()
     with context.ledger.write() as tx:
         user = _user(tx, number)
@@ -161,7 +160,7 @@ def make_user_link(context: Context, number: Id) -> LinkView:
 
 
 def sign_user_out(context: Context, number: Id) -> UserView:
-    """Ends all sessions of a user; he can sign in again."""
+    """End all sessions of a user. They can sign in again."""
     with context.ledger.write() as tx:
         user = _user(tx, number)
         _refuse_unless_manages(context, user.role)
@@ -171,18 +170,8 @@ def sign_user_out(context: Context, number: Id) -> UserView:
 
 
 def user_view(user: User) -> UserView:
-    """A user for JSON."""
-    return UserView(
-        id=user.id,
-        version=user.version,
-        name=shown(user.name),
-        role=user.role,
-        time_zone=user.time_zone,
-        has_password=user.password_hash is not None,
-        created_at=moment_text(user.created_at),
-        updated_at=moment_text(user.updated_at),
-        disabled_at=optional_moment_text(user.disabled_at),
-    )
+    """Return a user for JSON."""
+    return view_of(UserView, user, {"has_password": user.password_hash is not None})
 
 
 def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> UserView:
@@ -195,7 +184,7 @@ def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> U
     elif user.disabled_at is None and before.disabled_at is not None:
         action = Action.ENABLED
     if Role.ADMIN.manages(before.role) and not Role.ADMIN.manages(user.role):
-        # An admin may have made the link. With it they would become somebody whom only an owner may let in.
+        # An admin may have created the link, and would become someone whom only an owner may let in.
         delete_links_of_user(tx, user.id)
     view = user_view(user)
     note_change(tx, context, NOUN, user.id, user_view(before), view, action)
@@ -205,7 +194,7 @@ def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> U
 def _refuse_unless_manages(context: ApiContext, *roles: Role) -> None:
     for role in roles:
         if not context.actor.role.manages(role):
-            raise PermissionDeniedException(f"Only an owner makes, changes and lets in an {role}.")
+            raise PermissionDeniedException(f"Only an owner can create, change or sign in users with the role {role}.")
 
 
 def _check_zone(zone: str) -> None:
@@ -228,12 +217,12 @@ router = Router(
             tells_all(create_user)
         ),
         get("/", sync_to_thread=True, summary="List users")(list_users),
-        get("/{number:int}", sync_to_thread=True, summary="Read a user")(read_user),
+        get("/{number:int}", sync_to_thread=True, summary="Get a user")(read_user),
         patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a user")(
             tells_all(change_user)
         ),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Disable a user")(remove_user),
-        post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Make a link to set a password")(
+        post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Create a link to set a password")(
             make_user_link
         ),
         post("/{number:int}/sign-out", status_code=200, sync_to_thread=True, summary="End all sessions of a user")(
