@@ -99,25 +99,25 @@ AsCsv = Annotated[
 ]
 
 
-Asked = NamedDependency[SkipValidation[AskedReport]]
+Requested = NamedDependency[SkipValidation[AskedReport]]
 
 
-def read_report(context: Context, asked: Asked, output: AsCsv = "json") -> Response[ReportView]:
+def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
     """Report on a period, grouped by one or two dimensions.
 
     A conversion counts at its own time, with the dimensions of its click. Test clicks and test conversions are left out. Money is
     converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a time series.
     """
-    made, bounds = report_asked(context, asked)
+    made, bounds = report_asked(context, requested)
     if output == "csv":
         return csv_response(made, bounds)
     return Response(_view(made))
 
 
-def report_asked(context: ApiContext, asked: AskedReport) -> tuple[MadeReport, Bounds]:
+def report_asked(context: ApiContext, requested: AskedReport) -> tuple[MadeReport, Bounds]:
     """Return the requested report and its period. Raise InvalidInputError."""
-    bounds = bounds_of(asked, context.clock(), context.instance.time_zone)
-    query = query_of(asked, bounds, context.currency)
+    bounds = bounds_of(requested, context.clock(), context.instance.time_zone)
+    query = query_of(requested, bounds, context.currency)
     return make_report(context.ledger, context.facts, query), bounds
 
 
@@ -179,6 +179,6 @@ def _figure(measure: Measure, sums: Sums, currency: str) -> int | str | MoneyTex
 router = Router(
     "/reports",
     route_handlers=[get("/", summary="Get a report")(in_long_work(read_report))],
-    dependencies={"asked": from_query(AskedReport)},
+    dependencies={"requested": from_query(AskedReport)},
     tags=["Reports"],
 )

@@ -1,4 +1,4 @@
-"""/offers: what visitors are sent to, and what it pays."""
+"""/offers: where visitors are sent, and what a conversion pays."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -32,17 +32,17 @@ class OfferView(OfferFields, frozen=True, kw_only=True):
     """An offer."""
 
     payout: Payout
-    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    warnings: Annotated[list[Advice], Meta(description="Likely mistakes. They do not prevent saving.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
 
 
-OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Only offers of this network.")]
+OfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID, description="Return only offers of this network.")]
 
 
 def create_offer(context: Context, data: JSONBody[NewOffer]) -> OfferView:
-    """Creates an offer."""
+    """Create an offer."""
     return OFFERS.create(context, lambda _tx: changed_offer(Offer(name=data.name, url=data.url), data))
 
 
@@ -55,28 +55,28 @@ def list_offers(
     words: Words = "",
     tag: Tag = "",
 ) -> Page[OfferView]:
-    """Offers in the order in which they were made."""
+    """List offers in order of creation."""
     narrowed = OffersFilter(network_id=network_id, words=words, tag=tag)
     return OFFERS.page(context, limit, cursor, partial(offers_after, archived=archived, narrowed=narrowed))
 
 
 def read_offer(context: Context, number: Id) -> OfferView:
-    """One offer, archived or not."""
+    """Return an offer, archived or not."""
     return OFFERS.read(context, number)
 
 
 def change_offer(context: Context, number: Id, data: JSONBody[OfferChange]) -> OfferView:
-    """Changes what is given and leaves the rest."""
+    """Change the given fields. Omitted fields stay unchanged."""
     return OFFERS.change(context, number, lambda _tx, offer: changed_offer(offer, data))
 
 
 def remove_offer(context: Context, number: Id) -> OfferView:
-    """Takes an offer out of use; nothing is deleted. Refused while a live campaign needs it."""
+    """Archive an offer. Nothing is deleted. Fails while a live campaign uses it."""
     return OFFERS.archive(context, number)
 
 
 def restore_offer(context: Context, number: Id) -> OfferView:
-    """Takes an archived offer into use again. Refused while its network is archived."""
+    """Restore an archived offer. Fails while its network is archived."""
     return OFFERS.restore(context, number)
 
 

@@ -1,4 +1,4 @@
-"""/traffic-sources: where visitors come from, the parameters of its links and its postback URL."""
+"""/traffic-sources: where visitors come from, with link parameters and postback URL."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -27,42 +27,42 @@ NOUN = saving.NOUN.name
 class SourceView(SourceFields, frozen=True, kw_only=True):
     """A traffic source."""
 
-    postback_rule_id: Annotated[int | None, Meta(description="The postback rule that holds the postback URL.")]
-    warnings: Annotated[list[Advice], Meta(description="What will probably not do what was meant.")]
+    postback_rule_id: Annotated[int | None, Meta(description="Postback rule that contains the postback URL.")]
+    warnings: Annotated[list[Advice], Meta(description="Likely mistakes. They do not prevent saving.")]
     created_at: Moment
     updated_at: Moment
     archived_at: Moment | None
 
 
 def create_source(context: Context, data: JSONBody[NewSource]) -> SourceView:
-    """Creates a traffic source, from a preset or from what is given."""
+    """Create a traffic source from a preset or from the given fields."""
     return SOURCES.create(context, lambda tx: saving.new_source(context, tx, data))
 
 
 def list_sources(
     context: Context, limit: Limit = 50, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> Page[SourceView]:
-    """Traffic sources in the order in which they were made."""
+    """List traffic sources in order of creation."""
     return SOURCES.page(context, limit, cursor, partial(sources_after, archived=archived, words=words))
 
 
 def read_source(context: Context, number: Id) -> SourceView:
-    """One traffic source, archived or not."""
+    """Return a traffic source, archived or not."""
     return SOURCES.read(context, number)
 
 
 def change_source(context: Context, number: Id, data: JSONBody[SourceChange]) -> SourceView:
-    """Changes what is given and leaves the rest."""
+    """Change the given fields. Omitted fields stay unchanged."""
     return SOURCES.change(context, number, lambda tx, source: saving.changed_source(context, tx, source, data))
 
 
 def remove_source(context: Context, number: Id) -> SourceView:
-    """Takes a traffic source out of use; nothing is deleted. Refused while a live campaign needs it."""
+    """Archive a traffic source. Nothing is deleted. Fails while a live campaign uses it."""
     return SOURCES.archive(context, number)
 
 
 def restore_source(context: Context, number: Id) -> SourceView:
-    """Takes an archived traffic source into use again."""
+    """Restore an archived traffic source."""
     return SOURCES.restore(context, number)
 
 
