@@ -34,15 +34,13 @@ from clickloop.store.ledger.setup.postback_rules import (
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
-_ALARM_STAYS = (
-    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
-)
+_ALARM_STAYS = "An alarm rule cannot become a conversion rule, or the reverse, because they send different data. Create a new rule."
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
-"""A rule's parts by the names that they have in requests."""
+"""Fields of a rule and their names in requests."""
 
 
 def new_rule(new: NewRule) -> KeptRule:
-    """Return a rule as it was asked for, not saved. Raise InvalidInputError."""
+    """Return a rule as requested, not saved. Raise InvalidInputError."""
     return KeptRule(rule=_changed(_blank(new), new))
 
 
@@ -66,13 +64,9 @@ def _blank(new: NewRule) -> Rule:
     missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
     if new.request is not UNSET and new.request.url is UNSET:
         missing.append("request.url")
-    faults = [
-        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
-    ]
+    faults = [Fault(name, FaultCode.REQUIRED, "This field is required without a preset.") for name in missing]
     if new.fill:
-        faults.append(
-            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
-        )
+        faults.append(Fault("fill", FaultCode.NOT_ALLOWED, "fill needs a preset. Set preset, or leave fill out."))
     if faults:
         raise InvalidInputError(tuple(faults))
     blank = RequestTemplate(url="")
@@ -93,13 +87,13 @@ def _changed(rule: Rule, change: RuleChange) -> Rule:
 
 
 def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTemplate:
-    """Return the request with a change. A part that is given as it was shown, masked, stays."""
+    """Return the request with a change. Masked parts, as they were shown, stay unchanged."""
     url = UNSET if change.url is UNSET else trimmed(change.url)
     return unmasked_template(with_changes(before, change, url=url), before)
 
 
 def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:
-    """Save a rule like this one, with its secrets and its owner; it is off, so that nothing is sent twice unawares."""
+    """Save a copy of a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     with context.ledger.write() as tx:
         rule = NOUN.get(tx, rule_id).rule
         copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
@@ -136,7 +130,7 @@ def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:
 
 
 def _rewrite(tx: Connection, kept: KeptRule, now_ms: int) -> None:
-    """A source's first rule holds the source's postback URL, so the source gets a new version with it."""
+    """Write a changed rule. A source's first rule contains its postback URL, so the source gets a new version, too."""
     update_rule(tx, kept.rule, kept.version, now_ms, kept.archived_at)
     source_id = kept.rule.source_id
     if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == kept.id:
