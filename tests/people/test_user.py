@@ -49,10 +49,10 @@ def test_a_good_password_is_taken(password: str) -> None:
     assert password_faults("password", password, "anna-buyer") == []
 
 
-@pytest.mark.parametrize(("password", "begins"), [("short", "It has 5"), ("x" * 1_001, "It has 1001")])
-def test_a_length_that_cannot_be_taken_is_named(password: str, begins: str) -> None:
+@pytest.mark.parametrize(("password", "count"), [("short", "has 5"), ("x" * 1_001, "has 1001")])
+def test_a_length_that_cannot_be_taken_is_named(password: str, count: str) -> None:
     (fault,) = password_faults("password", password, "anna")
-    assert fault.message.startswith(begins)
+    assert count in fault.message
 
 
 def test_the_name_to_sign_in_with_is_no_password() -> None:

@@ -20,7 +20,7 @@ class Passwords:
         """Return the hash of a password, with salt and parameters."""
         return self._hasher.hash(password.encode("utf-8", "surrogatepass"))
 
-    def is_right(self, stored: str | None, password: str) -> bool:
+    def verify(self, stored: str | None, password: str) -> bool:
         """Return whether the password matches. None (no such user, or no password) takes as long and never matches."""
         try:
             self._hasher.verify(stored or self._no_user, password.encode("utf-8", "surrogatepass"))

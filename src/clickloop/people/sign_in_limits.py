@@ -37,7 +37,7 @@ class SignInLimits:
         self._addresses: OrderedDict[str, _Failures] = OrderedDict()
         self._names: OrderedDict[str, _Failures] = OrderedDict()
 
-    def enter(self, name: str, address: str, now_ms: int) -> int:
+    def attempt(self, name: str, address: str, now_ms: int) -> int:
         """Count an attempt and return 0, or return the milliseconds to wait before one is allowed."""
         place = _place(address)
         with self._lock:
@@ -57,7 +57,7 @@ class SignInLimits:
             self._addresses.pop(_place(address), None)
             self._names.pop(name, None)
 
-    def not_tried(self, name: str, address: str) -> None:
+    def uncount(self, name: str, address: str) -> None:
         """Uncount an attempt whose password was not checked after all."""
         with self._lock:
             for counts, key in ((self._addresses, _place(address)), (self._names, name)):

@@ -121,18 +121,18 @@ def sign_in(
         user = None
     known = access.devices.id_for_user(device, user.id) if user is not None else ""
     place = f"device {known}" if known else browser.address
-    wait_ms = access.limits.enter(key, place, now_ms)
+    wait_ms = access.limits.attempt(key, place, now_ms)
     if wait_ms:
         return NotSignedIn(NotSignedInReason.TOO_MANY, -(-wait_ms // 1000))
     stored = user.password_hash if user is not None else None
     try:
-        is_right = access.passwords.is_right(stored, password)
+        is_right = access.passwords.verify(stored, password)
         fresh = (
             access.passwords.hash(password) if is_right and stored and access.passwords.is_outdated(stored) else None
         )
     # The check was interrupted, so the attempt must not count as failed.
     except BaseException:
-        access.limits.not_tried(key, place)
+        access.limits.uncount(key, place)
         raise
     if user is None or stored is None or not is_right:
         return NotSignedIn(NotSignedInReason.WRONG)
@@ -258,15 +258,15 @@ def change_password(
 ) -> None:
     """Set a new password and end all sessions except ``keep``. Raise InvalidInputError, also if ``current`` is wrong."""
     address = f"user {user.id}"
-    wait_ms = access.limits.enter(name_key(user.name), address, access.clock())
+    wait_ms = access.limits.attempt(name_key(user.name), address, access.clock())
     if wait_ms:
         sentence = f"Too many failed attempts. Try again in {-(-wait_ms // 1000)} seconds."
         raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, sentence),))
     try:
-        is_right = access.passwords.is_right(user.password_hash, current)
+        is_right = access.passwords.verify(user.password_hash, current)
     # The check was interrupted, so the attempt must not count as failed.
     except BaseException:
-        access.limits.not_tried(name_key(user.name), address)
+        access.limits.uncount(name_key(user.name), address)
         raise
     if not is_right:
         raise InvalidInputError((Fault("current", FaultCode.NOT_ALLOWED, "This is not your current password."),))
