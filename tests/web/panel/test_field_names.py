@@ -9,8 +9,8 @@ from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import CampaignChange
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
+from clickloop.setup.reading import options_of
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.api.body import options_of
 from clickloop.web.api.people.users import UserUpdate
 from clickloop.web.api.setup.settings import SettingsUpdate
 from clickloop.web.api.setup.statuses import StatusUpdate

@@ -11,17 +11,18 @@ from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.clock import Moment
 from clickloop.diagnosis.health import under_way
 from clickloop.people.user import Right
 from clickloop.store.ledger.jobs.bulk_jobs import BulkJob, JobKind
 from clickloop.store.ledger.jobs.exports import may_see
 from clickloop.store.ledger.jobs.uploads import Upload
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.unknown_links import UnknownLinks
+from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.jobs.exports import ExportView, export_view
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 
 VERIFY_SECONDS = 5.0  # a request's time; the rest is read by the next one
 MAX_DAMAGES = 100

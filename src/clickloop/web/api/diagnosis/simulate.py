@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.click.routing import LeftOutReason
 from clickloop.click_id import ClickId
+from clickloop.clock import Moment
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS, RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue, Origin
@@ -23,16 +24,17 @@ from clickloop.diagnosis.simulation import (
     simulation_text,
 )
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.click_view import ClickView, click_view
+from clickloop.logs.conversion_view import ConversionView, conversion_view
+from clickloop.logs.postback_view import FindingView, SentRequestView, finding_views, request_view
 from clickloop.postback.due import SkipReason
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, invalid, text_faults
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.logs.log_words import ClickView, ConversionView, click_view, conversion_view
-from clickloop.web.api.logs.postbacks import FindingView, SentRequestView, finding_views, request_view
-from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
-from clickloop.web.api.wire import Moment, optional_moment_text, shown
+from clickloop.web.api.wire import optional_moment_text, shown
 
 MAX_PARAMETERS = 100  # as many as are kept of a real click
 MAX_VALUE_LENGTH = 4_000  # more than is kept of a real one

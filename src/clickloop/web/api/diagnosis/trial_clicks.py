@@ -12,23 +12,25 @@ from sqlalchemy import Connection
 
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.trial_mark import TEST_MARK_MS, TEST_PARAMETER, new_mark
-from clickloop.clock import DAY_MS
+from clickloop.clock import DAY_MS, Moment
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.click_view import ClickView, click_view
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.setup.campaign import Campaign, base_of
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.network import Network
+from clickloop.setup.reading import given_or
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, TrafficSource
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.text import octets_of
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.simulate import MAX_PARAMETERS, MAX_VALUE_LENGTH
-from clickloop.web.api.logs.log_words import ClickView, click_view
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import Moment, moment_text
+from clickloop.web.api.wire import moment_text
 
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS

@@ -7,6 +7,7 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.postback.rule_preset import RulePreset, Secrecy, rule_presets
 from clickloop.setup.preset.preset import (
     Confidence,
@@ -18,7 +19,7 @@ from clickloop.setup.preset.preset import (
     network_presets,
     source_presets,
 )
-from clickloop.web.api.paging import Cursor, KeyPath, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, KeyPath, Limit
 from clickloop.web.api.problem import not_found
 
 Words = Annotated[str, QueryParameter(max_length=200, description="Only those whose name holds all these words.")]

@@ -8,15 +8,16 @@ from litestar import Router, delete, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.report.query import Rate
 from clickloop.report.rate_text import day_text, rate_text, read_day, read_rate
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, currency_faults, text_faults
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, currency_faults, invalid, text_faults
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.rates import KeptRate, delete_rate, rates_after, save_rates
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
-from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.paging import Cursor, Limit
+from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import shown
 
 NOUN = "rates"

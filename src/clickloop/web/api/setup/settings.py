@@ -10,11 +10,11 @@ from msgspec import UNSET, Meta, UnsetType
 from clickloop.people.user import Right
 from clickloop.setup.instance import MAX_KEEP_DAYS, InstanceSettings, IpStorage, SavedSettings
 from clickloop.setup.record import Versioned
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.settings import instance_version, read_instance, write_instance
 from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import shown
 

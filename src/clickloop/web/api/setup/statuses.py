@@ -12,8 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs, Status, StatusWords, word_key
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, invalid, text_faults
+from clickloop.setup.reading import given_or
 from clickloop.setup.record import Versioned
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.networks import find_networks, networks_with_status
 from clickloop.store.ledger.setup.postback_rules import KeptRule, live_rules_for_status
 from clickloop.store.ledger.setup.statuses import (
@@ -29,11 +31,10 @@ from clickloop.store.ledger.setup.statuses import (
 )
 from clickloop.store.ledger.setup.versions import StaleRecordError, next_version
 from clickloop.web.api.all_faults import tells_all
-from clickloop.web.api.body import CheckedBody, given_or
+from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import KeyPath
-from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.problem import not_found
 from clickloop.web.api.wire import shown
 
 NOUN = "statuses"
