@@ -11,12 +11,11 @@ from typing import Generic, TypeVar
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
-from clickloop.clock import Clock, wall_clock
-from clickloop.people.user import THIS_MACHINE, Actor, Right
+from clickloop.people.user import Right
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.ledger import Ledger
+from clickloop.store.ledger.logs.audit_entry import ActorContext
 from clickloop.store.ledger.logs.audit_log import Action, insert_change
 from clickloop.store.ledger.setup.versions import ANY_VERSION, Expectation
 
@@ -35,13 +34,9 @@ def _nothing() -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SavingContext:
+class SavingContext(ActorContext):
     """Dependencies of saving a record."""
 
-    ledger: Ledger
-    actor: Actor = THIS_MACHINE
-    """The user or command making the change."""
-    clock: Clock = wall_clock
     guard: AddressGuard = STRICT
     """Decides where postbacks may be sent."""
     expected: Expectation = ANY_VERSION

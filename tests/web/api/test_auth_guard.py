@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +205,7 @@ class BrokenFacts:
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise self.error
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.logs.column import csv_heads
+from clickloop.logs.log import LOGS
 from clickloop.people.user import Role
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.schema.tables import exports
 from clickloop.tracking.exports import tidy_exports
-from clickloop.web.api.logs.columns import csv_heads
-from clickloop.web.api.logs.exportable import LOGS
 from tests.web.api.ending import converted
 from tests.web.api.exporting import export_work, work_off
 

@@ -6,10 +6,10 @@ import pytest
 
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door, RawNotice
+from clickloop.diagnosis.trace_lookup import MAX_TRACED
 from clickloop.record_id import RecordIds
 from clickloop.text import text_of
 from clickloop.tracking.notices import convert, take_notices
-from clickloop.web.api.logs.clicks import MAX_TRACED
 
 new_id = RecordIds()
 

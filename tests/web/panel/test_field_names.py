@@ -11,8 +11,8 @@ from clickloop.setup.campaign import CampaignChange
 from clickloop.setup.instance_change import SettingsUpdate
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
+from clickloop.setup.reading import options_of
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.api.body import options_of
 from clickloop.web.api.people.users import UserUpdate
 from clickloop.web.panel.frame.field_names import field_name
 

@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.reading import PartlyRead
 from clickloop.store.ledger.ledger import TrialEnded, TrialLedger
 from clickloop.store.ledger.setup.versions import StaleRecordError
-from clickloop.web.api.body import PartlyRead
 from clickloop.web.api.context import ApiContext
 
 P = ParamSpec("P")

@@ -1,7 +1,7 @@
 """What the API is handed when it is made: the stores, the clock and what to do after a change."""
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -12,54 +12,23 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.alarm.memory import AlarmMemory
-from clickloop.click.click import Click
-from clickloop.click.click_log import ClickFilter
-from clickloop.click_id import ClickIds
 from clickloop.diagnosis.health import NOT_RUNNING, CoreHealth
 from clickloop.edge.proxies import IpNetworks
 from clickloop.edge.untrusted_proxy import UntrustedProxies
+from clickloop.logs.context import LogContext
 from clickloop.machine.clock_guard import ClockGuard
 from clickloop.people.user import Actor
 from clickloop.postback.sending.dns_check import RefusedNow, not_looked_up
-from clickloop.record_id import RecordIds
-from clickloop.report.evidence import Clicks
-from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.saving.access import Access
 from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import NOTHING_SAVED, InstanceSettings, SavedSettings
 from clickloop.store.damage_log import JournalDamages
 from clickloop.store.delivery_hold import DeliveryHold
-from clickloop.store.export_files import ExportFiles
-from clickloop.store.facts.facts import Verification
-from clickloop.store.upload_files import UploadFiles
 from clickloop.tracking.click_progress import ClickProgress
+from clickloop.tracking.jobs.context import JobContext
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.pausing import SettlingPauses
 from clickloop.web.page_cache import Remembered
-
-
-class Facts(Protocol):
-    """What the API asks of the facts."""
-
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids; those that are not there are absent."""
-        ...
-
-    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Clicks, newest first."""
-        ...
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """By campaign, its last clicks that count."""
-        ...
-
-    def verify(self, first_column: int = 0, seconds: float = ...) -> Verification:
-        """Read every block, or as much as fits into the time."""
-        ...
-
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them."""
-        ...
 
 
 class _Versioned(Protocol):
@@ -89,23 +58,17 @@ def _none() -> int:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ApiContext(SavingContext):
-    """Everything the API works with; who asks and what version is expected are put in for each request.
-
-    ``click_ids`` is used for reading only, never for making ids.
-    """
+class ApiContext(SavingContext, LogContext, JobContext):
+    """Everything the API works with. The actor and the expected version are those of a request."""
 
     access: Access
     """What letting people in needs."""
-    facts: Facts
-    click_ids: ClickIds
     started: InstanceSettings
     """What the tracker was started with."""
     saved: SavedSettings = NOTHING_SAVED
     """What somebody saved over it, as it is at this request."""
     is_for_log: bool = False
     """What is made is for the log of changes, which masks secrets by itself."""
-    record_ids: RecordIds = dataclasses.field(default_factory=RecordIds)
     proxies: IpNetworks = ()
     """Whose word is taken for where a browser comes from."""
     untrusted: UntrustedProxies = dataclasses.field(default_factory=lambda: UntrustedProxies("panel"))
@@ -116,14 +79,8 @@ class ApiContext(SavingContext):
     """The progress of settling clicks."""
     clock_guard: ClockGuard | None = None
     """The guard of the clock by which old records are deleted; None where nothing is deleted."""
-    uploads: UploadFiles
-    """Where uploaded files stand."""
-    exports: ExportFiles
-    """Where exported files stand."""
     remembered: Remembered = dataclasses.field(default_factory=Remembered)
     """What was found out for pages that tell of much."""
-    upload_keep_hours: int = 72
-    """How long after its end the file and the result of an upload, and the file of an export, are kept."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
     core_health: Callable[[], CoreHealth] = _not_running

@@ -1,7 +1,7 @@
 """Every error of the API as problem details (RFC 9457), with each field's fault named and never a trace of the inside."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar import Request, Response
@@ -11,12 +11,12 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.machine.log import MAX_PATH, log, log_breakage
 from clickloop.saving.record import UnknownRecordError
-from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, InvalidInputError
+from clickloop.setup.reading import MAX_FAULTS, choices
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.file_fault import RESTORE_BACKUP
 from clickloop.store.ledger.damaged_record import is_damaged_record
 from clickloop.store.ledger.setup.versions import StaleRecordError
-from clickloop.web.api.body import MAX_FAULTS, choices
 from clickloop.web.api.query import parameters_of
 from clickloop.web.api.versions import etag_of
 
@@ -52,6 +52,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 AnyRequest = Request[Any, Any, Any]
+T = TypeVar("T")
 
 
 def not_found(what: str) -> HTTPException:
@@ -59,9 +60,11 @@ def not_found(what: str) -> HTTPException:
     return HTTPException(status_code=404, detail=f"There is no {what}.")
 
 
-def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
-    """The answer for a single faulty field."""
-    return InvalidInputError((Fault(field, code, message),))
+def expect_found(found: T | None, what: str) -> T:
+    """Return what was looked up. Raise HTTPException 404 if there is none."""
+    if found is None:
+        raise not_found(what)
+    return found
 
 
 def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[Problem]:

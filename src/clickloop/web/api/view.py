@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.web.api.wire import Moment, moment_text, shown
+from clickloop.clock import Moment
+from clickloop.web.api.wire import moment_text, shown
 
 V = TypeVar("V", bound=msgspec.Struct)
 

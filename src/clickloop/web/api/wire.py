@@ -11,8 +11,6 @@ from clickloop.diagnosis.check.finding import Finding
 from clickloop.macro import Severity
 from clickloop.text import readable
 
-Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
-
 
 class Advice(msgspec.Struct, frozen=True):
     """Something that will probably not do what was meant. It was saved all the same."""

@@ -12,6 +12,7 @@ from msgspec import Meta
 from clickloop.alarm.outbox import MAX_SENT_PER_ROUND, AlarmDelivery, DeliveryState, SendingJob
 from clickloop.alarm.sending import send_alarms
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
+from clickloop.clock import Moment
 from clickloop.log_filter import MAX_ID
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
@@ -21,7 +22,7 @@ from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment, moment_text, optional_moment_text, shown
+from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
 TEST_SENTENCE = "This is a test: alarms of this tracker reach you here."

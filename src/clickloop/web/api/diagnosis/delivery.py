@@ -6,13 +6,14 @@ import msgspec
 from litestar import Router, get, post
 from msgspec import Meta
 
+from clickloop.clock import Moment
 from clickloop.people.user import Right
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import count_unfinished
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import Moment, optional_moment_text
+from clickloop.web.api.wire import optional_moment_text
 
 NOUN = "delivery"
 RECORD = "all"

@@ -11,16 +11,17 @@ from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.alarm.alarms import Alarm
+from clickloop.clock import Moment
 from clickloop.diagnosis.health import CoreHealth, under_way
 from clickloop.people.user import Right
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.store.ledger.jobs.exports import may_see
+from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.jobs.exports import ExportView, export_view
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment, optional_moment_text, shown
+from clickloop.web.api.wire import optional_moment_text, shown
 
 VERIFY_SECONDS = 5.0  # as long as a request may take; the next request continues
 MAX_DAMAGES = 100

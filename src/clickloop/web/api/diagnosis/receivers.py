@@ -9,10 +9,14 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.postback.delivery.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
 from clickloop.postback.sending.target import TargetFault, target_of
 from clickloop.postback.values import ready_request
+from clickloop.setup.reading import given_or
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.queue.lanes import (
     ask_of_lane,
@@ -23,12 +27,11 @@ from clickloop.store.ledger.queue.lanes import (
     waiting_lanes,
 )
 from clickloop.store.ledger.setup.postback_rules import kept_rules_after
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import Moment, optional_moment_text
+from clickloop.web.api.wire import optional_moment_text
 
 NOUN = "receivers"
 

@@ -9,6 +9,7 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from clickloop.click.routing import LeftOutReason
+from clickloop.clock import Moment
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.macro_origin import MacroValue, Origin
 from clickloop.diagnosis.simulation import (
@@ -21,18 +22,19 @@ from clickloop.diagnosis.simulation import (
 )
 from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.diagnosis.simulation_input import simulate as run_simulation
+from clickloop.logs.click_view import ClickView, click_view
+from clickloop.logs.conversion_view import ConversionView, conversion_view
+from clickloop.logs.postback_view import FindingView, SentRequestView, finding_views, request_view
 from clickloop.postback.due import SkipReason
-from clickloop.setup.fault import FaultCode
+from clickloop.setup.fault import FaultCode, invalid
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import tracker_address_of
-from clickloop.web.api.logs.log_words import ClickView, ConversionView, click_view, conversion_view
-from clickloop.web.api.logs.postbacks import FindingView, SentRequestView, finding_views, request_view
-from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment, shown
+from clickloop.web.api.wire import shown
 
 NOT_A_MACRO = "Text that looks like a macro but is not one of ours."
 

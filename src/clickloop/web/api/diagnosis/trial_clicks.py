@@ -10,21 +10,23 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.trial_mark import TEST_MARK_MS
-from clickloop.clock import DAY_MS
+from clickloop.clock import DAY_MS, Moment
 from clickloop.diagnosis.simulation_input import parameter_faults
 from clickloop.diagnosis.trial_link import example_parameters, trial_link
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.click_view import ClickView, click_view
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.saving.faults import raise_faults
 from clickloop.setup.network import Network
+from clickloop.setup.reading import given_or
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.logs.log_words import ClickView, click_view
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import Moment, moment_text
+from clickloop.web.api.wire import moment_text
 
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS

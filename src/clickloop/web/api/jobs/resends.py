@@ -10,65 +10,43 @@ from msgspec import Meta
 from sqlalchemy import Connection
 
 from clickloop.log_filter import filter_in
+from clickloop.logs.filter_checks import check_status, require_filter
+from clickloop.logs.listing import POSTBACKS
+from clickloop.logs.page import Page
+from clickloop.logs.postback_view import PostbackView, postback_view
 from clickloop.postback.curl import curl_command
 from clickloop.postback.masking import masked_request
 from clickloop.postback.postback_log import PostbackFilter, ResendFilter
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
 from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.store.ledger.jobs.bulk_jobs import BulkJob, JobKind
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import find_postback
-from clickloop.store.ledger.queue.resends import Pool, cancel_waiting, count_sent, count_superseded, span_sent
-from clickloop.tracking.resending import Asked, Mode, NotResent, Refusal, resend_one, start_resends
+from clickloop.store.ledger.queue.resends import cancel_waiting
+from clickloop.tracking.jobs.idempotency import Done
+from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendMode, preview_resends
+from clickloop.tracking.resending import Mode, NotResent, Refusal, resend_one, start_resends
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.jobs.bulk import OF_PREVIEW, BulkView, Jobs, progress_of
-from clickloop.web.api.logs.log_words import refuse_everything, refuse_unknown_status
-from clickloop.web.api.logs.postbacks import NOUN, PostbackView, Secrets, note_secrets_shown, postback_view
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.once import Done, Key, once
-from clickloop.web.api.paging import Cursor, Limit, Page, RecordIdPath
-from clickloop.web.api.problem import AnyRequest, not_found
-from clickloop.web.api.wire import Moment, moment_text
-
-Request = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
+from clickloop.web.api.logs.postbacks import Secrets, note_secrets_shown
+from clickloop.web.api.once import Key, once
+from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
+from clickloop.web.api.problem import AnyRequest, expect_found, not_found
 
 
 class OneResend(msgspec.Struct, kw_only=True):
     """How to send a postback again."""
 
-    request: Request = Mode.AS_IT_WAS
+    request: ResendMode = Mode.AS_IT_WAS
     force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
 
 
 class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
     """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
 
-    request: Request = Mode.AS_IT_WAS
+    request: ResendMode = Mode.AS_IT_WAS
     preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
-
-
-class BulkResendView(BulkView, kw_only=True):
-    """A job that sends postbacks again, or with ``preview`` what it would cover."""
-
-    resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
-    request: Request
-    matched: Annotated[
-        int,
-        Meta(
-            description="Changes and rules whose last row matched. Unfinished ones are not among them unless asked for by state."
-        ),
-    ]
-    matched_by_state: Annotated[dict[str, int], Meta(description="The same by state; empty once the job runs.")]
-    done: Annotated[int, Meta(description="How many the job has looked at.")]
-    made: Annotated[int, Meta(description="How many are sent again.")]
-    left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
-    first_at: Annotated[
-        Moment | None, Meta(description="In a preview: when the first of them was created; null: none matches.")
-    ] = None
-    last_at: Annotated[Moment | None, Meta(description="In a preview: when the last of them was created.")] = None
-    resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
 
 
 def resend_postback(
@@ -93,7 +71,7 @@ def resend_postback(
         found = find_postback(tx, made.postback_id)
         assert found is not None
         view = postback_view(found)
-        note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.RESENT)
+        note_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.RESENT)
         return Done(201, view)
 
     answer = once(context, request, key, data, do)
@@ -111,35 +89,32 @@ def resend_postbacks(
     `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
     """
     wanted = filter_in(data, PostbackFilter)
-    refuse_everything(wanted)
+    require_filter(wanted)
     with context.ledger.read() as tx:
-        refuse_unknown_status(tx, data.status)
-    if data.preview:
-        with context.ledger.read() as tx:
-            superseded, span = count_superseded(tx, wanted), span_sent(tx, wanted, Pool.FINAL)
-            by_state = count_sent(tx, wanted, Pool.FINAL)
-            return Response(_preview(data.request, by_state, superseded, span), status_code=200)
+        check_status(tx, data.status)
+        if data.preview:
+            return Response(preview_resends(tx, wanted, data.request), status_code=200)
 
     def do(tx: Connection) -> Done:
         job = start_resends(tx, context.desk(), wanted, data.request, context.clock())
-        return Done(202, _JOBS.started(tx, context, job, data, Action.RESENT))
+        return Done(202, RESENDS.started(tx, context, job, data, Action.RESENT))
 
     return once(context, request, key, data, do)
 
 
 def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkResendView]:
     """The jobs that send postbacks again, the newest first."""
-    return _JOBS.page(context, limit, cursor)
+    return RESENDS.page(context, limit, cursor)
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """A job that sends postbacks again."""
-    return _JOBS.read(context, resend_id)
+    return expect_found(RESENDS.find(context, resend_id.lower()), "resend of that id")
 
 
 def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
     """Ends a job where it is. What it has made is sent; a rule that was to be resumed stays paused. One that has ended stays as it is."""
-    return _JOBS.stop(context, resend_id)
+    return expect_found(RESENDS.stop(context, resend_id.lower()), "resend of that id")
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
@@ -149,7 +124,7 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
         found = find_postback(tx, postback_id.lower())
         if cancelled and found is not None:
             view = postback_view(found)
-            note_change(tx, context, NOUN, view.postback_id, after=view, action=Action.CANCELLED)
+            note_change(tx, context, POSTBACKS, view.postback_id, after=view, action=Action.CANCELLED)
     if found is None:
         raise not_found("postback of that id")
     if not cancelled and found.state is not PostbackState.CANCELLED:
@@ -179,43 +154,8 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
     return curl_command(found.request if secrets else masked_request(found.request))
 
 
-def view_of_job(job: BulkJob) -> BulkResendView:
-    """A job as the API shows it."""
-    asked = msgspec.json.decode(job.asked, type=Asked)
-    return BulkResendView(
-        resend_id=job.bulk_job_id,
-        request=asked.mode,
-        matched_by_state={},
-        left_out=job.left_out,
-        resumes_rule=asked.resumes_rule,
-        **progress_of(job),
-    )
-
-
-def _preview(
-    mode: Mode, by_state: dict[PostbackState, int], superseded: int, span: tuple[int, int] | None
-) -> BulkResendView:
-    left_out = {NotResent.SUPERSEDED.value: superseded} if superseded else {}
-    if mode is Mode.AS_IT_WAS and PostbackState.SKIPPED in by_state:
-        left_out[NotResent.NOTHING_WAS_SENT.value] = by_state[PostbackState.SKIPPED]
-    return BulkResendView(
-        resend_id=None,
-        request=mode,
-        matched=sum(by_state.values()),
-        matched_by_state={state.value: matched for state, matched in by_state.items()},
-        done=0,
-        made=0,
-        left_out=left_out,
-        first_at=moment_text(span[0]) if span else None,
-        last_at=moment_text(span[1]) if span else None,
-        **OF_PREVIEW,
-    )
-
-
-_JOBS = Jobs(JobKind.RESEND, f"{NOUN}/resends", view_of_job)
-
 router = Router(
-    f"/{NOUN}",
+    f"/{POSTBACKS}",
     route_handlers=[
         post(
             "/{postback_id:str}/resend",

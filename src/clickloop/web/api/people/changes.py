@@ -7,16 +7,17 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.clock import Moment
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.people.user import Right, Via
-from clickloop.setup.fault import FaultCode
+from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, LoggedChange, changes_before, find_change
 from clickloop.web.api.context import Context
-from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.paging import Cursor, Id, Limit
+from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment
 
 NOUN = "changes"
 

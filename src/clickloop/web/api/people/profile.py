@@ -9,23 +9,25 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.people.user import Right, Role, User, Via
 from clickloop.saving.access import change_password, is_live
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
+from clickloop.setup.reading import given_or
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_session, delete_sessions_of_user, sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Id
 from clickloop.web.api.people.users import NOUN as USERS
 from clickloop.web.api.people.users import TimeZone, user_view
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment, shown
+from clickloop.web.api.wire import shown
 
 NOUN = "profile"
 MAX_SESSIONS = 100  # a person has a few; the oldest are of no interest

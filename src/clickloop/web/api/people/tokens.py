@@ -10,8 +10,12 @@ from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
+from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.people.user import Right, Role
-from clickloop.setup.fault import FaultCode, InvalidInputError, text_faults
+from clickloop.setup.fault import FaultCode, InvalidInputError, invalid, text_faults
+from clickloop.setup.reading import given_or
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.tokens import (
     SECRET_BYTES,
@@ -22,14 +26,12 @@ from clickloop.store.ledger.people.tokens import (
     secret_of,
     tokens_after,
 )
-from clickloop.web.api.body import StrictBody, given_or
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
-from clickloop.web.api.problem import invalid, not_found
+from clickloop.web.api.paging import Cursor, Id, Limit
+from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment
 
 NOUN = "tokens"
 

@@ -10,23 +10,26 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
+from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.people.user import Right, Role, User
 from clickloop.saving.access import LINK_MS, link_path, make_link
 from clickloop.setup.fault import InvalidInputError
 from clickloop.setup.instance import zone_faults
+from clickloop.setup.reading import given_or
 from clickloop.setup.record import Versioned
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_links_of_user, delete_sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user, users_after
 from clickloop.web.api.all_faults import tells_all
-from clickloop.web.api.body import CheckedBody, given_or
+from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.noting import note_change
-from clickloop.web.api.paging import Cursor, Id, Limit, Page, page_of, read_number_cursor
+from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Moment, moment_text
+from clickloop.web.api.wire import moment_text
 
 NOUN = "users"
 

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
+from clickloop.clock import Moment
 from clickloop.report.export import CsvRow, csv_lines, plain_text
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.query import Dimension
@@ -16,7 +17,7 @@ from clickloop.setup.money_text import MoneyText, money_text
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.wire import Moment, moment_text, shown
+from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"

@@ -12,7 +12,9 @@ from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
 from clickloop.click.routing import Route, Routes
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import campaign_findings
+from clickloop.logs.page import Page
 from clickloop.saving import campaigns as saving
 from clickloop.setup.campaign import (
     Campaign,
@@ -35,12 +37,12 @@ from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.traffic_sources import find_sources
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
 

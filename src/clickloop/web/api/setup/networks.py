@@ -12,7 +12,9 @@ from msgspec import Meta
 from msgspec.structs import replace
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import network_findings
+from clickloop.logs.page import Page
 from clickloop.postback.masking import MASK
 from clickloop.saving import networks as saving
 from clickloop.setup.network import (
@@ -28,11 +30,11 @@ from clickloop.setup.network import (
 from clickloop.store.ledger.setup import networks as ledger
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
 

@@ -9,9 +9,11 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.finding import Finding
 from clickloop.diagnosis.check.records import offer_findings
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.page import Page
 from clickloop.saving import offers as saving
 from clickloop.setup.money_text import money_text
 from clickloop.setup.offer import NewOffer, Offer, OfferChange, OfferFields, Payout, changed_offer
@@ -20,10 +22,10 @@ from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.offers import OffersFilter, offers_after
 from clickloop.store.ledger.setup.traffic_sources import any_row_macros, sources_of_offers
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Tag, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Tag, Words
 from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Advice, Moment, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 

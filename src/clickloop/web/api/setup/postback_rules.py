@@ -9,9 +9,11 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.page import Page
 from clickloop.postback.rule import Rule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.saving import postback_rules as saving
@@ -22,7 +24,7 @@ from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.setup.rule_parts import (
     ConditionsView,
@@ -32,7 +34,7 @@ from clickloop.web.api.setup.rule_parts import (
     request_template_view,
 )
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Advice, Moment, optional_moment_text, shown, warnings_of
+from clickloop.web.api.wire import Advice, optional_moment_text, shown, warnings_of
 
 NOUN = saving.NOUN.name
 

@@ -8,6 +8,7 @@ from litestar import Router, get
 from litestar.params import QueryParameter
 from msgspec import Meta
 
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.postback.rule_preset import FillIn, RulePreset, Secrecy, rule_presets
 from clickloop.setup.preset.preset import (
     Confidence,
@@ -19,7 +20,7 @@ from clickloop.setup.preset.preset import (
     network_presets,
     source_presets,
 )
-from clickloop.web.api.paging import Cursor, KeyPath, Limit, Page, page_of, read_cursor
+from clickloop.web.api.paging import Cursor, KeyPath, Limit
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.view import view_of
 

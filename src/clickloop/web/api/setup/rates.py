@@ -9,15 +9,15 @@ from litestar import Router, delete, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
+from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.report.rate_input import Currency, Day, RatesBody, RateText, Source
 from clickloop.report.rate_text import day_text, rate_text
 from clickloop.saving import rates as saving
-from clickloop.setup.fault import FaultCode
+from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.setup.rates import KeptRate, rates_after
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Cursor, Limit, Page, page_of, read_cursor
-from clickloop.web.api.problem import invalid
+from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.wire import shown
 
 NOUN = saving.NOUN

@@ -9,13 +9,13 @@ from litestar import delete, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from sqlalchemy import Connection
 
+from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.saving import record as saving
 from clickloop.saving.record import Noun
 from clickloop.setup.record import RecordFields
 from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.paging import Page, page_of, read_number_cursor
 
 R = TypeVar("R", bound=RecordFields)
 V = TypeVar("V", bound=msgspec.Struct)

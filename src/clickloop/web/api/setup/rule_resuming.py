@@ -7,12 +7,12 @@ from litestar import Router, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.resending import Mode
 from clickloop.tracking.resuming import resume
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
-from clickloop.web.api.noting import note_change
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.postback_rules import NOUN, RULES, RuleView, rule_view
 

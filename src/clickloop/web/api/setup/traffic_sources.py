@@ -9,17 +9,19 @@ from litestar.params import JSONBody
 from msgspec import Meta
 from sqlalchemy import Connection
 
+from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import postback_url_findings, source_findings
+from clickloop.logs.page import Page
 from clickloop.postback.masking import masked_text
 from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
 from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup.traffic_sources import sources_after
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Page, Words
+from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.setup.records import Records, record_routes
 from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import Advice, Moment, shown, warnings_of
+from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
 

@@ -16,15 +16,15 @@ from sqlalchemy import Connection
 from clickloop.click.click import Flag, Screening
 from clickloop.conversion.notice import NoticeFlag
 from clickloop.log_filter import PERIOD, WORDS, F, LogFilter, fields_of, label_of, meta_of, type_of
+from clickloop.logs.column import Column, names_for
+from clickloop.logs.log import LOGS
 from clickloop.report.period import Preset, days_of
-from clickloop.setup.fault import FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, InvalidInputError, invalid
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.setup.names import Named, names_of, newest_names
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.logs.columns import Column, names_for
-from clickloop.web.api.logs.exportable import LOGS
-from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.wire import moment_text
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.form import Form

@@ -11,6 +11,7 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.conversion.status import OTHER, SALE, CountsAs
 from clickloop.conversion.status_change import StatusCreation, StatusUpdate
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.tracking.jobs.reruns import RerunView
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns
@@ -125,7 +126,7 @@ def _list(
     )
 
 
-def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
+def _job(context: ApiContext, rerun_id: str) -> RerunView | None:
     try:
         return reruns.read_rerun(context, rerun_id)
     except HTTPException:
