@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from clickloop.log_filter import MAX_ID
 from clickloop.pasting import trimmed
 from clickloop.saving.faults import raise_faults, reference_faults
-from clickloop.saving.record import Noun, SavingContext, View, add, log_change
+from clickloop.saving.record import Noun, SavingContext, View, add
 from clickloop.setup.campaign import MAX_OFFERS, Campaign, NewCampaign, campaign_faults, changed_campaign, new_key
 from clickloop.setup.fault import Fault, FaultCode
 from clickloop.setup.record import copied_name
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, delete_shares, insert_shares
 from clickloop.store.ledger.setup.offers import live_offer_ids
 from clickloop.store.ledger.setup.postback_rules import insert_rule, kept_rules_after
@@ -47,7 +47,7 @@ def clone(context: SavingContext, campaign_id: int, name: str | UnsetType, view:
         copy = add(context, tx, NOUN, copy, view)
         for stored in kept_rules_after(tx, 0, MAX_ID, campaign_id=campaign_id):
             rule_id = insert_rule(tx, replace(stored.rule, campaign_id=copy.id), context.clock())
-            log_change(context, tx, "postback-rules", rule_id, Action.CREATED)
+            note_change(tx, context, "postback-rules", rule_id)
     context.on_setup_changed()
     return copy
 

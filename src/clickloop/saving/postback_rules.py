@@ -19,10 +19,10 @@ from clickloop.postback.rule_change import (
 )
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.preset_records import rule_of_preset
-from clickloop.saving.record import Noun, SavingContext, View, log_change
+from clickloop.saving.record import Noun, SavingContext, View
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import copied_name, with_changes
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import (
     KeptRule,
@@ -98,7 +98,7 @@ def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRul
         rule = NOUN.get(tx, rule_id).rule
         copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
         copy = NOUN.write(tx, copy, context.clock())
-        log_change(context, tx, NOUN.name, copy.id, Action.CREATED, after=view(tx, copy))
+        note_change(tx, context, NOUN.name, copy.id, after=view(tx, copy))
     context.on_setup_changed()
     return copy
 

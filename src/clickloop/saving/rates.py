@@ -5,8 +5,8 @@ from collections.abc import Callable
 from clickloop.report.rate_input import RatesBody, rate_faults, rate_of
 from clickloop.report.rate_text import read_day
 from clickloop.saving.faults import raise_faults
-from clickloop.saving.record import SavingContext, UnknownRecordError, log_change
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.saving.record import SavingContext, UnknownRecordError
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.rates import KeptRate, delete_rate, rates_after, save_rates
 
 NOUN = "rates"
@@ -20,7 +20,7 @@ def set_rates(context: SavingContext, into: str, body: RatesBody, view: Callable
     with context.ledger.write() as tx:
         save_rates(tx, into, rates)
         if rates:
-            log_change(context, tx, NOUN, into, Action.CREATED, after=view(len(rates)))
+            note_change(tx, context, NOUN, into, after=view(len(rates)))
     return len(rates)
 
 
@@ -35,5 +35,5 @@ def remove_rate(
         if number is None or not found or found[0].rate.day != number:
             raise UnknownRecordError("rate of that currency and day")
         delete_rate(tx, into, currency, number)
-        log_change(context, tx, NOUN, f"{currency} {day.strip()}", Action.REMOVED, before=view(found[0]))
+        note_change(tx, context, NOUN, f"{currency} {day.strip()}", before=view(found[0]))
     return found[0]

@@ -15,8 +15,8 @@ from clickloop.people.user import Right
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import RecordFields
-from clickloop.store.ledger.logs.audit_entry import ActorContext
-from clickloop.store.ledger.logs.audit_log import Action, insert_change
+from clickloop.store.ledger.logs.audit_entry import ActorContext, note_change
+from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.setup.versions import ANY_VERSION, Expectation
 
 R = TypeVar("R", bound=RecordFields)
@@ -78,28 +78,6 @@ class Noun(Generic[R]):
         return self.write(tx, self.checked(context, tx, record), context.clock())
 
 
-def log_change(
-    context: SavingContext,
-    tx: Connection,
-    noun: str,
-    record_id: object,
-    action: Action,
-    before: object = None,
-    after: object = None,
-) -> None:
-    """Add an entry to the audit log. ``before`` and ``after`` are views, whose secrets are masked."""
-    insert_change(
-        tx,
-        context.actor,
-        context.clock(),
-        noun=noun,
-        record_id=str(record_id),
-        action=action,
-        before=before,
-        after=after,
-    )
-
-
 def create(context: SavingContext, noun: Noun[R], new: Callable[[Connection], R], view: View[R]) -> R:
     """Save the record that ``new`` returns. Raise InvalidInputError."""
     with context.ledger.write() as tx:
@@ -111,7 +89,7 @@ def create(context: SavingContext, noun: Noun[R], new: Callable[[Connection], R]
 def add(context: SavingContext, tx: Connection, noun: Noun[R], record: R, view: View[R]) -> R:
     """Save a new record in the caller's transaction; the caller publishes the change. Raise InvalidInputError."""
     record = noun.save(context, tx, record)
-    log_change(context, tx, noun.name, record.id, Action.CREATED, after=view(tx, record))
+    note_change(tx, context, noun.name, record.id, after=view(tx, record))
     return record
 
 
@@ -173,7 +151,7 @@ def _update(
         shown = view(tx, before)
         after = save(tx, before)
         if _contents(after) != _contents(before):
-            log_change(context, tx, noun.name, record_id, action, shown, view(tx, after))
+            note_change(tx, context, noun.name, record_id, shown, view(tx, after), action)
     context.on_setup_changed()
     return after
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from clickloop.saving.record import SavingContext, log_change
+from clickloop.saving.record import SavingContext
 from clickloop.setup.instance import SavedSettings
 from clickloop.setup.instance_change import SettingsUpdate, changed_settings
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.settings import instance_version, read_instance, write_instance
 
 NOUN = "settings"
@@ -22,8 +22,6 @@ def change(
         context.expected.check(version)
         saved = changed_settings(before, update)
         version_after = write_instance(tx, saved, version, context.clock())
-        if saved != before:
-            shown = view(before, version), view(saved, version_after)
-            log_change(context, tx, NOUN, RECORD, Action.CHANGED, *shown)
+        note_change(tx, context, NOUN, RECORD, view(before, version), view(saved, version_after))
     context.on_setup_changed()
     return saved, version_after

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from msgspec import UNSET
-from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.conversion.status import OTHER, SALE, Status, StatusWords
@@ -15,9 +14,9 @@ from clickloop.conversion.status_change import (
     update_faults,
 )
 from clickloop.saving.faults import raise_faults
-from clickloop.saving.record import SavingContext, UnknownRecordError, log_change
+from clickloop.saving.record import SavingContext, UnknownRecordError
 from clickloop.setup.fault import Fault, FaultCode
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.networks import networks_with_status
 from clickloop.store.ledger.setup.postback_rules import KeptRule, live_rules_for_status
 from clickloop.store.ledger.setup.statuses import (
@@ -57,7 +56,7 @@ def create(context: SavingContext, new: StatusCreation, view: StatusViewer) -> S
         insert_status(tx, Status(new.key, new.name, new.counts_as), next_version(0, context.clock()))
         insert_words(tx, new.key, new.words or ())
         saved = find_status(tx, new.key)
-        log_change(context, tx, NOUN, new.key, Action.CREATED, after=view(saved))
+        note_change(tx, context, NOUN, new.key, after=view(saved))
     context.on_setup_changed()
     return saved
 
@@ -78,8 +77,7 @@ def change(
         free_words_of(tx, key)
         insert_words(tx, key, words)
         after = find_status(tx, key)
-        if replace(after, version=before.version) != before:
-            log_change(context, tx, NOUN, key, Action.CHANGED, view(before), view(after))
+        note_change(tx, context, NOUN, key, view(before), view(after))
     context.on_setup_changed()
     return before, after
 
@@ -106,7 +104,7 @@ def remove(context: SavingContext, key: str, view: StatusViewer) -> StatusWords:
         free_words_of(tx, key)
         if not delete_status(tx, key, row.version):
             raise StaleRecordError(0)
-        log_change(context, tx, NOUN, key, Action.REMOVED, before=view(row))
+        note_change(tx, context, NOUN, key, before=view(row))
     context.on_setup_changed()
     return row
 

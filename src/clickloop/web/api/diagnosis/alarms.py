@@ -14,6 +14,7 @@ from clickloop.alarm.sending import send_alarms
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
 from clickloop.clock import Moment
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.view import view_of
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
@@ -21,7 +22,6 @@ from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
 from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
@@ -122,11 +122,9 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
             view_of(
                 AlarmTestResult,
                 attempt,
-                {
-                    "rule_id": rule.rule_id,
-                    "rule_name": shown(rule.name),
-                    "delivered": attempt.state is DeliveryState.DELIVERED,
-                },
+                rule_id=rule.rule_id,
+                rule_name=shown(rule.name),
+                delivered=attempt.state is DeliveryState.DELIVERED,
             )
             for rule, attempt in zip(rules, attempts, strict=True)
         ]
@@ -147,15 +145,16 @@ def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
 
 def _message_view(delivery: AlarmDelivery) -> AlarmMessageView:
     message, waits = delivery.message, delivery.state is DeliveryState.WAITING
-    computed = {
-        "at": moment_text(message.at),
-        "code": message.code,
-        "sentence": shown(message.sentence),
-        "alarm_state": message.state,
-        "rule_id": delivery.rule_id or None,
-        "next_attempt_at": optional_moment_text(delivery.next_at if waits else None),
-    }
-    return view_of(AlarmMessageView, delivery, computed)
+    return view_of(
+        AlarmMessageView,
+        delivery,
+        at=moment_text(message.at),
+        code=message.code,
+        sentence=shown(message.sentence),
+        alarm_state=message.state,
+        rule_id=delivery.rule_id or None,
+        next_attempt_at=optional_moment_text(delivery.next_at if waits else None),
+    )
 
 
 router = Router(

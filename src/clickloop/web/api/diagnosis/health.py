@@ -13,6 +13,7 @@ from msgspec import Meta
 from clickloop.alarm.alarms import Alarm
 from clickloop.clock import Moment
 from clickloop.diagnosis.health import CoreHealth, under_way
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.store.ledger.jobs.exports import may_see
@@ -20,8 +21,7 @@ from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
-from clickloop.web.api.wire import optional_moment_text, shown
+from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 
 VERIFY_SECONDS = 5.0  # as long as a request may take; the next request continues
 MAX_DAMAGES = 100
@@ -176,12 +176,12 @@ def read_health(context: Context) -> HealthView:
     return HealthView(
         alarms=alarm_views(core.alarms),
         started_at=optional_moment_text(core.started_at or None),
-        journal=[view_of(LagView, lag, {"seconds": lag.oldest_ms / 1000}) for lag in core.lags],
+        journal=[view_of(LagView, lag, seconds=lag.oldest_ms / 1000) for lag in core.lags],
         disk=_disk_view(core),
         unknown_links=view_of(
             UnknownLinksView,
             core.unknown_links,
-            {} if core.unknown_links.total else {"since": None},
+            since=moment_text(core.unknown_links.since) if core.unknown_links.total else None,
         ),
         workers=[view_of(WorkerView, worker) for worker in core.workers],
         audit=AuditView(
@@ -256,12 +256,12 @@ def verify_facts(context: Context, first_column: FirstColumn = 0) -> Verificatio
 
 def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
     """Return alarms for JSON."""
-    return [view_of(AlarmView, alarm, {} if alarm.since else {"since": None}) for alarm in alarms]
+    return [view_of(AlarmView, alarm, since=optional_moment_text(alarm.since or None)) for alarm in alarms]
 
 
 def _disk_view(core: CoreHealth) -> DiskView:
     percent = round(100 * core.free_octets / max(1, core.disk_octets), 1)
-    return view_of(DiskView, core, {"octets": core.disk_octets, "free_percent": percent})
+    return view_of(DiskView, core, octets=core.disk_octets, free_percent=percent)
 
 
 router = Router(

@@ -25,6 +25,7 @@ from clickloop.diagnosis.simulation_input import simulate as run_simulation
 from clickloop.logs.click_view import ClickView, click_view
 from clickloop.logs.conversion_view import ConversionView, conversion_view
 from clickloop.logs.postback_view import FindingView, SentRequestView, finding_views, request_view
+from clickloop.logs.view import view_of
 from clickloop.postback.due import SkipReason
 from clickloop.setup.fault import FaultCode, invalid
 from clickloop.web.api.body import StrictBody
@@ -33,7 +34,6 @@ from clickloop.web.api.diagnosis.check import tracker_address_of
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import shown
 
 NOT_A_MACRO = "Text that looks like a macro but is not one of ours."
@@ -156,15 +156,13 @@ def simulation_view(simulation: Simulation) -> SimulationView:
     return view_of(
         SimulationView,
         outcome,
-        {
-            "invented": simulation.invented,
-            "not_taken": [NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken],
-            "redirect": _redirect_view(simulation.redirect),
-            "click": click_view(simulation.click),
-            "reason_text": outcome.reason.sentence if outcome.reason else "",
-            "conversion": conversion_view(simulation.conversion) if simulation.conversion else None,
-            "rules": [_rule_view(simulated) for simulated in simulation.rules],
-        },
+        invented=simulation.invented,
+        not_taken=[NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken],
+        redirect=_redirect_view(simulation.redirect),
+        click=click_view(simulation.click),
+        reason_text=outcome.reason.sentence if outcome.reason else "",
+        conversion=conversion_view(simulation.conversion) if simulation.conversion else None,
+        rules=[_rule_view(simulated) for simulated in simulation.rules],
     )
 
 
@@ -173,22 +171,20 @@ def _redirect_view(redirect: Redirect) -> RedirectView:
         LeftOutView(offer_id=left.offer_id, reason=left.reason, reason_text=left.reason.sentence)
         for left in redirect.left_out
     ]
-    return view_of(RedirectView, redirect, {"left_out": left_out, "macros": _macro_views(redirect.macros)})
+    return view_of(RedirectView, redirect, left_out=left_out, macros=_macro_views(redirect.macros))
 
 
 def _rule_view(simulated: SimulatedRule) -> SimulatedRuleView:
     return view_of(
         SimulatedRuleView,
         simulated,
-        {
-            "rule_id": simulated.rule.rule_id,
-            "rule_name": shown(simulated.rule.name),
-            "sent": simulated.reason is None,
-            "reason_text": simulated.reason.sentence if simulated.reason else "",
-            "findings": finding_views(simulated.findings),
-            "request": request_view(simulated.request),
-            "macros": _macro_views(simulated.macros),
-        },
+        rule_id=simulated.rule.rule_id,
+        rule_name=shown(simulated.rule.name),
+        sent=simulated.reason is None,
+        reason_text=simulated.reason.sentence if simulated.reason else "",
+        findings=finding_views(simulated.findings),
+        request=request_view(simulated.request),
+        macros=_macro_views(simulated.macros),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from clickloop.clock import Moment
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_number_cursor
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Via
 from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.logs.audit_log import Action, ChangesFilter, LoggedChange, changes_before, find_change
@@ -17,7 +18,6 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
 
 NOUN = "changes"
 
@@ -89,8 +89,7 @@ def read_change(context: Context, number: Id) -> LogLineView:
 
 def _view(change: LoggedChange) -> LogLineView:
     # The snapshots were made readable when they were written.
-    computed = {"user_id": change.user_id or None, "before": change.before, "after": change.after}
-    return view_of(LogLineView, change, computed)
+    return view_of(LogLineView, change, user_id=change.user_id or None, before=change.before, after=change.after)
 
 
 router = Router(

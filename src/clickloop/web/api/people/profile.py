@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from clickloop.clock import Moment
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User, Via
 from clickloop.saving.access import change_password, is_live
 from clickloop.setup.fault import InvalidInputError
@@ -26,7 +27,6 @@ from clickloop.web.api.people.users import NOUN as USERS
 from clickloop.web.api.people.users import TimeZone, user_view
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import shown
 
 NOUN = "profile"

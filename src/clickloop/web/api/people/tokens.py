@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from clickloop.clock import Moment
 from clickloop.logs.page import Page, page_of, read_number_cursor
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role
 from clickloop.setup.fault import FaultCode, InvalidInputError, invalid, text_faults
 from clickloop.setup.reading import given_or
@@ -31,7 +32,6 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
 
 NOUN = "tokens"
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from clickloop.clock import Moment
 from clickloop.logs.page import Page, page_of, read_number_cursor
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User
 from clickloop.saving.access import LINK_MS, link_path, make_link
 from clickloop.setup.fault import InvalidInputError
@@ -28,7 +29,6 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import moment_text
 
 NOUN = "users"
@@ -174,7 +174,7 @@ def sign_user_out(context: Context, number: Id) -> UserView:
 
 def user_view(user: User) -> UserView:
     """Return a user for JSON."""
-    return view_of(UserView, user, {"has_password": user.password_hash is not None})
+    return view_of(UserView, user, has_password=user.password_hash is not None)
 
 
 def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> UserView:

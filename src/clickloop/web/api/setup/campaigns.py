@@ -15,6 +15,7 @@ from clickloop.click.routing import Route, Routes
 from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import campaign_findings
 from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.saving import campaigns as saving
 from clickloop.setup.campaign import (
     Campaign,
@@ -41,7 +42,6 @@ from clickloop.web.api.paging import Archived, Cursor, Id, Limit
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
@@ -166,12 +166,13 @@ def _views(context: ApiContext, tx: Connection, campaigns: Sequence[Campaign]) -
 
 def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route: Route | None) -> CampaignView:
     micros, currency = campaign.cost_micros, source.cost_currency or context.currency
-    computed = {
-        "cost": None if micros is None else money_text(micros, currency),
-        "link": shown(campaign_link(context.base_url, campaign, source)),
-        "warnings": warnings_of(campaign_findings(campaign, route) if route else ()),
-    }
-    return view_of(CampaignView, campaign, computed)
+    return view_of(
+        CampaignView,
+        campaign,
+        cost=None if micros is None else money_text(micros, currency),
+        link=shown(campaign_link(context.base_url, campaign, source)),
+        warnings=warnings_of(campaign_findings(campaign, route) if route else ()),
+    )
 
 
 CAMPAIGNS = Records(saving.NOUN, _views)

@@ -6,8 +6,8 @@ import msgspec
 from litestar import Router, get
 from msgspec import Meta
 
+from clickloop.logs.view import view_of
 from clickloop.macro import FILTERS, KNOWN, Group
-from clickloop.web.api.view import view_of
 
 
 class MacroView(msgspec.Struct, kw_only=True):
@@ -43,8 +43,8 @@ class MacroCatalogue(msgspec.Struct, kw_only=True):
 def list_macros() -> MacroCatalogue:
     """List the macros and filters for offer URLs and for the URL, headers and body of postbacks."""
     return MacroCatalogue(
-        macros=[view_of(MacroView, macro, {"description": macro.sentence}) for macro in KNOWN],
-        filters=[view_of(FilterView, known, {"description": known.sentence}) for known in FILTERS],
+        macros=[view_of(MacroView, macro, description=macro.sentence) for macro in KNOWN],
+        filters=[view_of(FilterView, known, description=known.sentence) for known in FILTERS],
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import network_findings
 from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.postback.masking import MASK
 from clickloop.saving import networks as saving
 from clickloop.setup.network import (
@@ -33,7 +34,6 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
@@ -115,13 +115,14 @@ def _views(context: ApiContext, _tx: Connection, networks: Sequence[Network]) ->
 
 
 def _view(context: ApiContext, network: Network) -> NetworkView:
-    computed = {
-        "postback_url": readable_code(postback_url(context.base_url, network)),
-        "pixel_code": readable_code(pixel_code(context.base_url, network)),
-        "pixel_note": pixel_note(context.base_url, network),
-        "warnings": warnings_of(network_findings(network)),
-    }
-    return view_of(NetworkView, network, computed)
+    return view_of(
+        NetworkView,
+        network,
+        postback_url=readable_code(postback_url(context.base_url, network)),
+        pixel_code=readable_code(pixel_code(context.base_url, network)),
+        pixel_note=pixel_note(context.base_url, network),
+        warnings=warnings_of(network_findings(network)),
+    )
 
 
 NETWORKS = Records(saving.NOUN, _views)

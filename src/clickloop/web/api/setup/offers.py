@@ -14,6 +14,7 @@ from clickloop.diagnosis.check.finding import Finding
 from clickloop.diagnosis.check.records import offer_findings
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.saving import offers as saving
 from clickloop.setup.money_text import money_text
 from clickloop.setup.offer import NewOffer, Offer, OfferChange, OfferFields, Payout, changed_offer
@@ -24,7 +25,6 @@ from clickloop.store.ledger.setup.traffic_sources import any_row_macros, sources
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Tag, Words
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
@@ -98,7 +98,7 @@ def _views(context: ApiContext, tx: Connection, offers: Sequence[Offer]) -> list
 
 def _view(offer: Offer, findings: Iterable[Finding]) -> OfferView:
     payout = None if offer.payout_micros is None else money_text(offer.payout_micros, offer.currency)
-    return view_of(OfferView, offer, {"payout": payout, "warnings": warnings_of(findings)})
+    return view_of(OfferView, offer, payout=payout, warnings=warnings_of(findings))
 
 
 OFFERS = Records(saving.NOUN, _views)

@@ -14,6 +14,7 @@ from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.postback.rule import Rule
 from clickloop.postback.rule_change import Active, Name, NewRule, Owner, RuleChange, Waits
 from clickloop.saving import postback_rules as saving
@@ -33,7 +34,6 @@ from clickloop.web.api.setup.rule_parts import (
     conditions_view,
     request_template_view,
 )
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, optional_moment_text, shown, warnings_of
 
 NOUN = saving.NOUN.name
@@ -148,20 +148,21 @@ def rule_view(tx: Connection, kept: KeptRule, owners: "_RuleOwners | None" = Non
     """Return a rule as the API shows it. ``owners`` caches what several rules share."""
     rule = kept.rule
     owners = owners or _RuleOwners(tx)
-    computed = {
-        "name": shown(rule.name),
-        "source_id": rule.source_id,
-        "campaign_id": rule.campaign_id,
-        "active": rule.active,
-        "request": request_template_view(rule.request),
-        "conditions": conditions_view(rule.conditions),
-        "success": view_of(SuccessView, rule.success, {}),
-        "waits_seconds": rule.schedule.waits_seconds,
-        "warnings": warnings_of(rule_findings(rule, owners.sources_of(rule))),
-        "is_source_postback": owners.is_first_of_source(rule),
-        "resuming_since": optional_moment_text(kept.probing_at),
-    }
-    return view_of(RuleView, kept, computed)
+    return view_of(
+        RuleView,
+        kept,
+        name=shown(rule.name),
+        source_id=rule.source_id,
+        campaign_id=rule.campaign_id,
+        active=rule.active,
+        request=request_template_view(rule.request),
+        conditions=conditions_view(rule.conditions),
+        success=view_of(SuccessView, rule.success),
+        waits_seconds=rule.schedule.waits_seconds,
+        warnings=warnings_of(rule_findings(rule, owners.sources_of(rule))),
+        is_source_postback=owners.is_first_of_source(rule),
+        resuming_since=optional_moment_text(kept.probing_at),
+    )
 
 
 def _views(_context: ApiContext, tx: Connection, rules: Sequence[KeptRule]) -> list[RuleView]:

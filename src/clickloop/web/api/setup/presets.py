@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.logs.page import Page, page_of, read_cursor
+from clickloop.logs.view import view_of
 from clickloop.postback.rule_preset import FillIn, RulePreset, Secrecy, rule_presets
 from clickloop.setup.preset.preset import (
     Confidence,
@@ -22,7 +23,6 @@ from clickloop.setup.preset.preset import (
 )
 from clickloop.web.api.paging import Cursor, KeyPath, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.view import view_of
 
 P = TypeVar("P", SourcePreset, NetworkPreset, RulePreset)
 V = TypeVar("V")
@@ -175,21 +175,26 @@ def _source_view(preset: SourcePreset) -> SourcePresetView:
 
 
 def _network_view(preset: NetworkPreset) -> NetworkPresetView:
-    computed = {"offer_url_addition": preset.offer_url_addition(), "postback_parameters": dict(preset.postback)}
-    return view_of(NetworkPresetView, preset, computed)
+    return view_of(
+        NetworkPresetView,
+        preset,
+        offer_url_addition=preset.offer_url_addition(),
+        postback_parameters=dict(preset.postback),
+    )
 
 
 def _rule_view(preset: RulePreset) -> RulePresetView:
-    computed = {
-        "fill": [_fill_view(fill) for fill in preset.fill],
-        "must_match": preset.success.must_match,
-        "must_not_match": preset.success.must_not_match,
-    }
-    return view_of(RulePresetView, preset, computed)
+    return view_of(
+        RulePresetView,
+        preset,
+        fill=[_fill_view(fill) for fill in preset.fill],
+        must_match=preset.success.must_match,
+        must_not_match=preset.success.must_not_match,
+    )
 
 
 def _fill_view(fill: FillIn) -> FillInView:
-    return view_of(FillInView, fill, {"description": fill.sentence})
+    return view_of(FillInView, fill, description=fill.sentence)
 
 
 router = Router(

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from clickloop.logs.view import view_of
 from clickloop.money import amount_text
 from clickloop.postback.masking import masked_request
 from clickloop.postback.rule import Conditions, Header, Method, RequestTemplate
@@ -19,7 +20,6 @@ from clickloop.postback.rule_change import (
     Url,
     When,
 )
-from clickloop.web.api.view import view_of
 
 
 class RequestTemplateView(msgspec.Struct, kw_only=True):
@@ -56,10 +56,10 @@ class SuccessView(msgspec.Struct, kw_only=True):
 
 def request_template_view(template: RequestTemplate) -> RequestTemplateView:
     """Return a request template for JSON, secrets masked."""
-    return view_of(RequestTemplateView, masked_request(template), {})
+    return view_of(RequestTemplateView, masked_request(template))
 
 
 def conditions_view(conditions: Conditions) -> ConditionsView:
     """Return conditions for JSON."""
     minimum = conditions.minimum_payout_micros
-    return view_of(ConditionsView, conditions, {"minimum_payout": None if minimum is None else amount_text(minimum)})
+    return view_of(ConditionsView, conditions, minimum_payout=None if minimum is None else amount_text(minimum))

@@ -6,6 +6,7 @@ from litestar import Router, get, patch
 from litestar.params import JSONBody
 from msgspec import Meta
 
+from clickloop.logs.view import view_of
 from clickloop.people.user import Right
 from clickloop.saving import settings as saving
 from clickloop.setup.instance import SavedSettings
@@ -25,7 +26,6 @@ from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.view import view_of
 
 NOUN = saving.NOUN
 RECORD = saving.RECORD
@@ -68,7 +68,7 @@ def started_view(context: ApiContext) -> SettingsView:
 
 def _view(context: ApiContext, saved: SavedSettings, version: int = 0) -> SettingsView:
     """Return the settings for JSON; ``version`` 0: never saved."""
-    return view_of(SettingsView, saved.over(context.started), {"version": version, "saved": list(saved.names())})
+    return view_of(SettingsView, saved.over(context.started), version=version, saved=list(saved.names()))
 
 
 router = Router(

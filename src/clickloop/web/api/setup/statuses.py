@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from clickloop.conversion.status import StatusWords, word_key
 from clickloop.conversion.status_change import Counts, Key, Name, StatusCreation, StatusUpdate, Words
+from clickloop.logs.view import view_of
 from clickloop.saving import statuses as saving
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.setup.networks import find_networks
@@ -18,7 +19,6 @@ from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import KeyPath
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import shown
 
 NOUN = saving.NOUN
@@ -148,7 +148,7 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
 
 
 def _view(row: StatusWords) -> StatusView:
-    return view_of(StatusView, row.status, {"version": row.version, "words": [shown(word) for word in row.words]})
+    return view_of(StatusView, row.status, version=row.version, words=[shown(word) for word in row.words])
 
 
 router = Router(

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from clickloop.clock import Moment
 from clickloop.diagnosis.check.records import postback_url_findings, source_findings
 from clickloop.logs.page import Page
+from clickloop.logs.view import view_of
 from clickloop.postback.masking import masked_text
 from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
@@ -20,7 +21,6 @@ from clickloop.store.ledger.setup.traffic_sources import sources_after
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.view import view_of
 from clickloop.web.api.wire import Advice, shown, warnings_of
 
 NOUN = saving.NOUN.name
@@ -76,12 +76,13 @@ def _views(_context: ApiContext, tx: Connection, sources: Sequence[TrafficSource
 def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     url = source.postback_url
     findings = source_findings(source, rule.rule if rule and not rule.is_archived else None)
-    computed = {
-        "postback_url": shown(masked_text(url, rule.rule.request.secrets if rule else ())),
-        "postback_rule_id": rule.id if rule else None,
-        "warnings": warnings_of([*findings, *postback_url_findings(source, url)]),
-    }
-    return view_of(SourceView, source, computed)
+    return view_of(
+        SourceView,
+        source,
+        postback_url=shown(masked_text(url, rule.rule.request.secrets if rule else ())),
+        postback_rule_id=rule.id if rule else None,
+        warnings=warnings_of([*findings, *postback_url_findings(source, url)]),
+    )
 
 
 SOURCES = Records(saving.NOUN, _views)
