@@ -44,16 +44,16 @@ def new_rule(new: NewRule) -> KeptRule:
     return KeptRule(rule=_changed(_blank(new), new))
 
 
-def changed_rule(context: SavingContext, tx: Connection, kept: KeptRule, change: RuleChange) -> KeptRule:
+def changed_rule(context: SavingContext, tx: Connection, stored: KeptRule, change: RuleChange) -> KeptRule:
     """Return a rule with a change. Raise InvalidInputError."""
-    rule = _changed(kept.rule, change)
-    if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
+    rule = _changed(stored.rule, change)
+    if is_alarm_rule(rule) != is_alarm_rule(stored.rule):
         raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
-    exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+    exposed = () if context.shows_secrets else exposed_by(rule.request, stored.rule.request)
     if exposed:
         faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
         raise InvalidInputError((*faults, *_faults(context, tx, rule)))
-    return replace(kept, rule=rule)
+    return replace(stored, rule=rule)
 
 
 def _blank(new: NewRule) -> Rule:
@@ -103,9 +103,9 @@ def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRul
     return copy
 
 
-def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule:
-    raise_faults(_faults(context, tx, kept.rule))
-    return kept
+def _checked(context: SavingContext, tx: Connection, stored: KeptRule) -> KeptRule:
+    raise_faults(_faults(context, tx, stored.rule))
+    return stored
 
 
 def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
@@ -122,18 +122,18 @@ def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
     return faults
 
 
-def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:
-    if kept.id:
-        _rewrite(tx, kept, now_ms)
-    rule_id = kept.id or insert_rule(tx, kept.rule, now_ms)
+def _write(tx: Connection, stored: KeptRule, now_ms: int) -> KeptRule:
+    if stored.id:
+        _rewrite(tx, stored, now_ms)
+    rule_id = stored.id or insert_rule(tx, stored.rule, now_ms)
     return NOUN.get(tx, rule_id)
 
 
-def _rewrite(tx: Connection, kept: KeptRule, now_ms: int) -> None:
+def _rewrite(tx: Connection, stored: KeptRule, now_ms: int) -> None:
     """Write a changed rule. A source's first rule contains its postback URL, so the source gets a new version, too."""
-    update_rule(tx, kept.rule, kept.version, now_ms, kept.archived_at)
-    source_id = kept.rule.source_id
-    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == kept.id:
+    update_rule(tx, stored.rule, stored.version, now_ms, stored.archived_at)
+    source_id = stored.rule.source_id
+    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == stored.id:
         renew_source_version(tx, source_id, now_ms)
 
 

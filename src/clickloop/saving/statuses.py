@@ -110,7 +110,7 @@ def remove(context: SavingContext, key: str, view: StatusViewer) -> StatusWords:
 
 
 def _used_by_rules(key: str, rules: list[KeptRule]) -> str:
-    names = _listed([f"{kept.rule.rule_id} {readable(kept.rule.name)!r}" for kept in rules])
+    names = _listed([f"{stored.rule.rule_id} {readable(stored.rule.name)!r}" for stored in rules])
     uses = "rule uses" if len(rules) == 1 else "rules use"
     return (
         f"{len(rules)} postback {uses} the status {key}: {names}. Remove it from their conditions, or archive the rules you no "

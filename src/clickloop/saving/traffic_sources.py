@@ -120,15 +120,15 @@ def _write(tx: Connection, source: TrafficSource, now_ms: int) -> TrafficSource:
 
 def _write_postback_url(tx: Connection, source: TrafficSource, now_ms: int) -> None:
     """Write the URL into the source's first rule, which is created with the source and archived while there is no URL."""
-    kept = first_rules_of_sources(tx, [source.id]).get(source.id)
+    stored = first_rules_of_sources(tx, [source.id]).get(source.id)
     archived_at = None if source.postback_url else now_ms
-    if kept is None:
+    if stored is None:
         request = RequestTemplate(url=source.postback_url)
         rule = Rule(rule_id=0, name=POSTBACK_RULE_NAME, source_id=source.id, request=request)
         insert_rule(tx, rule, now_ms, archived_at)
-    elif source.postback_url != postback_url_of(kept):
-        rule = replace(kept.rule, request=replace(kept.rule.request, url=source.postback_url))
-        update_rule(tx, rule, kept.version, now_ms, archived_at)
+    elif source.postback_url != postback_url_of(stored):
+        rule = replace(stored.rule, request=replace(stored.rule.request, url=source.postback_url))
+        update_rule(tx, rule, stored.version, now_ms, archived_at)
 
 
 def _in_use(tx: Connection, source_id: int) -> str | None:

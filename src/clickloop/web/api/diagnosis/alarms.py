@@ -25,7 +25,7 @@ from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
 from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
-TEST_SENTENCE = "This is a test: alarms of this tracker reach you here."
+TEST_SENTENCE = "This is a test. Alarms from this tracker will arrive here."
 _TEST_CODE = "test"
 
 
@@ -89,7 +89,7 @@ class AlarmTestView(msgspec.Struct, kw_only=True):
 def read_alarms(context: Context) -> AlarmsView:
     """Return current alarms, the rules that send them, and recent messages."""
     with context.ledger.read() as tx:
-        rules = [kept.rule for kept in live_alarm_rules(tx)]
+        rules = [stored.rule for stored in live_alarm_rules(tx)]
     return AlarmsView(
         alarms=alarm_views(context.core_health().alarms),
         rules=[AlarmRuleView(id=rule.rule_id, name=shown(rule.name), active=rule.active) for rule in rules],
@@ -133,7 +133,7 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
 
 def _rules_to_test(context: ApiContext, rule_id: int | None) -> list[Rule]:
     with context.ledger.read() as tx:
-        rules = [kept.rule for kept in live_alarm_rules(tx)]
+        rules = [stored.rule for stored in live_alarm_rules(tx)]
     if rule_id is None:
         return [rule for rule in rules if rule.active][:MAX_SENT_PER_ROUND]
     found = [rule for rule in rules if rule.rule_id == rule_id and is_alarm_rule(rule)]

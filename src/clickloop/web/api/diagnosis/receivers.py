@@ -80,11 +80,11 @@ def list_receivers(context: Context, limit: Limit = 50, cursor: Cursor = "") -> 
     """List receivers by name: those that are paused, have limits set, or have postbacks waiting."""
     after = read_cursor(NOUN, cursor)
     with context.ledger.read() as tx:
-        kept = {lane.lane: lane for lane in kept_lanes(tx)}
-        names = kept.keys() | {lane.lane for lane in waiting_lanes(tx)}
+        stored = {lane.lane: lane for lane in kept_lanes(tx)}
+        names = stored.keys() | {lane.lane for lane in waiting_lanes(tx)}
         found = sorted(name for name in names if name > after)[: limit + 1]
         waiting = waiting_counts(tx, found[:limit])
-    views = {name: _view(kept.get(name) or KeptLane(lane=name), waiting.get(name, 0)) for name in found}
+    views = {name: _view(stored.get(name) or KeptLane(lane=name), waiting.get(name, 0)) for name in found}
     return page_of(found, limit, NOUN, lambda name: name, lambda name: views[name])
 
 
@@ -161,28 +161,28 @@ def _name_of(receiver: str) -> str:
 
 def _receivers_of_rules(tx: Connection) -> set[str]:
     """Return the receivers that rules send to, including archived rules."""
-    kept = [*kept_rules_after(tx, 0, MAX_ID), *kept_rules_after(tx, 0, MAX_ID, archived=True)]
-    return {ready_request(one.rule.request).lane for one in kept}
+    stored = [*kept_rules_after(tx, 0, MAX_ID), *kept_rules_after(tx, 0, MAX_ID, archived=True)]
+    return {ready_request(one.rule.request).lane for one in stored}
 
 
 def _view_of(tx: Connection, name: str) -> ReceiverView:
     return _view(find_lane(tx, name) or KeptLane(lane=name), waiting_counts(tx, [name]).get(name, 0))
 
 
-def _view(kept: KeptLane, waiting: int) -> ReceiverView:
-    pause = kept.pause
+def _view(stored: KeptLane, waiting: int) -> ReceiverView:
+    pause = stored.pause
     return ReceiverView(
-        receiver=kept.lane,
+        receiver=stored.lane,
         state=ReceiverState.PAUSED if pause else ReceiverState.OPEN,
         why=pause.why if pause else "",
         paused_at=optional_moment_text(pause.opened_at if pause else None),
         next_probe_at=optional_moment_text(pause.probe_at if pause else None),
         failed_probes=pause.probes if pause else 0,
-        held_until=optional_moment_text(kept.held_until),
-        asked=kept.asked,
+        held_until=optional_moment_text(stored.held_until),
+        asked=stored.asked,
         waiting=waiting,
-        connections=kept.terms.connections,
-        per_minute=kept.terms.per_minute,
+        connections=stored.terms.connections,
+        per_minute=stored.terms.per_minute,
     )
 
 

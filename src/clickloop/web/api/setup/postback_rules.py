@@ -118,7 +118,7 @@ def read_rule(context: Context, number: Id) -> RuleView:
 
 def change_rule(context: Context, number: Id, data: JSONBody[RuleChange]) -> RuleView:
     """Change the given fields. Postbacks created before the change are sent unchanged."""
-    return RULES.change(context, number, lambda tx, kept: saving.changed_rule(context, tx, kept, data))
+    return RULES.change(context, number, lambda tx, stored: saving.changed_rule(context, tx, stored, data))
 
 
 def remove_rule(context: Context, number: Id) -> RuleView:
@@ -144,13 +144,13 @@ def clone_rule(context: Context, number: Id) -> RuleView:
     return RULES.answer(context, saving.clone(context, number, RULES.logged(context)))
 
 
-def rule_view(tx: Connection, kept: KeptRule, owners: "_RuleOwners | None" = None) -> RuleView:
+def rule_view(tx: Connection, stored: KeptRule, owners: "_RuleOwners | None" = None) -> RuleView:
     """Return a rule as the API shows it. ``owners`` caches what several rules share."""
-    rule = kept.rule
+    rule = stored.rule
     owners = owners or _RuleOwners(tx)
     return view_of(
         RuleView,
-        kept,
+        stored,
         name=shown(rule.name),
         source_id=rule.source_id,
         campaign_id=rule.campaign_id,
@@ -161,13 +161,13 @@ def rule_view(tx: Connection, kept: KeptRule, owners: "_RuleOwners | None" = Non
         waits_seconds=rule.schedule.waits_seconds,
         warnings=warnings_of(rule_findings(rule, owners.sources_of(rule))),
         is_source_postback=owners.is_first_of_source(rule),
-        resuming_since=optional_moment_text(kept.probing_at),
+        resuming_since=optional_moment_text(stored.probing_at),
     )
 
 
 def _views(_context: ApiContext, tx: Connection, rules: Sequence[KeptRule]) -> list[RuleView]:
     owners = _RuleOwners(tx)
-    return [rule_view(tx, kept, owners) for kept in rules]
+    return [rule_view(tx, stored, owners) for stored in rules]
 
 
 RULES = Records(saving.NOUN, _views)

@@ -54,7 +54,9 @@ def list_rates(context: Context, currency: OfCurrency = "", limit: Limit = 50, c
     after = (parts[1], int(parts[2])) if parts else None
     with context.ledger.read() as tx:
         found = rates_after(tx, context.currency, currency.upper() or None, after, limit + 1)
-    return page_of(found, limit, NOUN, lambda kept: f"{kept.rate.currency} {kept.rate.day}", partial(_view, context))
+    return page_of(
+        found, limit, NOUN, lambda stored: f"{stored.rate.currency} {stored.rate.day}", partial(_view, context)
+    )
 
 
 def set_rates(context: Context, data: JSONBody[RatesBody]) -> SavedRates:
@@ -71,14 +73,14 @@ def remove_rate(context: Context, currency: CurrencyPath, day: DayPath) -> RateV
     return view(saving.remove_rate(context, context.currency, currency.upper(), day, view))
 
 
-def _view(context: ApiContext, kept: KeptRate) -> RateView:
-    rate = kept.rate
+def _view(context: ApiContext, stored: KeptRate) -> RateView:
+    rate = stored.rate
     return RateView(
         currency=rate.currency,
         into=context.currency,
         day=day_text(rate.day),
         rate=rate_text(rate.rate_e12),
-        source=shown(kept.source),
+        source=shown(stored.source),
     )
 
 

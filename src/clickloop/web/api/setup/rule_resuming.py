@@ -47,11 +47,11 @@ def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | Non
     rebuilt; a job rebuilds them, and the rule resumes when the job ends. Does nothing if the rule is not paused.
     """
     with context.ledger.write() as tx:
-        kept = RULES.noun.get(tx, number)
+        stored = RULES.noun.get(tx, number)
         resumed = resume(tx, context.desk(), number, data.held if data else None, context.clock())
         view = rule_view(tx, RULES.noun.get(tx, number))
         if resumed is not None:
-            note_change(tx, context, NOUN, number, rule_view(tx, kept), view, Action.RESUMED)
+            note_change(tx, context, NOUN, number, rule_view(tx, stored), view, Action.RESUMED)
     context.on_postbacks_owed()
     job = resumed.job if resumed else None
     return ResumedRuleView(
