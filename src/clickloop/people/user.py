@@ -53,6 +53,10 @@ class Role(Explained):
         return self is Role.OWNER or (self is Role.ADMIN and other in (Role.WORKER, Role.VIEWER))
 
 
+class NotPermittedError(Exception):
+    """The actor's role does not allow a change. The message says who may make it."""
+
+
 _RANKS = (Role.OWNER, Role.ADMIN, Role.WORKER, Role.VIEWER)
 
 _RIGHTS = {

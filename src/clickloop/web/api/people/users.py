@@ -4,34 +4,25 @@ from typing import Annotated
 
 import msgspec
 from litestar import Router, delete, get, patch, post
-from litestar.exceptions import PermissionDeniedException
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
-from msgspec.structs import replace
-from sqlalchemy import Connection
 
 from clickloop.clock import Moment
 from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User
-from clickloop.saving.access import LINK_MS, link_path, make_link
-from clickloop.setup.fault import InvalidInputError
-from clickloop.setup.instance import zone_faults
-from clickloop.setup.reading import given_or
-from clickloop.setup.record import Versioned
-from clickloop.store.ledger.logs.audit_entry import note_change
-from clickloop.store.ledger.logs.audit_log import Action
-from clickloop.store.ledger.people.sessions import delete_links_of_user, delete_sessions_of_user
-from clickloop.store.ledger.people.users import find_user, save_user, users_after
+from clickloop.saving import users as saving
+from clickloop.saving.access import LINK_MS, link_path
+from clickloop.setup.record import Versioned, with_changes
+from clickloop.store.ledger.people.users import users_after
 from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
-from clickloop.web.api.context import ApiContext, Context
+from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
-from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.wire import moment_text
 
-NOUN = "users"
+NOUN = saving.NOUN
 
 Name = Annotated[str, Meta(description="Name to sign in with. Case is ignored.", examples=["anna"])]
 RoleField = Annotated[
@@ -95,15 +86,9 @@ class NewUserView(UserView, frozen=True, kw_only=True):
 
 def create_user(context: Context, data: JSONBody[UserCreation]) -> NewUserView:
     """Create a user without a password. Send them the link, which is valid once, for 24 hours."""
-    _refuse_unless_manages(context, data.role)
-    _check_zone(data.time_zone)
-    now_ms = context.clock()
-    with context.ledger.write() as tx:
-        user = save_user(tx, User(name=data.name, role=data.role, time_zone=data.time_zone), now_ms)
-        view = user_view(user)
-        note_change(tx, context, NOUN, user.id, after=view)
-        secret = make_link(tx, user.id, now_ms)
-    return NewUserView(link=link_path(secret), **msgspec.structs.asdict(view))
+    new = User(name=data.name, role=data.role, time_zone=data.time_zone)
+    user, secret = saving.create(context, new, user_view)
+    return NewUserView(link=link_path(secret), **msgspec.structs.asdict(user_view(user)))
 
 
 def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[UserView]:
@@ -117,100 +102,41 @@ def list_users(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page
 def read_user(context: Context, number: Id) -> UserView:
     """Return a user, disabled or not."""
     with context.ledger.read() as tx:
-        return user_view(_user(tx, number))
+        return user_view(saving.get(tx, number))
 
 
 def change_user(context: Context, number: Id, data: JSONBody[UserUpdate]) -> UserView:
     """Change the given fields. Returns 422 if the last owner who can sign in would be lost."""
     now_ms = context.clock()
-    with context.ledger.write() as tx:
-        before = context.current(_user(tx, number))
-        _refuse_unless_manages(context, before.role, given_or(data.role, before.role))
-        zone = given_or(data.time_zone, before.time_zone)
-        _check_zone(zone)
-        disabled_at = before.disabled_at
+
+    def changed(user: User) -> User:
+        disabled_at = user.disabled_at
         if data.disabled is not UNSET:
             disabled_at = (disabled_at or now_ms) if data.disabled else None
-        changed = replace(
-            before,
-            name=given_or(data.name, before.name),
-            role=given_or(data.role, before.role),
-            time_zone=zone,
-            disabled_at=disabled_at,
-        )
-        return _save(tx, context, before, changed)
+        return with_changes(user, data, disabled_at=disabled_at)
+
+    return user_view(saving.change(context, number, changed, user_view))
 
 
 def remove_user(context: Context, number: Id) -> UserView:
     """Disable a user. They are signed out at once and their tokens stop working. Nothing is deleted."""
-    with context.ledger.write() as tx:
-        before = context.current(_user(tx, number))
-        _refuse_unless_manages(context, before.role)
-        if before.disabled_at is not None:
-            return user_view(before)
-        return _save(tx, context, before, replace(before, disabled_at=context.clock()))
+    return user_view(saving.disable(context, number, user_view))
 
 
 def make_user_link(context: Context, number: Id) -> LinkView:
     """Create a one-time link for setting a new or forgotten password. Earlier links stop working."""
-    now_ms = context.clock()
-    with context.ledger.write() as tx:
-        user = _user(tx, number)
-        _refuse_unless_manages(context, user.role)
-        secret = make_link(tx, user.id, now_ms)
-        note_change(tx, context, NOUN, user.id, action=Action.LINK_MADE)
-    return LinkView(link=link_path(secret), expires_at=moment_text(now_ms + LINK_MS))
+    secret = saving.make_password_link(context, number)
+    return LinkView(link=link_path(secret), expires_at=moment_text(context.clock() + LINK_MS))
 
 
 def sign_user_out(context: Context, number: Id) -> UserView:
     """End all sessions of a user. They can sign in again."""
-    with context.ledger.write() as tx:
-        user = _user(tx, number)
-        _refuse_unless_manages(context, user.role)
-        delete_sessions_of_user(tx, user.id)
-        note_change(tx, context, NOUN, user.id, action=Action.SIGNED_OUT)
-    return user_view(user)
+    return user_view(saving.end_sessions(context, number))
 
 
 def user_view(user: User) -> UserView:
     """Return a user for JSON."""
     return view_of(UserView, user, has_password=user.password_hash is not None)
-
-
-def _save(tx: Connection, context: ApiContext, before: User, changed: User) -> UserView:
-    user = save_user(tx, changed, context.clock())
-    action = None
-    if user.disabled_at is not None and before.disabled_at is None:
-        action = Action.DISABLED
-        delete_sessions_of_user(tx, user.id)
-        delete_links_of_user(tx, user.id)
-    elif user.disabled_at is None and before.disabled_at is not None:
-        action = Action.ENABLED
-    if Role.ADMIN.manages(before.role) and not Role.ADMIN.manages(user.role):
-        # An admin may have created the link, and would become someone whom only an owner may let in.
-        delete_links_of_user(tx, user.id)
-    view = user_view(user)
-    note_change(tx, context, NOUN, user.id, user_view(before), view, action)
-    return view
-
-
-def _refuse_unless_manages(context: ApiContext, *roles: Role) -> None:
-    for role in roles:
-        if not context.actor.role.manages(role):
-            raise PermissionDeniedException(f"Only an owner can create, change or sign in users with the role {role}.")
-
-
-def _check_zone(zone: str) -> None:
-    faults = zone_faults("time_zone", zone) if zone else []
-    if faults:
-        raise InvalidInputError(tuple(faults))
-
-
-def _user(tx: Connection, number: int) -> User:
-    user = find_user(tx, number)
-    if user is None:
-        raise not_found(f"user {number}")
-    return user
 
 
 router = Router(
