@@ -19,8 +19,8 @@ _, _MOMENT = typing.get_args(Moment)
 def view_of(kind: type[V], record: object, **own: Any) -> V:
     """Return a view of a record: the fields in ``own`` as they are, all others from the record's attributes of the same names.
 
-    Where the view declares a ``Moment``, an integer becomes ISO 8601. Money becomes decimal text, a tuple a list, a nested record the
-    view that the field declares, and text readable.
+    Where the view declares a ``Moment``, an integer becomes ISO 8601. Money becomes decimal text, a tuple a list, a nested
+    record the view that the field declares, and text readable.
     """
     filled = {
         name: _converted(getattr(record, name), declared) for name, declared in _fields_of(kind) if name not in own

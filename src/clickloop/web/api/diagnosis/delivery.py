@@ -41,7 +41,7 @@ def release_delivery(context: Context) -> DeliveryView:
     """
     with context.ledger.write() as tx:
         before = _view(context, count_unfinished(tx))
-        # The hold file is deleted before the audit entry is committed: better a release without an entry than an entry without a release.
+        # Deletes the hold file before the audit entry is committed: a release without an entry is better than the reverse.
         if context.hold.release():
             note_change(tx, context, NOUN, RECORD, before, _view(context, before.waiting), Action.RESUMED)
         view = _view(context, before.waiting)

@@ -200,8 +200,9 @@ def read_health(context: Context) -> HealthView:
 def confirm_clock(context: Context) -> ClockView:
     """Trust the machine's clock.
 
-    After the clock has jumped, or when the tracker starts long after it last ran, nothing is deleted because of its age until the
-    clock has been steady for a day or is confirmed here. Check the machine's time first: data that is too old by it is deleted at once.
+    After the clock has jumped, or when the tracker starts long after it last ran, nothing is deleted because of its age until
+    the clock has been steady for a day or is confirmed here. Check the machine's time first: data that is too old by it is
+    deleted at once.
     """
     guard = context.clock_guard
     if guard is not None and guard.doubt is not None:

@@ -61,7 +61,7 @@ class ReceiverUpdate(msgspec.Struct, kw_only=True):
 
 
 class ReceiverView(msgspec.Struct, kw_only=True):
-    """A host that receives postbacks. It is paused after repeated failures: it is probed, and waiting postbacks lose no attempt."""
+    """A host that receives postbacks. While paused after repeated failures, it is probed and waiting postbacks lose no attempt."""
 
     receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
     state: ReceiverState

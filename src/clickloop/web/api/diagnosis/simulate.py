@@ -131,8 +131,8 @@ def simulate(
 ) -> Response[SimulationView]:
     """Simulate a visit and a conversion.
 
-    Returns the redirect, the conversion, each rule's decision condition by condition, the final request, and where each value came
-    from. Runs the same code as production. Nothing is sent or stored.
+    Returns the redirect, the conversion, each rule's decision condition by condition, the final request, and where each value
+    came from. Runs the same code as production. Nothing is sent or stored.
     """
     simulation = dry_run(context, data)
     if wants_text(request, output):

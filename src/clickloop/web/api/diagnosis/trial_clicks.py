@@ -62,8 +62,8 @@ class TestLinkView(msgspec.Struct, kw_only=True):
 def make_test_link(context: Context, data: JSONBody[TestLinkBody]) -> TestLinkView:
     """Create a link whose clicks, and their conversions, are marked as tests.
 
-    A test click takes the same path as any other click, through the public endpoint and the journal. Postbacks of its conversions are
-    sent unless the conversion disables them, because delivery is what you are testing. Reports leave both out.
+    A test click takes the same path as any other click, through the public endpoint and the journal. Postbacks of its
+    conversions are sent unless the conversion disables them, because delivery is what you are testing. Reports leave both out.
     """
     with context.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, data.campaign_id)

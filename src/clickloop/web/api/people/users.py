@@ -28,8 +28,8 @@ Name = Annotated[str, Meta(description="Name to sign in with. Case is ignored.",
 RoleField = Annotated[
     Role,
     Meta(
-        description="owner: everything; admin: everything except owners and admins; worker: campaigns and conversions, without secrets, "
-        "users and settings; viewer: read only.",
+        description="owner: everything; admin: everything except owners and admins; worker: campaigns and conversions, without "
+        "secrets, users and settings; viewer: read only.",
         examples=["worker"],
     ),
 ]

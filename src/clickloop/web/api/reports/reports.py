@@ -106,8 +106,9 @@ Requested = NamedDependency[SkipValidation[AskedReport]]
 def read_report(context: Context, requested: Requested, output: AsCsv = "json") -> Response[ReportView]:
     """Report on a period, grouped by one or two dimensions.
 
-    A conversion counts at its own time, with the dimensions of its click. Test clicks and test conversions are left out. Money is
-    converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a time series.
+    A conversion counts at its own time, with the dimensions of its click. Test clicks and test conversions are left out. Money
+    is converted at the rate of its day (see /rates); amounts without a rate are listed separately. Group by day or hour for a
+    time series.
     """
     made, bounds = report_asked(context, requested)
     if output == "csv":

@@ -132,7 +132,7 @@ def pixel_warnings(network: Network) -> list[Advice]:
     """Return the warning to show before a pixel code is pasted into a page."""
     if not network.token:
         return []
-    sentence = f"The pixel code of {shown(network.name) or 'this network'} contains its token, which anyone who sees the page can read."
+    sentence = f"The pixel code of {shown(network.name) or 'this network'} contains its token, visible to anyone who opens the page."
     remedy = "Prefer the postback URL (S2S): anyone with the token can report conversions for click ids they know."
     return [Advice("pixel_code", "token_in_page", sentence, remedy)]
 

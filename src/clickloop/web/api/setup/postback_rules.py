@@ -67,7 +67,7 @@ class RuleView(Versioned, frozen=True, kw_only=True):
     resuming_since: Annotated[
         Moment | None,
         Meta(
-            description="When the rule was resumed, until its first postback is answered. The others follow unless the answer is 410 again."
+            description="When the rule was resumed, while its first postback is tested. The others follow unless it gets 410 again."
         ),
     ]
 

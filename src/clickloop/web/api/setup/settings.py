@@ -44,7 +44,7 @@ class SettingsView(Versioned, frozen=True, kw_only=True):
     saved: Annotated[
         list[str],
         Meta(
-            description="Names of the settings saved here. The others come from the environment, the command line or the defaults.",
+            description="Settings that were saved here. The others come from the environment, the command line or the defaults.",
             examples=[["currency"]],
         ),
     ]
