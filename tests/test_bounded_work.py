@@ -219,7 +219,7 @@ NO_STRANGERS = {
     "setup.instance": "names of domains in the settings, cut by the pattern itself",
     "setup.fault": "one class of characters, on the set-up's texts",
     "setup.campaign": "one class of characters, and patterns of a fixed length, on the set-up's texts",
-    "web.api.setup.statuses": "a pattern of at most 32 characters",
+    "conversion.status_change": "a pattern of at most 32 characters",
     "config": "the operator's settings",
     "web.api.versions": "a header of at most 1,000 characters",
     "web.api.description": "our own document",

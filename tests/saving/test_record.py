@@ -127,7 +127,7 @@ def test_what_something_live_needs_is_not_archived(scene: Scene) -> None:
     with pytest.raises(InvalidInputError) as raised:
         archive(scene.context, networks.NOUN, 1, shown)
     assert [(fault.code, fault.message) for fault in raised.value.faults] == [
-        (FaultCode.IN_USE, "The offer 'Offer' still uses it: change or archive that one first.")
+        (FaultCode.IN_USE, "The offer 'Offer' still uses it. Change or archive that first.")
     ]
     archive(scene.context, offers.NOUN, 1, shown)
     assert archive(scene.context, networks.NOUN, 1, shown).is_archived

@@ -1,14 +1,12 @@
-"""Records as JSON shows them. A view declares its fields for the API; here they are filled in from the record."""
+"""Views derived from records: the fields that a view declares, taken from the record by name."""
 
 import typing
-from collections.abc import Callable
 from functools import cache
-from types import UnionType
 from typing import Any, TypeVar
 
 import msgspec
 
-from clickloop.clock import Moment, optional_iso_text
+from clickloop.clock import Moment, iso_text
 from clickloop.money import Money
 from clickloop.setup.money_text import money_text
 from clickloop.text import readable
@@ -21,30 +19,44 @@ _, _MOMENT = typing.get_args(Moment)
 def view_of(kind: type[V], record: object, **own: Any) -> V:
     """Return a view of a record: the fields in ``own`` as they are, all others from the record's attributes of the same names.
 
-    A moment becomes ISO 8601, money decimal text, a tuple a list, and text readable.
+    Where the view declares a ``Moment``, an integer becomes ISO 8601. Money becomes decimal text, a tuple a list, a nested record the
+    view that the field declares, and text readable.
     """
-    filled = {name: convert(getattr(record, name)) for name, convert in _conversions(kind) if name not in own}
+    filled = {
+        name: _converted(getattr(record, name), declared) for name, declared in _fields_of(kind) if name not in own
+    }
     return kind(**filled, **own)
 
 
 @cache
-def _conversions(kind: type[msgspec.Struct]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    fields = msgspec.structs.fields(kind)
-    return tuple((field.name, optional_iso_text if _is_moment(field.type) else _converted) for field in fields)
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, field.type) for field in msgspec.structs.fields(kind))
 
 
-def _is_moment(kind: Any) -> bool:
-    if typing.get_origin(kind) in (typing.Union, UnionType):
-        return any(_is_moment(option) for option in typing.get_args(kind))
-    if _MOMENT in getattr(kind, "__metadata__", ()):
-        return True
-    # ``Annotated[Moment | None, …]``: the moment is inside.
-    return typing.get_origin(kind) is typing.Annotated and _is_moment(typing.get_args(kind)[0])
-
-
-def _converted(value: Any) -> Any:
+def _converted(value: Any, declared: Any) -> Any:
+    if type(value) is int:
+        return iso_text(value) if _is_moment(declared) else value
     if type(value) is str:  # a word of a closed list is a subclass of it, and stays one
         return readable(value)
     if isinstance(value, Money):
         return money_text(value.micros, value.currency)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_converted(item, declared) for item in value]
+    if isinstance(value, dict):
+        return {readable(name): _converted(item, None) for name, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return view_of(_struct_in(declared) or type(value), value)
+    return value
+
+
+@cache
+def _is_moment(declared: Any) -> bool:
+    return declared is _MOMENT or any(_is_moment(part) for part in typing.get_args(declared))
+
+
+@cache
+def _struct_in(declared: Any) -> type[msgspec.Struct] | None:
+    """Return the view that a field declares, alone, as an option or in a list."""
+    if isinstance(declared, type) and issubclass(declared, msgspec.Struct):
+        return declared
+    return next((found for part in typing.get_args(declared) if (found := _struct_in(part))), None)

@@ -1,4 +1,4 @@
-"""Records filled in from presets; everything stays editable."""
+"""Records filled in from presets."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
 
 
 def source_preset_of(key: str) -> SourcePreset:
-    """The source preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    """Return the source preset with that key. Raise InvalidInputError for the field ``preset``."""
     preset = source_presets().get(key)
     if preset is None:
         raise _unknown(key, "/presets/traffic-sources")
@@ -19,7 +19,7 @@ def source_preset_of(key: str) -> SourcePreset:
 
 
 def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
-    """The rows of a source made from the preset."""
+    """Return the parameters of a source made from the preset."""
     rows = [
         RowInput(EXTERNAL_ID, placeholder=preset.external_id, name="External ID"),
         RowInput(COST, placeholder=preset.cost, name="Cost"),
@@ -30,7 +30,7 @@ def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
 
 
 def network_preset_of(key: str) -> NetworkPreset:
-    """The network preset of that key. Raises InvalidInputError naming the field ``preset``."""
+    """Return the network preset with that key. Raise InvalidInputError for the field ``preset``."""
     preset = network_presets().get(key)
     if preset is None:
         raise _unknown(key, "/presets/networks")
@@ -38,7 +38,7 @@ def network_preset_of(key: str) -> NetworkPreset:
 
 
 def network_of_preset(key: str) -> Network:
-    """A network as the preset of that key has it. Raises InvalidInputError naming the field ``preset``."""
+    """Return a network made from the preset with that key. Raise InvalidInputError for the field ``preset``."""
     preset = network_preset_of(key)
     addition = preset.offer_url_addition()
     return Network(
@@ -52,9 +52,9 @@ def network_of_preset(key: str) -> Network:
 
 
 def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = False) -> Rule:
-    """Return a new rule as the preset of that key has it, for conversions or for alarms, its words filled in.
+    """Return a rule made from the preset with that key, for conversions or for alarms, with ``fill`` filled in.
 
-    Raise InvalidInputError naming ``preset`` or ``fill.…``.
+    Raise InvalidInputError for the fields ``preset`` or ``fill.…``.
     """
     preset = rule_presets().get(key)
     if preset is None:
@@ -76,5 +76,5 @@ _FILL_CODES = {
 
 
 def _unknown(key: str, where: str) -> InvalidInputError:
-    sentence = f"There is no preset {key[:50]!r}: {where} lists them."
+    sentence = f"There is no preset {key[:50]!r}. GET {where} lists them."
     return InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))

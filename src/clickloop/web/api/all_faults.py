@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 from litestar.exceptions import HTTPException
 from sqlalchemy.exc import IntegrityError
 
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.setup.reading import PartlyRead
@@ -48,7 +49,7 @@ def save_read(context: ApiContext, read: PartlyRead[T], door: Callable[[ApiConte
             door(dataclasses.replace(context, ledger=TrialLedger(context.ledger)), read.value)
         except InvalidInputError as error:
             more = error.faults
-        except (TrialEnded, IntegrityError, HTTPException, StaleRecordError, UnknownRecordError):
+        except (TrialEnded, IntegrityError, HTTPException, StaleRecordError, UnknownRecordError, NotPermittedError):
             more = ()
     known = {fault.field for fault in read.faults}
     raise InvalidInputError((*read.faults, *(fault for fault in more if not _is_known(fault.field, known))))

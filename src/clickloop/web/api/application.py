@@ -14,6 +14,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
@@ -42,6 +43,7 @@ from clickloop.web.api.problem import (
     answer_conflict,
     answer_http,
     answer_invalid,
+    answer_not_permitted,
     answer_stale,
     answer_store_away,
     answer_store_damaged,
@@ -137,6 +139,7 @@ def create_api(
             InvalidInputError: answer_invalid,
             StaleRecordError: answer_stale,
             UnknownRecordError: answer_unknown,
+            NotPermittedError: answer_not_permitted,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,

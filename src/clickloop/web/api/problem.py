@@ -10,6 +10,7 @@ from msgspec import Meta
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import FaultCode, InvalidInputError
 from clickloop.setup.reading import MAX_FAULTS, choices
@@ -79,6 +80,11 @@ def answer_invalid(_request: AnyRequest, error: InvalidInputError) -> Response[P
 def answer_unknown(_request: AnyRequest, error: UnknownRecordError) -> Response[Problem]:
     """404 for a set-up record that does not exist."""
     return problem_response(404, f"There is no {error}.")
+
+
+def answer_not_permitted(_request: AnyRequest, error: NotPermittedError) -> Response[Problem]:
+    """Return 403 for a change that the actor's role does not allow."""
+    return problem_response(403, str(error))
 
 
 def answer_validation(request: AnyRequest, error: ValidationException) -> Response[Problem]:

@@ -10,6 +10,8 @@ from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.clock import SECOND_MS
 from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.diagnosis.simulation_input import SimulationBody
+from clickloop.diagnosis.trial_link import example_parameters
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
@@ -18,7 +20,6 @@ from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import simulate as api
-from clickloop.web.api.diagnosis.trial_clicks import example_parameters
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.frame.auth_guard import NEEDS
@@ -79,7 +80,7 @@ def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     if tried.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
     usual = _usual(tried, request)
-    given = form.shown_again(api.SimulationBody)
+    given = form.shown_again(SimulationBody)
     values = {
         name: {**value, **given.get(name, {})} if isinstance(value, dict) else given.get(name, value)
         for name, value in usual.items()
@@ -87,7 +88,7 @@ def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     if not isinstance(values["parameters"], list):
         values["parameters"] = usual["parameters"]
     try:
-        view = api.simulation_view(api.dry_run(context, form.read(api.SimulationBody)))
+        view = api.simulation_view(api.dry_run(context, form.read(SimulationBody)))
     except InvalidInputError as error:
         return _show(visit, context, tried, values, error.faults)
     except HTTPException as error:

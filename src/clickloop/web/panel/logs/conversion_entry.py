@@ -11,6 +11,7 @@ from litestar.params import SkipValidation
 from clickloop.click.click import Click
 from clickloop.conversion.notice import EVENTS, PARAMS
 from clickloop.conversion.reported import ConversionReport, given_of
+from clickloop.diagnosis.simulation_input import ConversionBody, SimulationBody
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.ledger.setup.names import Named, names_of
@@ -94,7 +95,7 @@ def _report(visit: VisitFacts, form: Form, click_id: str) -> ConversionReport:
 
 def _verdict(context: ApiContext, report: ConversionReport) -> Verdict:
     """The dry run of the report; for a click that is not here, that it would wait."""
-    said = simulate.ConversionBody(
+    said = ConversionBody(
         payout=report.payout,
         currency=report.currency,
         status=report.status,
@@ -105,7 +106,7 @@ def _verdict(context: ApiContext, report: ConversionReport) -> Verdict:
         events=report.events,
         disable_postback=report.disable_postback,
     )
-    body = simulate.SimulationBody(click_id=report.click_id, conversion=said)
+    body = SimulationBody(click_id=report.click_id, conversion=said)
     try:
         return Verdict(simulate.simulation_view(simulate.dry_run(context, body)))
     except HTTPException as error:

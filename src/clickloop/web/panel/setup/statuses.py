@@ -9,6 +9,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs
+from clickloop.conversion.status_change import StatusCreation, StatusUpdate
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.tracking.jobs.reruns import RerunView
 from clickloop.web.api.all_faults import save_read
@@ -55,7 +56,7 @@ def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the status."""
     try:
-        save_read(context, form.read_partly(api.StatusCreation), api.create_status)
+        save_read(context, form.read_partly(StatusCreation), api.create_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(PATH, Said.CREATED)
@@ -66,7 +67,7 @@ def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -
     view = api.read_status(context, key)
     try:
         edited = Edited(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
-        save_over(context, form, edited, api.StatusUpdate, api.change_status)
+        save_over(context, form, edited, StatusUpdate, api.change_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(PATH, Said.SAVED)
@@ -92,7 +93,7 @@ def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Gives a word to a status; the page then offers to run the notices that came with it again."""
     word, key = form.raw("word"), form.text("key")
     try:
-        api.change_status(context, key, api.StatusUpdate(add_words=[word]))
+        api.change_status(context, key, StatusUpdate(add_words=[word]))
     except InvalidInputError as error:
         return _list(visit, context, faults=error.faults)
     return visit.go(PATH, mapped=word)
