@@ -262,6 +262,7 @@ NOT_READING = {
     "conversion.attribution": "compares what was read",
     "conversion.conversion": "the record alone",
     "conversion.conversion_log": "filters of the API, each of bounded length",
+    "conversion.reported": "looks at each text once; how many there are is bounded by the size of a body",
     "conversion.notice_log": "filters of the API, each of bounded length",
     "conversion.terms": "the set-up",
     "edge.backlog": "queues; what is in them is counted",

@@ -20,6 +20,7 @@ from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.setup.versions import StaleRecordError
 from clickloop.web.api.auth_guard import context_of, refuse_unknown_parameters, token_guard
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
 from clickloop.web.api.diagnosis import (
@@ -161,6 +162,8 @@ def _version(guards: Sequence[Guard]) -> Router:
     return Router(
         "/api/v1",
         route_handlers=[noun.router for noun in _NOUNS],
+        dto=StrictBody,
+        return_dto=None,
         guards=guards,
         after_request=put_etag,
         dependencies={"context": Provide(context_of, sync_to_thread=False)},

@@ -44,17 +44,7 @@ VersionedRecord = TypeVar("VersionedRecord", bound=_Versioned)
 
 
 def _nothing() -> None:
-    """Nobody needs to be told."""
-
-
-def _not_running() -> CoreHealth:
-    """Where no core runs nothing is known of it."""
-    return NOT_RUNNING
-
-
-def _none() -> int:
-    """Nobody counts alarms."""
-    return 0
+    """Do nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,9 +73,9 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """What was found out for pages that tell of much."""
     local_token: str = ""
     """A secret that works like a token for commands on this machine; empty: none."""
-    core_health: Callable[[], CoreHealth] = _not_running
+    core_health: Callable[[], CoreHealth] = lambda: NOT_RUNNING
     """How the process is that this is asked in, and its data folder."""
-    count_alarms: Callable[[], int] = _none
+    count_alarms: Callable[[], int] = lambda: 0
     """How many alarms there are; costs nothing."""
     alarm_memory: Callable[[], AlarmMemory] = AlarmMemory
     """Returns what the supervisor remembers of alarms and their messages."""

@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 
 from clickloop import __version__
 from clickloop.setup.record import RecordFields
+from clickloop.web.api.problem import Problem
 from clickloop.web.api.versions import describe_versions
 
 SECURITY = "token"
@@ -143,7 +144,7 @@ def openapi_document(app: Litestar) -> dict[str, Any]:
     """The whole description as JSON values, with our problem details as the answer of every error."""
     document: dict[str, Any] = app.openapi_schema.to_schema()
     schemas = document["components"]["schemas"]
-    schemas["FieldProblem"], schemas["Problem"] = _FIELD_PROBLEM, _PROBLEM
+    schemas |= msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")[1]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if isinstance(operation, dict) and "responses" in operation:
@@ -286,33 +287,3 @@ def _collect(kind: Any, told: dict[str, str]) -> None:
         told[origin.__name__] = (origin.__doc__ or "").strip()
         for hint in typing.get_type_hints(origin).values():
             _collect(hint, told)
-
-
-_FIELD_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "title": "FieldProblem",
-    "description": "One field's fault.",
-    "required": ["field", "code", "message"],
-    "properties": {
-        "field": {"type": "string", "description": "Path of the field.", "examples": ["offers[1].weight"]},
-        "code": {"type": "string", "description": "Stable code for programs.", "examples": ["out_of_range"]},
-        "message": {
-            "type": "string",
-            "description": "One sentence for people.",
-            "examples": ["The weight is -1, 0 to 1000000 is expected."],
-        },
-    },
-}
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "title": "Problem",
-    "description": "What went wrong (RFC 9457).",
-    "required": ["title", "status"],
-    "properties": {
-        "type": {"type": "string", "default": "about:blank"},
-        "title": {"type": "string", "description": "What the status means.", "examples": ["Unprocessable Entity"]},
-        "status": {"type": "integer", "examples": [422]},
-        "detail": {"type": "string", "description": "What was found and what to do."},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldProblem"}},
-    },
-}

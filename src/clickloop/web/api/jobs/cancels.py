@@ -16,7 +16,6 @@ from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.cancelling import start_cancels
 from clickloop.tracking.jobs.cancels import CANCELS, BulkCancelView, preview_cancels
 from clickloop.tracking.jobs.idempotency import Done
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.once import Key, once
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
@@ -67,14 +66,7 @@ def stop_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
 router = Router(
     f"/{POSTBACKS}",
     route_handlers=[
-        post(
-            "/cancel",
-            status_code=202,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Cancel many postbacks",
-        )(cancel_postbacks),
+        post("/cancel", status_code=202, sync_to_thread=True, summary="Cancel many postbacks")(cancel_postbacks),
         get("/cancels", sync_to_thread=True, summary="List cancels")(list_cancels),
         get("/cancels/{cancel_id:str}", sync_to_thread=True, summary="See how far a cancel is")(read_cancel),
         post("/cancels/{cancel_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a cancel")(

@@ -16,7 +16,6 @@ from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.jobs.idempotency import Done
 from clickloop.tracking.jobs.reruns import RERUNS, RerunView, preview_reruns
 from clickloop.tracking.rerunning import start_reruns
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.once import Key, once
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
@@ -70,14 +69,7 @@ def stop_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
 router = Router(
     f"/{NOTICES}",
     route_handlers=[
-        post(
-            "/rerun",
-            status_code=202,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Run many notices again",
-        )(rerun_notices),
+        post("/rerun", status_code=202, sync_to_thread=True, summary="Run many notices again")(rerun_notices),
         get("/reruns", sync_to_thread=True, summary="List reruns")(list_reruns),
         get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")(read_rerun),
         post("/reruns/{rerun_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a rerun")(stop_rerun),

@@ -27,7 +27,6 @@ from clickloop.store.ledger.queue.resends import cancel_waiting
 from clickloop.tracking.jobs.idempotency import Done
 from clickloop.tracking.jobs.resends import RESENDS, BulkResendView, ResendMode, preview_resends
 from clickloop.tracking.resending import Mode, NotResent, Refusal, resend_one, start_resends
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.logs.postbacks import Secrets, note_secrets_shown
 from clickloop.web.api.once import Key, once
@@ -157,22 +156,10 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
 router = Router(
     f"/{POSTBACKS}",
     route_handlers=[
-        post(
-            "/{postback_id:str}/resend",
-            status_code=201,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Send a postback again",
-        )(resend_postback),
-        post(
-            "/resend",
-            status_code=202,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Send many postbacks again",
-        )(resend_postbacks),
+        post("/{postback_id:str}/resend", status_code=201, sync_to_thread=True, summary="Send a postback again")(
+            resend_postback
+        ),
+        post("/resend", status_code=202, sync_to_thread=True, summary="Send many postbacks again")(resend_postbacks),
         get("/resends", sync_to_thread=True, summary="List resends")(list_resends),
         get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
         post("/resends/{resend_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a resend")(

@@ -15,7 +15,6 @@ from clickloop.logs.page import Page
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.tracking import by_hand
 from clickloop.tracking.by_hand import ReportedView
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.logs.log_csv import ChosenColumns, exported
 from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
@@ -68,21 +67,13 @@ def read_conversion(context: Context, conversion_id: RecordIdPath) -> Conversion
 router = Router(
     f"/{CONVERSIONS}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Report a conversion")(
-            report_conversion
-        ),
+        post("/", sync_to_thread=True, summary="Report a conversion")(report_conversion),
         get("/", sync_to_thread=True, summary="List conversions")(list_conversions),
         get("/export", sync_to_thread=True, media_type="text/csv", summary="Export conversions as CSV")(
             export_conversions
         ),
         get("/{conversion_id:str}", sync_to_thread=True, summary="Read a conversion with its history")(read_conversion),
-        patch(
-            "/{conversion_id:str}",
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Change a conversion by hand",
-        )(change_conversion),
+        patch("/{conversion_id:str}", sync_to_thread=True, summary="Change a conversion by hand")(change_conversion),
     ],
     dependencies={"wanted": from_query(ConversionFilter)},
     tags=["Conversions"],
