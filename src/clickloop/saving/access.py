@@ -97,7 +97,7 @@ class Seat(msgspec.Struct, frozen=True):
     @property
     def actor(self) -> Actor:
         """Return the user as the audit log records them."""
-        return Actor(user_id=self.user.id, name=self.user.name, role=self.user.role, via=Via.PANEL)
+        return _actor(self.user)
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -245,8 +245,7 @@ def enter_by_link(access: Access, key: str, name: str, password: str, browser: B
         changed = welcome.user or find_unset_owner(tx, name) or User(name=name, role=Role.OWNER)
         user = save_user(tx, replace(changed, password_hash=hashed), now_ms)
         delete_sessions_of_user(tx, user.id)
-        actor = Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
-        _note(tx, actor, now_ms, user, Action.PASSWORD_SET)
+        _note(tx, _actor(user), now_ms, user, Action.PASSWORD_SET)
         return _begin(tx, user, browser, now_ms)
 
 
@@ -307,9 +306,8 @@ def _begin(tx: Connection, user: User, browser: Browser, now_ms: int) -> SignedI
     secret = secrets.token_urlsafe(32)
     expires_at = now_ms + SESSION_MS
     insert_session(tx, secret, user.id, now_ms, expires_at, browser.address, browser.useragent)
-    actor = Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
     after = {"address": browser.address, "useragent": browser.useragent[:400]}
-    insert_change(tx, actor, now_ms, noun="users", record_id=str(user.id), action=Action.SIGNED_IN, after=after)
+    insert_change(tx, _actor(user), now_ms, noun="users", record_id=str(user.id), action=Action.SIGNED_IN, after=after)
     return SignedIn(secret, user, expires_at)
 
 
@@ -318,6 +316,10 @@ def _end(tx: Connection, secret: str) -> Session | None:
     if session is not None:
         delete_session(tx, session.user_id, session.id)
     return session
+
+
+def _actor(user: User) -> Actor:
+    return Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
 
 
 def _note(tx: Connection, actor: Actor, now_ms: int, user: User, action: Action) -> None:
