@@ -7,7 +7,7 @@ def result(remembered: Remembered, depends_on: int, now_ms: int, max_age_ms: int
     return remembered.of(key, depends_on, lambda: f"of {depends_on} at {now_ms}", now_ms, max_age_ms)[0]
 
 
-def test_an_answer_stays_while_what_it_depends_on_is_the_same() -> None:
+def test_a_result_stays_while_what_it_depends_on_is_the_same() -> None:
     remembered = Remembered()
     assert result(remembered, 1, 10) == "of 1 at 10"
     assert result(remembered, 1, 20) == "of 1 at 10"
@@ -22,7 +22,7 @@ def test_a_result_is_computed_again_when_it_is_too_old_or_the_clock_was_set_back
     assert result(remembered, 1, 50, 5) == "of 1 at 50"
 
 
-def test_the_answer_that_was_asked_for_longest_ago_is_forgotten_first() -> None:
+def test_the_least_recently_used_result_is_dropped_first() -> None:
     remembered = Remembered()
     for number in range(MAX_RESULTS):
         result(remembered, 1, number, key=f"{number}")

@@ -40,7 +40,7 @@ def tells_all(endpoint: Callable[P, R]) -> Callable[P, R]:
 
 
 def save_read(context: ApiContext, read: PartlyRead[T], save: Callable[[ApiContext, T], R]) -> R:
-    """Save what was read, and return the result. Raise InvalidInputError with all faults, of reading and of the checks of ``save``."""
+    """Save what was read, and return the result. Raise InvalidInputError with the faults of reading and of the checks of ``save``."""
     if not read.faults:
         return save(context, read.value)
     more: Sequence[Fault] = ()

@@ -97,7 +97,7 @@ class ApiContext(SavingContext, LogContext, JobContext):
     """Pauses of settling, for backups."""
 
     def current(self, record: VersionedRecord) -> VersionedRecord:
-        """Return a record read in the write transaction that changes it. Raise StaleRecordError if another version is expected."""
+        """Return a record, read in the transaction that changes it. Raise StaleRecordError if another version is expected."""
         self.expected.check(record.version)
         return record
 

@@ -119,7 +119,7 @@ _OWN_ERRORS = {
 
 
 def openapi_config() -> OpenAPIConfig:
-    """Return the configuration for Litestar. ``openapi_document`` finishes what it generates, and an endpoint of ours serves it."""
+    """Return the configuration for Litestar. ``openapi_document`` finishes what it generates."""
     return OpenAPIConfig(
         title="Clickloop API",
         version=__version__,

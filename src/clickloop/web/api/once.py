@@ -33,7 +33,7 @@ T = TypeVar("T")
 def once(
     context: ApiContext, request: AnyRequest, key: str, body: object, do: Callable[[Connection], Done]
 ) -> Response[Any]:
-    """Return the answer of ``do``, or the one stored with the key. Raise HTTPException 422 if the key came with another request."""
+    """Return the answer of ``do``, or the one stored with the key. Raise HTTPException 422 if another request used the key."""
     try:
         answered = idempotency.once(context, f"{request.method} {request.scope['path']}", key, body, do)
     except KeyReusedError:

@@ -189,5 +189,5 @@ def problem_response(
 
 
 def _cut(sentence: str) -> str:
-    """Return a sentence cut to its maximum length: it may repeat a long value, and an answer must not be much longer than its request."""
+    """Return a sentence cut to its maximum length: it may repeat a long value that was sent."""
     return sentence if len(sentence) <= MAX_SENTENCE else f"{sentence[:MAX_SENTENCE]}…"
