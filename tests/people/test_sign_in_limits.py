@@ -1,4 +1,4 @@
-"""How often a password may be guessed, and that nobody is locked out."""
+"""Limits on guessing passwords, which lock nobody out."""
 
 from clickloop.clock import DAY_MS, HOUR_MS
 from clickloop.people.sign_in_limits import FREE_FOR_NAME, FREE_FROM_ADDRESS, MAX_TRACKED, SignInLimits
@@ -7,7 +7,7 @@ NOW = 1_772_366_400_000
 
 
 def guesses(limits: SignInLimits, name: str, address: str, until_ms: int) -> int:
-    """How many passwords somebody can try who tries whenever he may."""
+    """Return the number of attempts of a guesser who tries whenever allowed."""
     now_ms, tried = NOW, 0
     while now_ms < until_ms:
         wait_ms = limits.attempt(name, address, now_ms)
@@ -18,25 +18,25 @@ def guesses(limits: SignInLimits, name: str, address: str, until_ms: int) -> int
     return tried
 
 
-def test_an_address_guesses_a_few_at_once_and_then_four_in_an_hour() -> None:
+def test_an_address_gets_a_few_attempts_at_once_and_then_four_an_hour() -> None:
     assert guesses(SignInLimits(), "anna", "192.0.2.1", NOW + HOUR_MS) <= FREE_FROM_ADDRESS + 14
     assert guesses(SignInLimits(), "anna", "192.0.2.1", NOW + DAY_MS) <= FREE_FROM_ADDRESS + 110
 
 
-def test_many_names_from_an_address_are_slowed_alike() -> None:
+def test_attempts_at_many_names_from_one_address_are_slowed_down() -> None:
     limits = SignInLimits()
     entered = [limits.attempt(f"name{number}", "192.0.2.1", NOW) for number in range(100)]
     assert entered.count(0) == FREE_FROM_ADDRESS
 
 
-def test_the_64_bits_of_a_customer_count_as_one_address() -> None:
+def test_an_ipv6_64_counts_as_one_address() -> None:
     limits = SignInLimits()
     entered = [limits.attempt("anna", f"2001:db8::{number:x}", NOW) for number in range(100)]
     assert entered.count(0) == FREE_FROM_ADDRESS
     assert limits.attempt("ben", "2001:db8:0:1::1", NOW) == 0
 
 
-def test_many_addresses_that_failed_wait_for_a_name_together() -> None:
+def test_addresses_that_failed_share_the_wait_for_a_name() -> None:
     limits = SignInLimits()
     for number in range(FREE_FOR_NAME):
         assert limits.attempt("anna", f"192.0.2.{number}", NOW) == 0
@@ -44,14 +44,14 @@ def test_many_addresses_that_failed_wait_for_a_name_together() -> None:
     assert limits.attempt("ben", "192.0.2.3", NOW) == 0
 
 
-def test_whoever_comes_from_an_address_that_did_not_fail_is_never_kept_out() -> None:
+def test_an_address_that_did_not_fail_never_waits() -> None:
     limits = SignInLimits()
     for number in range(500):
         limits.attempt("anna", f"192.0.2.{number % 256}", NOW)
     assert limits.attempt("anna", "198.51.100.1", NOW) == 0
 
 
-def test_a_name_that_nobody_has_is_counted_like_any_other() -> None:
+def test_an_unknown_name_is_counted_like_any_other() -> None:
     limits = SignInLimits()
     entered = [
         [limits.attempt(name, f"{net}.{number % 12}", NOW) for number in range(40)]
@@ -60,7 +60,7 @@ def test_a_name_that_nobody_has_is_counted_like_any_other() -> None:
     assert entered[0] == entered[1]
 
 
-def test_success_forgets_and_so_does_a_day() -> None:
+def test_failures_are_forgotten_after_success_and_after_a_day() -> None:
     limits = SignInLimits()
     for _ in range(FREE_FROM_ADDRESS):
         limits.attempt("anna", "192.0.2.1", NOW)
@@ -72,7 +72,7 @@ def test_success_forgets_and_so_does_a_day() -> None:
     assert limits.attempt("anna", "192.0.2.1", NOW + DAY_MS + 1) == 0
 
 
-def test_a_try_that_was_not_looked_at_does_not_count() -> None:
+def test_an_attempt_that_was_not_checked_does_not_count() -> None:
     limits = SignInLimits()
     for _ in range(50):
         assert limits.attempt("anna", "192.0.2.1", NOW) == 0

@@ -1,7 +1,8 @@
 """Devices that have signed in before, recognized by a cookie.
 
-The cookie gives no rights. It reserves a place in the sign-in queue, and lets a device's attempts be counted separately from those of
-others with the same address: behind an untrusted proxy all browsers share one, and strangers' failures would make the owner wait.
+The cookie gives no rights. It reserves a place in the sign-in queue, and lets a device's attempts be counted separately from
+those of others with the same address: behind an untrusted proxy all browsers share one, and strangers' failures would make the
+owner wait.
 """
 
 import base64
@@ -32,7 +33,7 @@ class Devices:
         return self._named(cookie)[:_DRAWN_BYTES].hex()
 
     def id_for_user(self, cookie: str, user_id: int) -> str:
-        """Return the device's id if this user has signed in on it, else an empty text: only their own devices get separate attempts."""
+        """Return the device's id; empty unless this user has signed in on it. Others' devices get no separate attempts."""
         is_own = self._named(cookie)[_DRAWN_BYTES:] == user_id.to_bytes(_USER_BYTES, "big")
         return self.id_of(cookie) if is_own else ""
 

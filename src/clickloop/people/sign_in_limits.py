@@ -1,8 +1,8 @@
 """Limits on guessing passwords, per address and per name, in memory. Nobody is ever locked out.
 
-Each failure from an address makes the next attempt from there wait longer. Failures for a name only delay addresses that have failed
-themselves; a user with the right password on another address gets in at once. Unknown names are counted like any other, so that the
-limits do not reveal which names exist.
+Each failure from an address makes the next attempt from there wait longer. Failures for a name only delay addresses that have
+failed themselves; a user with the right password on another address gets in at once. Unknown names are counted like any other,
+so that the limits do not reveal which names exist.
 """
 
 import ipaddress

@@ -49,7 +49,7 @@ class Role(Explained):
         return _RANKS.index(self) <= _RANKS.index(other)
 
     def manages(self, other: "Role") -> bool:
-        """Return whether this role may create, change and sign in users of the other role: only owners manage owners and admins."""
+        """Return whether this role may create, change and sign in users of the other. Only owners manage owners and admins."""
         return self is Role.OWNER or (self is Role.ADMIN and other in (Role.WORKER, Role.VIEWER))
 
 

@@ -97,11 +97,11 @@ class Seat(msgspec.Struct, frozen=True):
     @property
     def actor(self) -> Actor:
         """Return the user as the audit log records them."""
-        return Actor(user_id=self.user.id, name=self.user.name, role=self.user.role, via=Via.PANEL)
+        return _actor(self.user)
 
 
 class Welcome(msgspec.Struct, frozen=True):
-    """The purpose of a valid one-time link: to set the password of ``user``; None: to create the first owner under a chosen name."""
+    """The purpose of a valid one-time link: to set the password of ``user``, or with None to create the first owner."""
 
     user: User | None
 
@@ -111,7 +111,8 @@ def sign_in(
 ) -> SignedIn | NotSignedIn:
     """Sign a user in with a new session; end the session with the secret ``former``, which the browser had before.
 
-    ``device`` is the cookie of a device that has signed in before (``devices``): its attempts are counted separately from its address.
+    ``device`` is the cookie of a device that has signed in before (``devices``): its attempts are counted separately from its
+    address.
     """
     now_ms = access.clock()
     key = name_key(name)[:200]
@@ -138,6 +139,7 @@ def sign_in(
         return NotSignedIn(NotSignedInReason.WRONG)
     access.limits.succeeded(key, place)
     with access.ledger.write() as tx:
+        # Read again: the user may have been disabled, or the password changed, while the hash was computed.
         user = find_user(tx, user.id)
         if user is None or user.disabled_at is not None or user.password_hash != stored:
             return NotSignedIn(NotSignedInReason.WRONG)
@@ -159,6 +161,7 @@ def session_of(access: Access, secret: str) -> Seat | None:
         return None
     if not is_live(session, now_ms):
         return None
+    # Not on every request: most only read, and writers wait for one another.
     if session.last_seen_at <= now_ms - SEEN_RESOLUTION_MS:
         with access.ledger.write() as tx:
             note_session_use(tx, session.id, now_ms)
@@ -231,6 +234,7 @@ def enter_by_link(access: Access, key: str, name: str, password: str, browser: B
     faults = password_faults("password", password, welcome.user.name if welcome.user else name)
     if faults:
         raise InvalidInputError(tuple(faults))
+    # Hashed outside the transaction, which keeps other writers waiting.
     hashed = access.passwords.hash(password)
     now_ms = access.clock()
     with access.ledger.write() as tx:
@@ -241,8 +245,7 @@ def enter_by_link(access: Access, key: str, name: str, password: str, browser: B
         changed = welcome.user or find_unset_owner(tx, name) or User(name=name, role=Role.OWNER)
         user = save_user(tx, replace(changed, password_hash=hashed), now_ms)
         delete_sessions_of_user(tx, user.id)
-        actor = Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
-        _note(tx, actor, now_ms, user, Action.PASSWORD_SET)
+        _note(tx, _actor(user), now_ms, user, Action.PASSWORD_SET)
         return _begin(tx, user, browser, now_ms)
 
 
@@ -277,6 +280,7 @@ def change_password(
     hashed = access.passwords.hash(password)
     now_ms = access.clock()
     with access.ledger.write() as tx:
+        # Read again: another request may have changed the password while the hashes were computed.
         now = find_user(tx, user.id)
         if now is None or now.password_hash != user.password_hash:
             raise InvalidInputError(
@@ -302,9 +306,8 @@ def _begin(tx: Connection, user: User, browser: Browser, now_ms: int) -> SignedI
     secret = secrets.token_urlsafe(32)
     expires_at = now_ms + SESSION_MS
     insert_session(tx, secret, user.id, now_ms, expires_at, browser.address, browser.useragent)
-    actor = Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
     after = {"address": browser.address, "useragent": browser.useragent[:400]}
-    insert_change(tx, actor, now_ms, noun="users", record_id=str(user.id), action=Action.SIGNED_IN, after=after)
+    insert_change(tx, _actor(user), now_ms, noun="users", record_id=str(user.id), action=Action.SIGNED_IN, after=after)
     return SignedIn(secret, user, expires_at)
 
 
@@ -313,6 +316,10 @@ def _end(tx: Connection, secret: str) -> Session | None:
     if session is not None:
         delete_session(tx, session.user_id, session.id)
     return session
+
+
+def _actor(user: User) -> Actor:
+    return Actor(user_id=user.id, name=user.name, role=user.role, via=Via.PANEL)
 
 
 def _note(tx: Connection, actor: Actor, now_ms: int, user: User, action: Action) -> None:

@@ -1,6 +1,7 @@
 """Records filled in from presets."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from clickloop.postback.rule import Conditions, Rule, Trigger
 from clickloop.postback.rule_preset import FillFault, request_of_preset, rule_presets
@@ -9,13 +10,12 @@ from clickloop.setup.network import NETWORK_URL, Network
 from clickloop.setup.preset.preset import NetworkPreset, SourcePreset, network_presets, source_presets
 from clickloop.setup.traffic_source import COST, EXTERNAL_ID, RowInput
 
+P = TypeVar("P")
+
 
 def source_preset_of(key: str) -> SourcePreset:
     """Return the source preset with that key. Raise InvalidInputError for the field ``preset``."""
-    preset = source_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/traffic-sources")
-    return preset
+    return _found(source_presets(), key, "/presets/traffic-sources")
 
 
 def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
@@ -31,10 +31,7 @@ def rows_of_preset(preset: SourcePreset) -> list[RowInput]:
 
 def network_preset_of(key: str) -> NetworkPreset:
     """Return the network preset with that key. Raise InvalidInputError for the field ``preset``."""
-    preset = network_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/networks")
-    return preset
+    return _found(network_presets(), key, "/presets/networks")
 
 
 def network_of_preset(key: str) -> Network:
@@ -56,9 +53,7 @@ def rule_of_preset(key: str, fill: Mapping[str, str], *, for_alarms: bool = Fals
 
     Raise InvalidInputError for the fields ``preset`` or ``fill.…``.
     """
-    preset = rule_presets().get(key)
-    if preset is None:
-        raise _unknown(key, "/presets/postback-rules")
+    preset = _found(rule_presets(), key, "/presets/postback-rules")
     request = request_of_preset(preset, fill, for_alarms=for_alarms)
     if isinstance(request, tuple):
         raise InvalidInputError(
@@ -75,6 +70,9 @@ _FILL_CODES = {
 }
 
 
-def _unknown(key: str, where: str) -> InvalidInputError:
-    sentence = f"There is no preset {key[:50]!r}. GET {where} lists them."
-    return InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))
+def _found(presets: Mapping[str, P], key: str, path: str) -> P:
+    preset = presets.get(key)
+    if preset is None:
+        sentence = f"There is no preset {key[:50]!r}. GET {path} lists them."
+        raise InvalidInputError((Fault("preset", FaultCode.NOT_FOUND, sentence),))
+    return preset

@@ -14,7 +14,7 @@ MAX_FAULTS = 100  # of 10,000 rates nobody reads more
 
 
 def set_rates(context: SavingContext, into: str, body: RatesBody, view: Callable[[int], object]) -> int:
-    """Save rates into the currency ``into`` and return their number. ``view`` shows it in the audit log. Raise InvalidInputError."""
+    """Save rates into the currency ``into`` and return their number, which ``view`` logs. Raise InvalidInputError."""
     raise_faults(rate_faults(body, into)[:MAX_FAULTS])
     rates = [KeptRate(rate_of(rate), rate.source) for rate in body.rates]
     with context.ledger.write() as tx:

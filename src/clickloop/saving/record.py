@@ -1,7 +1,7 @@
 """Creating, changing, archiving and restoring set-up records of any kind, each in one transaction.
 
-The transaction checks the version, runs the kind's own checks, writes the rows and adds an audit entry. The change is published after
-the commit.
+The transaction checks the version, runs the kind's own checks, writes the rows and adds an audit entry. The change is published
+after the commit.
 """
 
 import dataclasses

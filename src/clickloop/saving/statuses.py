@@ -85,8 +85,8 @@ def change(
 def remove(context: SavingContext, key: str, view: StatusViewer) -> StatusWords:
     """Delete a status that no conversion has, and return it.
 
-    Raise UnknownRecordError, StaleRecordError, StatusInUseError, and InvalidInputError if conversions have it or it is ``sale`` or
-    ``other``, which stand for no word and for an unknown word.
+    Raise UnknownRecordError, StaleRecordError, StatusInUseError, and InvalidInputError if conversions have it or it is ``sale``
+    or ``other``, which stand for no word and for an unknown word.
     """
     with context.ledger.write() as tx:
         row = find_status(tx, key)

@@ -109,6 +109,7 @@ def _faults(guard: AddressGuard, tx: Connection, source: TrafficSource) -> list[
 
 
 def _write(tx: Connection, source: TrafficSource, now_ms: int) -> TrafficSource:
+    # The number of a removed parameter stays taken: stored clicks keep their values under it.
     used = {*source.used_numbers, *(row.number for row in source.parameters if row.number > FixedRow.COST)}
     saved = SOURCES.write(tx, replace(source, used_numbers=tuple(sorted(used))), now_ms)
     if source.id:

@@ -30,7 +30,7 @@ def get(tx: Connection, user_id: int) -> User:
 
 
 def create(context: SavingContext, new: User, view: UserViewer) -> tuple[User, str]:
-    """Save a user without a password and return them, with the secret of a one-time link. Raise NotPermittedError, InvalidInputError."""
+    """Save a user and return them with the secret of a one-time link. Raise NotPermittedError, InvalidInputError."""
     _require_manager(context, new.role)
     _check_zone(new)
     now_ms = context.clock()
@@ -43,7 +43,8 @@ def create(context: SavingContext, new: User, view: UserViewer) -> tuple[User, s
 def change(context: SavingContext, user_id: int, changed: Callable[[User], User], view: UserViewer) -> User:
     """Save a user as changed by ``changed``.
 
-    A disabled user loses their sessions and links. Raise UnknownRecordError, StaleRecordError, NotPermittedError, InvalidInputError.
+    A disabled user loses their sessions and links. Raise UnknownRecordError, StaleRecordError, NotPermittedError,
+    InvalidInputError.
     """
     with context.ledger.write() as tx:
         before = get(tx, user_id)

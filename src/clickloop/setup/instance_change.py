@@ -40,8 +40,8 @@ KeepDays = Annotated[
 Storage = Annotated[
     IpStorage,
     Meta(
-        description="How much of a visitor's IP address is stored from now on. shortened drops the last 8 bits of an IPv4 address and "
-        "the last 80 of an IPv6 address. What is not stored is not available to macros. The country is looked up first."
+        description="How much of a visitor's IP address is stored from now on. shortened drops the last 8 bits of an IPv4 "
+        "address and the last 80 of an IPv6 address. What is not stored is not available to macros. The country is looked up first."
     ),
 ]
 

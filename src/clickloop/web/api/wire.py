@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from clickloop.clock import iso_text
 from clickloop.diagnosis.check.finding import Finding
 from clickloop.macro import Severity
 from clickloop.text import readable
@@ -21,30 +20,15 @@ class Advice(msgspec.Struct, frozen=True):
     remedy: Annotated[str, Meta(description="What to do about it.")]
 
 
-def moment_text(moment_ms: int) -> str:
-    """A moment for JSON."""
-    return iso_text(moment_ms)
-
-
-def optional_moment_text(moment_ms: int | None) -> str | None:
-    """A moment for JSON, or null."""
-    return None if moment_ms is None else iso_text(moment_ms)
-
-
 def json_value(view: object) -> Any:
     """Return a view as JSON values. Unlike ``msgspec.to_builtins``, it turns tuples into lists."""
     return msgspec.json.decode(msgspec.json.encode(view))
 
 
-def shown(text: str) -> str:
-    """A stranger's text for JSON: what was no UTF-8 becomes the replacement character."""
-    return readable(text)
-
-
 def warnings_of(findings: Iterable[Finding]) -> list[Advice]:
     """Return the errors and warnings among findings about a record, without duplicates."""
     return [
-        Advice(shown(finding.place.field), finding.code, shown(finding.sentence), shown(finding.remedy))
+        Advice(readable(finding.place.field), finding.code, readable(finding.sentence), readable(finding.remedy))
         for finding in dict.fromkeys(findings)
         if finding.severity is not Severity.NOTE
     ]

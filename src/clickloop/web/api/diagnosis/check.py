@@ -40,7 +40,7 @@ def run_check(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
 
 
 def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple[ToldCheck, int]:
-    """Return a result that is at most ``LATELY_MS`` old and made from the current set-up, and its moment. Raise HTTPException 404."""
+    """Return a result of the current set-up, at most ``LATELY_MS`` old, and its moment. Raise HTTPException 404."""
     return context.remembered.of(
         ("check", campaign_id),
         (_version(context), tracker_address_of(context)),

@@ -11,7 +11,6 @@ from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.resending import Mode
 from clickloop.tracking.resuming import resume
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.postback_rules import NOUN, RULES, RuleView, rule_view
@@ -23,8 +22,8 @@ class Resume(msgspec.Struct, kw_only=True):
     held: Annotated[
         Mode | None,
         Meta(
-            description="as_it_was: send the requests unchanged. anew: rebuild them from the current rule. null: anew if the request was "
-            "changed since any of them was created, otherwise as_it_was."
+            description="as_it_was: send the requests unchanged. anew: rebuild them from the current rule. null: anew if the "
+            "request was changed since any of them was created, otherwise as_it_was."
         ),
     ] = None
 
@@ -43,8 +42,8 @@ class ResumedRuleView(RuleView, frozen=True, kw_only=True):
 def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | None] = None) -> ResumedRuleView:
     """Resume a paused rule. Its waiting postbacks are sent when due; delays and retry times stay the same.
 
-    One postback is sent first. The others follow unless the answer is 410 again. `held` selects whether requests are sent unchanged or
-    rebuilt; a job rebuilds them, and the rule resumes when the job ends. Does nothing if the rule is not paused.
+    One postback is sent first. The others follow unless the answer is 410 again. `held` selects whether requests are sent
+    unchanged or rebuilt; a job rebuilds them, and the rule resumes when the job ends. Does nothing if the rule is not paused.
     """
     with context.ledger.write() as tx:
         stored = RULES.noun.get(tx, number)
@@ -65,14 +64,9 @@ def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | Non
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post(
-            "/{number:int}/resume",
-            status_code=200,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Resume a paused postback rule",
-        )(resume_paused_rule),
+        post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")(
+            resume_paused_rule
+        ),
     ],
     tags=["Postback rules"],
 )
