@@ -1,4 +1,4 @@
-"""Reading what a trace is made of."""
+"""Reading the records of a trace."""
 
 from collections.abc import Callable, Sequence
 
@@ -21,11 +21,11 @@ from clickloop.store.ledger.logs.postbacks import (
 from clickloop.store.ledger.setup.rules import names_around
 
 MAX_TRACED = 200
-"""Notices, conversions, changes and postbacks each in a story, the newest; of the others only the number is told."""
+"""Maximum number of notices, of conversions, of changes and of postbacks in a trace, the newest. The others are only counted."""
 
 
 def find_trace(context: LogContext, click_id: str) -> Trace:
-    """All that is known of a canonical click id. A click that has left the facts is read from its conversions."""
+    """Return the trace of a canonical click id. A click that has been deleted from the facts is read from its conversions."""
     click = context.facts.find_clicks([click_id]).get(click_id)
     with context.ledger.read() as tx:
         conversions = conversions_before(tx, ConversionFilter(click_id=click_id), None, MAX_TRACED)
@@ -50,5 +50,5 @@ def find_trace(context: LogContext, click_id: str) -> Trace:
 
 
 def _older(found: Sequence[object], count: Callable[[], int]) -> int:
-    """Return how many more there are than were found; they are counted only where as many were found as are looked for."""
+    # Counting takes time, so only where the limit was reached.
     return count() - len(found) if len(found) == MAX_TRACED else 0

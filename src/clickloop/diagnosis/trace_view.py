@@ -1,4 +1,4 @@
-"""A trace as the API and the panel show it."""
+"""The view of a trace, for the API and the panel."""
 
 from typing import Annotated
 
@@ -14,33 +14,33 @@ from clickloop.logs.view import view_of
 
 
 class DetailView(msgspec.Struct, kw_only=True):
-    """One fact about an event."""
+    """A detail of an event."""
 
     name: Annotated[str, Meta(examples=["external id"])]
     value: str
 
 
 class EventView(msgspec.Struct, kw_only=True):
-    """Something that happened."""
+    """An event of a trace."""
 
     at: Moment
     kind: EventKind
-    id: Annotated[str, Meta(description="The record that it is from.")]
+    id: Annotated[str, Meta(description="The record that it comes from.")]
     sentence: Annotated[str, Meta(examples=["A visitor followed the campaign link."])]
     details: list[DetailView]
-    findings: Annotated[list[FindingView], Meta(description="Of a postback: its rule's conditions one by one.")]
+    findings: Annotated[list[FindingView], Meta(description="The result of each condition of a postback's rule.")]
 
 
 class TraceView(msgspec.Struct, kw_only=True):
-    """The whole story of a click, the oldest event first."""
+    """The whole story of a click, oldest event first."""
 
     click_id: str
-    click: Annotated[ClickView | None, Meta(description="null: the id is genuine, but its click has not arrived.")]
+    click: Annotated[ClickView | None, Meta(description="null if the id is valid but its click has not arrived.")]
     events: list[EventView]
     left_out: Annotated[
         str,
         Meta(
-            description=f"How many older records are not among the events, which hold the newest {MAX_TRACED} of a kind; empty: none."
+            description=f"The number of older records left out: at most {MAX_TRACED} of each kind are included. Empty for none."
         ),
     ]
 

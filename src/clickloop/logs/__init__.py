@@ -1,1 +1,1 @@
-"""The four logs as people and programs read them: clicks, conversions, notices (Conversions - In), postbacks (Conversions - Out)."""
+"""The four logs, ready to be shown: clicks, conversions, notices (Conversions - In) and postbacks (Conversions - Out)."""

@@ -14,7 +14,7 @@ from clickloop.text import readable
 
 
 class ClickView(msgspec.Struct, kw_only=True):
-    """A click as it was recorded. Empty texts are not known; ids of 0 mean none."""
+    """A click as it was recorded. An empty text is unknown; an id of 0 is none."""
 
     click_id: Annotated[str, Meta(examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
     at: Moment
@@ -39,9 +39,11 @@ class ClickView(msgspec.Struct, kw_only=True):
     browser: str
     browser_version: str
     unique: bool
-    screening: Annotated[str, Meta(description="Why it is not counted; empty: it is.")]
-    flags: Annotated[list[str], Meta(description="What was odd about it.")]
-    parameters: Annotated[dict[str, str], Meta(description="V1 to V30 as far as they came.", examples=[{"v1": "42"}])]
+    screening: Annotated[str, Meta(description="Why it is not counted. Empty for a click that is.")]
+    flags: Annotated[list[str], Meta(description="What is unusual about it.")]
+    parameters: Annotated[
+        dict[str, str], Meta(description="V1 to V30, those that are not empty.", examples=[{"v1": "42"}])
+    ]
 
 
 def click_view(click: Click) -> ClickView:

@@ -1,4 +1,4 @@
-"""A column of a log: the value that it shows of a row, in CSV exports and in the panel's tables alike."""
+"""Columns of logs, for CSV exports and for the panel's tables."""
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
@@ -12,11 +12,11 @@ from clickloop.store.ledger.setup.names import Named, names_of
 
 
 class Kind(enum.StrEnum):
-    """What a column's values are: how they are written and where they lead."""
+    """The kinds of values, which decide how a value is formatted and what it links to."""
 
     TEXT = "text"
     CODE = "code"
-    """A text of strangers: ids, addresses, queries."""
+    """Text from outside: ids, addresses, queries."""
     MOMENT = "moment"
     MONEY = "money"
     COUNT = "count"
@@ -35,24 +35,27 @@ class Kind(enum.StrEnum):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column. ``shown``: unless somebody chooses. ``tone`` of a state: the word that its colour goes by, if it is another."""
+    """A column of a log."""
 
     key: str
     title: str
     kind: Kind
     value: Callable[[Any], Any]
+    """Returns the value of a row."""
     shown: bool = False
+    """Shown by default."""
     tone: Callable[[Any], str] | None = None
+    """Returns the word that decides the colour of a row's state, where that is not the state itself."""
 
 
 Names = dict[Named, dict[int, str]]
-"""By kind of record and number: its name."""
+"""Names of set-up records, by kind and id."""
 
 NAMED = {kind: Named(kind.value) for kind in (Kind.CAMPAIGN, Kind.SOURCE, Kind.OFFER, Kind.NETWORK, Kind.RULE)}
 
 
 def names_for(tx: Connection, columns: Iterable[Column], rows: Iterable[object], known: Names | None = None) -> Names:
-    """The names that the columns show of these rows, beside those that are ``known``: one statement for each kind at most."""
+    """Return the names that the columns show for these rows, added to the ``known`` ones. Runs at most one statement per kind."""
     names: Names = {kind: dict((known or {}).get(kind, {})) for kind in Named}
     shown = list(rows)
     for column in columns:
@@ -66,19 +69,19 @@ def names_for(tx: Connection, columns: Iterable[Column], rows: Iterable[object],
 
 
 def chosen_columns(columns: Sequence[Column], keys: str) -> tuple[Column, ...]:
-    """The columns of a list of keys with commas between; all of them for an empty one. Raises InvalidInputError."""
+    """Return the columns of a comma-separated list of keys, all of them if it is empty. Raise InvalidInputError."""
     by_key = {column.key: column for column in columns}
-    asked = [key.strip() for key in keys.split(",") if key.strip()]
-    for key in asked:
+    chosen = [key.strip() for key in keys.split(",") if key.strip()]
+    for key in chosen:
         if key not in by_key:
             raise invalid(
-                "columns", FaultCode.NOT_FOUND, f"There is no column {key[:50]!r}; known are {', '.join(by_key)}."
+                "columns", FaultCode.NOT_FOUND, f"There is no column {key[:50]!r}. Choose from {', '.join(by_key)}."
             )
-    return tuple(by_key[key] for key in dict.fromkeys(asked)) if asked else tuple(columns)
+    return tuple(by_key[key] for key in dict.fromkeys(chosen)) if chosen else tuple(columns)
 
 
 def csv_heads(columns: Sequence[Column]) -> list[str]:
-    """The first line: money and records of the set-up take two cells each."""
+    """Return the cells of the header. Money and set-up records take two cells each."""
     heads: list[str] = []
     for column in columns:
         if column.kind is Kind.MONEY:
@@ -91,7 +94,7 @@ def csv_heads(columns: Sequence[Column]) -> list[str]:
 
 
 def csv_cells(columns: Sequence[Column], row: object, names: Names) -> list[str | int]:
-    """The cells of a row."""
+    """Return the cells of a row."""
     cells: list[str | int] = []
     for column in columns:
         value = column.value(row)

@@ -14,12 +14,12 @@ def _column(key: str, title: str, kind: Kind, path: str = "", *, shown: bool = F
 
 
 def _part(of: str, key: str) -> Callable[[Any], str]:
-    """What a dict of the row holds under a key."""
+    """Return a function that returns the value of a key in a dict of the row."""
     return lambda row: getattr(row, of).get(key, "")
 
 
 def _why(row: Any) -> str:
-    """Why a postback was not sent, or is held."""
+    """Return why a postback was not sent, or is on hold."""
     return row.reason_text or row.paused_text or ""
 
 

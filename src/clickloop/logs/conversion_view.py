@@ -28,7 +28,7 @@ class StatusName(msgspec.Struct, kw_only=True):
 
 
 class ConversionView(msgspec.Struct, kw_only=True):
-    """A conversion as it stands."""
+    """The current state of a conversion."""
 
     conversion_id: str
     click_id: str
@@ -47,11 +47,11 @@ class ConversionView(msgspec.Struct, kw_only=True):
     external_id: str
     params: dict[str, str]
     events: dict[str, str]
-    others: Annotated[dict[str, str], Meta(description="Parameters that we do not know, as they came.")]
+    others: Annotated[dict[str, str], Meta(description="Unknown parameters, as received.")]
     converted_at: Moment
     created_at: Moment
     updated_at: Moment
-    version: Annotated[int, Meta(description="1 when new; every change adds one.")]
+    version: Annotated[int, Meta(description="1 for a new conversion. Every change adds one.")]
 
 
 class ChangeView(msgspec.Struct, kw_only=True):
@@ -60,12 +60,12 @@ class ChangeView(msgspec.Struct, kw_only=True):
     version: int
     at: Moment
     notice_id: str
-    before: Annotated[ConversionView | None, Meta(description="null: it was new.")]
+    before: Annotated[ConversionView | None, Meta(description="null for a new conversion.")]
     after: ConversionView
 
 
 class ConversionHistoryView(msgspec.Struct, kw_only=True):
-    """A conversion and how it came to be what it is."""
+    """A conversion and its changes."""
 
     conversion: ConversionView
     history: list[ChangeView]
@@ -73,17 +73,11 @@ class ConversionHistoryView(msgspec.Struct, kw_only=True):
 
 def conversion_view(conversion: Conversion) -> ConversionView:
     """Return the view of a conversion."""
-    click, parameters = conversion.click, conversion.parameters
+    parameters = conversion.parameters
     return view_of(
         ConversionView,
         conversion,
-        click_id=click.click_id,
-        status=view_of(StatusName, conversion.status),
-        campaign_id=click.campaign_id,
-        source_id=click.source_id,
-        offer_id=click.offer_id,
-        network_id=click.network_id,
-        external_id=readable(click.external_id),
+        conversion.click,
         params={f"param{number}": readable(value) for number, value in parameters.params.items()},
         events={f"event{number}": readable(value) for number, value in parameters.events.items()},
         others={readable(name): readable(value) for name, value in parameters.others.items()},

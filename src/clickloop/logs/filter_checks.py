@@ -16,14 +16,14 @@ def require_filter(wanted: LogFilter) -> None:
     period_of(wanted)
     if not narrows(wanted):
         known = ", ".join(field.name for field in fields_of(type(wanted)))
-        raise invalid("", FaultCode.REQUIRED, f"Nothing narrows it down: give at least one of {known}.")
+        raise invalid("", FaultCode.REQUIRED, f"Give at least one filter: {known}.")
 
 
 def check_status(tx: Connection, key: str | None) -> None:
     """Raise InvalidInputError naming the field ``status`` if there is no status of that key: a typo is no empty list."""
     known = [row.status.key for row in status_rows(tx)]
     if key is not None and key not in known:
-        raise invalid("status", FaultCode.NOT_FOUND, f"There is no status {key!r}; known are {', '.join(known)}.")
+        raise invalid("status", FaultCode.NOT_FOUND, f"There is no status {key!r}. Choose one of {', '.join(known)}.")
 
 
 def check_export_filters(ledger: Ledger, filters: LogFilter) -> None:

@@ -52,7 +52,7 @@ def filters_of(export: Export) -> LogFilter:
     try:
         return msgspec.json.decode(export.filters, type=LOGS[export.noun].filters)
     except msgspec.ValidationError as error:
-        raise invalid("filters", FaultCode.NOT_ALLOWED, f"Its filters are not known any more: {error}.") from None
+        raise invalid("filters", FaultCode.NOT_ALLOWED, f"Its filters are no longer supported: {error}.") from None
 
 
 def csv_of_pages(

@@ -1,4 +1,4 @@
-"""Pages of lists: at most ``limit`` items and an opaque cursor that leads to the next ones."""
+"""Pages of lists, linked by opaque cursors."""
 
 import base64
 import binascii
@@ -18,29 +18,28 @@ U = TypeVar("U")
 
 
 class Page(msgspec.Struct, Generic[T]):
-    """A part of a list."""
+    """A page of a list."""
 
     items: list[T]
     next_cursor: Annotated[
         str | None,
-        Meta(description="Give it as cursor to get the next page; null: this was the last.", examples=[None]),
+        Meta(description="Pass it as cursor to get the next page. null for the last page.", examples=[None]),
     ]
 
 
 def page_of(found: Sequence[U], limit: int, noun: str, key: Callable[[U], object], view: Callable[[U], T]) -> Page[T]:
-    """The page for what was found when ``limit + 1`` were asked for."""
+    """Return a page of at most ``limit`` of the records. One more than that means that there is a next page."""
     shown = found[:limit]
-    more = len(found) > limit
-    return Page([view(item) for item in shown], cursor_of(noun, str(key(shown[-1]))) if more else None)
+    return Page([view(item) for item in shown], cursor_of(noun, str(key(shown[-1]))) if len(found) > limit else None)
 
 
 def cursor_of(noun: str, key: str) -> str:
-    """A cursor that continues the list of ``noun`` after ``key``."""
+    """Return a cursor that continues the list of ``noun`` after ``key``."""
     return base64.urlsafe_b64encode(f"{noun}:{key}".encode()).decode().rstrip("=")
 
 
 def read_cursor(noun: str, cursor: str) -> str:
-    """The key behind a cursor; empty for none. Raises InvalidInputError for one that this list did not give."""
+    """Return the key in a cursor, empty for an empty cursor. Raise InvalidInputError for one that is not of this list."""
     if not cursor:
         return ""
     try:
@@ -49,15 +48,19 @@ def read_cursor(noun: str, cursor: str) -> str:
         text = ""
     found, colon, key = text.partition(":")
     if not colon or found != noun or not key:
-        raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
+        raise invalid(
+            "cursor", FaultCode.NOT_A_CURSOR, "This is not a next_cursor of this list. Start again without a cursor."
+        )
     return key
 
 
 def read_number_cursor(noun: str, cursor: str) -> int:
-    """The number behind a cursor of a list that is sorted by number; 0 for none."""
+    """Return the id in a cursor of a list that is sorted by id, 0 for an empty cursor. Raise InvalidInputError."""
     key = read_cursor(noun, cursor)
     if not key:
         return 0
     if not key.isdecimal() or len(key) > 20 or int(key) > MAX_ID:
-        raise invalid("cursor", FaultCode.NOT_A_CURSOR, "It is not a next_cursor of this list: begin again without it.")
+        raise invalid(
+            "cursor", FaultCode.NOT_A_CURSOR, "This is not a next_cursor of this list. Start again without a cursor."
+        )
     return int(key)

@@ -20,14 +20,14 @@ from clickloop.text import readable
 
 
 class HeaderView(msgspec.Struct, kw_only=True):
-    """A header line."""
+    """An HTTP header."""
 
     name: str
     value: str
 
 
 class SentRequestView(msgspec.Struct, kw_only=True):
-    """The request as it is sent at every attempt, secrets masked."""
+    """The request, the same for every attempt. Secrets are masked."""
 
     method: str
     url: Annotated[str, Meta(examples=["https://source.example/postback?id=w9Xk2-7fA&payout=12.5"])]
@@ -36,7 +36,7 @@ class SentRequestView(msgspec.Struct, kw_only=True):
 
 
 class FindingView(msgspec.Struct, kw_only=True):
-    """What became of one condition."""
+    """The result of one condition."""
 
     condition: SkipReason
     met: bool
@@ -44,40 +44,42 @@ class FindingView(msgspec.Struct, kw_only=True):
 
 
 class AttemptView(msgspec.Struct, kw_only=True):
-    """One attempt."""
+    """One attempt to deliver a postback."""
 
     number: int
     started_at: Moment
     finished_at: Moment | None
-    result: Annotated[str | None, Meta(description="delivered, again, failed or unknown; null: under way.")]
+    result: Annotated[
+        str | None, Meta(description="delivered, again, failed or unknown. null while it is in progress.")
+    ]
     status_code: int | None
-    answer: Annotated[str, Meta(description="The beginning of the answer's body.")]
+    answer: Annotated[str, Meta(description="The start of the response body.")]
     error: str
     duration_ms: int | None
 
 
 class PostbackView(msgspec.Struct, kw_only=True):
-    """A postback: owed to a receiver, or skipped with a reason."""
+    """A postback, which is sent to a receiver or skipped for a reason."""
 
     postback_id: str
     conversion_id: str
-    version: Annotated[int, Meta(description="The change of the conversion that it is for.")]
+    version: Annotated[int, Meta(description="The conversion's version that it reports.")]
     rule_id: int
     rule_name: str
-    resend: Annotated[int, Meta(description="0: the original; n: asked for again the nth time.")]
-    original_id: Annotated[str | None, Meta(description="Of a resend: the original, whose id the receiver is told.")]
+    resend: Annotated[int, Meta(description="0 for the original, n for the nth resend.")]
+    original_id: Annotated[str | None, Meta(description="The original of a resend. Its id is the one that is sent.")]
     click_id: str
     campaign_id: int
     source_id: int
     trigger: Annotated[str, Meta(description="new, status, payout, details or resend.")]
     state: PostbackState
     reason: Annotated[SkipReason | None, Meta(description="Why it was skipped.")]
-    reason_text: Annotated[str, Meta(description="The reason for people; empty: it was not skipped.")]
-    paused_by: Annotated[Hold | None, Meta(description="What holds it back, when its state is paused.")]
-    paused_text: Annotated[str, Meta(description="The same for people; empty: it is not paused.")]
+    reason_text: Annotated[str, Meta(description="The reason as a sentence. Empty unless it was skipped.")]
+    paused_by: Annotated[Hold | None, Meta(description="Why it is on hold. null unless its state is paused.")]
+    paused_text: Annotated[str, Meta(description="The same as a sentence. Empty unless it is on hold.")]
     request: SentRequestView | None
     receiver: Annotated[str, Meta(description="Host and port.", examples=["source.example:443"])]
-    attempts: Annotated[int, Meta(description="How many there were.")]
+    attempts: Annotated[int, Meta(description="Number of attempts so far.")]
     next_attempt_at: Moment | None
     created_at: Moment
     finished_at: Moment | None
@@ -88,12 +90,12 @@ class PostbackView(msgspec.Struct, kw_only=True):
 
 
 class PostbackStoryView(msgspec.Struct, kw_only=True):
-    """A postback with its decision, condition by condition, and every attempt."""
+    """A postback, the result of each condition of its rule, and every attempt."""
 
     postback: PostbackView
     sent_again: Annotated[
         PostbackView | None,
-        Meta(description="The last postback for the same change and rule, if this one was sent again."),
+        Meta(description="The latest resend for the same change and rule. null if there is none."),
     ]
     findings: list[FindingView]
     attempts: list[AttemptView]
@@ -122,7 +124,7 @@ def request_view(request: Request, *, masked: bool = True) -> SentRequestView:
 
 
 def finding_views(findings: Sequence[Finding]) -> list[FindingView]:
-    """Return the view of a decision, condition by condition."""
+    """Return the view of the conditions of a decision."""
     return [view_of(FindingView, finding) for finding in findings]
 
 

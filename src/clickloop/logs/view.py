@@ -16,16 +16,21 @@ V = TypeVar("V", bound=msgspec.Struct)
 _, _MOMENT = typing.get_args(Moment)
 
 
-def view_of(kind: type[V], record: object, **own: Any) -> V:
-    """Return a view of a record: the fields in ``own`` as they are, all others from the record's attributes of the same names.
+def view_of(kind: type[V], *records: object, **own: Any) -> V:
+    """Return a view of records. Fields that are not in ``own`` come from the first record with an attribute of that name.
 
-    Where the view declares a ``Moment``, an integer becomes ISO 8601. Money becomes decimal text, a tuple a list, a nested
-    record the view that the field declares, and text readable.
+    Where the view declares a ``Moment``, an integer becomes ISO 8601. Money becomes decimal text, a tuple a list, a nested record
+    the view that the field declares, and text readable.
     """
     filled = {
-        name: _converted(getattr(record, name), declared) for name, declared in _fields_of(kind) if name not in own
+        name: _converted(_attribute(records, name), declared) for name, declared in _fields_of(kind) if name not in own
     }
     return kind(**filled, **own)
+
+
+def _attribute(records: tuple[object, ...], name: str) -> Any:
+    *others, last = records
+    return getattr(next((record for record in others if hasattr(record, name)), last), name)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Reading nested builtins, of a JSON body or a form, into a Struct: every faulty field is named, unknown ones too."""
+"""Reading nested builtins from a JSON body or a form into a Struct. Every faulty field is reported, unknown ones too."""
 
 import enum
 import json
@@ -13,33 +13,33 @@ from clickloop.setup.fault import Fault, FaultCode
 T = TypeVar("T")
 
 MAX_FAULTS = 100
-"""Faults of one object or list that are named; a body of 1 MiB can have half a million, and nobody reads them."""
+"""Maximum number of faults reported of one object or list: a body of 1 MiB can have half a million."""
 
 
 class PartlyRead(msgspec.Struct, Generic[T], frozen=True):
-    """What a body or a form holds. Where there are faults, ``value`` is for checking the rest and never for saving: what is at fault
-    is left out of it, or stood for by something empty; None where that cannot be."""
+    """The record in a body or a form, as far as it can be read."""
 
     value: T
+    """With faults only good for further checks, never for saving: faulty fields are left out or empty. None if impossible."""
     faults: tuple[Fault, ...] = ()
 
 
 @typing.runtime_checkable
 class SelfChecking(typing.Protocol):
-    """A Struct of a body that knows more of its fields than their types: that a text is an amount."""
+    """A Struct that checks its fields beyond their types, such as that a text is an amount."""
 
     def own_faults(self) -> list[Fault]:
-        """The faults of its fields, by their names."""
+        """Return the faults of its fields."""
         ...
 
 
 def given_or(given: T | msgspec.UnsetType, otherwise: T) -> T:
-    """A field of a body, or what holds when it was left out."""
+    """Return a field of a body, or ``otherwise`` if it is unset."""
     return otherwise if given is msgspec.UNSET else given
 
 
 def repeated_keys(body: bytes) -> list[str]:
-    """The keys that stand twice in one object of a JSON body, each once. ``body`` is valid JSON."""
+    """Return the keys that some object of a JSON body has more than once. ``body`` is valid JSON."""
     repeated: dict[str, None] = {}
 
     def note(pairs: list[tuple[str, object]]) -> None:
@@ -49,20 +49,21 @@ def repeated_keys(body: bytes) -> list[str]:
                 repeated[name] = None
             seen.add(name)
 
+    # The decoder of msgspec keeps the last value of a repeated key and says nothing.
     json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
     return list(repeated)
 
 
 def read_given(given: Any, kind: type[T]) -> PartlyRead[T]:
-    """The Struct that nested builtins hold, as far as it can be read, and each fault."""
+    """Return the Struct in nested builtins, as far as it can be read, and all faults."""
     value, faults = _read_struct(given, kind, "")
     return PartlyRead(value, tuple(faults))
 
 
 def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Fault]]:
-    """The Struct, without what is at fault; None where nothing can stand for a field that must be there."""
+    """Return the Struct without its faulty fields, None where a required one has no placeholder."""
     if not isinstance(given, dict):
-        return None, [Fault(path, FaultCode.WRONG_TYPE, f"A JSON object is expected, not {_kind_of(given)}.")]
+        return None, [Fault(path, FaultCode.WRONG_TYPE, f"Expected a JSON object, not {_kind_of(given)}.")]
     faults: list[Fault] = []
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
@@ -73,7 +74,7 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
         field = fields.get(name)
         if field is None:
             faults.append(
-                Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field; known are {', '.join(fields)}.")
+                Fault(place, FaultCode.UNKNOWN_FIELD, f"There is no such field. Known fields are {', '.join(fields)}.")
             )
             continue
         read, found = _read_value(value, field.type, place)
@@ -84,14 +85,14 @@ def _read_struct(given: Any, kind: type[Any], path: str) -> tuple[Any, list[Faul
         if field.required and field.encode_name not in given:
             faults.append(Fault(_below(path, field.encode_name), FaultCode.REQUIRED, "The field is missing."))
         if field.required and field.name not in values:
-            values[field.name] = _stand_in(field.type)
+            values[field.name] = _placeholder(field.type)
             if values[field.name] is None:
                 return None, faults
     return _self_checked(kind, values, faults, path)
 
 
 def _self_checked(kind: type[Any], values: dict[str, Any], faults: list[Fault], path: str) -> tuple[Any, list[Fault]]:
-    """The Struct without the fields in which it finds faults itself; None where one of them must be there."""
+    """Return the Struct without the fields that fail its own checks, None where one of them is required."""
     value = kind(**values)
     if not isinstance(value, SelfChecking):
         return value, faults
@@ -112,8 +113,8 @@ def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _stand_in(kind: Any) -> Any:
-    """What stands for a field that cannot be read while the others are checked; it is never saved. None: nothing can."""
+def _placeholder(kind: Any) -> Any:
+    """Return a value for an unreadable field while the others are checked, None if there is none. It is never saved."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, enum.Enum):
             return next(iter(option))
@@ -123,7 +124,7 @@ def _stand_in(kind: Any) -> Any:
 
 
 def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
-    """One value, looking into objects and lists of objects so that each faulty field in them is named."""
+    """Read one value. Objects and lists of objects are read field by field, so that each faulty field is reported."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
             return _read_struct(value, option, path)
@@ -137,7 +138,7 @@ def _read_value(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
 
 
 def _read_rows(rows: list[Any], kind: type[Any], path: str) -> tuple[list[Any], list[Fault]]:
-    """Read a list of objects up to the row in which there are more faults than anybody is told of."""
+    """Read a list of objects, up to the maximum number of faults."""
     items: list[Any] = []
     faults: list[Fault] = []
     for position, row in enumerate(rows):
@@ -158,7 +159,7 @@ def _converted(value: Any, kind: Any, path: str) -> tuple[Any, list[Fault]]:
 
 
 def options_of(kind: Any) -> list[Any]:
-    """The members of a union, without what Annotated adds."""
+    """Return the members of a union, without their annotations."""
     if typing.get_origin(kind) is typing.Annotated:
         return options_of(typing.get_args(kind)[0])
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -171,10 +172,10 @@ def _is_struct(kind: Any) -> bool:
 
 
 def choices(kind: Any) -> str:
-    """What to add to the sentence about a wrong value: the words that are known; empty where they are not counted."""
+    """Return the end of the sentence about a wrong value: the words of an enum; empty for other types."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, enum.Enum):
-            return f"; one of {', '.join(str(choice.value) for choice in option)} is expected"
+            return f", expected one of {', '.join(str(choice.value) for choice in option)}"
     return ""
 
 
@@ -193,7 +194,7 @@ def _code_of(sentence: str) -> FaultCode:
 def _kind_of(value: Any) -> str:
     names = {
         list: "a list",
-        str: "a text",
+        str: "text",
         bool: "true or false",
         int: "a number",
         float: "a number",

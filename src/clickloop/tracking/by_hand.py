@@ -1,4 +1,4 @@
-"""Conversions that a program or a person reports or corrects: each becomes a notice, which creates postbacks like any other."""
+"""Conversions reported over the API or by hand, and corrections: each becomes a notice, which creates postbacks like any other."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -23,13 +23,15 @@ from clickloop.tracking.notices import Desk, NoticeResult, convert
 
 
 class ReportedView(msgspec.Struct, kw_only=True):
-    """What became of a report."""
+    """The result of a report."""
 
     outcome: Annotated[
-        Outcome, Meta(description="waiting: the click has not arrived yet; it is tried for ten minutes.")
+        Outcome, Meta(description="waiting if the click has not arrived yet. It is looked up for ten minutes.")
     ]
     notice: NoticeView
-    conversion: Annotated[ConversionView | None, Meta(description="As it stands now; null while it waits.")]
+    conversion: Annotated[
+        ConversionView | None, Meta(description="Its current state. null while the report waits for its click.")
+    ]
 
 
 def report_conversion(
@@ -37,7 +39,7 @@ def report_conversion(
 ) -> ReportedView:
     """Register a conversion. Raise InvalidInputError for faulty fields, and for a report that is refused.
 
-    ``address``: where the report came from. ``on_postbacks_owed`` is called once it is registered.
+    ``address`` is the reporter's IP address. ``on_postbacks_owed`` is called after the transaction.
     """
     door = Door.HAND if report.by_hand else Door.API
     result = convert(desk, given_of(report), door, context.clock(), address)

@@ -250,7 +250,7 @@ def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
     assert answer.json() == {
         "title": "Internal Server Error",
         "status": 500,
-        "detail": "Something broke inside; the log of the server says what.",
+        "detail": "Internal error. See the server's log for details.",
     }
 
 

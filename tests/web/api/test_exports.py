@@ -214,7 +214,7 @@ def test_filters_of_another_version_fail_the_export(instance: "Instance") -> Non
         tx.execute(exports.update().values(filters=b'{"campaign_id":"seven","since":"2026-03-01"}'))
     assert instance.got(f"exports/{made['export_id']}")["percent"] is None
     work_off(instance)
-    assert "not known any more" in instance.got(f"exports/{made['export_id']}")["error"]
+    assert "no longer supported" in instance.got(f"exports/{made['export_id']}")["error"]
 
 
 def test_files_are_deleted_after_a_while_and_the_export_stays_in_the_list(instance: "Instance") -> None:

@@ -77,7 +77,7 @@ def test_a_rejection_by_role_is_a_problem_with_a_sentence(instance: "Instance") 
     answer = instance.api.post("/api/v1/offers", json={}, headers=instance.token_of(Role.VIEWER))
     assert answer.status_code == 403
     assert answer.headers["content-type"].startswith("application/problem+json")
-    assert answer.json()["detail"] == "Your role, viewer, may look but change nothing."
+    assert answer.json()["detail"] == "Your role, viewer, may read but not change anything."
 
 
 def test_old_tokens_and_the_local_token_may_do_everything(instance: "Instance") -> None:

@@ -17,10 +17,10 @@ from clickloop.store.ledger.logs.audit_log import Action
 
 
 class BulkView(msgspec.Struct, kw_only=True):
-    """How far a job over many records is."""
+    """The progress of a job over many records."""
 
-    finished: Annotated[bool, Meta(description="Nothing more will be done.")]
-    stopped: Annotated[bool, Meta(description="A user stopped it.")]
+    finished: Annotated[bool, Meta(description="true once nothing more will be done.")]
+    stopped: Annotated[bool, Meta(description="true if a user stopped it.")]
     created_at: Moment | None
     finished_at: Moment | None
 

@@ -13,16 +13,16 @@ from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
 
 
 class BulkCancelView(BulkView, kw_only=True):
-    """A job that cancels postbacks, or with ``preview`` what it would cover."""
+    """A job that cancels postbacks, or the preview of one."""
 
-    cancel_id: Annotated[str | None, Meta(description="null: it was a preview.")]
-    matched: Annotated[int, Meta(description="How many waited when it was asked for.")]
-    done: Annotated[int, Meta(description="How many the job has looked at.")]
-    made: Annotated[int, Meta(description="How many it has cancelled.")]
+    cancel_id: Annotated[str | None, Meta(description="null in a preview.")]
+    matched: Annotated[int, Meta(description="Postbacks that matched when it was started.")]
+    done: Annotated[int, Meta(description="Postbacks processed so far.")]
+    made: Annotated[int, Meta(description="Postbacks cancelled so far.")]
 
 
 def preview_cancels(tx: Connection, wanted: PostbackFilter) -> BulkCancelView:
-    """Return what a job would cover now."""
+    """Return the preview of a job."""
     matched = sum(count_sent(tx, wanted, Pool.WAITING).values())
     return BulkCancelView(cancel_id=None, matched=matched, done=0, made=0, **OF_PREVIEW)
 

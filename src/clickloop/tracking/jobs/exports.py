@@ -41,31 +41,31 @@ ROWS_A_STEP = 2_000
 Filters = Annotated[
     dict[str, str | int | bool],
     Meta(
-        description="What narrows the log, by the names of the parameters of its list: of clicks, those of GET /clicks.",
+        description="Filters, named like the parameters of the log's list; for clicks, like those of GET /clicks.",
         examples=[{"campaign_id": 1, "since": "2026-03-01T00:00:00Z"}],
     ),
 ]
 
 
 class ExportView(msgspec.Struct, kw_only=True):
-    """An export and how far it is. Secrets are masked in its file."""
+    """An export and its progress. Secrets are masked in the file."""
 
     export_id: str
     noun: ExportNoun
     filters: Filters
-    columns: Annotated[list[str], Meta(description="In their order.", examples=[["at", "click_id", "campaign"]])]
+    columns: Annotated[list[str], Meta(description="Their keys, in order.", examples=[["at", "click_id", "campaign"]])]
     asked_by: str
-    state: Annotated[JobState, Meta(description="waiting and running: come back; failed: error says why.")]
-    rows: Annotated[int, Meta(description="Rows written so far, the newest first.")]
-    octets: Annotated[int, Meta(description="Size of the file so far.")]
-    reached_at: Annotated[Moment | None, Meta(description="The moment of the last row that is written.")]
+    state: Annotated[JobState, Meta(description="waiting or running until it ends. If it is failed, error says why.")]
+    rows: Annotated[int, Meta(description="Rows written so far, newest first.")]
+    octets: Annotated[int, Meta(description="Size of the file so far, in bytes.")]
+    reached_at: Annotated[Moment | None, Meta(description="The time of the last row written.")]
     percent: Annotated[
-        int | None, Meta(description="So much of the period is written; null: it has no beginning that one knows.")
+        int | None, Meta(description="How much of the period is written. null if the period has no start.")
     ]
     created_at: Moment
     finished_at: Moment | None
-    error: Annotated[str | None, Meta(description="Why it failed.")]
-    result_until: Annotated[Moment | None, Meta(description="How long the file is kept; null: there is none yet.")]
+    error: Annotated[str | None, Meta(description="The reason if it failed.")]
+    result_until: Annotated[Moment | None, Meta(description="When the file will be deleted. null while there is none.")]
 
 
 class TooManyExportsError(Exception):
@@ -89,7 +89,7 @@ def start_export(context: JobContext, noun: ExportNoun, filters: LogFilter, colu
     view = export_view(context, export)
     with context.ledger.write() as tx:
         if count_unfinished(tx, context.actor) >= MAX_UNFINISHED:
-            sentence = f"{MAX_UNFINISHED} exports of yours are under way: wait until one is finished, or stop one."
+            sentence = f"You already have {MAX_UNFINISHED} unfinished exports. Wait until one is finished, or stop one."
             raise TooManyExportsError(sentence)
         EXPORTS.insert(tx, export)
         note_change(tx, context, NOUN, export.export_id, after=view, action=Action.EXPORTED)

@@ -1,4 +1,4 @@
-"""Jobs that run stored notices again, and the preview of one."""
+"""Jobs that reprocess notices, and the preview of one."""
 
 from typing import Annotated
 
@@ -15,42 +15,42 @@ from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
 from clickloop.tracking.notices import Desk
 from clickloop.tracking.rerunning import preview_rerun
 
-MAX_PREVIEWED = 100  # a preview is looked at by a person
+MAX_PREVIEWED = 100  # a preview is read by a person
 
 
 class OutcomeChange(msgspec.Struct, kw_only=True):
-    """A notice whose outcome would become another."""
+    """A notice whose outcome would change."""
 
     notice_id: str
     outcome: Outcome
     reason: RefusalReason | None
     would_be: Outcome
-    would_be_refused: Annotated[RefusalReason | None, Meta(description="Why, if it would be refused.")]
+    would_be_refused: Annotated[RefusalReason | None, Meta(description="The reason if it would be refused.")]
 
 
 class ConversionChange(msgspec.Struct, kw_only=True):
-    """A conversion that would change. One that would be new gets its id when it is registered."""
+    """A conversion that would change. A new one gets its final id when it is registered."""
 
     notice_id: str
-    kind: Annotated[ChangeKind, Meta(description="What would change, the weightiest first.")]
-    before: Annotated[ConversionView | None, Meta(description="null: it would be new.")]
+    kind: Annotated[ChangeKind, Meta(description="The most important part that would change.")]
+    before: Annotated[ConversionView | None, Meta(description="null if it would be new.")]
     after: ConversionView
 
 
 class RerunView(BulkView, kw_only=True):
-    """A job that runs notices again, or with ``preview`` what it would do."""
+    """A job that reprocesses notices, or the preview of one."""
 
-    rerun_id: Annotated[str | None, Meta(description="null: it was a preview.")]
+    rerun_id: Annotated[str | None, Meta(description="null in a preview.")]
     matched: int
-    done: Annotated[int, Meta(description="How many were run, or of a preview tried: the oldest 500.")]
-    made: Annotated[int, Meta(description="How many came, or would come, to something else.")]
-    owed: Annotated[int, Meta(description="Of a preview: postbacks that would be owed.")]
-    outcomes: Annotated[list[OutcomeChange], Meta(description="Of a preview, the first 100.")]
-    conversions: Annotated[list[ConversionChange], Meta(description="Of a preview, the first 100.")]
+    done: Annotated[int, Meta(description="Notices processed so far. A preview tries the oldest 500.")]
+    made: Annotated[int, Meta(description="Notices whose result changed, or would change.")]
+    owed: Annotated[int, Meta(description="Postbacks that would be created, in a preview.")]
+    outcomes: Annotated[list[OutcomeChange], Meta(description="In a preview, the first 100.")]
+    conversions: Annotated[list[ConversionChange], Meta(description="In a preview, the first 100.")]
 
 
 def preview_reruns(desk: Desk, wanted: NoticeFilter, now_ms: int) -> RerunView:
-    """Return what a job would do now; nothing is written."""
+    """Return the preview of a job. Nothing is written."""
     preview = preview_rerun(desk, wanted, now_ms)
     outcomes = [
         OutcomeChange(

@@ -1,4 +1,4 @@
-"""Jobs that send postbacks again, and the preview of one."""
+"""Jobs that resend postbacks, and the preview of one."""
 
 from typing import Annotated
 
@@ -15,33 +15,38 @@ from clickloop.store.ledger.queue.resends import Pool, count_sent, count_superse
 from clickloop.tracking.jobs.bulk import OF_PREVIEW, BulkView, Jobs, job_view
 from clickloop.tracking.resending import Asked, Mode, NotResent
 
-ResendMode = Annotated[Mode, Meta(description="as_it_was: the same bytes; anew: built from today's rule and set-up.")]
+ResendMode = Annotated[
+    Mode,
+    Meta(description="as_it_was sends the same bytes again. anew builds the request from the current rule and set-up."),
+]
 
 
 class BulkResendView(BulkView, kw_only=True):
-    """A job that sends postbacks again, or with ``preview`` what it would cover."""
+    """A job that resends postbacks, or the preview of one."""
 
-    resend_id: Annotated[str | None, Meta(description="null: it was a preview.")]
+    resend_id: Annotated[str | None, Meta(description="null in a preview.")]
     request: ResendMode
     matched: Annotated[
         int,
         Meta(
-            description="Changes and rules whose last row matched. Unfinished ones are not among them unless asked for by state."
+            description="Pairs of a change and a rule whose latest postback matched. Unfinished ones only match by state."
         ),
     ]
-    matched_by_state: Annotated[dict[str, int], Meta(description="The same by state; empty once the job runs.")]
-    done: Annotated[int, Meta(description="How many the job has looked at.")]
-    made: Annotated[int, Meta(description="How many are sent again.")]
-    left_out: Annotated[dict[str, int], Meta(description="How many are not, by why.")]
+    matched_by_state: Annotated[dict[str, int], Meta(description="The same by state, only in a preview.")]
+    done: Annotated[int, Meta(description="Postbacks processed so far.")]
+    made: Annotated[int, Meta(description="Postbacks resent so far.")]
+    left_out: Annotated[dict[str, int], Meta(description="Postbacks left out, by reason.")]
     first_at: Annotated[
-        Moment | None, Meta(description="In a preview: when the first of them was created; null: none matches.")
+        Moment | None, Meta(description="In a preview, when the oldest match was created. null if there is none.")
     ] = None
-    last_at: Annotated[Moment | None, Meta(description="In a preview: when the last of them was created.")] = None
-    resumes_rule: Annotated[int | None, Meta(description="The paused rule that goes on when it has ended.")] = None
+    last_at: Annotated[Moment | None, Meta(description="In a preview, when the newest match was created.")] = None
+    resumes_rule: Annotated[int | None, Meta(description="The paused rule that is resumed when the job has ended.")] = (
+        None
+    )
 
 
 def preview_resends(tx: Connection, wanted: PostbackFilter, mode: Mode) -> BulkResendView:
-    """Return what a job would cover now."""
+    """Return the preview of a job."""
     by_state = count_sent(tx, wanted, Pool.FINAL)
     superseded = count_superseded(tx, wanted)
     first_at, last_at = span_sent(tx, wanted, Pool.FINAL) or (None, None)

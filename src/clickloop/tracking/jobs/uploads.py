@@ -27,90 +27,98 @@ from clickloop.tracking.uploads import UploadWish, enter_again, enter_upload
 
 NOUN = "conversions/uploads"
 MAX_LINES_EXAMINED = 200_000
-"""Maximum number of lines searched for those with a verdict: a file may have millions."""
-_WRITE_OCTETS = 1024 * 1024
-"""Bytes of a body that are collected before a thread writes them: one hop per packet would be slow."""
+"""Maximum number of lines searched for a verdict: a file may have millions."""
+_WRITE_BYTES = 1024 * 1024
+"""Bytes collected before a thread writes them: a thread switch per packet would be slow."""
 
 
 class UploadView(msgspec.Struct, kw_only=True):
-    """An upload, how far it is, and what came of its lines so far."""
+    """An upload, its progress, and the results of its lines so far."""
 
     upload_id: str
     name: str
-    state: Annotated[JobState, Meta(description="waiting and running: come back; failed: error says why.")]
-    preview: Annotated[bool, Meta(description="true: nothing is registered; the counts say what would be.")]
-    postbacks: Annotated[bool, Meta(description="false: the postbacks that its conversions owe are held back.")]
-    format: Annotated[Format, Meta(description="The form that was found.")]
-    format_text: Annotated[str, Meta(description="The form for people.")]
-    octets: Annotated[int, Meta(description="Size of the file as UTF-8.")]
-    octets_read: Annotated[int, Meta(description="So much of it is taken.")]
-    lines: Annotated[int, Meta(description="Lines taken; empty ones are not counted.")]
+    state: Annotated[JobState, Meta(description="waiting or running until it ends. If it is failed, error says why.")]
+    preview: Annotated[bool, Meta(description="true if nothing is registered. The counts then say what would be.")]
+    postbacks: Annotated[bool, Meta(description="false if postbacks for its conversions are suppressed.")]
+    format: Annotated[Format, Meta(description="The format that was detected.")]
+    format_text: Annotated[str, Meta(description="The format as a sentence.")]
+    octets: Annotated[int, Meta(description="Size of the file as UTF-8, in bytes.")]
+    octets_read: Annotated[int, Meta(description="Bytes processed so far.")]
+    lines: Annotated[int, Meta(description="Lines processed so far, without empty ones.")]
     counts: Annotated[
         dict[str, int],
         Meta(
-            description="Lines by verdict. waiting: the click is not here; ten minutes later, with older clicks settled, it is refused.",
+            description="Lines by verdict. A waiting line has no click yet and is refused after ten minutes, once older clicks are in.",
             examples=[{"new": 812, "changed": 3, "repeated": 40, "waiting": 0, "refused": 9, "unreadable": 1}],
         ),
     ]
     reasons: Annotated[
-        dict[str, int], Meta(description="Why lines were refused or unreadable.", examples=[{"forged_click_id": 9}])
+        dict[str, int], Meta(description="Refused and unreadable lines by reason.", examples=[{"forged_click_id": 9}])
     ]
-    flagged: Annotated[int, Meta(description="Lines with a flag, whatever became of them: look at them first.")]
+    flagged: Annotated[int, Meta(description="Lines with a flag, whatever their verdict. Check these first.")]
     flags: Annotated[
         dict[str, int],
         Meta(
-            description="What was odd, as in Conversions - In, and of how many lines.",
+            description="Lines by flag, with the flags of Conversions - In.",
             examples=[{"payout_unreadable": 3}],
         ),
     ]
-    created_at: Annotated[Moment, Meta(description="When the file had arrived: its conversions were reported then.")]
-    finished_at: Moment | None
-    error: Annotated[str | None, Meta(description="Why it failed. Its lines so far stay.")]
-    encoding: Annotated[str, Meta(description="As which the file was read.", examples=["utf-8", "windows-1252"])]
-    unused_columns: Annotated[
-        list[str], Meta(description="Headers that are no known parameter: their cells are stored with the notices.")
+    created_at: Annotated[
+        Moment, Meta(description="When the file had arrived, which is when its conversions count as reported.")
     ]
-    missing_values: Annotated[list[str], Meta(description="payout and txid without a column.", examples=[["txid"]])]
+    finished_at: Moment | None
+    error: Annotated[str | None, Meta(description="The reason if it failed. Lines registered before stay registered.")]
+    encoding: Annotated[str, Meta(description="The encoding that was detected.", examples=["utf-8", "windows-1252"])]
+    unused_columns: Annotated[
+        list[str], Meta(description="Headers that are no known parameter. Their cells are stored with the notices.")
+    ]
+    missing_values: Annotated[
+        list[str], Meta(description="Those of payout and txid that have no column.", examples=[["txid"]])
+    ]
     incomplete: Annotated[
         bool,
         Meta(
-            description="true: one of the unused columns may be a missing value. Such a table is registered only from its "
+            description="true if one of the unused columns may hold a missing value. Such a table is registered only from its "
             "preview, or with incomplete=1."
         ),
     ]
     date_order: Annotated[
         DateOrder | None,
-        Meta(description="Order of dates such as 05/06/2026, as it was chosen or as lines prove it; null: neither."),
+        Meta(description="Order of dates such as 05/06/2026, as chosen or as other lines prove it. null if neither."),
     ]
-    result_until: Annotated[Moment | None, Meta(description="How long the result is kept; null: not finished.")]
+    result_until: Annotated[
+        Moment | None, Meta(description="When the result will be deleted. null until the upload has ended.")
+    ]
 
 
 class UploadLineView(msgspec.Struct, kw_only=True):
-    """A line of an upload and what became of it, or would."""
+    """A line of an upload and its verdict."""
 
-    line: Annotated[int, Meta(description="Its number in the file, from 1.")]
+    line: Annotated[int, Meta(description="Line number in the file, from 1.")]
     verdict: Verdict
-    reason: Annotated[str, Meta(description="Why it was refused or is unreadable.")]
-    message: Annotated[str, Meta(description="The verdict for people, with the place of a fault.")]
-    flags: Annotated[list[str], Meta(description="What was odd about it.")]
-    conversion_id: Annotated[str, Meta(description="The conversion that it belongs to; empty in a preview.")]
-    notice_id: Annotated[str, Meta(description="Its notice in Conversions - In; empty in a preview.")]
-    payout: Annotated[MoneyText | None, Meta(description="In a preview: the payout after the line.")]
-    status: Annotated[str, Meta(description="In a preview: the name of the status after the line.")]
-    text: Annotated[str, Meta(description="The line, separated by commas, without quotes.")]
+    reason: Annotated[str, Meta(description="Why it is refused or unreadable.")]
+    message: Annotated[str, Meta(description="The verdict as a sentence, with the place of a fault.")]
+    flags: Annotated[list[str], Meta(description="What is unusual about it.")]
+    conversion_id: Annotated[str, Meta(description="Its conversion. Empty in a preview.")]
+    notice_id: Annotated[str, Meta(description="Its notice in Conversions - In. Empty in a preview.")]
+    payout: Annotated[MoneyText | None, Meta(description="In a preview, the payout after this line.")]
+    status: Annotated[str, Meta(description="In a preview, the name of the status after this line.")]
+    text: Annotated[str, Meta(description="The line, comma-separated, without quotes.")]
 
 
 class UploadLinesView(msgspec.Struct, kw_only=True):
     """The first lines of an upload."""
 
     items: list[UploadLineView]
-    payouts: Annotated[list[MoneyText], Meta(description="Of a preview: the sums of its first 200,000 lines.")]
+    payouts: Annotated[
+        list[MoneyText], Meta(description="In a preview, totals by currency of the first 200,000 lines.")
+    ]
 
 
 async def take_upload(context: JobContext, pieces: AsyncIterator[bytes], wish: Callable[[], UploadWish]) -> UploadView:
-    """Write a file to disk as it arrives, and enter it; ``wish`` is called when all of it is there.
+    """Write a file to disk as it arrives, and enter the upload. ``wish`` is called last, when a form's other fields are known.
 
-    Raise InvalidInputError for a file of no known form, UploadTooLargeError, NoRoomError.
+    Raise InvalidInputError for a file in no known format, UploadTooLargeError, NoRoomError.
     """
     files = context.uploads
     arriving = await asyncio.to_thread(files.receive, context.record_ids())
@@ -132,16 +140,16 @@ def _record(context: JobContext, view: UploadView, action: Action) -> None:
 
 
 async def _take_pieces(pieces: AsyncIterator[bytes], arriving: ArrivingFile) -> None:
-    """Write a file to disk as it arrives. Raise InvalidInputError as soon as its beginning shows that its form is not known."""
+    """Write a file to disk as it arrives. Raise InvalidInputError as soon as its start shows that the format is not known."""
     gathered: list[bytes] = []
-    octets = 0
+    size = 0
     is_checked = False
     async for piece in pieces:
         gathered.append(piece)
-        octets += len(piece)
-        if octets >= _WRITE_OCTETS or (not is_checked and octets >= HEAD_OCTETS):
+        size += len(piece)
+        if size >= _WRITE_BYTES or (not is_checked and size >= HEAD_OCTETS):
             await asyncio.to_thread(arriving.write, b"".join(gathered))
-            gathered, octets = [], 0
+            gathered, size = [], 0
         if not is_checked and len(arriving.head) == HEAD_OCTETS:
             is_checked = True
             if isinstance(found := detect(arriving.head), Unusable):
@@ -164,7 +172,7 @@ def find_upload(context: JobContext, upload_id: str) -> Upload | None:
 
 
 def first_lines(context: JobContext, upload: Upload, limit: int, verdict: Verdict | None = None) -> UploadLinesView:
-    """Return the first lines that were processed, or the first with a verdict. Raise FileNotFoundError."""
+    """Return the first processed lines, or the first ones with a verdict. Raise FileNotFoundError if the file was deleted."""
     results = islice(line_results(context.ledger, context.uploads, upload), MAX_LINES_EXAMINED)
     found = (result for result in results if verdict is None or result.finding.verdict is verdict)
     totals = payout_totals(context.uploads, upload, MAX_LINES_EXAMINED) if upload.preview else {}
@@ -177,9 +185,9 @@ def first_lines(context: JobContext, upload: Upload, limit: int, verdict: Verdic
 def register_preview(
     context: JobContext, preview: Upload, *, postbacks: bool = True, date_order: DateOrder | None = None
 ) -> UploadView:
-    """Register the lines of a finished preview: a further upload of the same file. Raise InvalidInputError, FileNotFoundError."""
+    """Register the file of a finished preview as a new upload. Raise InvalidInputError, FileNotFoundError."""
     if not preview.preview or preview.state is not JobState.FINISHED:
-        raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a preview that has finished can be registered.")
+        raise invalid("upload_id", FaultCode.NOT_ALLOWED, "Only a finished preview can be registered.")
     wish = UploadWish(name=preview.name, postbacks=postbacks, date_order=date_order)
     entered = enter_again(context.ledger, context.uploads, preview, context.record_ids(), wish, context.clock())
     view = upload_view(context, entered)

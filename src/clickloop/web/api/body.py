@@ -1,4 +1,4 @@
-"""Reading a JSON body into a Struct: every faulty field is named, unknown ones too, before anything is done."""
+"""Reading JSON bodies into Structs. Every faulty field is reported, unknown ones too, before anything is done."""
 
 import types
 import typing
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 class StrictBody(AbstractDTO[Any]):
-    """Makes Litestar read the parameter ``data`` of a door with ``read_body``."""
+    """Makes Litestar read the parameter ``data`` of an endpoint with ``read_body``."""
 
     def decode_bytes(self, value: bytes) -> Any:
-        """The body as the Struct that the door asks for; no body is None where the door does without."""
+        """Return the body as the Struct of the endpoint's parameter. An empty body is None where the parameter is optional."""
         field = self.asgi_connection.route_handler.parsed_data_field
         kind = field.annotation
         if field.is_optional:
@@ -32,54 +32,54 @@ class StrictBody(AbstractDTO[Any]):
             self.asgi_connection.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
         )
         if content_type != "application/json" and not content_type.endswith("+json"):
-            raise HTTPException(status_code=415, detail=f"The body is {content_type!r}; application/json is expected.")
+            raise HTTPException(status_code=415, detail=f"The body is {content_type!r}. Expected application/json.")
         return self.read(value, kind)
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
-        """What the door is given. Raises HTTPException 400 and InvalidInputError."""
+        """Return what is passed to the endpoint. Raise HTTPException 400, InvalidInputError."""
         return read_body(body, kind)
 
     @classmethod
     def create_for_field_definition(
         cls, field_definition: FieldDefinition, handler_id: str, backend_cls: Any = None
     ) -> None:
-        """Nothing is prepared per door."""
+        """Prepare nothing per endpoint."""
 
     @classmethod
     def create_openapi_schema(
         cls, field_definition: FieldDefinition, handler_id: str, schema_creator: Any
     ) -> Reference | Schema:
-        """The schema of the Struct itself."""
+        """Return the schema of the Struct itself."""
         schema: Reference | Schema = schema_creator.for_field_definition(field_definition)
         return schema
 
     @classmethod
     def is_supported_model_type_field(cls, field_definition: FieldDefinition) -> bool:
-        """Any Struct."""
+        """Return True: any Struct can be read."""
         return True
 
     @classmethod
     def generate_field_definitions(cls, model_type: type[Any]) -> typing.Generator[DTOFieldDefinition, None, None]:
-        """None: the Struct is read as it is."""
+        """Yield nothing: the Struct is read as it is."""
         yield from ()
 
     @classmethod
     def detect_nested_field(cls, field_definition: FieldDefinition) -> bool:
-        """None: the Struct is read as it is."""
+        """Return False: the Struct is read as it is."""
         return False
 
 
 class CheckedBody(StrictBody):
-    """The same for a door that ``tells_all``: it is given what could be read and the faults, to add those of its checks."""
+    """The body of an endpoint that ``tells_all``: with faults it is passed what could be read, to add those of its own checks."""
 
     def read(self, body: bytes, kind: type[Any]) -> Any:
-        """The Struct, or PartlyRead where fields are at fault. Raises HTTPException 400 and InvalidInputError."""
+        """Return the Struct, or PartlyRead if fields are faulty. Raise HTTPException 400, InvalidInputError."""
         read = read_partly(body, kind)
         return read if read.faults else read.value
 
 
 def read_body(body: bytes, kind: type[T]) -> T:
-    """The Struct that a JSON body holds. Raises HTTPException 400 for what is no JSON, InvalidInputError for faulty fields."""
+    """Return the Struct in a JSON body. Raise HTTPException 400 if it is not JSON, InvalidInputError for faulty fields."""
     read = read_partly(body, kind)
     if read.faults:
         raise InvalidInputError(read.faults)
@@ -87,14 +87,16 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 
 def read_partly(body: bytes, kind: type[T]) -> PartlyRead[T]:
-    """What a JSON body holds, and each faulty field. Raises HTTPException 400 for what is no JSON, InvalidInputError for a key that
-    stands twice."""
+    """Return the Struct in a JSON body, as far as it can be read, and all faults.
+
+    Raise HTTPException 400 if it is not JSON, InvalidInputError for repeated keys.
+    """
     try:
         given = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise HTTPException(status_code=400, detail=f"The body is not valid JSON: {text}.") from None
     if repeated := repeated_keys(body):
-        sentence = "The body has the key more than once: which of its values is meant cannot be told."
+        sentence = "The body has this key more than once, so its value is ambiguous."
         raise InvalidInputError(tuple(Fault(name[:100], FaultCode.DUPLICATE, sentence) for name in repeated))
     return read_given(given, kind)

@@ -16,7 +16,7 @@ from clickloop.web.api.problem import AnyRequest
 
 MAX_KEY_LENGTH = 200  # it is part of an index; a UUID has 36
 REPEATED = "Idempotency-Repeated"
-"""The header of an answer that was given before."""
+"""The header of a stored answer."""
 
 Key = Annotated[
     str,
@@ -24,7 +24,7 @@ Key = Annotated[
         name="Idempotency-Key",
         max_length=MAX_KEY_LENGTH,
         required=False,
-        description="A text of your own. The same request with the same key again, within 48 hours, does nothing and gets the same answer.",
+        description="Any text. The same request with the same key within 48 hours does nothing and gets the same answer.",
     ),
 ]
 T = TypeVar("T")
@@ -33,13 +33,13 @@ T = TypeVar("T")
 def once(
     context: ApiContext, request: AnyRequest, key: str, body: object, do: Callable[[Connection], Done]
 ) -> Response[Any]:
-    """Return the answer to what ``do`` does, or the one stored with the key. Raise HTTPException 422 for another body with that key."""
+    """Return the answer of ``do``, or the one stored with the key. Raise HTTPException 422 if another request used the key."""
     try:
         answered = idempotency.once(context, f"{request.method} {request.scope['path']}", key, body, do)
     except KeyReusedError:
         raise HTTPException(
             status_code=422,
-            detail="This Idempotency-Key came with another request before: use a new key for a new request.",
+            detail="This Idempotency-Key was used for another request. Use a new key for a new request.",
         ) from None
     headers = {REPEATED: "true"} if answered.repeated else {}
     return Response(answered.body, status_code=answered.status, media_type="application/json", headers=headers)

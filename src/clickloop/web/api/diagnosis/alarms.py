@@ -12,17 +12,16 @@ from msgspec import Meta
 from clickloop.alarm.outbox import MAX_SENT_PER_ROUND, AlarmDelivery, DeliveryState, SendingJob
 from clickloop.alarm.sending import send_alarms
 from clickloop.alarm.tracker import AlarmMessage, AlarmState
-from clickloop.clock import Moment
+from clickloop.clock import Moment, iso_text, optional_iso_text
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.view import view_of
 from clickloop.postback.alarm_rules import is_alarm_rule
 from clickloop.postback.rule import Rule
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.postback_rules import live_alarm_rules
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.health import AlarmView, alarm_views
-from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 from clickloop.web.long_work import waiting_for_others
 
 TEST_SENTENCE = "This is a test. Alarms from this tracker will arrive here."
@@ -92,7 +91,7 @@ def read_alarms(context: Context) -> AlarmsView:
         rules = [stored.rule for stored in live_alarm_rules(tx)]
     return AlarmsView(
         alarms=alarm_views(context.core_health().alarms),
-        rules=[AlarmRuleView(id=rule.rule_id, name=shown(rule.name), active=rule.active) for rule in rules],
+        rules=[AlarmRuleView(id=rule.rule_id, name=readable(rule.name), active=rule.active) for rule in rules],
         messages=[_message_view(delivery) for delivery in reversed(context.alarm_memory().deliveries)],
     )
 
@@ -123,7 +122,7 @@ def send_test_alarm(context: Context, data: JSONBody[AlarmTest | None] = None) -
                 AlarmTestResult,
                 attempt,
                 rule_id=rule.rule_id,
-                rule_name=shown(rule.name),
+                rule_name=readable(rule.name),
                 delivered=attempt.state is DeliveryState.DELIVERED,
             )
             for rule, attempt in zip(rules, attempts, strict=True)
@@ -148,12 +147,12 @@ def _message_view(delivery: AlarmDelivery) -> AlarmMessageView:
     return view_of(
         AlarmMessageView,
         delivery,
-        at=moment_text(message.at),
+        at=iso_text(message.at),
         code=message.code,
-        sentence=shown(message.sentence),
+        sentence=readable(message.sentence),
         alarm_state=message.state,
         rule_id=delivery.rule_id or None,
-        next_attempt_at=optional_moment_text(delivery.next_at if waits else None),
+        next_attempt_at=optional_iso_text(delivery.next_at if waits else None),
     )
 
 
@@ -161,9 +160,7 @@ router = Router(
     "/alarms",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List alarms and alarm rules")(read_alarms),
-        post("/test", dto=StrictBody, return_dto=None, status_code=200, summary="Send a test alarm")(
-            waiting_for_others(send_test_alarm)
-        ),
+        post("/test", status_code=200, summary="Send a test alarm")(waiting_for_others(send_test_alarm)),
     ],
     tags=["Diagnosis"],
 )

@@ -6,14 +6,13 @@ import msgspec
 from litestar import Router, get, post
 from msgspec import Meta
 
-from clickloop.clock import Moment
+from clickloop.clock import Moment, optional_iso_text
 from clickloop.people.user import Right
 from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.logs.postbacks import count_unfinished
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import optional_moment_text
 
 NOUN = "delivery"
 RECORD = "all"
@@ -54,7 +53,7 @@ def _view(context: ApiContext, waiting: int) -> DeliveryView:
     return DeliveryView(
         held=hold is not None,
         why=hold.why if hold else "",
-        held_since=optional_moment_text(hold.since or None if hold else None),
+        held_since=optional_iso_text(hold.since or None if hold else None),
         waiting=waiting,
     )
 

@@ -11,17 +11,17 @@ from litestar.params import QueryParameter
 from msgspec import Meta
 
 from clickloop.alarm.alarms import Alarm
-from clickloop.clock import Moment
+from clickloop.clock import Moment, iso_text, optional_iso_text
 from clickloop.diagnosis.health import CoreHealth, under_way
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right
 from clickloop.store.ledger.jobs.bulk_jobs import JobKind
 from clickloop.store.ledger.jobs.exports import may_see
 from clickloop.store.ledger.logs.audit_entry import note_change
+from clickloop.text import readable
 from clickloop.tracking.jobs.exports import ExportView, export_view
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import moment_text, optional_moment_text, shown
 
 VERIFY_SECONDS = 5.0  # as long as a request may take; the next request continues
 MAX_DAMAGES = 100
@@ -175,13 +175,13 @@ def read_health(context: Context) -> HealthView:
     core, work = context.core_health(), under_way(context.ledger)
     return HealthView(
         alarms=alarm_views(core.alarms),
-        started_at=optional_moment_text(core.started_at or None),
+        started_at=optional_iso_text(core.started_at or None),
         journal=[view_of(LagView, lag, seconds=lag.oldest_ms / 1000) for lag in core.lags],
         disk=_disk_view(core),
         unknown_links=view_of(
             UnknownLinksView,
             core.unknown_links,
-            since=moment_text(core.unknown_links.since) if core.unknown_links.total else None,
+            since=iso_text(core.unknown_links.since) if core.unknown_links.total else None,
         ),
         workers=[view_of(WorkerView, worker) for worker in core.workers],
         audit=AuditView(
@@ -221,7 +221,7 @@ def _clock_view(context: ApiContext) -> ClockView:
 def read_damages(context: Context) -> DamagesView:
     """List unconfirmed damage to the journal. Its alarm continues until the damage is confirmed."""
     sentences = context.journal_damages.unconfirmed()
-    return DamagesView(count=len(sentences), sentences=[shown(one) for one in sentences[:MAX_DAMAGES]])
+    return DamagesView(count=len(sentences), sentences=[readable(one) for one in sentences[:MAX_DAMAGES]])
 
 
 def confirm_damages(context: Context) -> DamagesView:
@@ -257,7 +257,7 @@ def verify_facts(context: Context, first_column: FirstColumn = 0) -> Verificatio
 
 def alarm_views(alarms: Sequence[Alarm]) -> list[AlarmView]:
     """Return alarms for JSON."""
-    return [view_of(AlarmView, alarm, since=optional_moment_text(alarm.since or None)) for alarm in alarms]
+    return [view_of(AlarmView, alarm, since=optional_iso_text(alarm.since or None)) for alarm in alarms]
 
 
 def _disk_view(core: CoreHealth) -> DiskView:

@@ -9,7 +9,7 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import Connection
 
-from clickloop.clock import Moment
+from clickloop.clock import Moment, optional_iso_text
 from clickloop.log_filter import MAX_ID
 from clickloop.logs.page import Page, page_of, read_cursor
 from clickloop.postback.delivery.lane import LANE_CONNECTIONS, Asked, KeptLane, LaneTerms
@@ -27,11 +27,9 @@ from clickloop.store.ledger.queue.lanes import (
     waiting_lanes,
 )
 from clickloop.store.ledger.setup.postback_rules import kept_rules_after
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import optional_moment_text
 
 NOUN = "receivers"
 
@@ -175,10 +173,10 @@ def _view(stored: KeptLane, waiting: int) -> ReceiverView:
         receiver=stored.lane,
         state=ReceiverState.PAUSED if pause else ReceiverState.OPEN,
         why=pause.why if pause else "",
-        paused_at=optional_moment_text(pause.opened_at if pause else None),
-        next_probe_at=optional_moment_text(pause.probe_at if pause else None),
+        paused_at=optional_iso_text(pause.opened_at if pause else None),
+        next_probe_at=optional_iso_text(pause.probe_at if pause else None),
         failed_probes=pause.probes if pause else 0,
-        held_until=optional_moment_text(stored.held_until),
+        held_until=optional_iso_text(stored.held_until),
         asked=stored.asked,
         waiting=waiting,
         connections=stored.terms.connections,
@@ -197,9 +195,7 @@ router = Router(
         post("/{receiver:str}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused receiver")(
             resume_receiver
         ),
-        patch("/{receiver:str}", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change a receiver")(
-            change_receiver
-        ),
+        patch("/{receiver:str}", sync_to_thread=True, summary="Change a receiver")(change_receiver),
     ],
     tags=["Receivers"],
 )

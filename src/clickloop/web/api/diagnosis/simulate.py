@@ -28,13 +28,12 @@ from clickloop.logs.postback_view import FindingView, SentRequestView, finding_v
 from clickloop.logs.view import view_of
 from clickloop.postback.due import SkipReason
 from clickloop.setup.fault import FaultCode, invalid
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import tracker_address_of
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.text_page import AskedFormat, Format, text_response, wants_text
-from clickloop.web.api.wire import shown
 
 NOT_A_MACRO = "Text that looks like a macro but is not one of ours."
 
@@ -157,7 +156,7 @@ def simulation_view(simulation: Simulation) -> SimulationView:
         SimulationView,
         outcome,
         invented=simulation.invented,
-        not_taken=[NotTakenView(name=shown(one.name), reason_text=one.sentence) for one in simulation.not_taken],
+        not_taken=[NotTakenView(name=readable(one.name), reason_text=one.sentence) for one in simulation.not_taken],
         redirect=_redirect_view(simulation.redirect),
         click=click_view(simulation.click),
         reason_text=outcome.reason.sentence if outcome.reason else "",
@@ -179,7 +178,7 @@ def _rule_view(simulated: SimulatedRule) -> SimulatedRuleView:
         SimulatedRuleView,
         simulated,
         rule_id=simulated.rule.rule_id,
-        rule_name=shown(simulated.rule.name),
+        rule_name=readable(simulated.rule.name),
         sent=simulated.reason is None,
         reason_text=simulated.reason.sentence if simulated.reason else "",
         findings=finding_views(simulated.findings),
@@ -198,14 +197,7 @@ def _macro_views(macros: tuple[MacroValue, ...]) -> list[MacroValueView]:
 router = Router(
     "/simulate",
     route_handlers=[
-        post(
-            "/",
-            status_code=200,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Simulate without sending",
-        )(simulate),
+        post("/", status_code=200, sync_to_thread=True, summary="Simulate without sending")(simulate),
     ],
     opt={RIGHT: None},  # it has no effect
     tags=["Diagnosis"],

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.click.click_log import ClickFilter, ScreeningFilter
 from clickloop.click.trial_mark import TEST_MARK_MS
-from clickloop.clock import DAY_MS, Moment
+from clickloop.clock import DAY_MS, Moment, iso_text
 from clickloop.diagnosis.simulation_input import parameter_faults
 from clickloop.diagnosis.trial_link import example_parameters, trial_link
 from clickloop.log_filter import MAX_ID
@@ -22,11 +22,9 @@ from clickloop.setup.reading import given_or
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit
 from clickloop.web.api.problem import not_found
-from clickloop.web.api.wire import moment_text
 
 NOUN = "test-clicks"
 SHOWN_MS = DAY_MS
@@ -75,7 +73,7 @@ def make_test_link(context: Context, data: JSONBody[TestLinkBody]) -> TestLinkVi
     raise_faults(parameter_faults(parameters))
     now_ms = context.clock()
     url = trial_link(campaign, parameters, context.base_url, context.click_ids, now_ms)
-    return TestLinkView(url=url, valid_until=moment_text(now_ms + TEST_MARK_MS))
+    return TestLinkView(url=url, valid_until=iso_text(now_ms + TEST_MARK_MS))
 
 
 def list_test_clicks(
@@ -83,7 +81,7 @@ def list_test_clicks(
 ) -> Page[ClickView]:
     """List the test clicks of the last 24 hours, newest first."""
     wanted = ClickFilter(
-        campaign_id=campaign_id, screening=ScreeningFilter.TEST, since=moment_text(context.clock() - SHOWN_MS)
+        campaign_id=campaign_id, screening=ScreeningFilter.TEST, since=iso_text(context.clock() - SHOWN_MS)
     )
     found = context.facts.clicks_page(wanted, limit + 1, read_cursor(NOUN, cursor))
     return page_of(found, limit, NOUN, lambda click: click.click_id, click_view)
@@ -105,7 +103,7 @@ def network_of(context: ApiContext, network_id: int) -> Network | None:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a test link")(make_test_link),
+        post("/", sync_to_thread=True, summary="Create a test link")(make_test_link),
         get("/", sync_to_thread=True, summary="List test clicks")(list_test_clicks),
     ],
     tags=["Diagnosis"],

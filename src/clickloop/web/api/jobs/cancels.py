@@ -1,4 +1,4 @@
-"""Cancelling many postbacks that wait: all that match, with a preview, as a job that can be stopped."""
+"""Cancelling many waiting postbacks: jobs with a preview that can be stopped."""
 
 from typing import Annotated
 
@@ -23,16 +23,16 @@ from clickloop.web.api.problem import AnyRequest, expect_found
 
 
 class BulkCancel(CancelFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which of the postbacks that wait to cancel. At least one of the fields that narrow it is needed."""
+    """The waiting postbacks to cancel. At least one filter is required."""
 
-    preview: Annotated[bool, Meta(description="true: only count; nothing is cancelled.")] = False
+    preview: Annotated[bool, Meta(description="true to only count. Nothing is cancelled.")] = False
 
 
 def cancel_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkCancel], key: Key = ""
 ) -> Response[BulkCancelView]:
-    """Starts a job that takes all that match and wait out of delivery. They can be sent again later. What is being sent at the
-    moment is left alone. `preview` counts first. See how far it is at `GET /postbacks/cancels/{cancel_id}`.
+    """Start a job that cancels all waiting postbacks that match. They can be resent later. Postbacks that are just being sent
+    are left alone. Use `preview` to count first. See the progress at `GET /postbacks/cancels/{cancel_id}`.
     """
     wanted = filter_in(data, PostbackFilter)
     require_filter(wanted)
@@ -49,17 +49,17 @@ def cancel_postbacks(
 
 
 def list_cancels(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkCancelView]:
-    """The jobs that cancel postbacks, the newest first."""
+    """List jobs that cancel postbacks, newest first."""
     return CANCELS.page(context, limit, cursor)
 
 
 def read_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
-    """A job that cancels postbacks."""
+    """Return a job that cancels postbacks."""
     return expect_found(CANCELS.find(context, cancel_id.lower()), "cancel of that id")
 
 
 def stop_cancel(context: Context, cancel_id: RecordIdPath) -> BulkCancelView:
-    """Ends a job where it is. What it has cancelled stays so. One that has ended stays as it is."""
+    """Stop a job. What it has cancelled stays cancelled. A job that has ended is left alone."""
     return expect_found(CANCELS.stop(context, cancel_id.lower()), "cancel of that id")
 
 
@@ -68,7 +68,7 @@ router = Router(
     route_handlers=[
         post("/cancel", status_code=202, sync_to_thread=True, summary="Cancel many postbacks")(cancel_postbacks),
         get("/cancels", sync_to_thread=True, summary="List cancels")(list_cancels),
-        get("/cancels/{cancel_id:str}", sync_to_thread=True, summary="See how far a cancel is")(read_cancel),
+        get("/cancels/{cancel_id:str}", sync_to_thread=True, summary="Read a cancel and its progress")(read_cancel),
         post("/cancels/{cancel_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a cancel")(
             stop_cancel
         ),

@@ -1,4 +1,4 @@
-"""/exports: logs as CSV files that are written in the background; how far each is, and the file when it is finished."""
+"""/exports: logs as CSV files, written in the background."""
 
 from typing import Annotated
 
@@ -29,21 +29,21 @@ from clickloop.web.api.rights import RIGHT
 class ExportOrder(msgspec.Struct, kw_only=True):
     """A log to export."""
 
-    noun: Annotated[ExportNoun, Meta(description="Which log.")]
+    noun: Annotated[ExportNoun, Meta(description="The log.")]
     filters: Filters = {}
     columns: Annotated[
         list[str],
         Meta(
-            description="Which columns, in which order; empty: all. A wrong one is answered with those that are known.",
+            description="Columns in their order. Leave empty for all. The answer to an unknown column lists the known ones.",
             examples=[["at", "click_id", "campaign"]],
         ),
     ] = []
 
 
 def order_export(context: Context, data: JSONBody[ExportOrder]) -> Response[ExportView]:
-    """Writes all rows that match into a file, the newest first, in the background. Follow it at the address in Location.
+    """Export all rows that match into a file, newest first, in the background. Follow the progress at the address in Location.
 
-    Who may see a log may export it. 409: ten exports that one has asked for are under way already.
+    Anyone who may see a log may export it. 409: you already have ten unfinished exports.
     """
     read = read_given(data.filters, LOGS[data.noun].filters)
     if read.faults:
@@ -61,33 +61,35 @@ def start_export(context: ApiContext, noun: ExportNoun, filters: LogFilter, colu
 
 
 def list_exports(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[ExportView]:
-    """One's own exports, the newest first; who administers sees those of everybody."""
+    """List your exports, newest first. Administrators see all exports."""
     return exports.list_exports(context, limit, cursor)
 
 
 def read_export(context: Context, export_id: RecordIdPath) -> ExportView:
-    """One export. Only who asked for it finds it, and who administers."""
+    """Return an export. Only its creator and administrators can read it."""
     return export_view(context, _export(context, export_id))
 
 
 def read_export_result(context: Context, export_id: RecordIdPath) -> Stream:
-    """The file: CSV for spreadsheets. 409: it is not finished."""
+    """Return the file as CSV. 409: the export is not finished."""
     export = _export(context, export_id)
     if export.state is not JobState.FINISHED:
-        raise HTTPException(status_code=409, detail=f"It is {export.state}: there is a file only once it is finished.")
-    octets = context.exports.size(export.export_id)
+        raise HTTPException(
+            status_code=409, detail=f"The export is {export.state}. There is no file until it is finished."
+        )
+    size = context.exports.size(export.export_id)
     return Stream(
         context.exports.pieces(export.export_id),
         media_type=CSV,
         headers={
             "Content-Disposition": f'attachment; filename="clickloop-{export.noun}.csv"',
-            "Content-Length": str(octets),
+            "Content-Length": str(size),
         },
     )
 
 
 def stop_export(context: Context, export_id: RecordIdPath) -> ExportView:
-    """Ends an export; what is written of it is deleted. One that has ended stays as it is."""
+    """Stop an export and delete its file. An export that has ended is left alone."""
     exports.stop_export(context, _export(context, export_id))
     return export_view(context, _export(context, export_id))
 
@@ -97,16 +99,16 @@ def _export(context: ApiContext, export_id: str) -> Export:
 
 
 def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:
-    return problem_response(410, "The file of this export is no longer kept: export it again.")
+    return problem_response(410, "The file of this export has been deleted. Export the log again.")
 
 
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        # Whoever may see a log may export it, so no right is needed.
+        # Anyone who may see a log may export it, so no right is needed.
         post("/", status_code=202, sync_to_thread=True, opt={RIGHT: None}, summary="Export a log")(order_export),
         get("/", sync_to_thread=True, summary="List exports")(list_exports),
-        get("/{export_id:str}", sync_to_thread=True, summary="Read an export and how far it is")(read_export),
+        get("/{export_id:str}", sync_to_thread=True, summary="Read an export and its progress")(read_export),
         get(
             "/{export_id:str}/result",
             sync_to_thread=True,

@@ -1,4 +1,4 @@
-"""Running stored notices again, all that match a filter, after a mapping or setting was corrected."""
+"""Reprocessing many notices after a mapping or setting was corrected: jobs with a preview that can be stopped."""
 
 from typing import Annotated
 
@@ -23,16 +23,16 @@ from clickloop.web.api.problem import AnyRequest, expect_found
 
 
 class BulkRerun(NoticeFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which notices to run again. At least one of the fields that narrow it is needed."""
+    """The notices to reprocess. At least one filter is required."""
 
-    preview: Annotated[bool, Meta(description="true: only tell what would change; nothing is stored or sent.")] = False
+    preview: Annotated[bool, Meta(description="true to only see what would change. Nothing is stored or sent.")] = False
 
 
 def rerun_notices(
     context: Context, request: AnyRequest, data: JSONBody[BulkRerun], key: Key = ""
 ) -> Response[RerunView]:
-    """Starts a job that reads all that match now again by today's settings, and owes what follows. `preview` tells first what would
-    change: it is the same step, taken back. See how far it is at `GET /notices/reruns/{rerun_id}`.
+    """Start a job that reprocesses all notices that match now with the current settings, and create the postbacks that follow.
+    Use `preview` to see what would change: it does the same and rolls back. See the progress at `GET /notices/reruns/{rerun_id}`.
     """
     wanted = filter_in(data, NoticeFilter)
     require_filter(wanted)
@@ -52,26 +52,26 @@ def start_rerun(tx: Connection, context: ApiContext, data: BulkRerun) -> RerunVi
 
 
 def list_reruns(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[RerunView]:
-    """The jobs that run notices again, the newest first."""
+    """List jobs that reprocess notices, newest first."""
     return RERUNS.page(context, limit, cursor)
 
 
 def read_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
-    """A job that runs notices again."""
+    """Return a job that reprocesses notices."""
     return expect_found(RERUNS.find(context, rerun_id.lower()), "rerun of that id")
 
 
 def stop_rerun(context: Context, rerun_id: RecordIdPath) -> RerunView:
-    """Ends a job where it is. What it has run stays so. One that has ended stays as it is."""
+    """Stop a job. What it has reprocessed stays as it is. A job that has ended is left alone."""
     return expect_found(RERUNS.stop(context, rerun_id.lower()), "rerun of that id")
 
 
 router = Router(
     f"/{NOTICES}",
     route_handlers=[
-        post("/rerun", status_code=202, sync_to_thread=True, summary="Run many notices again")(rerun_notices),
+        post("/rerun", status_code=202, sync_to_thread=True, summary="Reprocess many notices")(rerun_notices),
         get("/reruns", sync_to_thread=True, summary="List reruns")(list_reruns),
-        get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="See how far a rerun is")(read_rerun),
+        get("/reruns/{rerun_id:str}", sync_to_thread=True, summary="Read a rerun and its progress")(read_rerun),
         post("/reruns/{rerun_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a rerun")(stop_rerun),
     ],
     tags=["Notices"],

@@ -1,4 +1,4 @@
-"""What can be done with postbacks: send one or many again, cancel one, copy one as a curl command."""
+"""Actions on postbacks: resend one or many, cancel one, copy one as a curl command."""
 
 from typing import Annotated
 
@@ -35,28 +35,30 @@ from clickloop.web.api.problem import AnyRequest, expect_found, not_found
 
 
 class OneResend(msgspec.Struct, kw_only=True):
-    """How to send a postback again."""
+    """How to resend a postback."""
 
     request: ResendMode = Mode.AS_IT_WAS
-    force: Annotated[bool, Meta(description="true: also when a newer change of the conversion was sent since.")] = False
+    force: Annotated[
+        bool, Meta(description="true to resend it even if a newer change of the conversion has been sent.")
+    ] = False
 
 
 class BulkResend(ResendFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which postbacks to send again, and how. At least one of the fields that narrow it is needed."""
+    """The postbacks to resend, and how. At least one filter is required."""
 
     request: ResendMode = Mode.AS_IT_WAS
-    preview: Annotated[bool, Meta(description="true: only count; nothing is sent or stored.")] = False
+    preview: Annotated[bool, Meta(description="true to only count. Nothing is sent or stored.")] = False
 
 
 def resend_postback(
     context: Context, request: AnyRequest, postback_id: RecordIdPath, data: JSONBody[OneResend], key: Key = ""
 ) -> Response[PostbackView]:
-    """Makes a new row behind the last one for the same change and rule, and sends it at once.
+    """Create a new postback for the same change and rule, and send it at once.
 
-    The receiver can tell that it is a repeat: `{postback_id}` stays that of the original, and the header X-Clickloop-Attempt
-    counts on. A skipped one can only be sent anew, and only when today's rule does not skip it: 422 says why; `force` releases one
-    whose notice asked that no postback be sent. One that waits is cancelled, and the new one takes its place and leaves at once.
-    409: it is being sent, or a newer change of the conversion was sent since, which `force` overrides.
+    The receiver can tell that it is a repeat: `{postback_id}` is still the original's, and the header X-Clickloop-Attempt
+    continues counting. A skipped postback can only be rebuilt (`anew`), and only if the current rule does not skip it: 422 says
+    why. `force` releases one whose notice asked for no postback. A waiting postback is cancelled and replaced. 409: it is being
+    sent, or a newer change of the conversion has been sent, which `force` overrides.
     """
 
     def do(tx: Connection) -> Done:
@@ -81,11 +83,12 @@ def resend_postback(
 def resend_postbacks(
     context: Context, request: AnyRequest, data: JSONBody[BulkResend], key: Key = ""
 ) -> Response[BulkResendView]:
-    """Starts a job that sends again all that match now. Of each change and rule the last row counts, so one that was resent and
-    delivered does not match `failed`. An older change is left out when a newer one of its conversion and rule was sent since.
-    What waits is taken only when it is asked for by state; it then leaves at once. Those whose notice asked that no postback be
-    sent are released only when they are asked for by that reason.
-    `preview` counts first. See how far it is at `GET /postbacks/resends/{resend_id}`.
+    """Start a job that resends all postbacks that match now.
+
+    Only the latest postback of each change and rule counts, so one that was resent and delivered does not match `failed`. An
+    older change is left out if a newer one of its conversion and rule has been sent. Waiting postbacks are only included if you
+    filter by their state; they are then sent at once. Postbacks whose notice asked for none are only released if you filter by
+    that reason. Use `preview` to count first. See the progress at `GET /postbacks/resends/{resend_id}`.
     """
     wanted = filter_in(data, PostbackFilter)
     require_filter(wanted)
@@ -102,22 +105,22 @@ def resend_postbacks(
 
 
 def list_resends(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[BulkResendView]:
-    """The jobs that send postbacks again, the newest first."""
+    """List jobs that resend postbacks, newest first."""
     return RESENDS.page(context, limit, cursor)
 
 
 def read_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
-    """A job that sends postbacks again."""
+    """Return a job that resends postbacks."""
     return expect_found(RESENDS.find(context, resend_id.lower()), "resend of that id")
 
 
 def stop_resend(context: Context, resend_id: RecordIdPath) -> BulkResendView:
-    """Ends a job where it is. What it has made is sent; a rule that was to be resumed stays paused. One that has ended stays as it is."""
+    """Stop a job. Postbacks it has created are sent. A rule to be resumed stays paused. A job that has ended is left alone."""
     return expect_found(RESENDS.stop(context, resend_id.lower()), "resend of that id")
 
 
 def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView:
-    """Takes a postback that waits out of delivery. It can be sent again later. 409: it is being sent, or ended otherwise."""
+    """Cancel a waiting postback. It can be resent later. 409: it is being sent, or has ended."""
     with context.ledger.write() as tx:
         cancelled = cancel_waiting(tx, postback_id.lower(), context.clock())
         found = find_postback(tx, postback_id.lower())
@@ -127,19 +130,16 @@ def cancel_postback(context: Context, postback_id: RecordIdPath) -> PostbackView
     if found is None:
         raise not_found("postback of that id")
     if not cancelled and found.state is not PostbackState.CANCELLED:
-        remedy = (
-            "try again when this attempt has ended"
-            if found.state is PostbackState.SENDING
-            else "there is nothing left to cancel"
-        )
+        is_sending = found.state is PostbackState.SENDING
+        remedy = "Try again when this attempt has ended." if is_sending else "There is nothing left to cancel."
         raise HTTPException(
-            status_code=409, detail=f"It is {found.state}, and only what waits can be cancelled: {remedy}."
+            status_code=409, detail=f"Only waiting postbacks can be cancelled, and this one is {found.state}. {remedy}"
         )
     return postback_view(found)
 
 
 def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> str:
-    """The request as a command for a shell. Secrets are masked unless they are asked for. 409: it was skipped, nothing was to be sent."""
+    """Return the request as a shell command. Secrets are masked by default. 409: it was skipped, so there is no request."""
     if secrets:
         note_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
@@ -156,12 +156,12 @@ def copy_as_curl(context: Context, postback_id: RecordIdPath, secrets: Secrets =
 router = Router(
     f"/{POSTBACKS}",
     route_handlers=[
-        post("/{postback_id:str}/resend", status_code=201, sync_to_thread=True, summary="Send a postback again")(
+        post("/{postback_id:str}/resend", status_code=201, sync_to_thread=True, summary="Resend a postback")(
             resend_postback
         ),
-        post("/resend", status_code=202, sync_to_thread=True, summary="Send many postbacks again")(resend_postbacks),
+        post("/resend", status_code=202, sync_to_thread=True, summary="Resend many postbacks")(resend_postbacks),
         get("/resends", sync_to_thread=True, summary="List resends")(list_resends),
-        get("/resends/{resend_id:str}", sync_to_thread=True, summary="See how far a resend is")(read_resend),
+        get("/resends/{resend_id:str}", sync_to_thread=True, summary="Read a resend and its progress")(read_resend),
         post("/resends/{resend_id:str}/stop", status_code=200, sync_to_thread=True, summary="Stop a resend")(
             stop_resend
         ),

@@ -1,4 +1,4 @@
-"""/conversions/uploads: files of conversions, registered in the background; how far each is, and what became of each line."""
+"""/conversions/uploads: files of conversions, registered in the background, with the result of each line."""
 
 import dataclasses
 from typing import Annotated
@@ -36,17 +36,18 @@ KINDS = ("text/csv", "text/plain", "text/tab-separated-values")
 
 @dataclasses.dataclass
 class _FileOperation(Operation):
-    """Tells in the description that the body is the file itself."""
+    """The description of an endpoint whose body is a file."""
 
     def __post_init__(self) -> None:
         text = Schema(
             type=OpenAPIType.STRING,
-            description="The file as it is, in UTF-8, UTF-16 with its byte order mark, or windows-1252.",
+            description="The file, in UTF-8, UTF-16 with a byte order mark, or windows-1252.",
         )
         self.request_body = RequestBody(
             content={kind: OpenAPIMediaType(schema=text, example="clickid,payout,status\n") for kind in KINDS},
-            description="A table with a header (comma, semicolon or tab; columns are named like the parameters of a postback, others are "
-            "kept), or one conversion a line: clickid, clickid:payout:status, clickid:key=value:key=value.",
+            description="A table with a header row, separated by commas, semicolons or tabs. Its columns are named like the "
+            "parameters of a postback; others are stored, too. Or one conversion per line: clickid, clickid:payout:status, "
+            "clickid:key=value:key=value.",
             required=True,
         )
 
@@ -60,27 +61,27 @@ def _answer_no_room(_request: AnyRequest, error: NoRoomError) -> Response[Proble
 
 
 def _answer_gone(_request: AnyRequest, _error: FileNotFoundError) -> Response[Problem]:
-    return problem_response(410, "The file of this upload is no longer kept; its lines are in Conversions - In.")
+    return problem_response(410, "The file of this upload has been deleted. Its lines are in Conversions - In.")
 
 
-UploadName = Annotated[str, QueryParameter(max_length=200, description="What to call it, such as the file's name.")]
-IsPreview = Annotated[bool, QueryParameter(description="1: only tell what each line would do; nothing is registered.")]
+UploadName = Annotated[str, QueryParameter(max_length=200, description="A name for the upload, such as the file's.")]
+IsPreview = Annotated[bool, QueryParameter(description="1 to only see what each line would do. Nothing is registered.")]
 OfVerdict = Annotated[
     Verdict | None, QueryParameter(description=f"Only lines with this verdict, among the first {MAX_LINES_EXAMINED:,}.")
 ]
 IsIncomplete = Annotated[
     bool,
     QueryParameter(
-        description="1: register a table too of which no column was taken as payout or txid, and another was not understood."
+        description="1 to register a table even if payout or txid has no column and other columns are not understood."
     ),
 ]
 Dates = Annotated[
     DateOrder | None,
     QueryParameter(
-        description="Order of dates such as 05/06/2026; left out: as other lines prove it, else they are unreadable."
+        description="Order of dates such as 05/06/2026. Leave out to infer it from other lines; else they are unreadable."
     ),
 ]
-WithPostbacks = Annotated[bool, QueryParameter(description="0: hold back the postbacks that its conversions owe.")]
+WithPostbacks = Annotated[bool, QueryParameter(description="0 to suppress postbacks for its conversions.")]
 
 
 async def upload_conversions(
@@ -92,20 +93,18 @@ async def upload_conversions(
     incomplete: IsIncomplete = False,
     dates: Dates = None,
 ) -> Response[UploadView]:
-    """Takes the file to disk and answers 202; its lines are then registered in the background, each like a network's postback.
+    """Upload a file. Its lines are then registered in the background, each like a network's postback.
 
-    Follow it at the address in Location. A line that was registered before, by whatever door, comes to a repeat, so the same file
-    can be uploaded again. A file whose form is not recognised is refused at once (422), one that is too large with 413, and with 507
-    when the disk has no room for it. A table of which a column that may be the payout or the transaction id was not understood is
-    refused too (columns_not_understood), unless it is a preview or incomplete=1.
+    Follow the progress at the address in Location. A line that was registered before, through any channel, is a repeat, so the
+    same file can be uploaded again. 422: the format is not known. 413: the file is too large. 507: the disk has no room for it.
+    A table with a column that may be the payout or the transaction id but is not understood is refused too
+    (columns_not_understood), unless it is a preview or incomplete=1.
     """
     if faults := text_faults("name", name, 200):
         raise InvalidInputError(tuple(faults))
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in KINDS:
-        raise HTTPException(
-            status_code=415, detail=f"The body is {kind[:100]!r}; one of {', '.join(KINDS)} is expected."
-        )
+        raise HTTPException(status_code=415, detail=f"The body is {kind[:100]!r}. Expected one of {', '.join(KINDS)}.")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and len(announced) < 20:
         context.uploads.check_size(int(announced))
@@ -118,26 +117,26 @@ async def upload_conversions(
 
 
 def list_uploads(context: Context, limit: Limit = 50, cursor: Cursor = "") -> Page[UploadView]:
-    """Uploads, the newest first."""
+    """List uploads, newest first."""
     return uploads.list_uploads(context, limit, cursor)
 
 
 def read_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
-    """One upload."""
+    """Return an upload."""
     return upload_view(context, _upload(context, upload_id))
 
 
 def read_upload_lines(
     context: Context, upload_id: RecordIdPath, limit: Limit = 50, verdict: OfVerdict = None
 ) -> UploadLinesView:
-    """The first lines that are taken, each with its verdict, or the first with this one; all of them are in the result."""
+    """Return the first processed lines with their verdicts, or the first ones with a verdict. The result has all lines."""
     return uploads.first_lines(context, _upload(context, upload_id), limit, verdict)
 
 
 def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
-    """Each line that is taken so far with its verdict, as CSV for spreadsheets; corrected, it can be uploaded again.
+    """Return all processed lines with their verdicts as CSV. Once corrected, the file can be uploaded again.
 
-    A line that waited for its click, or was run again, is shown as it stands now.
+    Lines that waited for their click or were reprocessed are returned with their current verdict.
     """
     upload = _upload(context, upload_id)
     layout_of(context.uploads, upload)
@@ -151,12 +150,12 @@ def read_upload_result(context: Context, upload_id: RecordIdPath) -> Stream:
 def register_preview(
     context: Context, upload_id: RecordIdPath, postbacks: WithPostbacks = True, dates: Dates = None
 ) -> UploadView:
-    """Registers what a finished preview has looked at: an upload of its own of the same file. The preview stays as it is."""
+    """Register the file of a finished preview, as an upload of its own. The preview stays unchanged."""
     return uploads.register_preview(context, _upload(context, upload_id), postbacks=postbacks, date_order=dates)
 
 
 def stop_upload(context: Context, upload_id: RecordIdPath) -> UploadView:
-    """Takes no further line of it. What is registered stays so; what is at its end stays as it is."""
+    """Stop an upload. Lines registered so far stay registered. An upload that has ended is left alone."""
     uploads.stop_upload(context, _upload(context, upload_id))
     return upload_view(context, _upload(context, upload_id))
 
@@ -177,7 +176,7 @@ router = Router(
             summary="Upload a file of conversions",
         )(upload_conversions),
         get("/", sync_to_thread=True, summary="List uploads")(list_uploads),
-        get("/{upload_id:str}", sync_to_thread=True, summary="Read an upload and how far it is")(read_upload),
+        get("/{upload_id:str}", sync_to_thread=True, summary="Read an upload and its progress")(read_upload),
         get(
             "/{upload_id:str}/lines",
             sync_to_thread=True,
@@ -196,7 +195,7 @@ router = Router(
             status_code=202,
             sync_to_thread=True,
             exception_handlers={FileNotFoundError: _answer_gone},
-            summary="Register what a preview has looked at",
+            summary="Register a preview",
         )(register_preview),
         post("/{upload_id:str}/cancel", status_code=200, sync_to_thread=True, summary="Stop an upload")(stop_upload),
     ],

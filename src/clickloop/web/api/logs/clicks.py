@@ -1,4 +1,4 @@
-"""/clicks: what was recorded of visitors, and the whole story of one."""
+"""/clicks: the clicks of visitors, and the trace of one."""
 
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
@@ -26,41 +26,41 @@ Wanted = NamedDependency[SkipValidation[ClickFilter]]
 
 
 def list_clicks(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[ClickView]:
-    """Clicks, the newest first. One shows up here within a second of the visit."""
+    """List clicks, newest first. A click is listed within a second of the visit."""
     return listing.list_clicks(context, wanted, limit, cursor)
 
 
 def export_clicks(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
-    """Clicks as CSV, the newest first."""
+    """Export clicks as CSV, newest first."""
     return exported(context, ExportNoun.CLICKS, wanted, columns)
 
 
 def read_click(context: Context, click_id: ClickIdPath) -> ClickView:
-    """One click by its id, in upper or lower case."""
+    """Return a click. Its id may be in upper or lower case."""
     canonical = canonical_click_id(context, click_id)
     click = context.facts.find_clicks([canonical]).get(canonical)
     return click_view(expect_found(click, "click of that id yet"))
 
 
 def read_trace(
-    context: Context, request: AnyRequest, click_id: ClickIdPath, told_as: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, click_id: ClickIdPath, answer_format: AskedFormat = Format.JSON
 ) -> Response[TraceView]:
-    """Click, redirect, notices (refused ones too), conversions with their history, postbacks and attempts, in one time line."""
+    """Return a timeline of click, redirect, notices (refused ones too), conversions and their changes, postbacks and attempts."""
     trace = find_trace(context, canonical_click_id(context, click_id))
     if trace.click is None and not trace.events:
         raise not_found("click of that id yet")
-    if wants_text(request, told_as):
+    if wants_text(request, answer_format):
         return text_response(trace_text(trace))
     return Response(trace_view(trace))
 
 
 def canonical_click_id(context: ApiContext, text: str) -> str:
-    """Return a click id in lower case. Raise HTTPException 404 for what is none of ours."""
+    """Return a click id in lower case. Raise HTTPException 404 if it is not one of ours."""
     read = context.click_ids.read(text)
     if read is Fault.FORGED:
-        raise not_found("click of that id: it is not of this tracker, mistyped or cut")
+        raise not_found("click of that id: it is mistyped, cut off or from another tracker")
     if isinstance(read, Fault):
-        raise not_found("click of that id: it does not have the form of one of ours")
+        raise not_found("click of that id: it does not look like one of our click ids")
     return read.text
 
 

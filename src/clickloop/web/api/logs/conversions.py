@@ -1,4 +1,4 @@
-"""/conversions: what clicks earned, with its history; and the API's own way to report one."""
+"""/conversions: conversions with their history, and reporting one over the API."""
 
 from litestar import Response, Router, get, patch, post
 from litestar.di import NamedDependency
@@ -29,10 +29,10 @@ _STATUS = {Outcome.NEW: 201, Outcome.CHANGED: 200, Outcome.REPEATED: 200, Outcom
 def report_conversion(
     context: Context, request: AnyRequest, data: JSONBody[ConversionReport]
 ) -> Response[ReportedView]:
-    """Registers a conversion as a network's postback would, and owes its postbacks in the same transaction.
+    """Register a conversion as a network's postback would, and creates its postbacks in the same transaction.
 
-    201: new; 200: changed, or a repeat; 202: it waits for its click; 422: refused, with the reason. Every report is kept
-    in Conversions - In. Safe to send again: what counts is the pair of click_id and txid.
+    201: new. 200: changed, or a repeat. 202: it waits for its click. 422: refused, with the reason. Every report is stored
+    in Conversions - In. It is safe to send a report again: click_id and txid identify the conversion.
     """
     address = request.client.host if request.client else ""
     view = by_hand.report_conversion(context.desk(), context, data, address, context.on_postbacks_owed)
@@ -42,23 +42,23 @@ def report_conversion(
 def change_conversion(
     context: Context, conversion_id: RecordIdPath, data: JSONBody[ConversionCorrection]
 ) -> ReportedView:
-    """Changes status or payout by hand: a notice of its own in Conversions - In, which owes postbacks like any other."""
+    """Change status or payout by hand. This adds a notice to Conversions - In, which creates postbacks like any other."""
     view = by_hand.correct_conversion(context.desk(), context, conversion_id.lower(), data, context.on_postbacks_owed)
     return expect_found(view, "conversion of that id")
 
 
 def list_conversions(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[ConversionView]:
-    """Conversions, the newest first."""
+    """List conversions, newest first."""
     return listing.list_conversions(context, wanted, limit, cursor)
 
 
 def export_conversions(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
-    """Conversions as CSV, the newest first."""
+    """Export conversions as CSV, newest first."""
     return exported(context, ExportNoun.CONVERSIONS, wanted, columns)
 
 
 def read_conversion(context: Context, conversion_id: RecordIdPath) -> ConversionHistoryView:
-    """One conversion and its changes, the first one first. Of more than 500 changes the newest are there: the versions say so."""
+    """Return a conversion and its changes, oldest first. Of more than 500 changes it returns the newest 500."""
     with context.ledger.read() as tx:
         history = find_conversion_history(tx, conversion_id.lower())
     return expect_found(history, "conversion of that id")

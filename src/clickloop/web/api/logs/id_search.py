@@ -1,4 +1,4 @@
-"""/clicks/find: the story that an id belongs to."""
+"""/clicks/find: the records that an id belongs to."""
 
 from typing import Annotated
 
@@ -9,14 +9,14 @@ from clickloop.diagnosis import id_search
 from clickloop.diagnosis.id_search import FoundList
 from clickloop.web.api.context import Context
 
-Wanted = Annotated[str, QueryParameter(name="id", max_length=1024, description="The id, as it was copied.")]
+Wanted = Annotated[str, QueryParameter(name="id", max_length=1024, description="The id to find.")]
 Everything = Annotated[
-    bool, QueryParameter(description="true: also among old clicks, where newer ones have that external id already.")
+    bool, QueryParameter(description="true to search old clicks for an external id even if recent ones have it.")
 ]
 
 
 def find_stories(context: Context, text: Wanted, everything: Everything = False) -> FoundList:
-    """Finds by our click id, the source's (exactly as it came), a transaction id, or the id of a conversion, notice or postback."""
+    """Find records by our click id, the source's (exactly as sent), a transaction id, or a conversion's, notice's or postback's id."""
     return id_search.find_stories(context, text, everything)
 
 

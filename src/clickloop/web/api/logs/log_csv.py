@@ -17,7 +17,7 @@ ROWS_PER_PAGE = 1_000
 ChosenColumns = Annotated[
     str,
     QueryParameter(
-        name="columns", max_length=2_000, description="Which columns, in which order, with commas between; empty: all."
+        name="columns", max_length=2_000, description="Columns in their order, comma-separated. Leave empty for all."
     ),
 ]
 
@@ -25,7 +25,7 @@ ChosenColumns = Annotated[
 def exported(
     context: LogContext, noun: ExportNoun, wanted: LogFilter, columns: str, rows: int = ROWS_PER_PAGE
 ) -> Stream:
-    """Return the rows of a log as CSV, newest first. Raise InvalidInputError before anything is sent."""
+    """Return the rows of a log as CSV, newest first. Raise InvalidInputError before the response starts."""
     log = LOGS[noun]
     chosen = chosen_columns(log.columns, columns)
     pieces = csv_of_pages(context, chosen, lambda cursor: log.list_page(context, wanted, rows, cursor))

@@ -1,4 +1,4 @@
-"""/notices: Conversions - In, everything that told us of conversions, also what was refused and why."""
+"""/notices: Conversions - In, every notice of a conversion, refused ones with the reason."""
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -25,24 +25,24 @@ Wanted = NamedDependency[SkipValidation[NoticeFilter]]
 
 
 def list_notices(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[NoticeView]:
-    """Notices, the newest first. Of a long query or body the beginning is listed; the notice itself has more."""
+    """List notices, newest first. Long queries and bodies are cut; read the notice itself for more."""
     return listing.list_notices(context, wanted, limit, cursor)
 
 
 def export_notices(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
-    """Notices as CSV, the newest first."""
+    """Export notices as CSV, newest first."""
     return exported(context, ExportNoun.NOTICES, wanted, columns)
 
 
 def read_notice(context: Context, notice_id: RecordIdPath) -> NoticeStoryView:
-    """One notice, and how each of its parameters was understood."""
+    """Return a notice and the meaning of each of its parameters."""
     with context.ledger.read() as tx:
         notice = find_notice(tx, notice_id.lower())
     return notice_story(expect_found(notice, "notice of that id"))
 
 
 def rerun_notice(context: Context, notice_id: RecordIdPath) -> NoticeView:
-    """Reads a stored notice again by today's settings: after mapping a status word, or when its click has arrived late."""
+    """Reprocess a notice with the current settings, such as after mapping a status word, or when its click arrived late."""
     results = rerun(context.desk(), [notice_id.lower()], context.clock())
     if not results:
         raise not_found("notice of that id")
@@ -59,7 +59,7 @@ router = Router(
         get("/", sync_to_thread=True, summary="List notices")(list_notices),
         get("/export", sync_to_thread=True, media_type="text/csv", summary="Export notices as CSV")(export_notices),
         get("/{notice_id:str}", sync_to_thread=True, summary="Read a notice")(read_notice),
-        post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Run a notice again")(
+        post("/{notice_id:str}/rerun", status_code=200, sync_to_thread=True, summary="Reprocess a notice")(
             rerun_notice
         ),
     ],

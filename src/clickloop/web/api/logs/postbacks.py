@@ -1,4 +1,4 @@
-"""/postbacks: Conversions - Out, everything that was sent, or not sent and why, with every attempt."""
+"""/postbacks: Conversions - Out, every postback with its attempts, skipped ones with the reason."""
 
 from typing import Annotated
 
@@ -23,22 +23,22 @@ from clickloop.web.api.paging import Cursor, Limit, RecordIdPath
 from clickloop.web.api.problem import expect_found
 from clickloop.web.api.query import from_query
 
-Secrets = Annotated[bool, QueryParameter(description="true: secrets are not masked, which the log of changes tells.")]
+Secrets = Annotated[bool, QueryParameter(description="true to show secrets, which is recorded in the log of changes.")]
 Wanted = NamedDependency[SkipValidation[PostbackFilter]]
 
 
 def list_postbacks(context: Context, wanted: Wanted, limit: Limit = 50, cursor: Cursor = "") -> Page[PostbackView]:
-    """Postbacks, the newest first."""
+    """List postbacks, newest first."""
     return listing.list_postbacks(context, wanted, limit, cursor)
 
 
 def export_postbacks(context: Context, wanted: Wanted, columns: ChosenColumns = "") -> Stream:
-    """Postbacks as CSV, the newest first."""
+    """Export postbacks as CSV, newest first."""
     return exported(context, ExportNoun.POSTBACKS, wanted, columns)
 
 
 def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets = False) -> PostbackStoryView:
-    """One postback, why it was owed or skipped, and every attempt."""
+    """Return a postback, why it was created or skipped, and every attempt."""
     if secrets:
         note_secrets_shown(context, postback_id.lower())
     with context.ledger.read() as tx:
@@ -47,9 +47,9 @@ def read_postback(context: Context, postback_id: RecordIdPath, secrets: Secrets 
 
 
 def note_secrets_shown(context: ApiContext, postback_id: str) -> None:
-    """Write into the log of changes that the secrets of a request are shown. Raise HTTPException 403 if the role may not see them."""
+    """Record in the log of changes that a request's secrets are shown. Raise HTTPException 403 if the role may not see them."""
     if not context.shows_secrets:
-        raise PermissionDeniedException("Your role may not see secrets: leave out secrets=true.")
+        raise PermissionDeniedException("Your role may not see secrets. Leave out secrets=true.")
     with context.ledger.write() as tx:
         expect_found(find_postback(tx, postback_id), "postback of that id")
         note_change(tx, context, POSTBACKS, postback_id, action=Action.SECRETS_SHOWN)

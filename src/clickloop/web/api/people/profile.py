@@ -20,14 +20,13 @@ from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.store.ledger.people.sessions import delete_session, delete_sessions_of_user, sessions_of_user
 from clickloop.store.ledger.people.users import find_user, save_user
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.people.users import NOUN as USERS
 from clickloop.web.api.people.users import TimeZone, user_view
 from clickloop.web.api.problem import not_found
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import shown
 
 NOUN = "profile"
 MAX_SESSIONS = 100  # a person has a few; the oldest are of no interest
@@ -81,7 +80,7 @@ def read_profile(context: Context) -> ProfileView:
         user = find_user(tx, actor.user_id) if actor.user_id else None
     return ProfileView(
         user_id=actor.user_id or None,
-        name=shown(actor.name),
+        name=readable(actor.name),
         role=actor.role,
         via=actor.via,
         rights=[right for right in Right if actor.role.may(right)],
@@ -154,14 +153,8 @@ router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="Get your profile")(read_profile),
-        patch("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Change your profile")(change_profile),
-        post(
-            "/password",
-            status_code=200,
-            dto=StrictBody,
-            return_dto=None,
-            summary="Change your password",
-        )(change_own_password),
+        patch("/", sync_to_thread=True, summary="Change your profile")(change_profile),
+        post("/password", status_code=200, summary="Change your password")(change_own_password),
         get("/sessions", sync_to_thread=True, summary="List your sessions")(list_sessions),
         delete("/sessions", status_code=200, sync_to_thread=True, summary="Sign out everywhere")(end_all_sessions),
         delete("/sessions/{number:int}", status_code=200, sync_to_thread=True, summary="End one of your sessions")(

@@ -27,7 +27,6 @@ from clickloop.store.ledger.people.tokens import (
     secret_of,
     tokens_after,
 )
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.problem import not_found
@@ -126,7 +125,7 @@ def _view(token: Token) -> TokenView:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Create a token")(create_token),
+        post("/", sync_to_thread=True, summary="Create a token")(create_token),
         get("/", sync_to_thread=True, summary="List tokens")(list_tokens),
         get("/{number:int}", sync_to_thread=True, summary="Get a token")(read_token),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Revoke a token")(remove_token),

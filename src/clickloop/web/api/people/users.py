@@ -7,7 +7,7 @@ from litestar import Router, delete, get, patch, post
 from litestar.params import JSONBody
 from msgspec import UNSET, Meta, UnsetType
 
-from clickloop.clock import Moment
+from clickloop.clock import Moment, iso_text
 from clickloop.logs.page import Page, page_of, read_number_cursor
 from clickloop.logs.view import view_of
 from clickloop.people.user import Right, Role, User
@@ -20,7 +20,6 @@ from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Cursor, Id, Limit
 from clickloop.web.api.rights import RIGHT
-from clickloop.web.api.wire import moment_text
 
 NOUN = saving.NOUN
 
@@ -126,7 +125,7 @@ def remove_user(context: Context, number: Id) -> UserView:
 def make_user_link(context: Context, number: Id) -> LinkView:
     """Create a one-time link for setting a new or forgotten password. Earlier links stop working."""
     secret = saving.make_password_link(context, number)
-    return LinkView(link=link_path(secret), expires_at=moment_text(context.clock() + LINK_MS))
+    return LinkView(link=link_path(secret), expires_at=iso_text(context.clock() + LINK_MS))
 
 
 def sign_user_out(context: Context, number: Id) -> UserView:
@@ -142,14 +141,10 @@ def user_view(user: User) -> UserView:
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a user")(
-            tells_all(create_user)
-        ),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a user")(tells_all(create_user)),
         get("/", sync_to_thread=True, summary="List users")(list_users),
         get("/{number:int}", sync_to_thread=True, summary="Get a user")(read_user),
-        patch("/{number:int}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a user")(
-            tells_all(change_user)
-        ),
+        patch("/{number:int}", dto=CheckedBody, sync_to_thread=True, summary="Change a user")(tells_all(change_user)),
         delete("/{number:int}", status_code=200, sync_to_thread=True, summary="Disable a user")(remove_user),
         post("/{number:int}/link", status_code=201, sync_to_thread=True, summary="Create a link to set a password")(
             make_user_link

@@ -8,16 +8,16 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 from msgspec import Meta
 
-from clickloop.clock import Moment
+from clickloop.clock import Moment, iso_text
 from clickloop.report.export import CsvRow, csv_lines, plain_text
 from clickloop.report.measure import Measure, Sums
 from clickloop.report.query import Dimension
 from clickloop.report.query_input import AskedReport, Bounds, bounds_of, query_of
 from clickloop.setup.money_text import MoneyText, money_text
+from clickloop.text import readable
 from clickloop.tracking.reporting import MadeReport, Row, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.long_work import in_long_work
 
 CSV_TYPE = "text/csv"
@@ -137,8 +137,8 @@ def csv_response(made: MadeReport, bounds: Bounds) -> Response[Any]:
 def _view(made: MadeReport) -> ReportView:
     query = made.query
     return ReportView(
-        since=moment_text(query.from_at),
-        until=moment_text(query.until_at),
+        since=iso_text(query.from_at),
+        until=iso_text(query.until_at),
         zone=query.zone,
         currency=query.currency,
         group_by=list(query.group_by),
@@ -149,7 +149,7 @@ def _view(made: MadeReport) -> ReportView:
 
 
 def _row(row: Row, currency: str) -> ReportRowView:
-    keys = [KeyView(value=shown(heading.value), name=shown(heading.name)) for heading in row.headings]
+    keys = [KeyView(value=readable(heading.value), name=readable(heading.name)) for heading in row.headings]
     return ReportRowView(keys=keys, figures=_figures(row.sums, currency))
 
 

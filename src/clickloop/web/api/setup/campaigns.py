@@ -36,13 +36,13 @@ from clickloop.store.ledger.setup.campaigns import campaigns_after
 from clickloop.store.ledger.setup.catalog import read_catalog_of
 from clickloop.store.ledger.setup.networks import networks_of_offers
 from clickloop.store.ledger.setup.traffic_sources import find_sources
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit
 from clickloop.web.api.query import from_query
 from clickloop.web.api.setup.networks import masked_network, pixel_warnings, readable_code
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.wire import Advice, shown, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -144,7 +144,7 @@ def read_codes(context: Context, number: Id) -> CampaignCodes:
         codes.append(
             NetworkCodes(
                 network_id=network.id,
-                name=shown(network.name),
+                name=readable(network.name),
                 postback_url=readable_code(postback_url(context.base_url, shown_network)),
                 pixel_code=readable_code(pixel_code(base_url, shown_network)),
                 pixel_note=pixel_note(base_url, network),
@@ -170,7 +170,7 @@ def _view(context: ApiContext, campaign: Campaign, source: TrafficSource, route:
         CampaignView,
         campaign,
         cost=None if micros is None else money_text(micros, currency),
-        link=shown(campaign_link(context.base_url, campaign, source)),
+        link=readable(campaign_link(context.base_url, campaign, source)),
         warnings=warnings_of(campaign_findings(campaign, route) if route else ()),
     )
 
@@ -192,9 +192,7 @@ router = Router(
             archive=remove_campaign,
             restore=restore_campaign,
         ),
-        post("/{number:int}/clone", dto=StrictBody, return_dto=None, sync_to_thread=True, summary="Clone a campaign")(
-            clone_campaign
-        ),
+        post("/{number:int}/clone", sync_to_thread=True, summary="Clone a campaign")(clone_campaign),
         get("/{number:int}/codes", sync_to_thread=True, summary="Get a campaign's links and code")(read_codes),
     ],
     tags=["Campaigns"],

@@ -29,12 +29,12 @@ from clickloop.setup.network import (
     postback_url,
 )
 from clickloop.store.ledger.setup import networks as ledger
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.rights import RIGHT
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.wire import Advice, shown, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -132,7 +132,7 @@ def pixel_warnings(network: Network) -> list[Advice]:
     """Return the warning to show before a pixel code is pasted into a page."""
     if not network.token:
         return []
-    sentence = f"The pixel code of {shown(network.name) or 'this network'} contains its token, visible to anyone who opens the page."
+    sentence = f"The pixel code of {readable(network.name) or 'this network'} contains its token, visible to anyone who opens the page."
     remedy = "Prefer the postback URL (S2S): anyone with the token can report conversions for click ids they know."
     return [Advice("pixel_code", "token_in_page", sentence, remedy)]
 
@@ -144,7 +144,7 @@ def masked_network(context: ApiContext, network: Network) -> Network:
 
 def readable_code(text: str) -> str:
     """Return a URL or HTML of a masked network with the mask unquoted, as it looks elsewhere."""
-    return shown(text).replace(quote(MASK), MASK)
+    return readable(text).replace(quote(MASK), MASK)
 
 
 router = Router(
@@ -162,8 +162,6 @@ router = Router(
         ),
         post(
             "/{number:int}/offer-url",
-            dto=StrictBody,
-            return_dto=None,
             status_code=200,
             sync_to_thread=True,
             opt={RIGHT: None},  # stores nothing

@@ -9,7 +9,7 @@ from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 from sqlalchemy import Connection
 
-from clickloop.clock import Moment
+from clickloop.clock import Moment, optional_iso_text
 from clickloop.diagnosis.check.held import ArchivedRule, archived_rule_finding
 from clickloop.diagnosis.check.records import rule_findings
 from clickloop.log_filter import MAX_ID
@@ -24,6 +24,7 @@ from clickloop.store.ledger.queue.holding import count_waiting
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources, kept_rules_after
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.setup.records import Records, record_routes
@@ -34,7 +35,7 @@ from clickloop.web.api.setup.rule_parts import (
     conditions_view,
     request_template_view,
 )
-from clickloop.web.api.wire import Advice, optional_moment_text, shown, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -151,7 +152,7 @@ def rule_view(tx: Connection, stored: KeptRule, owners: "_RuleOwners | None" = N
     return view_of(
         RuleView,
         stored,
-        name=shown(rule.name),
+        name=readable(rule.name),
         source_id=rule.source_id,
         campaign_id=rule.campaign_id,
         active=rule.active,
@@ -161,7 +162,7 @@ def rule_view(tx: Connection, stored: KeptRule, owners: "_RuleOwners | None" = N
         waits_seconds=rule.schedule.waits_seconds,
         warnings=warnings_of(rule_findings(rule, owners.sources_of(rule))),
         is_source_postback=owners.is_first_of_source(rule),
-        resuming_since=optional_moment_text(stored.probing_at),
+        resuming_since=optional_iso_text(stored.probing_at),
     )
 
 

@@ -15,10 +15,9 @@ from clickloop.report.rate_text import day_text, rate_text
 from clickloop.saving import rates as saving
 from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.setup.rates import KeptRate, rates_after
-from clickloop.web.api.body import StrictBody
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor, Limit
-from clickloop.web.api.wire import shown
 
 NOUN = saving.NOUN
 _CURSOR = re.compile(r"([A-Z]{3}) ([0-9]{1,6})")
@@ -80,7 +79,7 @@ def _view(context: ApiContext, stored: KeptRate) -> RateView:
         into=context.currency,
         day=day_text(rate.day),
         rate=rate_text(rate.rate_e12),
-        source=shown(stored.source),
+        source=readable(stored.source),
     )
 
 
@@ -88,9 +87,7 @@ router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="List rates")(list_rates),
-        post("/", dto=StrictBody, return_dto=None, status_code=200, sync_to_thread=True, summary="Set rates")(
-            set_rates
-        ),
+        post("/", status_code=200, sync_to_thread=True, summary="Set rates")(set_rates),
         delete("/{currency:str}/{day:str}", status_code=200, sync_to_thread=True, summary="Delete a rate")(remove_rate),
     ],
     tags=["Reports"],

@@ -91,12 +91,10 @@ def record_routes(
     """Return the routes of a kind of record. ``one`` and ``many`` name it in summaries: ``a network``, ``networks``."""
     number = "/{number:int}"
     return [
-        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary=f"Create {one}")(tells_all(create)),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary=f"Create {one}")(tells_all(create)),
         get("/", sync_to_thread=True, summary=f"List {many}")(show_list),
         get(number, sync_to_thread=True, summary=f"Get {one}")(read),
-        patch(number, dto=CheckedBody, return_dto=None, sync_to_thread=True, summary=f"Change {one}")(
-            tells_all(change)
-        ),
+        patch(number, dto=CheckedBody, sync_to_thread=True, summary=f"Change {one}")(tells_all(change)),
         delete(number, status_code=200, sync_to_thread=True, summary=f"Archive {one}")(archive),
         post(f"{number}/restore", status_code=200, sync_to_thread=True, summary=f"Restore {one}")(restore),
     ]

@@ -11,7 +11,6 @@ from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.logs.audit_log import Action
 from clickloop.tracking.resending import Mode
 from clickloop.tracking.resuming import resume
-from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.postback_rules import NOUN, RULES, RuleView, rule_view
@@ -65,14 +64,9 @@ def resume_paused_rule(context: Context, number: Id, data: JSONBody[Resume | Non
 router = Router(
     f"/{NOUN}",
     route_handlers=[
-        post(
-            "/{number:int}/resume",
-            status_code=200,
-            dto=StrictBody,
-            return_dto=None,
-            sync_to_thread=True,
-            summary="Resume a paused postback rule",
-        )(resume_paused_rule),
+        post("/{number:int}/resume", status_code=200, sync_to_thread=True, summary="Resume a paused postback rule")(
+            resume_paused_rule
+        ),
     ],
     tags=["Postback rules"],
 )

@@ -75,14 +75,9 @@ router = Router(
     f"/{NOUN}",
     route_handlers=[
         get("/", sync_to_thread=True, summary="Get the settings")(read_settings),
-        patch(
-            "/",
-            dto=CheckedBody,
-            return_dto=None,
-            sync_to_thread=True,
-            opt={RIGHT: Right.ADMINISTER},
-            summary="Change settings",
-        )(tells_all(change_settings)),
+        patch("/", dto=CheckedBody, sync_to_thread=True, opt={RIGHT: Right.ADMINISTER}, summary="Change settings")(
+            tells_all(change_settings)
+        ),
     ],
     tags=["Settings"],
 )

@@ -15,11 +15,11 @@ from clickloop.saving import statuses as saving
 from clickloop.setup.record import Versioned
 from clickloop.store.ledger.setup.networks import find_networks
 from clickloop.store.ledger.setup.statuses import networks_of_unmapped_words, status_rows, unmapped_words
+from clickloop.text import readable
 from clickloop.web.api.all_faults import tells_all
 from clickloop.web.api.body import CheckedBody
 from clickloop.web.api.context import Context
 from clickloop.web.api.paging import KeyPath
-from clickloop.web.api.wire import shown
 
 NOUN = saving.NOUN
 MAX_UNMAPPED_WORDS = 100  # as many as anyone maps by hand
@@ -97,13 +97,13 @@ def list_statuses(context: Context) -> StatusList:
         next_cursor=None,
         unmapped_words=[
             UnmappedWordView(
-                word=shown(word.word),
+                word=readable(word.word),
                 conversions=word.conversions,
                 mapped_to=holders.get(word_key(word.word)),
                 networks=[
                     WordNetwork(
                         id=network_id,
-                        name=shown(found[network_id].name),
+                        name=readable(found[network_id].name),
                         mapped_to=found[network_id].status_words.get(word_key(word.word)),
                     )
                     for network_id in senders.get(word.word, ())
@@ -132,7 +132,7 @@ def change_status(context: Context, key: KeyPath, data: JSONBody[StatusUpdate]) 
     Existing conversions keep their status until their incoming postbacks are reprocessed.
     """
     before, after = saving.change(context, key, data, _view)
-    dropped = [shown(word) for word in before.words if word not in after.words]
+    dropped = [readable(word) for word in before.words if word not in after.words]
     return ChangedStatusView(**msgspec.structs.asdict(_view(after)), dropped_words=dropped)
 
 
@@ -148,7 +148,7 @@ def remove_status(context: Context, key: KeyPath) -> StatusView:
 
 
 def _view(row: StatusWords) -> StatusView:
-    return view_of(StatusView, row.status, version=row.version, words=[shown(word) for word in row.words])
+    return view_of(StatusView, row.status, version=row.version, words=[readable(word) for word in row.words])
 
 
 router = Router(
@@ -156,12 +156,8 @@ router = Router(
     route_handlers=[
         get("/", sync_to_thread=True, summary="List statuses")(list_statuses),
         get("/{key:str}", sync_to_thread=True, summary="Get a status")(read_status),
-        post("/", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Create a status")(
-            tells_all(create_status)
-        ),
-        patch("/{key:str}", dto=CheckedBody, return_dto=None, sync_to_thread=True, summary="Change a status")(
-            tells_all(change_status)
-        ),
+        post("/", dto=CheckedBody, sync_to_thread=True, summary="Create a status")(tells_all(create_status)),
+        patch("/{key:str}", dto=CheckedBody, sync_to_thread=True, summary="Change a status")(tells_all(change_status)),
         delete("/{key:str}", status_code=200, sync_to_thread=True, summary="Delete a status")(remove_status),
     ],
     tags=["Statuses"],

@@ -18,10 +18,11 @@ from clickloop.saving import traffic_sources as saving
 from clickloop.setup.traffic_source import NewSource, SourceChange, SourceFields, TrafficSource
 from clickloop.store.ledger.setup.postback_rules import KeptRule, first_rules_of_sources
 from clickloop.store.ledger.setup.traffic_sources import sources_after
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Archived, Cursor, Id, Limit, Words
 from clickloop.web.api.setup.records import Records, record_routes
-from clickloop.web.api.wire import Advice, shown, warnings_of
+from clickloop.web.api.wire import Advice, warnings_of
 
 NOUN = saving.NOUN.name
 
@@ -79,7 +80,7 @@ def _view(source: TrafficSource, rule: KeptRule | None) -> SourceView:
     return view_of(
         SourceView,
         source,
-        postback_url=shown(masked_text(url, rule.rule.request.secrets if rule else ())),
+        postback_url=readable(masked_text(url, rule.rule.request.secrets if rule else ())),
         postback_rule_id=rule.id if rule else None,
         warnings=warnings_of([*findings, *postback_url_findings(source, url)]),
     )

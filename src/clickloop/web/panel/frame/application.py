@@ -144,7 +144,7 @@ def _context_of(request: AnyRequest) -> ApiContext:
     """Return the context of a request that the guard let pass; nobody asks for it where nobody has to be signed in."""
     context = app_context(request)
     visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
-    return context if visit is None else context.asked_by(visit.actor, visit.saved)
+    return context if visit is None else context.with_actor(visit.actor, visit.saved)
 
 
 def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
