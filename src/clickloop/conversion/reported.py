@@ -1,5 +1,6 @@
 """A conversion reported or corrected by a program or a person. Unlike in a network's notice, every fault is reported back."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -12,10 +13,9 @@ from clickloop.money import AmountFault, currency_of, read_amount
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError, text_faults
 
 
-class ConversionReport(msgspec.Struct, kw_only=True):
-    """A conversion to report. Reporting the same click_id and txid again updates it. If nothing changes, nothing is sent."""
+class ConversionBody(msgspec.Struct, kw_only=True):
+    """The values of a conversion, as a network would send them."""
 
-    click_id: Annotated[str, Meta(description="Our click id.", examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
     payout: Annotated[
         str,
         Meta(
@@ -41,6 +41,12 @@ class ConversionReport(msgspec.Struct, kw_only=True):
     params: Annotated[dict[str, str], Meta(description="param1 to param20.", examples=[{"param1": "blue"}])] = {}
     events: Annotated[dict[str, str], Meta(description="event1 to event30, decimals.", examples=[{"event1": "3"}])] = {}
     disable_postback: Annotated[bool, Meta(description="true to send no postback.")] = False
+
+
+class ConversionReport(ConversionBody, kw_only=True):
+    """A conversion to report. Reporting the same click_id and txid again updates it. If nothing changes, nothing is sent."""
+
+    click_id: Annotated[str, Meta(description="Our click id.", examples=["01kaqj6z8m4x2c9v7b5n3t1w0y"])]
     by_hand: Annotated[bool, Meta(description="true if a person reports it. The log shows it as by hand.")] = False
 
 
@@ -61,8 +67,8 @@ def given_of(report: ConversionReport) -> GivenConversion:
     for field, most in (("click_id", 100), ("txid", MAX_TXID), ("status", 200), ("conversion_id", 200), ("at", 40)):
         faults += text_faults(field, getattr(report, field), most, required=field == "click_id")
     faults += _money_faults(report.payout, report.currency)
-    params = _numbered("params", "param", PARAMS, report.params, faults)
-    events = _numbered("events", "event", EVENTS, report.events, faults)
+    params = numbered_values("params", report.params, faults)
+    events = numbered_values("events", report.events, faults, _event_faults)
     if faults:
         raise InvalidInputError(tuple(faults))
     fields = {name: getattr(report, name) for name in GivenConversion.__struct_fields__}
@@ -91,14 +97,24 @@ def _money_faults(payout: str, currency: str) -> list[Fault]:
     return faults
 
 
-def _numbered(field: str, prefix: str, most: int, given: dict[str, str], faults: list[Fault]) -> dict[int, str]:
+def numbered_values(
+    path: str,
+    given: dict[str, str],
+    faults: list[Fault],
+    faults_of: Callable[[str, str], list[Fault]] = lambda path, value: text_faults(path, value, 1_000),
+) -> dict[int, str]:
+    """Return the values of ``params`` or ``events`` by their numbers; add the faults of names and values."""
+    prefix, most = ("event", EVENTS) if path.endswith("events") else ("param", PARAMS)
     numbers = {f"{prefix}{number}": number for number in range(1, most + 1)}
     for name, value in given.items():
-        place = f"{field}.{name[:50]}"
-        if name not in numbers:
-            faults.append(Fault(place, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
-        elif prefix == "event" and isinstance(read_amount(value), AmountFault):
-            faults.append(Fault(place, FaultCode.NOT_AN_AMOUNT, "Enter a decimal."))
+        place = f"{path}.{name[:50]}"
+        if name in numbers:
+            faults += faults_of(place, value)
         else:
-            faults += text_faults(place, value, 1000)
+            faults.append(Fault(place, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
     return {numbers[name]: value for name, value in given.items() if name in numbers}
+
+
+def _event_faults(path: str, value: str) -> list[Fault]:
+    is_amount = not isinstance(read_amount(value), AmountFault)
+    return text_faults(path, value, 1_000) if is_amount else [Fault(path, FaultCode.NOT_AN_AMOUNT, "Enter a decimal.")]

@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from clickloop.click_id import ClickId
 from clickloop.conversion.given import GivenConversion
-from clickloop.conversion.notice import EVENTS, MAX_TXID, PARAMS
+from clickloop.conversion.notice import MAX_TXID
+from clickloop.conversion.reported import ConversionBody, numbered_values
 from clickloop.diagnosis.check_input import Standing
 from clickloop.diagnosis.simulation import Simulation, SimulationFault
 from clickloop.log_filter import MAX_ID
@@ -33,20 +34,6 @@ class VisitorBody(msgspec.Struct, kw_only=True):
         str, Meta(description="Host of the link that was opened. Leave empty to use the campaign's or instance's host.")
     ] = ""
     returning: Annotated[bool, Meta(description="true if the visitor has been here before.")] = False
-
-
-class ConversionBody(msgspec.Struct, kw_only=True):
-    """The simulated conversion. Enter values as the network would send them, unreadable ones included."""
-
-    payout: Annotated[str, Meta(examples=["12.5"])] = ""
-    currency: str = ""
-    status: str = ""
-    txid: str = ""
-    at: str = ""
-    conversion_id: str = ""
-    params: Annotated[dict[str, str], Meta(description="param1 to param20.")] = {}
-    events: Annotated[dict[str, str], Meta(description="event1 to event30.")] = {}
-    disable_postback: bool = False
 
 
 class SimulationBody(msgspec.Struct, kw_only=True):
@@ -145,17 +132,6 @@ def _given(body: ConversionBody, faults: list[Fault]) -> GivenConversion:
         faults += text_faults(f"conversion.{name}", getattr(body, name), most)
     faults += text_faults("conversion.conversion_id", body.conversion_id, 200)
     values = msgspec.structs.asdict(body)
-    values["params"] = _numbered("params", "param", PARAMS, body.params, faults)
-    values["events"] = _numbered("events", "event", EVENTS, body.events, faults)
+    values["params"] = numbered_values("conversion.params", body.params, faults)
+    values["events"] = numbered_values("conversion.events", body.events, faults)
     return GivenConversion(click_id="", **values)
-
-
-def _numbered(field: str, prefix: str, most: int, given: dict[str, str], faults: list[Fault]) -> dict[int, str]:
-    """Return values such as ``param7`` by their number; add the faults of names and values."""
-    numbers = {f"{prefix}{number}": number for number in range(1, most + 1)}
-    for name, value in given.items():
-        path = f"conversion.{field}.{name[:50]}"
-        if name not in numbers:
-            faults.append(Fault(path, FaultCode.UNKNOWN_FIELD, f"Use {prefix}1 to {prefix}{most}."))
-        faults += text_faults(path, value, 1_000)
-    return {numbers[name]: value for name, value in given.items() if name in numbers}

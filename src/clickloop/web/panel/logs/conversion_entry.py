@@ -10,8 +10,8 @@ from litestar.params import SkipValidation
 
 from clickloop.click.click import Click
 from clickloop.conversion.notice import EVENTS, PARAMS
-from clickloop.conversion.reported import ConversionReport, given_of
-from clickloop.diagnosis.simulation_input import ConversionBody, SimulationBody
+from clickloop.conversion.reported import ConversionBody, ConversionReport, given_of
+from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.ledger.setup.names import Named, names_of
@@ -95,18 +95,8 @@ def _report(visit: VisitFacts, form: Form, click_id: str) -> ConversionReport:
 
 def _verdict(context: ApiContext, report: ConversionReport) -> Verdict:
     """The dry run of the report; for a click that is not here, that it would wait."""
-    said = ConversionBody(
-        payout=report.payout,
-        currency=report.currency,
-        status=report.status,
-        txid=report.txid,
-        at=report.at,
-        conversion_id=report.conversion_id,
-        params=report.params,
-        events=report.events,
-        disable_postback=report.disable_postback,
-    )
-    body = SimulationBody(click_id=report.click_id, conversion=said)
+    values = {name: getattr(report, name) for name in ConversionBody.__struct_fields__}
+    body = SimulationBody(click_id=report.click_id, conversion=ConversionBody(**values))
     try:
         return Verdict(simulate.simulation_view(simulate.dry_run(context, body)))
     except HTTPException as error:
