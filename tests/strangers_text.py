@@ -30,6 +30,7 @@ from clickloop.conversion.multipart_body import form_fields, header_parameters
 from clickloop.conversion.network_words import network_word_faults
 from clickloop.conversion.notice import Door, RawNotice, quick_verdict, read_notice
 from clickloop.conversion.pairs import read_pairs
+from clickloop.conversion.reported import ConversionReport
 from clickloop.conversion.status import word_key
 from clickloop.conversion.understanding import sent_tokens, understood
 from clickloop.conversion.upload import Format, Layout, detect, lines_of
@@ -68,7 +69,6 @@ from clickloop.setup.own_link import OwnLinks
 from clickloop.store.unknown_links import UnknownLinkCounter
 from clickloop.text import octets_of, readable, text_of
 from clickloop.web.api.body import read_partly
-from clickloop.web.api.logs.conversions import ConversionReport
 from clickloop.web.browser import browser_of
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.durations import read_durations

@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta
 
 Clock = Callable[[], int]
 """Answers the moment in Unix milliseconds, UTC. Fields named ``…_at`` hold such moments."""
@@ -11,6 +14,9 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+
+Moment = Annotated[str, Meta(description="ISO 8601, UTC, milliseconds.", examples=["2026-03-01T12:00:00.123Z"])]
+"""A moment in a view, as ``iso_text`` returns it."""
 
 
 def wall_clock() -> int:
@@ -27,3 +33,8 @@ def iso_text(moment_ms: int) -> str:
     """A moment as ISO 8601 in UTC with milliseconds, as the API shows it: ``2026-03-01T12:00:00.123Z``."""
     moment = datetime.fromtimestamp(moment_ms // 1000, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment_ms % 1000:03d}Z"
+
+
+def optional_iso_text(moment_ms: int | None) -> str | None:
+    """Return a moment as ISO 8601, or None."""
+    return None if moment_ms is None else iso_text(moment_ms)

@@ -25,12 +25,12 @@ from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.around_damage import held_notice_alarms
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.exports import ExportWork, tidy_exports
+from clickloop.tracking.jobs.exports import page_reader
 from clickloop.tracking.retention import Deletion, Retention, delete_old_strangers
 from clickloop.tracking.settle import settle_clicks, settle_facts, settle_notices
 from clickloop.tracking.uploads import UploadWork, tidy_uploads
 from clickloop.tracking.waiting import WaitingNotices, unknown_click_alarms
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.logs.exportable import page_reader
 
 NOTICE_LOOK_SECONDS = 0.01  # a postback waits for it; a look costs a listing of a few directories
 CLICK_LOOK_SECONDS = 0.05  # nobody waits for it, and larger batches load faster

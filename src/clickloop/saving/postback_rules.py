@@ -19,10 +19,10 @@ from clickloop.postback.rule_change import (
 )
 from clickloop.saving.faults import raise_faults
 from clickloop.saving.preset_records import rule_of_preset
-from clickloop.saving.record import Noun, SavingContext, View, log_change
+from clickloop.saving.record import Noun, SavingContext, View
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.setup.record import copied_name, with_changes
-from clickloop.store.ledger.logs.audit_log import Action
+from clickloop.store.ledger.logs.audit_entry import note_change
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS
 from clickloop.store.ledger.setup.postback_rules import (
     KeptRule,
@@ -35,27 +35,27 @@ from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, renew_source_version
 
 _ALARM_STAYS = (
-    "A rule for alarms cannot become one for conversions, nor the reverse: they send different things. Make a new rule."
+    "An alarm rule cannot become a conversion rule, or the reverse: they send different data. Create a new rule."
 )
 _FIELDS = {"conditions.minimum_payout_micros": "conditions.minimum_payout"}
-"""A rule's parts by the names that they have in requests."""
+"""Fields of a rule and their names in requests."""
 
 
 def new_rule(new: NewRule) -> KeptRule:
-    """Return a rule as it was asked for, not saved. Raise InvalidInputError."""
+    """Return a rule as requested, not saved. Raise InvalidInputError."""
     return KeptRule(rule=_changed(_blank(new), new))
 
 
-def changed_rule(context: SavingContext, tx: Connection, kept: KeptRule, change: RuleChange) -> KeptRule:
+def changed_rule(context: SavingContext, tx: Connection, stored: KeptRule, change: RuleChange) -> KeptRule:
     """Return a rule with a change. Raise InvalidInputError."""
-    rule = _changed(kept.rule, change)
-    if is_alarm_rule(rule) != is_alarm_rule(kept.rule):
+    rule = _changed(stored.rule, change)
+    if is_alarm_rule(rule) != is_alarm_rule(stored.rule):
         raise InvalidInputError((Fault("conditions.trigger", FaultCode.NOT_ALLOWED, _ALARM_STAYS),))
-    exposed = () if context.shows_secrets else exposed_by(rule.request, kept.rule.request)
+    exposed = () if context.shows_secrets else exposed_by(rule.request, stored.rule.request)
     if exposed:
         faults = [Fault(field, FaultCode.MASKED, EXPOSED) for field in exposed]
         raise InvalidInputError((*faults, *_faults(context, tx, rule)))
-    return replace(kept, rule=rule)
+    return replace(stored, rule=rule)
 
 
 def _blank(new: NewRule) -> Rule:
@@ -66,13 +66,9 @@ def _blank(new: NewRule) -> Rule:
     missing = [name for name in ("name", "request") if getattr(new, name) is UNSET]
     if new.request is not UNSET and new.request.url is UNSET:
         missing.append("request.url")
-    faults = [
-        Fault(name, FaultCode.REQUIRED, "The field is missing; only a preset does without it.") for name in missing
-    ]
+    faults = [Fault(name, FaultCode.REQUIRED, "This field is required without a preset.") for name in missing]
     if new.fill:
-        faults.append(
-            Fault("fill", FaultCode.NOT_ALLOWED, "Words are filled into a preset: name one, or leave fill out.")
-        )
+        faults.append(Fault("fill", FaultCode.NOT_ALLOWED, "fill needs a preset. Set preset, or leave fill out."))
     if faults:
         raise InvalidInputError(tuple(faults))
     blank = RequestTemplate(url="")
@@ -93,25 +89,25 @@ def _changed(rule: Rule, change: RuleChange) -> Rule:
 
 
 def _changed_request(before: RequestTemplate, change: RequestBody) -> RequestTemplate:
-    """Return the request with a change. A part that is given as it was shown, masked, stays."""
+    """Return the request with a change. Masked parts, as they were shown, stay unchanged."""
     url = UNSET if change.url is UNSET else trimmed(change.url)
     return unmasked_template(with_changes(before, change, url=url), before)
 
 
 def clone(context: SavingContext, rule_id: int, view: View[KeptRule]) -> KeptRule:
-    """Save a rule like this one, with its secrets and its owner; it is off, so that nothing is sent twice unawares."""
+    """Save a copy of a rule, with its secrets and owner. The copy is off, so that nothing is sent twice by accident."""
     with context.ledger.write() as tx:
         rule = NOUN.get(tx, rule_id).rule
         copy = KeptRule(rule=replace(rule, name=copied_name(rule.name), active=False))
         copy = NOUN.write(tx, copy, context.clock())
-        log_change(context, tx, NOUN.name, copy.id, Action.CREATED, after=view(tx, copy))
+        note_change(tx, context, NOUN.name, copy.id, after=view(tx, copy))
     context.on_setup_changed()
     return copy
 
 
-def _checked(context: SavingContext, tx: Connection, kept: KeptRule) -> KeptRule:
-    raise_faults(_faults(context, tx, kept.rule))
-    return kept
+def _checked(context: SavingContext, tx: Connection, stored: KeptRule) -> KeptRule:
+    raise_faults(_faults(context, tx, stored.rule))
+    return stored
 
 
 def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
@@ -128,18 +124,18 @@ def _faults(context: SavingContext, tx: Connection, rule: Rule) -> list[Fault]:
     return faults
 
 
-def _write(tx: Connection, kept: KeptRule, now_ms: int) -> KeptRule:
-    if kept.id:
-        _rewrite(tx, kept, now_ms)
-    rule_id = kept.id or insert_rule(tx, kept.rule, now_ms)
+def _write(tx: Connection, stored: KeptRule, now_ms: int) -> KeptRule:
+    if stored.id:
+        _rewrite(tx, stored, now_ms)
+    rule_id = stored.id or insert_rule(tx, stored.rule, now_ms)
     return NOUN.get(tx, rule_id)
 
 
-def _rewrite(tx: Connection, kept: KeptRule, now_ms: int) -> None:
-    """A source's first rule holds the source's postback URL, so the source gets a new version with it."""
-    update_rule(tx, kept.rule, kept.version, now_ms, kept.archived_at)
-    source_id = kept.rule.source_id
-    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == kept.id:
+def _rewrite(tx: Connection, stored: KeptRule, now_ms: int) -> None:
+    """Write a changed rule. A source's first rule contains its postback URL, so the source gets a new version, too."""
+    update_rule(tx, stored.rule, stored.version, now_ms, stored.archived_at)
+    source_id = stored.rule.source_id
+    if source_id is not None and first_rules_of_sources(tx, [source_id])[source_id].id == stored.id:
         renew_source_version(tx, source_id, now_ms)
 
 

@@ -59,6 +59,11 @@ class InvalidInputError(Exception):
         self.faults = faults
 
 
+def invalid(field: str, code: FaultCode, message: str) -> InvalidInputError:
+    """Return the error for a single faulty field."""
+    return InvalidInputError((Fault(field, code, message),))
+
+
 def text_faults(field: str, text: str, most: int, *, required: bool = False) -> list[Fault]:
     """The faults of a one-line text of at most ``most`` characters; where ``required``, it may not be blank."""
     if required and not text.strip():

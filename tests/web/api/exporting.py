@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from clickloop.tracking.exports import ExportWork
-from clickloop.web.api.logs.exportable import ROWS_A_STEP, page_reader
+from clickloop.tracking.jobs.exports import ROWS_A_STEP, page_reader
 
 if TYPE_CHECKING:
     from tests.web.conftest import Instance

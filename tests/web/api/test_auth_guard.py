@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +205,7 @@ class BrokenFacts:
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise self.error
 
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
         raise self.error
 
     def verify(self, first_column: int = 0, seconds: float = 0) -> Verification:
@@ -250,7 +250,7 @@ def test_a_breakage_shows_nothing_of_the_inside(instance: "Instance") -> None:
     assert answer.json() == {
         "title": "Internal Server Error",
         "status": 500,
-        "detail": "Something broke inside; the log of the server says what.",
+        "detail": "Internal error. See the server's log for details.",
     }
 
 

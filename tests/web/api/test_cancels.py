@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
+from clickloop.clock import iso_text
 from clickloop.postback.delivery.breaker import Pause
 from clickloop.postback.delivery.lane import Standing
 from clickloop.store.ledger.queue.lanes import keep_standing
@@ -12,7 +13,6 @@ from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import bulk_jobs, postbacks
 from clickloop.tracking.bulk import work_off_next
 from clickloop.tracking.resending import BATCH
-from clickloop.web.api.wire import moment_text
 from tests.web.api.ending import converted, ended, work_off
 from tests.web.api.test_resends import bulk, resent, rows, stored_request
 
@@ -120,7 +120,7 @@ def test_what_waits_leaves_at_once_when_it_is_asked_for_by_its_state(instance: "
     bulk(instance, state="waiting")
     work_off(instance)
     states = sorted((row["state"], row["next_attempt_at"]) for row in rows(instance))
-    assert states == [("cancelled", None), ("waiting", moment_text(instance.now))]
+    assert states == [("cancelled", None), ("waiting", iso_text(instance.now))]
 
 
 def test_what_is_being_sent_is_left_alone(instance: "Instance") -> None:

@@ -1,4 +1,4 @@
-"""Every door that changes something leaves a line in the log of changes, with what was before and what is after."""
+"""Every endpoint that changes something adds an audit entry with the state before and after."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 from tests.web.conftest import Instance
 
 Case = Callable[["Instance"], tuple[str, Any]]
-"""Brings an instance to where a door does something; answers the door's path and body."""
+"""Prepares an instance for an endpoint; returns the endpoint's path and body."""
 
 LEAVES_NONE = {
     ("POST", "/api/v1/test-clicks"),  # a link is made and nothing stored
@@ -34,13 +34,13 @@ LEAVES_NONE = {
     ("PUT", "/api/v1/settling-pauses/{pause_id}"),
     ("DELETE", "/api/v1/settling-pauses/{pause_id}"),
 }
-"""Nothing of the set-up is changed."""
+"""Endpoints that do not change the set-up."""
 ONLY_IN_TROUBLE = {
     ("POST", "/api/v1/delivery/release"),
     ("POST", "/api/v1/health/clock"),
     ("POST", "/api/v1/health/damages/confirm"),
 }
-"""Leave a line where there is something to release or confirm: the tests of the health page and of the delivery hold say so."""
+"""Endpoints that add an entry if there is something to release or confirm, tested with the health page and the delivery hold."""
 
 
 def plain(path: str, body: Any = None) -> Case:
@@ -303,13 +303,13 @@ CASES: dict[tuple[str, str], tuple[Case, str, str]] = {
 }
 
 
-def test_every_changing_door_stands_here(instance: "Instance") -> None:
+def test_every_endpoint_that_changes_something_is_covered(instance: "Instance") -> None:
     changing = {(method, path) for method, path, _ in doors(instance) if method not in READING}
     assert changing - WITHOUT_EFFECT - LEAVES_NONE - ONLY_IN_TROUBLE == CASES.keys()
 
 
 @pytest.mark.parametrize("door", CASES, ids=" ".join)
-def test_a_change_leaves_a_line(instance: "Instance", door: tuple[str, str]) -> None:
+def test_a_change_adds_an_audit_entry(instance: "Instance", door: tuple[str, str]) -> None:
     instance.set_up()
     case, action, noun = CASES[door]
     path, body = case(instance)
@@ -326,7 +326,7 @@ def test_a_change_leaves_a_line(instance: "Instance", door: tuple[str, str]) -> 
     [door for door, (_, action, _) in CASES.items() if action in ("changed", "archived", "restored")],
     ids=" ".join,
 )
-def test_a_changed_record_is_told_as_it_was_and_as_it_is(instance: "Instance", door: tuple[str, str]) -> None:
+def test_an_audit_entry_has_the_record_before_and_after(instance: "Instance", door: tuple[str, str]) -> None:
     instance.set_up()
     path, body = CASES[door][0](instance)
     instance.now += 1000
@@ -339,7 +339,7 @@ def test_a_changed_record_is_told_as_it_was_and_as_it_is(instance: "Instance", d
         assert line["after"].items() >= told.items()
 
 
-def test_what_programs_report_stands_in_conversions_in_alone(instance: "Instance") -> None:
+def test_conversions_reported_by_programs_are_in_conversions_in_only(instance: "Instance") -> None:
     instance.set_up()
     before = instance.got("changes")
     instance.made("conversions", {"click_id": instance.visit(), "payout": "3"})

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clickloop.logs.column import csv_heads
+from clickloop.logs.log import LOGS
 from clickloop.people.user import Role
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.schema.tables import exports
 from clickloop.tracking.exports import tidy_exports
-from clickloop.web.api.logs.columns import csv_heads
-from clickloop.web.api.logs.exportable import LOGS
 from tests.web.api.ending import converted
 from tests.web.api.exporting import export_work, work_off
 
@@ -214,7 +214,7 @@ def test_filters_of_another_version_fail_the_export(instance: "Instance") -> Non
         tx.execute(exports.update().values(filters=b'{"campaign_id":"seven","since":"2026-03-01"}'))
     assert instance.got(f"exports/{made['export_id']}")["percent"] is None
     work_off(instance)
-    assert "not known any more" in instance.got(f"exports/{made['export_id']}")["error"]
+    assert "no longer supported" in instance.got(f"exports/{made['export_id']}")["error"]
 
 
 def test_files_are_deleted_after_a_while_and_the_export_stays_in_the_list(instance: "Instance") -> None:

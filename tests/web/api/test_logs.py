@@ -6,10 +6,10 @@ import pytest
 
 from clickloop.conversion.given import GivenConversion
 from clickloop.conversion.notice import Door, RawNotice
+from clickloop.diagnosis.trace_lookup import MAX_TRACED
 from clickloop.record_id import RecordIds
 from clickloop.text import text_of
 from clickloop.tracking.notices import convert, take_notices
-from clickloop.web.api.logs.clicks import MAX_TRACED
 
 new_id = RecordIds()
 
@@ -246,7 +246,7 @@ def test_a_filter_of_no_known_value_is_named_as_in_the_address_with_what_is_know
     name = {"postbacks": "state", "notices": "outcome", "clicks": "screening"}[noun]
     answer = instance.api.get(f"/api/v1/{noun}?{name}=nope")
     assert instance.faults(answer) == {name: "not_allowed"}
-    assert "; one of " in answer.json()["errors"][0]["message"]
+    assert ", expected one of " in answer.json()["errors"][0]["message"]
 
 
 def test_of_a_click_with_thousands_of_records_the_story_has_the_newest_and_counts_the_others(

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from sqlalchemy import select, update
 
+from clickloop.clock import iso_text
 from clickloop.postback.rule import Request
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
 from clickloop.store.ledger.schema.tables import bulk_jobs, kept_answers, postbacks
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
 from clickloop.tracking.resending import BATCH, NotResent
-from clickloop.web.api.wire import moment_text
 from tests.web.api.ending import converted, ended, work_off
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_a_postback_that_waits_is_sent_at_once_as_it_was(instance: "Instance") -
         tx.execute(update(postbacks).values(next_attempt_at=later, attempts=1))
     made = resent(instance, waiting["postback_id"]).json()
     assert made["request"] == waiting["request"]
-    assert made["next_attempt_at"] == moment_text(instance.now)
+    assert made["next_attempt_at"] == iso_text(instance.now)
     assert instance.got(f"postbacks/{waiting['postback_id']}")["postback"]["state"] == "cancelled"
 
 

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from clickloop.conversion.status_change import StatusUpdate
 from clickloop.postback.rule_change import RuleChange
 from clickloop.setup.campaign import CampaignChange
+from clickloop.setup.instance_change import SettingsUpdate
 from clickloop.setup.network import NetworkChange
 from clickloop.setup.offer import OfferChange
+from clickloop.setup.reading import options_of
 from clickloop.setup.traffic_source import SourceChange
-from clickloop.web.api.body import options_of
 from clickloop.web.api.people.users import UserUpdate
-from clickloop.web.api.setup.settings import SettingsUpdate
-from clickloop.web.api.setup.statuses import StatusUpdate
 from clickloop.web.panel.frame.field_names import field_name
 
 if TYPE_CHECKING:

@@ -134,7 +134,7 @@ def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "I
 
 def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
-    told = "holds its token: whoever sees the page can read it"
+    told = "contains its token, visible to anyone who opens the page"
     pages = ("/panel/networks/1", "/panel/campaigns/1")
     assert [told in panel.page(path).text for path in pages] == [False, False]
     assert instance.got("campaigns/1/codes")["networks"][0]["warnings"] == []

@@ -142,4 +142,4 @@ def test_running_again_by_filter_is_a_job_whose_progress_survives_the_page(
 
 
 def test_running_everything_again_is_refused(panel: "Panel") -> None:
-    assert "Nothing narrows it down" in panel.sent("/panel/notices/rerun", {"outcome": ""}, 422).text
+    assert "Give at least one filter" in panel.sent("/panel/notices/rerun", {"outcome": ""}, 422).text

@@ -164,7 +164,7 @@ def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance
 def test_a_delivered_postback_is_not_cancelled(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     one = ended(instance, owed(instance), "delivered")
-    assert "only what waits can be cancelled" in panel.sent(f"/panel/postbacks/{one}/cancel", status=409).text
+    assert "Only waiting postbacks can be cancelled" in panel.sent(f"/panel/postbacks/{one}/cancel", status=409).text
 
 
 def test_secrets_are_shown_once_to_who_may_see_them_and_the_log_of_changes_tells(
@@ -250,7 +250,7 @@ def test_resending_by_filter_is_a_job_whose_progress_survives_the_page(panel: "P
 def test_resending_everything_is_refused(panel: "Panel") -> None:
     answer = panel.post("/panel/postbacks/resend", {"state": ""})
     assert answer.status_code == 422
-    assert "Nothing narrows it down" in panel.words(answer.text)
+    assert "Give at least one filter" in panel.words(answer.text)
 
 
 def test_a_delivered_postback_is_sent_again_only_after_a_question(panel: "Panel", instance: "Instance") -> None:

@@ -68,8 +68,8 @@ def test_a_refused_notice_without_a_click_leads_to_its_own_page(panel: "Panel", 
 @pytest.mark.parametrize(
     ("pasted", "told"),
     [
-        ("0" * 26, "form of one of our ids, but is none"),
-        ("{clickid}", "a macro that somebody did not replace"),
+        ("0" * 26, "looks like one of our IDs but is not valid"),
+        ("{clickid}", "a macro that was not replaced"),
         ("nothing", "no id of ours"),
     ],
 )

@@ -55,7 +55,31 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     next_column: int | None = None
 
 
-class Facts(Protocol):
+class FactsReader(Protocol):
+    """The methods of a store of facts that only read; for any thread."""
+
+    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
+        """The clicks with these ids; those that are not there are absent."""
+        ...
+
+    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
+        """Clicks, newest first."""
+        ...
+
+    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
+        """By campaign (all, or one), its last clicks that count, at most ``most`` of each; campaigns without any are absent."""
+        ...
+
+    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
+        """The sums of a query's groups, and of all of them. Money is converted by ``rates``, which are into the query's currency."""
+        ...
+
+    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
+        """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
+        ...
+
+
+class Facts(FactsReader, Protocol):
     """What every store of facts can do. Loading is for one thread at a time; reading for any."""
 
     def load_clicks(self, segments: Sequence[SegmentContents]) -> int:
@@ -101,28 +125,8 @@ class Facts(Protocol):
         """Delete all that came of conversions. ``outbox_taken``: the rows of the ledger's outbox that count as taken from now on."""
         ...
 
-    def find_clicks(self, click_ids: Collection[str]) -> dict[str, Click]:
-        """The clicks with these ids; those that are not there are absent."""
-        ...
-
-    def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
-        """Clicks, newest first."""
-        ...
-
-    def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
-        """By campaign (all, or one), its last clicks that count, at most ``most`` of each; campaigns without any are absent."""
-        ...
-
     def delete_clicks(self, before_at: int) -> int:
         """Deletes clicks from before that moment, at most those of one day at a time; answers how many. Conversions stay."""
-        ...
-
-    def report(self, query: ReportQuery, rates: Sequence[Rate]) -> Report:
-        """The sums of a query's groups, and of all of them. Money is converted by ``rates``, which are into the query's currency."""
-        ...
-
-    def verify(self, first_column: int = 0, seconds: float = float("inf")) -> Verification:
-        """Read every block, or as many columns as the time allows, at least one. Raise FactsError."""
         ...
 
     def checkpoint(self) -> None:

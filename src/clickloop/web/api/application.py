@@ -1,4 +1,4 @@
-"""The API as one Litestar application: every noun under /api/v1, the description beside it."""
+"""The API as one Litestar application: the endpoints under /api/v1, and their description."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,11 +14,13 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import BeforeMessageSendHookHandler, ControllerRouterHandler, Guard, Message, Scope
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import InvalidInputError
 from clickloop.store.facts.facts import FactsError
 from clickloop.store.ledger.setup.versions import StaleRecordError
 from clickloop.web.api.auth_guard import context_of, refuse_unknown_parameters, token_guard
+from clickloop.web.api.body import StrictBody
 from clickloop.web.api.context import ApiContext
 from clickloop.web.api.description import openapi_config, openapi_document
 from clickloop.web.api.diagnosis import (
@@ -41,6 +43,7 @@ from clickloop.web.api.problem import (
     answer_conflict,
     answer_http,
     answer_invalid,
+    answer_not_permitted,
     answer_stale,
     answer_store_away,
     answer_store_damaged,
@@ -63,7 +66,7 @@ from clickloop.web.api.setup import (
 )
 from clickloop.web.api.versions import put_etag
 
-MAX_BODY_BYTES = 1 << 20  # the largest honest one is a month of rates; uploads have a way of their own
+MAX_BODY_BYTES = 1 << 20  # the largest legitimate body is a month of rates; uploads are streamed
 
 _NOUNS = (
     traffic_sources,
@@ -111,7 +114,7 @@ _HEADERS = (
 
 
 class _Api(Litestar):
-    """Litestar without the plugins that it adds by itself where pydantic or attrs is installed: nothing here is made of those."""
+    """Litestar without the plugins that it adds if pydantic or attrs is installed: neither is used here."""
 
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
@@ -124,9 +127,9 @@ def create_api(
     before_send: Sequence[BeforeMessageSendHookHandler] = (),
     answer_refused: Callable[[AnyRequest, HTTPException], Response[Any]] = answer_http,
 ) -> Litestar:
-    """The API on these stores, and what else is served ``beside`` it. ``answer_refused``: for addresses that lead nowhere, too.
+    """Return the API on these stores, with the handlers ``beside`` it. ``answer_refused`` also answers unknown paths.
 
-    Nothing is opened or closed here. The context is in the application's state and nowhere else.
+    Nothing is opened or closed here. The context is kept in the application's state only.
     """
     version = _version([token_guard(), refuse_unknown_parameters])
     app = _Api(
@@ -136,6 +139,7 @@ def create_api(
             InvalidInputError: answer_invalid,
             StaleRecordError: answer_stale,
             UnknownRecordError: answer_unknown,
+            NotPermittedError: answer_not_permitted,
             ValidationException: answer_validation,
             HTTPException: answer_refused,
             IntegrityError: answer_conflict,
@@ -158,6 +162,8 @@ def _version(guards: Sequence[Guard]) -> Router:
     return Router(
         "/api/v1",
         route_handlers=[noun.router for noun in _NOUNS],
+        dto=StrictBody,
+        return_dto=None,
         guards=guards,
         after_request=put_etag,
         dependencies={"context": Provide(context_of, sync_to_thread=False)},
@@ -166,12 +172,12 @@ def _version(guards: Sequence[Guard]) -> Router:
 
 @cache
 def _description() -> bytes:
-    """The description of every door, which depends on nothing that an API is made with. Making it takes half a second."""
+    """Return the description of all endpoints. It takes half a second, and does not depend on the context."""
     described = _Api([_version([])], openapi_config=openapi_config(), logging_config=None)
     return msgspec.json.encode(openapi_document(described))
 
 
-# Made before anything is served: made while requests are answered, or twice at once, it comes out wrong.
+# Created before anything is served: Litestar gets it wrong if it is created twice at once or while requests are handled.
 @get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
 def _describe(state: State) -> Response[bytes]:
     """This description."""
@@ -179,13 +185,13 @@ def _describe(state: State) -> Response[bytes]:
 
 
 async def _secure(message: Message, scope: Scope) -> None:
-    """Puts the headers onto every answer of the API that keep browsers from doing anything with it."""
+    """Add the headers to every answer of the API that keep browsers from rendering, storing or embedding it."""
     if message["type"] == "http.response.start" and not scope["path"].startswith("/panel"):
         message["headers"] = [*message["headers"], *_HEADERS]
 
 
 async def _name_all_methods(message: Message, scope: Scope) -> None:
-    """Name all methods of a path in the answer to OPTIONS: Litestar makes one for each handler, which knows of itself alone."""
+    """List all methods of a path in the answer to OPTIONS. Litestar answers per handler, with that handler's method only."""
     if message["type"] != "http.response.start" or scope.get("method") != "OPTIONS" or message["status"] != 204:
         return
     routes = [

@@ -1,4 +1,4 @@
-"""/check: whether the whole chain works, source → tracker → network → tracker → source, as set up and by what came lately."""
+"""/check: whether the whole chain works, source → tracker → network → tracker → source, by the set-up and recent traffic."""
 
 from typing import Annotated
 
@@ -18,44 +18,45 @@ from clickloop.web.long_work import in_long_work
 LATELY_MS = 30_000
 """Maximum age of the figures for recent traffic: counting them reads weeks of logs."""
 OfCampaign = Annotated[
-    int | None, QueryParameter(ge=1, le=MAX_ID, description="Only what this campaign needs; left out: everything.")
+    int | None,
+    QueryParameter(ge=1, le=MAX_ID, description="Check only what this campaign needs. Omit to check everything."),
 ]
 
 
 def check_setup(
-    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, told_as: AskedFormat = Format.JSON
+    context: Context, request: AnyRequest, campaign_id: OfCampaign = None, output: AskedFormat = Format.JSON
 ) -> Response[ToldCheck]:
-    """Everything that keeps a conversion from being told to its source, each with its place and its remedy. Changes nothing."""
-    told = checked(context, campaign_id)
-    return text_response(check_text(told)) if wants_text(request, told_as) else Response(told)
+    """Find everything that keeps conversions from reaching their source, each with its location and remedy. Changes nothing."""
+    check = run_check(context, campaign_id)
+    return text_response(check_text(check)) if wants_text(request, output) else Response(check)
 
 
-def checked(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
-    """What the check finds, of everything or of one campaign. Raises HTTPException 404."""
-    result = check_all(context.ledger, context.facts, standing_of(context), context.clock(), campaign_id)
+def run_check(context: ApiContext, campaign_id: int | None = None) -> ToldCheck:
+    """Return the result of the check, of everything or of one campaign. Raise HTTPException 404."""
+    result = check_all(context.ledger, context.facts, tracker_address_of(context), context.clock(), campaign_id)
     if result is None:
         raise not_found(f"live campaign {campaign_id}")
     return told_check(result)
 
 
 def checked_lately(context: ApiContext, campaign_id: int | None = None) -> tuple[ToldCheck, int]:
-    """What the check found at most ``LATELY_MS`` ago, by the set-up as it is now, and when. Raises HTTPException 404."""
+    """Return a result of the current set-up, at most ``LATELY_MS`` old, and its moment. Raise HTTPException 404."""
     return context.remembered.of(
         ("check", campaign_id),
-        (_version(context), standing_of(context)),
-        lambda: checked(context, campaign_id),
+        (_version(context), tracker_address_of(context)),
+        lambda: run_check(context, campaign_id),
         context.clock(),
         LATELY_MS,
     )
 
 
 def found_as_set_up(context: ApiContext) -> tuple[Finding, ...]:
-    """What is wrong by the set-up alone, the worst first, found out once for each set-up."""
-    standing = standing_of(context)
+    """Return the findings that follow from the set-up alone, worst first. Computed once per set-up."""
+    address = tracker_address_of(context)
     found, _ = context.remembered.of(
         "found as set up",
-        (_version(context), standing),
-        lambda: check_as_set_up(context.ledger, standing),
+        (_version(context), address),
+        lambda: check_as_set_up(context.ledger, address),
         context.clock(),
     )
     return found
@@ -67,13 +68,13 @@ def _version(context: ApiContext) -> SetupVersion:
 
 
 def checked_as_set_up(context: ApiContext, campaign_id: int) -> list[ToldFinding]:
-    """What the check finds of a live campaign by the set-up alone, the worst first: quick however much has come."""
-    found = check_campaign_as_set_up(context.ledger, standing_of(context), campaign_id)
+    """Return the findings about a live campaign from its set-up alone, worst first: fast, however much traffic there was."""
+    found = check_campaign_as_set_up(context.ledger, tracker_address_of(context), campaign_id)
     return [told_finding(finding) for finding in found]
 
 
-def standing_of(context: ApiContext) -> Standing:
-    """Where the tracker stands, as the check asks."""
+def tracker_address_of(context: ApiContext) -> Standing:
+    """Return the addresses of this tracker."""
     return Standing(
         base_url=context.base_url,
         fallback_url=context.fallback_url,
@@ -84,7 +85,7 @@ def standing_of(context: ApiContext) -> Standing:
 router = Router(
     "/check",
     route_handlers=[
-        get("/", summary="Check the whole chain")(in_long_work(check_setup)),
+        get("/", summary="Check the set-up and recent traffic")(in_long_work(check_setup)),
     ],
     tags=["Diagnosis"],
 )

@@ -7,12 +7,12 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.alarm.tracker import AlarmState
+from clickloop.logs.log import TITLES
 from clickloop.people.user import Right
 from clickloop.postback.delivery.lane import LANE_CONNECTIONS
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import alarms, delivery, health, receivers
-from clickloop.web.api.logs.exportable import TITLES
 from clickloop.web.api.paging import Cursor
 from clickloop.web.long_work import waiting_for_others
 from clickloop.web.panel.frame.auth_guard import NEEDS

@@ -7,11 +7,14 @@ from litestar import get
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter
 
+from clickloop.diagnosis.id_search import FoundList, Matched, find_stories
 from clickloop.diagnosis.trace import EventKind
+from clickloop.diagnosis.trace_lookup import find_trace
+from clickloop.diagnosis.trace_view import trace_view
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import CLICK_COLUMNS
 from clickloop.web.api.context import ApiContext, Context
-from clickloop.web.api.logs.clicks import canonical_click_id, find_trace, trace_view
-from clickloop.web.api.logs.columns import CLICK_COLUMNS, names_for
-from clickloop.web.api.logs.id_search import FoundList, Matched, find_stories
+from clickloop.web.api.logs.clicks import canonical_click_id
 from clickloop.web.panel.diagnosis.record_search import FoundRecord, find_records
 from clickloop.web.panel.frame.page import Answer, page
 from clickloop.web.panel.frame.viewer import Visit, VisitFacts, redirect

@@ -11,16 +11,17 @@ from litestar.params import QueryParameter, SkipValidation
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
+from clickloop.conversion.reported import ConversionReport
 from clickloop.diagnosis.trace import EventKind
+from clickloop.diagnosis.trace_lookup import find_trace
 from clickloop.log_filter import MAX_ID
+from clickloop.logs.listing import list_postbacks
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import trial_clicks as api
 from clickloop.web.api.logs import conversions
-from clickloop.web.api.logs.clicks import find_trace
-from clickloop.web.api.logs.postbacks import list_postbacks
 from clickloop.web.api.paging import ClickIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.setup.traffic_sources import read_source
@@ -79,7 +80,7 @@ def convert(visit: Visit, context: Context, request: AnyRequest, click_id: Click
     canonical = _test_click_id(context, click_id)
     try:
         report = form.read(
-            conversions.ConversionReport,
+            ConversionReport,
             click_id=canonical,
             by_hand=True,
             disable_postback=form.text("postbacks") != "on",

@@ -8,19 +8,20 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
-from clickloop.clock import SECOND_MS
+from clickloop.clock import SECOND_MS, iso_text
 from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.diagnosis.simulation_input import SimulationBody
+from clickloop.diagnosis.trial_link import example_parameters
 from clickloop.log_filter import MAX_ID
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.offers import OFFERS
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.store.ledger.setup.traffic_sources import SOURCES
+from clickloop.text import readable
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis import simulate as api
-from clickloop.web.api.diagnosis.trial_clicks import example_parameters
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.api.wire import moment_text, shown
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import Answer, page
@@ -79,7 +80,7 @@ def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     if tried.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
     usual = _usual(tried, request)
-    given = form.shown_again(api.SimulationBody)
+    given = form.shown_again(SimulationBody)
     values = {
         name: {**value, **given.get(name, {})} if isinstance(value, dict) else given.get(name, value)
         for name, value in usual.items()
@@ -87,7 +88,7 @@ def try_it(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     if not isinstance(values["parameters"], list):
         values["parameters"] = usual["parameters"]
     try:
-        view = api.simulation_view(api.dry_run(context, form.read(api.SimulationBody)))
+        view = api.simulation_view(api.dry_run(context, form.read(SimulationBody)))
     except InvalidInputError as error:
         return _show(visit, context, tried, values, error.faults)
     except HTTPException as error:
@@ -120,14 +121,14 @@ def _show(
         params=PARAMS,
         events=EVENTS,
         flag_sentence=flag_sentence,
-        soon=moment_text(context.clock() + SECOND_MS),
+        soon=iso_text(context.clock() + SECOND_MS),
     )
 
 
 def live_campaigns(context: ApiContext) -> list[tuple[int, str]]:
     """The campaigns to choose from: number and name."""
     with context.ledger.read() as tx:
-        return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
+        return [(campaign.id, readable(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
 
 
 def _statuses(context: ApiContext) -> list[str]:
@@ -147,9 +148,9 @@ def _tried(context: ApiContext, campaign_id: int | None, click_id: str, conversi
         offers = [OFFERS.find(tx, share.offer_id) for share in campaign.offers]
     examples = example_parameters(source)
     return Tried(
-        campaign=Choice(campaign.id, shown(campaign.name)),
-        source=Choice(source.id, shown(source.name)),
-        offers=tuple(Choice(offer.id, shown(offer.name)) for offer in offers if offer is not None),
+        campaign=Choice(campaign.id, readable(campaign.name)),
+        source=Choice(source.id, readable(source.name)),
+        offers=tuple(Choice(offer.id, readable(offer.name)) for offer in offers if offer is not None),
         parameters=tuple(
             (row.parameter, examples.get(row.parameter, ""), row.placeholder)
             for row in source.parameters

@@ -12,6 +12,7 @@ from litestar.response import Redirect
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
 from clickloop.machine.log import MAX_PATH, log, log_breakage
+from clickloop.people.user import NotPermittedError
 from clickloop.saving.record import UnknownRecordError
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.facts.facts import FactsError
@@ -127,6 +128,7 @@ def create_panel() -> Router:
             InvalidInputError: _invalid,
             ValidationException: _unreadable,
             UnknownRecordError: _unknown,
+            NotPermittedError: _not_permitted,
             HTTPException: _refused,
             IntegrityError: _conflict,
             OperationalError: _store_away,
@@ -142,7 +144,7 @@ def _context_of(request: AnyRequest) -> ApiContext:
     """Return the context of a request that the guard let pass; nobody asks for it where nobody has to be signed in."""
     context = app_context(request)
     visit: VisitFacts | None = request.scope.get("visit")  # type: ignore[assignment]  # our own key of the scope
-    return context if visit is None else context.asked_by(visit.actor, visit.saved)
+    return context if visit is None else context.with_actor(visit.actor, visit.saved)
 
 
 def _read_later(route: HTTPRouteHandler) -> HTTPRouteHandler:
@@ -223,6 +225,10 @@ def _refused(request: AnyRequest, error: HTTPException) -> Answer:
 
 def _unknown(request: AnyRequest, error: UnknownRecordError) -> Answer:
     return _told(request, 404, f"There is no {error}.")
+
+
+def _not_permitted(request: AnyRequest, error: NotPermittedError) -> Answer:
+    return _told(request, 403, str(error))
 
 
 def _conflict(request: AnyRequest, _error: IntegrityError) -> Answer:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.web.api.body import PartlyRead, options_of, read_given
+from clickloop.setup.reading import PartlyRead, options_of, read_given
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.log_filter import PERIOD, LogFilter
+from clickloop.logs.page import Page
 from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.tracking.jobs.bulk import BulkView
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.jobs.bulk import BulkView
 from clickloop.web.api.once import view_in
-from clickloop.web.api.paging import Page
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import Answer, page

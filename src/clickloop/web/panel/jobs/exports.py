@@ -6,14 +6,15 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.log_filter import PERIOD, LogFilter, fields_of, label_of
-from clickloop.setup.fault import FaultCode
+from clickloop.logs.log import LOGS, TITLES
+from clickloop.setup.fault import FaultCode, invalid
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.period import period_of
+from clickloop.tracking.jobs.exports import ExportView
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import exports as api
-from clickloop.web.api.logs.exportable import LOGS, TITLES
 from clickloop.web.api.paging import Cursor, RecordIdPath
-from clickloop.web.api.problem import AnyRequest, invalid
+from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form
@@ -88,7 +89,7 @@ def stop(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
     return visit.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
 
 
-def _is_kept(context: ApiContext, view: api.ExportView) -> bool:
+def _is_kept(context: ApiContext, view: ExportView) -> bool:
     """Whether the file of an export can be fetched."""
     return view.result_until is not None and context.exports.exists(view.export_id)
 

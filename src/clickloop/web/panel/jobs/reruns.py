@@ -5,9 +5,11 @@ from typing import Any
 from litestar import get, post
 
 from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import CONVERSION_COLUMNS
+from clickloop.tracking.jobs.reruns import RerunView
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns as api
-from clickloop.web.api.logs.columns import CONVERSION_COLUMNS, names_for
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.page import Answer, page
@@ -31,7 +33,7 @@ def show_job(visit: Visit, context: Context, rerun_id: RecordIdPath) -> Answer:
     return page(visit, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
-def _more(context: ApiContext, _asked: Asked, preview: api.RerunView | None) -> dict[str, Any]:
+def _more(context: ApiContext, _asked: Asked, preview: RerunView | None) -> dict[str, Any]:
     with context.ledger.read() as tx:
         shown = [change.after for change in preview.conversions] if preview else []
         return {"names": names_for(tx, CONVERSION_COLUMNS, shown)}
@@ -41,7 +43,7 @@ _PAGE = BulkPage(
     template="rerun.html",
     filters=NoticeFilter,
     body=api.BulkRerun,
-    view=api.RerunView,
+    view=RerunView,
     start=api.rerun_notices,
     list_jobs=api.list_reruns,
     path_of=lambda job: f"/panel/notices/reruns/{job.rerun_id}",

@@ -7,6 +7,7 @@ from litestar import get, post
 from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import ResendFilter
 from clickloop.postback.state import PostbackState
+from clickloop.tracking.jobs.resends import BulkResendView
 from clickloop.tracking.resending import Mode, NotResent
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends as api
@@ -33,7 +34,7 @@ def show_job(visit: Visit, context: Context, resend_id: RecordIdPath) -> Answer:
     return page(visit, "resend_job.html", job=api.read_resend(context, resend_id), why=_why)
 
 
-def _more(_context: ApiContext, asked: Asked, preview: api.BulkResendView | None) -> dict[str, Any]:
+def _more(_context: ApiContext, asked: Asked, preview: BulkResendView | None) -> dict[str, Any]:
     return {
         "mode": _mode(asked),
         "left_out": sum(preview.left_out.values()) if preview else 0,
@@ -59,7 +60,7 @@ _PAGE = BulkPage(
     template="resend.html",
     filters=ResendFilter,
     body=api.BulkResend,
-    view=api.BulkResendView,
+    view=BulkResendView,
     start=api.resend_postbacks,
     list_jobs=api.list_resends,
     path_of=lambda job: f"/panel/postbacks/resends/{job.resend_id}",

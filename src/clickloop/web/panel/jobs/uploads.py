@@ -14,6 +14,7 @@ from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.disk_room import NoRoomError
 from clickloop.store.ledger.jobs.uploads import Verdict
 from clickloop.store.upload_files import UploadTooLargeError
+from clickloop.tracking.jobs.uploads import take_upload
 from clickloop.tracking.uploads import UploadWish
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import uploads as api
@@ -45,7 +46,7 @@ async def receive(visit: Visit, context: Context, request: AnyRequest) -> Answer
     """Takes a file to disk as it comes, or the lines that were written."""
     form = StreamedForm(request, visit.csrf, text_as_file="lines")
     try:
-        view = await api.take_upload(context, _checked(form), lambda: _wish(form))
+        view = await take_upload(context, _checked(form), lambda: _wish(form))
     except InvalidInputError as error:
         return await asyncio.to_thread(_show_list, visit, context, "", error.faults)
     except (UploadTooLargeError, NoRoomError) as error:

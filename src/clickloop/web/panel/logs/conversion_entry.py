@@ -10,6 +10,8 @@ from litestar.params import SkipValidation
 
 from clickloop.click.click import Click
 from clickloop.conversion.notice import EVENTS, PARAMS
+from clickloop.conversion.reported import ConversionBody, ConversionReport, given_of
+from clickloop.diagnosis.simulation_input import SimulationBody
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.ledger.setup.names import Named, names_of
@@ -61,7 +63,7 @@ def show_new(visit: Visit, request: AnyRequest, context: Context) -> Answer:
 
 def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
     """Registers it, or shows what would come of it."""
-    written = {**form.shown_again(api.ConversionReport), "postbacks": form.text("postbacks")}
+    written = {**form.shown_again(ConversionReport), "postbacks": form.text("postbacks")}
     if form.has("add_row"):
         return _form(visit, context, written, blank_rows=ROWS + 1)
     try:
@@ -80,31 +82,21 @@ def create(visit: Visit, context: Context, request: AnyRequest, form: _FormParam
     return visit.go(f"{PATH}/{reported.conversion.conversion_id}", Said.CONVERTED)
 
 
-def _report(visit: VisitFacts, form: Form, click_id: str) -> api.ConversionReport:
+def _report(visit: VisitFacts, form: Form, click_id: str) -> ConversionReport:
     """What the form says, the moment by the user's own clock."""
     at = form.text("at")
     kept = Form((name, value) for name, value in form.pairs if name not in ("preview", "save", "add_row"))
     moment = utc_text("at", at, visit.zone) if at and not at.isdecimal() else at
     held_back = form.has("postbacks") and form.text("postbacks") != "on"
-    report = kept.read(api.ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=held_back)
-    api.given_of(report)
+    report = kept.read(ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=held_back)
+    given_of(report)
     return report
 
 
-def _verdict(context: ApiContext, report: api.ConversionReport) -> Verdict:
+def _verdict(context: ApiContext, report: ConversionReport) -> Verdict:
     """The dry run of the report; for a click that is not here, that it would wait."""
-    said = simulate.ConversionBody(
-        payout=report.payout,
-        currency=report.currency,
-        status=report.status,
-        txid=report.txid,
-        at=report.at,
-        conversion_id=report.conversion_id,
-        params=report.params,
-        events=report.events,
-        disable_postback=report.disable_postback,
-    )
-    body = simulate.SimulationBody(click_id=report.click_id, conversion=said)
+    values = {name: getattr(report, name) for name in ConversionBody.__struct_fields__}
+    body = SimulationBody(click_id=report.click_id, conversion=ConversionBody(**values))
     try:
         return Verdict(simulate.simulation_view(simulate.dry_run(context, body)))
     except HTTPException as error:

@@ -8,16 +8,17 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from clickloop.conversion.notice_log import NoticeFilter
+from clickloop.conversion.reported import ConversionCorrection
+from clickloop.logs.column import Column, Kind, names_for
+from clickloop.logs.columns import CONVERSION_COLUMNS
+from clickloop.logs.conversion_view import ChangeView, ConversionView
+from clickloop.logs.listing import list_notices, list_postbacks
 from clickloop.money import CURRENCIES
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.logs import conversions as api
-from clickloop.web.api.logs.columns import CONVERSION_COLUMNS, Column, Kind, names_for
-from clickloop.web.api.logs.log_words import ConversionView
-from clickloop.web.api.logs.notices import list_notices
-from clickloop.web.api.logs.postbacks import list_postbacks
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.flash import Said
@@ -57,7 +58,7 @@ def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _F
     """Changes status or payout by hand."""
     try:
         held_back = form.has("postbacks") and form.text("postbacks") != "on"
-        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
+        api.change_conversion(context, conversion_id, form.read(ConversionCorrection, disable_postback=held_back))
     except InvalidInputError as error:
         return _show(visit, context, conversion_id, form.tree, error.faults)
     return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
@@ -95,7 +96,7 @@ def _show(
     )
 
 
-def _parts(entry: api.ChangeView) -> list[Part]:
+def _parts(entry: ChangeView) -> list[Part]:
     """What a change changed, part by part; of a new conversion its status and payout."""
     if entry.before is None:
         first = [column for column in CONVERSION_COLUMNS if column.key in ("status", "payout")]

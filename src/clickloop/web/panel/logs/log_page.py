@@ -14,18 +14,18 @@ from msgspec.structs import FieldInfo
 from sqlalchemy import Connection
 
 from clickloop.click.click import Flag, Screening
+from clickloop.clock import iso_text
 from clickloop.conversion.notice import NoticeFlag
 from clickloop.log_filter import PERIOD, WORDS, F, LogFilter, fields_of, label_of, meta_of, type_of
+from clickloop.logs.column import Column, names_for
+from clickloop.logs.log import LOGS
 from clickloop.report.period import Preset, days_of
-from clickloop.setup.fault import FaultCode, InvalidInputError
+from clickloop.setup.fault import FaultCode, InvalidInputError, invalid
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.store.ledger.setup.names import Named, names_of, newest_names
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.web.api.context import ApiContext
-from clickloop.web.api.logs.columns import Column, names_for
-from clickloop.web.api.logs.exportable import LOGS
-from clickloop.web.api.problem import AnyRequest, invalid
-from clickloop.web.api.wire import moment_text
+from clickloop.web.api.problem import AnyRequest
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.form import Form
 from clickloop.web.panel.frame.page import Answer, page
@@ -115,7 +115,7 @@ class Asked:
         if named is None or since or until:
             return since, until
         days = days_of(named, self._now_ms, self._zone)
-        return moment_text(days.from_at(self._zone)), moment_text(days.until_at(self._zone))
+        return iso_text(days.from_at(self._zone)), iso_text(days.until_at(self._zone))
 
     def local(self, name: str) -> str:
         """A moment of the address as a field for local time takes it."""

@@ -2,10 +2,11 @@
 
 from litestar import get, post
 
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import NOTICE_COLUMNS
 from clickloop.store.ledger.jobs.exports import ExportNoun
 from clickloop.web.api.context import Context
 from clickloop.web.api.logs import notices as api
-from clickloop.web.api.logs.columns import NOTICE_COLUMNS, names_for
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.flash import Said

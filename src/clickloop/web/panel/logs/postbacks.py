@@ -5,6 +5,9 @@ from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
 from litestar.params import SkipValidation
 
+from clickloop.logs.column import names_for
+from clickloop.logs.columns import POSTBACK_COLUMNS
+from clickloop.logs.postback_view import PostbackStoryView, PostbackView
 from clickloop.people.user import Right
 from clickloop.postback.rule import LOST_REQUEST
 from clickloop.postback.state import PostbackState
@@ -14,7 +17,6 @@ from clickloop.tracking.resending import Mode
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends
 from clickloop.web.api.logs import postbacks as api
-from clickloop.web.api.logs.columns import POSTBACK_COLUMNS, names_for
 from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
@@ -60,7 +62,7 @@ def resend(
         return _show(visit, context, postback_id, error.faults)
     except HTTPException as error:
         return _refused(visit, context, postback_id, error)
-    made = view_in(answer, api.PostbackView)
+    made = view_in(answer, PostbackView)
     return visit.go(f"{PATH}/{made.postback_id}", Said.RESENT)
 
 
@@ -115,7 +117,7 @@ def _show(
     )
 
 
-def _delivered_at(story: api.PostbackStoryView) -> str | None:
+def _delivered_at(story: PostbackStoryView) -> str | None:
     """Return when the last row for the same change and rule was delivered, which is the one that would be sent again."""
     last = story.sent_again or story.postback
     return last.finished_at if last.state is PostbackState.DELIVERED else None

@@ -10,7 +10,7 @@ from litestar import get
 from litestar.params import QueryParameter
 from markupsafe import Markup
 
-from clickloop.clock import DAY_MS
+from clickloop.clock import DAY_MS, iso_text
 from clickloop.conversion.notice import RefusalReason
 from clickloop.diagnosis.check.views import ToldPlace
 from clickloop.macro import Severity
@@ -27,7 +27,6 @@ from clickloop.text import readable
 from clickloop.tracking.reporting import MadeReport, make_report
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.diagnosis.check import found_as_set_up
-from clickloop.web.api.wire import moment_text
 from clickloop.web.panel.diagnosis.check import editor_of
 from clickloop.web.panel.frame.chart import Chart, Series, draw
 from clickloop.web.panel.frame.page import Answer, page
@@ -251,7 +250,7 @@ def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
 def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[Told]:
     """``since``: the moment from which the counts are; the links lead to the same span."""
     told = []
-    span = urlencode({"since": moment_text(since)})
+    span = urlencode({"since": iso_text(since)})
     if given_up:
         sentence = f"{counted(given_up, 'postback')} failed in the last 24 hours."
         told.append(Told("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))

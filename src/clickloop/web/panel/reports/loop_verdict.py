@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from clickloop.logs.postback_view import PostbackView
 from clickloop.postback.state import PostbackState
-from clickloop.web.api.logs.postbacks import PostbackView
 
 _ON_THE_WAY = (PostbackState.WAITING, PostbackState.SENDING, PostbackState.PAUSED)
 

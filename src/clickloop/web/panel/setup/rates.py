@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, SkipValidation
 
+from clickloop.report.rate_input import RateBody, RatesBody
 from clickloop.report.rate_text import read_rate_lines
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
@@ -34,7 +35,7 @@ def save(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Sets the rates that were pasted."""
     text = form.text("lines")
     try:
-        api.set_rates(context, api.RatesBody(rates=_read(text, form.text("source"))))
+        api.set_rates(context, RatesBody(rates=_read(text, form.text("source"))))
     except InvalidInputError as error:
         faults = tuple(Fault("lines", fault.code, _told(fault)) for fault in error.faults)
         return _page(visit, context, "", text, faults)
@@ -47,13 +48,13 @@ def remove(visit: Visit, context: Context, currency: Currency, day: Day) -> Answ
     return visit.go(PATH, Said.SAVED)
 
 
-def _read(text: str, source: str) -> list[api.RateBody]:
+def _read(text: str, source: str) -> list[RateBody]:
     """A rate of each line that is not empty. Raises InvalidInputError."""
     found = read_rate_lines(text)
     if isinstance(found, int):
         sentence = f"Line {found}: a currency, a day and a rate are expected, such as EUR 2026-03-01 1.0823."
         raise InvalidInputError((Fault("lines", FaultCode.WRONG_TYPE, sentence),))
-    return [api.RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in found]
+    return [RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in found]
 
 
 def _told(fault: Fault) -> str:

@@ -11,6 +11,7 @@ from clickloop.money import CURRENCIES
 from clickloop.people.user import Right
 from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.setup.instance import IpStorage, time_zones
+from clickloop.setup.instance_change import SettingsUpdate
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.setup import settings as api
 from clickloop.web.panel.frame.auth_guard import NEEDS
@@ -24,7 +25,7 @@ PATH = "/panel/settings"
 RESET = "as_started"
 """The button that gives a setting back to what the tracker was started with."""
 
-_FIELDS = api.SettingsUpdate.__struct_fields__
+_FIELDS = SettingsUpdate.__struct_fields__
 _FormParameter = NamedDependency[SkipValidation[Form]]
 
 
@@ -37,31 +38,31 @@ def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Saves what differs from what holds, so that the rest goes on following the environment."""
     reset = form.text(RESET)
     try:
-        if reset in api.SettingsUpdate.__struct_fields__:
-            api.change_settings(context, api.SettingsUpdate(**{reset: None}))
+        if reset in SettingsUpdate.__struct_fields__:
+            api.change_settings(context, SettingsUpdate(**{reset: None}))
         else:
             holds = api.read_settings(context)
             edited = Edited(api.NOUN, api.RECORD, holds, _FIELDS, lambda: api.read_settings(context))
-            save_over(context, form, edited, api.SettingsUpdate, _save)
+            save_over(context, form, edited, SettingsUpdate, _save)
     except InvalidInputError as error:
         return _page(visit, context, form.tree, error.faults)
     return visit.go(PATH, Said.SAVED)
 
 
-def _save(context: ApiContext, _record: str, wanted: api.SettingsUpdate) -> None:
+def _save(context: ApiContext, _record: str, wanted: SettingsUpdate) -> None:
     api.change_settings(context, _differing(context, wanted))
 
 
-def _differing(context: ApiContext, wanted: api.SettingsUpdate) -> api.SettingsUpdate:
+def _differing(context: ApiContext, wanted: SettingsUpdate) -> SettingsUpdate:
     holds = api.read_settings(context)
     changed: dict[str, Any] = {}
-    for name in api.SettingsUpdate.__struct_fields__:
+    for name in SettingsUpdate.__struct_fields__:
         value = getattr(wanted, name)
         # An empty field of the form is an empty text, never the wish to give the setting back: that is a button.
         value = "" if value is None and isinstance(getattr(holds, name), str) else value
         if value is not msgspec.UNSET and value != getattr(holds, name):
             changed[name] = value
-    return api.SettingsUpdate(**changed)
+    return SettingsUpdate(**changed)
 
 
 def _page(visit: VisitFacts, context: ApiContext, tree: dict[str, Any], faults: tuple[Fault, ...] = ()) -> Answer:

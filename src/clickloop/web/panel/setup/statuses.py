@@ -9,7 +9,9 @@ from litestar.exceptions import HTTPException
 from litestar.params import QueryParameter, SkipValidation
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs
+from clickloop.conversion.status_change import StatusCreation, StatusUpdate
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
+from clickloop.tracking.jobs.reruns import RerunView
 from clickloop.web.api.all_faults import save_read
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns
@@ -54,7 +56,7 @@ def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
 def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Creates the status."""
     try:
-        save_read(context, form.read_partly(api.StatusCreation), api.create_status)
+        save_read(context, form.read_partly(StatusCreation), api.create_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, None, error.faults)
     return visit.go(PATH, Said.CREATED)
@@ -65,7 +67,7 @@ def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -
     view = api.read_status(context, key)
     try:
         edited = Edited(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
-        save_over(context, form, edited, api.StatusUpdate, api.change_status)
+        save_over(context, form, edited, StatusUpdate, api.change_status)
     except InvalidInputError as error:
         return _editor(visit, context, form.tree, view, error.faults)
     return visit.go(PATH, Said.SAVED)
@@ -91,7 +93,7 @@ def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
     """Gives a word to a status; the page then offers to run the notices that came with it again."""
     word, key = form.raw("word"), form.text("key")
     try:
-        api.change_status(context, key, api.StatusUpdate(add_words=[word]))
+        api.change_status(context, key, StatusUpdate(add_words=[word]))
     except InvalidInputError as error:
         return _list(visit, context, faults=error.faults)
     return visit.go(PATH, mapped=word)
@@ -124,7 +126,7 @@ def _list(
     )
 
 
-def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
+def _job(context: ApiContext, rerun_id: str) -> RerunView | None:
     try:
         return reruns.read_rerun(context, rerun_id)
     except HTTPException:
