@@ -46,9 +46,9 @@ from clickloop.store.ledger.schema.tables import (
     attempts,
     conversion_changes,
     conversions,
-    lanes,
     postback_rules,
     postbacks,
+    receivers,
 )
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from clickloop.tracking.notices import Desk, convert
@@ -193,7 +193,7 @@ LOST: dict[Lack, Callable[[], list[Any]]] = {
         )
     ],
     Lack.CONVERSION_CHECK: lambda: [update(conversions).values(payout_micros=conversions.c.payout_micros + 4096)],
-    Lack.POSTBACK_CHECK: lambda: [update(postbacks).values(lane="elsewhere.example:443")],
+    Lack.POSTBACK_CHECK: lambda: [update(postbacks).values(receiver="elsewhere.example:443")],
     Lack.MOMENT: lambda: [update(postbacks).values(next_attempt_at=NOW + (1 << 50))],
 }
 ALSO = {Lack.HISTORY: {Lack.CONVERSION_CHECK}, Lack.CHANGE: {Lack.POSTBACK_CHECK}}
@@ -334,7 +334,7 @@ def test_paused_rules_and_receivers_are_alarms(tracker: Tracker) -> None:
     tracker.add_rule()
     assert paused_alarms(tracker.ledger) == ()
     tracker.harm(update(postback_rules).values(paused_at=NOW))
-    tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    tracker.harm(insert(receivers).values(receiver="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     assert paused_alarms(tracker.ledger) == (  # a receiver that nothing waits for is none
         "postback rule 1 'R' is paused: its receiver answered 410 Gone; postbacks waiting: 0",
     )
@@ -345,8 +345,8 @@ def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held
     tracker.add_rule()
     tracker.convert()
     with tracker.ledger.read() as tx:
-        (lane,) = tx.execute(select(postbacks.c.lane)).scalars()
-    tracker.harm(insert(lanes).values(lane=lane, held_until=NOW + held_ms, probes=0, why=""))
+        (lane,) = tx.execute(select(postbacks.c.receiver)).scalars()
+    tracker.harm(insert(receivers).values(receiver=lane, held_until=NOW + held_ms, probes=0, why=""))
     told = paused_alarms(tracker.ledger, lambda: NOW)
     wanted = f"receiver {lane} asked for a long wait (Retry-After): postbacks waiting: 1; resume it to send at once"
     assert told == (wanted,) * alarms
@@ -355,7 +355,7 @@ def test_a_receiver_that_asks_for_a_long_wait_is_an_alarm(tracker: Tracker, held
 def test_an_alarm_stays_the_same_when_more_of_its_kind_come(tracker: Tracker) -> None:
     tracker.add_rule()
     tracker.harm(update(postback_rules).values(paused_at=NOW))
-    tracker.harm(insert(lanes).values(lane="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
+    tracker.harm(insert(receivers).values(receiver="r.example:443", opened_at=NOW, probe_at=NOW, probes=0, why="x"))
     hold = Hold(since=NOW, why="restored from a backup")
     seen = []
     for _ in range(2):

@@ -31,7 +31,7 @@ from clickloop.store.ledger.queue.lanes import (
     waiting_lanes,
 )
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
-from clickloop.store.ledger.schema.tables import lanes, postback_rules, postbacks
+from clickloop.store.ledger.schema.tables import postback_rules, postbacks, receivers
 from clickloop.store.ledger.setup.postback_rules import insert_rule
 from tests.empty_stores import open_ledger
 
@@ -177,7 +177,7 @@ def test_a_claim_searches_and_never_scans_what_waits(store: Store) -> None:
             if not text.startswith("BEGIN")
         ]
     steps = [step for plan in plans for step in plan]
-    assert any("ix_postbacks_due (lane=? AND next_attempt_at<?)" in step for step in steps)
+    assert any("ix_postbacks_due (receiver=? AND next_attempt_at<?)" in step for step in steps)
     assert {step for step in steps if step.startswith("SCAN")} <= {
         "SCAN steps",
         "SCAN picked VIRTUAL TABLE INDEX 1:",
@@ -203,7 +203,7 @@ def test_what_users_set_and_who_is_paused_are_kept_apart(store: Store) -> None:
 
 def test_a_pause_without_a_probe_cannot_be_kept(store: Store) -> None:
     with pytest.raises(IntegrityError), store.ledger.write() as tx:
-        tx.execute(lanes.insert().values(lane="a:80", opened_at=NOW, probes=0, why=""))
+        tx.execute(receivers.insert().values(receiver="a:80", opened_at=NOW, probes=0, why=""))
 
 
 def test_of_a_lane_that_probes_the_newest_the_one_that_was_made_last_of_those_due_is_taken(store: Store) -> None:

@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from msgspec.json import decode
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import create_engine, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from clickloop.conversion.notice_log import NoticeFilter
@@ -25,7 +25,7 @@ from clickloop.store.ledger.jobs.jobs import JobState
 from clickloop.store.ledger.jobs.uploads import UPLOADS
 from clickloop.store.ledger.ledger import Ledger, LedgerError
 from clickloop.store.ledger.migrations import HEAD
-from clickloop.store.ledger.schema.tables import metadata, settings
+from clickloop.store.ledger.schema.tables import metadata, notices, receivers, settings
 from clickloop.store.ledger.setup.networks import NETWORKS
 from clickloop.store.ledger.setup.statuses import status_table
 from clickloop.tracking.resending import Asked
@@ -210,7 +210,9 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
 
 def test_a_state_without_its_date_is_refused_by_the_ledger_itself(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger.sqlite")
-    statement = text("INSERT INTO notices (notice_id, at, door, raw, outcome) VALUES ('n', 1, 's2s', x'00', 'waiting')")
+    statement = text(
+        "INSERT INTO notices (notice_id, at, channel, raw, outcome) VALUES ('n', 1, 's2s', x'00', 'waiting')"
+    )
     with pytest.raises(IntegrityError, match="waiting_has_moment"), ledger.write() as tx:
         tx.execute(statement)
 
@@ -276,3 +278,26 @@ def test_a_job_under_way_keeps_its_period_in_the_upgrade_and_a_cancelled_upload_
     assert wanted == PostbackFilter(state=PostbackState.FAILED, since=since)
     assert upload is not None
     assert upload.state is JobState.STOPPED
+
+
+def test_receivers_and_channels_keep_what_they_held_in_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    _ledger_at(
+        path,
+        "0007",
+        "INSERT INTO lanes VALUES ('slow.example:443', 3, 60, 5, 9, 2, 'HTTP 503', 7, 'probe'), "
+        "('calm.example:443', NULL, 30, NULL, NULL, 0, '', NULL, NULL)",
+        "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) VALUES ('n', 1, 'pixel', x'00', 'refused', 'no_click_id')",
+    )
+    upgraded = Ledger.open(path)
+    with upgraded.read() as tx:
+        kept = tx.execute(select(receivers).order_by(receivers.c.receiver)).all()
+        channel = tx.scalar(select(notices.c.channel))
+        tables = set(inspect(tx).get_table_names())
+    upgraded.close()
+    assert [tuple(row) for row in kept] == [
+        ("calm.example:443", None, 30, None, None, 0, "", None, None),
+        ("slow.example:443", 3, 60, 5, 9, 2, "HTTP 503", 7, "probe"),
+    ]
+    assert channel == "pixel"
+    assert "lanes" not in tables

@@ -128,7 +128,7 @@ def test_requests_of_a_lost_key_are_counted_and_no_alarm_of_the_self_audit_for_e
 def test_requests_that_the_key_opens_are_not_accepted_as_lost(tmp_path: Path) -> None:
     ledger = filled(tmp_path / "ledger.sqlite", SecretBox(b"k" * 32))
     with ledger.write() as tx:
-        tx.execute(text("UPDATE postbacks SET lane = 'elsewhere.example:443'"))
+        tx.execute(text("UPDATE postbacks SET receiver = 'elsewhere.example:443'"))
         assert accept_lost_requests(tx) == LostRequests()
         assert wrong_postbacks(tx, ["p" * 26]) == ["p" * 26]
     ledger.close()

@@ -126,7 +126,7 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
                 notices.c.reason == reason.value,
                 notices.c.notice_id < id_from(before_ms),
                 notices.c.click_id.is_(None),
-                notices.c.door.in_([door.value for door in Door if door.is_public]),
+                notices.c.channel.in_([door.value for door in Door if door.is_public]),
             )
             .limit(limit - deleted)
         )
@@ -180,7 +180,7 @@ def insert_notices(tx: Connection, new: Sequence[StoredNotice]) -> None:
         {
             "notice_id": notice.raw.notice_id,
             "at": notice.raw.at,
-            "door": notice.raw.door.value,
+            "channel": notice.raw.door.value,
             "raw": _encode(notice.raw),
             **_result(notice),
         }
@@ -229,7 +229,7 @@ def _shown(row: Row[Any]) -> StoredNotice:
     try:
         return _of_row(row)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door)))
+        return _of_row(row, RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.channel)))
 
 
 def _of_row(row: Row[Any], raw: RawNotice | None = None) -> StoredNotice:
@@ -255,7 +255,7 @@ def _raw_of(row: Row[Any]) -> RawNotice:
     """What arrived; where its secrets were encrypted under a key that is lost, what the other columns still tell."""
     if row.raw is not None:
         return _raw.decode(row.raw)
-    return RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.door))
+    return RawNotice(notice_id=row.notice_id, at=row.at, door=Door(row.channel))
 
 
 def words_of_network(tx: Connection, network_id: int, newest: int) -> list[SentWord]:

@@ -14,7 +14,7 @@ from clickloop.postback.state import ENDED_BADLY, PostbackState
 from clickloop.store.ledger.audit.row_checks import postback_check
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.logs.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
-from clickloop.store.ledger.schema.tables import attempts, conversions, lanes, postback_rules, postbacks
+from clickloop.store.ledger.schema.tables import attempts, conversions, postback_rules, postbacks, receivers
 
 _MAX_NEWEST = 1_000  # no index leads to what is looked for
 IDS_PER_QUERY = 500
@@ -147,7 +147,7 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
 
 def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
     """Whether a row of ``_LOG`` is shown in this state."""
-    held = or_(postback_rules.c.paused_at.is_not(None), lanes.c.opened_at.is_not(None))
+    held = or_(postback_rules.c.paused_at.is_not(None), receivers.c.opened_at.is_not(None))
     # Each with the condition of its partial index, which SQLite would not derive from a parameter.
     if state is PostbackState.PAUSED:
         return and_(IS_UNFINISHED, postbacks.c.state == PostbackState.WAITING, held)
@@ -163,16 +163,17 @@ def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
 _LOG = (
     select(
         postbacks,
+        postbacks.c.receiver.label("lane"),
         postback_rules.c.name.label("rule_name"),
         postback_rules.c.paused_at.label("rule_paused_at"),
-        lanes.c.opened_at.label("receiver_paused_at"),
+        receivers.c.opened_at.label("receiver_paused_at"),
         attempts.c.status_code.label("last_status_code"),
         attempts.c.error.label("last_error"),
         attempts.c.answer.label("last_answer"),
         attempts.c.duration_ms.label("last_duration_ms"),
     )
     .join(postback_rules, postback_rules.c.id == postbacks.c.rule_id, isouter=True)
-    .join(lanes, lanes.c.lane == postbacks.c.lane, isouter=True)
+    .join(receivers, receivers.c.receiver == postbacks.c.receiver, isouter=True)
     .join(
         attempts,
         and_(attempts.c.postback_id == postbacks.c.postback_id, attempts.c.number == postbacks.c.attempts),
@@ -200,7 +201,7 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "reason": decision.reason.value if isinstance(decision, Skipped) else None,
         "findings": _write(decision.findings),
         "request": _write(owed.request) if owed else None,
-        "lane": new.lane,
+        "receiver": new.lane,
         "attempts": 0,
         "next_attempt_at": owed.not_before if owed else None,
         "lease_until": None,

@@ -124,7 +124,7 @@ def _jobs_and_put_off(tx: Connection, rows: Sequence[Due], now_ms: int) -> list[
 def _put_off_rule(tx: Connection, lane: str, rule_id: int, now_ms: int, taken: Collection[str]) -> None:
     front = (
         select(postbacks.c.postback_id)
-        .where(IS_WAITING, postbacks.c.lane == lane, postbacks.c.next_attempt_at <= now_ms)
+        .where(IS_WAITING, postbacks.c.receiver == lane, postbacks.c.next_attempt_at <= now_ms)
         .where(postbacks.c.rule_id == rule_id, postbacks.c.postback_id.not_in(taken))
         .order_by(postbacks.c.next_attempt_at, postbacks.c.postback_id)
         .limit(PUT_OFF_PER_CLAIM)

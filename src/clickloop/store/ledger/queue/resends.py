@@ -13,7 +13,7 @@ from clickloop.postback.state import FINAL, ON_THE_WAY, PostbackState
 from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditions_of
 from clickloop.store.ledger.logs.postback_states import IS_WAITING
 from clickloop.store.ledger.queue.holding import wake_followers
-from clickloop.store.ledger.schema.tables import conversions, lanes, postback_rules, postbacks
+from clickloop.store.ledger.schema.tables import conversions, postback_rules, postbacks, receivers
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,10 @@ class Pool(enum.Enum):
 
 
 _later = postbacks.alias("later")
-_COLUMNS = [postbacks.c[name] for name in Sent.__struct_fields__ if name != "original_id"]
+_COLUMNS = [
+    *(postbacks.c[name] for name in Sent.__struct_fields__ if name != "original_id" and name in postbacks.c),
+    postbacks.c.receiver.label("lane"),
+]
 _ORIGINAL = func.coalesce(postbacks.c.original_id, postbacks.c.postback_id).label("original_id")
 
 
@@ -190,7 +193,9 @@ _IS_HELD = or_(
     select(postback_rules.c.id)
     .where(postback_rules.c.id == postbacks.c.rule_id, postback_rules.c.paused_at.is_not(None))
     .exists(),
-    select(lanes.c.lane).where(lanes.c.lane == postbacks.c.lane, lanes.c.opened_at.is_not(None)).exists(),
+    select(receivers.c.receiver)
+    .where(receivers.c.receiver == postbacks.c.receiver, receivers.c.opened_at.is_not(None))
+    .exists(),
 )
 
 

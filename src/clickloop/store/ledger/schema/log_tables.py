@@ -33,7 +33,7 @@ notices = Table(
     metadata,
     Column("notice_id", String(26), primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("door", String(8), nullable=False),
+    Column("channel", String(8), nullable=False),
     Column("raw", SealedBytes, nullable=False),  # conversion.notice.RawNotice as JSON
     Column("click_id", String(26)),
     Column("network_id", Integer),
@@ -110,9 +110,9 @@ conversions = Table(
     Column("payout_micros", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("payout_text", String(200), nullable=False),  # as the network sent it
-    Column("latest_turn", String(41), nullable=False),  # conversion.notice.turn_of its latest notice
-    Column("status_turn", String(41), nullable=False),  # conversion.notice.turn_of the notice that the status is from
-    Column("payout_turn", String(41), nullable=False),  # of the notice that the payout is from; empty: none named one
+    Column("latest_order", String(41), nullable=False),  # conversion.notice.turn_of its latest notice
+    Column("status_order", String(41), nullable=False),  # conversion.notice.turn_of the notice that the status is from
+    Column("payout_order", String(41), nullable=False),  # of the notice that the payout is from; empty: none named one
     Column("flags", String(400), nullable=False),
     Column("first_of_click", Boolean, nullable=False),
     Column("test", Boolean, nullable=False),
@@ -179,7 +179,7 @@ postbacks = Table(
     Column("reason", String(32)),
     Column("findings", LargeBinary, nullable=False),  # postback.owing.Finding list as JSON
     Column("request", SealedBytes),  # postback.rule.Request as JSON; NULL when skipped
-    Column("lane", String(300), nullable=False),  # host:port of the receiver
+    Column("receiver", String(300), nullable=False),  # host:port of the receiver
     Column("attempts", Integer, nullable=False),
     Column("next_attempt_at", BigInteger),
     Column("held_from", BigInteger),  # when it was due, and its rule or an earlier one held it back; NULL: nothing did
@@ -200,7 +200,7 @@ postbacks = Table(
 )
 Index(  # each lane's queue: it alone answers which lanes wait, until when, and who is next
     "ix_postbacks_due",
-    postbacks.c.lane,
+    postbacks.c.receiver,
     postbacks.c.next_attempt_at,
     postbacks.c.postback_id,
     sqlite_where=text("state = 'waiting'"),
@@ -252,10 +252,10 @@ Index(
     postgresql_where=text("bulk_job_id IS NOT NULL"),
 )
 
-lanes = Table(  # what is kept of a receiver: a lane without a row has the usual terms and is not paused
-    "lanes",
+receivers = Table(  # what is kept of a receiver: a lane without a row has the usual terms and is not paused
+    "receivers",
     metadata,
-    Column("lane", String(300), primary_key=True),
+    Column("receiver", String(300), primary_key=True),
     Column("connections", Integer),  # requests under way at once; NULL: the usual
     Column("per_minute", Integer),  # requests a minute; NULL: no limit
     Column("opened_at", BigInteger),  # since when it is paused; NULL: it is not
@@ -263,10 +263,10 @@ lanes = Table(  # what is kept of a receiver: a lane without a row has the usual
     Column("probes", Integer, nullable=False),  # failed since it was paused
     Column("why", String(500), nullable=False),
     Column("held_until", BigInteger),  # until when it asked us to wait (Retry-After); NULL: it did not
-    Column("asked", String(8)),  # postback.lanes.Asked: what somebody wants of it, until delivery has done it
+    Column("command", String(8)),  # postback.lanes.Asked: what somebody wants of it, until delivery has done it
     CheckConstraint("(opened_at IS NULL) = (probe_at IS NULL)", name="paused_has_probe"),
-    CheckConstraint("asked IS NULL OR asked IN ('probe', 'resume')", name="asked_known"),
-    CheckConstraint("asked IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="asked_while_held"),
+    CheckConstraint("command IS NULL OR command IN ('probe', 'resume')", name="command_known"),
+    CheckConstraint("command IS NULL OR opened_at IS NOT NULL OR held_until IS NOT NULL", name="command_while_held"),
     CheckConstraint("connections IS NULL OR connections >= 1", name="connections_from_one"),
     CheckConstraint("per_minute IS NULL OR per_minute >= 1", name="per_minute_from_one"),
 )

@@ -9,9 +9,9 @@ from clickloop.store.ledger.schema.log_tables import (
     conversion_changes,
     conversions,
     fact_outbox,
-    lanes,
     notices,
     postbacks,
+    receivers,
     settled_segments,
 )
 from clickloop.store.ledger.schema.metadata import metadata
@@ -42,7 +42,6 @@ __all__ = [
     "exports",
     "fact_outbox",
     "kept_answers",
-    "lanes",
     "metadata",
     "networks",
     "notices",
@@ -50,6 +49,7 @@ __all__ = [
     "postback_rules",
     "postbacks",
     "rates",
+    "receivers",
     "sessions",
     "settings",
     "settled_segments",

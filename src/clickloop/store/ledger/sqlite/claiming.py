@@ -56,7 +56,7 @@ _queued = postbacks.alias("queued")
 _is_due = in_state(_queued.c.state, PostbackState.WAITING) & (_queued.c.next_attempt_at <= bindparam("now"))
 _first_of_lane = (
     select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == _picked.c.value)
+    .where(_is_due, _queued.c.receiver == _picked.c.value)
     # The order of the partial index: SQLite stops after ``most`` rows instead of sorting the lane.
     .order_by(_queued.c.next_attempt_at, _queued.c.postback_id)
     .limit(bindparam("most"))
@@ -64,7 +64,7 @@ _first_of_lane = (
 )
 _last_of_lane = (
     select(_queued.c.postback_id)
-    .where(_is_due, _queued.c.lane == bindparam("lane"))
+    .where(_is_due, _queued.c.receiver == bindparam("lane"))
     .order_by(_queued.c.next_attempt_at.desc(), _queued.c.postback_id.desc())
     .limit(NEWEST_LOOKED_AT)
     .subquery("last_of_lane")
@@ -72,7 +72,7 @@ _last_of_lane = (
 _COLUMNS = select(
     postbacks.c.postback_id,
     postbacks.c.rule_id,
-    postbacks.c.lane,
+    postbacks.c.receiver,
     postbacks.c.lease_token,
     postbacks.c.attempts,
     postbacks.c.next_attempt_at,
