@@ -204,7 +204,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 100)
-    with pytest.raises(LedgerError, match=r"ledger\.sqlite is no SQLite database"):
+    with pytest.raises(LedgerError, match=r"ledger\.sqlite is not a SQLite database"):
         Ledger.open(tmp_path / "ledger.sqlite")
 
 

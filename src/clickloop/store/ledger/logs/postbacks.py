@@ -1,4 +1,4 @@
-"""Postbacks in the ledger: Conversions - Out. One statement per function; ``tx`` is an open transaction."""
+"""Postbacks in the ledger (Conversions - Out). One statement per function; ``tx`` is an open transaction."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,9 +16,10 @@ from clickloop.store.ledger.logs.narrowing import Conditions, canonical, conditi
 from clickloop.store.ledger.logs.postback_states import HAS_ENDED_BADLY, IS_UNFINISHED
 from clickloop.store.ledger.schema.tables import attempts, conversions, postback_rules, postbacks, receivers
 
-_MAX_NEWEST = 1_000  # no index leads to what is looked for
+_MAX_NEWEST = 1_000
+"""Maximum number of the newest postbacks searched for a delivered one, which no index finds."""
 IDS_PER_QUERY = 500
-"""Ids per statement: engines limit the parameters of one."""
+"""Maximum number of ids per statement: engines limit the number of parameters."""
 
 _write = msgspec.json.Encoder().encode
 _read_request = msgspec.json.Decoder(Request).decode
@@ -26,7 +27,7 @@ _read_findings = msgspec.json.Decoder(tuple[Finding, ...]).decode
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """How a rule was decided for an earlier change of a conversion; ``reason`` None: it was owed."""
+    """How a rule was decided for an earlier change of a conversion. ``reason`` None: a postback was due."""
 
     conversion_id: str
     version: int
@@ -35,13 +36,13 @@ class Decided(msgspec.Struct, frozen=True):
 
 
 def insert_postbacks(tx: Connection, new: Sequence[NewPostback], now_ms: int) -> None:
-    """Adds decisions. A change and rule that were decided before raise IntegrityError."""
+    """Insert postbacks, due or skipped. Raise IntegrityError for a change and rule that were decided before."""
     if new:
         tx.execute(insert(postbacks), [_columns(postback, now_ms) for postback in new])
 
 
 def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decided]:
-    """How rules were decided for these conversions so far, in order; resends are left out."""
+    """Return how rules were decided for these conversions so far, by conversion and version, without resends."""
     columns = (postbacks.c.conversion_id, postbacks.c.version, postbacks.c.rule_id, postbacks.c.reason)
     found: list[Decided] = []
     for start in range(0, len(conversion_ids), IDS_PER_QUERY):
@@ -57,7 +58,7 @@ def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decide
 
 
 def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | None, limit: int) -> list[Postback]:
-    """At most ``limit`` rows, newest first, older than ``before_id``; None: from the newest."""
+    """Return at most ``limit`` matching postbacks, newest first, before an id; None: from the newest."""
     table = postbacks.c
     query = _LOG.order_by(table.postback_id.desc()).limit(limit)
     query = query.where(*_conditions(tx, wanted))
@@ -67,13 +68,13 @@ def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | No
 
 
 def find_postback(tx: Connection, postback_id: str) -> Postback | None:
-    """The postback of that id."""
+    """Return the postback with that id."""
     row = tx.execute(_LOG.where(postbacks.c.postback_id == postback_id)).mappings().one_or_none()
     return None if row is None else _postback(row)
 
 
 def postbacks_of_click(tx: Connection, click_id: str, newest: int) -> list[Postback]:
-    """Return the ``newest`` postbacks of a click's conversions, in order."""
+    """Return the ``newest`` postbacks of a click's conversions, oldest first."""
     ids = select(postbacks.c.postback_id).where(postbacks.c.click_id == click_id)
     ids = ids.order_by(postbacks.c.postback_id.desc()).limit(newest)
     query = _LOG.where(postbacks.c.postback_id.in_(ids.scalar_subquery())).order_by(postbacks.c.postback_id)
@@ -81,12 +82,12 @@ def postbacks_of_click(tx: Connection, click_id: str, newest: int) -> list[Postb
 
 
 def count_postbacks_of_click(tx: Connection, click_id: str) -> int:
-    """Return how many postbacks a click's conversions have."""
+    """Return the number of postbacks of a click's conversions."""
     return tx.scalar(select(func.count()).select_from(postbacks).where(postbacks.c.click_id == click_id)) or 0
 
 
 def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[Attempt, ...]]:
-    """By postback, its attempts in order; without a key when there is none. At most ``IDS_PER_QUERY`` ids."""
+    """Return the attempts by postback, in order, without postbacks that have none. At most ``IDS_PER_QUERY`` ids."""
     rows = tx.execute(
         select(attempts)
         .where(attempts.c.postback_id.in_(postback_ids))
@@ -100,13 +101,13 @@ def attempts_of(tx: Connection, postback_ids: Sequence[str]) -> dict[str, tuple[
 
 
 def was_delivered_lately(tx: Connection) -> bool:
-    """Return whether a postback among the newest was delivered. No index leads to those, so only ``_MAX_NEWEST`` are looked at."""
+    """Return whether any of the ``_MAX_NEWEST`` newest postbacks was delivered."""
     newest = select(postbacks.c.state).order_by(postbacks.c.postback_id.desc()).limit(_MAX_NEWEST).subquery()
     return tx.scalar(select(newest.c.state).where(newest.c.state == "delivered").limit(1)) is not None
 
 
 def sent_again_as(tx: Connection, postback: Postback) -> Postback | None:
-    """Return the last row for the same change and rule, if the postback was sent again."""
+    """Return the latest resend of a postback for the same change and rule, if there is one."""
     table = postbacks.c
     query = _LOG.where(
         table.conversion_id == postback.conversion_id,
@@ -119,7 +120,7 @@ def sent_again_as(tx: Connection, postback: Postback) -> Postback | None:
 
 
 def count_unfinished(tx: Connection) -> int:
-    """Return how many postbacks are waiting or being sent."""
+    """Return the number of postbacks that are waiting or being sent."""
     return tx.scalar(select(func.count()).select_from(postbacks).where(IS_UNFINISHED)) or 0
 
 
@@ -134,10 +135,12 @@ def _conditions(tx: Connection, wanted: PostbackFilter) -> list[ColumnElement[bo
 
 
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
-    """Whether the conversion of a row has that status now. Of a rare status the conversions are looked up first: else a list would
-    look through everything for a few rows."""
+    """Return the condition that the conversion of a row has that status now.
+
+    The conversions of a rare status are looked up first: else a page would search all postbacks for a few rows.
+    """
     table = conversions.c
-    # One more than fits: it tells whether these are all.
+    # One more than fits, to see whether these are all.
     few = list(tx.scalars(select(table.conversion_id).where(table.status_key == status).limit(IDS_PER_QUERY + 1)))
     if len(few) <= IDS_PER_QUERY:
         return postbacks.c.conversion_id.in_(few)
@@ -146,13 +149,13 @@ def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
 
 
 def _is_shown_as(state: PostbackState) -> ColumnElement[bool]:
-    """Whether a row of ``_LOG`` is shown in this state."""
-    held = or_(postback_rules.c.paused_at.is_not(None), receivers.c.opened_at.is_not(None))
-    # Each with the condition of its partial index, which SQLite would not derive from a parameter.
+    """Return the condition that a row of ``_LOG`` is shown in this state."""
+    is_paused = or_(postback_rules.c.paused_at.is_not(None), receivers.c.opened_at.is_not(None))
+    # Each includes the condition of its partial index, which SQLite would not derive from a parameter.
     if state is PostbackState.PAUSED:
-        return and_(IS_UNFINISHED, postbacks.c.state == PostbackState.WAITING, held)
+        return and_(IS_UNFINISHED, postbacks.c.state == PostbackState.WAITING, is_paused)
     if state is PostbackState.WAITING:
-        return and_(IS_UNFINISHED, postbacks.c.state == state, not_(held))
+        return and_(IS_UNFINISHED, postbacks.c.state == state, not_(is_paused))
     if state is PostbackState.SENDING:
         return and_(IS_UNFINISHED, postbacks.c.state == state)
     if state in ENDED_BADLY:
@@ -227,7 +230,7 @@ def _postback(row: RowMapping) -> Postback:
 
 
 def _request_of(stored: bytes) -> Request | None:
-    """Return the request; None where it is damaged: one such row does not stop those beside it, and the self-audit tells of it."""
+    """Return the request; None if it is damaged, so that one such row does not fail the page. The self-audit reports it."""
     try:
         return _read_request(stored)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -235,7 +238,7 @@ def _request_of(stored: bytes) -> Request | None:
 
 
 def _findings_of(stored: bytes) -> tuple[Finding, ...]:
-    """Return the findings; none where they are damaged."""
+    """Return the findings; none if they are damaged."""
     try:
         return _read_findings(stored)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""The ledger's tables: everything that must be transacted. One definition for SQLite and PostgreSQL.
+"""The ledger's tables: everything that needs transactions. One definition for SQLite and PostgreSQL.
 
-Moments are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` beside a currency code. The ids
-of notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its dates.
+Times are Unix milliseconds in BIGINT columns named ``…_at``; money is BIGINT ``…_micros`` next to a currency code. The ids of
+notices, conversions and postbacks are texts that sort by time (``record_id``). CHECK constraints tie each state to its times.
 """
 
 from clickloop.store.ledger.schema.log_tables import (

@@ -56,7 +56,7 @@ def shares_of(tx: Connection, campaign_ids: list[int]) -> dict[int, tuple[OfferS
     return {campaign_id: tuple(shares) for campaign_id, shares in found.items()}
 
 
-CAMPAIGNS = RecordTable(campaigns, Campaign, {"offers": shares_of}, lasting=["key"])
+CAMPAIGNS = RecordTable(campaigns, Campaign, {"offers": shares_of}, immutable=["key"])
 """A campaign's key never changes: it is in links out in the world."""
 
 
