@@ -21,14 +21,14 @@ class Verdict(Explained):
     """The result of a line, or its result in a preview: the outcome of its notice, or that it is unreadable."""
 
     NEW = "new", "A new conversion."
-    CHANGED = "changed", "A change of a conversion."
-    REPEATED = "repeated", "Nothing new: the conversion is already like this."
+    CHANGED = "changed", "A change to a conversion."
+    REPEATED = "repeated", "Nothing new: the conversion already has these values."
     WAITING = (
         "waiting",
         "Its click has not arrived yet. Clickloop looks for it until ten minutes have passed and older clicks are processed.",
     )
-    REFUSED = "refused", "It registers nothing."
-    UNREADABLE = "unreadable", "It cannot be read."
+    REFUSED = "refused", "Refused: nothing is registered."
+    UNREADABLE = "unreadable", "The line cannot be read."
 
 
 _counts = msgspec.json.Decoder(dict[Verdict, int])
