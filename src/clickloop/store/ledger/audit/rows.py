@@ -61,7 +61,7 @@ OF_CONVERSIONS = frozenset({Lack.HISTORY, Lack.CONVERSION_CHECK})
 class Lacking(msgspec.Struct, frozen=True):
     """A conversion or postback with a fault. ``row_id``: its conversion_id or postback_id."""
 
-    lack: Lack
+    lack: Lack = msgspec.field(name="lack")  # as the log names it
     row_id: str
 
 

@@ -98,13 +98,13 @@ def insert_change(
     tx.execute(insert(changes_log).values(**values))
 
 
-def changes_before(tx: Connection, wanted: ChangesFilter, before_id: int | None, limit: int) -> list[LoggedChange]:
+def changes_before(tx: Connection, filters: ChangesFilter, before_id: int | None, limit: int) -> list[LoggedChange]:
     """Return at most ``limit`` entries with numbers below ``before_id``, newest first; None: from the newest."""
     query = select(changes_log).order_by(changes_log.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(changes_log.c.id < before_id)
-    for name in wanted.__struct_fields__:
-        value = getattr(wanted, name)
+    for name in filters.__struct_fields__:
+        value = getattr(filters, name)
         if value is not None:
             query = query.where(changes_log.c[name] == value)
     return [_change(row) for row in tx.execute(query).mappings()]

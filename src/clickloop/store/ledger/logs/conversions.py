@@ -86,13 +86,15 @@ def conversions_of_click(tx: Connection, click_id: str) -> list[Conversion]:
     return [_readable(row) for row in tx.execute(query)]
 
 
-def conversions_before(tx: Connection, wanted: ConversionFilter, before_id: str | None, limit: int) -> list[Conversion]:
+def conversions_before(
+    tx: Connection, filters: ConversionFilter, before_id: str | None, limit: int
+) -> list[Conversion]:
     """Return at most ``limit`` matching conversions, newest first, before an id; None: from the newest."""
     table = conversions.c
     query = _selected().order_by(table.conversion_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(table.conversion_id < before_id)
-    query = query.where(*conditions_of(wanted, table.conversion_id, table.created_at, _CONDITIONS))
+    query = query.where(*conditions_of(filters, table.conversion_id, table.created_at, _CONDITIONS))
     return [_readable(row) for row in tx.execute(query)]
 
 

@@ -13,14 +13,14 @@ Conditions = Mapping[str, Callable[[Any], ColumnElement[bool]]]
 """By field of a filter, the function that returns the condition for its value."""
 
 
-def conditions_of(wanted: LogFilter, key: Column[str], at: Column[int], own: Conditions) -> list[ColumnElement[bool]]:
+def conditions_of(filters: LogFilter, key: Column[str], at: Column[int], own: Conditions) -> list[ColumnElement[bool]]:
     """Return the conditions of a filter on a table with the primary key ``key``, which sorts by time, and the time ``at``.
 
     A field is compared with the column of the same name unless ``own`` has a condition. Raise InvalidInputError for an invalid period.
     """
     columns = key.table.c
-    found = [own[name](value) if name in own else columns[name] == value for name, value in given_in(wanted)]
-    period = period_of(wanted)
+    found = [own[name](value) if name in own else columns[name] == value for name, value in given_in(filters)]
+    period = period_of(filters)
     if period.since is not None:
         # The bound on the id is for the index; it is wider, since the time in an id may be off by a clock jump.
         found += [at >= period.since, key >= id_from(period.earliest_id_at)]

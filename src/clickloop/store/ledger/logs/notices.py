@@ -135,24 +135,24 @@ def delete_strangers(tx: Connection, before_ms: int, limit: int) -> int:
     return deleted
 
 
-def notices_before(tx: Connection, wanted: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
+def notices_before(tx: Connection, filters: NoticeFilter, before_id: str | None, limit: int) -> list[StoredNotice]:
     """Return at most ``limit`` matching notices, newest first, before an id; None: from the newest."""
-    query = _matching(select(notices), wanted).order_by(notices.c.notice_id.desc()).limit(limit)
+    query = _matching(select(notices), filters).order_by(notices.c.notice_id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(notices.c.notice_id < before_id)
     return [_shown(row) for row in tx.execute(query)]
 
 
-def notice_ids_after(tx: Connection, wanted: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
+def notice_ids_after(tx: Connection, filters: NoticeFilter, after_id: str, last_id: str, limit: int) -> list[str]:
     """Return at most ``limit`` ids of matching notices above ``after_id`` and up to ``last_id``, ascending."""
-    query = _matching(select(notices.c.notice_id), wanted)
+    query = _matching(select(notices.c.notice_id), filters)
     query = query.where(notices.c.notice_id > after_id, notices.c.notice_id <= last_id)
     return list(tx.scalars(query.order_by(notices.c.notice_id).limit(limit)))
 
 
-def count_notices(tx: Connection, wanted: NoticeFilter) -> int:
+def count_notices(tx: Connection, filters: NoticeFilter) -> int:
     """Return the number of matching notices."""
-    return tx.scalar(_matching(select(func.count()).select_from(notices), wanted)) or 0
+    return tx.scalar(_matching(select(func.count()).select_from(notices), filters)) or 0
 
 
 def newest_notice(tx: Connection) -> str:
@@ -160,8 +160,8 @@ def newest_notice(tx: Connection) -> str:
     return tx.scalar(select(func.max(notices.c.notice_id))) or ""
 
 
-def _matching(query: Select[Any], wanted: NoticeFilter) -> Select[Any]:
-    return query.where(*conditions_of(wanted, notices.c.notice_id, notices.c.at, _CONDITIONS))
+def _matching(query: Select[Any], filters: NoticeFilter) -> Select[Any]:
+    return query.where(*conditions_of(filters, notices.c.notice_id, notices.c.at, _CONDITIONS))
 
 
 _CONDITIONS: Conditions = {

@@ -57,11 +57,11 @@ def decided_before(tx: Connection, conversion_ids: Sequence[str]) -> list[Decide
     return found
 
 
-def postbacks_before(tx: Connection, wanted: PostbackFilter, before_id: str | None, limit: int) -> list[Postback]:
+def postbacks_before(tx: Connection, filters: PostbackFilter, before_id: str | None, limit: int) -> list[Postback]:
     """Return at most ``limit`` matching postbacks, newest first, before an id; None: from the newest."""
     table = postbacks.c
     query = _LOG.order_by(table.postback_id.desc()).limit(limit)
-    query = query.where(*_conditions(tx, wanted))
+    query = query.where(*_conditions(tx, filters))
     if before_id is not None:
         query = query.where(table.postback_id < before_id)
     return [_postback(row) for row in tx.execute(query).mappings()]
@@ -124,14 +124,14 @@ def count_unfinished(tx: Connection) -> int:
     return tx.scalar(select(func.count()).select_from(postbacks).where(IS_UNFINISHED)) or 0
 
 
-def _conditions(tx: Connection, wanted: PostbackFilter) -> list[ColumnElement[bool]]:
+def _conditions(tx: Connection, filters: PostbackFilter) -> list[ColumnElement[bool]]:
     table = postbacks.c
     own: Conditions = {
         "click_id": canonical(table.click_id),
         "state": _is_shown_as,
         "status": lambda status: _is_of_status(tx, status),
     }
-    return conditions_of(wanted, table.postback_id, table.created_at, own)
+    return conditions_of(filters, table.postback_id, table.created_at, own)
 
 
 def _is_of_status(tx: Connection, status: str) -> ColumnElement[bool]:
@@ -187,7 +187,7 @@ _LOG = (
 
 def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
     decision = new.decision
-    owed = decision if isinstance(decision, Owed) else None
+    due = decision if isinstance(decision, Owed) else None
     row = {
         "postback_id": new.postback_id,
         "conversion_id": new.conversion_id,
@@ -200,17 +200,17 @@ def _columns(new: NewPostback, now_ms: int) -> dict[str, Any]:
         "campaign_id": new.campaign_id,
         "source_id": new.source_id,
         "trigger": new.trigger,
-        "state": PostbackState.WAITING if owed else PostbackState.SKIPPED,
+        "state": PostbackState.WAITING if due else PostbackState.SKIPPED,
         "reason": decision.reason.value if isinstance(decision, Skipped) else None,
         "findings": _write(decision.findings),
-        "request": _write(owed.request) if owed else None,
+        "request": _write(due.request) if due else None,
         "receiver": new.lane,
         "attempts": 0,
-        "next_attempt_at": owed.not_before if owed else None,
+        "next_attempt_at": due.not_before if due else None,
         "lease_until": None,
         "lease_token": 0,
         "created_at": now_ms,
-        "finished_at": None if owed else now_ms,
+        "finished_at": None if due else now_ms,
     }
     row["row_check"] = postback_check(row)
     return row

@@ -21,17 +21,20 @@ WOKEN_TO_PROBE = 20
 """Maximum number of deferred postbacks made due when a rule is resumed; the first that can be sent is the probe."""
 
 _write_list = msgspec.json.Encoder().encode
-_ended = json_values("ids", "ended")
+_final = json_values("ids", "final")
 _before = postbacks.alias("before")
-_held = postbacks.alias("held")
+_deferred = postbacks.alias("deferred")
 _WAKE_FOLLOWERS = (
     update(postbacks)
     .where(
         postbacks.c.postback_id.in_(
-            select(_held.c.postback_id)
-            .select_from(_ended.join(_before, _before.c.postback_id == _ended.c.value))
-            .join(_held, (_held.c.rule_id == _before.c.rule_id) & (_held.c.conversion_id == _before.c.conversion_id))
-            .where(_held.c.held_from.is_not(None))
+            select(_deferred.c.postback_id)
+            .select_from(_final.join(_before, _before.c.postback_id == _final.c.value))
+            .join(
+                _deferred,
+                (_deferred.c.rule_id == _before.c.rule_id) & (_deferred.c.conversion_id == _before.c.conversion_id),
+            )
+            .where(_deferred.c.held_from.is_not(None))
         )
     )
     .values(next_attempt_at=postbacks.c.held_from, held_from=None)
@@ -125,8 +128,8 @@ def wake_held(tx: Connection, limit: int = WOKEN_PER_BATCH) -> int:
     free = select(postback_rules.c.id).where(
         postback_rules.c.paused_at.is_(None), postback_rules.c.probing_at.is_(None)
     )
-    held = select(postbacks.c.postback_id).where(postbacks.c.held_from.is_not(None), postbacks.c.rule_id.in_(free))
-    return tx.execute(_wake(held.limit(limit))).rowcount
+    deferred = select(postbacks.c.postback_id).where(postbacks.c.held_from.is_not(None), postbacks.c.rule_id.in_(free))
+    return tx.execute(_wake(deferred.limit(limit))).rowcount
 
 
 def wake_followers(tx: Connection, postback_ids: Sequence[str]) -> int:

@@ -103,10 +103,10 @@ def keep_standing(tx: Connection, receiver: str, condition: Standing) -> None:
 
 def ask_of_lane(tx: Connection, receiver: str, command: Asked) -> bool:
     """Store a command for a receiver until delivery carries it out. Return False if it is neither paused nor asked us to wait."""
-    held = or_(receivers.c.opened_at.is_not(None), receivers.c.held_until.is_not(None))
+    is_blocked = or_(receivers.c.opened_at.is_not(None), receivers.c.held_until.is_not(None))
     return (
         tx.execute(
-            update(receivers).where(receivers.c.receiver == receiver, held).values(command=command.value)
+            update(receivers).where(receivers.c.receiver == receiver, is_blocked).values(command=command.value)
         ).rowcount
         > 0
     )

@@ -79,39 +79,39 @@ def find_sent(tx: Connection, postback_id: str) -> Sent | None:
 
 
 def sent_after(
-    tx: Connection, wanted: PostbackFilter, pool: Pool, after_id: str, last_id: str, limit: int
+    tx: Connection, filters: PostbackFilter, pool: Pool, after_id: str, last_id: str, limit: int
 ) -> list[Sent]:
     """Return at most ``limit`` matching postbacks with ids above ``after_id`` and up to ``last_id``, ascending."""
-    query = _matching(select(*_COLUMNS, _ORIGINAL), wanted, pool).where(
+    query = _matching(select(*_COLUMNS, _ORIGINAL), filters, pool).where(
         postbacks.c.postback_id > after_id, postbacks.c.postback_id <= last_id
     )
     rows = tx.execute(query.order_by(postbacks.c.postback_id).limit(limit)).mappings()
     return [_sent(row) for row in rows]
 
 
-def count_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> dict[PostbackState, int]:
+def count_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> dict[PostbackState, int]:
     """Return the number of matching postbacks by state."""
-    query = _matching(select(postbacks.c.state, func.count().label("matched")), wanted, pool).group_by(
+    query = _matching(select(postbacks.c.state, func.count().label("matched")), filters, pool).group_by(
         postbacks.c.state
     )
-    return {wanted.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
+    return {filters.state or PostbackState(row.state): row.matched for row in tx.execute(query)}
 
 
-def span_sent(tx: Connection, wanted: PostbackFilter, pool: Pool) -> tuple[int, int] | None:
+def span_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> tuple[int, int] | None:
     """Return when the first and the last matching postback were created; None: none matches."""
     created_at = postbacks.c.created_at
-    first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), wanted, pool)).one()
+    first, last = tx.execute(_matching(select(func.min(created_at), func.max(created_at)), filters, pool)).one()
     return None if first is None else (first, last)
 
 
-def count_superseded(tx: Connection, wanted: PostbackFilter) -> int:
+def count_superseded(tx: Connection, filters: PostbackFilter) -> int:
     """Return the number of matching postbacks for whose conversion and rule a newer change is waiting, being sent or delivered."""
     newer = (
         select(_later.c.postback_id)
         .where(_later.c.conversion_id == postbacks.c.conversion_id, _later.c.rule_id == postbacks.c.rule_id)
         .where(_later.c.version > postbacks.c.version, _later.c.state.in_(ON_THE_WAY))
     )
-    return tx.scalar(_matching(select(func.count()), wanted, Pool.FINAL).where(newer.exists())) or 0
+    return tx.scalar(_matching(select(func.count()), filters, Pool.FINAL).where(newer.exists())) or 0
 
 
 def newest_on_the_way(tx: Connection, conversion_ids: Collection[str]) -> dict[tuple[str, int], int]:
@@ -157,18 +157,18 @@ def replace_all(tx: Connection, postback_ids: Sequence[str], now_ms: int) -> int
     return tx.execute(waiting.values(**ended)).rowcount
 
 
-def _matching(query: Select[Any], wanted: PostbackFilter, pool: Pool) -> Select[Any]:
+def _matching(query: Select[Any], filters: PostbackFilter, pool: Pool) -> Select[Any]:
     table = postbacks.c
-    if wanted.status is not None:
+    if filters.status is not None:
         query = query.join(conversions, conversions.c.conversion_id == table.conversion_id)
     own: Conditions = {
         "click_id": canonical(table.click_id),
         "state": _is_in_state,
         "status": lambda status: conversions.c.status_key == status,
     }
-    if wanted.state is None:
+    if filters.state is None:
         query = query.where(IS_WAITING if pool is Pool.WAITING else and_(_IS_LATEST, table.state.in_(FINAL)))
-    return query.where(*conditions_of(wanted, table.postback_id, table.created_at, own))
+    return query.where(*conditions_of(filters, table.postback_id, table.created_at, own))
 
 
 def _is_in_state(state: PostbackState) -> ColumnElement[bool]:

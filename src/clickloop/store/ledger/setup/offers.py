@@ -32,8 +32,8 @@ def find_offers(tx: Connection, ids: Collection[int]) -> list[Offer]:
 
 def live_offers(tx: Connection, offer_ids: Collection[int]) -> list[Offer]:
     """Return the live offers among these numbers, ascending."""
-    wanted = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
-    return OFFERS.select(tx, OFFERS.all.where(wanted).order_by(offers.c.id))
+    is_live = and_(offers.c.id.in_(offer_ids), in_state(offers, archived=False))
+    return OFFERS.select(tx, OFFERS.all.where(is_live).order_by(offers.c.id))
 
 
 def live_offer_ids(tx: Connection, offer_ids: list[int]) -> set[int]:

@@ -38,11 +38,11 @@ def rates_after(tx: Connection, into: str, of: str | None, after: tuple[str, int
 
 def save_rates(tx: Connection, into: str, saved: Sequence[KeptRate]) -> None:
     """Store rates, replacing those of the same currency and day. Of duplicates, the last one counts."""
-    by_key = {(kept.rate.currency, kept.rate.day): kept for kept in saved}
+    by_key = {(each.rate.currency, each.rate.day): each for each in saved}
     for currency, day in by_key:
         tx.execute(_DELETE, {"into": into, "of": currency, "on": day})
     if by_key:
-        tx.execute(insert(rates), [_columns(into, kept) for kept in by_key.values()])
+        tx.execute(insert(rates), [_columns(into, each) for each in by_key.values()])
 
 
 def delete_rate(tx: Connection, into: str, currency: str, day: int) -> bool:
@@ -55,11 +55,11 @@ _DELETE = delete(rates).where(
 )
 
 
-def _columns(into: str, kept: KeptRate) -> dict[str, Any]:
+def _columns(into: str, each: KeptRate) -> dict[str, Any]:
     return {
         "to_currency": into,
-        "currency": kept.rate.currency,
-        "day": kept.rate.day,
-        "rate_e12": kept.rate.rate_e12,
-        "source": kept.source,
+        "currency": each.rate.currency,
+        "day": each.rate.day,
+        "rate_e12": each.rate.rate_e12,
+        "source": each.source,
     }

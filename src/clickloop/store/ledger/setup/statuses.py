@@ -65,9 +65,9 @@ def free_words_of(tx: Connection, key: str) -> None:
 
 def insert_words(tx: Connection, key: str, words: Sequence[str]) -> None:
     """Insert words of a status. Raise IntegrityError for a word of another status, or for an unknown status."""
-    wanted = dict.fromkeys(word_key(word) for word in words if word_key(word))
-    if wanted:
-        tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in wanted])
+    keys = dict.fromkeys(word_key(word) for word in words if word_key(word))
+    if keys:
+        tx.execute(insert(status_words), [{"word": word, "status_key": key} for word in keys])
 
 
 def unmapped_words(

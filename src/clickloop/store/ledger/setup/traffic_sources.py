@@ -60,8 +60,8 @@ def sources_of_offers(tx: Connection, offer_ids: Collection[int]) -> dict[int, l
         .join(campaigns, campaigns.c.id == campaign_offers.c.campaign_id)
         .where(campaign_offers.c.offer_id.in_(offer_ids), in_state(campaigns, archived=False))
     ).all()
-    wanted = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
-    query = SOURCES.all.where(wanted, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
+    is_named = traffic_sources.c.id.in_({pair.source_id for pair in pairs})
+    query = SOURCES.all.where(is_named, in_state(traffic_sources, archived=False)).order_by(traffic_sources.c.id)
     found: dict[int, list[TrafficSource]] = {}
     for source in SOURCES.select(tx, query):
         for pair in pairs:
