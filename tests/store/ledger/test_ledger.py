@@ -287,7 +287,8 @@ def test_the_upgrade_keeps_receivers_and_channels(tmp_path: Path) -> None:
         "0007",
         "INSERT INTO lanes VALUES ('slow.example:443', 3, 60, 5, 9, 2, 'HTTP 503', 7, 'probe'), "
         "('calm.example:443', NULL, 30, NULL, NULL, 0, '', NULL, NULL)",
-        "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) VALUES ('n', 1, 'pixel', x'00', 'refused', 'no_click_id')",
+        "INSERT INTO notices (notice_id, at, door, raw, outcome, reason) "
+        "VALUES ('n', 1, 'pixel', x'00', 'refused', 'no_click_id')",
     )
     upgraded = Ledger.open(path)
     with upgraded.read() as tx:

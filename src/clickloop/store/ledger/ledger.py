@@ -40,7 +40,7 @@ class Ledger:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        # SQLite has one writer. Waiting for this lock is cheap and wakes at once; waiting for SQLite's means polling, with a timeout.
+        # SQLite has one writer. Waiting for this lock wakes at once; waiting for SQLite's means polling, with a timeout.
         self._writing = threading.Lock()
         self._writer: int | None = None
 
@@ -48,9 +48,9 @@ class Ledger:
     def open(cls, path_or_url: str | Path, box: SecretBox | None = None) -> Self:
         """Open or create the ledger in a file or at a database URL, and migrate it to the newest schema.
 
-        ``box`` encrypts its secrets; without one they are stored in plain text, and encrypted ones cannot be read. The migration is
-        one transaction: a process killed during it leaves the ledger unchanged. Raise LedgerError for a file that is not a ledger,
-        for a schema of a newer version, and for an unreachable database.
+        ``box`` encrypts its secrets; without one they are stored in plain text, and encrypted ones cannot be read. The migration
+        is one transaction: a process killed during it leaves the ledger unchanged. Raise LedgerError for a file that is not a
+        ledger, for a schema of a newer version, and for an unreachable database.
         """
         url = str(path_or_url)
         if "://" not in url:
@@ -165,8 +165,8 @@ def _refuse_other_program(tx: Connection, url: str) -> None:
     names = inspect(tx).get_table_names()
     if names:
         raise LedgerError(
-            f"the ledger {url} is a database of another program: it has tables such as {', '.join(sorted(names)[:5])}, but none of "
-            "Clickloop's. Put the right file back, or name another data folder with --data"
+            f"the ledger {url} is a database of another program: it has tables such as {', '.join(sorted(names)[:5])}, but none "
+            "of Clickloop's. Put the right file back, or name another data folder with --data"
         )
 
 

@@ -44,7 +44,7 @@ class RecordTable(Generic[R]):
             )
 
     def write(self, tx: Connection, record: R, now_ms: int) -> R:
-        """Insert a new record (``id`` 0) or update the version that it was read at. Return it as stored; ``parts`` are not written.
+        """Insert a new record (``id`` 0) or update the version that it was read at. Return it as stored, without writing parts.
 
         Raise StaleRecordError, or IntegrityError for a duplicate of a unique value.
         """

@@ -13,6 +13,6 @@ def expect_rows(result: CursorResult[Any], expected: int, what: str) -> None:
     """Raise RowCountError unless the statement touched exactly ``expected`` rows. ``what`` names them, such as ``campaign 7``."""
     if result.rowcount != expected:
         raise RowCountError(
-            f"{what}: {result.rowcount} rows were written, expected {expected}; they were changed or deleted in the meantime. Nothing "
-            "was saved: try again."
+            f"{what}: {result.rowcount} rows were written, expected {expected}; they were changed or deleted in the meantime. "
+            "Nothing was saved: try again."
         )

@@ -49,8 +49,8 @@ def postback_check(row: Mapping[str, object]) -> int:
 def checks_after(tx: Connection, changes: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
     """Return the checksums of conversions, by id, after these changes, given by id and column.
 
-    Computed over the stored values, not over decoded and re-encoded ones. A row that does not match its checksum now gets one that
-    never matches, so that a change does not hide damage.
+    Computed over the stored values, not over decoded and re-encoded ones. A row that does not match its checksum now gets one
+    that never matches, so that a change does not hide damage.
     """
     query = _selected(tx, conversions, CHECKED_CONVERSION).where(conversions.c.conversion_id.in_(changes))
     checks = {}

@@ -46,7 +46,7 @@ class Action(enum.StrEnum):
 
 
 class LoggedChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of the log. ``before`` None: the record did not exist; ``after`` None: it no longer exists, or there is nothing to show."""
+    """An entry of the log. ``before`` None: the record did not exist. ``after`` None: it is gone, or there is nothing to show."""
 
     id: int
     at: int

@@ -1,6 +1,7 @@
 """Recent events as evidence for the check. One statement per function; ``tx`` is an open transaction.
 
-``since`` is in Unix milliseconds; ids begin with their time, so that only newer rows are read. ``campaign_id`` None: of all campaigns.
+``since`` is in Unix milliseconds; ids begin with their time, so that only newer rows are read.
+``campaign_id`` None: of all campaigns.
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ Conditions = Mapping[str, Callable[[Any], ColumnElement[bool]]]
 def conditions_of(filters: LogFilter, key: Column[str], at: Column[int], own: Conditions) -> list[ColumnElement[bool]]:
     """Return the conditions of a filter on a table with the primary key ``key``, which sorts by time, and the time ``at``.
 
-    A field is compared with the column of the same name unless ``own`` has a condition. Raise InvalidInputError for an invalid period.
+    A field is compared with the column of its name unless ``own`` has a condition. Raise InvalidInputError for an invalid period.
     """
     columns = key.table.c
     found = [own[name](value) if name in own else columns[name] == value for name, value in given_in(filters)]

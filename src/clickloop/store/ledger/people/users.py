@@ -12,8 +12,8 @@ from clickloop.store.ledger.setup.versions import next_version, update_record
 def save_user(tx: Connection, user: User, now_ms: int) -> User:
     """Insert a user (``id`` 0) or update one. Return the user as stored.
 
-    Raise InvalidInputError for a name that is taken or invalid, and if the last active owner would be lost; StaleRecordError if the
-    user was changed since they were read.
+    Raise InvalidInputError for a name that is taken or invalid, and if the last active owner would be lost; StaleRecordError if
+    the user was changed since they were read.
     """
     faults = name_faults(user.name)
     holder = find_user_named(tx, user.name)

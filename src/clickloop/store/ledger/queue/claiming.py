@@ -79,7 +79,7 @@ def _rotated(names: list[str], after: str) -> list[str]:
 def _due_rows(
     tx: Connection, names: Sequence[str], limits: Sequence[int], now_ms: int, newest: Collection[str]
 ) -> list[Due]:
-    """Return the due postbacks, longest due first: for each receiver at most its limit, for those in ``newest`` the one created last."""
+    """Return the due postbacks, longest due first: of each receiver up to its limit, of ``newest`` ones the one created last."""
     by_share: dict[int, list[str]] = {}
     rows: list[Due] = []
     for name, share in zip(names, limits, strict=True):
@@ -156,7 +156,7 @@ def _job(row: Due, terms: Terms, dialect: Dialect) -> Job:
 
 
 def _request_of(stored: str, dialect: Dialect) -> Request:
-    """Return the stored request from its hexadecimal digits. A damaged one becomes one without an URL, so that it fails alone."""
+    """Return the stored request from its hexadecimal digits. A damaged one becomes one without a URL, so that it fails alone."""
     try:
         return _read_request(opened_bytes(dialect, bytes.fromhex(stored)))
     except (msgspec.DecodeError, UnicodeDecodeError, SecretError):

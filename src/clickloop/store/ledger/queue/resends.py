@@ -105,7 +105,7 @@ def span_sent(tx: Connection, filters: PostbackFilter, pool: Pool) -> tuple[int,
 
 
 def count_superseded(tx: Connection, filters: PostbackFilter) -> int:
-    """Return the number of matching postbacks for whose conversion and rule a newer change is waiting, being sent or delivered."""
+    """Return the number of matching postbacks with a newer change of their conversion waiting, being sent or delivered."""
     newer = (
         select(_later.c.postback_id)
         .where(_later.c.conversion_id == postbacks.c.conversion_id, _later.c.rule_id == postbacks.c.rule_id)

@@ -100,7 +100,7 @@ class SealedJson(TypeDecorator[Any]):
 
 
 class SealedBytes(TypeDecorator[bytes]):
-    """UTF-8 that is stored encrypted if it may contain a secret; most postbacks and notices do not, and are stored as they are."""
+    """UTF-8 that is stored encrypted if it may contain a secret, which most postbacks and notices do not."""
 
     impl = LargeBinary
     cache_ok = True

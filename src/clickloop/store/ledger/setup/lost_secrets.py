@@ -57,8 +57,8 @@ def find_lost_secrets(tx: Connection) -> LostSecrets:
 def replace_lost_secrets(tx: Connection, now_ms: int) -> LostSecrets:
     """Replace what the ledger's key cannot decrypt, and return which secrets those were.
 
-    A network gets an unknown token, so that it does not accept forged notices: its notices are refused as ``wrong_token`` and can be
-    reprocessed. A rule is switched off: its postbacks are skipped as ``rule_off`` and can be sent later.
+    A network gets an unknown token, so that it does not accept forged notices: its notices are refused as ``wrong_token`` and can
+    be reprocessed. A rule is switched off: its postbacks are skipped as ``rule_off`` and can be sent later.
     """
     lost = find_lost_secrets(tx)
     for number in lost.networks:

@@ -48,7 +48,7 @@ def insert_parameters(tx: Connection, source_id: int, rows: Iterable[SourceParam
 def sources_after(
     tx: Connection, after_id: int, limit: int, *, archived: bool = False, words: str = ""
 ) -> list[TrafficSource]:
-    """Return at most ``limit`` live or archived sources with numbers above ``after_id``, ascending. ``words``: part of the name."""
+    """Return at most ``limit`` live or archived sources with numbers above ``after_id``. ``words``: part of the name."""
     return SOURCES.after(tx, after_id, limit, archived=archived, words=words)
 
 

@@ -1,8 +1,8 @@
 """Versions of set-up records: a change is only saved over the version it was made from.
 
 A version only grows: by at least one, and at least to the time of the change in Unix milliseconds. A plain counter would reuse
-versions for other contents after a record was deleted and created again, or an older backup restored; a form still open from before
-would then overwrite what it never showed.
+versions for other contents after a record was deleted and created again, or an older backup restored; a form still open from
+before would then overwrite what it never showed.
 """
 
 import msgspec

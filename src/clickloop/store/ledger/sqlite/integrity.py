@@ -7,7 +7,7 @@ MAX_PROBLEMS = 5
 
 
 def file_problems(tx: Connection) -> list[str] | None:
-    """Return what is wrong with the file, as at most ``MAX_PROBLEMS`` problems in a sentence; None: the engine checks its own files."""
+    """Return sentences on what is wrong with the file (see ``MAX_PROBLEMS``); None: the engine checks its own files."""
     if tx.dialect.name != "sqlite":
         return None
     found = [str(row[0]) for row in tx.execute(text(f"PRAGMA integrity_check({MAX_PROBLEMS})"))]

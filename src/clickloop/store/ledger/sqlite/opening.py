@@ -46,15 +46,15 @@ def opening_fault(url: str, error: DatabaseError) -> OpeningFault:
     path = url.removeprefix("sqlite:///")
     if code == sqlite3.SQLITE_NOTADB:
         return DamagedFile(
-            f"the ledger {path} is not a SQLite database: it was replaced by another file, or its first bytes are damaged. Put the "
-            f"right file back, or {RESTORE_BACKUP}"
+            f"the ledger {path} is not a SQLite database: it was replaced by another file, or its first bytes are damaged. Put "
+            f"the right file back, or {RESTORE_BACKUP}"
         )
     if code == sqlite3.SQLITE_CORRUPT:
         return DamagedFile(f"the ledger {path} is damaged ({error.orig}): keep a copy of it, and {RESTORE_BACKUP}")
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return OpeningFault(
-            f"the ledger {path} has been locked by another program for {BUSY_TIMEOUT_MS // 1000} s: close the program that has it open (a "
-            "database shell, a backup tool). Nothing is damaged"
+            f"the ledger {path} has been locked by another program for {BUSY_TIMEOUT_MS // 1000} s: close the program that has it "
+            "open (a database shell, a backup tool). Nothing is damaged"
         )
     causes = {
         sqlite3.SQLITE_FULL: errno.ENOSPC,
@@ -65,8 +65,8 @@ def opening_fault(url: str, error: DatabaseError) -> OpeningFault:
     if code in causes:
         return OpeningFault(f"the ledger cannot be opened. {fault_sentence(OSError(causes[code], ''), Path(path))}")
     return OpeningFault(
-        f"the ledger {url} cannot be opened: {error.orig}. Expected a Clickloop ledger that this user may write: check the path and its "
-        f"permissions, or {RESTORE_BACKUP}."
+        f"the ledger {url} cannot be opened: {error.orig}. Expected a Clickloop ledger that this user may write: check the path "
+        f"and its permissions, or {RESTORE_BACKUP}."
     )
 
 

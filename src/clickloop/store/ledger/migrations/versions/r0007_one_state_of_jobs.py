@@ -1,7 +1,7 @@
 """Give uploads the states of other jobs, and running jobs the filters of the logs.
 
-A cancelled upload becomes ``stopped``, as with every other job. A running job names its period as the API does: unchanged, it would
-be read as a job without a period and cover everything.
+A cancelled upload becomes ``stopped``, as with every other job. A running job names its period as the API does: unchanged, it
+would be read as a job without a period and cover everything.
 """
 
 import json
