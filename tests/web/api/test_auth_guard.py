@@ -18,7 +18,7 @@ from clickloop.click.click_log import ClickFilter
 from clickloop.report.evidence import Clicks
 from clickloop.report.query import Rate, Report, ReportQuery
 from clickloop.store.facts.facts import FactsError, Verification
-from clickloop.web.api.application import _description, create_api
+from clickloop.web.api.application import create_api, description
 from tests.store.ledger.test_page_audit import zeroed_page_of
 from tests.web.conftest import application
 
@@ -308,7 +308,7 @@ _JSON = st.recursive(
 @cache
 def body_fields(noun: str) -> list[str]:
     """The fields that a new record of a noun may have, by the description."""
-    document = json.loads(_description())
+    document = json.loads(description())
     schema_of = document["paths"][f"/api/v1/{noun}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     return sorted(document["components"]["schemas"][schema_of["$ref"].rpartition("/")[2]]["properties"])
 

@@ -1,12 +1,10 @@
 """The API as one Litestar application: the endpoints under /api/v1, and their description."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Response, Router, get
-from litestar.datastructures import State
+from litestar import Litestar, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.plugins import PluginProtocol
@@ -51,6 +49,7 @@ from clickloop.web.api.problem import (
     answer_validation,
 )
 from clickloop.web.api.reports import reports
+from clickloop.web.api.served_description import describe
 from clickloop.web.api.setup import (
     campaigns,
     macros,
@@ -133,7 +132,7 @@ def create_api(
     """
     version = _version([token_guard(), refuse_unknown_parameters])
     app = _Api(
-        [version, _describe, *beside],
+        [version, describe, *beside],
         openapi_config=None,
         exception_handlers={
             InvalidInputError: answer_invalid,
@@ -154,7 +153,6 @@ def create_api(
         debug=False,
     )
     app.state.context = context
-    app.state.description = _description()
     return app
 
 
@@ -170,18 +168,10 @@ def _version(guards: Sequence[Guard]) -> Router:
     )
 
 
-@cache
-def _description() -> bytes:
-    """Return the description of all endpoints. It takes half a second, and does not depend on the context."""
+def description() -> bytes:
+    """Return the description of all endpoints as JSON. Not while requests are handled: see ``served_description``."""
     described = _Api([_version([])], openapi_config=openapi_config(), logging_config=None)
     return msgspec.json.encode(openapi_document(described))
-
-
-# Created before anything is served: Litestar gets it wrong if it is created twice at once or while requests are handled.
-@get("/api/openapi.json", include_in_schema=False, sync_to_thread=False, media_type="application/json")
-def _describe(state: State) -> Response[bytes]:
-    """This description."""
-    return Response(state.description, media_type="application/json")
 
 
 async def _secure(message: Message, scope: Scope) -> None:
