@@ -27,6 +27,6 @@ def describe() -> Response[bytes]:
 def _created() -> bytes:
     """Return the description. Raise an error, and try again at the next call, if the process fails."""
     command = [sys.executable, "-P", "-c", _CREATE]
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 – our own interpreter and code
         command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS
     ).stdout
