@@ -81,7 +81,7 @@ def label_of(field: FieldInfo) -> str:
 
 
 def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
-    """Yield name and value of each field that narrows, except the period. An empty click id does not narrow; an empty txid does."""
+    """Yield name and value of each field that narrows, except the period. An empty txid narrows, an empty click id does not."""
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)
         if name in PERIOD or value is None or (name == "click_id" and not value.strip()):

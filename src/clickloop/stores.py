@@ -30,11 +30,11 @@ from clickloop.store.identity import (
     Installation,
     KeyState,
     Marks,
-    find_key,
     fingerprint_of,
     is_filled,
     new_id,
     read_installation,
+    read_key,
     write_installation,
 )
 from clickloop.store.ledger.installation import LedgerProgress, LedgerStamp, read_progress, read_stamp, write_stamp
@@ -73,12 +73,12 @@ _RESTORE = {
 _ALL_FRESH = "starts with an empty ledger and empty facts and moves the old files aside"
 _FACTS_FRESH = "keeps the ledger, starts with empty facts and moves the old file aside"
 _OLDER_KEPT = (
-    "continues with the older copy, reprocesses the journal segments that are still there (a day by default), and holds all postbacks "
-    "until you release them"
+    "continues with the older copy, reprocesses the journal segments that are still there (a day by default), and holds all "
+    "postbacks until you release them"
 )
 _OLDER_FACTS_KEPT = (
-    "keeps the clicks of the older copy, adds those of the journal segments that are still there (a day by default), and copies the "
-    "conversions from the ledger"
+    "keeps the clicks of the older copy, adds those of the journal segments that are still there (a day by default), and copies "
+    "the conversions from the ledger"
 )
 _NEW = {
     Problem.LEDGER_LOST: _ALL_FRESH,
@@ -222,7 +222,7 @@ def check_ledger(
         raise StoresRefusedError(
             Problem.LEDGER_FOREIGN, f"{path} belongs to installation {stamp.id}, expected {installation.id}"
         )
-    found = find_key(folder, installation.key)
+    found = read_key(folder, installation.key)
     if found.state is KeyState.UNREADABLE:
         raise StoresRefusedError(Problem.KEY_UNREADABLE, found.sentence)
     if found.state is not KeyState.GOOD:
@@ -264,9 +264,8 @@ def check_together(
             Problem.FACTS_FOREIGN, f"{path} belongs to installation {id_}, expected {installation.id}"
         )
     if not id_ and installation.complete:
-        raise StoresRefusedError(
-            Problem.FACTS_LOST, f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
-        )
+        detail = f"{path} carries no id, expected {installation.id}: it was emptied or recreated"
+        raise StoresRefusedError(Problem.FACTS_LOST, detail)
     if facts.loads() < known_loads or facts.last_outbox_id() < progress.outbox_gone:
         detail = (
             f"{path} has committed {facts.loads()} loads and taken {facts.last_outbox_id()} rows from the ledger; expected at "

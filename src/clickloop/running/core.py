@@ -34,13 +34,13 @@ from clickloop.saving.access import Access
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import write_catalog
 from clickloop.setup.instance import started_with
-from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.store.damage_log import damage_alarms, report_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import Facts, FactsError
-from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
-from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
+from clickloop.store.folder_watch import FolderWatch, catalog_fault, repair_entry
+from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, read_key, write_installation
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -65,7 +65,7 @@ class Core:
         self.folder = folder
         self.ledger = ledger
         self.facts = facts
-        key = find_key(folder, installation.key).key
+        key = read_key(folder, installation.key).key
         self.click_ids = click_ids_of(folder, key, installation)
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
@@ -163,7 +163,7 @@ class Core:
     def watch_files(self) -> None:
         """Raise the alarms of files that were deleted or replaced, and write anew what can be."""
         found = self.watch.look()
-        keep_damages(self.folder, found.mended)
+        report_damages(self.folder, found.mended)
         self.alarms.tell("files", found.alarms)
 
     def tell_mended(self, lost_identity: str) -> None:
@@ -174,8 +174,8 @@ class Core:
             was_published = read_progress(tx).setup_change > 0
         if was_published:  # by the start before: else the folder has just been made
             faults[CATALOG_FILE] = catalog_fault(self.folder / CATALOG_FILE, self.installation.id)
-        keep_damages(
-            self.folder, [mended(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
+        report_damages(
+            self.folder, [repair_entry(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
         )
 
     def health(self) -> CoreHealth:

@@ -20,7 +20,7 @@ from clickloop.machine.log import log
 from clickloop.running.core import Core
 from clickloop.running.worker import Worker
 from clickloop.saving.access import forget_old_sessions
-from clickloop.store.damage_log import keep_damages
+from clickloop.store.damage_log import report_damages
 from clickloop.store.journal.reader import JournalReader
 from clickloop.tracking.around_damage import held_notice_alarms
 from clickloop.tracking.bulk import forget_old_answers, work_off_next
@@ -73,7 +73,7 @@ def _settling_of_clicks(core: Core, reader: JournalReader) -> Step:
         batch = settle_clicks(reader, core.facts)
         if batch.clicks:
             core.progress.clicks_settled()
-        keep_damages(core.folder, batch.damages)
+        report_damages(core.folder, batch.damages)
         return settle_facts(core.ledger, core.facts) > 0 or batch.more
 
     return step
@@ -85,7 +85,7 @@ def _settling_of_notices(core: Core, reader: JournalReader) -> Step:
     def step() -> bool:
         now_ms = wall_clock()
         batch = settle_notices(reader, core.desk, now_ms)
-        keep_damages(core.folder, batch.damages)
+        report_damages(core.folder, batch.damages)
         core.progress.look()
         if waiting.step(core.desk, now_ms) or batch.results:
             core.delivery.wake()

@@ -38,7 +38,7 @@ from clickloop.store.identity import (
     read_installation,
     write_installation,
 )
-from clickloop.store.journal.marks import forget_mark, note_settled
+from clickloop.store.journal.marks import delete_mark, mark_settled
 from clickloop.store.journal.segment import CLICKS_STREAM, CLOSED_SUFFIX, NOTICES_STREAM
 from clickloop.store.ledger.installation import LedgerStamp, read_progress, read_stamp, write_stamp
 from clickloop.store.ledger.ledger import Ledger, LedgerDamagedError
@@ -51,7 +51,7 @@ from clickloop.store.ledger.setup.lost_secrets import (
     accept_lost_requests,
     replace_lost_secrets,
 )
-from clickloop.store.witnesses import forget_witnesses
+from clickloop.store.witnesses import delete_witnesses
 from clickloop.stores import (
     Problem,
     StoresRefusedError,
@@ -190,7 +190,7 @@ def _refill(folder: Path) -> int:
         if (catalog := own_catalog(folder, installation, name)) is not None:
             write_catalog(folder, msgspec.structs.replace(catalog, setup_change=progress.setup_change))
             break
-    forget_witnesses(folder)
+    delete_witnesses(folder)
     write_installation(folder, msgspec.structs.replace(installation, marks=Marks()))
     return back
 
@@ -215,9 +215,9 @@ def _unsettle(folder: Path, stream: str) -> int:
         target = journal / stream / writer.name
         make_directories(target)
         # Without its mark each segment is doubtful, so that what the stores have already is left out.
-        forget_mark(journal, stream, writer.name)
+        delete_mark(journal, stream, writer.name)
         # The ones before were deleted after their time: they are not missing.
-        note_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
+        mark_settled(journal, stream, writer.name, int(paths[0].stem) - 1)
         for path in paths:
             path.rename(target / path.name)
             count += 1

@@ -25,7 +25,7 @@ from clickloop.machine.listening import SocketError, address_of, open_sockets
 from clickloop.machine.log import log
 from clickloop.machine.process import STORES_REFUSED, SUPERVISOR, open_standard_streams
 from clickloop.store.identity import prepare
-from clickloop.store.private_folder import PRIVATE_UMASK, Corrected, make_private
+from clickloop.store.private_folder import PRIVATE_UMASK, PermissionFixes, make_private
 
 EDGE_DRAIN_SECONDS = 12.0  # longer than an edge waits for its connections (DRAIN_SECONDS)
 CORE_DRAIN_SECONDS = 15.0  # an attempt under way, and time to write it; with the edges' time less than 30 s
@@ -178,7 +178,7 @@ def supervise(settings: Settings, origin: Origin = Origin.UNSAID) -> None:
     os.close(lock)
 
 
-def _tell_rights(folder: Path, found: Corrected) -> None:
+def _tell_rights(folder: Path, found: PermissionFixes) -> None:
     if found.corrected:
         log("files in the data folder were open to other users: they are private now", files=found.corrected)
     if found.failed:

@@ -228,7 +228,7 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     alarms = Alarms(folder.path)
     alarms.tell("journal", damage_alarms(folder.path))
     assert [alarm.sentence for alarm in read_alarms(folder.path)] == [
-        "the journal is damaged, places that are not confirmed: 1; see the page Health or run clickloop doctor"
+        "the journal is damaged, unconfirmed places: 1; see the page Health or run clickloop doctor"
     ]
     folder.settle()
     assert len(unconfirmed_damages(folder.path)) == 1, "told by every start, kept once"

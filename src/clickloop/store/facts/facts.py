@@ -110,7 +110,7 @@ class Facts(Protocol):
         ...
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> dict[int, Clicks]:
-        """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks; campaigns without clicks are absent."""
+        """Return, by campaign (all, or one), a summary of its last ``most`` counted clicks, if it has any."""
         ...
 
     def delete_clicks(self, before_at: int) -> int:

@@ -269,7 +269,7 @@ class DuckDbFacts:
         return added
 
     def _few_files(self, segments: Sequence[SegmentContents]) -> list[Path]:
-        """Return the segments' files, or a single one with all of them: opening one costs the engine 2 ms, as much as 500 rows."""
+        """Return the segments' files, or a single copy of several: opening a file costs the engine 2 ms, as much as 500 rows."""
         paths = [contents.segment.path for contents in segments]
         if len(paths) == 1:
             return paths

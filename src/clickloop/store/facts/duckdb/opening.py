@@ -11,7 +11,7 @@ from clickloop.store.facts.facts import FactsDamagedError, FactsError, FactsInUs
 from clickloop.store.file_fault import RESTORE_BACKUP, fault_sentence, file_fault
 
 _LOG_LIMIT = "256MB"
-"""Size of the write-ahead log at which the engine makes a checkpoint by itself. Ours come earlier: see ``facts._CHECKPOINT_ROWS``."""
+"""Log size at which the engine makes a checkpoint by itself. Ours come earlier: see ``facts._CHECKPOINT_ROWS``."""
 
 _COLUMNS = {
     "facts": {column.name for column in ALL_COLUMNS},

@@ -48,7 +48,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 def report_statement(query: ReportQuery, span: Span, *, several_currencies: bool) -> Statement:
-    """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency; nothing is converted."""
+    """Return the statement of a report. Without ``several_currencies`` all money is in the query's currency."""
     parameters: dict[str, object] = {
         "from_at": span.from_at,
         "until_at": span.until_at,
