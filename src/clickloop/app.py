@@ -28,7 +28,7 @@ from clickloop.machine.process import (
 )
 from clickloop.postback.sending.dns_check import LookingUp
 from clickloop.running.core import Core, open_core
-from clickloop.running.core_vitals import tell_cannot_start
+from clickloop.running.core_vitals import report_start_failure
 from clickloop.running.core_workers import workers_of
 from clickloop.saving.access import link_path, make_link
 from clickloop.store.damage_log import JournalDamages
@@ -138,7 +138,7 @@ def _context_of(core: Core, local_token: str) -> ApiContext:
         on_hold_released=core.delivery.release,
         hold=core.hold,
         journal_damages=JournalDamages(core.folder),
-        on_damages_confirmed=core.tell_damages,
+        on_damages_confirmed=core.update_damage_alarms,
         settling_pauses=core.pauses,
         core_health=core.health,
         alarm_memory=lambda: read_alarm_memory(core.folder),
@@ -173,7 +173,7 @@ def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | Facts
         what = fault.problem.value
     # The log has it already: a full disk must not change the exit status.
     with contextlib.suppress(OSError):
-        Alarms(settings.folder()).tell("stores", (f"the core does not start: {what}; see the log",))
+        Alarms(settings.folder()).report("stores", (f"the core does not start: {what}; see the log",))
     return STORES_REFUSED
 
 
@@ -196,7 +196,7 @@ def main(arguments: list[str]) -> int:
         return 1
     except Exception as fault:
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}")
-        tell_cannot_start(settings.folder(), fault)
+        report_start_failure(settings.folder(), fault)
         return 1
     return 0
 

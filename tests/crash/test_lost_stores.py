@@ -163,8 +163,8 @@ def test_after_a_lost_key_postbacks_whose_requests_are_lost_say_so_and_are_no_al
         tracker.start()
 
         told = tracker.log_text().rpartition("Started with a new key")[2]
-        assert "1 postback holds a request with a secret in it" in told
-        assert "1 of them were still to be sent" in told
+        assert "1 postback has a request with a secret" in told
+        assert "Not sent yet: 1." in told
         eventually(lambda: len(tracker.all_of("postbacks", state="failed")) == 1, told=tracker.log_text)
         (lost,) = tracker.all_of("postbacks", state="failed")
         assert LOST_REQUEST in lost["last_error"]

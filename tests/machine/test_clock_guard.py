@@ -145,7 +145,7 @@ def test_the_doubt_says_how_far_the_clock_jumped_and_what_to_do(clocks: Clocks) 
     guard.moment_to_delete_by()
     assert guard.doubt is not None
     assert guard.doubt.sentence.startswith(
-        "the clock jumped ahead by 60 days, to 2026-04-30T12:00:00.000Z: nothing is deleted"
+        "the clock jumped ahead by 60 days, to 2026-04-30T12:00:00.000Z: no old records are deleted"
     )
     assert "POST /api/v1/health/clock" in guard.doubt.sentence
 

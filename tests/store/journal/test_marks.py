@@ -226,14 +226,14 @@ def test_damage_is_an_alarm_until_it_is_confirmed(folder: Folder) -> None:
     shutil.rmtree(folder.writer.path)
     folder.settle()
     alarms = Alarms(folder.path)
-    alarms.tell("journal", damage_alarms(folder.path))
+    alarms.report("journal", damage_alarms(folder.path))
     assert [alarm.sentence for alarm in read_alarms(folder.path)] == [
         "the journal is damaged, unconfirmed places: 1; see the page Health or run clickloop doctor"
     ]
     folder.settle()
     assert len(unconfirmed_damages(folder.path)) == 1, "told by every start, kept once"
     assert confirm_damages(folder.path, NOW) == 1
-    alarms.tell("journal", damage_alarms(folder.path))
+    alarms.report("journal", damage_alarms(folder.path))
     assert read_alarms(folder.path) == ()
     assert folder.settle() == []
     assert unconfirmed_damages(folder.path) == ()

@@ -196,7 +196,7 @@ class JournalWriter:
         self._position += len(lines)
 
     def due(self, now_ms: int, max_age_ms: int) -> bool:
-        """Return whether the segment has records and is old or large enough to be closed. A clock that jumped back makes it due."""
+        """Return whether to close the segment: it has records and is old or large enough. A clock that jumped back makes it due."""
         if not self._count:
             return False
         return not 0 <= now_ms - self._opened_at < max_age_ms or self._size >= MAX_SEGMENT_BYTES
