@@ -1,4 +1,4 @@
-"""Alarms: each process writes its own, any process reads all of them, and a full disk does not keep them from being written."""
+"""Alarms: each process writes its own, any process reads all of them, and they can be written on a full disk."""
 
 import subprocess
 from pathlib import Path

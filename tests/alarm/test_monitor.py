@@ -1,4 +1,4 @@
-"""The alarm monitor goes on whatever is wrong with what it reads, and forgets nothing over a restart."""
+"""The alarm monitor survives errors in everything that it reads, and forgets nothing over a restart."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ def monitor(folder: Path) -> AlarmMonitor:
 
 
 def looks(watching: AlarmMonitor, codes: set[str]) -> None:
-    """Lets it look until these alarms are tracked."""
+    """Let it look until these alarms are tracked."""
     while not codes <= {one.code for one in watching._tracker.tracked.values() if one.announced_at}:
         watching._look()
 

@@ -1,4 +1,4 @@
-"""An archive is read only as a whole and only as it was written: every flipped byte and every cut is noticed."""
+"""An archive can only be read complete and unchanged: every flipped byte and every truncation is noticed."""
 
 import io
 import tarfile
@@ -21,7 +21,7 @@ FILES = {
 
 
 def _unmoved(_bytes: int) -> None:
-    """Nobody watches."""
+    """Do nothing."""
 
 
 def written(files: dict[str, bytes] = FILES, version: str = VERSION, form: int = FORMAT) -> bytes:
@@ -49,7 +49,7 @@ def opened(data: bytes, version: str = VERSION) -> Archive:
 
 
 def contents(data: bytes) -> dict[str, bytes]:
-    """What a reader takes out of an archive that it has read to the end."""
+    """Return the contents of an archive that is read to the end."""
     return {entry.name: b"".join(pieces) for entry, pieces in opened(data).read(_unmoved)}
 
 

@@ -1,4 +1,4 @@
-"""Restoring: what is whole is put in its place as a whole, and anything else leaves the folder as it was."""
+"""Restoring: an intact backup is restored completely, and any other leaves the folder unchanged."""
 
 import fcntl
 import io
@@ -25,7 +25,7 @@ from tests.backup.folders import NOW, SILENT, Folder, ledger_rows, settled_click
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Folder]]:
-    """A backup, and the folder that it is of."""
+    """A backup of a folder."""
     folder = Folder(tmp_path_factory.mktemp("backup") / "data")
     folder.visit(2)
     file = folder.path.with_name("b.tar")

@@ -1,4 +1,4 @@
-"""Taking a backup of a folder on which no tracker runs: what is in it, and what becomes of it when something is in the way."""
+"""Taking a backup of a folder on which no tracker runs: its contents, and how it fails."""
 
 import contextlib
 import io
@@ -41,7 +41,7 @@ def names_in(file: Path) -> list[str]:
 
 
 def clicks_of(file: Path, tmp_path: Path) -> list[str]:
-    """What is found when the backup is restored and settled."""
+    """Return the contents of a backup after it was restored and settled."""
     target = tmp_path / "restored"
     restore(file, target, SILENT, NOW, hold=True)
     return settled_clicks(target)
@@ -159,7 +159,7 @@ def test_facts_of_another_installation_replace_no_good_backup(tmp_path: Path) ->
 
 
 class _Looks(Progress):
-    """Looks at where the facts have been copied to, while they are checked."""
+    """Records where the facts have been copied to, while they are checked."""
 
     def __init__(self, *places: Path) -> None:
         super().__init__(silent=True)
@@ -290,7 +290,7 @@ def test_a_damaged_store_replaces_no_good_backup(folder: Folder, tmp_path: Path,
 
 
 class _Waits(io.BytesIO):
-    """A slow reader, so that a backup is under way for as long as a test wants."""
+    """A slow reader, which keeps a backup running for as long as a test needs."""
 
     def __init__(self) -> None:
         super().__init__()
