@@ -323,7 +323,7 @@ def _check_ledger_age(
         ("change of a conversion", age.progress.conversion_change, known.conversion_change),
         ("row for the facts", age.progress.outbox, max(known.outbox, age.taken)),
         # An older version wrote the stamp without a count of notes: there is nothing to compare.
-        ("note of its own progress", age.notes or known.ledger_notes, known.ledger_notes),
+        ("record of its progress", age.notes or known.ledger_notes, known.ledger_notes),
     ):
         if found < expected:
             detail = f"The newest {what} in {folder / LEDGER_FILE} is number {found}, expected at least {expected}"
