@@ -71,7 +71,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     give_memory_back()
     gc.freeze()  # modules stay loaded: traversing them in each collection would stall deliveries for 30 ms
     log("core ready", api=f"http://{core.settings.panel_listen}")
-    _welcome_first_owner(core)  # last, so that the link is not lost among lines of the log
+    _print_owner_link(core)  # last, so that the link is not lost among lines of the log
     sweeping = asyncio.create_task(connections.keep_sweeping())
     waiting = asyncio.create_task(stopped.wait())
     ended, _ = await asyncio.wait({waiting, delivering, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -97,7 +97,7 @@ async def serve_core(core: Core, listening: socket.socket) -> None:
     log("core ended")
 
 
-def _welcome_first_owner(core: Core) -> None:
+def _print_owner_link(core: Core) -> None:
     """Print a new one-time link to the panel if no owner has a password yet."""
     with core.ledger.write() as tx:
         if has_owner_with_password(tx):
@@ -165,7 +165,7 @@ def _api_server(context: ApiContext, connections: PanelConnections) -> uvicorn.S
     return uvicorn.Server(config)
 
 
-def _refused(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
+def _report_refusal(settings: Settings, fault: StoresRefusedError | LedgerError | FactsError) -> int:
     """Log why the stores are refused, raise an alarm (which names no paths), and return the exit status."""
     log("the core does not start on these stores: visitors are redirected, notices are stored", fault=str(fault))
     what = "the ledger cannot be opened" if isinstance(fault, LedgerError) else "the facts cannot be opened"
@@ -189,7 +189,7 @@ def main(arguments: list[str]) -> int:
         with open_core(settings) as core:
             uvloop.run(serve_core(core, listening))
     except (StoresRefusedError, LedgerError, FactsError) as fault:
-        return _refused(settings, fault)
+        return _report_refusal(settings, fault)
     except OSError as fault:
         where = Path(str(fault.filename or settings.folder()))
         log("the core could not go on", fault=f"{type(fault).__name__}: {fault}. {fault_sentence(fault, where)}")

@@ -1,4 +1,4 @@
-"""Every setting: name, default, unit, help. Read from ``CLICKLOOP_<NAME>`` in the environment and from command line options.
+"""The settings: name, default, unit, help. Read from ``CLICKLOOP_<NAME>`` in the environment and from command line options.
 
 ``docs/reference/settings.md`` is generated from this table.
 """

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from clickloop.clock import DAY_MS, MINUTE_MS, Clock, iso_text
+from clickloop.plural import counted
 
 MAX_DRIFT_MS = MINUTE_MS
 """Maximum drift of the wall clock against the steady one within a day. NTP slews by at most 43 seconds a day."""
@@ -106,6 +107,5 @@ def _span(ms: int) -> str:
     """Return a duration in its largest fitting unit."""
     for unit_ms, name in ((DAY_MS, "day"), (DAY_MS // 24, "hour"), (MINUTE_MS, "minute")):
         if ms >= unit_ms:
-            count = round(ms / unit_ms)
-            return f"{count} {name}{'' if count == 1 else 's'}"
+            return counted(round(ms / unit_ms), name)
     return f"{ms // 1000} seconds"
