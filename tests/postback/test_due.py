@@ -142,10 +142,10 @@ def test_a_rule_made_after_a_conversion_fitted_is_not_sent_at_its_later_changes_
     later = change(conversion(version=2), before=conversion(status=HOLD))
     paid_more = change(conversion(version=2, payout=Money(2, "USD")), before=conversion(payout=Money(1, "USD")))
 
-    assert trigger_of(decide(later, rule())) == (False, "it fitted before, as hold, before this rule was made")
+    assert trigger_of(decide(later, rule())) == (False, "it already qualified as hold, before this rule was created")
     assert trigger_of(decide(paid_more, rule(conditions=SALES))) == (
         False,
-        "it fitted before, as sale, before this rule was made",
+        "it already qualified as sale, before this rule was created",
     )
 
 
@@ -161,7 +161,7 @@ def test_a_rule_that_was_off_at_the_hold_is_sent_at_the_approval_but_not_when_it
     assert reason_of(decide(approved, rule(conditions=SALES), skipped=OFF)) is None
     assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=OFF)) == (
         False,
-        "it fitted before, as sale, before this rule was switched on",
+        "it already qualified as sale, before this rule was turned on",
     )
 
 
@@ -182,7 +182,7 @@ def test_what_was_decided_of_the_conversion_itself_is_named_when_a_later_change_
 
     assert trigger_of(decide(approved, rule(conditions=SALES), skipped=skipped)) == (
         False,
-        "a status change, and skipped before: not_unique",
+        "a status change, and skipped earlier: not_unique",
     )
 
 
@@ -199,7 +199,7 @@ def test_a_conversion_first_told_in_silence_is_sent_when_it_first_fits_and_not_w
     assert reason_of(decide(approved, rule(conditions=SALES), skipped=SILENT)) is None
     assert trigger_of(decide(paid_more, rule(conditions=SALES), skipped=late)) == (
         False,
-        "it fitted before, as sale, when a notice asked that nothing be sent",
+        "it already qualified as sale, when an incoming postback turned postbacks off",
     )
 
 
