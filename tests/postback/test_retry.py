@@ -60,9 +60,7 @@ def test_a_redirect_to_a_refused_address_is_an_answer_of_the_receiver_and_tried_
 
 def test_a_schedule_without_waits_makes_one_attempt() -> None:
     once = Schedule(waits_seconds=())
-    assert decide(Outcome(status_code=500), Tried(1, 0), ANY, once, NOW, middle) == Failed(
-        "The only attempt failed."
-    )
+    assert decide(Outcome(status_code=500), Tried(1, 0), ANY, once, NOW, middle) == Failed("The only attempt failed.")
 
 
 @pytest.mark.parametrize(

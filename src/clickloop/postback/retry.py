@@ -112,7 +112,9 @@ def decide(
     if outcome.status_code == 410:
         return PauseRule()
     if tried.attempts >= schedule.attempts:
-        return Failed(f"All {schedule.attempts} attempts failed." if schedule.attempts > 1 else "The only attempt failed.")
+        return Failed(
+            f"All {schedule.attempts} attempts failed." if schedule.attempts > 1 else "The only attempt failed."
+        )
     wait_seconds = schedule.waits_seconds[tried.attempts - 1]
     if is_rejecting(outcome.status_code):
         if tried.rejections + 1 >= REJECTIONS_ALLOWED:
@@ -179,7 +181,9 @@ def retry_after_ms(text: str, now_ms: int) -> int:
         return min(int(seconds[1][:_MAX_DIGITS] or "0") * SECOND_MS, MAX_RETRY_AFTER_MS)
     try:
         moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:  # the zone -0000, which is UTC (RFC 5322, 3.3); timestamp() would assume the local zone
+        if (
+            moment.tzinfo is None
+        ):  # the zone -0000, which is UTC (RFC 5322, 3.3); timestamp() would assume the local zone
             moment = moment.replace(tzinfo=UTC)
         moment_ms = int(moment.timestamp() * 1000)
     # Neither seconds nor a date: treated like no header.

@@ -32,9 +32,7 @@ When = Annotated[
 ]
 OnlyFirst = Annotated[bool, Meta(description="Only for the first conversion of a click.")]
 Minimum = (
-    Annotated[
-        str, Meta(description="Minimum payout, a decimal in the conversion's own currency.", examples=["12.5"])
-    ]
+    Annotated[str, Meta(description="Minimum payout, a decimal in the conversion's own currency.", examples=["12.5"])]
     | None
 )
 EveryNth = Annotated[int, Meta(description="1: every conversion; 3: the first of every three.")]
@@ -97,9 +95,7 @@ Waits = Annotated[
     ),
 ]
 Owner = (
-    Annotated[
-        int, Meta(description="The rule's owner. Leave both owners out for the whole instance.", ge=1, le=MAX_ID)
-    ]
+    Annotated[int, Meta(description="The rule's owner. Leave both owners out for the whole instance.", ge=1, le=MAX_ID)]
     | None
 )
 
