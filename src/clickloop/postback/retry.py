@@ -47,6 +47,9 @@ class Trouble(Explained):
 _DECIDED_BY_PARTIAL_RESPONSE = frozenset({Trouble.MALFORMED, Trouble.BROKEN})
 
 
+MAX_ERROR_LENGTH = 500  # stored with each attempt, and may quote the receiver
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one attempt: a response with its status code, a trouble, or both if the response broke off."""
 
@@ -56,7 +59,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     retry_after: str = ""
     trouble: Trouble | None = None
     error: str = ""
-    """Details of the trouble, at most 500 characters."""
+    """Details of the trouble, at most ``MAX_ERROR_LENGTH`` characters."""
     duration_ms: int = 0
 
 

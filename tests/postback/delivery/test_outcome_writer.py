@@ -10,7 +10,7 @@ from clickloop.postback.delivery.breaker import Pause
 from clickloop.postback.delivery.clock_watch import ClockWatch
 from clickloop.postback.delivery.lane import Asked, Standing
 from clickloop.postback.delivery.limits import Limits
-from clickloop.postback.delivery.outcome_writer import LAST_TRIES, OutcomeWriter
+from clickloop.postback.delivery.outcome_writer import MAX_FINAL_TRIES, OutcomeWriter
 from clickloop.postback.delivery.signals import Signals
 from clickloop.postback.delivery.store_thread import StoreThread
 from clickloop.postback.delivery.work import Ended, Job, Recorded
@@ -130,10 +130,10 @@ def test_what_could_not_be_written_keeps_its_place_and_moves_with_a_clock_that_i
 
 def test_a_receiver_that_changes_while_its_standing_is_written_is_written_once_more(desk: Desk) -> None:
     async def script(at: Writing) -> None:
-        at.writer.note_turned((LANE,))
+        at.writer.note_changed((LANE,))
         await desk.until(lambda: len(at.store.standings) == 1)
         at.standing = PAUSED
-        at.writer.note_turned((LANE,))
+        at.writer.note_changed((LANE,))
 
     assert write(desk, script).standings == [{LANE: Standing()}, {LANE: PAUSED}]
     assert [lane.pause for lane in desk.store.lanes()] == [PAUSED.pause]
@@ -142,7 +142,7 @@ def test_a_receiver_that_changes_while_its_standing_is_written_is_written_once_m
 def test_a_standing_that_could_not_be_written_is_written_as_it_is_then(desk: Desk) -> None:
     async def script(at: Writing) -> None:
         at.store.is_away = True
-        at.writer.note_turned((LANE,))
+        at.writer.note_changed((LANE,))
         await desk.until(lambda: len(at.store.standings) == 1)
         at.standing = PAUSED
         at.store.let_go.set()
@@ -160,7 +160,7 @@ def test_a_closed_writer_gives_a_store_that_stays_away_up_and_the_lease_ends_by_
         at.store.is_away = True
         at.writer.add(delivered(job))
 
-    assert len(write(desk, script).recorded) == LAST_TRIES
+    assert len(write(desk, script).recorded) == MAX_FINAL_TRIES
     assert desk.states() == ["sending"]
     assert desk.store.rescue(wall_clock() + 60_001) == 1
 

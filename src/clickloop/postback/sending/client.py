@@ -21,7 +21,7 @@ import msgspec
 from yarl import URL
 
 from clickloop import __version__
-from clickloop.postback.retry import Outcome, Trouble
+from clickloop.postback.retry import MAX_ERROR_LENGTH, Outcome, Trouble
 from clickloop.postback.rule import LOST_REQUEST, BodyKind, Header, Method, Request
 from clickloop.postback.sending.address_guard import STRICT, AddressGuard, RefusedAddress
 from clickloop.postback.sending.address_ranges import packed_address
@@ -39,7 +39,6 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None, ceil_threshold=5)
-_ERROR_CHARACTERS = 500  # it is kept with each attempt, and may quote the receiver
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -217,7 +216,7 @@ class _Seen:
             answer=b"".join(self.chunks)[:MAX_KEPT_BYTES],
             retry_after=self.retry_after,
             trouble=trouble,
-            error=error[:_ERROR_CHARACTERS],
+            error=error[:MAX_ERROR_LENGTH],
             duration_ms=round((time.monotonic() - self.started) * 1000),
         )
 
