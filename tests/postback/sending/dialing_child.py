@@ -62,7 +62,7 @@ async def main() -> None:
     port = server.sockets[0].getsockname()[1]
     async with (
         serving_names() as (names, address),
-        Sender(5, guard, lambda guard: open_connector(guard, StubResolver(address), remember_seconds=0)) as sender,
+        Sender(5, guard, lambda guard: open_connector(guard, StubResolver(address), dns_cache_seconds=0)) as sender,
     ):
         for number, row in enumerate(row for row in read_corpus() if row.verdict != ALLOWED):
             for way, url in ways(number, row, port, names):

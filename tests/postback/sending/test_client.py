@@ -337,7 +337,7 @@ def test_a_body_that_a_redirect_leaves_out_is_told_beside_the_delivery(code: int
             return await sender.send(request, 1)
 
     outcome = asyncio.run(run())
-    told = f"The body was left out after the redirect {code} to 127.0.0.1:{receiver.port}."
+    told = f"The body was dropped by the redirect {code} to 127.0.0.1:{receiver.port}."
     assert (outcome.status_code, outcome.trouble, outcome.error) == (200, None, "" if is_kept else told)
     assert receiver.requests[-1].endswith(b"payout=5") is is_kept
 

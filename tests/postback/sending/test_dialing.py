@@ -24,7 +24,7 @@ from clickloop.postback.rule import Request
 from clickloop.postback.sending.address_guard import AddressGuard, Policy
 from clickloop.postback.sending.client import Sender
 from clickloop.postback.sending.dialing import (
-    REMEMBER_SECONDS,
+    DNS_CACHE_SECONDS,
     guarded_sockets,
     is_of_this_machine,
     open_connector,
@@ -56,9 +56,9 @@ class World:
         head = f"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
         self.answer = head.encode()
 
-    def connect(self, guard: AddressGuard, remember_seconds: int = 0) -> aiohttp.TCPConnector:
+    def connect(self, guard: AddressGuard, dns_cache_seconds: int = 0) -> aiohttp.TCPConnector:
         """Connections whose names are resolved by the name server."""
-        return open_connector(guard, StubResolver(self.server), remember_seconds=remember_seconds)
+        return open_connector(guard, StubResolver(self.server), dns_cache_seconds=dns_cache_seconds)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         address = writer.get_extra_info("sockname")[0]
@@ -118,9 +118,7 @@ def test_a_name_with_nothing_but_refused_addresses_is_refused_with_its_reason() 
         world.names.says("inner.example", (PRIVATE, "10.0.0.1", "::1"))
         outcome = await send(world, f"http://inner.example:{world.port}/")
         assert (outcome.trouble, outcome.status_code) == (Trouble.NAME_REFUSED, None)
-        assert outcome.error.startswith(
-            "inner.example leads nowhere but to a refused address: 127.0.0.1 is this machine"
-        )
+        assert outcome.error.startswith("inner.example only has refused addresses: 127.0.0.1 is this machine")
 
     assert in_world(play).got == {PUBLIC: [], PRIVATE: []}
 
@@ -149,7 +147,7 @@ def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
 
     async def play(world: World) -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
-        async with Sender(5, GUARD, lambda guard: world.connect(guard, REMEMBER_SECONDS)) as sender:
+        async with Sender(5, GUARD, lambda guard: world.connect(guard, DNS_CACHE_SECONDS)) as sender:
             for _ in range(3):
                 outcome = await sender.send(Request(url=f"http://rebinds.example:{world.port}/"), 1)
                 assert outcome.status_code == 200

@@ -25,7 +25,7 @@ def leading_to(*addresses: str) -> LookingUp:
 
 def test_a_name_that_leads_nowhere_but_to_a_refused_address_is_told() -> None:
     told = leading_to("127.0.0.1", "::1").refused_now(HERE)
-    assert told.startswith("here.example leads nowhere but to a refused address: 127.0.0.1")
+    assert told.startswith("here.example only has refused addresses: 127.0.0.1")
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1", "1.1.1.1"), ("2606:4700::1111",), ()])
