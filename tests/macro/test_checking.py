@@ -175,7 +175,7 @@ def test_every_macro_that_is_available_before_a_conversion_gets_its_value_from_a
 
 
 def test_a_json_body_is_not_taken_for_macros() -> None:
-    assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', place=Place.JSON) == ()
+    assert check('{"a": {"b": "{payout}", "c": "${payout}"}, "d": [CID]}', context=Place.JSON) == ()
 
 
 @given(

@@ -79,7 +79,7 @@ def test_what_is_meant_so_is_no_finding(rest: str) -> None:
 
 @pytest.mark.parametrize("place", [Place.JSON, Place.TEXT])
 def test_messages_may_hold_braces_entities_and_joined_emoji(place: Place) -> None:
-    assert check('{"text": "&amp; 👨\u200d👩\u200d👧 {payout}"}', place=place) == ()
+    assert check('{"text": "&amp; 👨\u200d👩\u200d👧 {payout}"}', context=place) == ()
 
 
 @given(st.text("{}&amp;?=#ab \u200b｛%7B", max_size=300), st.sampled_from(Place))

@@ -34,7 +34,7 @@ def test_filled_in_with_its_examples_a_preset_can_be_saved(preset: RulePreset) -
 @each_preset
 def test_a_preset_uses_only_macros_that_we_know_and_asks_for_no_external_id(preset: RulePreset) -> None:
     request = filled(preset)
-    assert check(request.url) == check(request.body, place=Place.JSON) == ()
+    assert check(request.url) == check(request.body, context=Place.JSON) == ()
     assert not ready_request(request).uses_external_id
 
 
