@@ -149,7 +149,7 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
     errors = panel.sent(NEW, [*fields, *macros("{s1}")], 422).errors
     assert errors.keys() == {"name", "offer_url_template", "currency", ""}
-    assert "is not an address or a network in CIDR form" in errors[""][0]
+    assert "is not an IP address or a CIDR range" in errors[""][0]
 
 
 @pytest.mark.parametrize(

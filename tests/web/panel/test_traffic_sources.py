@@ -110,7 +110,7 @@ def test_a_removed_row_leaves_the_numbers_of_the_others(panel: "Panel", instance
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(panel: "Panel", instance: "Instance") -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "ZONE"), ("postback_url", "ftp://source.example/{payout}")]
     page = panel.sent(NEW, fields, 422)
-    assert any("stands in two rows" in sentence for sentence in page.errors[""])
+    assert any("Two rows have the parameter" in sentence for sentence in page.errors[""])
     assert page.errors["postback_url"]
     assert (page.fields["postback_url"], page.fields["name"]) == ("ftp://source.example/{payout}", "Pops")
     assert instance.got("traffic-sources")["items"] == []
