@@ -46,7 +46,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """The record of an ended attempt. ``at``: when it ended; ``again_at``: when the next one is due."""
+    """The record of an ended attempt. ``at``: when it ended; ``retry_at``: when the next one is due."""
 
     job: Job
     outcome: Outcome
