@@ -26,7 +26,7 @@ _MAX_NAME_LENGTH = 300  # longer text between braces is not a name, and is left 
 
 
 class Fault(enum.Enum):
-    """Why a pair of braces is left as it is."""
+    """The reason why a pair of braces is left as it is."""
 
     UNKNOWN_NAME = "unknown_name"
     UNKNOWN_FILTER = "unknown_filter"

@@ -40,7 +40,7 @@ FORBIDDEN_HEADERS = frozenset(
 
 
 class RuleFault(Explained):
-    """What can be wrong with a rule."""
+    """A fault of a rule."""
 
     NAME_MISSING = "name_missing", "Enter a name for the rule."
     NAME_TOO_LONG = "name_too_long", f"The name is longer than {MAX_NAME} characters."

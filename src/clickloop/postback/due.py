@@ -19,7 +19,7 @@ from clickloop.postback.rule import Request, Rule, Trigger
 
 
 class SkipReason(Explained):
-    """Why no postback was sent for a change: the condition that is not met. ``met_sentence`` is shown when it is met."""
+    """The reason why no postback was sent for a change: a condition that is not met. ``met_sentence`` is shown if it is met."""
 
     met_sentence: str
 
@@ -106,7 +106,7 @@ class Finding(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Earlier(msgspec.Struct, frozen=True):
-    """What a decision needs to know besides rule and change."""
+    """The facts that a decision needs besides rule and change."""
 
     owed: int = 0
     """Postbacks of this rule created for this conversion so far, without resends."""

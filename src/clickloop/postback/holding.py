@@ -1,10 +1,10 @@
-"""Why a waiting postback is paused."""
+"""The reasons why a waiting postback is paused."""
 
 from clickloop.explained import Explained
 
 
 class Hold(Explained):
-    """Why a waiting postback is paused. Being paused costs no attempt."""
+    """The reason why a waiting postback is paused. Being paused costs no attempt."""
 
     RULE_PAUSED = (
         "rule_paused",

@@ -28,7 +28,7 @@ PASSING = (408, 425, 429)
 
 
 class Trouble(Explained):
-    """Why an attempt got no usable response."""
+    """The reason why an attempt got no usable response."""
 
     TIMEOUT = "timeout", "The receiver did not answer within the deadline."
     DNS = "dns", "The receiver's name could not be resolved."

@@ -35,7 +35,7 @@ class FillIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sentence: str
     example: str
     pattern: str
-    """What the whole value must match, in RE2 syntax."""
+    """A regular expression (RE2) that the whole value must match."""
     secret: Secrecy = Secrecy.NONE
     default: str | None = None
     """The value if left out; None: required."""
@@ -68,7 +68,7 @@ class RulePreset(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class FillFault(enum.StrEnum):
-    """What is wrong with a placeholder's value."""
+    """The fault of a placeholder's value."""
 
     MISSING = "missing"
     UNKNOWN = "unknown"

@@ -20,7 +20,7 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*(?
 
 
 class IpStorage(Explained):
-    """How much of a visitor's IP address is stored."""
+    """The part of visitors' IP addresses that is stored."""
 
     FULL = "full", "The whole address."
     SHORTENED = "shortened", "The address without its last 8 bits, for IPv6 its last 80."

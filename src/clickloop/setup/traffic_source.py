@@ -27,7 +27,7 @@ _UNFIT_PLACEHOLDER = frozenset("& \t\r\n")
 
 
 class CostModel(enum.StrEnum):
-    """What a source charges for."""
+    """The event that a source charges for."""
 
     CPC = "cpc"
     CPM = "cpm"

@@ -23,7 +23,7 @@ MAX_PROBE_SECONDS = 900  # the longest delay in noticing that a receiver is back
 
 
 class Verdict(enum.Enum):
-    """What an attempt says about the receiver itself, regardless of the postback."""
+    """The verdict of an attempt on the receiver itself, regardless of the postback."""
 
     ANSWERED = "answered"
     FAILED = "failed"

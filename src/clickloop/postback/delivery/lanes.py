@@ -19,7 +19,7 @@ _Entry = TypeVar("_Entry")
 
 
 class Rooms(msgspec.Struct, frozen=True):
-    """How much may be claimed for each receiver; ``usual`` for one not in ``of``."""
+    """Numbers of postbacks that may be claimed, by receiver; ``usual`` for one not in ``of``."""
 
     usual: int
     of: dict[str, int]

@@ -44,7 +44,7 @@ class Listen(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """What the operator allows besides the public internet, and the tracker's own addresses."""
+    """The operator's exceptions from the public internet only, and the tracker's own addresses."""
 
     allowed_networks: tuple[Network, ...] = ()
     allowed_ports: frozenset[int] = frozenset()

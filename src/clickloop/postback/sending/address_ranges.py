@@ -16,7 +16,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Refusal(Explained):
-    """Why an address is refused: the predicate of a sentence whose subject is the address."""
+    """The reason why an address is refused. The sentence is a predicate; its subject is the address."""
 
     UNSPECIFIED = "unspecified", "means this machine or its own network"
     LOOPBACK = "loopback", "is this machine itself"

@@ -178,7 +178,7 @@ class Sender:
 
 
 class _Seen:
-    """What is known of an attempt's response so far."""
+    """The state of an attempt's response so far."""
 
     __slots__ = ("chunks", "lost_body", "malformed", "redirected_by", "retry_after", "started", "status_code")
 

@@ -19,7 +19,7 @@ MAX_URL = 8_192
 
 
 class TargetFault(Explained):
-    """Why nothing can be sent to a URL."""
+    """The reason why nothing can be sent to a URL."""
 
     TOO_LONG = "too_long", f"The URL is longer than {MAX_URL} bytes."
     CHARACTER = "character", "The URL contains a space, a control character or a backslash. Percent-encode it."

@@ -41,7 +41,7 @@ _CONFIDENCE_WORDS = {
 
 
 class WayBack(Explained):
-    """How a source receives conversions. The sentence says where to find the postback URL; empty: it is in the preset."""
+    """The way in which a source receives conversions. The sentence says where to find the postback URL; empty: in the preset."""
 
     POSTBACK = "postback", ""
     """By the postback URL in the preset."""
