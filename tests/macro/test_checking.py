@@ -1,4 +1,4 @@
-"""The check of a template, and the recognition of macros that nobody replaced."""
+"""The check of a template, and the recognition of unreplaced macros."""
 
 import uuid
 from base64 import b64encode, urlsafe_b64encode

@@ -12,7 +12,7 @@ from clickloop.text import text_of
 
 
 def filtered(value: str, filters: str, number: int = 0) -> str:
-    """``value`` through ``|filters``, in a text; chance answers ``number``."""
+    """Return ``value`` after ``|filters``, as plain text; chance returns ``number``."""
     template = parse(f"{{externalid|{filters}}}")
     assert template.unknown == ()
     return template.render({"externalid": value}, Place.TEXT, chance=lambda: number)

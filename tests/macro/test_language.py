@@ -1,4 +1,4 @@
-"""The macro language: names, aliases, rows, what is left untouched, one pass."""
+"""The macro language: names, aliases, rows, braces that are left as they are, a single pass."""
 
 import re
 import string

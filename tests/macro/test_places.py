@@ -1,4 +1,4 @@
-"""Values in their places: a URL, a form, JSON, a header, a text."""
+"""Values in their encoding contexts: URL, form, JSON, header, text."""
 
 import json
 import re
@@ -30,7 +30,7 @@ NASTY = st.binary() | st.sampled_from(
 
 
 def parameters(query: str) -> list[tuple[str, bytes]]:
-    """A query or form as a receiver reads it, values as octets."""
+    """Return a query or form as a receiver decodes it, values as bytes."""
     pairs = [pair.partition("=") for pair in query.split("&")]
     return [(name, unquote_to_bytes(value.replace("+", " "))) for name, _, value in pairs]
 

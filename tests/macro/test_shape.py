@@ -1,4 +1,4 @@
-"""What is odd about a template beside its macros: each fault has one code, one sentence and its place."""
+"""Issues around the macros of a template: each has a code, a sentence and a position."""
 
 import time
 
@@ -93,7 +93,7 @@ def test_a_long_template_is_looked_at_in_linear_time(piece: str) -> None:
     text = URL + piece * (256_000 // len(piece))
     began = time.thread_time()
     list(shape_findings(text, Place.URL))
-    assert time.thread_time() - began < 2  # a square of the length would take minutes
+    assert time.thread_time() - began < 2  # quadratic time would take minutes
 
 
 @given(st.text(max_size=20))

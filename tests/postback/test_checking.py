@@ -1,4 +1,4 @@
-"""What is refused when a rule is saved: one case for every fault."""
+"""The check of a rule when it is saved: one case for every fault."""
 
 from typing import Any
 

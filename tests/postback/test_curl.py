@@ -1,4 +1,4 @@
-"""The curl command of a request: every shell and curl read from it what would have been sent."""
+"""The curl command of a request: with every shell, curl sends what would have been sent."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ HOSTILE = [
 
 
 class Shell:
-    """A shell in a folder of its own, in which ``curl`` writes down what it was called with."""
+    """A shell in its own folder, in which ``curl`` records its arguments."""
 
     def __init__(self, command: tuple[str, ...], folder: Path) -> None:
         self.command = command
@@ -63,7 +63,7 @@ class Shell:
         stand_in.chmod(0o700)
 
     def run(self, command: str, *, reads: bool) -> tuple[list[bytes], bytes]:
-        """Return the arguments that the stand-in got, and what it read from its standard input."""
+        """Return the arguments and the standard input of the ``curl`` stand-in."""
         saw = self.folder / "saw"
         environment = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
@@ -88,7 +88,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
 
 
 def read_back(shell: Shell, request: Request) -> None:
-    """Assert that the shell reads back exactly what the command was made of."""
+    """Assert that the shell reads back exactly the request in the command."""
     body = octets_of(request.body)
     is_piped = "--data-binary @-" in curl_command(request)
     arguments, piped = shell.run(curl_command(request), reads=is_piped)

@@ -1,4 +1,4 @@
-"""Deciding on a real ledger: each change with each rule gives one row, in the transaction of the change."""
+"""Deciding with a real ledger: each rule gives one row for each change, in the change's transaction."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,14 +67,14 @@ def add_rule(ledger: Ledger, rule: Any) -> int:
 
 
 def _store(tx: Connection, changes: Sequence[Change]) -> None:
-    """Store the changes, as registering does before it decides."""
+    """Store the changes, as registering does before deciding."""
     if not tx.execute(select(notices.c.notice_id)).first():
         raw = RawNotice(notice_id="n" * 26, at=NOW, door=Door.S2S)
         insert_notices(tx, [StoredNotice(raw=raw, outcome=Outcome.REFUSED, reason=RefusalReason.NO_CLICK_ID)])
     known = set(tx.scalars(select(conversions.c.conversion_id)))
     for after in (change.after for change in changes):
         if after.conversion_id not in known:
-            # The conversions that are made here differ in their ids alone.
+            # These conversions only differ in their ids.
             insert_conversions(tx, [msgspec.structs.replace(after, txid=after.conversion_id)])
             known.add(after.conversion_id)
     if changes:
@@ -88,7 +88,7 @@ def owe(ledger: Ledger, *changes: Any) -> int:
 
 
 def rows(ledger: Ledger) -> list[Postback]:
-    """Conversions - Out, oldest first."""
+    """Return Conversions - Out, oldest first."""
     with ledger.read() as tx:
         return postbacks_before(tx, PostbackFilter(), None, 1_000)[::-1]
 

@@ -1,4 +1,4 @@
-"""Whether a change owes a postback: one test for every reason, and the triggers."""
+"""Which changes create a postback: one test for every reason, and the triggers."""
 
 import inspect
 import sys
@@ -123,7 +123,7 @@ SALES = Conditions(statuses=("sale",))
 
 
 def trigger_of(decision: Owed | Skipped) -> tuple[bool, str]:
-    """What was found of the trigger."""
+    """Return the result of the trigger condition."""
     (found,) = [finding for finding in decision.findings if finding.condition is SkipReason.DUPLICATE]
     return found.met, found.detail
 

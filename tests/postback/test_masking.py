@@ -1,4 +1,4 @@
-"""What is masked in what is shown, and what is not."""
+"""What is masked, and what is not."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Regular expressions for answers: no pattern and no answer takes long, and none breaks anything."""
+"""Regular expressions for responses: no pattern and no response takes long or breaks anything."""
 
 import time
 

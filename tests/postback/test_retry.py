@@ -1,4 +1,4 @@
-"""What follows from an attempt: schedules, refusals, Retry-After. The clock stands still."""
+"""What follows from an attempt: schedules, rejections, Retry-After. With a fixed clock."""
 
 import time
 from email.utils import formatdate

@@ -1,4 +1,4 @@
-"""The presets of postback rules: each can be filled in, saved, and tells success from failure by the receiver's own words."""
+"""The presets of postback rules: each can be filled in and saved, and recognizes success and failure in the receiver's responses."""
 
 import msgspec
 import pytest

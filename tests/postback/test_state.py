@@ -1,4 +1,4 @@
-"""The states of a postback, and the groups of them that the code asks for."""
+"""The states of a postback, and their groups."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The macro values of a change and the request that they give."""
+"""The macro values of a change, and the request they produce."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Campaign, offer and network: what is refused, and the texts to copy."""
+"""Campaign, offer and network: faults, and the texts to copy."""
 
 import random
 

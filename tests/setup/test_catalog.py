@@ -1,4 +1,4 @@
-"""The catalog's file: whoever watches it is told of another set-up, and of nothing else."""
+"""The catalog file: watching it reports a changed set-up, and nothing else."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The instance's settings without a store: what they were started with, and what is kept of an address."""
+"""The instance's settings without a store: started and saved ones, and the stored part of addresses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Our own links in whatever form a browser takes for one, and addresses that are none."""
+"""Our own links in every form that a browser understands, and URLs that are not ours."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The presets: reviewed data whose every macro, row and address is held to the rules of our own language."""
+"""The presets: reviewed data whose macros, rows and URLs all follow the rules of our language."""
 
 import re
 from collections import Counter
@@ -33,7 +33,7 @@ each_url = pytest.mark.parametrize("preset", WITH_URL, ids=lambda preset: preset
 
 
 def rows_of(preset: SourcePreset) -> dict[str, str]:
-    """The rows of a source made from the preset, as its templates see them."""
+    """Return the rows of a source created from the preset, as templates see them."""
     rows = [row for row in numbered_rows(rows_of_preset(preset)) if isinstance(row, SourceParameter)]
     return row_macros(rows)
 

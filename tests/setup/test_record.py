@@ -1,4 +1,4 @@
-"""A record's fields are declared once: its changes name them, its limits stand in their types."""
+"""A record's fields are declared once: its changes use them, and its limits are in their types."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ KINDS = [
     (Offer, OfferChange, NewOffer, {"payout"}),
     (TrafficSource, SourceChange, NewSource, set()),
 ]
-"""Record, change, new one, and the fields of a change that a record has in another form."""
+"""Record, change, new record, and the fields of a change that the record has in another form."""
 
 NETWORK = Network(name="N", token="t", addresses=("203.0.113.0/24",), refuse_duplicates=True)
 

@@ -1,4 +1,4 @@
-"""The traffic source: which rows it may have, and that a row never changes its number."""
+"""The traffic source: its rows, and that a row never changes its number."""
 
 from collections.abc import Collection
 

@@ -103,7 +103,7 @@ class PauseRule(msgspec.Struct, frozen=True):
 
 
 def decide(
-    outcome: Outcome, tried: Tried, success: Success, schedule: Schedule, now_ms: int, chance: Callable[[], float]
+    outcome: Outcome, counts: Tried, success: Success, schedule: Schedule, now_ms: int, chance: Callable[[], float]
 ) -> Delivered | Again | Failed | PauseRule:
     """Return what follows from an attempt that ended at ``now_ms``. ``chance`` draws from [0, 1)."""
     if outcome.trouble is Trouble.UNSENDABLE:
@@ -114,15 +114,15 @@ def decide(
         return Delivered()
     if outcome.status_code == 410:
         return PauseRule()
-    if tried.attempts >= schedule.attempts:
+    if counts.attempts >= schedule.attempts:
         return Failed(
             f"All {schedule.attempts} attempts failed." if schedule.attempts > 1 else "The only attempt failed."
         )
-    wait_seconds = schedule.waits_seconds[tried.attempts - 1]
+    wait_seconds = schedule.waits_seconds[counts.attempts - 1]
     if is_rejecting(outcome.status_code):
-        if tried.rejections + 1 >= REJECTIONS_ALLOWED:
+        if counts.rejections + 1 >= REJECTIONS_ALLOWED:
             return Failed(f"The receiver rejected the request {REJECTIONS_ALLOWED} times.")
-        wait_seconds = REJECTION_WAITS_SECONDS[tried.rejections]
+        wait_seconds = REJECTION_WAITS_SECONDS[counts.rejections]
     wait_ms = int(wait_seconds * SECOND_MS * (1 + JITTER * (2 * chance() - 1)))
     return Again(now_ms + max(wait_ms, retry_after_ms(outcome.retry_after, now_ms)))
 
@@ -162,7 +162,7 @@ def _pattern_fault(answer: bytes, success: Success) -> str | None:
 def is_rejecting(status_code: int | None) -> bool:
     """Return whether a status code rejects the request itself, so that retrying for days is pointless.
 
-    True for 300 to 499, except the transient 408, 425 and 429. ``tried.rejections`` counts by the same rule.
+    True for 300 to 499, except the transient 408, 425 and 429. ``counts.rejections`` counts by the same rule.
     """
     return status_code is not None and 300 <= status_code < 500 and status_code not in PASSING
 

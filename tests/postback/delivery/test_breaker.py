@@ -1,4 +1,4 @@
-"""The breaker of a lane: when it pauses a receiver, how it probes, when it lets it go on."""
+"""The breaker: when it pauses a receiver, probes it and resumes it."""
 
 import pytest
 

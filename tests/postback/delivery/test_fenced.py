@@ -1,4 +1,4 @@
-"""Delivering processes that are stopped past their lease, or killed between request and outcome: nothing is lost, nothing overwritten."""
+"""Delivery processes that are stopped past their lease, or killed between request and outcome: nothing is lost or overwritten."""
 
 import asyncio
 import re
@@ -44,7 +44,7 @@ GONE = b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n"
 
 @asynccontextmanager
 async def worker(desk: Desk) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A delivering process, which is killed in the end."""
+    """Run a delivery process, and kill it at the end."""
     path = str(desk.ledger.engine.url.database)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", DELIVERING, path)
     try:
@@ -56,7 +56,7 @@ async def worker(desk: Desk) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 def owe(desk: Desk, url: str, lane: str) -> str:
-    """Owes one postback that names its own id; answers the id."""
+    """Create a postback with its id in the URL. Return the id."""
     ids = RecordIds()
     postback_id = ids()
     new = NewPostback(
@@ -84,7 +84,7 @@ def story(desk: Desk, postback_id: str) -> tuple[Postback, tuple[Attempt, ...]]:
 
 
 def told(request: bytes) -> tuple[str, int]:
-    """The postback's id and the number of the attempt, as the receiver got them."""
+    """Return the postback's id and the attempt's number, as received."""
     path = re.search(rb"\?id=(\w+)", request)
     number = re.search(rb"(?i)x-clickloop-attempt: (\d+)", request)
     assert path is not None

@@ -1,4 +1,4 @@
-"""Delivery of what was held back: by a receiver that asks us to wait, by a paused one, by a paused rule, by an earlier change."""
+"""Delivery of deferred postbacks: by a receiver's requested wait or pause, by a paused rule, or by an earlier change."""
 
 import time
 from collections import Counter

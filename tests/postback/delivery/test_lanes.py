@@ -1,4 +1,4 @@
-"""Lanes: who leaves next, how much may be claimed for whom, and how a lane widens and narrows."""
+"""Receiver queues: what leaves next, how much may be claimed for each, and how a queue widens and narrows."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ CODES = {FAILED: 503, ANSWERED: 200}
 
 
 class Yard:
-    """Lanes with a clock that is moved by hand."""
+    """Receiver queues with a manual clock."""
 
     def __init__(self, connections: int = 200, lane_connections: int = 20) -> None:
         self.lanes: Lanes[int] = Lanes(connections, lane_connections)
@@ -28,25 +28,25 @@ class Yard:
             assert self.lanes.put(name, number, self.now)
 
     def leave(self) -> Counter[str]:
-        """Lets leave all that may; answers how many of which lane."""
+        """Let leave everything that may. Return how many per receiver."""
         before = len(self.under_way)
         while (start := self.lanes.next(self.now)) is not None:
             self.under_way.append(start)
         return Counter(start.lane for start in self.under_way[before:])
 
     def end(self, verdict: Verdict = ANSWERED, code: int = 0, count: int | None = None) -> list[Turn | None]:
-        """Ends the first ``count`` of what is under way, or all."""
+        """End the first ``count`` attempts under way, or all."""
         ending = self.under_way[:count]
         self.under_way = self.under_way[len(ending) :]
         now_ms = NOW_MS + int(self.now * 1000)
         return [self.lanes.end(start, verdict, code or CODES[verdict], self.now, now_ms) for start in ending]
 
     def ask_to_wait(self, start: Start[int], seconds: float) -> Turn | None:
-        """Ends one with an answer that asks for a wait."""
+        """End one attempt with a response that requests a wait."""
         return self.lanes.end(start, FAILED, 429, self.now, NOW_MS, int(seconds * 1_000))
 
     def go(self, name: str, verdict: Verdict, count: int, code: int = 0) -> list[Turn | None]:
-        """Sends ``count`` one after another."""
+        """Send ``count`` one after another."""
         turns: list[Turn | None] = []
         for _ in range(count):
             self.put(name)
@@ -55,7 +55,7 @@ class Yard:
         return turns
 
     def widened(self, name: str) -> None:
-        """Answers until the lane has its full width."""
+        """Respond until the queue has its full width."""
         self.go(name, ANSWERED, 20)
         self.now += 10
 

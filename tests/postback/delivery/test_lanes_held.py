@@ -1,4 +1,4 @@
-"""Lanes whose receivers ask us to wait, or of whom somebody wants something; and which postback is the probe."""
+"""Receivers that request a wait, or for which a user has a command; and which postback is the probe."""
 
 from clickloop.clock import DAY_MS
 from clickloop.postback.delivery.breaker import OPENS_AT, Turn

@@ -1,4 +1,4 @@
-"""The writer of outcomes alone, with a real ledger: what it keeps when a write fails, and what comes in during one."""
+"""The outcome writer alone, with a real ledger: failed writes, and what arrives during a write."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ PAUSED = Standing(pause=Pause(opened_at=1_000, probe_at=2_000, why="It failed.")
 
 
 class Slow(LedgerPostbacks):
-    """The ledger, whose writes of outcomes and standings wait until they are let go, and fail if that is wanted."""
+    """A store whose writes of outcomes and conditions wait until they are released, and can be made to fail."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk.ledger)
@@ -49,7 +49,7 @@ class Slow(LedgerPostbacks):
 
 
 class Writing:
-    """A writer that runs."""
+    """A running writer."""
 
     def __init__(self, store: Slow, limits: Limits) -> None:
         self.store = store
@@ -64,7 +64,7 @@ class Writing:
 
 
 def write(desk: Desk, script: Callable[[Writing], Coroutine[Any, Any, None]], limits: Limits = QUICK) -> Slow:
-    """Let a writer run while the script does, close it then, and return the store."""
+    """Run a writer while the script runs, then close it and return the store."""
     store = Slow(desk)
 
     async def run() -> None:

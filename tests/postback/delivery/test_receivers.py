@@ -1,4 +1,4 @@
-"""Receivers that misbehave, as real servers, and what stands in the log of attempts afterwards."""
+"""Misbehaving receivers, as real servers, and the log of attempts afterwards."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ FIRST_WAIT_MS = 5 * SECOND_MS
 
 
 def tried_once(desk: Desk, receiver: Any) -> tuple[Postback, Attempt]:
-    """Owes one postback and lets one attempt be made; the postback and its attempt."""
+    """Create a postback and make one attempt. Return both."""
 
     async def run() -> None:
         async with receiver.open(), Sender(5, NEARBY) as sender:
@@ -41,7 +41,7 @@ def tried_once(desk: Desk, receiver: Any) -> tuple[Postback, Attempt]:
 
 
 def wait_of(row: Postback, attempt: Attempt) -> int:
-    """Milliseconds from the attempt's end to the next one."""
+    """Return the milliseconds from the attempt's end to the next one."""
     assert row.next_attempt_at is not None
     assert attempt.finished_at is not None
     return row.next_attempt_at - attempt.finished_at
@@ -92,7 +92,7 @@ def test_a_200_whose_text_says_error_is_tried_again_and_the_log_keeps_the_text(d
 
 
 def send_each(receiver: Any, deadline: float, method: Method, times: int) -> list[Outcome]:
-    """Attempts of one sender, one after another."""
+    """Make attempts with one sender, one after another."""
 
     async def run() -> list[Outcome]:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
@@ -106,7 +106,7 @@ def send_each(receiver: Any, deadline: float, method: Method, times: int) -> lis
 def test_a_request_on_a_kept_connection_that_the_receiver_drops_leaves_once_in_an_attempt(
     handling: Any, method: Method
 ) -> None:
-    """The HTTP client repeats it by itself unless it is told not to, and then a receiver counts it twice and no log says so."""
+    """By default the HTTP client repeats it by itself: a receiver would count it twice, and no log would say so."""
 
     async def drop_the_second(reader: Any, writer: asyncio.StreamWriter, request: bytes) -> None:
         if b"X-Clickloop-Attempt: 1" in request:
@@ -166,7 +166,7 @@ def test_a_receiver_that_drips_its_head_is_left_at_the_deadline(handling: Any, b
     (outcome,) = send_each(handling(drip), 0.3, Method.GET, 1)
 
     assert outcome.status_code is None
-    assert outcome.trouble in {Trouble.TIMEOUT, Trouble.BROKEN}  # broken: what came can be no answer any more
+    assert outcome.trouble in {Trouble.TIMEOUT, Trouble.BROKEN}  # broken: what arrived can no longer become a response
 
 
 @pytest.mark.parametrize(

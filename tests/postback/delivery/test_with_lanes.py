@@ -1,4 +1,4 @@
-"""Delivery over lanes: a slow or dead receiver holds nobody else up, is paused, probed, resumed; and clocks may jump."""
+"""Delivery with queues: a slow or dead receiver delays no other, is paused, probed and resumed; and clocks may jump."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ DEAD, HEALTHY = "dead.example:443", "healthy.example:443"
 
 
 class Receivers:
-    """Answers by the host in the URL, and counts who was asked; ``dead`` says what the dead one does."""
+    """Responds by the URL's host and counts requests; ``dead`` is what the dead receiver does."""
 
     def __init__(self, dead: Outcome) -> None:
         self.dead = dead
@@ -36,7 +36,7 @@ class Receivers:
 
 
 class Time:
-    """The machine's clocks, which can be turned on without waiting."""
+    """The machine's clocks, which can be advanced without waiting."""
 
     def __init__(self) -> None:
         self.ahead = 0.0

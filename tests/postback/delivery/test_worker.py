@@ -1,4 +1,4 @@
-"""The delivery worker on a real ledger: what leaves, when it stops, and what it survives."""
+"""The delivery worker with a real ledger: what leaves, when it stops, and what it survives."""
 
 import asyncio
 import threading
@@ -191,7 +191,7 @@ def test_only_a_worker_that_is_alone_takes_over_a_lease_that_has_not_ended(desk:
         return Outcome(status_code=200)
 
     async def script(delivery: Delivery) -> None:
-        # What is owed after it is claimed after the leases were looked at.
+        # A postback created later is claimed after the leases were checked.
         await desk.until(lambda: len(sent) == (2 if alone else 1))
 
     deliver(desk, script, send, alone=alone)
@@ -236,7 +236,7 @@ def test_an_attempt_that_breaks_our_own_code_is_logged_and_tried_again(desk: Des
 
 
 class Failing(LedgerPostbacks):
-    """A ledger whose next calls fail, some of each kind."""
+    """A store whose next calls fail, some of each kind."""
 
     def __init__(self, ledger: Ledger, times: int) -> None:
         super().__init__(ledger)

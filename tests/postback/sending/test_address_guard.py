@@ -1,4 +1,4 @@
-"""The address guard's judgement: a corpus of hosts, the operator's allowances, and what is this tracker itself."""
+"""The address guard: a corpus of hosts, the operator's allowances, and the tracker's own addresses."""
 
 import ipaddress
 import socket
@@ -47,7 +47,7 @@ def target(url: str) -> Target:
 
 
 def verdict(row: Row) -> str:
-    """What parser and guard say of a row, in the corpus's words."""
+    """Return the verdict of parser and guard on a row, in the corpus's words."""
     found = target_of(row.url)
     if not isinstance(found, Target):
         return UNREADABLE
@@ -66,7 +66,7 @@ def test_every_row_of_the_corpus_is_judged_as_it_says() -> None:
 
 
 def test_every_refused_row_is_refused_when_it_is_saved() -> None:
-    """The code says what is wrong; what is no host at all is refused by the parser as whatever it looks like.
+    """The code says what is wrong; the parser rejects an invalid host as whatever it looks like.
 
     So is an invisible character, which saving refuses before anybody asks where the host leads.
     """

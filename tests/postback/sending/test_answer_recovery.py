@@ -1,4 +1,4 @@
-"""Untidy answers of real small receivers: the status line decides, and the rest is told as far as it can be read."""
+"""Malformed responses of small real receivers: the status line decides, and the readable rest is reported."""
 
 import asyncio
 from typing import Any

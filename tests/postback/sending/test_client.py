@@ -1,4 +1,4 @@
-"""One attempt against real small receivers on loopback: answers, redirects, and everything that goes wrong."""
+"""Single attempts with small real receivers on loopback: responses, redirects, and everything that can go wrong."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 def send(receiver: Any, request: Request | None = None, deadline: float = 5, attempt: int = 1) -> Outcome:
-    """Opens the receiver, makes one attempt (by default a GET of its /), and answers what became of it."""
+    """Open the receiver, make one attempt (by default a GET of its /), and return the outcome."""
 
     async def run() -> Outcome:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
@@ -165,7 +165,7 @@ def test_a_receiver_that_drips_is_left_at_the_same_deadline_with_its_status(hand
 
 def test_an_answer_after_the_deadline_is_not_waited_for(handling: Any) -> None:
     async def late(reader: Any, writer: Any, request: bytes) -> None:
-        await reader.read()  # until the other side has closed
+        await reader.read()  # until the client closes the connection
         writer.write(OK)
 
     assert send(handling(late), deadline=0.1).trouble is Trouble.TIMEOUT
@@ -411,7 +411,7 @@ def test_many_attempts_leave_no_file_descriptors_behind(answering: Any) -> None:
                 await sender.send(Request(url=receiver.url()), 1)
                 before = len(os.listdir("/proc/self/fd"))
                 await asyncio.gather(*(sender.send(Request(url=receiver.url()), 1) for _ in range(50)))
-            async with asyncio.timeout(60):  # until the receiver, which is in this process too, has closed its ends
+            async with asyncio.timeout(60):  # until the receiver, in this process too, has closed its ends
                 while len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 – the kernel has no event for it
                     await asyncio.sleep(0.01)
             return before, len(os.listdir("/proc/self/fd"))

@@ -1,4 +1,4 @@
-"""Dialing past the address guard: real receivers and a real name server on loopback, and what strace sees of it all."""
+"""Dialing with the address guard: real receivers and a real name server on loopback, and what strace sees."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from tests.postback.sending.corpus import ALLOWED, SERVICE_PORT, UNREADABLE, rea
 from tests.postback.sending.dns_stub import DnsStub, StubResolver, serving_names
 
 PUBLIC = "127.9.8.7"
-"""Stands for the public internet: the only address that is allowed here."""
+"""Stands for the public internet: the only allowed address."""
 PRIVATE = "127.0.0.1"
 GUARD = AddressGuard(Policy(allowed_networks=(ip_network(f"{PUBLIC}/32"),)))
 
@@ -48,16 +48,16 @@ class World:
         self.server = server
         self.port = 0
         self.got: dict[str, list[bytes]] = {PUBLIC: [], PRIVATE: []}
-        """What each receiver was sent, by its address."""
+        """Requests of each receiver, by address."""
         self.answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
     def redirects(self, location: str) -> None:
-        """Lets the receivers redirect there."""
+        """Let the receivers redirect there."""
         head = f"HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 0\r\nLocation: {location}\r\n\r\n"
         self.answer = head.encode()
 
     def connect(self, guard: AddressGuard, dns_cache_seconds: int = 0) -> aiohttp.TCPConnector:
-        """Connections whose names are resolved by the name server."""
+        """Return a connector that resolves names with the name server."""
         return open_connector(guard, StubResolver(self.server), dns_cache_seconds=dns_cache_seconds)
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +84,7 @@ class World:
 
 
 def in_world(play: Callable[[World], Awaitable[None]]) -> World:
-    """Plays a scene and answers the world as it was left."""
+    """Run a script in a world, and return the world."""
 
     async def run() -> World:
         async with World.open() as world:
@@ -143,7 +143,7 @@ def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
 
 
 def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
-    """A name that rebinds within the memory's seconds still leads to the address that was allowed, and is not asked again."""
+    """A name that rebinds while it is cached still leads to the allowed address, and is not resolved again."""
 
     async def play(world: World) -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
@@ -161,7 +161,7 @@ def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
 def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback(
     answers: tuple[str, ...], desk: Desk
 ) -> None:
-    """Name servers say so of blocked, parked and moved names, and within a network of its own ones."""
+    """Name servers respond like this for blocked, parked and moved names, and for internal ones in their network."""
     moments = [wall_clock()]
 
     async def play(world: World) -> None:
@@ -214,7 +214,7 @@ def test_over_tls_the_name_is_in_sni_and_the_connection_goes_to_the_judged_addre
             Trouble.TLS,
             Trouble.BROKEN,
             Trouble.CONNECT,
-        )  # the receiver hangs up on the greeting
+        )  # the receiver closes the connection at the greeting
 
     world = in_world(play)
 
@@ -230,7 +230,7 @@ def test_a_socket_is_judged_by_its_own_address_even_when_the_resolver_is_wrong()
             return [ResolveResult(hostname=host, host=PRIVATE, port=port, family=socket.AF_INET, proto=0, flags=0)]
 
         async def close(self) -> None:
-            """Has nothing to close."""
+            """Do nothing."""
 
     opened: list[object] = []
 
@@ -285,7 +285,7 @@ def test_the_systems_resolver_raises_for_a_name_that_is_none(name: str) -> None:
 
 @pytest.mark.crash
 def test_strace_sees_no_connect_to_a_refused_address_from_the_whole_corpus(tmp_path: Path) -> None:
-    """Every refused row dialed, redirected to, resolved to and rebound to: the only connections are those to the receiver."""
+    """Every refused row is dialed, redirected to, resolved to and rebound to: the only connections are to the receiver."""
     strace = shutil.which("strace")
     assert strace is not None, "strace is missing: install it (Debian, Ubuntu: apt-get install strace)"
     trace = tmp_path / "trace"

@@ -1,4 +1,4 @@
-"""Looking a name up for a dry run: what is told of where it leads, and how long silent name servers hold it up."""
+"""The DNS check of dry runs: what it reports, and how long unresponsive name servers delay it."""
 
 import socket
 import threading

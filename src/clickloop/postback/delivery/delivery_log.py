@@ -20,9 +20,9 @@ def log_breaker_change(turn: Turn, receiver: str, standing: Standing) -> None:
         log("receiver resumed", receiver=receiver)
 
 
-def log_receiver_command(receiver: str, asked: Asked) -> None:
+def log_receiver_command(receiver: str, command: Asked) -> None:
     """Log that a user requested a probe of a receiver, or resumed it."""
-    log("receiver resumed by hand" if asked is Asked.RESUME else "probe asked for by hand", receiver=receiver)
+    log("receiver resumed by hand" if command is Asked.RESUME else "probe asked for by hand", receiver=receiver)
 
 
 def log_rule_changes(recorded: Recorded) -> None:
