@@ -14,7 +14,7 @@ from clickloop.conversion.conversion import Change, Conversion
 from clickloop.conversion.status import SALE
 from clickloop.money import Money
 from clickloop.postback.rule import RequestTemplate, Rule
-from tests.postback.delivery.delivering import Desk
+from tests.postback.delivery.delivering import Bench
 
 NOW = 1_800_000_000_000
 CLICK = Click(
@@ -84,9 +84,9 @@ def rule() -> MakeRule:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def bench(tmp_path: Path) -> Iterator[Bench]:
     """A new ledger with one rule."""
-    made = Desk(tmp_path)
+    made = Bench(tmp_path)
     yield made
     made.ledger.close()
 

@@ -108,7 +108,7 @@ def a_post(body: str = "", value: str = "", url: str = "https://s.example/?a=1&b
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_value_of_a_visitor_leaves_its_word_in_any_shell(shell: Shell, text: str) -> None:
+def test_no_visitors_value_escapes_its_word_in_any_shell(shell: Shell, text: str) -> None:
     read_back(shell, a_post(text, text, f"https://s.example/?x={text}"))
 
 
@@ -136,7 +136,7 @@ def test_a_mask_stays_readable() -> None:
     ]
 
 
-def test_a_plain_body_stands_in_the_command() -> None:
+def test_a_plain_body_is_part_of_the_command() -> None:
     request = Request(method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a": "b"}')
     assert '  --data-raw \'{"a": "b"}\' \\' in curl_command(request).splitlines()
 

@@ -7,7 +7,7 @@ from clickloop.setup.catalog import Catalog, CatalogFile, write_catalog
 ONE, OTHER = Catalog(own_hosts=("one.example",)), Catalog(own_hosts=("other.example",))
 
 
-def test_another_catalog_is_told_once(tmp_path: Path) -> None:
+def test_a_changed_catalog_is_reported_once(tmp_path: Path) -> None:
     watched = CatalogFile(tmp_path)
     found = []
     for catalog in (ONE, OTHER):

@@ -29,7 +29,7 @@ UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_aft
 IDS = RecordIds()
 
 
-class Desk:
+class Bench:
     """A ledger with shortcuts to create postbacks and to read them."""
 
     def __init__(self, folder: Path) -> None:
@@ -84,7 +84,7 @@ class Desk:
         await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
 
 
-class Counting(LedgerPostbacks):
+class CountingStore(LedgerPostbacks):
     """A store that counts a worker's claims and its checks for expired leases."""
 
     claims = 0
@@ -99,7 +99,7 @@ class Counting(LedgerPostbacks):
         return super().rescue(now_ms, everything)
 
 
-async def claimed_again(delivery: Delivery, store: Counting, times: int = 4) -> None:
+async def wake_until_claimed(delivery: Delivery, store: CountingStore, times: int = 4) -> None:
     """Wake the worker repeatedly until it has claimed this often. All but the last claim are then under way, or deferred."""
     for _ in range(times):
         before = store.claims
@@ -114,7 +114,7 @@ async def accept(request: Request, attempt: int) -> Outcome:
 
 
 def deliver(
-    desk: Desk,
+    bench: Bench,
     script: Callable[[Delivery], Coroutine[Any, Any, None]],
     send: Send = accept,
     limits: Limits = QUICK,
@@ -124,7 +124,7 @@ def deliver(
     """Run a delivery while the script runs, then stop it. ``alone``: False if the test starts another worker."""
 
     async def run() -> None:
-        delivery = Delivery(given.pop("store", desk.store), send, alone=alone, limits=limits, **given)
+        delivery = Delivery(given.pop("store", bench.store), send, alone=alone, limits=limits, **given)
         running = asyncio.create_task(delivery.run())
         try:
             await script(delivery)

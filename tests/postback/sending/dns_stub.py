@@ -62,7 +62,7 @@ class DnsStub(asyncio.DatagramProtocol):
         return _HEADER.pack(number, 0x8180, 1, len(packed), 0, 0) + question[_HEADER.size : end] + records
 
 
-class _Answers(asyncio.DatagramProtocol):
+class _Responses(asyncio.DatagramProtocol):
     """Waits for the responses to queries, by id."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class StubResolver(AbstractResolver):
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
-        self._answers = _Answers()
+        self._answers = _Responses()
         self._transport: asyncio.DatagramTransport | None = None
 
     async def resolve(

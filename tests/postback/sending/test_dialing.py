@@ -30,7 +30,7 @@ from clickloop.postback.sending.dialing import (
     open_connector,
 )
 from clickloop.postback.sending.resolving import SystemResolver, addresses_of
-from tests.postback.delivery.delivering import QUICK, Desk
+from tests.postback.delivery.delivering import QUICK, Bench
 from tests.postback.sending.corpus import ALLOWED, SERVICE_PORT, UNREADABLE, read_corpus
 from tests.postback.sending.dns_stub import DnsStub, StubResolver, serving_names
 
@@ -99,7 +99,7 @@ async def send(world: World, url: str) -> Outcome:
         return await sender.send(Request(url=url), 1)
 
 
-def test_of_a_public_and_a_private_answer_only_the_public_one_is_connected_to() -> None:
+def test_of_a_public_and_a_private_address_only_the_public_one_is_connected_to() -> None:
     async def play(world: World) -> None:
         for answers in ((PRIVATE, PUBLIC), (PUBLIC, PRIVATE), ("::1", "10.0.0.1", PUBLIC)):
             world.names.says("both.example", answers)
@@ -113,7 +113,7 @@ def test_of_a_public_and_a_private_answer_only_the_public_one_is_connected_to() 
     assert all(f"\r\nHost: both.example:{world.port}\r\n".encode() in request for request in world.got[PUBLIC])
 
 
-def test_a_name_with_nothing_but_refused_addresses_is_refused_with_its_reason() -> None:
+def test_a_name_with_only_refused_addresses_is_refused_with_the_reason() -> None:
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE, "10.0.0.1", "::1"))
         outcome = await send(world, f"http://inner.example:{world.port}/")
@@ -130,7 +130,7 @@ def test_a_name_that_does_not_exist_is_a_dns_trouble() -> None:
     in_world(play)
 
 
-def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
+def test_a_name_that_rebinds_is_refused_when_it_is_resolved_again() -> None:
     async def play(world: World) -> None:
         world.names.says("rebinds.example", (PUBLIC,), (PRIVATE,))
         url = f"http://rebinds.example:{world.port}/"
@@ -142,7 +142,7 @@ def test_a_name_that_rebinds_is_refused_when_it_is_asked_again() -> None:
     assert (len(world.got[PUBLIC]), world.got[PRIVATE]) == (1, [])
 
 
-def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
+def test_a_cached_address_is_the_one_that_was_judged() -> None:
     """A name that rebinds while it is cached still leads to the allowed address, and is not resolved again."""
 
     async def play(world: World) -> None:
@@ -159,7 +159,7 @@ def test_an_answer_that_is_remembered_is_the_one_that_was_judged() -> None:
 
 @pytest.mark.parametrize("answers", [(PRIVATE,), ("0.0.0.0",), ("::",), ("10.0.0.1", "fd00::1")])
 def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback(
-    answers: tuple[str, ...], desk: Desk
+    answers: tuple[str, ...], bench: Bench
 ) -> None:
     """Name servers respond like this for blocked, parked and moved names, and for internal ones in their network."""
     moments = [wall_clock()]
@@ -167,19 +167,19 @@ def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback
     async def play(world: World) -> None:
         world.names.says("moving.example", answers, (PUBLIC,))
         lane = f"moving.example:{world.port}"
-        desk.owe(1, f"http://{lane}/", at=moments[0], lane=lane)
+        bench.owe(1, f"http://{lane}/", at=moments[0], lane=lane)
         async with Sender(5, GUARD, world.connect) as sender:
             for state in ("waiting", "delivered"):
-                delivery = Delivery(desk.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
+                delivery = Delivery(bench.store, sender.send, alone=True, limits=QUICK, clock=lambda: moments[0])
                 running = asyncio.create_task(delivery.run())
-                await desk.until(lambda: desk.rows()[0].state not in {"sending", "waiting"} or has_waited(desk))
+                await bench.until(lambda: bench.rows()[0].state not in {"sending", "waiting"} or has_waited(bench))
                 delivery.stop()
                 await running
-                assert desk.rows()[0].state == state
+                assert bench.rows()[0].state == state
                 moments[0] += MINUTE_MS
 
-    def has_waited(desk: Desk) -> bool:
-        (row,) = desk.rows()
+    def has_waited(bench: Bench) -> bool:
+        (row,) = bench.rows()
         return row.state == "waiting" and row.attempts == 1 and moments[0] < (row.next_attempt_at or 0)
 
     assert len(in_world(play).got[PUBLIC]) == 1
@@ -193,7 +193,7 @@ def test_a_name_that_resolves_to_refused_addresses_for_a_while_loses_no_postback
         ("http://again.example:{port}/", Trouble.NAME_REFUSED),
     ],
 )
-def test_a_redirect_to_a_refused_address_is_refused_as_the_answer_that_it_is(location: str, trouble: Trouble) -> None:
+def test_a_redirect_to_a_refused_address_is_refused_with_its_status(location: str, trouble: Trouble) -> None:
     async def play(world: World) -> None:
         world.names.says("inner.example", (PRIVATE,))
         world.names.says("again.example", (PUBLIC,), (PRIVATE,))
@@ -271,7 +271,7 @@ def test_the_systems_resolver_knows_this_machine() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "no-such-name.invalid", "a" * 300, "nul\0.example"])
-def test_the_systems_resolver_raises_for_a_name_that_is_none(name: str) -> None:
+def test_the_systems_resolver_raises_for_an_invalid_name(name: str) -> None:
     async def run() -> None:
         resolver = SystemResolver()
         try:
