@@ -157,7 +157,7 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     [
         (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' is in two rows"),
         (macros("{s1}", "", "", "", "", "={a}"), "is assigned to no parameter"),
-        (macros("x" * 1001), "at most 1000 are kept"),
+        (macros("x" * 1001), "The maximum is 1000"),
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(panel: "Panel", rows: list[tuple[str, str]], told: str) -> None:
