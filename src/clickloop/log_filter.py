@@ -1,7 +1,7 @@
 """Filters of the logs. Each log has one filter record, declared in the package that owns the log.
 
-Query parameters, SQL conditions, forms, command line options, exports and jobs are all derived from its fields. A field's ``Meta``
-holds the description and limits for all of them, and in ``extra`` the label of a form if it differs from the field's name.
+Query parameters, SQL conditions, forms, command line options, exports and jobs are all derived from its fields. A field's
+``Meta`` holds the description and limits for all of them, and in ``extra`` the label of a form if it is not the field's name.
 """
 
 import inspect
@@ -81,7 +81,7 @@ def label_of(field: FieldInfo) -> str:
 
 
 def given_in(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
-    """Yield name and value of each field that is set, without the period. A blank click id is not set; an empty txid is a value."""
+    """Yield name and value of each field set, except the period. A blank click id is not set; an empty txid is a value."""
     for name in log_filter.__struct_fields__:
         value = getattr(log_filter, name)
         if name in PERIOD or value is None or (name == "click_id" and not value.strip()):

@@ -1,4 +1,4 @@
-"""The presets of postback rules: each can be filled in and saved, and recognizes success and failure in the receiver's responses."""
+"""The presets of postback rules: each can be filled in and saved, and recognizes success and failure in responses."""
 
 import msgspec
 import pytest

@@ -42,8 +42,8 @@ def check(
 ) -> tuple[Finding, ...]:
     """Return all issues in order of position. Never raise.
 
-    ``rows`` as for ``parse``; ``at_click``: for an offer or landing URL, which is filled in before there is a conversion. Macros after
-    the first 100 issues are not checked.
+    ``rows`` as for ``parse``; ``at_click``: for an offer or landing URL, which is filled in before there is a conversion. Macros
+    after the first 100 issues are not checked.
     """
     findings: list[Finding] = []
     authority_end = _authority_end(text) if context is Place.URL else 0

@@ -1,7 +1,7 @@
 """The filters of the macro language, such as ``{payout|round:2|default:0}``, applied from left to right before encoding.
 
-An empty value stays empty, except with ``default``, ``random`` and a ``map`` that contains it or ``*``. A value that a filter cannot
-read (``round`` of a word, ``format`` of something else than a time) stays unchanged.
+An empty value stays empty, except with ``default``, ``random`` and a ``map`` that contains it or ``*``. A value that a filter
+cannot read (``round`` of a word, ``format`` of something else than a time) stays unchanged.
 """
 
 import hashlib

@@ -17,8 +17,6 @@ class Severity(enum.StrEnum):
 
 
 class FindingCode(enum.StrEnum):
-    """The kinds of issues."""
-
     UNKNOWN_MACRO = "unknown_macro"
     UNKNOWN_FILTER = "unknown_filter"
     WRONG_ARGUMENT = "wrong_argument"

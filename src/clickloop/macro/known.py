@@ -29,8 +29,8 @@ class Group(enum.StrEnum):
 class Macro(msgspec.Struct, frozen=True):
     """A macro. ``at_click``: whether it has a value when the visitor is redirected (offer and landing URLs).
 
-    ``available``: whether anything fills it in. If not, it is known all the same, so that a URL copied from another tracker does not
-    send the braces; it is always empty, and never offered to users.
+    ``available``: whether anything fills it in. If not, it is known all the same, so that a URL copied from another tracker does
+    not send the braces; it is always empty, and never offered to users.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """A template: parsed once, rendered in about a microsecond.
 
-``parse`` and ``checking.check`` share one parser. ``{{name}}`` and ``${NAME}`` in capitals are other systems' macros and left as they
-are; ``${payout}`` is a dollar sign and our macro. A canonical name takes precedence over a row of the source, and a row over an
-alias. Also supported: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``, Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and
+``parse`` and ``checking.check`` share one parser. ``{{name}}`` and ``${NAME}`` in capitals are other systems' macros and left as
+they are; ``${payout}`` is a dollar sign and our macro. A canonical name takes precedence over a row of the source, and a row over
+an alias. Also supported: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``, Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and
 ``{random}``.
 """
 
@@ -81,8 +81,8 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     def render(self, values: Mapping[str, str], context: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
         """Return the text with the macros filled in, encoded for ``context``. Never raise.
 
-        ``values``: canonical name to text as ``text.text_of`` returns it; missing and empty are the same. ``now_ms`` is the value of
-        ``{now}``, unless it is in ``values``. ``chance`` defaults to the machine's.
+        ``values``: canonical name to text as ``text.text_of`` returns it; missing and empty are the same. ``now_ms`` is the value
+        of ``{now}``, unless it is in ``values``. ``chance`` defaults to the machine's.
         """
         if context.is_contextual:
             return self.fill(Values.of(values), context, now_ms, chance)

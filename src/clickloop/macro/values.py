@@ -50,7 +50,6 @@ class Values(dict[str, str]):
             encoded.pop(name, None)
 
     def encoded(self, context: Place) -> "_EncodedValues":
-        """Return the values encoded for a context."""
         found = self.encoded_by_context.get(context.key)
         if found is None:
             found = self.encoded_by_context[context.key] = _EncodedValues(self, context)

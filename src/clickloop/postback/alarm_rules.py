@@ -1,6 +1,6 @@
 """Alarm rules: postback rules of the whole instance whose trigger is an alarm, not a conversion. The supervisor sends them.
 
-It reads them from a copy in the data folder (mode 0600, because it contains bot tokens), so it can report that the ledger is down.
+It reads them from a copy in the data folder (mode 0600, because it contains bot tokens), so it can report a lost ledger.
 """
 
 from collections.abc import Iterable, Mapping

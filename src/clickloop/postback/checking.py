@@ -116,7 +116,6 @@ class LocatedFault(msgspec.Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return the fault's sentence, with its detail."""
         return f"{self.fault.sentence} Found: {self.detail}" if self.detail else self.fault.sentence
 
 
@@ -143,7 +142,6 @@ def check_rule(rule: Rule, statuses: Collection[str], guard: AddressGuard = STRI
 
 
 def check_request(request: RequestTemplate, guard: AddressGuard = STRICT) -> tuple[LocatedFault, ...]:
-    """Return everything that is wrong with a request template."""
     found = [*_check_url(request.url, guard)]
     if len(request.headers) > MAX_HEADERS:
         found.append(LocatedFault("request.headers", RuleFault.TOO_MANY_HEADERS))

@@ -23,9 +23,10 @@ _IN_FORMAT = {
 def curl_command(request: Request) -> str:
     """Return the command, one option per line.
 
-    It contains visitors' values and is pasted into a shell, so it avoids syntax that shells read differently: bash's ``$'…'`` is a
-    dollar and a quoted text in dash and ash, where an escaped quote ends the text. Anything but a line of printable ASCII goes through
-    ``printf``, whose octal escapes are POSIX: a body by a pipe, byte for byte; a header or URL as ``"$(printf '\\303\\251')"``.
+    It contains visitors' values and is pasted into a shell, so it avoids syntax that shells read differently: bash's ``$'…'`` is
+    a dollar and a quoted text in dash and ash, where an escaped quote ends the text. Anything but a line of printable ASCII goes
+    through ``printf``, whose octal escapes are POSIX: a body by a pipe, byte for byte; a header or URL as
+    ``"$(printf '\\303\\251')"``.
 
     A header's value is text, as ``sending`` sends it. Only a body may contain NUL: it would end a shell argument.
     """
@@ -52,8 +53,8 @@ def _header_line(header: Header) -> str:
 def _quoted(text: str) -> str:
     """Return a text as one shell word.
 
-    Only octal escapes are inside the double quotes, so nothing there can be expanded. A newline is never among them, since command
-    substitution would drop it at the end.
+    Only octal escapes are inside the double quotes, so nothing there can be expanded. A newline is never among them, since
+    command substitution would drop it at the end.
     """
     words = []
     escaped = ""

@@ -227,8 +227,8 @@ def _selects(rule: Rule, status: Status) -> bool:
 def _triggered(change: Change, rule: Rule, earlier: Earlier) -> Finding:
     """Return whether the change triggers the rule.
 
-    A conversion that did not qualify (by status and minimum) is new to the rule at the change that makes it qualify. So it is if it
-    was skipped for that, but also if the rule did not exist or was off at the time, or a notice had turned postbacks off.
+    A conversion that did not qualify (by status and minimum) is new to the rule at the change that makes it qualify. So it is if
+    it was skipped for that, but also if the rule did not exist or was off at the time, or a notice had turned postbacks off.
     """
     if change.before is None:
         return _TRIGGERED

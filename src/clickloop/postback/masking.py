@@ -16,8 +16,8 @@ MASK = "•••"
 MASKED = "It contains •••, which stands for a hidden secret. Enter the secret itself, or leave this part exactly as it was shown."
 """Shown at a field in which a mask was sent back."""
 EXPOSED = (
-    "It contains a secret that you may not see, and your change would send it to another host or reveal it. Enter this part anew, or "
-    "leave the host and the list of secrets unchanged."
+    "It contains a secret that you may not see, and your change would send it to another host or reveal it. Enter this part "
+    "again, or leave the host and the list of secrets unchanged."
 )
 """Shown at a part kept by a user without the right to see secrets, if their change would expose its secret."""
 
@@ -26,8 +26,8 @@ MAX_SHOWN = 16 * 1024
 _MAX_NESTING = 2
 """Levels of percent-encoding that are decoded to find parameters inside a parameter's value."""
 
-# Each pattern below takes linear time: it starts at a fixed character only, and what it repeats can neither contain that character
-# nor match in two ways.
+# Each pattern below takes linear time: it starts at a fixed character only, and what it repeats can neither contain that
+# character nor match in two ways.
 _NAME = re.compile(r"""(?:^|[?&;#\s,("'<>])([^\s=?&;#,("'<>]+)=""")
 # A quote that ends a JSON string ends the value, too: a body may contain URLs.
 _VALUE = re.compile(r'(?:[^&#\s"]|"(?![,}\]:\s]|\Z))+')
@@ -81,7 +81,7 @@ def masked_header(name: str, value: str, secrets: Iterable[str] = (), limit: int
 
 
 def masked_request(request: _AnyRequest) -> _AnyRequest:
-    """Return a request or template with the secrets of every part masked. Nothing is cut off, since it may be edited and saved."""
+    """Return a request or template with the secrets of every part masked. Nothing is cut off: it may be edited and saved."""
     secrets = request.secrets
     headers = tuple(
         Header(header.name, masked_header(header.name, header.value, secrets, None)) for header in request.headers
@@ -146,8 +146,8 @@ def _masked_pairs(text: str, level: int) -> str:
 
 
 def _masked_whole(value: str) -> str:
-    """Return the mask, or the value if it is no secret: a macro, a placeholder such as ACCOUNT_KEY, or one of our click ids, which
-    users search for."""
+    """Return the mask, or the value if it is no secret: a macro, a placeholder such as ACCOUNT_KEY, or one of our click ids,
+    which users search for."""
     is_placeholder = value.startswith("{") or _PLACEHOLDER.fullmatch(value)
     return value if not value or is_placeholder or is_shaped_like_click_id(value) else MASK
 

@@ -1,4 +1,4 @@
-"""Regular expressions that a response must, or must not, match: RE2, so that no pattern and no response takes more than linear time."""
+"""Regular expressions that a response must, or must not, match: RE2, so that matching always takes linear time."""
 
 from functools import lru_cache
 from typing import Protocol
@@ -13,8 +13,6 @@ class PatternError(ValueError):
 
 
 class Pattern(Protocol):
-    """A compiled pattern."""
-
     def search(self, text: str) -> object | None:
         """Return a match anywhere in the text, or None."""
         ...

@@ -125,7 +125,7 @@ class ResendFilter(PostbackChoice, frozen=True, omit_defaults=True, kw_only=True
         Annotated[
             ResendableState,
             Meta(
-                description="Only in this state. Defaults to all final states. Waiting and paused postbacks are replaced by the new one."
+                description="Only in this state. Defaults to all final states. A waiting or paused postback is replaced."
             ),
         ]
         | None

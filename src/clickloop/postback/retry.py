@@ -130,8 +130,8 @@ def decide(
 def fault_of(outcome: Outcome, success: Success) -> str | None:
     """Return why an outcome is not a delivery, as a sentence; None if it is one.
 
-    The status line decides, whatever is malformed or cut off after it. A rule that checks the body decides by the part that could be
-    read, except of a 2xx cut off by the deadline: more was still to come, so that is not a delivery.
+    The status line decides, whatever is malformed or cut off after it. A rule that checks the body decides by the part that could
+    be read, except of a 2xx cut off by the deadline: more was still to come, so that is not a delivery.
     """
     accepted = outcome.status_code is not None and 200 <= outcome.status_code < 300
     trouble = outcome.trouble

@@ -11,8 +11,6 @@ from clickloop.text import octets_of
 
 
 class Method(enum.StrEnum):
-    """An HTTP method."""
-
     GET = "GET"
     POST = "POST"
     PUT = "PUT"
@@ -67,7 +65,6 @@ class Request(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Attempts made before a resend: the attempt header continues their numbering."""
 
     def body_octets(self) -> bytes:
-        """Return the body's bytes."""
         return octets_of(self.body)
 
 
@@ -122,7 +119,6 @@ class Schedule(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def attempts(self) -> int:
-        """Return the total number of attempts."""
         return len(self.waits_seconds) + 1
 
 

@@ -26,8 +26,8 @@ Statuses = Annotated[
 When = Annotated[
     Trigger,
     Meta(
-        description="new: once per conversion. status: when it is new, and at each change of its status. alarm: for alarms of the "
-        "tracker itself, not for conversions. An alarm rule belongs to the whole instance and cannot become a rule for conversions."
+        description="new: once per conversion. status: when it is new, and at each change of its status. alarm: for alarms of "
+        "the tracker itself. An alarm rule belongs to the whole instance and cannot become a rule for conversions."
     ),
 ]
 OnlyFirst = Annotated[bool, Meta(description="Only for the first conversion of a click.")]
@@ -89,8 +89,8 @@ Active = Annotated[bool, Meta(description="When false, postbacks are logged as s
 Waits = Annotated[
     tuple[int, ...],
     Meta(
-        description="Seconds to wait before each attempt after the first, each ±20 %. Defaults to 13 attempts over 75 hours, also if "
-        "null. Leave the list empty for a single attempt.",
+        description="Seconds to wait before each attempt after the first, each ±20 %. Leave out, or null, for 13 attempts over "
+        "75 hours. Leave the list empty for a single attempt.",
         examples=[[5, 30, 120]],
     ),
 ]
@@ -132,7 +132,6 @@ def changed_conditions(before: Conditions, change: ConditionsBody) -> Conditions
 
 
 def changed_success(before: Success, change: SuccessBody) -> Success:
-    """Return the success conditions with a change."""
     return with_changes(before, change)
 
 

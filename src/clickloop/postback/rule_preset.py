@@ -1,4 +1,4 @@
-"""Presets of postback rules for messengers and webhooks, complete except for values from the user. Data: ``rule_presets.toml``."""
+"""Presets of postback rules for messengers and webhooks, complete but for the user's values. Data: ``rule_presets.toml``."""
 
 import enum
 import json
@@ -41,7 +41,6 @@ class FillIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The value if left out; None: required."""
 
     def accepts(self, value: str) -> bool:
-        """Return whether the value is acceptable."""
         return len(value) <= MAX_VALUE_LENGTH and pattern_of(rf"\A(?:{self.pattern})\z").search(value) is not None
 
 

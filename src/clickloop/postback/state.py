@@ -4,8 +4,6 @@ import enum
 
 
 class PostbackState(enum.StrEnum):
-    """The state of a postback."""
-
     WAITING = "waiting"
     PAUSED = "paused"
     """Waiting while its rule or receiver is paused. Derived from their states when shown, never stored."""

@@ -132,8 +132,8 @@ def change_values(
 ) -> Values:
     """Return the macro values of a conversion after a change, computed on first use.
 
-    They are the same for all rules that report this share of payout and profit; set ``postback_id`` and ``rule.name`` with ``put``
-    before each rendering. ``alike``: values of the same change for another share, to reuse.
+    They are the same for all rules that report this share of payout and profit; set ``postback_id`` and ``rule.name`` with
+    ``put`` before each rendering. ``alike``: values of the same change for another share, to reuse.
     """
     click = conversion.click
 

@@ -45,7 +45,6 @@ class ClickCost(enum.StrEnum):
 
     @property
     def is_fixed(self) -> bool:
-        """Return whether it has an amount."""
         return self in (ClickCost.PER_CLICK, ClickCost.PER_THOUSAND)
 
     def of_a_click(self, amount_micros: int | None) -> int | None:
@@ -79,21 +78,21 @@ Active = Annotated[bool, Meta(description="When false, the campaign is paused an
 FallbackUrl = Annotated[
     str,
     Meta(
-        description="Where visitors go while the campaign is paused or has no offer. Leave empty to use the instance's fallback URL."
+        description="Where visitors go while the campaign is paused or has no offer. Leave empty for the instance's fallback URL."
     ),
 ]
 Cost = Annotated[
     MoneyText | None,
     Meta(
-        description="Fixed cost of a click or of a thousand, depending on cost_model, in the source's cost currency. Without cost_model, "
-        "an amount sets the cost of a click, and null uses the link's cost parameter."
+        description="Fixed cost of a click or of a thousand, depending on cost_model, in the source's cost currency. Without "
+        "cost_model, an amount sets the cost of a click, and null uses the link's cost parameter."
     ),
 ]
 Pricing = Annotated[
     ClickCost,
     Meta(
-        description="Cost model of clicks. link: the link's cost parameter. per_click, per_thousand: the amount in cost, per click or per "
-        "thousand clicks; a thousandth is rounded half up to a millionth. none: no cost."
+        description="Cost model of clicks. link: the link's cost parameter. per_click, per_thousand: the amount in cost, per "
+        "click or per thousand clicks; a thousandth is rounded half up to a millionth. none: no cost."
     ),
 ]
 SourceRulesOff = Annotated[bool, Meta(description="When true, the source's postbacks are not sent for this campaign.")]
@@ -257,8 +256,8 @@ def _notes_faults(notes: str) -> list[Fault]:
 def campaign_link(base_url: str, campaign: Campaign, source: TrafficSource) -> str:
     """Return the link to paste into the source, with the source's placeholders unencoded, so that the source replaces them.
 
-    ``base_url``: scheme and host of the instance; the campaign's domain, if any, replaces the host. Rows without a placeholder are
-    left out (values that arrive in them are stored all the same), except external_id.
+    ``base_url``: scheme and host of the instance; the campaign's domain, if any, replaces the host. Rows without a placeholder
+    are left out (values that arrive in them are stored all the same), except external_id.
     """
     base_url = base_of(base_url, campaign.domain)
     pairs = [

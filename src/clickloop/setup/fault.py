@@ -43,8 +43,8 @@ class FaultCode(enum.StrEnum):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A field's fault. ``field`` is a path such as ``offers[1].weight``; empty: the whole input. ``code``: a ``FaultCode``, or for
-    postback rules the code of a ``RuleFault``. ``message``: a sentence."""
+    """A field's fault. ``field`` is a path such as ``offers[1].weight``; empty: the whole input. ``code``: a ``FaultCode``, or
+    for postback rules the code of a ``RuleFault``. ``message``: a sentence."""
 
     field: str
     code: str

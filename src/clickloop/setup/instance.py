@@ -66,7 +66,6 @@ class SavedSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return msgspec.structs.replace(started, **saved)
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the saved settings."""
         return tuple(name for name, value in msgspec.structs.asdict(self).items() if value is not None)
 
 
@@ -115,7 +114,6 @@ def instance_faults(saved: SavedSettings) -> list[Fault]:
 
 
 def zone_faults(field: str, name: str) -> list[Fault]:
-    """Return the faults of a time zone's name."""
     if name in time_zones():
         return []
     return [Fault(field, FaultCode.NOT_FOUND, "Enter a time zone's name, such as Europe/Berlin or UTC.")]
@@ -123,7 +121,6 @@ def zone_faults(field: str, name: str) -> list[Fault]:
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    """Return the names of all time zones, sorted."""
     return tuple(sorted(zoneinfo.available_timezones() - {"localtime", "Factory"}))
 
 

@@ -37,7 +37,6 @@ class MoneyText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def money_text(micros: int, currency: str) -> MoneyText:
-    """Return money for JSON."""
     return MoneyText(amount_text(micros), currency)
 
 

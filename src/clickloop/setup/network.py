@@ -36,7 +36,7 @@ ClickIdParameter = Annotated[
 OfferUrlTemplate = Annotated[
     str,
     Meta(
-        description="Template of offer URLs: {url} at the beginning stands for the link as the network shows it, followed by our macros.",
+        description="Template of offer URLs: {url} at the beginning stands for the network's link, followed by our macros.",
         examples=["{url}&sub1={clickid}"],
     ),
 ]
@@ -149,8 +149,8 @@ def network_faults(network: Network) -> list[Fault]:
 def offer_url(template: str, link: str) -> str:
     """Return a network's offer link, extended by the query in the network's template.
 
-    A parameter that the link already has is filled in if it is empty, and otherwise left. A template without ``{url}`` is returned as a
-    first draft of the URL if there is no link.
+    A parameter that the link already has is filled in if it is empty, and otherwise left. A template without ``{url}`` is
+    returned as a first draft of the URL if there is no link.
     """
     if not template.startswith(NETWORK_URL):
         return link or template
@@ -185,7 +185,8 @@ def _template_faults(field: str, template: str) -> list[Fault]:
 
 
 def postback_url(base_url: str, network: Network) -> str:
-    """Return the URL to paste into the network: our endpoint with the network's macros, unencoded, so that the network replaces them.
+    """Return the URL to paste into the network: our endpoint with the network's macros, unencoded, so that the network replaces
+    them.
 
     If the macro for our click id is unknown, ``cid=`` is empty.
     """
@@ -210,12 +211,12 @@ def pixel_note(base_url: str, network: Network) -> str:
         first = "The code has no macro for cid, so it needs the visitor's cookie. "
     if base_url.startswith("https://"):
         return first + (
-            "On other sites that cookie is blocked by Safari, Firefox, Brave and Chrome's incognito mode, and wherever third-party cookies "
-            "are switched off."
+            "On other sites that cookie is blocked by Safari, Firefox, Brave and Chrome's incognito mode, and wherever "
+            "third-party cookies are switched off."
         )
     return first + (
-        "Over plain http the cookie only works on pages of this site. Over https it also works on other sites, in browsers that allow "
-        "third-party cookies."
+        "Over plain http the cookie only works on pages of this site. Over https it also works on other sites, in browsers that "
+        "allow third-party cookies."
     )
 
 

@@ -1,7 +1,7 @@
 """Recognize our own campaign links in URLs, parsed like a browser (https://url.spec.whatwg.org).
 
-A browser understands ``LOCALHOST``, ``127.1``, ``0x7f000001``, full-width digits, Punycode, a trailing dot and the default port. Our
-own sender refuses most of them, so this is not the parser for postbacks.
+A browser understands ``LOCALHOST``, ``127.1``, ``0x7f000001``, full-width digits, Punycode, a trailing dot and the default port.
+Our own sender refuses most of them, so this is not the parser for postbacks.
 """
 
 import ipaddress
@@ -96,7 +96,7 @@ def _ends_in_number(host: str) -> bool:
 
 
 def _ipv4_number(host: str) -> int | None:
-    """Return the IPv4 address in one to four parts, each decimal, octal or hexadecimal; the last one fills the remaining bytes."""
+    """Return the IPv4 address in one to four parts, each decimal, octal or hexadecimal; the last fills the remaining bytes."""
     numbers = [_number(part) for part in host.split(".")]
     if len(numbers) > 4 or None in numbers:
         return None

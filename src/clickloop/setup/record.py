@@ -1,7 +1,8 @@
 """What all set-up records share: id, version, limits of one-line texts, and partial changes.
 
 A kind of record is declared as three Structs: its fields (``NetworkFields``), which its record and its API view inherit, and the
-requests ``NetworkChange`` and ``NewNetwork``. A field's description, example and length are part of its type, which they all share.
+requests ``NetworkChange`` and ``NewNetwork``. A field's description, example and length are part of its type, which they all
+share.
 """
 
 import typing
@@ -18,8 +19,8 @@ RecordId = Annotated[int, Meta(examples=[1])]
 Version = Annotated[
     int,
     Meta(
-        description='Increases with every change. In double quotes it is the record\'s ETag: with `If-Match: "1772366400123"`, a change '
-        "is only made while this is the current version.",
+        description='Increases with every change. In double quotes it is the record\'s ETag: with `If-Match: "1772366400123"`, a '
+        "change is only made while this is the current version.",
         examples=[1772366400123],
     ),
 ]

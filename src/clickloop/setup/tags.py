@@ -19,7 +19,6 @@ def clean_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def tag_faults(tags: Iterable[str]) -> list[Fault]:
-    """Return the faults of the field ``tags``."""
     given = tuple(tags)
     if len(given) > MAX_TAGS:
         return [Fault("tags", FaultCode.TOO_MANY, f"The maximum is {MAX_TAGS} tags.")]

@@ -85,8 +85,8 @@ PostbackUrl = Annotated[
 Rows = Annotated[
     tuple[RowInput, ...],
     Meta(
-        description="All rows; they replace the previous ones. external_id and cost are added if left out; their placeholders are the "
-        "source's macros for its click id and its price.",
+        description="All rows; they replace the previous ones. external_id and cost are added if left out; their placeholders "
+        "are the source's macros for its click id and its price.",
         examples=[
             [{"parameter": "external_id", "placeholder": "${SUBID}"}, {"parameter": "zone", "placeholder": "{zoneid}"}]
         ],
@@ -142,9 +142,9 @@ def numbered_rows(
 ) -> tuple[SourceParameter, ...] | tuple[Fault, ...]:
     """Return the rows with their permanent numbers, or the faults of rows that cannot be saved.
 
-    external_id and cost are added if left out, as they were ``before``. A parameter that had a number keeps it. A new one gets the
-    lowest number above all ever used, otherwise one that was never used. ``used_numbers``, those of removed rows, are reused only if
-    requested.
+    external_id and cost are added if left out, as they were ``before``. A parameter that had a number keeps it. A new one gets
+    the lowest number above all ever used, otherwise one that was never used. ``used_numbers``, those of removed rows, are reused
+    only if requested.
     """
     if len(inputs) > _MAX_CHECKED_ROWS:
         sentence = f"There are {len(inputs)} rows. A source can have at most {LAST_ROW} rows of its own."
@@ -231,7 +231,9 @@ def _row_faults(place: str, row: SourceParameter) -> list[Fault]:
     faults = text_faults(f"{place}.parameter", row.parameter, 200, required=True)
     faults += text_faults(f"{place}.placeholder", row.placeholder, 1000) + text_faults(f"{place}.name", row.name, 200)
     if row.number > FixedRow.COST and row.parameter.strip().lower() in RESERVED_NAMES:
-        sentence = f"{row.parameter!r} is reserved in our links, like all of {', '.join(sorted(RESERVED_NAMES))}. Choose another name."
+        sentence = (
+            f"{row.parameter!r} is reserved in our links ({', '.join(sorted(RESERVED_NAMES))}). Choose another name."
+        )
         faults.append(Fault(f"{place}.parameter", FaultCode.RESERVED, sentence))
     if row.number == FixedRow.EXTERNAL_ID and not row.tracked:
         faults.append(

@@ -33,8 +33,8 @@ class ClockWatch:
     async def begin(self) -> int:
         """Move due times back if the clock was set back since it was last stored. Return the current time.
 
-        The newest postback cannot tell: there may be none from while the clock was ahead, and one that there is remains the newest
-        for as long as the clock was ahead.
+        The newest postback cannot tell: there may be none from while the clock was ahead, and one that there is remains the
+        newest for as long as the clock was ahead.
         """
         self._time.look()
         now_ms = self.now()
@@ -54,7 +54,7 @@ class ClockWatch:
         return jump_ms
 
     async def follow(self) -> bool:
-        """Let the store follow the jumps, and store the clock now and then. Return whether there was a jump. Raise as the store does."""
+        """Let the store follow jumps, and store the clock now and then. Return whether there was a jump. Raise as the store does."""
         # Taken before the await and restored on failure, so that a jump meanwhile is added.
         following, self._to_follow_ms = self._to_follow_ms, 0
         if following:

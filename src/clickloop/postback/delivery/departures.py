@@ -1,4 +1,4 @@
-"""The departures of a delivery worker: which claimed postbacks leave, the attempts under way, and their effect on the receiver."""
+"""The departures of a delivery worker: which claimed postbacks leave, the attempts under way and their effect on receivers."""
 
 import asyncio
 import logging
@@ -99,8 +99,8 @@ class Departures:
     async def _attempt(self, start: Start[Claim]) -> None:
         """Make one attempt, then let the next ones leave."""
         job = start.entry.job
-        # Too late to end within the lease: another worker could take it over meanwhile and send it twice. Checked here, not when the
-        # task was created, because other tasks may have run since.
+        # Too late to end within the lease: another worker could take it over meanwhile and send it twice. Checked here, not when
+        # the task was created, because other tasks may have run since.
         if self._signals.quit.is_set() or self._clock.monotonic() > start.entry.leave_by:
             self._lanes.take_back(start)
             self._writer.give_back([job])

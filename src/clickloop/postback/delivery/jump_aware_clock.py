@@ -18,7 +18,6 @@ class JumpAwareClock:
         self._looked = (clock(), monotonic())
 
     def now(self) -> int:
-        """Return the current time."""
         wall_ms, steady = self._looked
         return wall_ms + int((self._monotonic() - steady) * SECOND_MS)
 

@@ -184,7 +184,6 @@ class Lane(Generic[_Entry]):
         return wait if wait > 0 else None
 
     def set_terms(self, terms: LaneTerms, usual: int) -> None:
-        """Apply the user's limits."""
         self.terms = terms
         self.max_width = terms.connections or usual
         self.width = min(self.width, self.max_width)

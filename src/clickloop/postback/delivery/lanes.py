@@ -173,12 +173,10 @@ class Lanes(Generic[_Entry]):
         return dropped
 
     def standing(self, name: str) -> Standing:
-        """Return the condition of a receiver."""
         lane = self._lanes.get(name)
         return Standing(pause=lane.breaker.pause, held_until=lane.held_until) if lane else Standing()
 
     def rooms(self, now: float, after: str = "") -> Rooms:
-        """Return how much may be claimed for each receiver now."""
         free = self._connections - self._in_flight
         usual = max(1, min(FIRST_WIDTH, self._usual, free))
         rooms = {name: lane.room(now, free) for name, lane in self._lanes.items()}

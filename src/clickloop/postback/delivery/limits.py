@@ -6,8 +6,6 @@ from clickloop.postback.delivery.lane import LANE_CONNECTIONS
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits and intervals of a delivery worker."""
-
     connections: int = 200
     """Maximum number of requests under way."""
     lane_connections: int = LANE_CONNECTIONS

@@ -15,7 +15,7 @@ from clickloop.postback.delivery.store_thread import StoreThread
 from clickloop.postback.delivery.work import Ended, Job
 
 MAX_FINAL_TRIES = 3
-"""Maximum number of attempts to write to a failing store when the worker ends. Unwritten postbacks are resent after their lease."""
+"""Maximum number of writes to a failing store when the worker ends. Unwritten postbacks are resent after their lease."""
 _log = logging.getLogger(__name__)
 
 
@@ -66,7 +66,6 @@ class OutcomeWriter:
         return len(self._ended) >= self._limits.unwritten
 
     def add(self, ended: Ended) -> None:
-        """Add an outcome."""
         self._ended.append(ended)
         self._gathered.set()
         if 2 * (len(self._ended) - self._being_written) >= self._limits.unwritten:

@@ -1,4 +1,4 @@
-"""The rescuer of a delivery worker: recovers postbacks with expired leases, and applies users' settings and commands for receivers."""
+"""The rescuer of a delivery worker: recovers postbacks with expired leases, and applies users' limits and commands."""
 
 import logging
 from collections.abc import Awaitable, Callable

@@ -8,8 +8,8 @@ class Signals:
 
     def __init__(self) -> None:
         self.due = asyncio.Event()
-        """A postback was created, or there is capacity for more. The claimer clears it before a claim, not after, so that one created
-        too late for that claim leads to another."""
+        """A postback was created, or there is capacity for more. The claimer clears it before a claim, not after, so that one
+        created too late for that claim leads to another."""
         self.look = asyncio.Event()
         """A user has a command for a receiver. The rescuer clears it before it checks, for the same reason."""
         self.quit = asyncio.Event()

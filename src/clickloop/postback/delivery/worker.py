@@ -1,8 +1,8 @@
 """The delivery worker: claims due postbacks, sends them and records the outcomes.
 
 A claim takes a lease with a fencing token and writes the attempt's row before the request leaves; a write with a stale token
-changes nothing. A claimed postback that is not finished is sent again once its lease has expired. Each receiver has its own queue,
-and they decide together what leaves next.
+changes nothing. A claimed postback that is not finished is sent again once its lease has expired. Each receiver has its own
+queue, and they decide together what leaves next.
 
 A postback passes through ``claimer``, ``departures`` and ``outcome_writer``; ``rescuer`` runs beside them. They share one event
 loop, and wake each other with ``signals``.
@@ -44,8 +44,8 @@ class Delivery:
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """``alone``: no other worker delivers from this store, so leases found at the start are dead and taken over at once. If that is
-        not true, postbacks that another worker is sending are sent twice. ``on_hold``: claim nothing until ``release``.
+        """``alone``: no other worker delivers from this store, so leases found at the start are dead and taken over at once. If
+        that is not true, postbacks that another worker is sending are sent twice. ``on_hold``: claim nothing until ``release``.
         """
         self._alone = alone
         self._limits = limits
@@ -96,8 +96,8 @@ class Delivery:
             try:
                 await self._claimer.run()
             finally:
-                # In the order in which postbacks pass through: nothing more is claimed or leaves, what is under way ends, and only
-                # then is the writer closed, when nothing more can arrive.
+                # In the order in which postbacks pass through: nothing more is claimed or leaves, what is under way ends, and
+                # only then is the writer closed, when nothing more can arrive.
                 self._signals.end()
                 await self._departures.close()
                 self._writer.close()

@@ -1,7 +1,7 @@
 """The address guard: whether requests may be sent to an address, a host or a URL's target. Pure decisions, no lookups.
 
-It is applied three times: to the target when a rule is saved; to the target again at each attempt and redirect; and to the address
-itself when a name has been resolved and when its socket is opened (``dialing``).
+It is applied three times: to the target when a rule is saved; to the target again at each attempt and redirect; and to the
+address itself when a name has been resolved and when its socket is opened (``dialing``).
 """
 
 import ipaddress
@@ -39,7 +39,6 @@ class Listen(msgspec.Struct, frozen=True):
 
     @property
     def everywhere(self) -> bool:
-        """Return whether it listens on every address of this machine."""
         return self.packed in _EVERY_ADDRESS
 
 
@@ -117,7 +116,7 @@ def judge(address: str | bytes, port: int, policy: Policy) -> Judgement:
 
 
 def judge_target(target: Target, policy: Policy) -> Judgement:
-    """Return whether a request to this target may be made. Of a name, only the text is judged; its addresses are judged when dialed."""
+    """Return whether a request to this target may be made. A name's addresses are judged only when dialed."""
     host = target.host
     if policy.own_hosts and not policy.own_hosts.isdisjoint((host, target.authority, target.lane)):
         return RefusedAddress(Refusal.OWN, target.authority)
@@ -182,7 +181,7 @@ def _is_allowed(packed: bytes, block: Block, policy: Policy) -> bool:
 
 
 def _refused_name(host: str, port: int, policy: Policy) -> RefusedAddress | None:
-    """Return why a name is refused before it is resolved, or None. Local names may be resolved if the operator allows any network."""
+    """Return why a name is refused before it is resolved, or None. Local names pass if the operator allows any network."""
     if host in METADATA_NAMES:
         named = any(
             network.prefixlen == network.max_prefixlen and _is_metadata(network) for network in policy.allowed_networks

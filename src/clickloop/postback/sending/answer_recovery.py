@@ -1,9 +1,9 @@
 """Recover malformed responses: use the status line, and whatever else can be read.
 
 The HTTP client rejects a whole response if a header's name contains a space, a header is too long, or there are two lengths. The
-receiver has accepted the request all the same, so a rejected response would lead to sending it up to thirteen times. This wraps the
-client's parser: while it reads a head, the bytes are stored, and if it gives up, or the deadline passes before the head ends, the
-status is read from them. The connection of such a response is never reused.
+receiver has accepted the request all the same, so a rejected response would lead to sending it up to thirteen times. This wraps
+the client's parser: while it reads a head, the bytes are stored, and if it gives up, or the deadline passes before the head ends,
+the status is read from them. The connection of such a response is never reused.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ class TolerantProtocol(ResponseHandler):
             self._parser = _TolerantParser(self._parser, self, self._loop)  # type: ignore[assignment]  # aiohttp names its own class
 
     def data_received(self, data: bytes) -> None:
-        """Process received data. Unrequested data closes the connection: it would be taken for the response to the next request."""
+        """Process received data. Unrequested data closes the connection, as the next request would take it for its response."""
         if data and self._is_answered():
             self.close()
         else:
@@ -147,7 +147,6 @@ class _TolerantParser:
         return fed
 
     def feed_eof(self) -> Any:
-        """Process the end of the connection."""
         if self._recovered is not None:
             self._recovered.end()
             return None

@@ -1,7 +1,7 @@
 """The HTTP client for all postbacks: one attempt of one request within one deadline.
 
-It ignores the environment, stores no cookies, decompresses nothing and reads a limited part of the response. Every URL, of redirects
-too, goes through ``target_of`` and the address guard; ``dialing`` contains the guard's checks of addresses.
+It ignores the environment, stores no cookies, decompresses nothing and reads a limited part of the response. Every URL, of
+redirects too, goes through ``target_of`` and the address guard; ``dialing`` contains the guard's checks of addresses.
 """
 
 import asyncio
@@ -139,7 +139,7 @@ class Sender:
             return seen.refused(Trouble.ADDRESS_REFUSED if is_address else Trouble.NAME_REFUSED, detail)
 
     async def _exchange(self, hop: Hop, attempt: int, seen: "_Seen") -> str | None:
-        """Send one request and record the response in ``seen``. Return the Location of a redirect; None if the response was read."""
+        """Send one request and record the response in ``seen``. Return a redirect's Location; None if the response was read."""
         assert self._session is not None, "send was called outside of `async with`"
         target = hop.target
         url = URL.build(
@@ -178,8 +178,6 @@ class Sender:
 
 
 class _Seen:
-    """The state of an attempt's response so far."""
-
     __slots__ = ("chunks", "lost_body", "malformed", "redirected_by", "retry_after", "started", "status_code")
 
     def __init__(self) -> None:

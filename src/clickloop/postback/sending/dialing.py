@@ -1,8 +1,8 @@
 """How the HTTP client gets from a name to a connection, and where the address guard checks on the way.
 
 A name is resolved once, all its addresses are judged, and only allowed ones are ever tried, so the client connects to what was
-judged. Its DNS cache stores addresses after that, so a name is judged again whenever it is resolved again. Finally, the address of
-each socket is judged before it is opened, wherever it came from.
+judged. Its DNS cache stores addresses after that, so a name is judged again whenever it is resolved again. Finally, the address
+of each socket is judged before it is opened, wherever it came from.
 """
 
 import socket
@@ -74,7 +74,6 @@ class GuardedResolver(AbstractResolver):
         raise AddressRefusedError(f"{host} only has refused addresses: {refused.sentence}")
 
     async def close(self) -> None:
-        """Close the other resolver."""
         await self._resolver.close()
 
 

@@ -36,7 +36,7 @@ class _Entry(ctypes.Structure):
 
 
 class SystemResolver(AbstractResolver):
-    """Resolves in threads of its own, so that unresponsive name servers block nothing else. Returns IPv4 first, as it works everywhere."""
+    """Resolves in its own threads, so that unresponsive name servers block nothing else. IPv4 comes first: it works everywhere."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_MAX_LOOKUPS, "lookup")

@@ -54,7 +54,6 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """Return the URL as sent."""
         return f"{self.scheme}://{self.authority}{self.path}" + (f"?{self.query}" if self.query else "")
 
     @property

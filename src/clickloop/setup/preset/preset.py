@@ -55,8 +55,8 @@ class WayBack(Explained):
     UNKNOWN = (
         "unknown",
         (
-            "The source's documents do not say how it receives conversions. Look for a postback or S2S URL in your account there, "
-            "or ask its support."
+            "The source's documents do not say how it receives conversions. Look for a postback or S2S URL in your account "
+            "there, or ask its support."
         ),
     )
     """Not documented."""
@@ -76,7 +76,7 @@ _WAY_WORDS = {
 
 
 class PresetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A parameter row: its name in our link, the source's macro (empty: the source adds the value itself) and its name in reports."""
+    """A parameter row: its name in our link, the source's macro (empty: the source adds the value) and its name in reports."""
 
     parameter: str
     placeholder: str
@@ -158,12 +158,12 @@ def network_presets() -> Mapping[str, NetworkPreset]:
 
 
 def find_sources(words: str) -> tuple[SourcePreset, ...]:
-    """Return the sources whose name or key contains all words, ignoring case; names that start with the first word come first."""
+    """Return the sources whose name or key contains all words, ignoring case; those starting with the first word come first."""
     return _found(words, source_presets().values())
 
 
 def find_networks(words: str) -> tuple[NetworkPreset, ...]:
-    """Return the networks whose name or key contains all words, ignoring case; names that start with the first word come first."""
+    """Return the networks whose name or key contains all words, ignoring case; those starting with the first word come first."""
     return _found(words, network_presets().values())
 
 
