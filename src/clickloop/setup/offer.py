@@ -75,7 +75,7 @@ class NewOffer(OfferChange, kw_only=True):
 
 
 def changed_offer(offer: Offer, change: OfferChange) -> Offer:
-    """Return the offer with a change. A payout's currency becomes the offer's, if none is set. Raise InvalidInputError."""
+    """Return the offer with a change. A payout's currency becomes the offer's, unless set too. Raise InvalidInputError."""
     others: dict[str, object] = {}
     if change.payout is None:
         others["payout_micros"] = None

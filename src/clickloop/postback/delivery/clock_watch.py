@@ -54,7 +54,7 @@ class ClockWatch:
         return jump_ms
 
     async def follow(self) -> bool:
-        """Let the store follow jumps, and store the clock now and then. Return whether there was a jump. Raise as the store does."""
+        """Let the store follow jumps, and store the clock now and then. Return whether it jumped. Raise as the store does."""
         # Taken before the await and restored on failure, so that a jump meanwhile is added.
         following, self._to_follow_ms = self._to_follow_ms, 0
         if following:

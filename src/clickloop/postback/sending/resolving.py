@@ -36,7 +36,7 @@ class _Entry(ctypes.Structure):
 
 
 class SystemResolver(AbstractResolver):
-    """Resolves in its own threads, so that unresponsive name servers block nothing else. IPv4 comes first: it works everywhere."""
+    """Resolves in its own threads, so that slow name servers block nothing else. IPv4 comes first: it works everywhere."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_MAX_LOOKUPS, "lookup")
