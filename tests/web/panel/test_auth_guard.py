@@ -256,7 +256,7 @@ def test_behind_a_proxy_that_changes_the_host_the_refusal_says_what_to_do(browse
     headers = {"origin": "http://panel.example", "host": "127.0.0.1:8081"}
     answer = browser.post("/panel/sign-in", data={"name": "anna", "password": PASSWORD}, headers=headers)
     assert answer.status_code == 403
-    assert "The page is of panel.example, and the request came for 127.0.0.1:8081." in answer.text
+    assert "The page is on panel.example, but the request was for 127.0.0.1:8081." in answer.text
     assert "proxy_set_header Host $http_host;" in answer.text
 
 

@@ -132,7 +132,7 @@ def test_an_export_can_be_stopped(panel: "Panel", instance: "Instance") -> None:
     again = panel.done(f"{place}/stop")
     assert again == f"{place}?said=export-stopped"
     words = panel.page(again).text
-    assert "Stopped. The unfinished file is deleted." in words
+    assert "Stopped. The unfinished file was deleted." in words
     assert export_work(instance).step() is False
     assert panel.client.get(f"{place}/result").status_code == 409
 

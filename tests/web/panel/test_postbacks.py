@@ -157,7 +157,7 @@ def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance
     instance.set_up()
     one = owed(instance)
     path = panel.done(f"/panel/postbacks/{one}/cancel")
-    assert panel.page(path).flash == "Cancelled: it will not be sent."
+    assert panel.page(path).flash == "Cancelled. It will not be sent."
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
 
 

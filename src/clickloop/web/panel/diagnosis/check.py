@@ -15,8 +15,8 @@ from clickloop.web.api.context import Context
 from clickloop.web.api.diagnosis.check import checked_lately
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
-from clickloop.web.panel.frame.page import Answer, page, when
-from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.frame.page import PageResponse, page, when
+from clickloop.web.panel.frame.viewer import CurrentViewer
 
 PATH = "/panel/check"
 
@@ -31,19 +31,19 @@ _FOLDERS = {
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
-def show(visit: Visit, context: Context, campaign_id: OfCampaign = None) -> Answer:
+def show(viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None) -> PageResponse:
     """The findings, the worst first, and what was seen of each campaign lately."""
-    told, at = checked_lately(context, campaign_id)
+    report, at = checked_lately(context, campaign_id)
     return page(
-        visit,
+        viewer,
         "check.html",
-        told=told,
+        report=report,
         at=at,
         campaigns=live_campaigns(context),
         campaign_id=campaign_id,
         editor=editor_of,
         name=name_of,
-        in_zone=lambda text, moments: in_zone(text, moments, visit.zone),
+        in_zone=lambda text, moments: in_zone(text, moments, viewer.zone),
     )
 
 

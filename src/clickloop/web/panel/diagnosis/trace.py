@@ -13,8 +13,8 @@ from clickloop.web.api.logs.clicks import canonical_click_id, find_trace, trace_
 from clickloop.web.api.logs.columns import CLICK_COLUMNS, names_for
 from clickloop.web.api.logs.id_search import FoundList, Matched, find_stories
 from clickloop.web.panel.diagnosis.record_search import FoundRecord, find_records
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts, redirect
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer, redirect
 from clickloop.web.panel.logs.log_page import flag_sentence, screening_sentence
 
 Pasted = Annotated[str, QueryParameter(max_length=1_024)]
@@ -31,7 +31,7 @@ _DETAIL_PLACES = {"notice": "notices", "conversion": "conversions"}
 _UNDER_WAY = ("is queued", "is being sent", "is in progress", "waits for its click")
 
 
-def show(visit: Visit, context: Context, q: Pasted = "", everything: Everything = False) -> Answer:
+def show(viewer: CurrentViewer, context: Context, q: Pasted = "", everything: Everything = False) -> PageResponse:
     """The story or record of what was typed; several: a list to choose from."""
     wanted = q.strip()
     found = find_stories(context, wanted, everything) if wanted else None
@@ -39,25 +39,25 @@ def show(visit: Visit, context: Context, q: Pasted = "", everything: Everything 
     if records:
         if len(records) == 1 and found is not None and not found.items:
             return redirect(records[0].address)
-        return _form(visit, context, q, found, records)
+        return _form(viewer, context, q, found, records)
     if found is not None and len(found.items) == 1 and found.looked_back_to is None:
         (one,) = found.items
         if one.click_id is None:
             return redirect(f"/panel/notices/{one.record_id}")
-        return story_page(visit, context, one.click_id, q, one.record_id)
+        return story_page(viewer, context, one.click_id, q, one.record_id)
     if found is not None and len({one.click_id for one in found.items}) == 1 and found.items[0].click_id is not None:
-        return story_page(visit, context, found.items[0].click_id, q, found.items[0].record_id, found)
-    return _form(visit, context, q, found)
+        return story_page(viewer, context, found.items[0].click_id, q, found.items[0].record_id, found)
+    return _form(viewer, context, q, found)
 
 
 def story_page(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     click_id: str,
     q: str = "",
     marked: str = "",
     found: FoundList | None = None,
-) -> Answer:
+) -> PageResponse:
     """The time line of a click; events of the record ``marked`` stand out. A 404 where there is nothing to tell."""
     view = trace_view(find_trace(context, canonical_click_id(context, click_id)))
     if view.click is None and not view.events:
@@ -65,7 +65,7 @@ def story_page(
     with context.ledger.read() as tx:
         names = names_for(tx, CLICK_COLUMNS, [view.click] if view.click else [])
     return page(
-        visit,
+        viewer,
         "story.html",
         view=view,
         q=q,
@@ -82,12 +82,12 @@ def story_page(
 
 
 def _form(
-    visit: VisitFacts, context: ApiContext, q: str, found: FoundList | None, records: Sequence[FoundRecord] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, q: str, found: FoundList | None, records: Sequence[FoundRecord] = ()
+) -> PageResponse:
     with context.ledger.read() as tx:
         campaigns = [column for column in CLICK_COLUMNS if column.key == "campaign"]
         names = names_for(tx, campaigns, found.items if found else [])
-    return page(visit, "trace.html", q=q, found=found, records=records, names=names, Matched=Matched)
+    return page(viewer, "trace.html", q=q, found=found, records=records, names=names, Matched=Matched)
 
 
 routes = [get("/trace", sync_to_thread=True)(show)]

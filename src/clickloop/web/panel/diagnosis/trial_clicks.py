@@ -4,9 +4,8 @@ import secrets
 from typing import Annotated
 
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import NotFoundException
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
@@ -26,55 +25,57 @@ from clickloop.web.api.problem import AnyRequest
 from clickloop.web.api.setup.traffic_sources import read_source
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.loop_verdict import loop_verdict
-from clickloop.web.panel.reports.newcomer import first_undone, walk_at, what_comes_next
+from clickloop.web.panel.reports.newcomer import first_undone, next_tasks, walkthrough_at
 from clickloop.web.panel.setup.setup_choices import only, status_choices
 
 PATH = "/panel/try/test"
 ROWS = 20
 WATCHED_MS = 10 * MINUTE_MS
 """Maximum time a page refreshes by itself."""
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
 WatchFromNow = Annotated[int | None, QueryParameter(ge=0, le=1 << 47)]
 
 
-def show(visit: Visit, context: Context, campaign_id: OfCampaign = None, watch: WatchFromNow = None) -> Answer:
+def show(
+    viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None, watch: WatchFromNow = None
+) -> PageResponse:
     """A test link of a campaign, and the test clicks of the last day. The only campaign there is needs no choosing."""
     if campaign_id is None:
         campaign_id = only(live_campaigns(context))
     link = None
-    if campaign_id in dict(live_campaigns(context)) and visit.may(Right.WORK):
+    if campaign_id in dict(live_campaigns(context)) and viewer.may(Right.WORK):
         assert campaign_id is not None
         link = api.make_test_link(context, api.TestLinkBody(campaign_id=campaign_id))
     if watch is None:
         watch = context.clock() + WATCHED_MS if link else 0
-    return _show(visit, context, campaign_id, watch, link)
+    return _show(viewer, context, campaign_id, watch, link)
 
 
-def make_link(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def make_link(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Shows a link that makes test clicks for a while. Nothing is stored."""
     number = form.text("campaign_id")
     campaign_id = int(number) if number.isdecimal() and len(number) < 10 else None
     try:
         link = api.make_test_link(context, form.read(api.TestLinkBody))
     except InvalidInputError as error:
-        return _show(visit, context, campaign_id, faults=error.faults)
-    return _show(visit, context, campaign_id, context.clock() + WATCHED_MS, link)
+        return _show(viewer, context, campaign_id, faults=error.faults)
+    return _show(viewer, context, campaign_id, context.clock() + WATCHED_MS, link)
 
 
-def show_one(visit: Visit, context: Context, click_id: ClickIdPath, watch: WatchUntil = 0) -> Answer:
+def show_one(viewer: CurrentViewer, context: Context, click_id: ClickIdPath, watch: WatchUntil = 0) -> PageResponse:
     """A test click: its conversion to make, and what has become of it so far."""
     usual = {"payout": "1", "currency": "", "status": "", "txid": f"test-{secrets.token_hex(3)}", "postbacks": "on"}
-    return _show_one(visit, context, click_id, usual, watch)
+    return _show_one(viewer, context, click_id, usual, watch)
 
 
-def convert(visit: Visit, context: Context, request: AnyRequest, click_id: ClickIdPath, form: _FormParameter) -> Answer:
+def convert(
+    viewer: CurrentViewer, context: Context, request: AnyRequest, click_id: ClickIdPath, form: FormParameter
+) -> PageResponse:
     """Registers the conversion, as one that is entered by hand; it is a test because its click is one."""
     canonical = _test_click_id(context, click_id)
     try:
@@ -86,24 +87,23 @@ def convert(visit: Visit, context: Context, request: AnyRequest, click_id: Click
         )
         conversions.report_conversion(context, request, report)
     except InvalidInputError as error:
-        return _show_one(visit, context, canonical, form.tree, faults=error.faults)
+        return _show_one(viewer, context, canonical, form.tree, faults=error.faults)
     watch = context.clock() + WATCHED_MS
-    return visit.go(f"{PATH}/{canonical}", Said.CONVERTED, watch=str(watch))
+    return viewer.go(f"{PATH}/{canonical}", Said.CONVERTED, watch=str(watch))
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     campaign_id: int | None,
     watch: int = 0,
     link: api.TestLinkView | None = None,
     faults: tuple[Fault, ...] = (),
-) -> Answer:
+) -> PageResponse:
     campaigns = live_campaigns(context)
     return page(
-        visit,
+        viewer,
         "test_clicks.html",
-        422 if faults else 200,
         faults,
         found=api.list_test_clicks(context, ROWS, "", campaign_id),
         campaigns=campaigns,
@@ -112,18 +112,18 @@ def _show(
         campaign_id=campaign_id,
         link=link,
         watch=watch if context.clock() < watch else 0,
-        walk=walk_at(context, visit, None),
+        walkthrough=walkthrough_at(context, viewer, None),
     )
 
 
 def _show_one(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     click_id: str,
     values: dict[str, str],
     watch: int = 0,
     faults: tuple[Fault, ...] = (),
-) -> Answer:
+) -> PageResponse:
     canonical = _test_click_id(context, click_id)
     trace = find_trace(context, canonical)
     click = trace.click
@@ -135,9 +135,8 @@ def _show_one(
         verdict = loop_verdict(postbacks, click.source_id, _source_rule(context, click.source_id))
     told = {name: asked[name] for name in ("payout", "currency", "status", "txid")}
     return page(
-        visit,
+        viewer,
         "test_click.html",
-        422 if faults else 200,
         faults,
         click=click,
         click_id=canonical,
@@ -145,12 +144,12 @@ def _show_one(
         events=trace.events,
         postbacks=postbacks,
         verdict=verdict,
-        things=what_comes_next(context, visit, click.campaign_id) if click and verdict and verdict.works else [],
+        tasks=next_tasks(context, viewer, click.campaign_id) if click and verdict and verdict.works else [],
         statuses=status_choices(context),
         notice_url=api.network_notice_url(context, network, canonical, told),
         network=network,
         watch=watch if context.clock() < watch else 0,
-        walk=walk_at(context, visit, None),
+        walkthrough=walkthrough_at(context, viewer, None),
     )
 
 

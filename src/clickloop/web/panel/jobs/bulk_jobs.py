@@ -5,8 +5,6 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from litestar import Response
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from clickloop.log_filter import PERIOD, LogFilter
 from clickloop.setup.fault import Fault, InvalidInputError
@@ -16,14 +14,12 @@ from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import Page
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import VisitFacts
-from clickloop.web.panel.logs.log_page import Asked, form_of
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import Viewer
+from clickloop.web.panel.logs.log_page import LogQuery, form_of
 
 JOBS = 20
 """Jobs that are listed below the form."""
-
-FormParameter = NamedDependency[SkipValidation[Form]]
 B = TypeVar("B", bound=LogFilter)
 V = TypeVar("V", bound=BulkView)
 
@@ -38,48 +34,47 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
     start: Callable[[ApiContext, AnyRequest, B, str], Response[Any]]
     list_jobs: Callable[[ApiContext, int], Page[V]]
     path_of: Callable[[V], str]
-    more: Callable[[ApiContext, Asked, V | None], dict[str, Any]]
-    settled: Callable[[Asked], dict[str, str]] = lambda asked: {}
+    more: Callable[[ApiContext, LogQuery, V | None], dict[str, Any]]
+    settled: Callable[[LogQuery], dict[str, str]] = lambda query: {}
     """Fields of the body that follow from the others, whatever the form says."""
 
-    def show(self, visit: VisitFacts, request: AnyRequest, context: ApiContext) -> Answer:
+    def show(self, viewer: Viewer, request: AnyRequest, context: ApiContext) -> PageResponse:
         """Return the form, filled in as the log was narrowed."""
-        return self._form(visit, context, Asked(request, visit.zone, context.clock()))
+        return self._form(viewer, context, LogQuery(request, viewer.zone, context.clock()))
 
-    def ask(self, visit: VisitFacts, request: AnyRequest, context: ApiContext, form: Form) -> Answer:
+    def ask(self, viewer: Viewer, request: AnyRequest, context: ApiContext, form: Form) -> PageResponse:
         """Return what the job would do, or start it."""
-        asked = Asked(request, visit.zone, context.clock(), form.pairs)
+        query = LogQuery(request, viewer.zone, context.clock(), form.pairs)
         try:
-            since, until = asked.period()
-            settled = self.settled(asked)
+            since, until = query.period()
+            settled = self.settled(query)
             pairs = [(name, value) for name, value in form.pairs if value and name not in {*PERIOD, *settled}]
             given = Form([*pairs, *settled.items()])
             preview = not form.has("start")
             body = given.read(self.body, preview=preview, since=since, until=until)
-            answer = self.start(context, request, body, "" if preview else form.text("key"))
+            response = self.start(context, request, body, "" if preview else form.text("key"))
         except InvalidInputError as error:
-            return self._form(visit, context, asked, error.faults)
+            return self._form(viewer, context, query, error.faults)
         if preview:
-            return self._form(visit, context, asked, preview=answer.content)
-        return visit.go(self.path_of(view_in(answer, self.view)))
+            return self._form(viewer, context, query, preview=response.content)
+        return viewer.go(self.path_of(view_in(response, self.view)))
 
     def _form(
         self,
-        visit: VisitFacts,
+        viewer: Viewer,
         context: ApiContext,
-        asked: Asked,
+        query: LogQuery,
         faults: tuple[Fault, ...] = (),
         preview: V | None = None,
-    ) -> Answer:
+    ) -> PageResponse:
         return page(
-            visit,
+            viewer,
             self.template,
-            422 if faults else 200,
             faults,
-            filters=form_of(context, self.filters, asked),
+            filters=form_of(context, self.filters, query),
             preview=preview,
             key=context.record_ids(),
             jobs=self.list_jobs(context, JOBS).items,
             path_of=self.path_of,
-            **self.more(context, asked, preview),
+            **self.more(context, query, preview),
         )

@@ -1,8 +1,6 @@
 """Exports of the logs: how far each is, and its file; it goes on when the page is closed."""
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.log_filter import PERIOD, LogFilter, fields_of, label_of
@@ -16,33 +14,31 @@ from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.panel.frame.auth_guard import NEEDS
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit
-from clickloop.web.panel.logs.log_page import Asked
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer
+from clickloop.web.panel.logs.log_page import LogQuery
 
 PATH = "/panel/exports"
 ROWS = 50
 _GONE = "The file of this export is no longer kept: export it again.\n"
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
 
-
-def ask(visit: Visit, request: AnyRequest, context: Context, form: _FormParameter) -> Answer:
+def ask(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
     """Starts an export of what a log shows, with the columns that it shows."""
-    asked = Asked(request, visit.zone, context.clock(), form.pairs)
-    noun = asked.word("noun", ExportNoun)
+    query = LogQuery(request, viewer.zone, context.clock(), form.pairs)
+    noun = query.word("noun", ExportNoun)
     if noun is None:
         raise invalid("noun", FaultCode.REQUIRED, f"One of {', '.join(ExportNoun)} is expected.")
-    view = api.start_export(context, noun, asked.filter(LOGS[noun].filters), asked.columns() or [])
-    return visit.go(f"{PATH}/{view.export_id}")
+    view = api.start_export(context, noun, query.filter(LOGS[noun].filters), query.columns() or [])
+    return viewer.go(f"{PATH}/{view.export_id}")
 
 
-def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
+def show_list(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
     """One's own exports, the newest first; who administers sees all."""
     found = api.list_exports(context, ROWS, cursor)
     return page(
-        visit,
+        viewer,
         "exports.html",
         found=found,
         cursor=cursor,
@@ -52,13 +48,13 @@ def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
     )
 
 
-def show(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
+def show(viewer: CurrentViewer, context: Context, export_id: RecordIdPath) -> PageResponse:
     """An export: what it holds, how far it is, and the way to its file."""
     view = api.read_export(context, export_id)
     log = LOGS[view.noun]
     titles = {column.key: column.title for column in log.columns}
     return page(
-        visit,
+        viewer,
         "export.html",
         view=view,
         title=log.title,
@@ -82,10 +78,10 @@ def download(context: Context, export_id: RecordIdPath) -> Response[str] | Strea
         return Response(_GONE, status_code=410, media_type="text/plain")
 
 
-def stop(visit: Visit, context: Context, export_id: RecordIdPath) -> Answer:
+def stop(viewer: CurrentViewer, context: Context, export_id: RecordIdPath) -> PageResponse:
     """Ends an export."""
     view = api.stop_export(context, export_id)
-    return visit.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
+    return viewer.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
 
 
 def _is_kept(context: ApiContext, view: api.ExportView) -> bool:

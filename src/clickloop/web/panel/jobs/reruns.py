@@ -10,28 +10,29 @@ from clickloop.web.api.jobs import reruns as api
 from clickloop.web.api.logs.columns import CONVERSION_COLUMNS, names_for
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit
-from clickloop.web.panel.jobs.bulk_jobs import BulkPage, FormParameter
-from clickloop.web.panel.logs.log_page import Asked
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer
+from clickloop.web.panel.jobs.bulk_jobs import BulkPage
+from clickloop.web.panel.logs.log_page import LogQuery
 
 
-def show_form(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+def show_form(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
     """The filter, taken over from the log."""
-    return _PAGE.show(visit, request, context)
+    return _PAGE.show(viewer, request, context)
 
 
-def ask(visit: Visit, request: AnyRequest, context: Context, form: FormParameter) -> Answer:
+def ask(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
     """Shows what would change, or starts the job."""
-    return _PAGE.ask(visit, request, context, form)
+    return _PAGE.ask(viewer, request, context, form)
 
 
-def show_job(visit: Visit, context: Context, rerun_id: RecordIdPath) -> Answer:
+def show_job(viewer: CurrentViewer, context: Context, rerun_id: RecordIdPath) -> PageResponse:
     """How far a job is."""
-    return page(visit, "rerun_job.html", job=api.read_rerun(context, rerun_id))
+    return page(viewer, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
-def _more(context: ApiContext, _asked: Asked, preview: api.RerunView | None) -> dict[str, Any]:
+def _more(context: ApiContext, _query: LogQuery, preview: api.RerunView | None) -> dict[str, Any]:
     with context.ledger.read() as tx:
         shown = [change.after for change in preview.conversions] if preview else []
         return {"names": names_for(tx, CONVERSION_COLUMNS, shown)}

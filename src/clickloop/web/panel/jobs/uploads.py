@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 
 import msgspec
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 from litestar.response import Stream
 
 from clickloop.conversion.moment import DateOrder
@@ -20,10 +18,10 @@ from clickloop.web.api.jobs import uploads as api
 from clickloop.web.api.paging import Cursor, RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.streamed_form import STREAMED, StreamedForm
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import flag_sentence
 
 PATH = "/panel/uploads"
@@ -33,30 +31,30 @@ _NAME_CHARACTERS = 200
 _REGISTERING = (Verdict.NEW, Verdict.CHANGED, Verdict.WAITING)
 """What comes to something when it is registered."""
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
 
-
-def show_list(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
+def show_list(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
     """The form for a file or lines, and every upload, the newest first."""
-    return _show_list(visit, context, cursor)
+    return _show_list(viewer, context, cursor)
 
 
-async def receive(visit: Visit, context: Context, request: AnyRequest) -> Answer:
+async def receive(viewer: CurrentViewer, context: Context, request: AnyRequest) -> PageResponse:
     """Takes a file to disk as it comes, or the lines that were written."""
-    form = StreamedForm(request, visit.csrf, text_as_file="lines")
+    form = StreamedForm(request, viewer.csrf, text_as_file="lines")
     try:
         view = await api.take_upload(context, _checked(form), lambda: _wish(form))
     except InvalidInputError as error:
-        return await asyncio.to_thread(_show_list, visit, context, "", error.faults)
+        return await asyncio.to_thread(_show_list, viewer, context, "", error.faults)
     except (UploadTooLargeError, NoRoomError) as error:
         fault = Fault("file", FaultCode.TOO_LONG, str(error))
-        return await asyncio.to_thread(_show_list, visit, context, "", (fault,))
-    return visit.go(f"{PATH}/{view.upload_id}")
+        return await asyncio.to_thread(_show_list, viewer, context, "", (fault,))
+    return viewer.go(f"{PATH}/{view.upload_id}")
 
 
-def show(visit: Visit, context: Context, upload_id: RecordIdPath, verdict: api.OfVerdict = None) -> Answer:
+def show(
+    viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, verdict: api.OfVerdict = None
+) -> PageResponse:
     """An upload: how far it is, and its first lines with their verdicts, or the first of one verdict."""
-    return _show(visit, context, upload_id, verdict=verdict)
+    return _show(viewer, context, upload_id, verdict=verdict)
 
 
 def download(context: Context, upload_id: RecordIdPath) -> Response[str] | Stream:
@@ -68,22 +66,22 @@ def download(context: Context, upload_id: RecordIdPath) -> Response[str] | Strea
         return Response(text, status_code=410, media_type="text/plain")
 
 
-def register(visit: Visit, context: Context, upload_id: RecordIdPath, form: _FormParameter) -> Answer:
+def register(viewer: CurrentViewer, context: Context, upload_id: RecordIdPath, form: FormParameter) -> PageResponse:
     """Registers what a preview has looked at."""
     try:
         view = api.register_preview(context, upload_id, form.text("postbacks") == "on", _date_order(form.text("dates")))
     except InvalidInputError as error:
-        return _show(visit, context, upload_id, error.faults)
+        return _show(viewer, context, upload_id, error.faults)
     except FileNotFoundError:
         fault = Fault("", FaultCode.NOT_FOUND, "The file of this preview is no longer kept: upload it again.")
-        return _show(visit, context, upload_id, (fault,))
-    return visit.go(f"{PATH}/{view.upload_id}")
+        return _show(viewer, context, upload_id, (fault,))
+    return viewer.go(f"{PATH}/{view.upload_id}")
 
 
-def cancel(visit: Visit, context: Context, upload_id: RecordIdPath) -> Answer:
+def cancel(viewer: CurrentViewer, context: Context, upload_id: RecordIdPath) -> PageResponse:
     """Takes no further line of an upload."""
     view = api.stop_upload(context, upload_id)
-    return visit.go(f"{PATH}/{view.upload_id}", Said.STOPPED)
+    return viewer.go(f"{PATH}/{view.upload_id}", Said.STOPPED)
 
 
 async def _checked(form: StreamedForm) -> AsyncIterator[bytes]:
@@ -114,20 +112,20 @@ def _date_order(text: str) -> DateOrder | None:
     return DateOrder(text) if text in set(DateOrder) else None
 
 
-def _show_list(visit: VisitFacts, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> Answer:
+def _show_list(viewer: Viewer, context: ApiContext, cursor: str = "", faults: tuple[Fault, ...] = ()) -> PageResponse:
     faults = tuple(fault if fault.field else msgspec.structs.replace(fault, field="file") for fault in faults)
     found = api.list_uploads(context, ROWS, cursor)
     is_busy = any(not view.state.is_final for view in found.items)
-    return page(visit, "uploads.html", 422 if faults else 200, faults, found=found, cursor=cursor, is_busy=is_busy)
+    return page(viewer, "uploads.html", faults, found=found, cursor=cursor, is_busy=is_busy)
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     upload_id: str,
     faults: tuple[Fault, ...] = (),
     verdict: Verdict | None = None,
-) -> Answer:
+) -> PageResponse:
     view = api.read_upload(context, upload_id)
     try:
         found = api.read_upload_lines(context, upload_id, LINES, verdict)
@@ -135,9 +133,8 @@ def _show(
     except FileNotFoundError:
         lines, payouts, is_kept = [], [], False
     return page(
-        visit,
+        viewer,
         "upload.html",
-        422 if faults else 200,
         faults,
         view=view,
         lines=lines,

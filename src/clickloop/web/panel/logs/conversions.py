@@ -4,8 +4,6 @@ from typing import Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.money import CURRENCIES
@@ -21,9 +19,9 @@ from clickloop.web.api.logs.postbacks import list_postbacks
 from clickloop.web.api.paging import RecordIdPath
 from clickloop.web.api.problem import AnyRequest
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, amount, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, amount, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import flag_sentence, log_page
 from clickloop.web.panel.setup.setup_choices import status_choices
 
@@ -32,10 +30,8 @@ RECORDS = 100
 """Maximum number of notices and of postbacks on the page of a conversion; their logs have the rest."""
 _OF_EVERY_CHANGE = frozenset({"updated_at", "version"})
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
 
-
-class Part(msgspec.Struct, frozen=True):
+class ChangedField(msgspec.Struct, frozen=True):
     """A part of a conversion that a change changed; ``before`` empty: it was not there."""
 
     name: str
@@ -43,41 +39,40 @@ class Part(msgspec.Struct, frozen=True):
     after: str
 
 
-def show_list(visit: Visit, request: AnyRequest, context: Context) -> Answer:
+def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
     """Conversions, the newest first."""
-    return log_page(visit, request, context, ExportNoun.CONVERSIONS)
+    return log_page(viewer, request, context, ExportNoun.CONVERSIONS)
 
 
-def show(visit: Visit, context: Context, conversion_id: RecordIdPath) -> Answer:
+def show(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath) -> PageResponse:
     """A conversion with everything around it."""
-    return _show(visit, context, conversion_id, {})
+    return _show(viewer, context, conversion_id, {})
 
 
-def change(visit: Visit, context: Context, conversion_id: RecordIdPath, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath, form: FormParameter) -> PageResponse:
     """Changes status or payout by hand."""
     try:
         held_back = form.has("postbacks") and form.text("postbacks") != "on"
         api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
     except InvalidInputError as error:
-        return _show(visit, context, conversion_id, form.tree, error.faults)
-    return visit.go(f"{PATH}/{conversion_id}", Said.SAVED)
+        return _show(viewer, context, conversion_id, form.tree, error.faults)
+    return viewer.go(f"{PATH}/{conversion_id}", Said.SAVED)
 
 
 def _show(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     conversion_id: str,
     written: dict[str, Any],
     faults: tuple[Fault, ...] = (),
-) -> Answer:
+) -> PageResponse:
     story = api.read_conversion(context, conversion_id)
     one = story.conversion
     with context.ledger.read() as tx:
         names = names_for(tx, CONVERSION_COLUMNS, [one])
     return page(
-        visit,
+        viewer,
         "conversion.html",
-        422 if faults else 200,
         faults,
         one=one,
         history=[(entry, _parts(entry)) for entry in reversed(story.history)],
@@ -95,13 +90,13 @@ def _show(
     )
 
 
-def _parts(entry: api.ChangeView) -> list[Part]:
+def _parts(entry: api.ChangeView) -> list[ChangedField]:
     """What a change changed, part by part; of a new conversion its status and payout."""
     if entry.before is None:
         first = [column for column in CONVERSION_COLUMNS if column.key in ("status", "payout")]
-        return [Part(column.title, "", _text(column, entry.after)) for column in first]
+        return [ChangedField(column.title, "", _text(column, entry.after)) for column in first]
     parts = [
-        Part(column.title, _text(column, entry.before), _text(column, entry.after))
+        ChangedField(column.title, _text(column, entry.before), _text(column, entry.after))
         for column in CONVERSION_COLUMNS
         if column.key not in _OF_EVERY_CHANGE
     ]

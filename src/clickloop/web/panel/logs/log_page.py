@@ -28,8 +28,8 @@ from clickloop.web.api.problem import AnyRequest, invalid
 from clickloop.web.api.wire import moment_text
 from clickloop.web.cookies import cookie_of
 from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import VisitFacts, redirect
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import Viewer, redirect
 
 ROWS_A_PAGE = 50
 MAX_CHOICES = 1_000
@@ -65,14 +65,14 @@ class FormField(msgspec.Struct, frozen=True, kw_only=True):
         return dict(self.options or ()).get(self.value, self.value)
 
 
-class Chip(msgspec.Struct, frozen=True):
+class LogFilterChip(msgspec.Struct, frozen=True):
     """A filter that is set: what it says, and the query of the log without it."""
 
     text: str
     without: str
 
 
-class Asked:
+class LogQuery:
     """What the address of a log, or a form with the same fields, asks for. Everything is optional; what cannot be read raises
     InvalidInputError."""
 
@@ -145,7 +145,7 @@ def utc_text(name: str, text: str, zone: ZoneInfo) -> str:
     return exact.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _tidied(request: AnyRequest) -> Answer | None:
+def _tidied(request: AnyRequest) -> PageResponse | None:
     """The way to the same page without empty parameters, which a form leaves in the address; None: there are none."""
     pairs = list(request.query_params.multi_items())
     kept = [(name, value) for name, value in pairs if value != ""]
@@ -155,18 +155,18 @@ def _tidied(request: AnyRequest) -> Answer | None:
     return redirect(f"{path}?{urlencode(kept)}" if kept else path)
 
 
-def chosen(request: AnyRequest, noun: str, columns: Sequence[Column], asked: Asked) -> tuple[Column, ...]:
+def chosen(request: AnyRequest, noun: str, columns: Sequence[Column], query: LogQuery) -> tuple[Column, ...]:
     """The columns that the address names, else those that this browser remembers, else the usual ones."""
-    keys = asked.columns() or cookie_of(request, _cookie(noun)).split(".")
+    keys = query.columns() or cookie_of(request, _cookie(noun)).split(".")
     found = tuple(column for column in columns if column.key in keys)
     return found or tuple(column for column in columns if column.shown)
 
 
-def form_of(context: ApiContext, kind: type[LogFilter], asked: Asked) -> list[FormField]:
+def form_of(context: ApiContext, kind: type[LogFilter], query: LogQuery) -> list[FormField]:
     """Return the fields of a filter's form, filled in as the address says."""
     fields = [field for field in fields_of(kind) if field.name not in PERIOD]
     with context.ledger.read() as tx:
-        return [*(_form_field(tx, field, asked.text(field.name)) for field in fields), *_of_period(asked)]
+        return [*(_form_field(tx, field, query.text(field.name)) for field in fields), *_of_period(query)]
 
 
 def _form_field(tx: Connection, field: FieldInfo, value: str) -> FormField:
@@ -192,11 +192,11 @@ def _choices(tx: Connection, kind: Named, chosen: str) -> dict[int, str]:
     return names if number in names else names | names_of(tx, kind, [number])
 
 
-def _of_period(asked: Asked) -> list[FormField]:
+def _of_period(query: LogQuery) -> list[FormField]:
     return [
-        FormField(name="period", label="Period", value=asked.text("period"), options=PERIODS),
-        FormField(name="since", label="From", value=asked.local("since"), kind="datetime-local"),
-        FormField(name="until", label="Before", value=asked.local("until"), kind="datetime-local"),
+        FormField(name="period", label="Period", value=query.text("period"), options=PERIODS),
+        FormField(name="since", label="From", value=query.local("since"), kind="datetime-local"),
+        FormField(name="until", label="Before", value=query.local("until"), kind="datetime-local"),
     ]
 
 
@@ -220,22 +220,22 @@ def screening_sentence(word: str) -> str:
     return Screening(word).sentence if word in {known.value for known in Screening} else in_words(word)
 
 
-def log_page(visit: VisitFacts, request: AnyRequest, context: ApiContext, noun: ExportNoun, **more: Any) -> Answer:
+def log_page(viewer: Viewer, request: AnyRequest, context: ApiContext, noun: ExportNoun, **more: Any) -> PageResponse:
     """Return the page of a log, or the way to the same page without empty parameters. The log's name is its template's and cookie's."""
     if tidy := _tidied(request):
         return tidy
     log = LOGS[noun]
-    asked = Asked(request, visit.zone, context.clock())
-    found = log.list_page(context, asked.filter(log.filters), ROWS_A_PAGE, asked.text("cursor"))
-    form = form_of(context, log.filters, asked)
-    shown = chosen(request, noun, log.columns, asked)
+    query = LogQuery(request, viewer.zone, context.clock())
+    found = log.list_page(context, query.filter(log.filters), ROWS_A_PAGE, query.text("cursor"))
+    form = form_of(context, log.filters, query)
+    shown = chosen(request, noun, log.columns, query)
     with context.ledger.read() as tx:
         names = names_for(tx, shown, found.items)
-    answer = page(
-        visit,
+    response = page(
+        viewer,
         f"{noun}.html",
         found=found,
-        cursor=asked.text("cursor"),
+        cursor=query.text("cursor"),
         columns=log.columns,
         shown=shown,
         names=names,
@@ -246,8 +246,8 @@ def log_page(visit: VisitFacts, request: AnyRequest, context: ApiContext, noun: 
         flag_sentence=flag_sentence,
         **more,
     )
-    if asked.columns() is not None:
-        answer.set_cookie(
+    if query.columns() is not None:
+        response.set_cookie(
             _cookie(noun),
             ".".join(column.key for column in shown),
             max_age=_YEAR_SECONDS,
@@ -255,16 +255,16 @@ def log_page(visit: VisitFacts, request: AnyRequest, context: ApiContext, noun: 
             httponly=True,
             samesite="lax",
         )
-    return answer
+    return response
 
 
-def _chips(request: AnyRequest, form: Sequence[FormField]) -> list[Chip]:
+def _chips(request: AnyRequest, form: Sequence[FormField]) -> list[LogFilterChip]:
     """Return the filters that are set, each with the address of the log without it."""
     given = request.query_params.multi_items()
     # Sorted: the parameters come in another order each time.
     pairs = sorted(((name, value) for name, value in given if name not in ("cursor", "said")), key=itemgetter(0))
     return [
-        Chip(f"{field.label}: {field.text}", urlencode([pair for pair in pairs if pair[0] != field.name]))
+        LogFilterChip(f"{field.label}: {field.text}", urlencode([pair for pair in pairs if pair[0] != field.name]))
         for field in form
         if field.value
     ]

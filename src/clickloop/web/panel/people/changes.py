@@ -15,8 +15,8 @@ from clickloop.web.api.paging import Cursor
 from clickloop.web.api.people import changes as api
 from clickloop.web.api.people.changes import OfNoun, OfRecord
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 
 ROWS_A_PAGE = 50
@@ -71,7 +71,7 @@ OfUser = Annotated[str, QueryParameter(name="user_id", max_length=20)]
 OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
 
 
-class ToldLine(msgspec.Struct, frozen=True):
+class ChangeRow(msgspec.Struct, frozen=True):
     """A line with what differs, and where the record is."""
 
     line: api.LogLineView
@@ -81,14 +81,14 @@ class ToldLine(msgspec.Struct, frozen=True):
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
     noun: OfNoun = None,
     record_id: OfRecord = None,
     user_id: OfUser = "",
     action: OfAction = "",
-) -> Answer:
+) -> PageResponse:
     """The log, the newest line first."""
     found = api.list_changes(
         context,
@@ -103,9 +103,9 @@ def show_list(
     with context.ledger.read() as tx:
         users = [(user.id, user.name) for user in users_after(tx, 0, _MAX_USERS)]
     return page(
-        visit,
+        viewer,
         "changes.html",
-        lines=[told(line, dict(users)) for line in found.items],
+        lines=[change_row(line, dict(users)) for line in found.items],
         next_cursor=found.next_cursor,
         cursor=cursor,
         noun=noun or "",
@@ -118,13 +118,13 @@ def show_list(
     )
 
 
-def told(line: api.LogLineView, users: Mapping[int, str]) -> ToldLine:
+def change_row(line: api.LogLineView, users: Mapping[int, str]) -> ChangeRow:
     """A line for people. ``users``: their names by number."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
     place = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():
         name = users.get(int(line.record_id), "")
-    return ToldLine(line, name, place, differences(line.before, line.after, line.noun))
+    return ChangeRow(line, name, place, differences(line.before, line.after, line.noun))
 
 
 routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

@@ -3,8 +3,7 @@
 from typing import Annotated
 
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.people.user import MIN_PASSWORD_LENGTH
 from clickloop.saving import access
@@ -12,27 +11,26 @@ from clickloop.setup.fault import Fault, InvalidInputError
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.browser import browser_of
 from clickloop.web.panel.frame.auth_guard import OPEN
-from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.form_body import MAX_STRANGERS_BODY_BYTES
-from clickloop.web.panel.frame.page import Answer, page
+from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import HOME, AnyRequest, redirect
 from clickloop.web.panel.people.sign_in import known_device, with_session
 
-_FormParameter = NamedDependency[SkipValidation[Form]]
 Key = Annotated[str, QueryParameter(max_length=access.MAX_CREDENTIAL_LENGTH)]
 
 
-def show(context: Context, key: Key = "") -> Answer:
+def show(context: Context, key: Key = "") -> PageResponse:
     """The form; opening it does not use the link up."""
     return _form(context, key, "owner")
 
 
-async def enter(context: Context, request: AnyRequest, form: _FormParameter) -> Answer:
+async def enter(context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
     """Sets the password and lets him in."""
     return await context.access.threads.run(_enter, context, request, form)
 
 
-def _enter(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
+def _enter(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse:
     key, name, password = form.text("key"), form.text("name"), form.raw("password")
     browser = browser_of(request, context.proxies)
     try:
@@ -46,14 +44,13 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> Answer:
     return with_session(redirect(HOME), signed_in, browser.secure, known_device(context, request, signed_in.user))
 
 
-def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> Answer:
+def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> PageResponse:
     welcome = access.welcome_of(context.access, key)
     if welcome is None:
-        return page(None, "welcome_over.html", 410)
+        return page(None, "welcome_over.html", status=410)
     return page(
         None,
         "welcome.html",
-        422 if faults else 200,
         faults,
         user=welcome.user,
         name=name,

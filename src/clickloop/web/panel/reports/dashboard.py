@@ -30,16 +30,16 @@ from clickloop.web.api.diagnosis.check import found_as_set_up
 from clickloop.web.api.wire import moment_text
 from clickloop.web.panel.diagnosis.check import editor_of
 from clickloop.web.panel.frame.chart import Chart, Series, draw
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text, tone_of
 from clickloop.web.panel.reports.newcomer import (
     NEEDED,
+    existing_kinds,
     has_counted_clicks,
     loop_has_closed,
+    next_tasks,
     steps_of,
-    what_comes_next,
-    what_there_is,
 )
 from clickloop.web.panel.reports.reports import PERIODS
 
@@ -50,8 +50,8 @@ FINDINGS = 5
 WORDS = 5
 _MAX_POINTS = 5_000  # a chart of more shows nothing more
 
-AskedPeriod = Annotated[Preset, QueryParameter()]
-AskedMeasure = Annotated[Measure, QueryParameter()]
+PeriodParameter = Annotated[Preset, QueryParameter()]
+MeasureParameter = Annotated[Measure, QueryParameter()]
 
 
 class Tile(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Tile(msgspec.Struct, frozen=True):
     tone: str
 
 
-class Told(msgspec.Struct, frozen=True):
+class HealthItem(msgspec.Struct, frozen=True):
     """Something about the loop's health, where to look, and what to do."""
 
     tone: str
@@ -84,14 +84,17 @@ class TopRow(msgspec.Struct, frozen=True):
 
 
 def show(
-    visit: Visit, context: Context, period: AskedPeriod = Preset.TODAY, measure: AskedMeasure = Measure.CLICKS
-) -> Answer:
+    viewer: CurrentViewer,
+    context: Context,
+    period: PeriodParameter = Preset.TODAY,
+    measure: MeasureParameter = Measure.CLICKS,
+) -> PageResponse:
     """The dashboard."""
-    has = what_there_is(context)
+    has = existing_kinds(context)
     if not has >= NEEDED:
-        return page(visit, "dashboard.html", steps=steps_of(has), started=False)
+        return page(viewer, "dashboard.html", steps=steps_of(has), started=False)
     now_ms = context.clock()
-    bounds = bounds_of(AskedReport(period=period, zone=visit.zone.key), now_ms, visit.zone.key)
+    bounds = bounds_of(AskedReport(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
     now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
     earlier = Bounds(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
@@ -100,11 +103,11 @@ def show(
     works = not has_visitors and loop_has_closed(context)
     top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
     return page(
-        visit,
+        viewer,
         "dashboard.html",
         started=True,
         steps=[] if has_visitors or works else steps_of(has),
-        things=what_comes_next(context, visit) if works else [],
+        tasks=next_tasks(context, viewer) if works else [],
         periods=PERIODS,
         period=period,
         measure=measure,
@@ -114,7 +117,7 @@ def show(
         top_titles=[one.label for one in TOP_MEASURES],
         top=_top_rows(top),
         campaigns=top.group_count,
-        told=_health(context, visit, now_ms),
+        health=_health(context, viewer, now_ms),
         currency=context.currency,
         not_converted=now.totals.sums.not_converted,
     )
@@ -209,15 +212,15 @@ def _capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
+def _health(context: ApiContext, viewer: Viewer, now_ms: int) -> list[HealthItem]:
     """What an owner has to look at, the worst first."""
-    told = [
-        Told("bad", _capitalised(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
+    items = [
+        HealthItem("bad", _capitalised(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
         for alarm in context.core_health().alarms
     ]
     findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
-    told += [
-        Told(
+    items += [
+        HealthItem(
             "bad" if one.severity is Severity.ERROR else "warn",
             f"{readable(one.place.name)}: {readable(one.sentence)}" if one.place.name else readable(one.sentence),
             readable(one.remedy),
@@ -226,16 +229,18 @@ def _health(context: ApiContext, visit: VisitFacts, now_ms: int) -> list[Told]:
         for one in findings[:FINDINGS]
     ]
     if len(findings) > FINDINGS:
-        told.append(
-            Told("", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check")
+        items.append(
+            HealthItem(
+                "", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"
+            )
         )
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
         given_up = given_up_since(tx, since)
         refused = refused_since(tx, since, None)
         words = unmapped_words(tx, WORDS)
-    told += _from_logs(given_up, _by_reason(refused), [word.word for word in words], since)
-    return sorted(told, key=lambda one: _TONES.index(one.tone))
+    items += _from_logs(given_up, _by_reason(refused), [word.word for word in words], since)
+    return sorted(items, key=lambda one: _TONES.index(one.tone))
 
 
 _TONES = ("bad", "warn", "")
@@ -248,22 +253,24 @@ def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
     return found
 
 
-def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[Told]:
+def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[HealthItem]:
     """``since``: the moment from which the counts are; the links lead to the same span."""
-    told = []
+    items = []
     span = urlencode({"since": moment_text(since)})
     if given_up:
         sentence = f"{counted(given_up, 'postback')} failed in the last 24 hours."
-        told.append(Told("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
+        items.append(HealthItem("bad", sentence, "Review and resend.", f"/panel/postbacks?state=failed&{span}"))
     for reason, count in sorted(refused.items(), key=lambda item: -item[1]):
         was = "was" if count == 1 else "were"
         sentence = f"{counted(count, 'incoming postback')} {was} refused in the last 24 hours: {reason.value.replace('_', ' ')}."
-        told.append(Told("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
+        items.append(HealthItem("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
         remedy = "Map each word to a status, then reprocess: until then these conversions count as pending."
-        told.append(Told("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses"))
-    return told
+        items.append(
+            HealthItem("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses")
+        )
+    return items
 
 
 routes = [get("/", sync_to_thread=True)(show)]

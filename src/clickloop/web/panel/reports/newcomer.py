@@ -10,7 +10,7 @@ from clickloop.store.ledger.logs.postbacks import was_delivered_lately
 from clickloop.store.ledger.setup.names import Named, newest_names
 from clickloop.web.api.context import ApiContext
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.viewer import VisitFacts
+from clickloop.web.panel.frame.viewer import Viewer
 
 NEEDED = frozenset({Named.SOURCE, Named.NETWORK, Named.OFFER, Named.CAMPAIGN})
 """What a loop is made of."""
@@ -18,7 +18,7 @@ _JUST_CREATED = (Said.CREATED, Said.FILLED_IN)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class Step(msgspec.Struct, frozen=True):
+class WalkthroughStep(msgspec.Struct, frozen=True):
     """A step of the walk. ``of``: the record that it adds; None: it is the test of the loop."""
 
     of: Named | None
@@ -28,19 +28,19 @@ class Step(msgspec.Struct, frozen=True):
     done: bool
 
 
-class Walk(msgspec.Struct, frozen=True):
+class Walkthrough(msgspec.Struct, frozen=True):
     """The walk as one of its pages shows it. ``number``: of the page's step, from 1."""
 
-    steps: list[Step]
+    steps: list[WalkthroughStep]
     number: int
 
     @property
-    def step(self) -> Step:
+    def step(self) -> WalkthroughStep:
         """Return the page's step."""
         return self.steps[self.number - 1]
 
 
-class NextThing(msgspec.Struct, frozen=True):
+class NextTask(msgspec.Struct, frozen=True):
     """Something to do once the loop works."""
 
     title: str
@@ -48,7 +48,7 @@ class NextThing(msgspec.Struct, frozen=True):
     address: str
 
 
-def what_there_is(context: ApiContext) -> frozenset[Named]:
+def existing_kinds(context: ApiContext) -> frozenset[Named]:
     """The kinds of records of which there is at least one, archived or not."""
     with context.ledger.read() as tx:
         return frozenset(named for named in Named if newest_names(tx, named, 1))
@@ -70,38 +70,38 @@ def loop_has_closed(context: ApiContext) -> bool:
         return was_delivered_lately(tx)
 
 
-def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[Step]:
+def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[WalkthroughStep]:
     """Return the steps, and which are done. ``campaign_id``: the campaign to test the loop with; None: the user chooses one."""
     return [
-        Step(
+        WalkthroughStep(
             Named.SOURCE,
             "Add a traffic source",
             "Where you buy clicks. A preset fills in its parameters and its postback URL.",
             "/panel/traffic-sources/presets",
             Named.SOURCE in has,
         ),
-        Step(
+        WalkthroughStep(
             Named.NETWORK,
             "Add a network",
             "Where your offers come from. You get the postback URL to paste there.",
             "/panel/networks/presets",
             Named.NETWORK in has,
         ),
-        Step(
+        WalkthroughStep(
             Named.OFFER,
             "Add an offer",
             "The page that visitors are sent to, with our click id in its URL.",
             "/panel/offers/new",
             Named.OFFER in has,
         ),
-        Step(
+        WalkthroughStep(
             Named.CAMPAIGN,
             "Create a campaign",
             "It connects the three. You paste its link into the traffic source.",
             "/panel/campaigns/new",
             Named.CAMPAIGN in has,
         ),
-        Step(
+        WalkthroughStep(
             None,
             "Test the loop",
             "A test click and a test conversion travel all the way and back to the source. Reports do not count them.",
@@ -111,43 +111,43 @@ def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[Step
     ]
 
 
-def first_undone(context: ApiContext) -> Step:
+def first_undone(context: ApiContext) -> WalkthroughStep:
     """The step that comes next, whatever was done before."""
-    return next(step for step in steps_of(what_there_is(context)) if not step.done)
+    return next(step for step in steps_of(existing_kinds(context)) if not step.done)
 
 
-def walk_at(context: ApiContext, visit: VisitFacts, of: Named | None) -> Walk | None:
+def walkthrough_at(context: ApiContext, viewer: Viewer, of: Named | None) -> Walkthrough | None:
     """Return the walk for a page of one of its steps; None where that step is done, or the walk is over, or is not the user's."""
-    if not visit.may(Right.WORK):
+    if not viewer.may(Right.WORK):
         return None
-    steps = steps_of(what_there_is(context))
+    steps = steps_of(existing_kinds(context))
     number = next(at for at, step in enumerate(steps, 1) if step.of is of)
     if steps[number - 1].done or (of is None and (loop_has_closed(context) or has_counted_clicks(context))):
         return None
-    return Walk(steps, number)
+    return Walkthrough(steps, number)
 
 
-def next_step(context: ApiContext, visit: VisitFacts, campaign_id: int | None = None) -> Walk | None:
+def next_step(context: ApiContext, viewer: Viewer, campaign_id: int | None = None) -> Walkthrough | None:
     """Return what to do next, on the page of what was just created; None where nothing was, or the loop has been tried."""
-    if visit.said not in _JUST_CREATED:
+    if viewer.said not in _JUST_CREATED:
         return None
-    has = what_there_is(context)
+    has = existing_kinds(context)
     if has >= NEEDED and has_clicks(context):
         return None
     steps = steps_of(has, campaign_id)
-    return Walk(steps, next(at for at, step in enumerate(steps, 1) if not step.done))
+    return Walkthrough(steps, next(at for at, step in enumerate(steps, 1) if not step.done))
 
 
-def what_comes_next(context: ApiContext, visit: VisitFacts, campaign_id: int | None = None) -> list[NextThing]:
+def next_tasks(context: ApiContext, viewer: Viewer, campaign_id: int | None = None) -> list[NextTask]:
     """Return what to do once the loop works. ``campaign_id``: the campaign that was tested; None: the user chooses one."""
     campaign = f"/panel/campaigns/{campaign_id}#links" if campaign_id else "/panel/campaigns"
     found = [
-        NextThing(
+        NextTask(
             "Paste the campaign link into your traffic source",
             "Copy it as it is: the source fills in its own macros.",
             campaign,
         ),
-        NextThing(
+        NextTask(
             "Give your network its postback URL",
             "Once for each network; it then reports every conversion by itself.",
             campaign if campaign_id else "/panel/networks",
@@ -155,7 +155,7 @@ def what_comes_next(context: ApiContext, visit: VisitFacts, campaign_id: int | N
     ]
     if urlsplit(context.base_url).hostname in _LOOPBACK:
         sentence = f"Links begin with {context.base_url} now, which only this machine can open. Set the public URL in Settings."
-        address = "/panel/settings" if visit.may(Right.ADMINISTER) else "/panel/health"
-        found.insert(0, NextThing("Put the tracker on a domain", sentence, address))
+        address = "/panel/settings" if viewer.may(Right.ADMINISTER) else "/panel/health"
+        found.insert(0, NextTask("Put the tracker on a domain", sentence, address))
     alarms = "Have them sent to Telegram, Slack or any URL; that works even when the core is down."
-    return [*found, NextThing("Choose where alarms go", alarms, "/panel/health#alarms")]
+    return [*found, NextTask("Choose where alarms go", alarms, "/panel/health#alarms")]

@@ -23,8 +23,8 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
 from clickloop.web.api.reports.reports import csv_response, report_asked
 from clickloop.web.long_work import in_long_work
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of
 
 PATH = "/panel/reports"
@@ -66,7 +66,7 @@ Day = Annotated[str, Meta(max_length=10)]
 Texts = list[str] | None
 
 
-class AskedPage(msgspec.Struct, frozen=True, kw_only=True):
+class ReportPageQuery(msgspec.Struct, frozen=True, kw_only=True):
     """What the address of the page may hold; ``filter_by`` and ``filter_value`` are a filter that was just entered."""
 
     period: Word = ""
@@ -82,7 +82,7 @@ class AskedPage(msgspec.Struct, frozen=True, kw_only=True):
     told_as: Annotated[str, Meta(max_length=4)] = msgspec.field(default="", name="format")
 
 
-class Chip(msgspec.Struct, frozen=True):
+class ReportFilterChip(msgspec.Struct, frozen=True):
     """A filter that is set: what it says, and the address without it."""
 
     text: str
@@ -90,7 +90,7 @@ class Chip(msgspec.Struct, frozen=True):
     without: str
 
 
-class Column(msgspec.Struct, frozen=True):
+class ReportColumn(msgspec.Struct, frozen=True):
     """A column of figures, and the address that sorts by it."""
 
     measure: Measure
@@ -100,42 +100,44 @@ class Column(msgspec.Struct, frozen=True):
     """``descending``, ``ascending`` or empty, as ``aria-sort`` has it."""
 
 
-class Cell(msgspec.Struct, frozen=True):
+class ReportCell(msgspec.Struct, frozen=True):
     """A figure; ``tone``: up or down where it is money won or lost."""
 
     text: str
     tone: str = ""
 
 
-class Line(msgspec.Struct, frozen=True):
+class ReportRow(msgspec.Struct, frozen=True):
     """A row: its keys with the addresses that go deeper, its figures, and its conversions by status."""
 
     keys: tuple[tuple[str, str], ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[ReportCell, ...]
     statuses: tuple[str, ...]
 
 
-def show(visit: Visit, context: Context, wanted: NamedDependency[SkipValidation[AskedPage]]) -> Answer:
+def show(
+    viewer: CurrentViewer, context: Context, page_query: NamedDependency[SkipValidation[ReportPageQuery]]
+) -> PageResponse:
     """The report with its controls; with ``format=csv`` the file. A filter that was just entered leads to its lasting address."""
-    query = _address_of(wanted)
-    if wanted.filter_by:
-        entered = f"{wanted.filter_by}:{wanted.filter_value}"
-        return visit.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
-    csv = wanted.told_as == "csv"
-    offset = 0 if csv else wanted.offset
-    asked, faults = _asked(query, visit, CSV_ROWS if csv else ROWS, offset)
+    query = _address_of(page_query)
+    if page_query.filter_by:
+        entered = f"{page_query.filter_by}:{page_query.filter_value}"
+        return viewer.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
+    csv = page_query.told_as == "csv"
+    offset = 0 if csv else page_query.offset
+    asked, faults = _asked(query, viewer, CSV_ROWS if csv else ROWS, offset)
     if faults:
-        return _page(visit, context, query, None, None, 0, faults)
+        return _page(viewer, context, query, None, None, 0, faults)
     try:
         made, bounds = report_asked(context, asked)
     except InvalidInputError as error:
-        return _page(visit, context, query, None, None, 0, error.faults)
+        return _page(viewer, context, query, None, None, 0, error.faults)
     if csv:
         return csv_response(made, bounds)
-    return _page(visit, context, query, made, bounds, offset, ())
+    return _page(viewer, context, query, made, bounds, offset, ())
 
 
-class _Address(msgspec.Struct, frozen=True):
+class _ReportAddress(msgspec.Struct, frozen=True):
     """What the address says."""
 
     period: str
@@ -158,12 +160,18 @@ class _Address(msgspec.Struct, frozen=True):
         return urlencode([(name, value) for name, value in pairs if value])
 
 
-def _address_of(wanted: AskedPage) -> _Address:
+def _address_of(page_query: ReportPageQuery) -> _ReportAddress:
     """Return the lasting address of a page. A named period counts before days, ``custom`` stands for the days."""
-    period = "" if wanted.period == "custom" else wanted.period
-    first, last = ("", "") if period else (wanted.first, wanted.last)
-    return _Address(
-        period, first, last, _given(wanted.group_by), _given(wanted.filters), _measures(wanted.column), wanted.sort
+    period = "" if page_query.period == "custom" else page_query.period
+    first, last = ("", "") if period else (page_query.first, page_query.last)
+    return _ReportAddress(
+        period,
+        first,
+        last,
+        _given(page_query.group_by),
+        _given(page_query.filters),
+        _measures(page_query.column),
+        page_query.sort,
     )
 
 
@@ -177,7 +185,7 @@ def _measures(texts: Texts) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure.value in chosen) or USUAL_MEASURES
 
 
-def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple[AskedReport, tuple[Fault, ...]]:
+def _asked(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> tuple[AskedReport, tuple[Fault, ...]]:
     """The report to ask for, and the faults of words that stand for nothing."""
     try:
         preset = Preset(query.period) if query.period else None
@@ -189,7 +197,7 @@ def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple
         period=preset,
         first=query.first,
         last=query.last,
-        zone=visit.zone.key,
+        zone=viewer.zone.key,
         group_by=group_by,
         filters=list(query.filters),
         sort=query.sort,
@@ -199,23 +207,22 @@ def _asked(query: _Address, visit: VisitFacts, limit: int, offset: int) -> tuple
 
 
 def _page(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
-    query: _Address,
+    query: _ReportAddress,
     made: MadeReport | None,
     bounds: Bounds | None,
     offset: int,
     faults: Sequence[Fault],
-) -> Answer:
+) -> PageResponse:
     with context.ledger.read() as tx:
         names = {dimension: newest_names(tx, named, CHOICES) for dimension, named in _CHOSEN.items()}
         source = next((text[7:] for text in query.filters if text.startswith("source:") and text[7:].isdecimal()), "")
         rows = parameter_names(tx, int(source)) if source and len(source) < 10 else {}
     titles = {dimension: _title(dimension, rows) for dimension in Dimension}
     return page(
-        visit,
+        viewer,
         "reports.html",
-        422 if faults else 200,
         tuple(faults),
         query=query,
         made=made,
@@ -225,7 +232,7 @@ def _page(
         groups=GROUPS,
         titles=titles,
         names=names,
-        chips=_chips(query, visit, names, titles),
+        chips=_chips(query, viewer, names, titles),
         measures=[(measure, measure.label) for measure in Measure],
         chosen=frozenset(query.columns),
         columns=_columns(query, made),
@@ -247,8 +254,8 @@ def _title(dimension: Dimension, rows: Mapping[int, str]) -> str:
 
 
 def _chips(
-    query: _Address, visit: VisitFacts, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
-) -> list[Chip]:
+    query: _ReportAddress, viewer: Viewer, names: Mapping[Dimension, Mapping[int, str]], titles: Mapping[Dimension, str]
+) -> list[ReportFilterChip]:
     """The filters as people read them."""
     chips = []
     for text in query.filters:
@@ -258,42 +265,42 @@ def _chips(
             dimension = Dimension(word)
             key = int(value) if dimension.is_number or dimension.is_time else value
             known: dict[Key, str] = {number: name for number, name in names.get(dimension, {}).items()}  # noqa: C416 – of a wider key
-            name = key_name(dimension, key, visit.zone, known)
-            told = f"{titles[dimension]}: {name}"
+            name = key_name(dimension, key, viewer.zone, known)
+            shown = f"{titles[dimension]}: {name}"
         except (ValueError, IndexError):
-            told = text
-        chips.append(Chip(told, text, query.changed(filters=others)))
+            shown = text
+        chips.append(ReportFilterChip(shown, text, query.changed(filters=others)))
     return chips
 
 
-def _columns(query: _Address, made: MadeReport | None) -> list[Column]:
+def _columns(query: _ReportAddress, made: MadeReport | None) -> list[ReportColumn]:
     columns = []
     for measure in query.columns:
         by_this = made is not None and made.query.sort is measure
         descending = made is not None and made.query.descending
         sort = measure.value if by_this and descending else f"-{measure.value}"
-        told = ("descending" if descending else "ascending") if by_this else ""
-        columns.append(Column(measure, measure.label, query.changed(sort=sort), told))
+        text = ("descending" if descending else "ascending") if by_this else ""
+        columns.append(ReportColumn(measure, measure.label, query.changed(sort=sort), text))
     return columns
 
 
-def _key_heads(query: _Address, made: MadeReport, titles: Mapping[Dimension, str]) -> list[Column]:
+def _key_heads(query: _ReportAddress, made: MadeReport, titles: Mapping[Dimension, str]) -> list[ReportColumn]:
     """The heads of the groupings; the first sorts by the keys."""
     by_key = made.query.sort is None
     sort = f"-{BY_KEY}" if by_key and not made.query.descending else BY_KEY
-    told = ("descending" if made.query.descending else "ascending") if by_key else ""
+    text = ("descending" if made.query.descending else "ascending") if by_key else ""
     return [
-        Column(
+        ReportColumn(
             Measure.CLICKS,
             titles[dimension],
             query.changed(sort=sort) if place == 0 else "",
-            told if place == 0 else "",
+            text if place == 0 else "",
         )
         for place, dimension in enumerate(made.query.group_by)
     ]
 
 
-def _line(query: _Address, made: MadeReport, row: Row) -> Line:
+def _line(query: _ReportAddress, made: MadeReport, row: Row) -> ReportRow:
     keys = []
     for dimension, heading in zip(made.query.group_by, row.headings, strict=True):
         address = ""
@@ -305,16 +312,16 @@ def _line(query: _Address, made: MadeReport, row: Row) -> Line:
             filters = tuple(dict.fromkeys((*query.filters, f"{dimension.value}:{heading.key}")))
             address = query.changed(filters=filters, group_by=group_by, sort="")
         keys.append((heading.name, address))
-    return Line(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
+    return ReportRow(tuple(keys), _cells(query.columns, row), tuple(_statuses(made, row)))
 
 
-def _cells(measures: Sequence[Measure], row: Row) -> tuple[Cell, ...]:
+def _cells(measures: Sequence[Measure], row: Row) -> tuple[ReportCell, ...]:
     values = [(measure, measure.of(row.sums)) for measure in measures]
-    return tuple(Cell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
+    return tuple(ReportCell(figure_text(measure, value), tone_of(measure, value)) for measure, value in values)
 
 
 def _statuses(made: MadeReport, row: Row) -> list[str]:
     return [f"{row.sums.by_status.get(key, 0):,}" for key in made.statuses]
 
 
-routes = [get("/reports", dependencies={"wanted": from_query(AskedPage)})(in_long_work(show))]
+routes = [get("/reports", dependencies={"page_query": from_query(ReportPageQuery)})(in_long_work(show))]

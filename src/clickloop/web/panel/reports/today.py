@@ -7,11 +7,11 @@ from clickloop.report.period import Preset, days_of
 from clickloop.report.query import Dimension, Filter, ReportQuery
 from clickloop.tracking.reporting import make_report
 from clickloop.web.api.context import ApiContext
-from clickloop.web.panel.frame.viewer import VisitFacts
+from clickloop.web.panel.frame.viewer import Viewer
 from clickloop.web.panel.reports.figures import figure_text, tone_of
 
 
-class Figures(msgspec.Struct, frozen=True):
+class TodayFigures(msgspec.Struct, frozen=True):
     """What came of something today, as it is read."""
 
     clicks: str
@@ -26,16 +26,16 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 def figures_today(
-    context: ApiContext, visit: VisitFacts, dimension: Dimension, numbers: list[int]
-) -> dict[int, Figures]:
+    context: ApiContext, viewer: Viewer, dimension: Dimension, numbers: list[int]
+) -> dict[int, TodayFigures]:
     """What came of these records today, in the time zone of who looks; those of which nothing came are absent."""
     if not numbers:
         return {}
-    today = days_of(Preset.TODAY, context.clock(), visit.zone)
+    today = days_of(Preset.TODAY, context.clock(), viewer.zone)
     query = ReportQuery(
-        from_at=today.from_at(visit.zone),
-        until_at=today.until_at(visit.zone),
-        zone=visit.zone.key,
+        from_at=today.from_at(viewer.zone),
+        until_at=today.until_at(viewer.zone),
+        zone=viewer.zone.key,
         currency=context.currency,
         group_by=(dimension,),
         filters=(Filter(dimension, tuple(str(number) for number in numbers)),),
@@ -47,8 +47,8 @@ def figures_today(
     return {int(row.headings[0].key): _figures_of(row.sums) for row in made.rows}
 
 
-def _figures_of(sums: Sums) -> Figures:
-    return Figures(
+def _figures_of(sums: Sums) -> TodayFigures:
+    return TodayFigures(
         clicks=figure_text(Measure.CLICKS, sums.clicks),
         conversions=figure_text(Measure.CONVERSIONS, Measure.CONVERSIONS.of(sums)),
         revenue=figure_text(Measure.REVENUE, sums.revenue_micros),

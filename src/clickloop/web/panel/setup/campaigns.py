@@ -26,12 +26,12 @@ from clickloop.web.api.setup.postback_rules import list_rules
 from clickloop.web.api.setup.traffic_sources import SourceView, read_source
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.diagnosis.check import editor_of, name_of
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.setup.setup_choices import (
@@ -57,8 +57,6 @@ COST_MODELS = (
     (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
     (ClickCost.NONE.value, "None"),
 )
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
@@ -76,8 +74,8 @@ _Wanted = NamedDependency[SkipValidation[_Filter]]
 
 
 def show_list(
-    visit: Visit, context: Context, wanted: _Wanted, cursor: Cursor = "", archived: Archived = False
-) -> Answer:
+    viewer: CurrentViewer, context: Context, wanted: _Wanted, cursor: Cursor = "", archived: Archived = False
+) -> PageResponse:
     """Every campaign."""
     of_source, of_offer = number_of(wanted.source_id), number_of(wanted.offer_id)
     narrowed = CampaignFilter(
@@ -89,7 +87,7 @@ def show_list(
     )
     found = api.list_campaigns(context, narrowed, ROWS_A_PAGE, cursor, archived)
     return page(
-        visit,
+        viewer,
         "campaigns.html",
         found=found,
         archived=archived,
@@ -105,102 +103,101 @@ def show_list(
         offer_names=names(
             context, Named.OFFER, {share.offer_id for one in found.items for share in one.offers} | {of_offer}
         ),
-        figures=figures_today(context, visit, Dimension.CAMPAIGN, [one.id for one in found.items]),
+        figures=figures_today(context, viewer, Dimension.CAMPAIGN, [one.id for one in found.items]),
         no_figures=NO_FIGURES,
         currency=context.currency,
     )
 
 
-def show_new(visit: Visit, context: Context, source_id: NewOf = None) -> Answer:
+def show_new(viewer: CurrentViewer, context: Context, source_id: NewOf = None) -> PageResponse:
     """The editor of a campaign that is not there yet; of the source that is named, else of the only one, and with the only offer."""
     if source_id is None:
         source_id = only(choices(context, Named.SOURCE))
     offer_id = only(choices(context, Named.OFFER))
     offers = [{"offer_id": offer_id, "weight": USUAL_WEIGHT}] if offer_id else []
     tree = {**_EMPTY, "source_id": source_id or "", "offers": offers}
-    return _editor(visit, context, tree, None, blank_rows=0 if offers else 1)
+    return _editor(viewer, context, tree, None, blank_rows=0 if offers else 1)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the campaign."""
     if form.has("add_row"):
-        return _editor(visit, context, form.shown_again(NewCampaign), None, blank_rows=1)
+        return _editor(viewer, context, form.shown_again(NewCampaign), None, blank_rows=1)
     try:
         view = save_read(context, form.read_partly(NewCampaign, **_given(form)), api.create_campaign)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewCampaign), None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, form.shown_again(NewCampaign), None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
     """Saves the campaign."""
     view = api.read_campaign(context, number)
     if form.has("add_row"):
-        return _editor(visit, context, form.shown_again(NewCampaign), view, blank_rows=1)
+        return _editor(viewer, context, form.shown_again(NewCampaign), view, blank_rows=1)
     try:
         edited = PAGES.edited(context, number, view)
-        save_over(context, form, edited, CampaignChange, api.change_campaign, **_given(form))
+        save_edit(context, form, edited, CampaignChange, api.change_campaign, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewCampaign), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, form.shown_again(NewCampaign), view, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.SAVED)
 
 
-def clone(visit: Visit, context: Context, number: Id) -> Answer:
+def clone(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
     """Makes a campaign like this one and shows it."""
     try:
         copy = api.clone_campaign(context, number, api.CampaignCloning())
     except InvalidInputError as error:
-        return PAGES.show(visit, context, number, error.faults)
-    return visit.go(f"{PATH}/{copy.id}", Said.COPIED)
+        return PAGES.show(viewer, context, number, error.faults)
+    return viewer.go(f"{PATH}/{copy.id}", Said.COPIED)
 
 
-def pause(visit: Visit, context: Context, number: Id) -> Answer:
+def pause(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
     """Sends its visitors to the fallback address from now on."""
-    return _activate(visit, context, number, active=False)
+    return _activate(viewer, context, number, active=False)
 
 
-def resume(visit: Visit, context: Context, number: Id) -> Answer:
+def resume(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
     """Sends its visitors to its offers again."""
-    return _activate(visit, context, number, active=True)
+    return _activate(viewer, context, number, active=True)
 
 
-def _activate(visit: VisitFacts, context: ApiContext, number: int, *, active: bool) -> Answer:
+def _activate(viewer: Viewer, context: ApiContext, number: int, *, active: bool) -> PageResponse:
     try:
         api.change_campaign(context, number, CampaignChange(active=active))
     except InvalidInputError as error:
-        return PAGES.show(visit, context, number, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.RESUMED if active else Said.PAUSED)
+        return PAGES.show(viewer, context, number, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.RESUMED if active else Said.PAUSED)
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.CampaignView | None,
     faults: tuple[Fault, ...] = (),
     blank_rows: int = 0,
-) -> Answer:
+) -> PageResponse:
     tree = {**_EMPTY, **tree}
     found = _findings(context, view) if view and not faults else []
     shares = _shares(tree["offers"])
     source_id = number_of(tree["source_id"])
     sources = choices(context, Named.SOURCE, [source_id])
     return page(
-        visit,
+        viewer,
         "campaign.html",
-        422 if faults else 200,
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
         shares=shares,
         whole=sum(_weight(share) for share in shares),
         view=view,
-        next_step=next_step(context, visit, view.id if view else None),
-        walk=None if view else walk_at(context, visit, Named.CAMPAIGN),
+        next_step=next_step(context, viewer, view.id if view else None),
+        walkthrough=None if view else walkthrough_at(context, viewer, Named.CAMPAIGN),
         findings=found[:FINDINGS],
         more_findings=len(found[FINDINGS:]),
         editor=editor_of,
         name=name_of,
-        mark=seen_mark(context, tree, view, _EMPTY),
+        seen=seen_version(context, tree, view, _EMPTY),
         blank_rows=blank_rows,
         cost_models=COST_MODELS,
         sources=sources,
@@ -213,7 +210,7 @@ def _editor(
         tags=tags_to_choose(context, Named.CAMPAIGN),
         codes=api.read_codes(context, view.id) if view else None,
         rules=list_rules(context, MAX_RULES, campaign_id=view.id).items if view else [],
-        figures=figures_today(context, visit, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
+        figures=figures_today(context, viewer, Dimension.CAMPAIGN, [view.id]).get(view.id) if view else None,
         currency=context.currency,
     )
 

@@ -52,7 +52,7 @@ _SINGLE_TOKENS = 3
 """Maximum number of unused token1 … token30 and the like that the list offers beside those that the source has."""
 
 
-class Piece(msgspec.Struct, frozen=True):
+class TemplatePiece(msgspec.Struct, frozen=True):
     """A part of the template. ``kind``: ``known``, ``unknown``, ``off`` (always empty), or empty for plain text."""
 
     text: str
@@ -60,10 +60,10 @@ class Piece(msgspec.Struct, frozen=True):
     title: str = ""
 
 
-class Sight(msgspec.Struct, frozen=True):
+class TemplatePreview(msgspec.Struct, frozen=True):
     """What a template looks like: its pieces, what is wrong, and what would be sent for an example."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TemplatePiece, ...]
     findings: tuple[Finding, ...]
     used: tuple[str, ...]
     example: str
@@ -80,7 +80,7 @@ class MacroGroup(msgspec.Struct, frozen=True):
     """The last of each series of numbered macros, of which only the first few are offered."""
 
 
-class Rows(msgspec.Struct, frozen=True):
+class SourceRows(msgspec.Struct, frozen=True):
     """The rows of a source, saved or not, as macros see them; without a source those of any: each click's own source decides."""
 
     spellings: Mapping[str, str] = {}
@@ -93,7 +93,7 @@ class Rows(msgspec.Struct, frozen=True):
     """The parameters of the source's rows, by the macro that each fills."""
 
     @classmethod
-    def of(cls, source: TrafficSource) -> "Rows":
+    def of(cls, source: TrafficSource) -> "SourceRows":
         """Return the rows of a source."""
         rows = source.parameters
         names = {ROW_MACROS[row.number]: row.parameter for row in rows}
@@ -106,51 +106,51 @@ class Rows(msgspec.Struct, frozen=True):
         return self.off | self.missing
 
 
-def sight(
+def preview_template(
     text: str,
-    rows: Rows,
+    rows: SourceRows,
     place: Place = Place.URL,
     *,
     filling: Filling | None = None,
     remarks: tuple[Remark, ...] = (),
-) -> Sight:
+) -> TemplatePreview:
     """Return what becomes of a template. ``filling`` None: that of a postback; ``remarks``: what else is to be said of it."""
     if filling is None:
         filling = postback_filling([rows.source] if rows.source else [], rows.spellings)
     findings = tuple(dict.fromkeys(template_findings(text, filling, _SOMEWHERE, place)))
-    marked: list[tuple[int, int, Piece]] = []
+    marked: list[tuple[int, int, TemplatePiece]] = []
     used: dict[str, None] = {}
     for braces in read(text, rows.spellings):
         whole = text[braces.start : braces.end]
         if braces.fault is None:
             kind = "off" if _is_empty(braces.name, rows) else "known"
-            piece = Piece(whole, kind, _title(braces.name, rows))
+            piece = TemplatePiece(whole, kind, _title(braces.name, rows))
             used |= {braces.name: None, rows.names.get(braces.name, braces.name): None}
         elif braces.fault is Fault.OTHER_STYLE:
-            piece = Piece(whole, "unknown", "A macro of another system: it is sent as it is.")
+            piece = TemplatePiece(whole, "unknown", "A macro of another system: it is sent as it is.")
         else:
-            piece = Piece(whole, "unknown", "Not one of our macros: it is sent as it is.")
+            piece = TemplatePiece(whole, "unknown", "Not one of our macros: it is sent as it is.")
         marked.append((braces.start, braces.end, piece))
     for found in check(text, rows.spellings, place):
         if found.code in _BRACE_FAULTS:
-            piece = Piece(found.text, "unknown", _BRACE_FAULTS[found.code])
+            piece = TemplatePiece(found.text, "unknown", _BRACE_FAULTS[found.code])
             marked.append((found.position, found.position + len(found.text), piece))
-    pieces: list[Piece] = []
+    pieces: list[TemplatePiece] = []
     done = 0
     for start, end, piece in sorted(marked, key=lambda one: one[:2]):
         if start >= done:
-            pieces += [Piece(text[done:start]), piece]
+            pieces += [TemplatePiece(text[done:start]), piece]
             done = end
-    pieces.append(Piece(text[done:]))
+    pieces.append(TemplatePiece(text[done:]))
     filled = parse(text, rows.spellings).render(_examples(rows), place, 1_767_225_600_000, lambda: 4711)
     example = readable(escaped_url(filled).replace(quote(MASK), MASK) if place is Place.URL else filled)
     if rows.source is None:
         remarks += source_remarks(text)
     shown = tuple(piece for piece in pieces if piece.text)
-    return Sight(shown, findings, tuple(used), example if text else "", remarks)
+    return TemplatePreview(shown, findings, tuple(used), example if text else "", remarks)
 
 
-def offered(rows: Rows, *, at_click: bool = False) -> list[MacroGroup]:
+def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
     """The macros that a field offers, by group; the source's rows by their own names first."""
     own = tuple(
         (name, f"The value of the source's parameter {name}.", macro in rows.off)
@@ -184,16 +184,16 @@ def offered_for_alarms() -> list[MacroGroup]:
     return [MacroGroup("Alarm", own), MacroGroup("Others", others)]
 
 
-def rows_of_source(context: ApiContext, source_id: int) -> Rows:
+def rows_of_source(context: ApiContext, source_id: int) -> SourceRows:
     """The rows of a stored source; of no source the names of any, since each click's own source decides."""
     with context.ledger.read() as tx:
         source = SOURCES.find(tx, source_id) if source_id else None
         if source is None:
-            return Rows(any_row_macros(tx))
-    return Rows.of(source)
+            return SourceRows(any_row_macros(tx))
+    return SourceRows.of(source)
 
 
-def rows_of_form(form: Form) -> Rows:
+def rows_of_form(form: Form) -> SourceRows:
     """Return the rows as they stand in the form of a source, saved or not, under the numbers that saving would give them."""
     given = [row for row in form.tree.get("parameters", []) if isinstance(row, dict)]
     wishes = [
@@ -207,7 +207,7 @@ def rows_of_form(form: Form) -> Rows:
         if str(row.get("parameter", "")).strip()
     ]
     rows = [row for row in numbered_rows(wishes) if isinstance(row, SourceParameter)]  # none while there is a fault
-    return Rows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
+    return SourceRows.of(TrafficSource(name=form.text("name"), parameters=tuple(rows)))
 
 
 def _row_number(given: object) -> int | None:
@@ -231,29 +231,31 @@ def preview(
         place = _PLACES.get(form.text("request.body_kind"), Place.TEXT)
     rows = rows_of_form(form) if of == "source" else _rows_of_owner(context, form)
     if of == "offer":
-        seen = offer_sight(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
+        shown = preview_offer_url(context, text, number_of(form.text("network_id")), is_new=form.has("is_new"))
     elif of == "source":
-        seen = source_sight(context, text, rows)
+        shown = preview_source_url(context, text, rows)
     else:
-        seen = sight(text, rows, place, remarks=postback_remarks(text, context.guard) if place is Place.URL else ())
-    return Response(fragment("macro_sight.html", sight=seen), media_type="text/html")
+        shown = preview_template(
+            text, rows, place, remarks=postback_remarks(text, context.guard) if place is Place.URL else ()
+        )
+    return Response(fragment("template_preview.html", preview=shown), media_type="text/html")
 
 
-def source_sight(context: ApiContext, url: str, rows: Rows, *, faulty: bool = False) -> Sight:
+def preview_source_url(context: ApiContext, url: str, rows: SourceRows, *, faulty: bool = False) -> TemplatePreview:
     """Return what becomes of a source's postback URL. ``faulty``: its faults are told elsewhere."""
     refused = () if faulty else postback_remarks(url, context.guard)
-    return sight(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
+    return preview_template(url, rows, remarks=(*external_id_remarks(url, rows.spellings), *refused))
 
 
-def offer_sight(
+def preview_offer_url(
     context: ApiContext, url: str, network_id: int | None, *, faulty: bool = False, is_new: bool = False
-) -> Sight:
+) -> TemplatePreview:
     """Return what becomes of the address of a network's offer. ``faulty``: its faults are told elsewhere.
 
     ``is_new``: saving adds the network's click id parameter where it is missing.
     """
     with context.ledger.read() as tx:
-        rows = Rows(any_row_macros(tx))
+        rows = SourceRows(any_row_macros(tx))
         network = NETWORKS.find(tx, network_id) if network_id is not None else None
     saved = url
     if is_new and network_id is not None and url.strip() and "clickid" not in parse(url).names:
@@ -261,10 +263,10 @@ def offer_sight(
     remarks = () if faulty else offer_remarks(saved, network, rows.spellings, context.guard.policy.own_hosts)
     if saved != url:
         remarks = (*remarks, Remark("dim", f"Saving adds the network’s click id parameter: {saved}"))
-    return sight(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
+    return preview_template(url, rows, filling=offer_filling([], rows.spellings, network), remarks=remarks)
 
 
-def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
+def _rows_of_owner(context: ApiContext, form: Form) -> SourceRows:
     """The rows of the source that the form names, or of the source of its campaign."""
     source_id = number_of(form.text("source_id"))
     if source_id is not None:
@@ -274,19 +276,19 @@ def _rows_of_owner(context: ApiContext, form: Form) -> Rows:
         return rows_of_source(context, 0)
     with context.ledger.read() as tx:
         campaign = CAMPAIGNS.find(tx, campaign_id)
-    return rows_of_source(context, campaign.source_id) if campaign else Rows()
+    return rows_of_source(context, campaign.source_id) if campaign else SourceRows()
 
 
-def _examples(rows: Rows) -> dict[str, str]:
+def _examples(rows: SourceRows) -> dict[str, str]:
     return {macro.name: "" if _is_empty(macro.name, rows) else macro.example for macro in KNOWN}
 
 
-def _is_empty(name: str, rows: Rows) -> bool:
+def _is_empty(name: str, rows: SourceRows) -> bool:
     """Return whether a macro is empty whatever comes."""
     return name in rows.empty or not BY_NAME[name].available
 
 
-def _title(name: str, rows: Rows) -> str:
+def _title(name: str, rows: SourceRows) -> str:
     if name in rows.off:
         return "This parameter is switched off, so the macro is empty."
     if name in rows.missing:

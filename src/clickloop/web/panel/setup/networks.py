@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.money import CURRENCIES
 from clickloop.saving.networks import with_known_words
@@ -22,14 +21,20 @@ from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import networks as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import SEEN_FIELD, save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
 from clickloop.web.panel.setup.network_words import given_words, rows_of_words, words_view
-from clickloop.web.panel.setup.preset_difference import Difference, Editor, difference_page, differing, differing_rows
+from clickloop.web.panel.setup.preset_difference import (
+    PresetDifference,
+    PresetForm,
+    difference_page,
+    differing,
+    differing_rows,
+)
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 
 PATH = "/panel/networks"
@@ -52,93 +57,92 @@ FURTHER_PARAMETERS = (
 )
 
 _FIELDS = NetworkChange.__struct_fields__
-_FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
-    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
-) -> Answer:
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> PageResponse:
     """Every network."""
     found = api.list_networks(context, ROWS_A_PAGE, cursor, archived, words)
     names = {preset.key: preset.name for preset in network_presets().values()}
-    return page(visit, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
+    return page(viewer, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
 
 
-def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
+def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
     """Presets to begin a new network with."""
-    walk = walk_at(context, visit, Named.NETWORK)
-    return page(visit, "network_presets.html", found=find_networks(words), q=words, walk=walk)
+    walkthrough = walkthrough_at(context, viewer, Named.NETWORK)
+    return page(viewer, "network_presets.html", found=find_networks(words), q=words, walkthrough=walkthrough)
 
 
-def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
+def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
     """The editor of a network that is not there yet, filled from a preset if one is named."""
     tree = _of_preset(context, preset) if preset else _tree({})
-    return _editor(visit, context, tree, None)
+    return _editor(viewer, context, tree, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the network, or does what another button of the form asks for."""
-    answer = _other_button(visit, context, form, None)
-    if answer is not None:
-        return answer
+    response = _other_button(viewer, context, form, None)
+    if response is not None:
+        return response
     try:
         given, rows = _given(form)
         read = given.read_partly(NewNetwork, **rows)
         view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
-        return _editor(visit, context, _tree(form.tree), None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, _tree(form.tree), None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
     """Saves the network, or does what another button of the form asks for."""
     view = api.read_network(context, number)
-    answer = _other_button(visit, context, form, view)
-    if answer is not None:
-        return answer
+    response = _other_button(viewer, context, form, view)
+    if response is not None:
+        return response
     try:
         edited = PAGES.edited(context, number, view)
         given, rows = _given(form)
-        save_over(context, given, edited, NetworkChange, api.change_network, **rows)
+        save_edit(context, given, edited, NetworkChange, api.change_network, **rows)
     except InvalidInputError as error:
-        return _editor(visit, context, _tree(form.tree), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, _tree(form.tree), view, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.SAVED)
 
 
-def preview(context: Context, form: _FormParameter) -> Response[str]:
+def preview(context: Context, form: FormParameter) -> Response[str]:
     """What is to be copied into the network, as the form stands: a part of the page, for the script that shows it."""
     return Response(fragment("network_codes.html", codes=_codes(context, _tree(form.tree))), media_type="text/html")
 
 
-def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer | None:
+def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.NetworkView | None) -> PageResponse | None:
     """What a button other than Save asks for; nothing is stored. None: it was Save."""
     tree = _tree(form.tree)
     if form.has("load_preset") or form.has("take_preset"):
-        return _load_preset(visit, context, form, view)
+        return _load_preset(viewer, context, form, view)
     if form.has("generate_token"):
-        return _editor(visit, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
+        return _editor(viewer, context, {**tree, "token": secrets.token_urlsafe(24)}, view, is_new_token=True)
     if form.has("add_row"):
-        return _editor(visit, context, tree, view, blank_rows=1)
+        return _editor(viewer, context, tree, view, blank_rows=1)
     if form.has("add_word"):
-        return _editor(visit, context, tree, view, blank_words=1)
+        return _editor(viewer, context, tree, view, blank_words=1)
     if form.has("preview") or form.has("back_to_form"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     return None
 
 
-def _load_preset(visit: VisitFacts, context: ApiContext, form: Form, view: api.NetworkView | None) -> Answer:
+def _load_preset(viewer: Viewer, context: ApiContext, form: Form, view: api.NetworkView | None) -> PageResponse:
     tree = _tree(form.tree)
     if not form.text("load"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     preset = network_preset_of(form.text("load"))
     fresh = _of_preset(context, preset.key)
     differences = _differences(tree, fresh)
     if form.has("take_preset") or not any(one.mine for one in differences):
         taken = {name: fresh[name] for name in ("preset", *_PRESET_FIELDS, "postback_parameters", "status_words")}
-        return _editor(visit, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
-    editor = Editor("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
-    return difference_page(visit, form, editor, preset.name, differences)
+        return _editor(viewer, context, {**tree, **taken, "name": tree["name"] or fresh["name"]}, view)
+    editor = PresetForm("Networks", PATH, f"{PATH}/{view.id if view else 'new'}")
+    return difference_page(viewer, form, editor, preset.name, differences)
 
 
 def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
@@ -149,7 +153,7 @@ def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.NetworkView | None,
@@ -157,19 +161,18 @@ def _editor(
     blank_rows: int = 0,
     blank_words: int = 0,
     is_new_token: bool = False,
-) -> Answer:
+) -> PageResponse:
     rows = tree["postback_parameters"]
     places = {f"postback_parameters.{row['name']}": f"postback_parameters[{at}]" for at, row in enumerate(rows)}
     places |= {f"status_words.{row['name'][:50]}": f"status_words[{at}]" for at, row in enumerate(tree["status_words"])}
     preset = network_presets().get(str(tree["preset"] or (view.preset if view else "")))
     return page(
-        visit,
+        viewer,
         "network.html",
-        422 if faults else 200,
         tuple(_placed(fault, places) for fault in faults),
         v=tree,
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in network_presets().values()],
         words=words_view(
@@ -182,8 +185,8 @@ def _editor(
         codes=_codes(context, tree),
         currencies=sorted(CURRENCIES),
         is_new_token=is_new_token,
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.NETWORK),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, Named.NETWORK),
     )
 
 
@@ -263,9 +266,11 @@ _PRESET_FIELDS = {
 }
 
 
-def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
     """What the preset would change of the form, part by part."""
-    parts = differing(Difference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items())
+    parts = differing(
+        PresetDifference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items()
+    )
     macros = differing_rows("Macro for our {}", *(_written(tree, "postback_parameters") for tree in (mine, fresh)))
     return parts + macros + differing_rows("Status for {}", *(_written(tree, "status_words") for tree in (mine, fresh)))
 

@@ -3,8 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.log_filter import MAX_ID
 from clickloop.macro import parse
@@ -18,39 +17,37 @@ from clickloop.web.api.paging import Archived, Cursor, Id, Tag, Words
 from clickloop.web.api.setup import offers as api
 from clickloop.web.api.setup.networks import OfferLink, fill_offer_url, read_network
 from clickloop.web.api.wire import json_value
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
-from clickloop.web.panel.setup.macro_fields import Rows, offer_sight, offered
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
+from clickloop.web.panel.setup.macro_fields import SourceRows, offered, preview_offer_url
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.setup.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
 
 PATH = "/panel/offers"
 ROWS_A_PAGE = 100
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 OfNetwork = Annotated[str, QueryParameter(max_length=10)]
 """Empty, as a filter's form sends it: of all."""
 NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
     network_id: OfNetwork = "",
     words: Words = "",
     tag: Tag = "",
-) -> Answer:
+) -> PageResponse:
     """Every offer."""
     number = number_of(network_id)
     found = api.list_offers(context, ROWS_A_PAGE, cursor, archived, number, words, tag)
     return page(
-        visit,
+        viewer,
         "offers.html",
         found=found,
         archived=archived,
@@ -64,45 +61,47 @@ def show_list(
     )
 
 
-def show_new(visit: Visit, context: Context, network_id: NewOfNetwork = None) -> Answer:
+def show_new(viewer: CurrentViewer, context: Context, network_id: NewOfNetwork = None) -> PageResponse:
     """The editor of an offer that is not there yet; of the network that is named, else of the only one there is."""
     if network_id is None:
         network_id = only(choices(context, Named.NETWORK))
-    return _editor(visit, context, {**_EMPTY, "network_id": network_id or ""}, None)
+    return _editor(viewer, context, {**_EMPTY, "network_id": network_id or ""}, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the offer. To a URL without our click id, what its network needs is added, as the form says."""
     if form.has("fill_in"):
-        return _filled(visit, context, form, None)
+        return _filled(viewer, context, form, None)
     given = _given(form)
     if form.text("url") and not _has_click_id(form.text("url")):
         given["url"] = _filled_url(context, form)
     try:
         view = save_read(context, form.read_partly(NewOffer, **given), api.create_offer)
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
+        return _editor(viewer, context, {**_EMPTY, **form.shown_again(NewOffer)}, None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.FILLED_IN if given["url"] != form.text("url") else Said.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
     """Saves the offer, or fills its network's template in."""
     view = api.read_offer(context, number)
     if form.has("fill_in"):
-        return _filled(visit, context, form, view)
+        return _filled(viewer, context, form, view)
     try:
         edited = PAGES.edited(context, number, view)
-        save_over(context, form, edited, OfferChange, api.change_offer, **_given(form))
+        save_edit(context, form, edited, OfferChange, api.change_offer, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer)}, view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, {**_EMPTY, **form.shown_again(NewOffer)}, view, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.SAVED)
 
 
-def _filled(visit: VisitFacts, context: ApiContext, form: Form, view: api.OfferView | None) -> Answer:
+def _filled(viewer: Viewer, context: ApiContext, form: Form, view: api.OfferView | None) -> PageResponse:
     """The form with the network's template filled in; nothing is stored."""
     url = _filled_url(context, form)
-    told = "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
-    return _editor(visit, context, {**_EMPTY, **form.shown_again(NewOffer), "url": url}, view, told=told)
+    result = (
+        "network" if number_of(form.text("network_id")) is None else "same" if url == form.text("url") else "filled"
+    )
+    return _editor(viewer, context, {**_EMPTY, **form.shown_again(NewOffer), "url": url}, view, fill_in_result=result)
 
 
 def _filled_url(context: ApiContext, form: Form) -> str:
@@ -113,33 +112,32 @@ def _filled_url(context: ApiContext, form: Form) -> str:
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.OfferView | None,
     faults: tuple[Fault, ...] = (),
-    told: str = "",
-) -> Answer:
+    fill_in_result: str = "",
+) -> PageResponse:
     network_id = number_of(tree["network_id"])
     url = str(tree["url"])
     return page(
-        visit,
+        viewer,
         "offer.html",
-        422 if faults else 200,
         faults,
         v={**tree, "tags": ", ".join(tags_of(tree["tags"]))},
         view=view,
-        mark=seen_mark(context, tree, view, _EMPTY),
-        told_filled=told,
+        seen=seen_version(context, tree, view, _EMPTY),
+        fill_in_result=fill_in_result,
         network=read_network(context, network_id) if network_id in _live(context, network_id) else None,
         networks=choices(context, Named.NETWORK, [network_id]),
         tags=tags_to_choose(context, Named.OFFER),
-        sight=offer_sight(context, url, network_id, faulty=bool(faults)),
-        groups=offered(Rows(), at_click=True),
+        preview=preview_offer_url(context, url, network_id, faulty=bool(faults)),
+        groups=offered(SourceRows(), at_click=True),
         currency=context.currency,
         currencies=sorted(CURRENCIES),
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.OFFER),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, Named.OFFER),
     )
 
 

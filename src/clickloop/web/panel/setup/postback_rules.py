@@ -3,8 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.log_filter import MAX_ID
 from clickloop.macro import Place
@@ -31,12 +30,18 @@ from clickloop.web.panel.frame.durations import (
     read_durations,
     times_of,
 )
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.setup.macro_fields import Rows, offered, offered_for_alarms, rows_of_source, sight
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.setup.macro_fields import (
+    SourceRows,
+    offered,
+    offered_for_alarms,
+    preview_template,
+    rows_of_source,
+)
 from clickloop.web.panel.setup.record_pages import RecordPages
 from clickloop.web.panel.setup.remarks import postback_remarks
 from clickloop.web.panel.setup.rule_summary import conditions_summary
@@ -58,8 +63,6 @@ TRIGGERS = (
     (Trigger.ALARM.value, "For alarms of this tracker, not for conversions"),
 )
 _PLACES = {"form": Place.FORM, "json": Place.JSON}
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 FilterNumber = Annotated[str, QueryParameter(max_length=10)]
 """Empty, as a filter's form sends it: of all."""
 OfWord = Annotated[
@@ -71,7 +74,7 @@ PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
@@ -79,12 +82,12 @@ def show_list(
     campaign_id: FilterNumber = "",
     of: OfWord = "",
     words: Words = "",
-) -> Answer:
+) -> PageResponse:
     """Every rule, or those of a source, of a campaign, or of the whole instance."""
     of_source, of_campaign = number_of(source_id), number_of(campaign_id)
     found = api.list_rules(context, ROWS_A_PAGE, cursor, archived, of_source, of_campaign, of == "instance", words)
     return page(
-        visit,
+        viewer,
         "postback_rules.html",
         found=found,
         archived=archived,
@@ -101,20 +104,20 @@ def show_list(
     )
 
 
-def choose_preset(visit: Visit, source_id: NewOf = None, campaign_id: NewOf = None) -> Answer:
+def choose_preset(viewer: CurrentViewer, source_id: NewOf = None, campaign_id: NewOf = None) -> PageResponse:
     """Messengers and the like to begin with."""
     owner = f"&source_id={source_id}" if source_id else f"&campaign_id={campaign_id}" if campaign_id else ""
-    return page(visit, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
+    return page(viewer, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
 
 
 def show_new(
-    visit: Visit,
+    viewer: CurrentViewer,
     context: Context,
     preset: PresetKey = "",
     source_id: NewOf = None,
     campaign_id: NewOf = None,
     trigger: TriggerWord = "",
-) -> Answer:
+) -> PageResponse:
     """The editor of a rule that is not there yet, or the words that a preset asks for."""
     owner: dict[str, Any] = {"source_id": source_id or "", "campaign_id": campaign_id or ""}
     if preset:
@@ -122,77 +125,76 @@ def show_new(
         words = {fill.name: fill.default or "" for fill in chosen.fill}
         conditions = {"trigger": trigger} if trigger == Trigger.ALARM else {}
         name = f"Alarms: {chosen.name}" if conditions else chosen.name
-        return _fill_in(visit, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
+        return _fill_in(viewer, context, chosen, {"name": name, **owner, "fill": words, "conditions": conditions})
     if trigger == Trigger.ALARM:
         owner |= {"name": "Alarms", "conditions": {**_EMPTY["conditions"], "trigger": trigger}}
-    return _editor(visit, context, {**_EMPTY, **owner}, None)
+    return _editor(viewer, context, {**_EMPTY, **owner}, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the rule, from a preset or as the form says."""
     if form.text("preset"):
-        return _create_from_preset(visit, context, form)
+        return _create_from_preset(viewer, context, form)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(NewRule), None, blank_headers=1)
+        return _editor(viewer, context, form.shown_again(NewRule), None, blank_headers=1)
     try:
         given, more = _given(form)
         view = save_read(context, given.read_partly(NewRule, **more), api.create_rule)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewRule), None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, form.shown_again(NewRule), None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
     """Saves the rule."""
     view = api.read_rule(context, number)
     if form.has("add_header"):
-        return _editor(visit, context, form.shown_again(NewRule), view, blank_headers=1)
+        return _editor(viewer, context, form.shown_again(NewRule), view, blank_headers=1)
     try:
         given, more = _given(form)
         edited = PAGES.edited(context, number, view)
-        save_over(context, given, edited, RuleChange, api.change_rule, **more)
+        save_edit(context, given, edited, RuleChange, api.change_rule, **more)
     except InvalidInputError as error:
-        return _editor(visit, context, form.shown_again(NewRule), view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, form.shown_again(NewRule), view, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.SAVED)
 
 
-def clone(visit: Visit, context: Context, number: Id) -> Answer:
+def clone(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
     """Makes a rule like this one, which is off, and shows it."""
-    return visit.go(f"{PATH}/{api.clone_rule(context, number).id}", Said.COPIED)
+    return viewer.go(f"{PATH}/{api.clone_rule(context, number).id}", Said.COPIED)
 
 
-def resume(visit: Visit, context: Context, number: Id) -> Answer:
+def resume(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
     """Lets a rule go on that a receiver's 410 has paused."""
     resume_paused_rule(context, number)
-    return visit.go(f"{PATH}/{number}", Said.RESUMED)
+    return viewer.go(f"{PATH}/{number}", Said.RESUMED)
 
 
-def preview_times(form: _FormParameter) -> Response[str]:
+def preview_times(form: FormParameter) -> Response[str]:
     """When attempts are made by the schedule as it is typed: a part of the page, for the script that shows it."""
     told = fragment("postback_rule_times.html", times=_times(form.text("waits_seconds")))
     return Response(told, media_type="text/html")
 
 
-def _create_from_preset(visit: VisitFacts, context: ApiContext, form: Form) -> Answer:
+def _create_from_preset(viewer: Viewer, context: ApiContext, form: Form) -> PageResponse:
     given = form.tree.get("fill")
     fill = {name: str(value).strip() for name, value in given.items()} if isinstance(given, dict) else {}
     try:
         body = form.read_partly(NewRule, fill={name: value for name, value in fill.items() if value})
         view = save_read(context, body, api.create_rule)
     except InvalidInputError as error:
-        return _fill_in(visit, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _fill_in(viewer, context, _preset(form.text("preset")), form.shown_again(NewRule), error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
 def _fill_in(
-    visit: VisitFacts, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[Fault, ...] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, preset: RulePreset, tree: dict[str, Any], faults: tuple[Fault, ...] = ()
+) -> PageResponse:
     """The words that a preset asks for."""
     fill = tree.get("fill")
     return page(
-        visit,
+        viewer,
         "postback_rule_fill.html",
-        422 if faults else 200,
         faults,
         preset=preset,
         for_alarms=_is_for_alarms(tree),
@@ -202,14 +204,14 @@ def _fill_in(
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.RuleView | None,
     faults: tuple[Fault, ...] = (),
     blank_headers: int = 0,
-) -> Answer:
-    mark = seen_mark(context, tree, view, _EMPTY)
+) -> PageResponse:
+    seen = seen_version(context, tree, view, _EMPTY)
     tree = {
         name: {**usual, **tree.get(name, {})} if isinstance(usual, dict) else tree.get(name, usual)
         for name, usual in _EMPTY.items()
@@ -223,22 +225,21 @@ def _editor(
     for_alarms = _is_for_alarms(tree)
     body_place = _PLACES.get(str(request["body_kind"]), Place.TEXT)
     return page(
-        visit,
+        viewer,
         "postback_rule.html",
-        422 if faults else 200,
         faults,
         v=tree,
         view=view,
-        mark=mark,
+        seen=seen,
         chosen_statuses=_texts(conditions["statuses"]),
         statuses=list_statuses(context).items,
         methods=METHODS,
         body_kinds=BODY_KINDS,
         triggers=TRIGGERS if view is None else TRIGGERS[:-1],  # a rule for conversions never becomes one for alarms
         for_alarms=for_alarms,
-        url_sight=sight(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
-        header_sights=[sight(header["value"], rows, Place.HEADER) for header in request["headers"]],
-        body_sight=sight(str(request["body"]), rows, body_place),
+        url_preview=preview_template(url, rows, remarks=() if faults else postback_remarks(url, context.guard)),
+        header_previews=[preview_template(header["value"], rows, Place.HEADER) for header in request["headers"]],
+        body_preview=preview_template(str(request["body"]), rows, body_place),
         groups=offered_for_alarms() if for_alarms else offered(rows),
         times=_times(tree["waits_seconds"]),
         usual_waits=_line(Schedule().waits_seconds),
@@ -343,7 +344,7 @@ def _preset(key: str) -> RulePreset:
     return preset
 
 
-def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> Rows:
+def _macro_rows(context: ApiContext, source_id: int | None, campaign_id: int | None) -> SourceRows:
     """The rows of the source that the rule belongs to, or of its campaign's."""
     if source_id is None and campaign_id is not None and names(context, Named.CAMPAIGN, [campaign_id]):
         source_id = read_campaign(context, campaign_id).source_id

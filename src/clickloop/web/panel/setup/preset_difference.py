@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import VisitFacts
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import Viewer
 
 
-class Difference(msgspec.Struct, frozen=True):
+class PresetDifference(msgspec.Struct, frozen=True):
     """A part in which a preset differs from what stands in the form."""
 
     name: str
@@ -17,7 +17,7 @@ class Difference(msgspec.Struct, frozen=True):
     preset: str
 
 
-class Editor(msgspec.Struct, frozen=True):
+class PresetForm(msgspec.Struct, frozen=True):
     """Whose form it is: the list that it belongs to, and where the form is sent."""
 
     list_name: str
@@ -25,24 +25,25 @@ class Editor(msgspec.Struct, frozen=True):
     form_path: str
 
 
-def differing(parts: Iterable[Difference]) -> list[Difference]:
+def differing(parts: Iterable[PresetDifference]) -> list[PresetDifference]:
     """Those parts that are not the same."""
     return [part for part in parts if part.mine != part.preset]
 
 
-def differing_rows(name: str, mine: Mapping[str, str], preset: Mapping[str, str]) -> list[Difference]:
+def differing_rows(name: str, mine: Mapping[str, str], preset: Mapping[str, str]) -> list[PresetDifference]:
     """The rows that are not the same, the preset's first; ``name`` is what a row is called, ``{}`` in it its own name."""
     return differing(
-        Difference(name.format(row), mine.get(row, ""), preset.get(row, "")) for row in dict.fromkeys([*preset, *mine])
+        PresetDifference(name.format(row), mine.get(row, ""), preset.get(row, ""))
+        for row in dict.fromkeys([*preset, *mine])
     )
 
 
 def difference_page(
-    visit: VisitFacts, form: Form, editor: Editor, preset_name: str, differences: list[Difference]
-) -> Answer:
+    viewer: Viewer, form: Form, editor: PresetForm, preset_name: str, differences: list[PresetDifference]
+) -> PageResponse:
     """The page that asks; all of the form comes back with the answer."""
     return page(
-        visit,
+        viewer,
         "preset_difference.html",
         preset_name=preset_name,
         differences=differences,

@@ -4,8 +4,7 @@ import re
 from typing import Annotated
 
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import PathParameter, SkipValidation
+from litestar.params import PathParameter
 
 from clickloop.report.rate_text import read_rate_lines
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
@@ -13,38 +12,36 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Cursor
 from clickloop.web.api.setup import rates as api
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/rates"
 ROWS = 100
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 Currency = Annotated[str, PathParameter(max_length=3)]
 Day = Annotated[str, PathParameter(max_length=10)]
 
 
-def show(visit: Visit, context: Context, cursor: Cursor = "") -> Answer:
+def show(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
     """Every rate."""
-    return _page(visit, context, cursor)
+    return _page(viewer, context, cursor)
 
 
-def save(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def save(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Sets the rates that were pasted."""
     text = form.text("lines")
     try:
         api.set_rates(context, api.RatesBody(rates=_read(text, form.text("source"))))
     except InvalidInputError as error:
         faults = tuple(Fault("lines", fault.code, _told(fault)) for fault in error.faults)
-        return _page(visit, context, "", text, faults)
-    return visit.go(PATH, Said.SAVED)
+        return _page(viewer, context, "", text, faults)
+    return viewer.go(PATH, Said.SAVED)
 
 
-def remove(visit: Visit, context: Context, currency: Currency, day: Day) -> Answer:
+def remove(viewer: CurrentViewer, context: Context, currency: Currency, day: Day) -> PageResponse:
     """Takes a rate away."""
     api.remove_rate(context, currency, day)
-    return visit.go(PATH, Said.SAVED)
+    return viewer.go(PATH, Said.SAVED)
 
 
 def _read(text: str, source: str) -> list[api.RateBody]:
@@ -63,12 +60,11 @@ def _told(fault: Fault) -> str:
 
 
 def _page(
-    visit: VisitFacts, context: ApiContext, cursor: str, lines: str = "", faults: tuple[Fault, ...] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, cursor: str, lines: str = "", faults: tuple[Fault, ...] = ()
+) -> PageResponse:
     found = api.list_rates(context, limit=ROWS, cursor=cursor)
-    status = 422 if faults else 200
     currency = context.currency
-    return page(visit, "rates.html", status, faults, found=found, cursor=cursor, lines=lines, currency=currency)
+    return page(viewer, "rates.html", faults, found=found, cursor=cursor, lines=lines, currency=currency)
 
 
 routes = [

@@ -13,27 +13,27 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.paging import Id
 from clickloop.web.api.setup.records import Records
 from clickloop.web.api.wire import json_value
-from clickloop.web.panel.frame.edit_conflict import Edited
+from clickloop.web.panel.frame.edit_conflict import RecordEdit
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.page import Answer
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.page import PageResponse
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 R = TypeVar("R", bound=RecordFields)
 V = TypeVar("V", bound=Versioned)
 Shown = TypeVar("Shown", bound=Versioned, contravariant=True)
 
 
-class Editor(Protocol[Shown]):
+class RecordEditor(Protocol[Shown]):
     """The page of one record: a form filled with ``tree``. ``view``: the record as it is saved, None for a new one."""
 
     def __call__(
         self,
-        visit: VisitFacts,
+        viewer: Viewer,
         context: ApiContext,
         tree: dict[str, Any],
         view: Shown | None,
         faults: tuple[Fault, ...] = (),
-    ) -> Answer:
+    ) -> PageResponse:
         """Return the page."""
         ...
 
@@ -50,41 +50,41 @@ class RecordPages(Generic[R, V]):
 
     path: str
     records: Records[R, V]
-    editor: Editor[V]
+    editor: RecordEditor[V]
     tree: Callable[[V], dict[str, Any]]
     """Returns a view as its form shows it."""
     fields: Collection[str]
     """Those that the form can change."""
 
-    def show(self, visit: VisitFacts, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> Answer:
+    def show(self, viewer: Viewer, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> PageResponse:
         """Return the editor of a record as it is saved. ``faults``: why what was asked for was not done."""
         view = self.records.read(context, record_id)
-        return self.editor(visit, context, self.tree(view), view, faults)
+        return self.editor(viewer, context, self.tree(view), view, faults)
 
-    def edited(self, context: ApiContext, record_id: int, view: V) -> Edited:
+    def edited(self, context: ApiContext, record_id: int, view: V) -> RecordEdit:
         """Return what a form changes, for ``save_over``."""
         reread = self.records.read
-        return Edited(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
+        return RecordEdit(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
 
     def routes(self) -> list[HTTPRouteHandler]:
         """Return the routes of what is the same for every kind."""
 
-        def show(visit: Visit, context: Context, number: Id) -> Answer:
-            return self.show(visit, context, number)
+        def show(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
+            return self.show(viewer, context, number)
 
-        def archive(visit: Visit, context: Context, number: Id) -> Answer:
+        def archive(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
             try:
                 self.records.archive(context, number)
             except InvalidInputError as error:
-                return self.show(visit, context, number, error.faults)
-            return visit.go(self.path, Said.ARCHIVED)
+                return self.show(viewer, context, number, error.faults)
+            return viewer.go(self.path, Said.ARCHIVED)
 
-        def restore(visit: Visit, context: Context, number: Id) -> Answer:
+        def restore(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
             try:
                 self.records.restore(context, number)
             except InvalidInputError as error:
-                return self.show(visit, context, number, error.faults)
-            return visit.go(f"{self.path}/{number}", Said.RESTORED)
+                return self.show(viewer, context, number, error.faults)
+            return viewer.go(f"{self.path}/{number}", Said.RESTORED)
 
         record = f"{self.path.removeprefix('/panel')}/{{number:int}}"
         return [

@@ -4,8 +4,6 @@ from typing import Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from clickloop.money import CURRENCIES
 from clickloop.people.user import Right
@@ -14,26 +12,25 @@ from clickloop.setup.instance import IpStorage, time_zones
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.setup import settings as api
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.edit_conflict import Edited, save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/settings"
 RESET = "as_started"
 """The button that gives a setting back to what the tracker was started with."""
 
 _FIELDS = api.SettingsUpdate.__struct_fields__
-_FormParameter = NamedDependency[SkipValidation[Form]]
 
 
-def show(visit: Visit, context: Context) -> Answer:
+def show(viewer: CurrentViewer, context: Context) -> PageResponse:
     """The page."""
-    return _page(visit, context, {})
+    return _page(viewer, context, {})
 
 
-def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Saves what differs from what holds, so that the rest goes on following the environment."""
     reset = form.text(RESET)
     try:
@@ -41,11 +38,11 @@ def change(visit: Visit, context: Context, form: _FormParameter) -> Answer:
             api.change_settings(context, api.SettingsUpdate(**{reset: None}))
         else:
             holds = api.read_settings(context)
-            edited = Edited(api.NOUN, api.RECORD, holds, _FIELDS, lambda: api.read_settings(context))
-            save_over(context, form, edited, api.SettingsUpdate, _save)
+            edited = RecordEdit(api.NOUN, api.RECORD, holds, _FIELDS, lambda: api.read_settings(context))
+            save_edit(context, form, edited, api.SettingsUpdate, _save)
     except InvalidInputError as error:
-        return _page(visit, context, form.tree, error.faults)
-    return visit.go(PATH, Said.SAVED)
+        return _page(viewer, context, form.tree, error.faults)
+    return viewer.go(PATH, Said.SAVED)
 
 
 def _save(context: ApiContext, _record: str, wanted: api.SettingsUpdate) -> None:
@@ -64,15 +61,14 @@ def _differing(context: ApiContext, wanted: api.SettingsUpdate) -> api.SettingsU
     return api.SettingsUpdate(**changed)
 
 
-def _page(visit: VisitFacts, context: ApiContext, tree: dict[str, Any], faults: tuple[Fault, ...] = ()) -> Answer:
+def _page(viewer: Viewer, context: ApiContext, tree: dict[str, Any], faults: tuple[Fault, ...] = ()) -> PageResponse:
     holds = api.read_settings(context)
     return page(
-        visit,
+        viewer,
         "settings.html",
-        422 if faults else 200,
         faults,
         v={**msgspec.to_builtins(holds), **tree},
-        mark=seen_mark(context, tree, holds, _FIELDS),
+        seen=seen_version(context, tree, holds, _FIELDS),
         saved=holds.saved,
         started=msgspec.to_builtins(api.started_view(context)),
         zones=[(zone, zone.replace("_", " ")) for zone in time_zones()],

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get, post
-from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER, SALE, CountsAs
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
@@ -15,11 +14,11 @@ from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns
 from clickloop.web.api.paging import KeyPath
 from clickloop.web.api.setup import statuses as api
-from clickloop.web.panel.frame.edit_conflict import Edited, save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import RecordEdit, save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
+from clickloop.web.panel.frame.form import FormParameter
+from clickloop.web.panel.frame.page import PageResponse, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/statuses"
 ALWAYS = (SALE.key, OTHER.key)
@@ -30,48 +29,47 @@ COUNTS = (
 )
 
 _FIELDS = api.StatusView.__struct_fields__
-_FormParameter = NamedDependency[SkipValidation[Form]]
 Mapped = Annotated[str, QueryParameter(max_length=200)]
 RerunId = Annotated[str, QueryParameter(name="rerun", max_length=26)]
 
 
-def show_list(visit: Visit, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> Answer:
+def show_list(viewer: CurrentViewer, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> PageResponse:
     """All statuses, and the words that wait for a meaning. ``mapped``: the word that was just given one."""
-    return _list(visit, context, mapped, rerun_id)
+    return _list(viewer, context, mapped, rerun_id)
 
 
-def show_new(visit: Visit, context: Context) -> Answer:
+def show_new(viewer: CurrentViewer, context: Context) -> PageResponse:
     """The form for a new status."""
-    return _editor(visit, context, {}, None)
+    return _editor(viewer, context, {}, None)
 
 
-def show(visit: Visit, context: Context, key: KeyPath) -> Answer:
+def show(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
     """A status."""
     view = api.read_status(context, key)
-    return _editor(visit, context, msgspec.to_builtins(view), view)
+    return _editor(viewer, context, msgspec.to_builtins(view), view)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the status."""
     try:
         save_read(context, form.read_partly(api.StatusCreation), api.create_status)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
-    return visit.go(PATH, Said.CREATED)
+        return _editor(viewer, context, form.tree, None, error.faults)
+    return viewer.go(PATH, Said.CREATED)
 
 
-def change(visit: Visit, context: Context, key: KeyPath, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormParameter) -> PageResponse:
     """Saves the status."""
     view = api.read_status(context, key)
     try:
-        edited = Edited(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
-        save_over(context, form, edited, api.StatusUpdate, api.change_status)
+        edited = RecordEdit(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
+        save_edit(context, form, edited, api.StatusUpdate, api.change_status)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
-    return visit.go(PATH, Said.SAVED)
+        return _editor(viewer, context, form.tree, view, error.faults)
+    return viewer.go(PATH, Said.SAVED)
 
 
-def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
+def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
     """Removes a status that no conversion has and no rule waits for."""
     try:
         api.remove_status(context, key)
@@ -82,39 +80,38 @@ def remove(visit: Visit, context: Context, key: KeyPath) -> Answer:
             raise
         faults = (Fault("", FaultCode.IN_USE, error.detail),)
     else:
-        return visit.go(PATH, Said.REMOVED)
+        return viewer.go(PATH, Said.REMOVED)
     view = api.read_status(context, key)
-    return _editor(visit, context, msgspec.to_builtins(view), view, faults)
+    return _editor(viewer, context, msgspec.to_builtins(view), view, faults)
 
 
-def map_word(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def map_word(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Gives a word to a status; the page then offers to run the notices that came with it again."""
     word, key = form.raw("word"), form.text("key")
     try:
         api.change_status(context, key, api.StatusUpdate(add_words=[word]))
     except InvalidInputError as error:
-        return _list(visit, context, faults=error.faults)
-    return visit.go(PATH, mapped=word)
+        return _list(viewer, context, faults=error.faults)
+    return viewer.go(PATH, mapped=word)
 
 
-def rerun(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def rerun(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Runs all notices that came with a word again, in the background."""
     word = form.raw("word")
     with context.ledger.write() as tx:
         started = reruns.start_rerun(tx, context, reruns.BulkRerun(status_word=word))
-    return visit.go(PATH, mapped=word, rerun=started.rerun_id or "")
+    return viewer.go(PATH, mapped=word, rerun=started.rerun_id or "")
 
 
 def _list(
-    visit: VisitFacts, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[Fault, ...] = ()
-) -> Answer:
+    viewer: Viewer, context: ApiContext, mapped: str = "", rerun_id: str = "", faults: tuple[Fault, ...] = ()
+) -> PageResponse:
     found = api.list_statuses(context)
     job = _job(context, rerun_id) if rerun_id else None
     meaning = next((one.name for one in found.items if mapped.strip().lower() in one.words), "") if mapped else ""
     return page(
-        visit,
+        viewer,
         "statuses.html",
-        422 if faults else 200,
         faults,
         found=found,
         names={one.key: one.name for one in found.items},
@@ -132,20 +129,19 @@ def _job(context: ApiContext, rerun_id: str) -> reruns.RerunView | None:
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.StatusView | None,
     faults: tuple[Fault, ...] = (),
-) -> Answer:
+) -> PageResponse:
     return page(
-        visit,
+        viewer,
         "status.html",
-        422 if faults else 200,
         faults,
         v={"key": "", "name": "", "counts_as": CountsAs.PENDING.value, "words": [], **tree},
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         counts=COUNTS,
         always=ALWAYS,
     )

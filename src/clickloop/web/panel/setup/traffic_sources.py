@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from litestar import Response, get, post
-from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
 from clickloop.report.query import Dimension
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
@@ -29,17 +28,17 @@ from clickloop.web.api.paging import Archived, Cursor, Id, Words
 from clickloop.web.api.setup import traffic_sources as api
 from clickloop.web.api.wire import json_value
 from clickloop.web.panel.frame.auth_guard import NEEDS
-from clickloop.web.panel.frame.edit_conflict import save_over, seen_mark
+from clickloop.web.panel.frame.edit_conflict import save_edit, seen_version
 from clickloop.web.panel.frame.flash import Said
-from clickloop.web.panel.frame.form import Form
-from clickloop.web.panel.frame.page import Answer, fragment, page
-from clickloop.web.panel.frame.viewer import Visit, VisitFacts
-from clickloop.web.panel.reports.newcomer import next_step, walk_at
+from clickloop.web.panel.frame.form import Form, FormParameter
+from clickloop.web.panel.frame.page import PageResponse, fragment, page
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
+from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
-from clickloop.web.panel.setup.macro_fields import offered, rows_of_form, source_sight
+from clickloop.web.panel.setup.macro_fields import offered, preview_source_url, rows_of_form
 from clickloop.web.panel.setup.preset_difference import (
-    Difference,
-    Editor,
+    PresetDifference,
+    PresetForm,
     difference_page,
     differing,
     differing_rows,
@@ -57,69 +56,67 @@ COST_MODELS = (
 
 _FIELDS = SourceChange.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
-
-_FormParameter = NamedDependency[SkipValidation[Form]]
 PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
-    visit: Visit, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
-) -> Answer:
+    viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
+) -> PageResponse:
     """Every traffic source, with today's figures."""
     found = api.list_sources(context, ROWS_A_PAGE, cursor, archived, words)
     return page(
-        visit,
+        viewer,
         "traffic_sources.html",
         found=found,
         archived=archived,
         cursor=cursor,
         q=words,
         names=_preset_names(),
-        figures=figures_today(context, visit, Dimension.SOURCE, [one.id for one in found.items]),
+        figures=figures_today(context, viewer, Dimension.SOURCE, [one.id for one in found.items]),
         no_figures=NO_FIGURES,
         currency=context.currency,
     )
 
 
-def choose_preset(visit: Visit, context: Context, words: Words = "") -> Answer:
+def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
     """Presets to begin a new source with."""
-    walk = walk_at(context, visit, Named.SOURCE)
-    return page(visit, "traffic_source_presets.html", found=find_sources(words), q=words, walk=walk)
+    walkthrough = walkthrough_at(context, viewer, Named.SOURCE)
+    return page(viewer, "traffic_source_presets.html", found=find_sources(words), q=words, walkthrough=walkthrough)
 
 
-def show_new(visit: Visit, context: Context, preset: PresetKey = "") -> Answer:
+def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
     """The editor of a source that is not there yet, filled from a preset if one is named."""
     tree = _tree_of_preset(source_preset_of(preset)) if preset else _empty_tree()
-    return _editor(visit, context, tree, None)
+    return _editor(viewer, context, tree, None)
 
 
-def create(visit: Visit, context: Context, form: _FormParameter) -> Answer:
+def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
     """Creates the source, or does what another button of the form asks for."""
-    answer = _other_button(visit, context, form, None)
-    if answer is not None:
-        return answer
+    response = _other_button(viewer, context, form, None)
+    if response is not None:
+        return response
     try:
         view = save_read(context, form.read_partly(NewSource, **_given(form)), api.create_source)
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, None, error.faults)
-    return visit.go(f"{PATH}/{view.id}", Said.CREATED)
+        return _editor(viewer, context, form.tree, None, error.faults)
+    return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(visit: Visit, context: Context, number: Id, form: _FormParameter) -> Answer:
+def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
     """Saves the source, or does what another button of the form asks for."""
     view = api.read_source(context, number)
-    answer = _other_button(visit, context, form, view)
-    if answer is not None:
-        return answer
+    response = _other_button(viewer, context, form, view)
+    if response is not None:
+        return response
     try:
         edited = PAGES.edited(context, number, view)
-        save_over(context, form, edited, SourceChange, api.change_source, **_given(form))
+        save_edit(context, form, edited, SourceChange, api.change_source, **_given(form))
     except InvalidInputError as error:
-        return _editor(visit, context, form.tree, view, error.faults)
-    return visit.go(f"{PATH}/{number}", Said.SAVED)
+        return _editor(viewer, context, form.tree, view, error.faults)
+    return viewer.go(f"{PATH}/{number}", Said.SAVED)
 
 
-def preview_link(context: Context, form: _FormParameter) -> Response[str]:
+def preview_link(context: Context, form: FormParameter) -> Response[str]:
     """Return the campaign link as the form stands: a part of the page, for the script that shows it."""
     rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
     return Response(fragment("link_preview.html", link=_link_form(context, rows)), media_type="text/html")
@@ -130,60 +127,59 @@ def _given(form: Form) -> dict[str, Any]:
     return {"postback_url": form.text("postback_url")} if form.has("postback_url") else {}
 
 
-def _other_button(visit: VisitFacts, context: ApiContext, form: Form, view: api.SourceView | None) -> Answer | None:
+def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.SourceView | None) -> PageResponse | None:
     """What a button other than Save asks for; nothing is stored. None: it was Save."""
     tree = form.tree
     if form.has("add_row"):
-        return _editor(visit, context, tree, view, blank_rows=1)
+        return _editor(viewer, context, tree, view, blank_rows=1)
     if form.has("back_to_form"):
-        return _editor(visit, context, tree, view)
+        return _editor(viewer, context, tree, view)
     if form.has("load_preset") or form.has("take_preset"):
         key = form.text("load")
         if not key:
-            return _editor(visit, context, tree, view)
+            return _editor(viewer, context, tree, view)
         preset = source_preset_of(key)
         fresh = _tree_of_preset(preset)
         differences = _differences(tree, fresh)
         if form.has("take_preset") or not any(one.mine for one in differences):
             kept = {"name": tree.get("name") or fresh["name"]}
-            return _editor(visit, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
-        editor = Editor("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
-        return difference_page(visit, form, editor, preset.name, differences)
+            return _editor(viewer, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
+        editor = PresetForm("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
+        return difference_page(viewer, form, editor, preset.name, differences)
     return None
 
 
 def _editor(
-    visit: VisitFacts,
+    viewer: Viewer,
     context: ApiContext,
     tree: dict[str, Any],
     view: api.SourceView | None,
     faults: tuple[Fault, ...] = (),
     blank_rows: int = 0,
-) -> Answer:
+) -> PageResponse:
     tree = {**_empty_tree(), **tree}
     tree["parameters"] = [{**_BLANK_ROW, **row} for row in tree["parameters"] if isinstance(row, dict)]
     rows = rows_of_form(Form(_pairs_of_rows(tree["parameters"])))
     url = str(tree["postback_url"])
     preset = source_presets().get(str(tree.get("preset") or (view.preset if view else "")))
     return page(
-        visit,
+        viewer,
         "traffic_source.html",
-        422 if faults else 200,
         faults,
         v=tree,
         view=view,
-        mark=seen_mark(context, tree, view, _FIELDS),
+        seen=seen_version(context, tree, view, _FIELDS),
         preset=preset,
         presets=[(one.key, one.name) for one in source_presets().values()],
         cost_models=COST_MODELS,
         blank_rows=blank_rows,
-        sight=source_sight(context, url, rows, faulty=bool(faults)),
+        preview=preview_source_url(context, url, rows, faulty=bool(faults)),
         groups=offered(rows),
         link=_link_form(context, tree["parameters"]),
         last_row=LAST_ROW,
         currency=context.currency,
-        next_step=next_step(context, visit),
-        walk=None if view else walk_at(context, visit, Named.SOURCE),
+        next_step=next_step(context, viewer),
+        walkthrough=None if view else walkthrough_at(context, viewer, Named.SOURCE),
     )
 
 
@@ -237,9 +233,9 @@ def _renumbered(mine: dict[str, Any], fresh: dict[str, Any]) -> list[dict[str, A
     return [{**row, "number": numbers.get(row["parameter"], row["number"])} for row in fresh["parameters"]]
 
 
-def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[Difference]:
+def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
     """What the preset would change of the form, part by part."""
-    url = Difference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
+    url = PresetDifference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
     rows = differing_rows(
         "Placeholder of {}", _placeholders(mine.get("parameters", [])), _placeholders(fresh["parameters"])
     )

@@ -7,7 +7,7 @@ export function startMacroFields() {
 
 function start(editor) {
   const field = editor.querySelector("textarea, input:not([type=hidden])");
-  const told = editor.querySelector("[data-told]");
+  const told = editor.querySelector("[data-preview]");
   let timer = 0;
   let asked = 0;
   editor.addEventListener("click", (event) => {
