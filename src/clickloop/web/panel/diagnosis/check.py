@@ -1,4 +1,4 @@
-"""Check: what keeps conversions from being told to their sources, each with its place and its remedy."""
+"""Check: problems that keep conversions from being reported to their sources, each with its place and remedy."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -20,7 +20,7 @@ from clickloop.web.panel.frame.viewer import CurrentViewer
 
 PATH = "/panel/check"
 
-_FOLDERS = {
+_PATHS = {
     Kind.TRAFFIC_SOURCE: "traffic-sources",
     Kind.CAMPAIGN: "campaigns",
     Kind.OFFER: "offers",
@@ -32,7 +32,7 @@ OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 def show(viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None) -> PageResponse:
-    """The findings, the worst first, and what was seen of each campaign lately."""
+    """Return the findings, worst first, and the recent activity of each campaign."""
     report, at = checked_lately(context, campaign_id)
     return page(
         viewer,
@@ -48,7 +48,7 @@ def show(viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None
 
 
 def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
-    """A sentence of a finding with its moments (ISO texts) as they are read in that zone."""
+    """Return a finding's sentence with its moments (ISO texts) in local time."""
     shown = escape(text)
     for moment in moments:
         shown = shown.replace(moment_words(moment), when(moment, zone, seconds=False))
@@ -56,14 +56,14 @@ def in_zone(text: str, moments: Iterable[str], zone: ZoneInfo) -> Markup:
 
 
 def name_of(place: ToldPlace) -> str:
-    """What the place is called."""
+    """Return the display name of a place."""
     if place.kind is Kind.INSTANCE:
         return "Conversions - In" if place.field == "notices" else "Settings"
     return place.name or ("Statuses" if place.kind is Kind.STATUS else str(place.id))
 
 
 def editor_of(place: ToldPlace) -> str:
-    """Where in the panel a place is mended."""
+    """Return the page where a place can be corrected."""
     if place.kind is Kind.STATUS:
         return "/panel/statuses"
     if place.kind is Kind.INSTANCE and place.field == "notices":
@@ -73,7 +73,7 @@ def editor_of(place: ToldPlace) -> str:
     if place.kind is Kind.INSTANCE or not place.id:
         return "/panel/settings"
     field = f"#{place.field}" if place.field else ""
-    return f"/panel/{_FOLDERS[place.kind]}/{place.id}{field}"
+    return f"/panel/{_PATHS[place.kind]}/{place.id}{field}"
 
 
 routes = [get(PATH.removeprefix("/panel"))(in_long_work(show))]

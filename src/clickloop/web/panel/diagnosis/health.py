@@ -1,4 +1,4 @@
-"""Health: alarms, the journal's lag, the disk, workers, receivers with what was set for them, and what is under way."""
+"""Health: alarms, journal lag, disk, workers, running jobs, and receivers with their limits."""
 
 from typing import Annotated, Any
 
@@ -22,7 +22,7 @@ from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.setup.setup_choices import number_of
 
 PATH = "/panel/health"
-ROWS = 100
+ROWS_PER_PAGE = 100
 MESSAGE_STATES = {
     AlarmState.BEGUN: "begun",
     AlarmState.STANDING: "reminder",
@@ -34,12 +34,12 @@ ReceiverParameter = Annotated[str, QueryParameter(max_length=300)]
 
 
 def show(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
-    """How the tracker is, and every receiver that there is something to say of."""
+    """Return the health page; it lists receivers that are paused, have waiting postbacks, or have limits."""
     return _show(viewer, context, cursor)
 
 
-def send_test(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Send a test alarm to one rule, or to all that are on, and show what became of it."""
+def send_test_alarm(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
+    """Send a test alarm to one rule, or to all active ones, and show the result."""
     rule_id = number_of(form.text("rule_id"))
     try:
         tested = alarms.send_test_alarm(context, alarms.AlarmTest(rule_id=rule_id))
@@ -66,27 +66,27 @@ def _show(
         damages=health.read_damages(context),
         delivery=delivery.read_delivery(context),
         export_titles=TITLES,
-        receivers=receivers.list_receivers(context, ROWS, cursor),
+        receivers=receivers.list_receivers(context, ROWS_PER_PAGE, cursor),
         cursor=cursor,
-        usual=LANE_CONNECTIONS,
+        default_connections=LANE_CONNECTIONS,
         now=context.clock(),
     )
 
 
 def show_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
-    """A receiver and how hard it may be asked."""
+    """Return a receiver and its rate limits."""
     return _show_receiver(viewer, context, receiver)
 
 
 def open_receiver(viewer: CurrentViewer, context: Context, receiver: ReceiverParameter) -> PageResponse:
-    """The way to a receiver that was named."""
+    """Redirect to the page of a receiver."""
     return viewer.go(f"{PATH}/receivers/{receivers.receiver_to_set(context, receiver).receiver}")
 
 
 def change_receiver(
     viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath, form: FormParameter
 ) -> PageResponse:
-    """Sets how hard a receiver may be asked."""
+    """Save the rate limits of a receiver."""
     try:
         view = receivers.change_receiver(context, receiver, form.read(receivers.ReceiverUpdate))
     except InvalidInputError as error:
@@ -95,31 +95,31 @@ def change_receiver(
 
 
 def probe_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
-    """Tries a paused receiver again."""
+    """Probe a paused receiver now."""
     view = receivers.probe_receiver(context, receiver)
     return viewer.go(f"{PATH}/receivers/{view.receiver}", Said.PROBED)
 
 
 def resume_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
-    """Asks a paused receiver as before."""
+    """Resume a paused receiver without a probe."""
     view = receivers.resume_receiver(context, receiver)
     return viewer.go(f"{PATH}/receivers/{view.receiver}", Said.RESUMED)
 
 
 def confirm_clock(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Trust the machine's clock as it is now."""
+    """Confirm the machine's clock."""
     health.confirm_clock(context)
     return viewer.go(PATH, Said.CLOCK_CONFIRMED)
 
 
 def confirm_damages(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """End the alarm of the journal's damage."""
+    """Confirm the known damage, which ends its alarm."""
     health.confirm_damages(context)
     return viewer.go(PATH, Said.DAMAGE_CONFIRMED)
 
 
 def release_delivery(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Let all postbacks leave that a restore has held."""
+    """Release the postbacks that were put on hold after a restore."""
     delivery.release_delivery(context)
     return viewer.go(PATH, Said.RELEASED)
 
@@ -132,15 +132,15 @@ def _show_receiver(
     values: dict[str, Any] | None = None,
 ) -> PageResponse:
     view = receivers.receiver_to_set(context, receiver)
-    asked = values or {"connections": view.connections, "per_minute": view.per_minute}
-    return page(viewer, "receiver.html", faults, view=view, v=asked, usual=LANE_CONNECTIONS)
+    limits = values or {"connections": view.connections, "per_minute": view.per_minute}
+    return page(viewer, "receiver.html", faults, view=view, v=limits, default_connections=LANE_CONNECTIONS)
 
 
 routes = [
     get("/health", sync_to_thread=True)(show),
     post("/health/clock", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_clock),
     post("/health/damages/confirm", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(confirm_damages),
-    post("/health/alarms/test", status_code=200)(waiting_for_others(send_test)),
+    post("/health/alarms/test", status_code=200)(waiting_for_others(send_test_alarm)),
     post("/health/release", sync_to_thread=True, opt={NEEDS: Right.ADMINISTER})(release_delivery),
     get("/health/receivers", sync_to_thread=True)(open_receiver),
     get("/health/receivers/{receiver:str}", sync_to_thread=True)(show_receiver),

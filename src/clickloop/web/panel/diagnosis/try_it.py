@@ -1,4 +1,4 @@
-"""Try it: the dry run as a page: where a visitor would go, and what each postback rule would do, condition by condition."""
+"""Try it: a dry run that shows where a visitor would go and what each postback rule would do, condition by condition."""
 
 from typing import Annotated, Any
 
@@ -29,26 +29,26 @@ from clickloop.web.panel.reports.newcomer import first_undone
 from clickloop.web.panel.setup.setup_choices import only
 
 PATH = "/panel/try"
-MAX_CAMPAIGNS = 1_000  # a list to choose from; beyond it a field takes the number
+MAX_CAMPAIGNS = 1_000  # in the list to choose from
 OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 OfRecord = Annotated[str, QueryParameter(max_length=100)]
 
 
 class NamedRecord(msgspec.Struct, frozen=True):
-    """Something to choose from."""
+    """A record to choose."""
 
     number: int
     name: str
 
 
 class DryRunSubject(msgspec.Struct, frozen=True, kw_only=True):
-    """What is tried: a campaign with its source's rows and its offers, or a record."""
+    """The subject of a dry run: a campaign with its source and offers, a recorded click, or a stored conversion."""
 
     campaign: NamedRecord | None = None
     source: NamedRecord | None = None
     offers: tuple[NamedRecord, ...] = ()
     parameters: tuple[tuple[str, str, str], ...] = ()
-    """Name in the link, an example of a value, and what the source's placeholder is."""
+    """Name in the link, example value, and placeholder of the source."""
     click_id: str = ""
     conversion_id: str = ""
 
@@ -61,28 +61,28 @@ def show(
     click_id: OfRecord = "",
     conversion_id: OfRecord = "",
 ) -> PageResponse:
-    """What to try, and once that is chosen the form for it; the only campaign there is needs no choosing."""
+    """Return the choice of subjects, or the form for the chosen one; by default, the only campaign."""
     if not (campaign_id or click_id.strip() or conversion_id.strip()):
         campaign_id = only(live_campaigns(context))
     subject = _subject(context, campaign_id, click_id.strip(), conversion_id.strip())
-    return _show(viewer, context, subject, _usual(subject, request))
+    return _show(viewer, context, subject, _defaults(subject, request))
 
 
 def try_it(viewer: CurrentViewer, context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
-    """The dry run of what the form says. Nothing is sent or stored."""
+    """Return the dry run of the form. Nothing is sent or stored."""
     number = form.text("campaign_id")
     is_number = number.isdecimal() and len(number) < 10
     subject = _subject(context, int(number) if is_number else None, form.text("click_id"), form.text("conversion_id"))
     if subject.conversion_id and not any(value for name, value in form.pairs if name.startswith("conversion.")):
         form = Form((name, value) for name, value in form.pairs if not name.startswith("conversion."))
-    usual = _usual(subject, request)
-    given = form.shown_again(api.SimulationBody)
+    defaults = _defaults(subject, request)
+    submitted = form.shown_again(api.SimulationBody)
     values = {
-        name: {**value, **given.get(name, {})} if isinstance(value, dict) else given.get(name, value)
-        for name, value in usual.items()
+        name: {**value, **submitted.get(name, {})} if isinstance(value, dict) else submitted.get(name, value)
+        for name, value in defaults.items()
     }
     if not isinstance(values["parameters"], list):
-        values["parameters"] = usual["parameters"]
+        values["parameters"] = defaults["parameters"]
     try:
         view = api.simulation_view(api.dry_run(context, form.read(api.SimulationBody)))
     except InvalidInputError as error:
@@ -121,13 +121,13 @@ def _show(
 
 
 def live_campaigns(context: ApiContext) -> list[tuple[int, str]]:
-    """The campaigns to choose from: number and name."""
+    """Return the number and name of live campaigns."""
     with context.ledger.read() as tx:
         return [(campaign.id, shown(campaign.name)) for campaign in campaigns_after(tx, 0, MAX_CAMPAIGNS)]
 
 
 def _statuses(context: ApiContext) -> list[str]:
-    """The keys of all statuses, to be suggested as words."""
+    """Return the keys of all statuses, as suggestions."""
     with context.ledger.read() as tx:
         return [row.status.key for row in status_rows(tx)]
 
@@ -154,8 +154,8 @@ def _subject(context: ApiContext, campaign_id: int | None, click_id: str, conver
     )
 
 
-def _usual(subject: DryRunSubject, request: AnyRequest) -> dict[str, Any]:
-    """What the form holds at first: the user's own browser as the visitor, a sale of 1."""
+def _defaults(subject: DryRunSubject, request: AnyRequest) -> dict[str, Any]:
+    """Return the initial form: a visitor with the user's own browser, and a conversion with a payout of 1."""
     return {
         "parameters": [{"name": name, "value": value} for name, value, _ in subject.parameters],
         "visitor": {

@@ -1,4 +1,4 @@
-"""Jobs over many records in the panel: a filter taken over from the log, what the job would do, and then the job."""
+"""Pages of bulk jobs: a filter taken from the log, a preview, and the job."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -18,14 +18,14 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import Viewer
 from clickloop.web.panel.logs.log_page import LogQuery, form_of
 
-JOBS = 20
-"""Jobs that are listed below the form."""
+MAX_JOBS = 20
+"""Maximum number of earlier jobs listed below the form."""
 B = TypeVar("B", bound=LogFilter)
 V = TypeVar("V", bound=BulkView)
 
 
 class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
-    """The page that starts jobs of one kind. ``body`` and ``view`` are what the API takes and returns, ``more`` the page's own parts."""
+    """The page that starts bulk jobs of one kind. ``body``, ``view``: the API's request and response; ``more``: template values."""
 
     template: str
     filters: type[LogFilter]
@@ -35,23 +35,23 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
     list_jobs: Callable[[ApiContext, int], Page[V]]
     path_of: Callable[[V], str]
     more: Callable[[ApiContext, LogQuery, V | None], dict[str, Any]]
-    settled: Callable[[LogQuery], dict[str, str]] = lambda query: {}
-    """Fields of the body that follow from the others, whatever the form says."""
+    derived: Callable[[LogQuery], dict[str, str]] = lambda query: {}
+    """Fields of the body that are computed, whatever the form says."""
 
     def show(self, viewer: Viewer, request: AnyRequest, context: ApiContext) -> PageResponse:
-        """Return the form, filled in as the log was narrowed."""
+        """Return the form, filled in with the filter of the log."""
         return self._form(viewer, context, LogQuery(request, viewer.zone, context.clock()))
 
-    def ask(self, viewer: Viewer, request: AnyRequest, context: ApiContext, form: Form) -> PageResponse:
-        """Return what the job would do, or start it."""
+    def submit(self, viewer: Viewer, request: AnyRequest, context: ApiContext, form: Form) -> PageResponse:
+        """Return a preview of the job, or start it."""
         query = LogQuery(request, viewer.zone, context.clock(), form.pairs)
         try:
             since, until = query.period()
-            settled = self.settled(query)
-            pairs = [(name, value) for name, value in form.pairs if value and name not in {*PERIOD, *settled}]
-            given = Form([*pairs, *settled.items()])
+            derived = self.derived(query)
+            pairs = [(name, value) for name, value in form.pairs if value and name not in {*PERIOD, *derived}]
+            body_form = Form([*pairs, *derived.items()])
             preview = not form.has("start")
-            body = given.read(self.body, preview=preview, since=since, until=until)
+            body = body_form.read(self.body, preview=preview, since=since, until=until)
             response = self.start(context, request, body, "" if preview else form.text("key"))
         except InvalidInputError as error:
             return self._form(viewer, context, query, error.faults)
@@ -74,7 +74,7 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
             filters=form_of(context, self.filters, query),
             preview=preview,
             key=context.record_ids(),
-            jobs=self.list_jobs(context, JOBS).items,
+            jobs=self.list_jobs(context, MAX_JOBS).items,
             path_of=self.path_of,
             **self.more(context, query, preview),
         )

@@ -1,4 +1,4 @@
-"""Running notices again, all that match a filter: what would change is shown first; the job goes on when the page is closed."""
+"""Reprocessing of all notices that match a filter, with a preview. The job runs in the background."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ from clickloop.web.panel.logs.log_page import LogQuery
 
 
 def show_form(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """The filter, taken over from the log."""
+    """Return the form, filled in with the filter of the log."""
     return _PAGE.show(viewer, request, context)
 
 
-def ask(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
-    """Shows what would change, or starts the job."""
-    return _PAGE.ask(viewer, request, context, form)
+def submit(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
+    """Return what would change, or start the job."""
+    return _PAGE.submit(viewer, request, context, form)
 
 
 def show_job(viewer: CurrentViewer, context: Context, rerun_id: RecordIdPath) -> PageResponse:
-    """How far a job is."""
+    """Return the progress of a job."""
     return page(viewer, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
@@ -51,6 +51,6 @@ _PAGE = BulkPage(
 
 routes = [
     get("/notices/rerun", sync_to_thread=True)(show_form),
-    post("/notices/rerun", sync_to_thread=True)(ask),
+    post("/notices/rerun", sync_to_thread=True)(submit),
     get("/notices/reruns/{rerun_id:str}", sync_to_thread=True)(show_job),
 ]

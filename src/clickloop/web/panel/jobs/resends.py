@@ -1,4 +1,4 @@
-"""Sending postbacks again, all that match a filter: counted first; the job goes on when the page is closed."""
+"""Resending of all postbacks that match a filter, with a count first. The job runs in the background."""
 
 from typing import Any
 
@@ -20,17 +20,17 @@ from clickloop.web.panel.logs.log_page import LogQuery, in_words
 
 
 def show_form(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """The filter, taken over from the log."""
+    """Return the form, filled in with the filter of the log."""
     return _PAGE.show(viewer, request, context)
 
 
-def ask(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
-    """Counts what matches, or starts the job."""
-    return _PAGE.ask(viewer, request, context, form)
+def submit(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
+    """Return how many match, or start the job."""
+    return _PAGE.submit(viewer, request, context, form)
 
 
 def show_job(viewer: CurrentViewer, context: Context, resend_id: RecordIdPath) -> PageResponse:
-    """How far a job is."""
+    """Return the progress of a job."""
     return page(viewer, "resend_job.html", job=api.read_resend(context, resend_id), why=_why)
 
 
@@ -43,13 +43,13 @@ def _more(_context: ApiContext, query: LogQuery, preview: api.BulkResendView | N
 
 
 def _mode(query: LogQuery) -> str:
-    """How to resend: unchanged unless it is chosen otherwise. Of what was skipped there is no request to repeat."""
+    """Return how to resend: unchanged by default, but always rebuilt for skipped postbacks, which have no request."""
     is_skipped = query.text("state") == PostbackState.SKIPPED or bool(query.text("reason"))
     return Mode.ANEW.value if is_skipped else query.text("request") or Mode.AS_IT_WAS.value
 
 
 def _why(word: str) -> str:
-    """Why some are left out, for people: ``still_skipped: below_minimum`` as both sentences."""
+    """Return the sentences of a reason for leaving postbacks out: ``still_skipped: below_minimum`` has two."""
     kind, _, detail = word.partition(": ")
     sentence = NotResent(kind).sentence if kind in {known.value for known in NotResent} else in_words(kind)
     reasons = {known.value: known.sentence for known in SkipReason}
@@ -65,11 +65,11 @@ _PAGE = BulkPage(
     list_jobs=api.list_resends,
     path_of=lambda job: f"/panel/postbacks/resends/{job.resend_id}",
     more=_more,
-    settled=lambda query: {"request": _mode(query)},
+    derived=lambda query: {"request": _mode(query)},
 )
 
 routes = [
     get("/postbacks/resend", sync_to_thread=True)(show_form),
-    post("/postbacks/resend", sync_to_thread=True)(ask),
+    post("/postbacks/resend", sync_to_thread=True)(submit),
     get("/postbacks/resends/{resend_id:str}", sync_to_thread=True)(show_job),
 ]

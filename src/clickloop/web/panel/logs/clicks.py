@@ -1,4 +1,4 @@
-"""Clicks: the log of everything that was recorded of visitors, and one click with its story."""
+"""Clicks: the log, and the story of one click."""
 
 from litestar import get
 
@@ -14,12 +14,12 @@ from clickloop.web.panel.logs.log_page import log_page
 
 
 def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Clicks, the newest first."""
+    """Return the log of clicks, newest first."""
     return log_page(viewer, request, context, ExportNoun.CLICKS)
 
 
 def show(viewer: CurrentViewer, context: Context, click_id: ClickIdPath) -> PageResponse:
-    """A click and its story."""
+    """Return a click and its story."""
     return story_page(viewer, context, api.canonical_click_id(context, click_id))
 
 

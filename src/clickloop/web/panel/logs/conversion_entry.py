@@ -1,4 +1,4 @@
-"""A conversion added by hand: every field of a report, and what would come of it before it is saved."""
+"""Adding a conversion by hand, with a preview."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +20,13 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.logs.click_lookup import SeveralClicksError, click_id_meant
+from clickloop.web.panel.logs.click_lookup import SeveralClicksError, resolve_click_id
 from clickloop.web.panel.logs.log_page import LogQuery, flag_sentence, utc_text
 from clickloop.web.panel.setup.setup_choices import status_choices
 
 PATH = "/panel/conversions"
-ROWS = 3
-"""Empty rows for params and events at first; a button adds one."""
+BLANK_ROWS = 3
+"""Empty rows for params and events; a button adds one."""
 _EMPTY = {
     "click_id": "",
     "payout": "",
@@ -42,7 +42,7 @@ _EMPTY = {
 
 
 class EntryPreview:
-    """What would come of it: a dry run, or why there is none."""
+    """A dry run of the conversion, or the reason why there is none."""
 
     def __init__(self, simulation: simulate.SimulationView | None, sentence: str = "") -> None:
         self.simulation = simulation
@@ -50,18 +50,18 @@ class EntryPreview:
 
 
 def show_new(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """The empty form, for a click if the address names one."""
+    """Return the empty form, for a click if the query names one."""
     query = LogQuery(request, viewer.zone, context.clock())
     return _form(viewer, context, {"click_id": query.text("click_id", 100)})
 
 
 def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
-    """Registers it, or shows what would come of it."""
+    """Register a conversion, or preview it."""
     written = {**form.shown_again(api.ConversionReport), "postbacks": form.text("postbacks")}
     if form.has("add_row"):
-        return _form(viewer, context, written, blank_rows=ROWS + 1)
+        return _form(viewer, context, written, blank_rows=BLANK_ROWS + 1)
     try:
-        click_id = click_id_meant(context, form.text("chosen_click") or form.text("click_id"))
+        click_id = resolve_click_id(context, form.text("chosen_click") or form.text("click_id"))
         written["click_id"] = click_id
         report = _report(viewer, form, click_id)
         if form.has("preview") or form.has("chosen_click"):
@@ -77,19 +77,19 @@ def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: F
 
 
 def _report(viewer: Viewer, form: Form, click_id: str) -> api.ConversionReport:
-    """What the form says, the moment by the user's own clock."""
+    """Return the report in the form; a time without a zone is in the user's time zone."""
     at = form.text("at")
-    kept = Form((name, value) for name, value in form.pairs if name not in ("preview", "save", "add_row"))
+    fields = Form((name, value) for name, value in form.pairs if name not in ("preview", "save", "add_row"))
     moment = utc_text("at", at, viewer.zone) if at and not at.isdecimal() else at
-    held_back = form.has("postbacks") and form.text("postbacks") != "on"
-    report = kept.read(api.ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=held_back)
+    is_silent = form.has("postbacks") and form.text("postbacks") != "on"
+    report = fields.read(api.ConversionReport, click_id=click_id, at=moment, by_hand=True, disable_postback=is_silent)
     api.given_of(report)
     return report
 
 
 def _preview(context: ApiContext, report: api.ConversionReport) -> EntryPreview:
-    """The dry run of the report; for a click that is not here, that it would wait."""
-    said = simulate.ConversionBody(
+    """Return the dry run of a report; for an unknown click, a note that the conversion would wait for it."""
+    conversion = simulate.ConversionBody(
         payout=report.payout,
         currency=report.currency,
         status=report.status,
@@ -100,11 +100,11 @@ def _preview(context: ApiContext, report: api.ConversionReport) -> EntryPreview:
         events=report.events,
         disable_postback=report.disable_postback,
     )
-    body = simulate.SimulationBody(click_id=report.click_id, conversion=said)
+    body = simulate.SimulationBody(click_id=report.click_id, conversion=conversion)
     try:
         return EntryPreview(simulate.simulation_view(simulate.dry_run(context, body)))
     except HTTPException as error:
-        return EntryPreview(None, f"{error.detail} It would wait ten minutes for it, and then be refused.")
+        return EntryPreview(None, f"{error.detail} The conversion would wait ten minutes for it and then be refused.")
 
 
 def _form(
@@ -113,10 +113,10 @@ def _form(
     written: dict[str, Any],
     faults: tuple[Fault, ...] = (),
     preview: EntryPreview | None = None,
-    blank_rows: int = ROWS,
+    blank_rows: int = BLANK_ROWS,
     choices: Sequence[Click] = (),
 ) -> PageResponse:
-    """``choices``: the clicks with the external id that was typed, one of which is meant."""
+    """Return the form. ``choices``: clicks to choose from, if several have the entered external id."""
     with context.ledger.read() as tx:
         names = names_of(tx, Named.CAMPAIGN, {click.campaign_id for click in choices})
     return page(

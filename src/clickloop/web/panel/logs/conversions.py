@@ -1,4 +1,4 @@
-"""Conversions: the log of what clicks earned, and one conversion with its history, notices and postbacks, to be changed by hand."""
+"""Conversions: the log, and one conversion with its history, notices and postbacks, which can be changed by hand."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ from clickloop.web.panel.logs.log_page import flag_sentence, log_page
 from clickloop.web.panel.setup.setup_choices import status_choices
 
 PATH = "/panel/conversions"
-RECORDS = 100
-"""Maximum number of notices and of postbacks on the page of a conversion; their logs have the rest."""
-_OF_EVERY_CHANGE = frozenset({"updated_at", "version"})
+MAX_RECORDS = 100
+"""Maximum number of notices and of postbacks on the page of a conversion; the logs have them all."""
+_CHANGED_BY_EVERY_SAVE = frozenset({"updated_at", "version"})
 
 
 class ChangedField(msgspec.Struct, frozen=True):
-    """A part of a conversion that a change changed; ``before`` empty: it was not there."""
+    """A changed field of a conversion. ``before`` empty: it had no value."""
 
     name: str
     before: str
@@ -40,20 +40,20 @@ class ChangedField(msgspec.Struct, frozen=True):
 
 
 def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Conversions, the newest first."""
+    """Return the log of conversions, newest first."""
     return log_page(viewer, request, context, ExportNoun.CONVERSIONS)
 
 
 def show(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath) -> PageResponse:
-    """A conversion with everything around it."""
+    """Return a conversion with its history, notices and postbacks."""
     return _show(viewer, context, conversion_id, {})
 
 
 def change(viewer: CurrentViewer, context: Context, conversion_id: RecordIdPath, form: FormParameter) -> PageResponse:
-    """Changes status or payout by hand."""
+    """Change status or payout by hand."""
     try:
-        held_back = form.has("postbacks") and form.text("postbacks") != "on"
-        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=held_back))
+        is_silent = form.has("postbacks") and form.text("postbacks") != "on"
+        api.change_conversion(context, conversion_id, form.read(api.ConversionCorrection, disable_postback=is_silent))
     except InvalidInputError as error:
         return _show(viewer, context, conversion_id, form.tree, error.faults)
     return viewer.go(f"{PATH}/{conversion_id}", Said.SAVED)
@@ -75,12 +75,12 @@ def _show(
         "conversion.html",
         faults,
         one=one,
-        history=[(entry, _parts(entry)) for entry in reversed(story.history)],
+        history=[(entry, _changed_fields(entry)) for entry in reversed(story.history)],
         notices=list_notices(
-            context, NoticeFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+            context, NoticeFilter(click_id=one.click_id, conversion_id=one.conversion_id), MAX_RECORDS
         ).items,
         postbacks=list_postbacks(
-            context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), RECORDS
+            context, PostbackFilter(click_id=one.click_id, conversion_id=one.conversion_id), MAX_RECORDS
         ).items,
         names=names,
         statuses=status_choices(context),
@@ -90,17 +90,17 @@ def _show(
     )
 
 
-def _parts(entry: api.ChangeView) -> list[ChangedField]:
-    """What a change changed, part by part; of a new conversion its status and payout."""
+def _changed_fields(entry: api.ChangeView) -> list[ChangedField]:
+    """Return the changed fields of a change; for a new conversion, its status and payout."""
     if entry.before is None:
         first = [column for column in CONVERSION_COLUMNS if column.key in ("status", "payout")]
         return [ChangedField(column.title, "", _text(column, entry.after)) for column in first]
-    parts = [
+    fields = [
         ChangedField(column.title, _text(column, entry.before), _text(column, entry.after))
         for column in CONVERSION_COLUMNS
-        if column.key not in _OF_EVERY_CHANGE
+        if column.key not in _CHANGED_BY_EVERY_SAVE
     ]
-    return [part for part in parts if part.before != part.after]
+    return [field for field in fields if field.before != field.after]
 
 
 def _text(column: Column, view: ConversionView) -> str:

@@ -1,4 +1,4 @@
-"""Conversions - In: everything that told of conversions, also what was refused and why; one notice, and running it again."""
+"""Conversions - In: the log of notices, refused ones included; one notice, and its reprocessing."""
 
 from litestar import get, post
 
@@ -17,20 +17,20 @@ PATH = "/panel/notices"
 
 
 def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Notices, the newest first."""
+    """Return the log of notices, newest first."""
     return log_page(viewer, request, context, ExportNoun.NOTICES)
 
 
 def show(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) -> PageResponse:
-    """A notice: as it came, how each parameter was understood, and what became of it."""
+    """Return a notice: the request, how its parameters were read, and the outcome."""
     view = api.read_notice(context, notice_id)
     with context.ledger.read() as tx:
         names = names_for(tx, NOTICE_COLUMNS, [view])
     return page(viewer, "notice.html", view=view, names=names, flag_sentence=flag_sentence)
 
 
-def run_again(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) -> PageResponse:
-    """Reads the notice again by today's settings."""
+def rerun(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) -> PageResponse:
+    """Process the notice again with the current settings."""
     view = api.rerun_notice(context, notice_id)
     return viewer.go(f"{PATH}/{view.notice_id}", Said.RERUN)
 
@@ -38,5 +38,5 @@ def run_again(viewer: CurrentViewer, context: Context, notice_id: RecordIdPath) 
 routes = [
     get("/notices", sync_to_thread=True)(show_list),
     get("/notices/{notice_id:str}", sync_to_thread=True)(show),
-    post("/notices/{notice_id:str}/rerun", sync_to_thread=True)(run_again),
+    post("/notices/{notice_id:str}/rerun", sync_to_thread=True)(rerun),
 ]

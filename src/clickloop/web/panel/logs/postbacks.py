@@ -1,4 +1,4 @@
-"""Conversions - Out: everything that was sent, or not sent and why; one postback with its decision and attempts, and what can be done."""
+"""Conversions - Out: the log of postbacks, skipped ones included; one postback with its decision, attempts and actions."""
 
 from litestar import get, post
 from litestar.exceptions import HTTPException
@@ -27,26 +27,26 @@ PATH = "/panel/postbacks"
 
 
 def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Postbacks, the newest first."""
+    """Return the log of postbacks, newest first."""
     return log_page(
         viewer, request, context, ExportNoun.POSTBACKS, lost_request=LOST_REQUEST, held=context.hold.current
     )
 
 
 def show(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """A postback, secrets masked."""
+    """Return a postback, secrets masked."""
     return _show(viewer, context, postback_id)
 
 
 def show_secrets(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """The same page once with its secrets; the log of changes tells who looked."""
+    """Return a postback with its secrets; the audit log records the access."""
     return _show(viewer, context, postback_id, secrets=True)
 
 
 def resend(
     viewer: CurrentViewer, request: AnyRequest, context: Context, postback_id: RecordIdPath, form: FormParameter
 ) -> PageResponse:
-    """Sends it again, unchanged or rebuilt. One that was delivered is sent again only by who has been asked once more."""
+    """Resend a postback, unchanged or rebuilt. A delivered one needs a confirmation first."""
     mode = Mode.ANEW if form.text("request") == Mode.ANEW else Mode.AS_IT_WAS
     try:
         if not form.has("confirmed") and _delivered_at(api.read_postback(context, postback_id)):
@@ -57,27 +57,27 @@ def resend(
     except InvalidInputError as error:
         return _show(viewer, context, postback_id, error.faults)
     except HTTPException as error:
-        return _refused(viewer, context, postback_id, error)
+        return _conflict(viewer, context, postback_id, error)
     made = view_in(response, api.PostbackView)
     return viewer.go(f"{PATH}/{made.postback_id}", Said.RESENT)
 
 
 def cancel(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """Takes it out of delivery."""
+    """Cancel a postback."""
     try:
         view = resends.cancel_postback(context, postback_id)
     except HTTPException as error:
-        return _refused(viewer, context, postback_id, error)
+        return _conflict(viewer, context, postback_id, error)
     return viewer.go(f"{PATH}/{view.postback_id}", Said.CANCELLED)
 
 
 def show_curl(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """The request as a command to copy, secrets masked."""
+    """Return the request as a curl command, secrets masked."""
     return _curl(viewer, context, postback_id, secrets=False)
 
 
-def show_whole_curl(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """The same with its secrets; the log of changes tells who looked."""
+def show_curl_secrets(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
+    """Return the curl command with its secrets; the audit log records the access."""
     return _curl(viewer, context, postback_id, secrets=True)
 
 
@@ -91,7 +91,7 @@ def _show(
     secrets: bool = False,
     confirming: Mode | None = None,
 ) -> PageResponse:
-    """``confirming``: how it was asked to be sent again although it was delivered."""
+    """Return the page. ``confirming``: how to resend once the user confirms it."""
     story = api.read_postback(context, postback_id, secrets)
     with context.ledger.read() as tx:
         names = names_for(tx, POSTBACK_COLUMNS, [story.postback])
@@ -114,13 +114,13 @@ def _show(
 
 
 def _delivered_at(story: api.PostbackStoryView) -> str | None:
-    """Return when the last row for the same change and rule was delivered, which is the one that would be sent again."""
+    """Return when the postback that would be resent was delivered, None if it was not: the latest resend, else the postback itself."""
     last = story.sent_again or story.postback
     return last.finished_at if last.state is PostbackState.DELIVERED else None
 
 
-def _refused(viewer: Viewer, context: ApiContext, postback_id: str, error: HTTPException) -> PageResponse:
-    """The page with what stood against it."""
+def _conflict(viewer: Viewer, context: ApiContext, postback_id: str, error: HTTPException) -> PageResponse:
+    """Return the page with the reason for a 409. Raise any other error again."""
     if error.status_code != 409:
         raise error
     return _show(viewer, context, postback_id, (Fault("", "conflict", error.detail),), 409)
@@ -143,6 +143,6 @@ routes = [
     post("/postbacks/{postback_id:str}/cancel", sync_to_thread=True)(cancel),
     get("/postbacks/{postback_id:str}/curl", sync_to_thread=True)(show_curl),
     post("/postbacks/{postback_id:str}/curl", sync_to_thread=True, status_code=200, opt={NEEDS: Right.SECRETS})(
-        show_whole_curl
+        show_curl_secrets
     ),
 ]

@@ -1,4 +1,4 @@
-"""The log of changes: who changed what and when, each change as a readable difference."""
+"""The audit log: who changed what and when, each change as a readable difference."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -19,8 +19,8 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.setup.record_difference import FieldDifference, differences
 
-ROWS_A_PAGE = 50
-_MAX_USERS = 1000  # for the choice of a filter: installations have tens
+ROWS_PER_PAGE = 50
+_MAX_USERS = 1000  # in a filter; instances have tens
 
 NOUNS = {
     "campaigns": "Campaigns",
@@ -44,7 +44,7 @@ NOUNS = {
     "users": "Users",
     "tokens": "API tokens",
 }
-"""What a line can be of, for people. One that is not here is shown by its own word."""
+"""Display names of record types; a type without one is shown as it is."""
 
 _PAGES = {
     "campaigns": "/panel/campaigns/{}",
@@ -72,7 +72,7 @@ OfAction = Annotated[str, QueryParameter(name="action", max_length=40)]
 
 
 class ChangeRow(msgspec.Struct, frozen=True):
-    """A line with what differs, and where the record is."""
+    """A line of the log, with its differences and the page of its record."""
 
     line: api.LogLineView
     name: str
@@ -89,10 +89,10 @@ def show_list(
     user_id: OfUser = "",
     action: OfAction = "",
 ) -> PageResponse:
-    """The log, the newest line first."""
+    """Return the log, newest first."""
     found = api.list_changes(
         context,
-        ROWS_A_PAGE,
+        ROWS_PER_PAGE,
         cursor,
         noun or None,
         record_id if noun and record_id else None,
@@ -119,12 +119,12 @@ def show_list(
 
 
 def change_row(line: api.LogLineView, users: Mapping[int, str]) -> ChangeRow:
-    """A line for people. ``users``: their names by number."""
+    """Return a line with the display name and page of its record. ``users``: names by user id."""
     name = next((str(view["name"]) for view in (line.after, line.before) if view and view.get("name")), "")
-    place = _PAGES.get(line.noun, "").format(line.record_id)
+    path = _PAGES.get(line.noun, "").format(line.record_id)
     if line.noun == "users" and not name and line.record_id.isdecimal():
         name = users.get(int(line.record_id), "")
-    return ChangeRow(line, name, place, differences(line.before, line.after, line.noun))
+    return ChangeRow(line, name, path, differences(line.before, line.after, line.noun))
 
 
 routes = [get("/changes", opt={NEEDS: Right.ADMINISTER}, sync_to_thread=True)(show_list)]

@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Sign-in and sign-out."""
 
 import asyncio
 from typing import Annotated, Any
@@ -24,28 +24,32 @@ from clickloop.web.panel.frame.viewer import HOME, AnyRequest, CurrentViewer, re
 
 DEVICE_COOKIE = "clickloop_device"
 _DEVICE_SECONDS = 400 * 86_400
-"""As long as browsers keep a cookie at most (RFC 6265bis, 5.5); each sign-in begins it anew."""
+"""The longest lifetime that browsers accept for a cookie (RFC 6265bis, 5.5); each sign-in renews it."""
 Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
 SaidWord = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 
 def show(context: Context, request: AnyRequest, wanted: Next = "", said: SaidWord = "") -> PageResponse:
-    """The form; who is signed in already goes on."""
+    """Return the sign-in form, or a redirect if the user is already signed in."""
     if access.session_of(context.access, session_secret(context, request)) is not None:
-        return _on_to(wanted)
+        return _redirect_to(wanted)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
     return _page(wanted=wanted, said=said_of(said), is_set_up=is_set_up)
 
 
 def signed_out_page(draft: FormDraft | None) -> PageResponse:
-    """For a form that came when nobody was signed in any more: that nothing was saved, and where what was typed is."""
-    where = "Sign in again to send what you had typed." if draft else "The browser’s Back button has what was typed."
-    return _page(401, sentence=f"You were signed out, nothing was saved yet. {where}", draft=draft)
+    """Return the sign-in form after a form was submitted without a session: nothing was saved, and where the input is."""
+    where = (
+        "Sign in again to continue with your changes."
+        if draft
+        else "Your browser’s Back button brings back what you typed."
+    )
+    return _page(401, sentence=f"You were signed out, so nothing has been saved. {where}", draft=draft)
 
 
 async def sign_in(context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
-    """Let somebody in, or say no more than that name or password is wrong. 503 with the form when too many are at it."""
+    """Sign a user in, or return the form without saying whether name or password was wrong. 503 if too many sign-ins are waiting."""
     device = context.access.devices.id_of(cookie_of(request, DEVICE_COOKIE))
     try:
         return await context.access.threads.run(_sign_in, context, request, form, device=device)
@@ -75,18 +79,18 @@ def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> PageRespon
         if result.wait_seconds:
             response.headers["retry-after"] = str(result.wait_seconds)
         return response
-    onward = _ask_about(draft, result) if draft else _on_to(wanted)
+    onward = _draft_page(draft, result) if draft else _redirect_to(wanted)
     return with_session(onward, result, browser.secure, known_device(context, request, result.user))
 
 
 def known_device(context: ApiContext, request: AnyRequest, user: User) -> str:
-    """Return the cookie of the device with which a user has just signed in: the one that it has, if it is this user's."""
+    """Return the device cookie for a user who just signed in: the existing one if it belongs to this user, else a new one."""
     cookie, devices = cookie_of(request, DEVICE_COOKIE), context.access.devices
     return cookie if devices.id_for_user(cookie, user.id) else devices.new(user.id)
 
 
 def sign_out(context: Context, request: AnyRequest, viewer: CurrentViewer) -> PageResponse:
-    """Ends this session."""
+    """End the current session."""
     access.sign_out(context.access, session_secret(context, request))
     response = viewer.go(SIGN_IN, Said.SIGNED_OUT)
     end_session(response, secure=browser_of(request, context.proxies).secure)
@@ -94,7 +98,7 @@ def sign_out(context: Context, request: AnyRequest, viewer: CurrentViewer) -> Pa
 
 
 def with_session(response: PageResponse, signed_in: access.SignedIn, secure: bool, device: str) -> PageResponse:
-    """Return the answer with the cookies of session and device, which no script can read and no other site's form sends along."""
+    """Return the response with the session and device cookies (HttpOnly, SameSite=Lax)."""
     set_session(response, signed_in.secret, access.SESSION_MS // 1000, secure=secure)
     response.set_cookie(
         DEVICE_COOKIE,
@@ -109,19 +113,19 @@ def with_session(response: PageResponse, signed_in: access.SignedIn, secure: boo
 
 
 def _page(status: int = 200, *, sentence: str = "", **more: Any) -> PageResponse:
-    usual = {"name": "", "wanted": "", "said": None, "is_set_up": True, "draft": None}
-    return page(None, "sign_in.html", status=status, **{**usual, **more, "sentence": sentence})
+    defaults = {"name": "", "wanted": "", "said": None, "is_set_up": True, "draft": None}
+    return page(None, "sign_in.html", status=status, **{**defaults, **more, "sentence": sentence})
 
 
-def _ask_about(draft: FormDraft, signed_in: access.SignedIn) -> PageResponse:
-    """The page that shows what was typed before; it goes nowhere until he says so."""
-    return page(None, "form_draft.html", draft=draft, csrf_word=access.csrf_of(signed_in.secret))
+def _draft_page(draft: FormDraft, signed_in: access.SignedIn) -> PageResponse:
+    """Return the page that shows the draft; only the user sends it."""
+    return page(None, "form_draft.html", draft=draft, csrf_token=access.csrf_of(signed_in.secret))
 
 
-def _on_to(wanted: str) -> PageResponse:
-    """To a page of ours and nowhere else."""
-    is_ours = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
-    safe = is_ours and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
+def _redirect_to(wanted: str) -> PageResponse:
+    """Return a redirect to a page of the panel; any other target leads to the dashboard."""
+    is_panel = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
+    safe = is_panel and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
     return redirect(wanted if safe else HOME)
 
 

@@ -1,4 +1,4 @@
-"""Tokens: the secrets that open the API; each is shown once, when it is made."""
+"""API tokens. Each secret is shown once, when the token is created."""
 
 from litestar import get, post
 
@@ -15,17 +15,17 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/tokens"
-ROWS_A_PAGE = 100
-_MAX_USERS = 1000  # for the choice in a form: installations have tens
+ROWS_PER_PAGE = 100
+_MAX_USERS = 1000  # whose names are shown; instances have tens
 
 
 def show_list(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
-    """Every token, and the form for a new one."""
+    """Return the tokens and the form for a new one."""
     return _page(viewer, context, cursor)
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Makes a token and shows its secret, this once."""
+    """Create a token and show its secret, this once."""
     try:
         made = api.create_token(context, form.read(api.TokenCreation))
     except InvalidInputError as error:
@@ -33,9 +33,9 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
     return _page(viewer, context, made=made)
 
 
-def revoke(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
-    """Makes a token invalid at once and for ever."""
-    api.remove_token(context, number)
+def revoke(viewer: CurrentViewer, context: Context, token_id: Id) -> PageResponse:
+    """Revoke a token, immediately and for good."""
+    api.remove_token(context, token_id)
     return viewer.go(PATH, Said.REVOKED)
 
 
@@ -55,7 +55,7 @@ def _page(
         viewer,
         "tokens.html",
         faults,
-        found=api.list_tokens(context, ROWS_A_PAGE, cursor),
+        found=api.list_tokens(context, ROWS_PER_PAGE, cursor),
         cursor=cursor,
         made=made,
         name=name,
@@ -70,5 +70,5 @@ _ADMINISTER = {NEEDS: Right.ADMINISTER}
 routes = [
     get("/tokens", opt=_ADMINISTER, sync_to_thread=True)(show_list),
     post("/tokens", opt=_ADMINISTER, sync_to_thread=True)(create),
-    post("/tokens/{number:int}/revoke", opt=_ADMINISTER, sync_to_thread=True)(revoke),
+    post("/tokens/{token_id:int}/revoke", opt=_ADMINISTER, sync_to_thread=True)(revoke),
 ]

@@ -1,4 +1,4 @@
-"""The page behind a one-time link: the first owner chooses name and password, others a password."""
+"""The page of a one-time link: the first owner chooses a name and password, others a password."""
 
 from typing import Annotated
 
@@ -21,12 +21,12 @@ Key = Annotated[str, QueryParameter(max_length=access.MAX_CREDENTIAL_LENGTH)]
 
 
 def show(context: Context, key: Key = "") -> PageResponse:
-    """The form; opening it does not use the link up."""
+    """Return the form. Opening it does not use up the link."""
     return _form(context, key, "owner")
 
 
 async def enter(context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
-    """Sets the password and lets him in."""
+    """Set the password and sign the user in."""
     return await context.access.threads.run(_enter, context, request, form)
 
 
@@ -35,7 +35,7 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse
     browser = browser_of(request, context.proxies)
     try:
         if form.raw("again") != password:
-            raise InvalidInputError((Fault("again", "different", "It is not the same as above."),))
+            raise InvalidInputError((Fault("again", "different", "The passwords do not match."),))
         signed_in = access.enter_by_link(context.access, key, name, password, browser)
     except InvalidInputError as error:
         return _form(context, key, name, error.faults)
@@ -45,17 +45,17 @@ def _enter(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse
 
 
 def _form(context: ApiContext, key: str, name: str, faults: tuple[Fault, ...] = ()) -> PageResponse:
-    welcome = access.welcome_of(context.access, key)
-    if welcome is None:
+    invitation = access.welcome_of(context.access, key)
+    if invitation is None:
         return page(None, "welcome_over.html", status=410)
     return page(
         None,
         "welcome.html",
         faults,
-        user=welcome.user,
+        user=invitation.user,
         name=name,
         key=key,
-        shortest=MIN_PASSWORD_LENGTH,
+        min_length=MIN_PASSWORD_LENGTH,
     )
 
 

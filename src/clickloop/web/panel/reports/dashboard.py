@@ -1,4 +1,4 @@
-"""The dashboard: today or a period against the one before, the best campaigns, the loop's health; for a newcomer, the way in."""
+"""The dashboard: a period compared with the one before, top campaigns, health; a walkthrough on a new instance."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -44,18 +44,18 @@ from clickloop.web.panel.reports.newcomer import (
 from clickloop.web.panel.reports.reports import PERIODS
 
 TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
-TOP = 6
+MAX_TOP = 6
 TOP_MEASURES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.PROFIT, Measure.ROI)
-FINDINGS = 5
-WORDS = 5
-_MAX_POINTS = 5_000  # a chart of more shows nothing more
+MAX_FINDINGS = 5
+MAX_WORDS = 5
+_MAX_POINTS = 5_000  # more would not be visible in a chart
 
 PeriodParameter = Annotated[Preset, QueryParameter()]
 MeasureParameter = Annotated[Measure, QueryParameter()]
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A figure of the period, and how it stands against the period before."""
+    """A figure of the period, compared with the period before."""
 
     measure: Measure
     title: str
@@ -66,7 +66,7 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class HealthItem(msgspec.Struct, frozen=True):
-    """Something about the loop's health, where to look, and what to do."""
+    """A problem on the dashboard, with its remedy and page."""
 
     tone: str
     sentence: str
@@ -75,7 +75,7 @@ class HealthItem(msgspec.Struct, frozen=True):
 
 
 class TopRow(msgspec.Struct, frozen=True):
-    """A campaign among the best."""
+    """A row of the top campaigns."""
 
     number: int
     name: str
@@ -89,10 +89,10 @@ def show(
     period: PeriodParameter = Preset.TODAY,
     measure: MeasureParameter = Measure.CLICKS,
 ) -> PageResponse:
-    """The dashboard."""
-    has = existing_kinds(context)
-    if not has >= NEEDED:
-        return page(viewer, "dashboard.html", steps=steps_of(has), started=False)
+    """Return the dashboard, or the walkthrough on a new instance."""
+    existing = existing_kinds(context)
+    if not existing >= NEEDED:
+        return page(viewer, "dashboard.html", steps=steps_of(existing), started=False)
     now_ms = context.clock()
     bounds = bounds_of(AskedReport(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
     now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
@@ -101,12 +101,12 @@ def show(
     before = _over_time(context, bounds, earlier.from_at, until_at)
     has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
     works = not has_visitors and loop_has_closed(context)
-    top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, TOP)
+    top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, MAX_TOP)
     return page(
         viewer,
         "dashboard.html",
         started=True,
-        steps=[] if has_visitors or works else steps_of(has),
+        steps=[] if has_visitors or works else steps_of(existing),
         tasks=next_tasks(context, viewer) if works else [],
         periods=PERIODS,
         period=period,
@@ -140,7 +140,7 @@ def _report(
 
 
 def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int) -> MadeReport:
-    """The figures of a period by hour or day, as the shown period is told."""
+    """Return the figures of a period by hour or day, whichever suits ``bounds``."""
     query = ReportQuery(
         from_at=from_at,
         until_at=until_at,
@@ -157,14 +157,14 @@ def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int)
 def _tile(measure: Measure, now: MadeReport, before: MadeReport) -> Tile:
     value = measure.of(now.totals.sums)
     earlier = measure.of(before.totals.sums)
-    grown = None if measure.is_share else change(value or 0, earlier or 0)
-    percent = quotient(grown or 0, 10_000)
+    growth = None if measure.is_share else change(value or 0, earlier or 0)
+    percent = quotient(growth or 0, 10_000)
     return Tile(
         measure=measure,
         title=f"{measure.label}, {now.query.currency}" if measure.is_money else measure.label,
         text=figure_text(measure, value),
         before=figure_text(measure, earlier),
-        change=change_text(grown),
+        change=change_text(growth),
         tone="" if not percent or measure is Measure.COST else "up" if percent > 0 else "down",
     )
 
@@ -208,14 +208,14 @@ def _top_rows(made: MadeReport) -> list[TopRow]:
     return rows
 
 
-def _capitalised(sentence: str) -> str:
+def _capitalize(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
 def _health(context: ApiContext, viewer: Viewer, now_ms: int) -> list[HealthItem]:
-    """What an owner has to look at, the worst first."""
+    """Return the problems that need attention, worst first."""
     items = [
-        HealthItem("bad", _capitalised(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
+        HealthItem("bad", _capitalize(readable(alarm.sentence)), "See Health for all alarms.", "/panel/health")
         for alarm in context.core_health().alarms
     ]
     findings = [one for one in found_as_set_up(context) if one.severity is not Severity.NOTE]
@@ -226,35 +226,35 @@ def _health(context: ApiContext, viewer: Viewer, now_ms: int) -> list[HealthItem
             readable(one.remedy),
             editor_of(ToldPlace(kind=one.place.kind, id=one.place.id, name=one.place.name, field=one.place.field)),
         )
-        for one in findings[:FINDINGS]
+        for one in findings[:MAX_FINDINGS]
     ]
-    if len(findings) > FINDINGS:
+    if len(findings) > MAX_FINDINGS:
         items.append(
             HealthItem(
-                "", f"{counted(len(findings) - FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"
+                "", f"{counted(len(findings) - MAX_FINDINGS, 'more finding')}.", "Check lists them all.", "/panel/check"
             )
         )
     since = now_ms - DAY_MS
     with context.ledger.read() as tx:
         given_up = given_up_since(tx, since)
         refused = refused_since(tx, since, None)
-        words = unmapped_words(tx, WORDS)
-    items += _from_logs(given_up, _by_reason(refused), [word.word for word in words], since)
-    return sorted(items, key=lambda one: _TONES.index(one.tone))
+        words = unmapped_words(tx, MAX_WORDS)
+    items += _from_logs(given_up, _count_by_reason(refused), [word.word for word in words], since)
+    return sorted(items, key=lambda item: _TONES.index(item.tone))
 
 
 _TONES = ("bad", "warn", "")
 
 
-def _by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
-    found: dict[RefusalReason, int] = {}
+def _count_by_reason(refused: Sequence[RefusedNotices]) -> dict[RefusalReason, int]:
+    counts: dict[RefusalReason, int] = {}
     for one in refused:
-        found[one.reason] = found.get(one.reason, 0) + one.count
-    return found
+        counts[one.reason] = counts.get(one.reason, 0) + one.count
+    return counts
 
 
 def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence[str], since: int) -> list[HealthItem]:
-    """``since``: the moment from which the counts are; the links lead to the same span."""
+    """Return the problems found in the logs. ``since``: start of the counts, which the links repeat as a filter."""
     items = []
     span = urlencode({"since": moment_text(since)})
     if given_up:
@@ -266,10 +266,8 @@ def _from_logs(given_up: int, refused: dict[RefusalReason, int], words: Sequence
         items.append(HealthItem("warn", sentence, reason.sentence, f"/panel/notices?reason={reason.value}&{span}"))
     if words:
         listed = ", ".join(readable(word) for word in words)
-        remedy = "Map each word to a status, then reprocess: until then these conversions count as pending."
-        items.append(
-            HealthItem("warn", f"Networks send words that no status has: {listed}.", remedy, "/panel/statuses")
-        )
+        remedy = "Map each word to a status, then reprocess. Until then, these conversions count as pending."
+        items.append(HealthItem("warn", f"Unmapped status words: {listed}.", remedy, "/panel/statuses"))
     return items
 
 

@@ -1,4 +1,4 @@
-"""A newcomer's walk: five steps to a closed loop, how far they are done, and what comes after the last one."""
+"""The walkthrough on a new instance: five steps to a closed loop, their progress, and the tasks that follow."""
 
 from urllib.parse import urlsplit
 
@@ -13,13 +13,13 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.viewer import Viewer
 
 NEEDED = frozenset({Named.SOURCE, Named.NETWORK, Named.OFFER, Named.CAMPAIGN})
-"""What a loop is made of."""
+"""Records that a loop needs."""
 _JUST_CREATED = (Said.CREATED, Said.FILLED_IN)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class WalkthroughStep(msgspec.Struct, frozen=True):
-    """A step of the walk. ``of``: the record that it adds; None: it is the test of the loop."""
+    """A step. ``of``: the kind of record that it adds; None: the test of the loop."""
 
     of: Named | None
     title: str
@@ -29,19 +29,19 @@ class WalkthroughStep(msgspec.Struct, frozen=True):
 
 
 class Walkthrough(msgspec.Struct, frozen=True):
-    """The walk as one of its pages shows it. ``number``: of the page's step, from 1."""
+    """The steps, and the number of the page's own step, from 1."""
 
     steps: list[WalkthroughStep]
     number: int
 
     @property
     def step(self) -> WalkthroughStep:
-        """Return the page's step."""
+        """The page's step."""
         return self.steps[self.number - 1]
 
 
 class NextTask(msgspec.Struct, frozen=True):
-    """Something to do once the loop works."""
+    """A task for when the loop works."""
 
     title: str
     sentence: str
@@ -49,57 +49,57 @@ class NextTask(msgspec.Struct, frozen=True):
 
 
 def existing_kinds(context: ApiContext) -> frozenset[Named]:
-    """The kinds of records of which there is at least one, archived or not."""
+    """Return the kinds of setup records that exist, archived ones included."""
     with context.ledger.read() as tx:
         return frozenset(named for named in Named if newest_names(tx, named, 1))
 
 
 def has_clicks(context: ApiContext) -> bool:
-    """Whether any click has come, tests too."""
+    """Return whether there is any click, tests included."""
     return bool(context.facts.clicks_page(ClickFilter(), 1))
 
 
 def has_counted_clicks(context: ApiContext) -> bool:
-    """Return whether any click has come that counts: no test, no preview."""
+    """Return whether there is any click that reports count: no test, no preview."""
     return bool(context.facts.clicks_page(ClickFilter(screening=ScreeningFilter.COUNTED), 1))
 
 
 def loop_has_closed(context: ApiContext) -> bool:
-    """Return whether a postback was delivered, of a test or of a visitor."""
+    """Return whether any postback was delivered, tests included."""
     with context.ledger.read() as tx:
         return was_delivered_lately(tx)
 
 
-def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[WalkthroughStep]:
-    """Return the steps, and which are done. ``campaign_id``: the campaign to test the loop with; None: the user chooses one."""
+def steps_of(existing: frozenset[Named], campaign_id: int | None = None) -> list[WalkthroughStep]:
+    """Return the steps. ``existing``: kinds of records that exist; ``campaign_id``: the campaign to test, None to let the user choose."""
     return [
         WalkthroughStep(
             Named.SOURCE,
             "Add a traffic source",
             "Where you buy clicks. A preset fills in its parameters and its postback URL.",
             "/panel/traffic-sources/presets",
-            Named.SOURCE in has,
+            Named.SOURCE in existing,
         ),
         WalkthroughStep(
             Named.NETWORK,
             "Add a network",
             "Where your offers come from. You get the postback URL to paste there.",
             "/panel/networks/presets",
-            Named.NETWORK in has,
+            Named.NETWORK in existing,
         ),
         WalkthroughStep(
             Named.OFFER,
             "Add an offer",
-            "The page that visitors are sent to, with our click id in its URL.",
+            "The page that visitors go to, with our click id in its URL.",
             "/panel/offers/new",
-            Named.OFFER in has,
+            Named.OFFER in existing,
         ),
         WalkthroughStep(
             Named.CAMPAIGN,
             "Create a campaign",
-            "It connects the three. You paste its link into the traffic source.",
+            "It connects the source with your offers. You paste its link into the traffic source.",
             "/panel/campaigns/new",
-            Named.CAMPAIGN in has,
+            Named.CAMPAIGN in existing,
         ),
         WalkthroughStep(
             None,
@@ -112,12 +112,12 @@ def steps_of(has: frozenset[Named], campaign_id: int | None = None) -> list[Walk
 
 
 def first_undone(context: ApiContext) -> WalkthroughStep:
-    """The step that comes next, whatever was done before."""
+    """Return the first step that is not done."""
     return next(step for step in steps_of(existing_kinds(context)) if not step.done)
 
 
 def walkthrough_at(context: ApiContext, viewer: Viewer, of: Named | None) -> Walkthrough | None:
-    """Return the walk for a page of one of its steps; None where that step is done, or the walk is over, or is not the user's."""
+    """Return the walkthrough for the page of a step; None if the step is done or obsolete, or the user may not do it."""
     if not viewer.may(Right.WORK):
         return None
     steps = steps_of(existing_kinds(context))
@@ -128,34 +128,34 @@ def walkthrough_at(context: ApiContext, viewer: Viewer, of: Named | None) -> Wal
 
 
 def next_step(context: ApiContext, viewer: Viewer, campaign_id: int | None = None) -> Walkthrough | None:
-    """Return what to do next, on the page of what was just created; None where nothing was, or the loop has been tried."""
+    """Return the next step for the page of a just created record; None otherwise, and once all records exist and clicks came."""
     if viewer.said not in _JUST_CREATED:
         return None
-    has = existing_kinds(context)
-    if has >= NEEDED and has_clicks(context):
+    existing = existing_kinds(context)
+    if existing >= NEEDED and has_clicks(context):
         return None
-    steps = steps_of(has, campaign_id)
+    steps = steps_of(existing, campaign_id)
     return Walkthrough(steps, next(at for at, step in enumerate(steps, 1) if not step.done))
 
 
 def next_tasks(context: ApiContext, viewer: Viewer, campaign_id: int | None = None) -> list[NextTask]:
-    """Return what to do once the loop works. ``campaign_id``: the campaign that was tested; None: the user chooses one."""
+    """Return the tasks once the loop works. ``campaign_id``: the tested campaign; None: link to the lists."""
     campaign = f"/panel/campaigns/{campaign_id}#links" if campaign_id else "/panel/campaigns"
     found = [
         NextTask(
             "Paste the campaign link into your traffic source",
-            "Copy it as it is: the source fills in its own macros.",
+            "Copy it unchanged: the source fills in its own macros.",
             campaign,
         ),
         NextTask(
             "Give your network its postback URL",
-            "Once for each network; it then reports every conversion by itself.",
+            "Once per network. It then reports every conversion automatically.",
             campaign if campaign_id else "/panel/networks",
         ),
     ]
     if urlsplit(context.base_url).hostname in _LOOPBACK:
-        sentence = f"Links begin with {context.base_url} now, which only this machine can open. Set the public URL in Settings."
+        sentence = f"Links currently begin with {context.base_url}, which only this machine can open. Set the public URL in Settings."
         address = "/panel/settings" if viewer.may(Right.ADMINISTER) else "/panel/health"
         found.insert(0, NextTask("Put the tracker on a domain", sentence, address))
-    alarms = "Have them sent to Telegram, Slack or any URL; that works even when the core is down."
+    alarms = "Send them to Telegram, Slack or any URL. This works even when the core is down."
     return [*found, NextTask("Choose where alarms go", alarms, "/panel/health#alarms")]

@@ -1,4 +1,4 @@
-"""What came of campaigns or sources today, for lists that show it beside each."""
+"""Today's figures of campaigns or sources, for lists."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from clickloop.web.panel.reports.figures import figure_text, tone_of
 
 
 class TodayFigures(msgspec.Struct, frozen=True):
-    """What came of something today, as it is read."""
+    """Today's figures of a record, formatted."""
 
     clicks: str
     conversions: str
@@ -20,15 +20,15 @@ class TodayFigures(msgspec.Struct, frozen=True):
     cost: str
     profit: str
     tone: str
-    """``up`` or ``down``: the profit; empty: neither."""
-    apart: str
-    """Currencies that no rate is known for: their money is not in the figures."""
+    """Tone of the profit: ``up``, ``down`` or empty."""
+    unconverted: str
+    """Currencies without an exchange rate, whose amounts are left out."""
 
 
 def figures_today(
     context: ApiContext, viewer: Viewer, dimension: Dimension, numbers: list[int]
 ) -> dict[int, TodayFigures]:
-    """What came of these records today, in the time zone of who looks; those of which nothing came are absent."""
+    """Return today's figures by record, in the viewer's time zone, without records that have none."""
     if not numbers:
         return {}
     today = days_of(Preset.TODAY, context.clock(), viewer.zone)
@@ -55,9 +55,9 @@ def _figures_of(sums: Sums) -> TodayFigures:
         cost=figure_text(Measure.COST, sums.cost_micros),
         profit=figure_text(Measure.PROFIT, Measure.PROFIT.of(sums)),
         tone=tone_of(Measure.PROFIT, Measure.PROFIT.of(sums)),
-        apart=", ".join(other.currency or "?" for other in sums.not_converted),
+        unconverted=", ".join(other.currency or "?" for other in sums.not_converted),
     )
 
 
 NO_FIGURES = _figures_of(Sums())
-"""Of what nothing came of."""
+"""Figures of a record without any."""

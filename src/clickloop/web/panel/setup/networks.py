@@ -1,4 +1,4 @@
-"""Networks: the list, and the editor with presets, the link builder, and the postback URL and pixel to copy."""
+"""Networks: the list, and the editor with presets, offer links, and the postback URL and pixel to copy."""
 
 import secrets
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
-from clickloop.web.panel.setup.network_words import given_words, rows_of_words, words_view
+from clickloop.web.panel.setup.network_words import rows_of_words, submitted_words, words_view
 from clickloop.web.panel.setup.preset_difference import (
     PresetDifference,
     PresetForm,
@@ -38,17 +38,17 @@ from clickloop.web.panel.setup.preset_difference import (
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 
 PATH = "/panel/networks"
-ROWS_A_PAGE = 100
+ROWS_PER_PAGE = 100
 EXAMPLE_LINK = "https://network.example/click?offer=1"
 
 OUR_PARAMETERS = {
     "cid": "Our click id, returned by the network",
-    "payout": "What the conversion pays",
+    "payout": "Amount that the conversion pays",
     "currency": "Payout currency",
-    "status": "The network’s word for the status",
-    "txid": "The network’s id of the conversion; without it, each click has at most one conversion",
+    "status": "Status, in the network’s own words",
+    "txid": "The network’s conversion id. Without it, each click has at most one conversion",
 }
-"""Those that always stand in the link builder, in the order of the postback URL."""
+"""Parameters that the editor always shows, in the order of the postback URL."""
 
 FURTHER_PARAMETERS = (
     "at",
@@ -63,60 +63,60 @@ PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 def show_list(
     viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> PageResponse:
-    """Every network."""
-    found = api.list_networks(context, ROWS_A_PAGE, cursor, archived, words)
+    """Return the list of networks."""
+    found = api.list_networks(context, ROWS_PER_PAGE, cursor, archived, words)
     names = {preset.key: preset.name for preset in network_presets().values()}
     return page(viewer, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    """Presets to begin a new network with."""
+    """Return the presets for a new network."""
     walkthrough = walkthrough_at(context, viewer, Named.NETWORK)
     return page(viewer, "network_presets.html", found=find_networks(words), q=words, walkthrough=walkthrough)
 
 
 def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
-    """The editor of a network that is not there yet, filled from a preset if one is named."""
+    """Return the editor of a new network, filled from a preset if one is named."""
     tree = _of_preset(context, preset) if preset else _tree({})
     return _editor(viewer, context, tree, None)
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Creates the network, or does what another button of the form asks for."""
+    """Create a network, or handle another button of the form."""
     response = _other_button(viewer, context, form, None)
     if response is not None:
         return response
     try:
-        given, rows = _given(form)
-        read = given.read_partly(NewNetwork, **rows)
+        checked, rows = _submitted(form)
+        read = checked.read_partly(NewNetwork, **rows)
         view = save_read(context, read, api.create_network)
     except InvalidInputError as error:
         return _editor(viewer, context, _tree(form.tree), None, error.faults)
     return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
-    """Saves the network, or does what another button of the form asks for."""
-    view = api.read_network(context, number)
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    """Save a network, or handle another button of the form."""
+    view = api.read_network(context, record_id)
     response = _other_button(viewer, context, form, view)
     if response is not None:
         return response
     try:
-        edited = PAGES.edited(context, number, view)
-        given, rows = _given(form)
-        save_edit(context, given, edited, NetworkChange, api.change_network, **rows)
+        edit = PAGES.edit_of(context, record_id, view)
+        checked, rows = _submitted(form)
+        save_edit(context, checked, edit, NetworkChange, api.change_network, **rows)
     except InvalidInputError as error:
         return _editor(viewer, context, _tree(form.tree), view, error.faults)
-    return viewer.go(f"{PATH}/{number}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
 
 
 def preview(context: Context, form: FormParameter) -> Response[str]:
-    """What is to be copied into the network, as the form stands: a part of the page, for the script that shows it."""
+    """Return the codes to copy for the current form, for the script that inserts them."""
     return Response(fragment("network_codes.html", codes=_codes(context, _tree(form.tree))), media_type="text/html")
 
 
 def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.NetworkView | None) -> PageResponse | None:
-    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+    """Return the page for a button other than Save, or None for Save. Nothing is stored."""
     tree = _tree(form.tree)
     if form.has("load_preset") or form.has("take_preset"):
         return _load_preset(viewer, context, form, view)
@@ -146,7 +146,7 @@ def _load_preset(viewer: Viewer, context: ApiContext, form: Form, view: api.Netw
 
 
 def _of_preset(context: ApiContext, key: str) -> dict[str, Any]:
-    """Return the form of a new network as a preset has it."""
+    """Return the form of a new network, filled from a preset."""
     with context.ledger.read() as tx:
         network = with_known_words(tx, network_of_preset(key))
     return _tree(json_value(network))
@@ -169,7 +169,7 @@ def _editor(
     return page(
         viewer,
         "network.html",
-        tuple(_placed(fault, places) for fault in faults),
+        tuple(_at_row(fault, places) for fault in faults),
         v=tree,
         view=view,
         seen=seen_version(context, tree, view, _FIELDS),
@@ -191,9 +191,9 @@ def _editor(
 
 
 def _tree(given: dict[str, Any]) -> dict[str, Any]:
-    """What the form shows: of a network, of a preset, or as it was sent; our usual parameters always stand first."""
-    usual = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
-    tree = {**usual, **{name: value for name, value in given.items() if name in usual}}
+    """Return the form's values for a network, a preset or a submitted form; our own parameters come first."""
+    defaults = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
+    tree = {**defaults, **{name: value for name, value in given.items() if name in defaults}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
     return {
@@ -204,7 +204,7 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(given: Any) -> list[dict[str, str]]:
-    """Parameters as rows, from a dict of the API or from rows of a form."""
+    """Return parameters as rows, from a dict of the API or from rows of a form."""
     if isinstance(given, dict):
         return [{"name": name, "value": value} for name, value in given.items()]
     rows = given if isinstance(given, list) else []
@@ -215,34 +215,34 @@ def _rows(given: Any) -> list[dict[str, str]]:
     ]
 
 
-def _given(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
-    """Return the form with the faults of its rows, and the rows as the API takes them: macros by parameter, statuses by word.
+def _submitted(form: Form) -> tuple[Form, dict[str, dict[str, str]]]:
+    """Return the form with the faults of its rows, and the rows as in the API: macros by parameter, statuses by word.
 
-    A fault names rows where two are for the same parameter or word, or one is for none.
+    Two rows for one parameter or word are a fault, and a row for none.
     """
-    found: dict[str, str] = {}
-    words, faults = given_words(form)
+    macros: dict[str, str] = {}
+    words, faults = submitted_words(form)
     for row in _rows(form.tree.get("postback_parameters")):
         if not row["value"]:
             continue
         if not row["name"]:
-            sentence = f"The macro {row['value'][:100]!r} is assigned to no parameter: choose one."
+            sentence = f"Choose a parameter for the macro {row['value'][:100]!r}."
             faults.append(Fault("postback_parameters", FaultCode.REQUIRED, sentence))
-        elif row["name"] in found:
-            sentence = f"{row['name'][:100]!r} is in two rows."
+        elif row["name"] in macros:
+            sentence = f"{row['name'][:100]!r} is in two rows. Keep one of them."
             faults.append(Fault("postback_parameters", FaultCode.DUPLICATE, sentence))
-        found[row["name"]] = row["value"]
-    return Form(form.pairs, faults), {"postback_parameters": found, **words}
+        macros[row["name"]] = row["value"]
+    return Form(form.pairs, faults), {"postback_parameters": macros, **words}
 
 
-def _placed(fault: Fault, places: dict[str, str]) -> Fault:
-    """Return a fault of a parameter or word under the path of its row."""
+def _at_row(fault: Fault, places: dict[str, str]) -> Fault:
+    """Return a fault of a parameter or word, moved to the path of its row."""
     row = places.get(fault.field)
     return fault if row is None else msgspec.structs.replace(fault, field=f"{row}.value")
 
 
 def _codes(context: ApiContext, tree: dict[str, Any]) -> dict[str, Any]:
-    """What is to be copied into the network, and what its offers' links become."""
+    """Return the codes to copy into the network, and an example offer link."""
     parameters = {row["name"]: row["value"] for row in tree["postback_parameters"] if row["name"] and row["value"]}
     network = Network(name="", postback_parameters=parameters, token=str(tree["token"]).strip())
     preset = network_presets().get(str(tree["preset"]))
@@ -267,7 +267,7 @@ _PRESET_FIELDS = {
 
 
 def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
-    """What the preset would change of the form, part by part."""
+    """Return what the preset would change in the form."""
     parts = differing(
         PresetDifference(name, str(mine[field]), str(fresh[field])) for field, name in _PRESET_FIELDS.items()
     )
@@ -290,6 +290,6 @@ routes = [
     get("/networks/new", sync_to_thread=True)(show_new),
     post("/networks/new", sync_to_thread=True)(create),
     post("/networks/preview", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview),
-    post("/networks/{number:int}", sync_to_thread=True)(change),
+    post("/networks/{record_id:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]

@@ -1,4 +1,4 @@
-"""Exchange rates: the list, and lines to paste: a currency, a day, and what one unit was worth."""
+"""Exchange rates: the list, and lines to paste with a currency, a day and the value of one unit."""
 
 import re
 from typing import Annotated
@@ -23,38 +23,38 @@ Day = Annotated[str, PathParameter(max_length=10)]
 
 
 def show(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
-    """Every rate."""
+    """Return the list of rates."""
     return _page(viewer, context, cursor)
 
 
 def save(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Sets the rates that were pasted."""
+    """Save pasted rates."""
     text = form.text("lines")
     try:
         api.set_rates(context, api.RatesBody(rates=_read(text, form.text("source"))))
     except InvalidInputError as error:
-        faults = tuple(Fault("lines", fault.code, _told(fault)) for fault in error.faults)
+        faults = tuple(Fault("lines", fault.code, _rate_sentence(fault)) for fault in error.faults)
         return _page(viewer, context, "", text, faults)
     return viewer.go(PATH, Said.SAVED)
 
 
 def remove(viewer: CurrentViewer, context: Context, currency: Currency, day: Day) -> PageResponse:
-    """Takes a rate away."""
+    """Remove a rate."""
     api.remove_rate(context, currency, day)
     return viewer.go(PATH, Said.SAVED)
 
 
 def _read(text: str, source: str) -> list[api.RateBody]:
-    """A rate of each line that is not empty. Raises InvalidInputError."""
-    found = read_rate_lines(text)
-    if isinstance(found, int):
-        sentence = f"Line {found}: a currency, a day and a rate are expected, such as EUR 2026-03-01 1.0823."
+    """Return the rates of all non-empty lines. Raise InvalidInputError for the first unreadable line."""
+    lines = read_rate_lines(text)
+    if isinstance(lines, int):
+        sentence = f"Line {lines}: enter a currency, a day and a rate, such as EUR 2026-03-01 1.0823."
         raise InvalidInputError((Fault("lines", FaultCode.WRONG_TYPE, sentence),))
-    return [api.RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in found]
+    return [api.RateBody(currency=line.currency, day=line.day, rate=line.rate, source=source) for line in lines]
 
 
-def _told(fault: Fault) -> str:
-    """A fault under the number of its rate."""
+def _rate_sentence(fault: Fault) -> str:
+    """Return a fault's sentence with the number of its rate."""
     place = re.match(r"rates\[(\d+)\]", fault.field)
     return f"Rate {int(place[1]) + 1}: {fault.message}" if place else fault.message
 

@@ -1,4 +1,4 @@
-"""What the editors of all set-up records share: showing one, archiving and restoring it. Creating and changing are their own."""
+"""Pages that all setup records share: showing, archiving and restoring. Each record has its own for creating and changing."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable
@@ -24,7 +24,7 @@ Shown = TypeVar("Shown", bound=Versioned, contravariant=True)
 
 
 class RecordEditor(Protocol[Shown]):
-    """The page of one record: a form filled with ``tree``. ``view``: the record as it is saved, None for a new one."""
+    """An editor: a form filled with ``tree``. ``view``: the saved record, None for a new one."""
 
     def __call__(
         self,
@@ -39,14 +39,14 @@ class RecordEditor(Protocol[Shown]):
 
 
 def blank_tree(record: RecordFields, fields: Iterable[str]) -> dict[str, Any]:
-    """Return these fields of a record as an empty form shows them."""
+    """Return these fields of a record as a form shows them."""
     values = json_value(record)
     return {name: values[name] for name in fields if name in values}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordPages(Generic[R, V]):
-    """The pages of one kind of record below ``path``."""
+    """The shared pages of one kind of record, under ``path``."""
 
     path: str
     records: Records[R, V]
@@ -54,39 +54,39 @@ class RecordPages(Generic[R, V]):
     tree: Callable[[V], dict[str, Any]]
     """Returns a view as its form shows it."""
     fields: Collection[str]
-    """Those that the form can change."""
+    """Fields that the form can change."""
 
     def show(self, viewer: Viewer, context: ApiContext, record_id: int, faults: tuple[Fault, ...] = ()) -> PageResponse:
-        """Return the editor of a record as it is saved. ``faults``: why what was asked for was not done."""
+        """Return the editor of a saved record. ``faults``: why a requested action failed."""
         view = self.records.read(context, record_id)
         return self.editor(viewer, context, self.tree(view), view, faults)
 
-    def edited(self, context: ApiContext, record_id: int, view: V) -> RecordEdit:
-        """Return what a form changes, for ``save_over``."""
+    def edit_of(self, context: ApiContext, record_id: int, view: V) -> RecordEdit:
+        """Return the record as ``save_edit`` needs it."""
         reread = self.records.read
         return RecordEdit(self.records.noun.name, record_id, view, self.fields, lambda: reread(context, record_id))
 
     def routes(self) -> list[HTTPRouteHandler]:
-        """Return the routes of what is the same for every kind."""
+        """Return the routes of the shared pages."""
 
-        def show(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
-            return self.show(viewer, context, number)
+        def show(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
+            return self.show(viewer, context, record_id)
 
-        def archive(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
+        def archive(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
             try:
-                self.records.archive(context, number)
+                self.records.archive(context, record_id)
             except InvalidInputError as error:
-                return self.show(viewer, context, number, error.faults)
+                return self.show(viewer, context, record_id, error.faults)
             return viewer.go(self.path, Said.ARCHIVED)
 
-        def restore(viewer: CurrentViewer, context: Context, number: Id) -> PageResponse:
+        def restore(viewer: CurrentViewer, context: Context, record_id: Id) -> PageResponse:
             try:
-                self.records.restore(context, number)
+                self.records.restore(context, record_id)
             except InvalidInputError as error:
-                return self.show(viewer, context, number, error.faults)
-            return viewer.go(f"{self.path}/{number}", Said.RESTORED)
+                return self.show(viewer, context, record_id, error.faults)
+            return viewer.go(f"{self.path}/{record_id}", Said.RESTORED)
 
-        record = f"{self.path.removeprefix('/panel')}/{{number:int}}"
+        record = f"{self.path.removeprefix('/panel')}/{{record_id:int}}"
         return [
             get(record, sync_to_thread=True)(show),
             post(f"{record}/archive", sync_to_thread=True)(archive),

@@ -1,4 +1,4 @@
-"""Statuses: what conversions can be, the words that networks send for them, and words that nobody has given a meaning yet."""
+"""Statuses of conversions, the words that networks send for them, and unmapped words."""
 
 from typing import Annotated, Any
 
@@ -21,7 +21,7 @@ from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 
 PATH = "/panel/statuses"
-ALWAYS = (SALE.key, OTHER.key)
+PERMANENT = (SALE.key, OTHER.key)
 COUNTS = (
     (CountsAs.PENDING.value, "pending – not earned yet"),
     (CountsAs.CONFIRMED.value, "confirmed – revenue"),
@@ -34,23 +34,23 @@ RerunId = Annotated[str, QueryParameter(name="rerun", max_length=26)]
 
 
 def show_list(viewer: CurrentViewer, context: Context, mapped: Mapped = "", rerun_id: RerunId = "") -> PageResponse:
-    """All statuses, and the words that wait for a meaning. ``mapped``: the word that was just given one."""
+    """Return the statuses and unmapped words. ``mapped``: the word that was just mapped."""
     return _list(viewer, context, mapped, rerun_id)
 
 
 def show_new(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """The form for a new status."""
+    """Return the form for a new status."""
     return _editor(viewer, context, {}, None)
 
 
 def show(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
-    """A status."""
+    """Return the editor of a status."""
     view = api.read_status(context, key)
     return _editor(viewer, context, msgspec.to_builtins(view), view)
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Creates the status."""
+    """Create a status."""
     try:
         save_read(context, form.read_partly(api.StatusCreation), api.create_status)
     except InvalidInputError as error:
@@ -59,18 +59,18 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
 
 
 def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormParameter) -> PageResponse:
-    """Saves the status."""
+    """Save a status."""
     view = api.read_status(context, key)
     try:
-        edited = RecordEdit(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
-        save_edit(context, form, edited, api.StatusUpdate, api.change_status)
+        edit = RecordEdit(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))
+        save_edit(context, form, edit, api.StatusUpdate, api.change_status)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, view, error.faults)
     return viewer.go(PATH, Said.SAVED)
 
 
 def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
-    """Removes a status that no conversion has and no rule waits for."""
+    """Remove a status that no conversion and no rule uses."""
     try:
         api.remove_status(context, key)
     except InvalidInputError as error:
@@ -86,7 +86,7 @@ def remove(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageRespons
 
 
 def map_word(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Gives a word to a status; the page then offers to run the notices that came with it again."""
+    """Map a word to a status; the page then offers to reprocess its notices."""
     word, key = form.raw("word"), form.text("key")
     try:
         api.change_status(context, key, api.StatusUpdate(add_words=[word]))
@@ -96,7 +96,7 @@ def map_word(viewer: CurrentViewer, context: Context, form: FormParameter) -> Pa
 
 
 def rerun(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Runs all notices that came with a word again, in the background."""
+    """Reprocess all notices with a word, as a background job."""
     word = form.raw("word")
     with context.ledger.write() as tx:
         started = reruns.start_rerun(tx, context, reruns.BulkRerun(status_word=word))
@@ -143,7 +143,7 @@ def _editor(
         view=view,
         seen=seen_version(context, tree, view, _FIELDS),
         counts=COUNTS,
-        always=ALWAYS,
+        permanent=PERMANENT,
     )
 
 

@@ -1,4 +1,4 @@
-"""Traffic sources: the list, and the editor with presets, rows, sliders and the postback URL."""
+"""Traffic sources: the list, and the editor with presets, parameters and the postback URL."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -46,7 +46,7 @@ from clickloop.web.panel.setup.preset_difference import (
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 
 PATH = "/panel/traffic-sources"
-ROWS_A_PAGE = 100
+ROWS_PER_PAGE = 100
 
 COST_MODELS = (
     (CostModel.CPC, "CPC – per click"),
@@ -62,8 +62,8 @@ PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 def show_list(
     viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> PageResponse:
-    """Every traffic source, with today's figures."""
-    found = api.list_sources(context, ROWS_A_PAGE, cursor, archived, words)
+    """Return the list of traffic sources, with today's figures."""
+    found = api.list_sources(context, ROWS_PER_PAGE, cursor, archived, words)
     return page(
         viewer,
         "traffic_sources.html",
@@ -79,56 +79,56 @@ def show_list(
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    """Presets to begin a new source with."""
+    """Return the presets for a new source."""
     walkthrough = walkthrough_at(context, viewer, Named.SOURCE)
     return page(viewer, "traffic_source_presets.html", found=find_sources(words), q=words, walkthrough=walkthrough)
 
 
 def show_new(viewer: CurrentViewer, context: Context, preset: PresetKey = "") -> PageResponse:
-    """The editor of a source that is not there yet, filled from a preset if one is named."""
+    """Return the editor of a new source, filled from a preset if one is named."""
     tree = _tree_of_preset(source_preset_of(preset)) if preset else _empty_tree()
     return _editor(viewer, context, tree, None)
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Creates the source, or does what another button of the form asks for."""
+    """Create a source, or handle another button of the form."""
     response = _other_button(viewer, context, form, None)
     if response is not None:
         return response
     try:
-        view = save_read(context, form.read_partly(NewSource, **_given(form)), api.create_source)
+        view = save_read(context, form.read_partly(NewSource, **_submitted(form)), api.create_source)
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, None, error.faults)
     return viewer.go(f"{PATH}/{view.id}", Said.CREATED)
 
 
-def change(viewer: CurrentViewer, context: Context, number: Id, form: FormParameter) -> PageResponse:
-    """Saves the source, or does what another button of the form asks for."""
-    view = api.read_source(context, number)
+def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
+    """Save a source, or handle another button of the form."""
+    view = api.read_source(context, record_id)
     response = _other_button(viewer, context, form, view)
     if response is not None:
         return response
     try:
-        edited = PAGES.edited(context, number, view)
-        save_edit(context, form, edited, SourceChange, api.change_source, **_given(form))
+        edit = PAGES.edit_of(context, record_id, view)
+        save_edit(context, form, edit, SourceChange, api.change_source, **_submitted(form))
     except InvalidInputError as error:
         return _editor(viewer, context, form.tree, view, error.faults)
-    return viewer.go(f"{PATH}/{number}", Said.SAVED)
+    return viewer.go(f"{PATH}/{record_id}", Said.SAVED)
 
 
 def preview_link(context: Context, form: FormParameter) -> Response[str]:
-    """Return the campaign link as the form stands: a part of the page, for the script that shows it."""
+    """Return the campaign link for the current form, for the script that inserts it."""
     rows = [row for row in form.shown_again(NewSource).get("parameters") or [] if isinstance(row, dict)]
-    return Response(fragment("link_preview.html", link=_link_form(context, rows)), media_type="text/html")
+    return Response(fragment("link_preview.html", link=_link_preview(context, rows)), media_type="text/html")
 
 
-def _given(form: Form) -> dict[str, Any]:
-    """What the form says in other words than the API: the URL without line ends, if it is there."""
+def _submitted(form: Form) -> dict[str, Any]:
+    """Return the fields whose form differs from the API's: the postback URL without line ends, if the form has it."""
     return {"postback_url": form.text("postback_url")} if form.has("postback_url") else {}
 
 
 def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.SourceView | None) -> PageResponse | None:
-    """What a button other than Save asks for; nothing is stored. None: it was Save."""
+    """Return the page for a button other than Save, or None for Save. Nothing is stored."""
     tree = form.tree
     if form.has("add_row"):
         return _editor(viewer, context, tree, view, blank_rows=1)
@@ -142,8 +142,8 @@ def _other_button(viewer: Viewer, context: ApiContext, form: Form, view: api.Sou
         fresh = _tree_of_preset(preset)
         differences = _differences(tree, fresh)
         if form.has("take_preset") or not any(one.mine for one in differences):
-            kept = {"name": tree.get("name") or fresh["name"]}
-            return _editor(viewer, context, {**tree, **fresh, **kept, "parameters": _renumbered(tree, fresh)}, view)
+            name = {"name": tree.get("name") or fresh["name"]}
+            return _editor(viewer, context, {**tree, **fresh, **name, "parameters": _renumbered(tree, fresh)}, view)
         editor = PresetForm("Traffic sources", PATH, f"{PATH}/{view.id if view else 'new'}")
         return difference_page(viewer, form, editor, preset.name, differences)
     return None
@@ -175,7 +175,7 @@ def _editor(
         blank_rows=blank_rows,
         preview=preview_source_url(context, url, rows, faulty=bool(faults)),
         groups=offered(rows),
-        link=_link_form(context, tree["parameters"]),
+        link=_link_preview(context, tree["parameters"]),
         last_row=LAST_ROW,
         currency=context.currency,
         next_step=next_step(context, viewer),
@@ -183,8 +183,8 @@ def _editor(
     )
 
 
-def _link_form(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
-    """The campaign link as the source will get it, for a campaign whose key is left open."""
+def _link_preview(context: ApiContext, rows: Sequence[dict[str, Any]]) -> str:
+    """Return the campaign link that the source will get, with KEY for a campaign's key."""
     parameters = tuple(
         SourceParameter(
             number, str(row.get("parameter", "")), str(row.get("placeholder", "")), "", bool(row.get("tracked"))
@@ -228,13 +228,13 @@ def _tree_of_preset(preset: SourcePreset) -> dict[str, Any]:
 
 
 def _renumbered(mine: dict[str, Any], fresh: dict[str, Any]) -> list[dict[str, Any]]:
-    """The preset's rows; one whose parameter is there already keeps its number."""
+    """Return the preset's rows; parameters that the form already has keep their number."""
     numbers = {row.get("parameter"): row.get("number") for row in mine.get("parameters", [])}
     return [{**row, "number": numbers.get(row["parameter"], row["number"])} for row in fresh["parameters"]]
 
 
 def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDifference]:
-    """What the preset would change of the form, part by part."""
+    """Return what the preset would change in the form."""
     url = PresetDifference("Traffic source postback URL", str(mine.get("postback_url", "")), str(fresh["postback_url"]))
     rows = differing_rows(
         "Placeholder of {}", _placeholders(mine.get("parameters", [])), _placeholders(fresh["parameters"])
@@ -243,9 +243,9 @@ def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDiff
 
 
 def _placeholders(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The placeholder of each row by its parameter."""
+    """Return the placeholders by parameter."""
     return {
-        str(row["parameter"]): str(row.get("placeholder", "")) or "(a row without one)"
+        str(row["parameter"]): str(row.get("placeholder", "")) or "(no placeholder)"
         for row in rows
         if row.get("parameter")
     }
@@ -271,6 +271,6 @@ routes = [
     get("/traffic-sources/new", sync_to_thread=True)(show_new),
     post("/traffic-sources/new", sync_to_thread=True)(create),
     post("/traffic-sources/link", sync_to_thread=True, status_code=200, opt={NEEDS: None})(preview_link),
-    post("/traffic-sources/{number:int}", sync_to_thread=True)(change),
+    post("/traffic-sources/{record_id:int}", sync_to_thread=True)(change),
     *PAGES.routes(),
 ]
