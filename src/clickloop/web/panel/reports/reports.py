@@ -21,7 +21,7 @@ from clickloop.store.ledger.setup.report_names import parameter_names
 from clickloop.tracking.reporting import MadeReport, Row
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.query import from_query
-from clickloop.web.api.reports.reports import csv_response
+from clickloop.web.api.reports.reports import csv_response, report_asked
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
