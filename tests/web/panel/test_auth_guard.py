@@ -90,7 +90,7 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
     ("changes", "sentence"),
     [
         ({"password": "short", "again": "short"}, "at least 10"),
-        ({"again": "something else"}, "not the same"),
+        ({"again": "something else"}, "do not match"),
         ({"name": ""}, "empty"),
         ({"name": "long enough name", "password": "long enough name", "again": "long enough name"}, "name to sign in"),
     ],

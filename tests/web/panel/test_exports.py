@@ -105,7 +105,7 @@ def test_an_export_shows_how_far_it_is_and_itself_again(panel: "Panel", instance
     page = panel.page(place)
     assert page.refreshes == []
     assert f"{place}/result" in page.addresses
-    assert "The file is kept until 2026-03-04 12:00" in page.text
+    assert "The file is available until 2026-03-04 12:00" in page.text
 
 
 def test_an_export_under_way_stands_on_the_health_page(panel: "Panel", instance: "Instance") -> None:
@@ -118,7 +118,7 @@ def test_an_export_under_way_stands_on_the_health_page(panel: "Panel", instance:
 
 
 def test_the_list_leads_to_exports_and_logs_lead_to_the_list(panel: "Panel", instance: "Instance") -> None:
-    assert "Nothing was exported yet." in panel.page("/panel/exports").text
+    assert "No exports yet." in panel.page("/panel/exports").text
     place = asked_for(panel, "/panel/postbacks")
     work_off(instance)
     page = panel.page("/panel/exports")
@@ -141,8 +141,8 @@ def test_a_file_that_is_not_kept_any_more_is_told(panel: "Panel", instance: "Ins
     place = asked_for(panel, "/panel/clicks")
     work_off(instance)
     instance.context.exports.delete(place.rpartition("/")[2])
-    assert "no longer kept" in panel.page(place).text
-    assert "no longer kept" in panel.page("/panel/exports").text
+    assert "has been deleted" in panel.page(place).text
+    assert "has been deleted" in panel.page("/panel/exports").text
     assert panel.client.get(f"{place}/result").status_code == 410
 
 

@@ -52,7 +52,7 @@ def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
     pause_lane(panel.instance)
     panel.done(f"/panel/health/receivers/{LANE}/probe")
     assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
-    assert "It is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
+    assert "The receiver is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
 
 
 def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
@@ -115,7 +115,7 @@ def test_links_that_led_nowhere_are_told(
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "Every campaign link that was opened belongs to a campaign" in panel.page("/panel/health").text
+    assert "Every opened link belongs to a campaign" in panel.page("/panel/health").text
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(

@@ -221,7 +221,7 @@ def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") 
     assert "4 postbacks match" in page.text
     assert "1 will be left out. It was skipped" in page.text
     assert "Resend 3 of 2026-03-01" in page.buttons
-    assert "1 was delivered already" in page.text
+    assert "1 was already delivered" in page.text
     assert len(instance.got("postbacks")["items"]) == 4
 
 

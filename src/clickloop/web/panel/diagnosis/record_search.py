@@ -31,7 +31,7 @@ class RecordMatch(msgspec.Struct, frozen=True):
 
 
 def find_records(context: ApiContext, words: str) -> Sequence[RecordMatch]:
-    """Return the campaign with this link key and the records whose name contains the text, in any case; none for a single character."""
+    """Return the campaign with this link key, and records whose name contains the text; none for a single character."""
     if len(words) < MIN_CHARACTERS:
         return ()
     text = text_of(words.encode("utf-8", "surrogateescape"))

@@ -58,7 +58,7 @@ def story_page(
     marked: str = "",
     found: FoundList | None = None,
 ) -> PageResponse:
-    """Return the timeline of a click, with the events of the record ``marked`` highlighted. Raise HTTPException 404 if it is empty."""
+    """Return the timeline of a click; events of the record ``marked`` stand out. Raise HTTPException 404 if it is empty."""
     view = trace_view(find_trace(context, canonical_click_id(context, click_id)))
     if view.click is None and not view.events:
         raise HTTPException(

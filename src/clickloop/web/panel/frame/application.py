@@ -147,7 +147,7 @@ def _context_of(request: AnyRequest) -> ApiContext:
 def _accept_any_text(route: HTTPRouteHandler) -> HTTPRouteHandler:
     """Match numbers in a page's path as any text.
 
-    A wrong number then fails in the page's validation, which shows its error inside the layout; the router would answer without it.
+    A wrong number then fails in the page's validation, whose error is shown inside the layout, unlike the router's.
     """
     route.paths = {path.replace(":int}", ":str}") for path in route.paths}
     return route

@@ -1,7 +1,7 @@
 """Charts as SVG, drawn on the server: zero-based, with round ticks, values on hover and a table for screen readers.
 
-Colours and lines come from the style sheet's classes, so charts follow dark mode. Each chart is drawn wide and narrow, and the style
-sheet shows the one that fits: text keeps its size on a phone.
+Colours and lines come from classes of the style sheet, so charts follow dark mode. Each chart is drawn wide and narrow, and the
+style sheet shows the one that fits: text keeps its size on a phone.
 """
 
 from collections.abc import Callable, Sequence

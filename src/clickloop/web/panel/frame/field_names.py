@@ -17,7 +17,7 @@ _NAMES = {
     "counts_as": "Counts as",
     "current": "Current password",
     "domain": "Link domain",
-    "domains": "Further domains",
+    "domains": "Additional domains",
     "fallback_url": "Fallback URL",
     "ip_storage": "Visitors’ IP addresses",
     "network_id": "Network",

@@ -53,7 +53,7 @@ class Form:
     def shown_again(self, kind: type[Any]) -> dict[str, Any]:
         """Return ``tree`` for showing the form again, in the shape of the form of a Struct of this kind.
 
-        A program may send a text where the form has rows, or the reverse: what does not fit is left out here, and reading reports it.
+        A program may send a text where the form has rows, or the reverse: this leaves it out, and reading reports it.
         """
         kinds = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
         return {name: _as_shown(value, kinds.get(name, str)) for name, value in self.tree.items()}
@@ -173,7 +173,7 @@ def _shaped_struct(tree: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _shaped(value: Any, kind: Any) -> Any:
-    """Return a form value as JSON holds it for this kind; a value that does not convert stays, and reading it reports the fault."""
+    """Return a form value as JSON has it for this kind; one that does not convert stays, and reading it reports the fault."""
     options = options_of(kind)
     if value == "" and type(None) in options:
         return None

@@ -1,7 +1,7 @@
 """Reading form bodies within limits, before anything is built from them.
 
-Litestar's own reader has no limit on the number of fields or the depth of names, and trusts the charset that a part claims; anyone can
-reach it through the sign-in page.
+Litestar's own reader limits neither the number of fields nor the depth of names, and trusts the charset that a part claims;
+anyone can reach it through the sign-in page.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Drafts: a form submitted after the session ended travels through the sign-in page, and the user can then send it with one click.
+"""Drafts: a form submitted after the session ended is carried through the sign-in page, and the user can then send it.
 
-This is no way around CSRF protection: only a form sent by a page of this host becomes a draft, the user sees it before it is sent, it
-then carries the new session's token, and it can only go to a form handler of the panel.
+This is no way around CSRF protection: only a form sent by a page of this host becomes a draft, the user sees it before it is
+sent, it then carries the new session's token, and it can only go to a form handler of the panel.
 """
 
 import re

@@ -145,7 +145,7 @@ def _unlocked(context: jinja2.runtime.Context) -> Markup:
 
 @jinja2.pass_context
 def _unsaved(context: jinja2.runtime.Context) -> Markup:
-    """Return the attribute of a form that asks before unsaved input is lost; a form shown again after a POST counts as changed."""
+    """Return the attribute of a form that asks before unsaved input is lost; after a POST it counts as changed."""
     return Markup(' data-unsaved="changed"') if context["viewer"].is_posted else Markup(" data-unsaved")
 
 

@@ -1,4 +1,4 @@
-"""A form with a large file, read as it arrives: text fields are collected, the file is passed on in chunks and never held in memory."""
+"""A form with a large file, read as it arrives: texts are collected, the file is passed on in chunks."""
 
 import hmac
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from clickloop.web.panel.frame.form_body import boundary_of
 from clickloop.web.panel.frame.viewer import AnyRequest
 
 STREAMED = "streamed"
-"""The ``opt`` of a page whose form ``StreamedForm`` reads. It also checks the CSRF token, since the guard does not read the body."""
+"""The ``opt`` of a page whose form ``StreamedForm`` reads; that, not the guard, checks its CSRF token."""
 MAX_FIELD_BYTES = 4_096  # text fields only: the file is bounded where it is stored
 MAX_FIELDS = 20  # the form has fewer
 STALE_FORM = "This form is from before you signed in. Reload the page and try again."
@@ -35,7 +35,7 @@ class StreamedForm:
         self._collected = b""
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Return the chunks of the file or of the text field. Raise HTTPException 400 for any other body, 403 for a wrong CSRF token."""
+        """Return the chunks of file or text field. Raise HTTPException 400 for any other body, 403 for a wrong CSRF token."""
         boundary = boundary_of(self._request.headers.get("content-type", ""))
         segment: MultipartSegment | None = None
         try:

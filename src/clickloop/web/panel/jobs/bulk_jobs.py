@@ -25,7 +25,7 @@ V = TypeVar("V", bound=BulkView)
 
 
 class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
-    """The page that starts bulk jobs of one kind. ``body``, ``view``: the API's request and response; ``more``: template values."""
+    """The page that starts bulk jobs. ``body``, ``view``: the API's request and response; ``more``: template values."""
 
     template: str
     filters: type[LogFilter]

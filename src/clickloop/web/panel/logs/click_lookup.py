@@ -22,8 +22,8 @@ class SeveralClicksError(Exception):
 def resolve_click_id(context: ApiContext, text: str) -> str:
     """Return the click id for a click id or external id.
 
-    Raise SeveralClicksError, or InvalidInputError if no click has the external id. A forged click id that is no external id is returned
-    as it is: the caller reports what is wrong with it.
+    Raise SeveralClicksError, or InvalidInputError if no click has the external id. A forged click id that is no external id is
+    returned as it is: the caller reports what is wrong with it.
     """
     read = context.click_ids.read(text)
     if isinstance(read, ClickId) or not text:

@@ -114,7 +114,7 @@ def _show(
 
 
 def _delivered_at(story: api.PostbackStoryView) -> str | None:
-    """Return when the postback that would be resent was delivered, None if it was not: the latest resend, else the postback itself."""
+    """Return when the postback, or its latest resend if there is one, was delivered; None if it was not."""
     last = story.sent_again or story.postback
     return last.finished_at if last.state is PostbackState.DELIVERED else None
 

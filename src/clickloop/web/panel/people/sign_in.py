@@ -49,7 +49,7 @@ def signed_out_page(draft: FormDraft | None) -> PageResponse:
 
 
 async def sign_in(context: Context, request: AnyRequest, form: FormParameter) -> PageResponse:
-    """Sign a user in, or return the form without saying whether name or password was wrong. 503 if too many sign-ins are waiting."""
+    """Sign a user in, or return the form without saying if name or password is wrong. 503 if too many are signing in."""
     device = context.access.devices.id_of(cookie_of(request, DEVICE_COOKIE))
     try:
         return await context.access.threads.run(_sign_in, context, request, form, device=device)

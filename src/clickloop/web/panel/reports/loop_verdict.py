@@ -26,7 +26,7 @@ class LoopVerdict(msgspec.Struct, frozen=True):
 
 
 def loop_verdict(postbacks: Sequence[PostbackView], source_id: int, rule_id: int | None) -> LoopVerdict:
-    """Return the result for the postbacks of a converted test click, newest first. ``rule_id``: rule of the source's postback URL."""
+    """Return the result for a converted test click's postbacks, newest first. ``rule_id``: the source's postback URL."""
     own = [one for one in postbacks if one.rule_id == rule_id]
     if not own:
         return LoopVerdict(

@@ -71,7 +71,7 @@ def loop_has_closed(context: ApiContext) -> bool:
 
 
 def steps_of(existing: frozenset[Named], campaign_id: int | None = None) -> list[WalkthroughStep]:
-    """Return the steps. ``existing``: kinds of records that exist; ``campaign_id``: the campaign to test, None to let the user choose."""
+    """Return the steps. ``existing``: kinds of records that exist; ``campaign_id``: campaign to test; None: the user chooses."""
     return [
         WalkthroughStep(
             Named.SOURCE,
@@ -154,7 +154,9 @@ def next_tasks(context: ApiContext, viewer: Viewer, campaign_id: int | None = No
         ),
     ]
     if urlsplit(context.base_url).hostname in _LOOPBACK:
-        sentence = f"Links currently begin with {context.base_url}, which only this machine can open. Set the public URL in Settings."
+        sentence = (
+            f"Links begin with {context.base_url}, which only this machine can open. Set the public URL in Settings."
+        )
         address = "/panel/settings" if viewer.may(Right.ADMINISTER) else "/panel/health"
         found.insert(0, NextTask("Put the tracker on a domain", sentence, address))
     alarms = "Send them to Telegram, Slack or any URL. This works even when the core is down."

@@ -151,7 +151,7 @@ def preview_template(
 
 
 def offered(rows: SourceRows, *, at_click: bool = False) -> list[MacroGroup]:
-    """Return the macros that a field offers by group, the source's own rows first. ``at_click``: only those known at the click."""
+    """Return the macros of a field by group, the source's own rows first. ``at_click``: only those known at the click."""
     own = tuple(
         (name, f"The value of the source's parameter {name}.", macro in rows.off)
         for macro, name in rows.names.items()

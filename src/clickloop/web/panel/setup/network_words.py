@@ -22,7 +22,7 @@ SHOWN_FIELD = "has_status_words"
 
 
 class SentWord(msgspec.Struct, frozen=True):
-    """A word that a network sent recently, with its number of notices. Empty ``word``: no status sent; empty ``status``: unmapped."""
+    """A word that a network sent recently. Empty ``word``: no status was sent; empty ``status``: not mapped."""
 
     word: str
     notices: int
@@ -35,7 +35,7 @@ class WordsView(msgspec.Struct, frozen=True):
     """The status words in a network's editor."""
 
     rows: tuple[dict[str, str], ...]
-    """``name``: a word; ``value``: the key of its status; ``offered``: not empty if we suggested the row, which may stay unmapped."""
+    """``name``: a word; ``value``: its status; ``offered``: not empty for a suggested row, which may stay unmapped."""
     statuses: tuple[tuple[str, str], ...]
     sent: tuple[SentWord, ...]
     missing: tuple[tuple[str, str], ...]

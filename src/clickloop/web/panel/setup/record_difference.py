@@ -33,8 +33,8 @@ def differences(
 ) -> tuple[FieldDifference, ...]:
     """Return every changed field, nested ones by path; for a new record, every field with a value. At most MAX_FIELDS.
 
-    Lists of words show only removed and added words. Rows are matched by identity, not by position; an added or removed row is shown
-    as a whole.
+    Lists of words show only removed and added words. Rows are matched by identity, not by position; an added or removed row is
+    shown as a whole.
     """
     hidden = _HIDDEN[""] | _HIDDEN.get(noun, frozenset())
     found = (one for one in _differing(before or {}, after or {}, "") if one.path not in hidden)

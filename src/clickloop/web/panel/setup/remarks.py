@@ -1,4 +1,4 @@
-"""Remarks on a template while it is typed, in addition to its macro findings: the faults and warnings that saving would report."""
+"""Remarks on a template while it is typed, beside its macro findings: what saving would report."""
 
 from collections.abc import Iterator, Mapping
 
@@ -33,7 +33,7 @@ def source_remarks(text: str) -> tuple[Remark, ...]:
     used = [f"{{{name}}}" for name in parse(text).names if name in V_MACROS]
     if not used:
         return ()
-    sentence = f"{' and '.join(used)}: the value depends on each click’s traffic source, and is empty if the source has no such parameter."
+    sentence = f"{' and '.join(used)}: the value depends on each click’s traffic source, and is empty if it has no such parameter."
     return (Remark("dim", sentence),)
 
 
