@@ -172,7 +172,7 @@ def test_every_flag_of_a_notice_has_a_sentence(flag: NoticeFlag) -> None:
 def test_a_test_conversion_is_marked_in_the_log(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     converted(instance)
-    assert "It is of a test click" not in panel.get("/panel/conversions")
+    assert "This is a test. Reports" not in panel.get("/panel/conversions")
     instance.made("conversions", {"click_id": instance.visit(screening="test"), "payout": "1"})
     assert 'title="This is a test. Reports do not count it."' in panel.get("/panel/conversions")
 

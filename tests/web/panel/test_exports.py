@@ -142,7 +142,7 @@ def test_a_file_that_is_not_kept_any_more_is_told(panel: "Panel", instance: "Ins
     work_off(instance)
     instance.context.exports.delete(place.rpartition("/")[2])
     assert "has been deleted" in panel.page(place).text
-    assert "has been deleted" in panel.page("/panel/exports").text
+    assert "file deleted" in panel.page("/panel/exports").text
     assert panel.client.get(f"{place}/result").status_code == 410
 
 

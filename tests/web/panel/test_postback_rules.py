@@ -274,5 +274,5 @@ def test_a_rule_is_archived_and_restored(panel: "Panel", instance: "Instance") -
 def test_a_viewer_changes_nothing(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.become(Role.VIEWER)
-    assert ">Duplicate<" not in panel.get("/panel/postback-rules/1")
+    assert "Duplicate" not in panel.get("/panel/postback-rules/1")
     assert panel.post("/panel/postback-rules/1", form(source_id="1")).status_code == 403
