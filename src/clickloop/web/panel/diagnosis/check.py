@@ -1,22 +1,20 @@
 """Check: problems that keep conversions from being reported to their sources, each with its place and remedy."""
 
 from collections.abc import Iterable
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from litestar import get
-from litestar.params import QueryParameter
 from markupsafe import Markup, escape
 
 from clickloop.diagnosis.check.finding import Kind, moment_words
 from clickloop.diagnosis.check.views import ToldPlace
-from clickloop.log_filter import MAX_ID
 from clickloop.web.api.context import Context
 from clickloop.web.api.diagnosis.check import checked_lately
 from clickloop.web.long_work import in_long_work
 from clickloop.web.panel.diagnosis.try_it import live_campaigns
 from clickloop.web.panel.frame.page import PageResponse, page, when
 from clickloop.web.panel.frame.viewer import CurrentViewer
+from clickloop.web.panel.setup.setup_choices import OptionalId
 
 PATH = "/panel/check"
 
@@ -28,10 +26,8 @@ _PATHS = {
     Kind.POSTBACK_RULE: "postback-rules",
 }
 
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
-
-def show(viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None) -> PageResponse:
+def show(viewer: CurrentViewer, context: Context, campaign_id: OptionalId = None) -> PageResponse:
     """Return the findings, worst first, and the recent activity of each campaign."""
     report, at = checked_lately(context, campaign_id)
     return page(

@@ -74,19 +74,16 @@ def _show(
 
 
 def show_receiver(viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath) -> PageResponse:
-    """Return a receiver and its rate limits."""
     return _show_receiver(viewer, context, receiver)
 
 
 def open_receiver(viewer: CurrentViewer, context: Context, receiver: ReceiverParameter) -> PageResponse:
-    """Redirect to the page of a receiver."""
     return viewer.go(f"{PATH}/receivers/{receivers.receiver_to_set(context, receiver).receiver}")
 
 
 def change_receiver(
     viewer: CurrentViewer, context: Context, receiver: receivers.ReceiverPath, form: FormParameter
 ) -> PageResponse:
-    """Save the rate limits of a receiver."""
     try:
         view = receivers.change_receiver(context, receiver, form.read(receivers.ReceiverUpdate))
     except InvalidInputError as error:
@@ -107,7 +104,6 @@ def resume_receiver(viewer: CurrentViewer, context: Context, receiver: receivers
 
 
 def confirm_clock(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Confirm the machine's clock."""
     health.confirm_clock(context)
     return viewer.go(PATH, Said.CLOCK_CONFIRMED)
 

@@ -11,7 +11,6 @@ from clickloop.click.click import Screening
 from clickloop.click_id import ClickId
 from clickloop.clock import MINUTE_MS
 from clickloop.diagnosis.trace import EventKind
-from clickloop.log_filter import MAX_ID
 from clickloop.people.user import Right
 from clickloop.postback.postback_log import PostbackFilter
 from clickloop.setup.fault import Fault, InvalidInputError
@@ -29,20 +28,19 @@ from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.loop_verdict import loop_verdict
-from clickloop.web.panel.reports.newcomer import first_undone, next_tasks, walkthrough_at
-from clickloop.web.panel.setup.setup_choices import only, status_choices
+from clickloop.web.panel.reports.walkthrough import first_undone, next_tasks, walkthrough_at
+from clickloop.web.panel.setup.setup_choices import OptionalId, only, status_choices
 
 PATH = "/panel/try/test"
 MAX_ROWS = 20
 REFRESH_MS = 10 * MINUTE_MS
 """Maximum time for which a page refreshes by itself."""
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 WatchUntil = Annotated[int, QueryParameter(ge=0, le=1 << 47)]
 WatchFromNow = Annotated[int | None, QueryParameter(ge=0, le=1 << 47)]
 
 
 def show(
-    viewer: CurrentViewer, context: Context, campaign_id: OfCampaign = None, watch: WatchFromNow = None
+    viewer: CurrentViewer, context: Context, campaign_id: OptionalId = None, watch: WatchFromNow = None
 ) -> PageResponse:
     """Return a test link for a campaign, by default the only one, and the test clicks of the last day."""
     if campaign_id is None:

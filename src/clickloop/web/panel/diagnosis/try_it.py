@@ -9,7 +9,6 @@ from litestar.params import QueryParameter
 
 from clickloop.clock import SECOND_MS
 from clickloop.conversion.notice import EVENTS, PARAMS
-from clickloop.log_filter import MAX_ID
 from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.campaigns import CAMPAIGNS, campaigns_after
 from clickloop.store.ledger.setup.offers import OFFERS
@@ -25,12 +24,11 @@ from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import flag_sentence
-from clickloop.web.panel.reports.newcomer import first_undone
-from clickloop.web.panel.setup.setup_choices import only
+from clickloop.web.panel.reports.walkthrough import first_undone
+from clickloop.web.panel.setup.setup_choices import OptionalId, only
 
 PATH = "/panel/try"
 MAX_CAMPAIGNS = 1_000  # in the list to choose from
-OfCampaign = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 OfRecord = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -57,7 +55,7 @@ def show(
     viewer: CurrentViewer,
     context: Context,
     request: AnyRequest,
-    campaign_id: OfCampaign = None,
+    campaign_id: OptionalId = None,
     click_id: OfRecord = "",
     conversion_id: OfRecord = "",
 ) -> PageResponse:

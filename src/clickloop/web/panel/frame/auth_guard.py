@@ -97,7 +97,7 @@ def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
         return None
     with context.ledger.read() as tx:
         saved = read_instance(tx)
-        is_newcomer = not newest_names(tx, Named.CAMPAIGN, 1)
+        is_new_instance = not newest_names(tx, Named.CAMPAIGN, 1)
     query = [(name, value) for name, value in connection.query_params.multi_items() if name != "said"]
     theme = cookie_of(connection, THEME_COOKIE)
     return Viewer(
@@ -112,7 +112,7 @@ def _viewer_of(context: ApiContext, connection: AnyRequest) -> Viewer | None:
         said=said_of(connection.query_params.get("said", "")),
         ignored=ignored_in(connection.query_params.get("said", "")),
         alarms=context.count_alarms(),
-        is_newcomer=is_newcomer,
+        is_new_instance=is_new_instance,
         is_posted=connection.method not in SAFE_METHODS,
     )
 

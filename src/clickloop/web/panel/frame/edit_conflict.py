@@ -1,4 +1,4 @@
-"""Concurrent edits: a form carries the version it was filled with, so that nobody overwrites a newer one without seeing it."""
+"""Concurrent edits: a form carries the version it was filled with, so that newer ones are not overwritten unseen."""
 
 import dataclasses
 import hashlib

@@ -36,19 +36,19 @@ class Form:
 
     def text(self, name: str) -> str:
         """Return the last value of a plain field, stripped; empty if absent."""
-        return next((value.strip() for given, value in reversed(self.pairs) if given == name), "")
+        return next((value.strip() for field, value in reversed(self.pairs) if field == name), "")
 
     def raw(self, name: str) -> str:
         """Return the last value of a plain field unstripped, for passwords; empty if absent."""
-        return next((value for given, value in reversed(self.pairs) if given == name), "")
+        return next((value for field, value in reversed(self.pairs) if field == name), "")
 
     def all(self, name: str) -> list[str]:
         """Return every non-empty value of a plain field."""
-        return [value for given, value in self.pairs if given == name and value]
+        return [value for field, value in self.pairs if field == name and value]
 
     def has(self, name: str) -> bool:
         """Return whether a button or field of that name was sent."""
-        return any(given == name for given, _ in self.pairs)
+        return any(field == name for field, _ in self.pairs)
 
     def shown_again(self, kind: type[Any]) -> dict[str, Any]:
         """Return ``tree`` for showing the form again, in the shape of the form of a Struct of this kind.
@@ -72,7 +72,7 @@ class Form:
 
 
 FormParameter = NamedDependency[SkipValidation[Form]]
-"""The parameter ``form`` of a page's function: what was submitted."""
+"""The parameter ``form`` of a page's function."""
 
 
 def by_path(faults: Iterable[Fault]) -> dict[str, list[str]]:
@@ -133,9 +133,9 @@ def _as_shown(value: Any, kind: Any) -> Any:
     """Return a value as the form shows a field of this kind; a Struct with all its fields."""
     for option in options_of(kind):
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
-            given = value if isinstance(value, dict) else {}
+            parts = value if isinstance(value, dict) else {}
             fields = msgspec.structs.fields(option)
-            return {field.encode_name: _as_shown(given.get(field.encode_name, ""), field.type) for field in fields}
+            return {field.encode_name: _as_shown(parts.get(field.encode_name, ""), field.type) for field in fields}
         origin = typing.get_origin(option)
         if origin is dict:
             return _pairs_as_shown(value)

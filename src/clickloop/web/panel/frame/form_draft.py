@@ -37,8 +37,8 @@ class FormDraft(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self.pairs).decode()
 
 
-class SignedOut(Exception):  # noqa: N818 – no error: the way to the door
-    """A form came and nobody is signed in. ``kept`` None: it cannot be kept."""
+class SignedOut(Exception):  # noqa: N818 – control flow, not an error
+    """A form was submitted without a session. ``draft`` None: it cannot be carried over."""
 
     def __init__(self, draft: FormDraft | None) -> None:
         super().__init__()

@@ -9,7 +9,6 @@ from litestar.params import PathParameter
 
 
 def show(rest: Annotated[Path, PathParameter(description="Any path.")]) -> None:
-    """Raise NotFoundException."""
     raise NotFoundException
 
 

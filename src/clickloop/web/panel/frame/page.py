@@ -113,12 +113,12 @@ def _permitted(entries: tuple[Entry, ...], viewer: Viewer) -> list[Entry]:
 
 def _without(query: str, name: str) -> str:
     """Return a query without a parameter."""
-    return urlencode([(given, value) for given, value in parse_qsl(query, keep_blank_values=True) if given != name])
+    return urlencode([(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != name])
 
 
 def _with_value(query: str, name: str, value: object) -> str:
     """Return a query with a parameter set."""
-    others = [(given, old) for given, old in parse_qsl(query, keep_blank_values=True) if given != name]
+    others = [(key, old) for key, old in parse_qsl(query, keep_blank_values=True) if key != name]
     return urlencode([*others, (name, str(value))])
 
 

@@ -47,7 +47,7 @@ class Viewer:
     """Id of the user's session."""
     alarms: int = 0
     """Number of current alarms."""
-    is_newcomer: bool = False
+    is_new_instance: bool = False
     """Whether there is no campaign yet; the menu then folds most sections."""
     is_posted: bool = False
     """Whether this page is the answer to a form, whose values may be unsaved."""

@@ -4,18 +4,19 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from litestar import Response
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
 
 from clickloop.log_filter import PERIOD, LogFilter
 from clickloop.setup.fault import Fault, InvalidInputError
-from clickloop.web.api.context import ApiContext
+from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs.bulk import BulkView
 from clickloop.web.api.once import view_in
 from clickloop.web.api.paging import Page
 from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.form import Form
+from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
-from clickloop.web.panel.frame.viewer import Viewer
+from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.logs.log_page import LogQuery, form_of
 
 MAX_JOBS = 20
@@ -38,11 +39,18 @@ class BulkPage(msgspec.Struct, Generic[B, V], frozen=True, kw_only=True):
     derived: Callable[[LogQuery], dict[str, str]] = lambda query: {}
     """Fields of the body that are computed, whatever the form says."""
 
-    def show(self, viewer: Viewer, request: AnyRequest, context: ApiContext) -> PageResponse:
-        """Return the form, filled in with the filter of the log."""
-        return self._form(viewer, context, LogQuery(request, viewer.zone, context.clock()))
+    def routes(self, path: str) -> list[HTTPRouteHandler]:
+        """Return the routes of the page: the form with the filter of the log, and its submission."""
 
-    def submit(self, viewer: Viewer, request: AnyRequest, context: ApiContext, form: Form) -> PageResponse:
+        def show(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
+            return self._form(viewer, context, LogQuery(request, viewer.zone, context.clock()))
+
+        def submit(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
+            return self._submit(viewer, request, context, form)
+
+        return [get(path, sync_to_thread=True)(show), post(path, sync_to_thread=True)(submit)]
+
+    def _submit(self, viewer: Viewer, request: AnyRequest, context: ApiContext, form: Form) -> PageResponse:
         """Return a preview of the job, or start it."""
         query = LogQuery(request, viewer.zone, context.clock(), form.pairs)
         try:

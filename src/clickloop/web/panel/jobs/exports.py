@@ -79,7 +79,6 @@ def download(context: Context, export_id: RecordIdPath) -> Response[str] | Strea
 
 
 def stop(viewer: CurrentViewer, context: Context, export_id: RecordIdPath) -> PageResponse:
-    """Stop an export."""
     view = api.stop_export(context, export_id)
     return viewer.go(f"{PATH}/{view.export_id}", Said.EXPORT_STOPPED)
 

@@ -2,33 +2,20 @@
 
 from typing import Any
 
-from litestar import get, post
+from litestar import get
 
 from clickloop.conversion.notice_log import NoticeFilter
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import reruns as api
 from clickloop.web.api.logs.columns import CONVERSION_COLUMNS, names_for
 from clickloop.web.api.paging import RecordIdPath
-from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.jobs.bulk_jobs import BulkPage
 from clickloop.web.panel.logs.log_page import LogQuery
 
 
-def show_form(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Return the form, filled in with the filter of the log."""
-    return _PAGE.show(viewer, request, context)
-
-
-def submit(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
-    """Return what would change, or start the job."""
-    return _PAGE.submit(viewer, request, context, form)
-
-
 def show_job(viewer: CurrentViewer, context: Context, rerun_id: RecordIdPath) -> PageResponse:
-    """Return the progress of a job."""
     return page(viewer, "rerun_job.html", job=api.read_rerun(context, rerun_id))
 
 
@@ -50,7 +37,6 @@ _PAGE = BulkPage(
 )
 
 routes = [
-    get("/notices/rerun", sync_to_thread=True)(show_form),
-    post("/notices/rerun", sync_to_thread=True)(submit),
+    *_PAGE.routes("/notices/rerun"),
     get("/notices/reruns/{rerun_id:str}", sync_to_thread=True)(show_job),
 ]

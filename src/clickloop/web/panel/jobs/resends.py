@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import get, post
+from litestar import get
 
 from clickloop.postback.due import SkipReason
 from clickloop.postback.postback_log import ResendFilter
@@ -11,26 +11,13 @@ from clickloop.tracking.resending import Mode, NotResent
 from clickloop.web.api.context import ApiContext, Context
 from clickloop.web.api.jobs import resends as api
 from clickloop.web.api.paging import RecordIdPath
-from clickloop.web.api.problem import AnyRequest
-from clickloop.web.panel.frame.form import FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer
 from clickloop.web.panel.jobs.bulk_jobs import BulkPage
 from clickloop.web.panel.logs.log_page import LogQuery, in_words
 
 
-def show_form(viewer: CurrentViewer, request: AnyRequest, context: Context) -> PageResponse:
-    """Return the form, filled in with the filter of the log."""
-    return _PAGE.show(viewer, request, context)
-
-
-def submit(viewer: CurrentViewer, request: AnyRequest, context: Context, form: FormParameter) -> PageResponse:
-    """Return how many match, or start the job."""
-    return _PAGE.submit(viewer, request, context, form)
-
-
 def show_job(viewer: CurrentViewer, context: Context, resend_id: RecordIdPath) -> PageResponse:
-    """Return the progress of a job."""
     return page(viewer, "resend_job.html", job=api.read_resend(context, resend_id), why=_why)
 
 
@@ -69,7 +56,6 @@ _PAGE = BulkPage(
 )
 
 routes = [
-    get("/postbacks/resend", sync_to_thread=True)(show_form),
-    post("/postbacks/resend", sync_to_thread=True)(submit),
+    *_PAGE.routes("/postbacks/resend"),
     get("/postbacks/resends/{resend_id:str}", sync_to_thread=True)(show_job),
 ]

@@ -19,7 +19,6 @@ def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> P
 
 
 def show(viewer: CurrentViewer, context: Context, click_id: ClickIdPath) -> PageResponse:
-    """Return a click and its story."""
     return story_page(viewer, context, api.canonical_click_id(context, click_id))
 
 

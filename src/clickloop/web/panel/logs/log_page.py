@@ -85,7 +85,7 @@ class LogQuery:
 
     def text(self, name: str, max_length: int = 1_024) -> str:
         """Return a text, stripped."""
-        found = next((value.strip() for given, value in self._parameters if given == name), "")
+        found = next((value.strip() for key, value in self._parameters if key == name), "")
         if len(found) > max_length:
             raise invalid(name, FaultCode.TOO_LONG, f"It has {len(found)} characters; the maximum is {max_length}.")
         return found
@@ -104,8 +104,8 @@ class LogQuery:
         since, until = self.period()
         own = [field.name for field in fields_of(kind) if field.name not in PERIOD]
         # Reversed: of a repeated parameter, the first one wins.
-        given = {name: value.strip() for name, value in reversed(self._parameters) if name in own}
-        return Form((name, value) for name, value in given.items() if value).read(kind, since=since, until=until)
+        values = {name: value.strip() for name, value in reversed(self._parameters) if name in own}
+        return Form((name, value) for name, value in values.items() if value).read(kind, since=since, until=until)
 
     def period(self) -> tuple[str, str]:
         """Return the period as two moments for the API, empty if open; explicit moments override a named period."""
@@ -126,8 +126,8 @@ class LogQuery:
 
     def columns(self) -> list[str] | None:
         """Return the keys of the requested columns, or None."""
-        given = [key for name, text in self._parameters if name == "columns" for key in text.split(",")]
-        return [key for key in given if _KEY.fullmatch(key)] or None
+        keys = [key for name, text in self._parameters if name == "columns" for key in text.split(",")]
+        return [key for key in keys if _KEY.fullmatch(key)] or None
 
     def _moment(self, name: str) -> str:
         text = self.text(name, 40)
@@ -259,9 +259,9 @@ def log_page(viewer: Viewer, request: AnyRequest, context: ApiContext, noun: Exp
 
 def _chips(request: AnyRequest, form: Sequence[FormField]) -> list[LogFilterChip]:
     """Return the active filters."""
-    given = request.query_params.multi_items()
+    parameters = request.query_params.multi_items()
     # Sorted: multi_items() has no stable order of names.
-    pairs = sorted(((name, value) for name, value in given if name not in ("cursor", "said")), key=itemgetter(0))
+    pairs = sorted(((name, value) for name, value in parameters if name not in ("cursor", "said")), key=itemgetter(0))
     return [
         LogFilterChip(f"{field.label}: {field.text}", urlencode([pair for pair in pairs if pair[0] != field.name]))
         for field in form

@@ -34,7 +34,6 @@ def show_list(viewer: CurrentViewer, request: AnyRequest, context: Context) -> P
 
 
 def show(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """Return a postback, secrets masked."""
     return _show(viewer, context, postback_id)
 
 
@@ -63,7 +62,6 @@ def resend(
 
 
 def cancel(viewer: CurrentViewer, context: Context, postback_id: RecordIdPath) -> PageResponse:
-    """Cancel a postback."""
     try:
         view = resends.cancel_postback(context, postback_id)
     except HTTPException as error:

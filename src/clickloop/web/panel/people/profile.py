@@ -22,12 +22,10 @@ PATH = "/panel/profile"
 
 
 def show(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Return the profile."""
     return _page(viewer, context)
 
 
 def change(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Save the time zone."""
     try:
         api.change_profile(context, form.read(api.ProfileUpdate))
     except InvalidInputError as error:

@@ -29,13 +29,13 @@ Next = Annotated[str, QueryParameter(name="next", max_length=2000)]
 SaidWord = Annotated[str, QueryParameter(name="said", max_length=50)]
 
 
-def show(context: Context, request: AnyRequest, wanted: Next = "", said: SaidWord = "") -> PageResponse:
+def show(context: Context, request: AnyRequest, target: Next = "", said: SaidWord = "") -> PageResponse:
     """Return the sign-in form, or a redirect if the user is already signed in."""
     if access.session_of(context.access, session_secret(context, request)) is not None:
-        return _redirect_to(wanted)
+        return _redirect_to(target)
     with context.ledger.read() as tx:
         is_set_up = has_owner_with_password(tx)
-    return _page(wanted=wanted, said=said_of(said), is_set_up=is_set_up)
+    return _page(target=target, said=said_of(said), is_set_up=is_set_up)
 
 
 def signed_out_page(draft: FormDraft | None) -> PageResponse:
@@ -60,7 +60,7 @@ async def sign_in(context: Context, request: AnyRequest, form: FormParameter) ->
 def _busy(context: ApiContext, request: AnyRequest, form: Form, busy: HTTPException) -> PageResponse:
     draft = draft_in_form(request, form, browser_of(request, context.proxies).host)
     response = _page(
-        busy.status_code, name=form.text("name"), wanted=form.text("next"), sentence=busy.detail, draft=draft
+        busy.status_code, name=form.text("name"), target=form.text("next"), sentence=busy.detail, draft=draft
     )
     response.headers.update(busy.headers or {})
     return response
@@ -68,18 +68,18 @@ def _busy(context: ApiContext, request: AnyRequest, form: Form, busy: HTTPExcept
 
 def _sign_in(context: ApiContext, request: AnyRequest, form: Form) -> PageResponse:
     browser = browser_of(request, context.proxies)
-    name, wanted = form.text("name"), form.text("next")
+    name, target = form.text("name"), form.text("next")
     former, draft = session_secret(context, request), draft_in_form(request, form, browser.host)
     device = cookie_of(request, DEVICE_COOKIE)
     result = access.sign_in(context.access, name, form.raw("password"), browser, former, device)
     if isinstance(result, access.NotSignedIn):
         status = 429 if result.reason is access.NotSignedInReason.TOO_MANY else 403
         sentence = result.reason.sentence
-        response = _page(status, name=name, wanted=wanted, sentence=sentence, draft=draft)
+        response = _page(status, name=name, target=target, sentence=sentence, draft=draft)
         if result.wait_seconds:
             response.headers["retry-after"] = str(result.wait_seconds)
         return response
-    onward = _draft_page(draft, result) if draft else _redirect_to(wanted)
+    onward = _draft_page(draft, result) if draft else _redirect_to(target)
     return with_session(onward, result, browser.secure, known_device(context, request, result.user))
 
 
@@ -90,7 +90,6 @@ def known_device(context: ApiContext, request: AnyRequest, user: User) -> str:
 
 
 def sign_out(context: Context, request: AnyRequest, viewer: CurrentViewer) -> PageResponse:
-    """End the current session."""
     access.sign_out(context.access, session_secret(context, request))
     response = viewer.go(SIGN_IN, Said.SIGNED_OUT)
     end_session(response, secure=browser_of(request, context.proxies).secure)
@@ -113,7 +112,7 @@ def with_session(response: PageResponse, signed_in: access.SignedIn, secure: boo
 
 
 def _page(status: int = 200, *, sentence: str = "", **more: Any) -> PageResponse:
-    defaults = {"name": "", "wanted": "", "said": None, "is_set_up": True, "draft": None}
+    defaults = {"name": "", "target": "", "said": None, "is_set_up": True, "draft": None}
     return page(None, "sign_in.html", status=status, **{**defaults, **more, "sentence": sentence})
 
 
@@ -122,11 +121,11 @@ def _draft_page(draft: FormDraft, signed_in: access.SignedIn) -> PageResponse:
     return page(None, "form_draft.html", draft=draft, csrf_token=access.csrf_of(signed_in.secret))
 
 
-def _redirect_to(wanted: str) -> PageResponse:
+def _redirect_to(target: str) -> PageResponse:
     """Return a redirect to a page of the panel; any other target leads to the dashboard."""
-    is_panel = wanted == HOME or wanted.startswith((f"{HOME}/", f"{HOME}?"))
-    safe = is_panel and wanted.isascii() and wanted.isprintable() and "\\" not in wanted
-    return redirect(wanted if safe else HOME)
+    is_panel = target == HOME or target.startswith((f"{HOME}/", f"{HOME}?"))
+    safe = is_panel and target.isascii() and target.isprintable() and "\\" not in target
+    return redirect(target if safe else HOME)
 
 
 routes = [

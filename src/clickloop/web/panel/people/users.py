@@ -28,18 +28,15 @@ _FIELDS = ("name", "role", "time_zone")
 
 
 def show_list(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
-    """Return the list of users."""
     found = api.list_users(context, ROWS_PER_PAGE, cursor)
     return page(viewer, "users.html", found=found, cursor=cursor)
 
 
 def show_new(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Return the form for a new user."""
     return _editor(viewer, context, {"name": "", "role": Role.WORKER.value, "time_zone": ""}, None)
 
 
 def show(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
-    """Return the editor of a user."""
     view = api.read_user(context, user_id)
     return _editor(viewer, context, msgspec.to_builtins(view), view)
 
@@ -54,7 +51,6 @@ def create(viewer: CurrentViewer, context: Context, request: AnyRequest, form: F
 
 
 def change(viewer: CurrentViewer, context: Context, user_id: Id, form: FormParameter) -> PageResponse:
-    """Save a user."""
     view = api.read_user(context, user_id)
     try:
         edit = RecordEdit(api.NOUN, user_id, view, _FIELDS, lambda: api.read_user(context, user_id))
@@ -75,7 +71,6 @@ def disable(viewer: CurrentViewer, context: Context, user_id: Id) -> PageRespons
 
 
 def enable(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
-    """Enable a disabled user."""
     api.change_user(context, user_id, api.UserUpdate(disabled=False))
     return viewer.go(f"{PATH}/{user_id}", Said.ENABLED)
 
@@ -87,7 +82,6 @@ def make_link(viewer: CurrentViewer, context: Context, request: AnyRequest, user
 
 
 def sign_out(viewer: CurrentViewer, context: Context, user_id: Id) -> PageResponse:
-    """End all sessions of a user."""
     api.sign_user_out(context, user_id)
     return viewer.go(f"{PATH}/{user_id}", Said.USER_SIGNED_OUT)
 

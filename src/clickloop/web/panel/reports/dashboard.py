@@ -33,7 +33,8 @@ from clickloop.web.panel.frame.chart import Chart, Series, draw
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text, tone_of
-from clickloop.web.panel.reports.newcomer import (
+from clickloop.web.panel.reports.reports import PERIODS
+from clickloop.web.panel.reports.walkthrough import (
     NEEDED,
     existing_kinds,
     has_counted_clicks,
@@ -41,7 +42,6 @@ from clickloop.web.panel.reports.newcomer import (
     next_tasks,
     steps_of,
 )
-from clickloop.web.panel.reports.reports import PERIODS
 
 TILES = (Measure.CLICKS, Measure.CONVERSIONS, Measure.REVENUE, Measure.COST, Measure.PROFIT, Measure.ROI)
 MAX_TOP = 6
@@ -95,13 +95,13 @@ def show(
         return page(viewer, "dashboard.html", steps=steps_of(existing), started=False)
     now_ms = context.clock()
     bounds = bounds_of(AskedReport(period=period, zone=viewer.zone.key), now_ms, viewer.zone.key)
-    now = _over_time(context, bounds, bounds.from_at, bounds.until_at)
+    now = _report(context, bounds, bounds.from_at, bounds.until_at, unit_of(bounds))
     earlier = Bounds(bounds.days.before, bounds.zone, None)
     until_at = min(earlier.until_at, earlier.from_at + max(0, now_ms - bounds.from_at))
-    before = _over_time(context, bounds, earlier.from_at, until_at)
+    before = _report(context, bounds, earlier.from_at, until_at, unit_of(bounds))
     has_visitors = bool(now.totals.sums.clicks or before.totals.sums.clicks) or has_counted_clicks(context)
     works = not has_visitors and loop_has_closed(context)
-    top = _report(context, bounds, (Dimension.CAMPAIGN,), Measure.CLICKS, MAX_TOP)
+    top = _report(context, bounds, bounds.from_at, bounds.until_at, Dimension.CAMPAIGN, Measure.CLICKS, MAX_TOP)
     return page(
         viewer,
         "dashboard.html",
@@ -124,32 +124,23 @@ def show(
 
 
 def _report(
-    context: ApiContext, bounds: Bounds, group_by: tuple[Dimension, ...], sort: Measure | None, limit: int
+    context: ApiContext,
+    bounds: Bounds,
+    from_at: int,
+    until_at: int,
+    group_by: Dimension,
+    sort: Measure | None = None,
+    limit: int = _MAX_POINTS,
 ) -> MadeReport:
-    query = ReportQuery(
-        from_at=bounds.from_at,
-        until_at=bounds.until_at,
-        zone=bounds.zone.key,
-        currency=context.currency,
-        group_by=group_by,
-        sort=sort,
-        descending=sort is not None,
-        limit=limit,
-    )
-    return make_report(context.ledger, context.facts, query, each_status=False)
-
-
-def _over_time(context: ApiContext, bounds: Bounds, from_at: int, until_at: int) -> MadeReport:
-    """Return the figures of a period by hour or day, whichever suits ``bounds``."""
     query = ReportQuery(
         from_at=from_at,
         until_at=until_at,
         zone=bounds.zone.key,
         currency=context.currency,
-        group_by=(unit_of(bounds),),
-        sort=None,
-        descending=False,
-        limit=_MAX_POINTS,
+        group_by=(group_by,),
+        sort=sort,
+        descending=sort is not None,
+        limit=limit,
     )
     return make_report(context.ledger, context.facts, query, each_status=False)
 

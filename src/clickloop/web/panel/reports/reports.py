@@ -15,7 +15,7 @@ from clickloop.report.measure import Measure
 from clickloop.report.period import Preset
 from clickloop.report.query import PARAMETERS, Dimension, Key
 from clickloop.report.query_input import BY_KEY, MAX_OFFSET, AskedReport, Bounds
-from clickloop.setup.fault import Fault, InvalidInputError
+from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.store.ledger.setup.names import Named, newest_names
 from clickloop.store.ledger.setup.report_names import parameter_names
 from clickloop.tracking.reporting import MadeReport, Row
@@ -125,10 +125,8 @@ def show(
         return viewer.go(f"{PATH}?{query.changed(filters=(*query.filters, entered))}")
     csv = page_query.output_format == "csv"
     offset = 0 if csv else page_query.offset
-    report, faults = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
-    if faults:
-        return _page(viewer, context, query, None, None, 0, faults)
     try:
+        report = _report_request(query, viewer, MAX_CSV_ROWS if csv else ROWS_PER_PAGE, offset)
         made, bounds = report_asked(context, report)
     except InvalidInputError as error:
         return _page(viewer, context, query, None, None, 0, error.faults)
@@ -185,16 +183,14 @@ def _measures(texts: Texts) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure.value in chosen) or DEFAULT_MEASURES
 
 
-def _report_request(
-    query: _ReportAddress, viewer: Viewer, limit: int, offset: int
-) -> tuple[AskedReport, tuple[Fault, ...]]:
-    """Return the report to make, and the faults of unknown words."""
+def _report_request(query: _ReportAddress, viewer: Viewer, limit: int, offset: int) -> AskedReport:
+    """Return the report to make. Raise InvalidInputError for unknown words."""
     try:
         preset = Preset(query.period) if query.period else None
         group_by = [Dimension(word) for word in query.group_by] or [Dimension.CAMPAIGN]
     except ValueError:
-        fault = Fault("period", "not_allowed", "The URL contains an unknown period or grouping.")
-        return AskedReport(), (fault,)
+        fault = Fault("period", FaultCode.NOT_ALLOWED, "The URL contains an unknown period or grouping.")
+        raise InvalidInputError((fault,)) from None
     return AskedReport(
         period=preset,
         first=query.first,
@@ -205,7 +201,7 @@ def _report_request(
         sort=query.sort,
         limit=limit,
         offset=offset,
-    ), ()
+    )
 
 
 def _page(

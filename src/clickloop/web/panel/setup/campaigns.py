@@ -6,11 +6,10 @@ from urllib.parse import urlsplit
 import msgspec
 from litestar import get, post
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import SkipValidation
 from msgspec import Meta
 
 from clickloop.diagnosis.check.views import ToldFinding
-from clickloop.log_filter import MAX_ID
 from clickloop.macro import Severity
 from clickloop.report.query import Dimension
 from clickloop.setup.campaign import Campaign, CampaignChange, CampaignFilter, ClickCost, NewCampaign
@@ -31,11 +30,12 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
 from clickloop.web.panel.setup.setup_choices import (
     MAX_CHOICES,
+    OptionalId,
     choices,
     names,
     number_of,
@@ -57,7 +57,6 @@ COST_MODELS = (
     (ClickCost.PER_THOUSAND.value, "Fixed, per thousand clicks"),
     (ClickCost.NONE.value, "None"),
 )
-NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 class _ListFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +79,6 @@ def show_list(
     cursor: Cursor = "",
     archived: Archived = False,
 ) -> PageResponse:
-    """Return the list of campaigns."""
     source_id, offer_id = number_of(filters.source_id), number_of(filters.offer_id)
     campaign_filter = CampaignFilter(
         source_id=source_id,
@@ -113,7 +111,7 @@ def show_list(
     )
 
 
-def show_new(viewer: CurrentViewer, context: Context, source_id: NewOf = None) -> PageResponse:
+def show_new(viewer: CurrentViewer, context: Context, source_id: OptionalId = None) -> PageResponse:
     """Return the editor of a new campaign, with the given source or the only one, and with the only offer."""
     if source_id is None:
         source_id = only(choices(context, Named.SOURCE))
@@ -124,7 +122,6 @@ def show_new(viewer: CurrentViewer, context: Context, source_id: NewOf = None) -
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Create a campaign."""
     if form.has("add_row"):
         return _editor(viewer, context, form.shown_again(NewCampaign), None, blank_rows=1)
     try:
@@ -135,7 +132,6 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
-    """Save a campaign."""
     view = api.read_campaign(context, record_id)
     if form.has("add_row"):
         return _editor(viewer, context, form.shown_again(NewCampaign), view, blank_rows=1)

@@ -94,7 +94,6 @@ class SourceRows(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, source: TrafficSource) -> "SourceRows":
-        """Return the rows of a source."""
         rows = source.parameters
         names = {ROW_MACROS[row.number]: row.parameter for row in rows}
         off = frozenset(ROW_MACROS[row.number] for row in rows if not row.tracked)
@@ -223,7 +222,7 @@ def preview(
 ) -> Response[str]:
     """Return the preview of the form field that ``field`` names, for the script that inserts it."""
     name = form.text("field")
-    text = next((value for given, value in form.pairs if given == name), "")[:MAX_LENGTH]
+    text = next((value for field, value in form.pairs if field == name), "")[:MAX_LENGTH]
     place = Place.URL
     if name.endswith(".value"):
         place = Place.HEADER

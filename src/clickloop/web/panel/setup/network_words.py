@@ -83,13 +83,13 @@ def words_view(
     )
 
 
-def rows_of_words(given: Any) -> list[dict[str, str]]:
+def rows_of_words(value: Any) -> list[dict[str, str]]:
     """Return a mapping as rows, from a dict of the API or from rows of a form."""
-    if isinstance(given, dict):
-        return [{"name": word, "value": key, "offered": ""} for word, key in given.items()]
+    if isinstance(value, dict):
+        return [{"name": word, "value": key, "offered": ""} for word, key in value.items()]
     return [
         {name: str(row.get(name, "")).strip() for name in ("name", "value", "offered")}
-        for row in (given if isinstance(given, list) else [])
+        for row in (value if isinstance(value, list) else [])
         if isinstance(row, dict)
     ]
 

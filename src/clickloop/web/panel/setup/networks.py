@@ -2,11 +2,10 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get, post
-from litestar.params import QueryParameter
 
 from clickloop.money import CURRENCIES
 from clickloop.saving.networks import with_known_words
@@ -26,7 +25,7 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
 from clickloop.web.panel.setup.network_words import rows_of_words, submitted_words, words_view
 from clickloop.web.panel.setup.preset_difference import (
     PresetDifference,
@@ -36,6 +35,7 @@ from clickloop.web.panel.setup.preset_difference import (
     differing_rows,
 )
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
+from clickloop.web.panel.setup.setup_choices import PresetKey
 
 PATH = "/panel/networks"
 ROWS_PER_PAGE = 100
@@ -57,20 +57,17 @@ FURTHER_PARAMETERS = (
 )
 
 _FIELDS = NetworkChange.__struct_fields__
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
     viewer: CurrentViewer, context: Context, cursor: Cursor = "", archived: Archived = False, words: Words = ""
 ) -> PageResponse:
-    """Return the list of networks."""
     found = api.list_networks(context, ROWS_PER_PAGE, cursor, archived, words)
     names = {preset.key: preset.name for preset in network_presets().values()}
     return page(viewer, "networks.html", found=found, archived=archived, cursor=cursor, q=words, names=names)
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    """Return the presets for a new network."""
     walkthrough = walkthrough_at(context, viewer, Named.NETWORK)
     return page(viewer, "network_presets.html", found=find_networks(words), q=words, walkthrough=walkthrough)
 
@@ -190,10 +187,10 @@ def _editor(
     )
 
 
-def _tree(given: dict[str, Any]) -> dict[str, Any]:
+def _tree(values: dict[str, Any]) -> dict[str, Any]:
     """Return the form's values for a network, a preset or a submitted form; our own parameters come first."""
     defaults = blank_tree(Network(name=""), ("preset", *_FIELDS)) | {SEEN_FIELD: ""}
-    tree = {**defaults, **{name: value for name, value in given.items() if name in defaults}}
+    tree = {**defaults, **{name: value for name, value in values.items() if name in defaults}}
     rows = _rows(tree["postback_parameters"])
     first = [next((row for row in rows if row["name"] == name), {"name": name, "value": ""}) for name in OUR_PARAMETERS]
     return {
@@ -203,11 +200,11 @@ def _tree(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rows(given: Any) -> list[dict[str, str]]:
+def _rows(value: Any) -> list[dict[str, str]]:
     """Return parameters as rows, from a dict of the API or from rows of a form."""
-    if isinstance(given, dict):
-        return [{"name": name, "value": value} for name, value in given.items()]
-    rows = given if isinstance(given, list) else []
+    if isinstance(value, dict):
+        return [{"name": name, "value": macro} for name, macro in value.items()]
+    rows = value if isinstance(value, list) else []
     return [
         {"name": str(row.get("name", "")).strip(), "value": str(row.get("value", "")).strip()}
         for row in rows

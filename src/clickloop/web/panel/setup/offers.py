@@ -1,11 +1,9 @@
 """Offers: the list, and the editor with the network's URL template and macros."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import get, post
-from litestar.params import QueryParameter
 
-from clickloop.log_filter import MAX_ID
 from clickloop.macro import parse
 from clickloop.money import CURRENCIES
 from clickloop.setup.fault import Fault, InvalidInputError
@@ -22,16 +20,22 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
 from clickloop.web.panel.setup.macro_fields import SourceRows, offered, preview_offer_url
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
-from clickloop.web.panel.setup.setup_choices import choices, names, number_of, only, tags_of, tags_to_choose
+from clickloop.web.panel.setup.setup_choices import (
+    IdFilter,
+    OptionalId,
+    choices,
+    names,
+    number_of,
+    only,
+    tags_of,
+    tags_to_choose,
+)
 
 PATH = "/panel/offers"
 ROWS_PER_PAGE = 100
-OfNetwork = Annotated[str, QueryParameter(max_length=10)]
-"""Empty: all networks, as the filter form sends it."""
-NewOfNetwork = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 
 
 def show_list(
@@ -39,11 +43,10 @@ def show_list(
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
-    network_id: OfNetwork = "",
+    network_id: IdFilter = "",
     words: Words = "",
     tag: Tag = "",
 ) -> PageResponse:
-    """Return the list of offers."""
     number = number_of(network_id)
     found = api.list_offers(context, ROWS_PER_PAGE, cursor, archived, number, words, tag)
     return page(
@@ -61,7 +64,7 @@ def show_list(
     )
 
 
-def show_new(viewer: CurrentViewer, context: Context, network_id: NewOfNetwork = None) -> PageResponse:
+def show_new(viewer: CurrentViewer, context: Context, network_id: OptionalId = None) -> PageResponse:
     """Return the editor of a new offer, with the given network or the only one."""
     if network_id is None:
         network_id = only(choices(context, Named.NETWORK))

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from litestar import Response, get, post
 from litestar.params import QueryParameter
 
-from clickloop.log_filter import MAX_ID
 from clickloop.macro import Place
 from clickloop.postback.rule import BodyKind, Method, Schedule, Trigger
 from clickloop.postback.rule_change import NewRule, RuleChange
@@ -45,7 +44,7 @@ from clickloop.web.panel.setup.macro_fields import (
 from clickloop.web.panel.setup.record_pages import RecordPages
 from clickloop.web.panel.setup.remarks import postback_remarks
 from clickloop.web.panel.setup.rule_summary import conditions_summary
-from clickloop.web.panel.setup.setup_choices import choices, names, number_of
+from clickloop.web.panel.setup.setup_choices import IdFilter, OptionalId, PresetKey, choices, names, number_of
 
 PATH = "/panel/postback-rules"
 ROWS_PER_PAGE = 100
@@ -63,12 +62,8 @@ TRIGGERS = (
     (Trigger.ALARM.value, "For alarms of this tracker, not conversions"),
 )
 _PLACES = {"form": Place.FORM, "json": Place.JSON}
-FilterNumber = Annotated[str, QueryParameter(max_length=10)]
-"""Empty: all, as the filter form sends it."""
 OfWord = Annotated[str, QueryParameter(name="of", max_length=10, description="instance: only global rules.")]
-NewOf = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
 TriggerWord = Annotated[str, QueryParameter(max_length=10, description="alarm: a rule for alarms.")]
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
@@ -76,8 +71,8 @@ def show_list(
     context: Context,
     cursor: Cursor = "",
     archived: Archived = False,
-    source_id: FilterNumber = "",
-    campaign_id: FilterNumber = "",
+    source_id: IdFilter = "",
+    campaign_id: IdFilter = "",
     of: OfWord = "",
     words: Words = "",
 ) -> PageResponse:
@@ -102,8 +97,7 @@ def show_list(
     )
 
 
-def choose_preset(viewer: CurrentViewer, source_id: NewOf = None, campaign_id: NewOf = None) -> PageResponse:
-    """Return the presets for a new rule."""
+def choose_preset(viewer: CurrentViewer, source_id: OptionalId = None, campaign_id: OptionalId = None) -> PageResponse:
     owner = f"&source_id={source_id}" if source_id else f"&campaign_id={campaign_id}" if campaign_id else ""
     return page(viewer, "postback_rule_presets.html", presets=list(rule_presets().values()), owner=owner)
 
@@ -112,8 +106,8 @@ def show_new(
     viewer: CurrentViewer,
     context: Context,
     preset: PresetKey = "",
-    source_id: NewOf = None,
-    campaign_id: NewOf = None,
+    source_id: OptionalId = None,
+    campaign_id: OptionalId = None,
     trigger: TriggerWord = "",
 ) -> PageResponse:
     """Return the editor of a new rule, or the form of a preset."""
@@ -144,7 +138,6 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
 
 
 def change(viewer: CurrentViewer, context: Context, record_id: Id, form: FormParameter) -> PageResponse:
-    """Save a rule."""
     view = api.read_rule(context, record_id)
     if form.has("add_header"):
         return _editor(viewer, context, form.shown_again(NewRule), view, blank_headers=1)

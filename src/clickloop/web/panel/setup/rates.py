@@ -23,12 +23,10 @@ Day = Annotated[str, PathParameter(max_length=10)]
 
 
 def show(viewer: CurrentViewer, context: Context, cursor: Cursor = "") -> PageResponse:
-    """Return the list of rates."""
     return _page(viewer, context, cursor)
 
 
 def save(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Save pasted rates."""
     text = form.text("lines")
     try:
         api.set_rates(context, api.RatesBody(rates=_read(text, form.text("source"))))
@@ -39,7 +37,6 @@ def save(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageRe
 
 
 def remove(viewer: CurrentViewer, context: Context, currency: Currency, day: Day) -> PageResponse:
-    """Remove a rate."""
     api.remove_rate(context, currency, day)
     return viewer.go(PATH, Said.SAVED)
 

@@ -33,9 +33,7 @@ class RecordEditor(Protocol[Shown]):
         tree: dict[str, Any],
         view: Shown | None,
         faults: tuple[Fault, ...] = (),
-    ) -> PageResponse:
-        """Return the page."""
-        ...
+    ) -> PageResponse: ...
 
 
 def blank_tree(record: RecordFields, fields: Iterable[str]) -> dict[str, Any]:

@@ -27,7 +27,6 @@ _FIELDS = api.SettingsUpdate.__struct_fields__
 
 
 def show(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Return the settings page."""
     return _page(viewer, context, {})
 
 

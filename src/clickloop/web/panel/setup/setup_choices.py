@@ -1,8 +1,12 @@
-"""Choices in setup forms: names of live records, tags, statuses, time zones."""
+"""Choices in forms: names of live records, tags, statuses, time zones; and parameters of pages that choose a record."""
 
 from collections.abc import Collection, Mapping
+from typing import Annotated
+
+from litestar.params import QueryParameter
 
 from clickloop.conversion.status import OTHER
+from clickloop.log_filter import MAX_ID
 from clickloop.setup.instance import time_zones
 from clickloop.store.ledger.schema.tables import campaigns, offers
 from clickloop.store.ledger.setup import names as ledger_names
@@ -11,6 +15,11 @@ from clickloop.store.ledger.setup.names import Named
 from clickloop.store.ledger.setup.statuses import status_rows
 from clickloop.text import readable
 from clickloop.web.api.context import ApiContext
+
+OptionalId = Annotated[int | None, QueryParameter(ge=1, le=MAX_ID)]
+IdFilter = Annotated[str, QueryParameter(max_length=10)]
+"""A record's number as a filter form sends it; empty: all."""
+PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 MAX_CHOICES = 500
 """Maximum number of records in a choice; beyond that, the campaign editor takes the number instead."""
@@ -36,7 +45,6 @@ def only(pairs: Choices) -> int | None:
 
 
 def names(context: ApiContext, kind: Named, numbers: Collection[int | None]) -> dict[int, str]:
-    """Return the names of records by number."""
     with context.ledger.read() as tx:
         return _shown(ledger_names.names_of(tx, kind, {number for number in numbers if number}))
 

@@ -39,18 +39,15 @@ def show_list(viewer: CurrentViewer, context: Context, mapped: Mapped = "", reru
 
 
 def show_new(viewer: CurrentViewer, context: Context) -> PageResponse:
-    """Return the form for a new status."""
     return _editor(viewer, context, {}, None)
 
 
 def show(viewer: CurrentViewer, context: Context, key: KeyPath) -> PageResponse:
-    """Return the editor of a status."""
     view = api.read_status(context, key)
     return _editor(viewer, context, msgspec.to_builtins(view), view)
 
 
 def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> PageResponse:
-    """Create a status."""
     try:
         save_read(context, form.read_partly(api.StatusCreation), api.create_status)
     except InvalidInputError as error:
@@ -59,7 +56,6 @@ def create(viewer: CurrentViewer, context: Context, form: FormParameter) -> Page
 
 
 def change(viewer: CurrentViewer, context: Context, key: KeyPath, form: FormParameter) -> PageResponse:
-    """Save a status."""
     view = api.read_status(context, key)
     try:
         edit = RecordEdit(api.NOUN, key, view, _FIELDS, lambda: api.read_status(context, key))

@@ -1,10 +1,9 @@
 """Traffic sources: the list, and the editor with presets, parameters and the postback URL."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Response, get, post
-from litestar.params import QueryParameter
 
 from clickloop.report.query import Dimension
 from clickloop.saving.preset_records import rows_of_preset, source_preset_of
@@ -33,8 +32,8 @@ from clickloop.web.panel.frame.flash import Said
 from clickloop.web.panel.frame.form import Form, FormParameter
 from clickloop.web.panel.frame.page import PageResponse, fragment, page
 from clickloop.web.panel.frame.viewer import CurrentViewer, Viewer
-from clickloop.web.panel.reports.newcomer import next_step, walkthrough_at
 from clickloop.web.panel.reports.today import NO_FIGURES, figures_today
+from clickloop.web.panel.reports.walkthrough import next_step, walkthrough_at
 from clickloop.web.panel.setup.macro_fields import offered, preview_source_url, rows_of_form
 from clickloop.web.panel.setup.preset_difference import (
     PresetDifference,
@@ -44,6 +43,7 @@ from clickloop.web.panel.setup.preset_difference import (
     differing_rows,
 )
 from clickloop.web.panel.setup.record_pages import RecordPages, blank_tree
+from clickloop.web.panel.setup.setup_choices import PresetKey
 
 PATH = "/panel/traffic-sources"
 ROWS_PER_PAGE = 100
@@ -56,7 +56,6 @@ COST_MODELS = (
 
 _FIELDS = SourceChange.__struct_fields__
 _BLANK_ROW = {"number": None, "parameter": "", "placeholder": "", "name": "", "tracked": False}
-PresetKey = Annotated[str, QueryParameter(name="preset", max_length=100)]
 
 
 def show_list(
@@ -79,7 +78,6 @@ def show_list(
 
 
 def choose_preset(viewer: CurrentViewer, context: Context, words: Words = "") -> PageResponse:
-    """Return the presets for a new source."""
     walkthrough = walkthrough_at(context, viewer, Named.SOURCE)
     return page(viewer, "traffic_source_presets.html", found=find_sources(words), q=words, walkthrough=walkthrough)
 
@@ -243,7 +241,6 @@ def _differences(mine: dict[str, Any], fresh: dict[str, Any]) -> list[PresetDiff
 
 
 def _placeholders(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return the placeholders by parameter."""
     return {
         str(row["parameter"]): str(row.get("placeholder", "")) or "(no placeholder)"
         for row in rows

@@ -36,7 +36,6 @@ class Walkthrough(msgspec.Struct, frozen=True):
 
     @property
     def step(self) -> WalkthroughStep:
-        """The page's step."""
         return self.steps[self.number - 1]
 
 
