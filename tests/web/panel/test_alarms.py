@@ -1,4 +1,4 @@
-"""Where alarms are seen one can set up where they go, and try it."""
+"""Alarms on the health page: rules to send them, and test messages."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

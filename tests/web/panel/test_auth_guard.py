@@ -1,4 +1,4 @@
-"""Who gets into the panel: the welcome link, signing in and out, cookies, other sites' forms, roles."""
+"""Access to the panel: one-time links, sign-in and sign-out, cookies, forms of other sites, roles."""
 
 import contextlib
 import dataclasses
@@ -282,7 +282,7 @@ def test_no_page_changes_anything_by_get(panel: "Panel", instance: "Instance") -
 
 
 def stored(instance: "Instance") -> list[str]:
-    """All that stands in the ledger."""
+    """Return a dump of the ledger."""
     with contextlib.closing(sqlite3.connect(instance.folder / "ledger.sqlite")) as connection:
         return list(connection.iterdump())
 

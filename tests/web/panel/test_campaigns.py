@@ -1,4 +1,4 @@
-"""Campaigns in the panel: offers and weights, what is to be copied, today's figures, cloning and pausing."""
+"""Campaigns in the panel: offers and weights, codes to copy, today's figures, cloning and pausing."""
 
 from typing import TYPE_CHECKING
 

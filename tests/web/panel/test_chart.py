@@ -1,4 +1,4 @@
-"""Charts: round ticks from zero, every value to be read, nothing of a stranger's that runs."""
+"""Charts: round ticks from zero, readable values, escaped names."""
 
 import itertools
 import re

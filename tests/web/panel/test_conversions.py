@@ -1,4 +1,4 @@
-"""Conversions in the panel: the log, one with its history, changing it and adding one by hand."""
+"""Conversions in the panel: the log, a conversion's history, changing and adding one by hand."""
 
 import re
 from typing import TYPE_CHECKING, Any

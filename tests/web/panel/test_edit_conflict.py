@@ -1,4 +1,4 @@
-"""Two tabs at one record: what was saved in one is not lost to the other unseen."""
+"""Concurrent edits of one record in two tabs."""
 
 import re
 from html import unescape
@@ -29,7 +29,7 @@ EDITORS = {
     "users/2": ("name", {"name": "ben", "role": "worker", "time_zone": ""}),
     "settings": ("fallback_url", {"public_url": "https://go.example.com", "currency": "USD", "fallback_url": ""}),
 }
-"""By path, the field that the two tabs change, and all that the form sends."""
+"""By path, the field that both tabs change, and all fields of the form."""
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def worked(panel: "Panel", instance: "Instance") -> "Panel":
 
 
 def mark_in(html: str) -> str:
-    """What the form of a page carries of the record that it shows."""
+    """Return the record version in a page's form."""
     found = _MARK.search(html)
-    assert found is not None, "the form carries no mark"
+    assert found is not None, "the form has no version field"
     return unescape(found[1])
 
 
 def save(panel: "Panel", path: str, mark: str, word: str) -> tuple[int, str]:
-    """Saves ``word`` in the field that is changed; the status and the page."""
+    """Save ``word`` in the changed field and return status and page."""
     field, fields = EDITORS[path]
     value = f"https://{word.lower()}.example/" if field.endswith("url") else word
     answer = panel.post(f"/panel/{path}", {**fields, field: value, SEEN_FIELD: mark})

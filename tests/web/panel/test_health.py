@@ -1,4 +1,4 @@
-"""Health: what is told, and receivers."""
+"""Health in the panel, and receivers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -226,8 +226,8 @@ def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None
     assert "/panel/postbacks?rule_id=" not in page
 
 
-def damaged(instance: "Instance", told: list[int]) -> None:
-    """Give an instance two damages of its journal; ``told`` grows when they are confirmed."""
+def damaged(instance: "Instance", confirmed: list[int]) -> None:
+    """Record two damaged ranges of the journal; confirming them appends to ``confirmed``."""
     path = str(instance.folder / "journal" / "clicks" / "w" / "00000002.ndjson")
     found = [
         Damage(DamageKind.FLIPPED_BITS, path, first, first + 10, f"{path}: bytes {first} to {first + 9} are damaged.")
@@ -237,14 +237,14 @@ def damaged(instance: "Instance", told: list[int]) -> None:
     instance.context = replace(
         instance.context,
         journal_damages=JournalDamages(instance.folder),
-        on_damages_confirmed=lambda: told.append(1),
+        on_damages_confirmed=lambda: confirmed.append(1),
     )
 
 
 def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
 ) -> None:
-    told: list[int] = []
+    confirmed: list[int] = []
     damaged(instance, told)
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
@@ -266,7 +266,7 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
 
 
 def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
-    told: list[int] = []
+    confirmed: list[int] = []
     damaged(instance, told)
     with TestClient(application(create_api, instance.context), raise_server_exceptions=False) as api:
         owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)

@@ -1,4 +1,4 @@
-"""Who may not change something sees it so."""
+"""Read-only pages for users who may not change anything."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Networks in the panel: presets, the link builder, what is to be copied, the token and who may see it."""
+"""Networks in the panel: presets, postback parameters, codes to copy, the token and who may see it."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Postbacks as they are set up in the panel: request, conditions, schedule, presets, duplicates, the source's own."""
+"""Postback rules in the panel: request, conditions, schedule, presets, duplicates, the source's postback URL."""
 
 from typing import TYPE_CHECKING, Any
 

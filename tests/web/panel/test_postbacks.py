@@ -30,7 +30,7 @@ def owed(instance: "Instance", **click: Any) -> str:
 
 
 def ended(instance: "Instance", postback_id: str, state: str = "failed", answer: bytes = b"no <b>") -> str:
-    """Lets a postback end after an attempt."""
+    """Finish a postback after one attempt."""
     now = instance.now
     with instance.ledger.write() as tx:
         tx.execute(
@@ -55,7 +55,7 @@ def ended(instance: "Instance", postback_id: str, state: str = "failed", answer:
 
 
 def logged(instance: "Instance") -> list[str]:
-    """What the log of changes tells, without what was set up."""
+    """Return the audited actions on postbacks."""
     with instance.ledger.read() as tx:
         actions = tx.scalars(select(changes_log.c.action).where(changes_log.c.noun.startswith("postbacks")))
         return list(actions)

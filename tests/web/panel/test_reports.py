@@ -24,7 +24,7 @@ def fill(instance: "Instance") -> None:
 
 
 def main_buttons(page: Page) -> list[str]:
-    """Where the buttons lead that are set off."""
+    """Return the targets of the highlighted buttons."""
     return [link.get("href") for link in page.main.all("a", class_="main")]
 
 

@@ -1,4 +1,4 @@
-"""Traffic sources in the panel: presets, rows, sliders, the postback URL and what is told about it."""
+"""Traffic sources in the panel: presets, parameters, the postback URL and remarks on it."""
 
 import re
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def row(at: int, parameter: str, *, tracked: bool = True, number: str = "") -> l
 
 
 def marks(page: Page) -> dict[str, str]:
-    """By macro of a template, as what it is marked."""
+    """Return the kind of each macro in a preview."""
     return {mark.text: mark.get("class") for mark in page.main.all("mark")}
 
 

@@ -1,4 +1,4 @@
-"""Trying without sending, and test clicks."""
+"""Dry runs and test clicks."""
 
 import re
 from html import unescape

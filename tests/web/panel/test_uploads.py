@@ -1,4 +1,4 @@
-"""Uploads in the panel: files as they come, previews, what follows."""
+"""Uploads in the panel: files, previews, registering."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: s
 
 
 def work_off(panel: "Panel") -> None:
-    """What the core does with uploads."""
+    """Process the uploads as the core does."""
     context = panel.instance.context
     work = UploadWork(context.desk(), context.uploads, wall_clock)
     while work.step().more:
