@@ -245,7 +245,7 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
 ) -> None:
     confirmed: list[int] = []
-    damaged(instance, told)
+    damaged(instance, confirmed)
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
@@ -262,19 +262,19 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
         words = panel.page(place).text
     assert "Damage confirmed." in words
     assert "The journal or another file is damaged." not in words
-    assert (unconfirmed_damages(instance.folder), told) == ((), [1])
+    assert (unconfirmed_damages(instance.folder), confirmed) == ((), [1])
 
 
 def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
     confirmed: list[int] = []
-    damaged(instance, told)
+    damaged(instance, confirmed)
     with TestClient(application(create_api, instance.context), raise_server_exceptions=False) as api:
         owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
         assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
         assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2
         for _ in range(2):
-            confirmed = api.post("/api/v1/health/damages/confirm", headers=owner)
-            assert confirmed.json() == {"count": 0, "sentences": []}
+            response = api.post("/api/v1/health/damages/confirm", headers=owner)
+            assert response.json() == {"count": 0, "sentences": []}
         lines = [line for line in api.get("/api/v1/changes", headers=owner).json()["items"] if line["noun"] == "health"]
     assert [(line["record_id"], line["before"]["count"], line["after"]["count"]) for line in lines] == [
         ("journal", 2, 0)
