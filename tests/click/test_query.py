@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click import Flag
-from clickloop.click.query import KEPT_BYTES, KEPT_PAIRS, read_query
+from clickloop.click.query import MAX_QUERY_BYTES, MAX_PAIRS, read_query
 from clickloop.text import octets_of, text_of
 
 WANTED = {"external_id": "external_id", "cost": "cost", "zone": "v1", "a b": "v2", "ä": "v3"}
@@ -67,26 +67,26 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 
 
 def test_more_than_a_hundred_pairs_are_cut_and_told() -> None:
-    kept = b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=kept", b"cost=1"])
+    kept = b"&".join([b"x=1"] * (MAX_PAIRS - 1) + [b"zone=kept", b"cost=1"])
     assert read_query(kept, WANTED, "external_id") == ({"v1": "kept"}, (Flag.QUERY_CUT,))
 
 
 def test_exactly_a_hundred_pairs_are_whole() -> None:
-    assert read_query(b"&".join([b"x=1"] * (KEPT_PAIRS - 1) + [b"zone=1"]), WANTED, "external_id") == (
+    assert read_query(b"&".join([b"x=1"] * (MAX_PAIRS - 1) + [b"zone=1"]), WANTED, "external_id") == (
         {"v1": "1"},
         (),
     )
 
 
 def test_a_value_that_the_cut_goes_through_is_left_out() -> None:
-    query = b"zone=1&x=" + b"y" * (KEPT_BYTES - 20) + b"&external_id=abcdef"
+    query = b"zone=1&x=" + b"y" * (MAX_QUERY_BYTES - 20) + b"&external_id=abcdef"
     assert read_query(query, WANTED, "external_id") == ({"v1": "1"}, (Flag.QUERY_CUT,))
 
 
 def test_of_one_overlong_value_alone_the_beginning_is_kept() -> None:
-    kept, cut = read_query(b"external_id=" + b"y" * KEPT_BYTES, WANTED, "external_id")
+    kept, cut = read_query(b"external_id=" + b"y" * MAX_QUERY_BYTES, WANTED, "external_id")
     assert cut == (Flag.QUERY_CUT,)
-    assert kept["external_id"] == "y" * (KEPT_BYTES - len("external_id="))
+    assert kept["external_id"] == "y" * (MAX_QUERY_BYTES - len("external_id="))
 
 
 def test_no_query_is_no_value() -> None:

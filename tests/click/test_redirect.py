@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_answer
+from clickloop.click.redirect import cookie_line, cookie_value, date_line, redirect_response
 
 CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
 
 def test_a_redirect_is_a_302_without_a_body_that_no_cache_keeps() -> None:
-    answer = redirect_answer("https://a.example/", b"set-cookie: x\r\n", True, date_line(0))
+    answer = redirect_response("https://a.example/", b"set-cookie: x\r\n", True, date_line(0))
     head, end, body = answer.partition(b"\r\n\r\n")
     status, *headers = head.split(b"\r\n")
     assert (status, end, body) == (b"HTTP/1.1 302 Found", b"\r\n\r\n", b"")
@@ -19,12 +19,12 @@ def test_a_redirect_is_a_302_without_a_body_that_no_cache_keeps() -> None:
 
 
 def test_the_last_answer_of_a_connection_says_so() -> None:
-    assert b"\r\nconnection: close\r\n" in redirect_answer("https://a.example/", b"", False, b"")
+    assert b"\r\nconnection: close\r\n" in redirect_response("https://a.example/", b"", False, b"")
 
 
 def test_a_location_that_is_not_ascii_cannot_leave() -> None:
     with pytest.raises(UnicodeEncodeError):
-        redirect_answer("https://a.example/ä", b"", True, b"")
+        redirect_response("https://a.example/ä", b"", True, b"")
 
 
 @pytest.mark.parametrize(("secure", "attributes"), [(True, "SameSite=None; Secure"), (False, "SameSite=Lax")])

@@ -9,7 +9,7 @@ import pytest
 from clickloop.edge.http import Connections
 from clickloop.edge.message import Answer, Request, plain_answer
 from clickloop.edge.open_connections import Limits
-from clickloop.edge.request_limits import BODY_BYTES, FREE_BYTES, PIPELINED, TURN_ANSWERS
+from clickloop.edge.request_limits import MAX_BODY_BYTES, FREE_BYTES, MAX_PIPELINED, MAX_ANSWERS_PER_ITERATION
 
 SHORTEST = b"GET /%d HTTP/1.1\r\nHost:a\r\n\r\n"
 LARGE = b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 250000\r\n\r\n" + b"x" * 200_000
@@ -86,7 +86,7 @@ def test_a_visitor_waits_for_a_few_of_thousands_of_pipelined_requests(clients: i
             connection.data_received(ahead)
         writer.write(b"GET /visitor HTTP/1.1\r\nHost: a\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
-        assert server.answered.index(b"/visitor") < 10 * TURN_ANSWERS + clients
+        assert server.answered.index(b"/visitor") < 10 * MAX_ANSWERS_PER_ITERATION + clients
 
     serve(talk)
 
@@ -126,7 +126,7 @@ def test_requests_of_a_client_that_takes_no_answers_are_not_answered() -> None:
         answered = len(server.answered)
         for _ in range(200):
             await asyncio.sleep(0)
-        assert len(server.answered) - answered <= TURN_ANSWERS
+        assert len(server.answered) - answered <= MAX_ANSWERS_PER_ITERATION
         assert len(server.answered) < 1_000
         writer.write_eof()
         got = await reader.read(-1)
@@ -151,14 +151,14 @@ def test_what_waits_behind_an_answer_is_read_no_further_than_a_few_bodies() -> N
     async def talk(server: Server) -> None:
         body = b"x" * 60_000
         post = b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + body
-        reader, writer = await server.connect(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" + post * PIPELINED)
+        reader, writer = await server.connect(b"GET /later HTTP/1.1\r\nHost: a\r\n\r\n" + post * MAX_PIPELINED)
         await until(lambda: any(connection._paused for connection in server.connections.open))
         (connection,) = server.connections.open
-        assert connection._backlog.size < 2 * BODY_BYTES
+        assert connection._backlog.size < 2 * MAX_BODY_BYTES
         server.release.set()
         writer.write_eof()
         got = await reader.read(-1)
-        assert got.count(b"HTTP/1.1 200 ") == PIPELINED + 1
+        assert got.count(b"HTTP/1.1 200 ") == MAX_PIPELINED + 1
 
     serve(talk)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from clickloop.click.geo import GeoBase, MmdbGeoBase, ShippedGeoBase
 
-LOOK_SECONDS = 10.0  # the file changes once a month; a look costs a stat
+POLL_SECONDS = 10.0  # the file changes once a month; a look costs a stat
 _COPY_PREFIX = "geo-"
 
 _State = tuple[int, int, int]

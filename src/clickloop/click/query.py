@@ -6,8 +6,8 @@ from clickloop.click.click import Flag
 from clickloop.macro.parameter_name import meant_name
 from clickloop.text import text_of
 
-KEPT_BYTES = 16 * 1024  # a link of a source has some hundred; the rest would only cost time per click
-KEPT_PAIRS = 100  # thirty tokens and some of a network's; each costs time per click
+MAX_QUERY_BYTES = 16 * 1024  # a link of a source has some hundred; the rest would only cost time per click
+MAX_PAIRS = 100  # thirty tokens and some of a network's; each costs time per click
 
 
 def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple[dict[str, str], tuple[Flag, ...]]:
@@ -18,13 +18,13 @@ def read_query(query: bytes, wanted: dict[str, str], literal_plus: str) -> tuple
     ids unescaped. Percent escapes that are none stay as they are. Values are in the form of ``text.text_of``.
     """
     cut = mended = False
-    if len(query) > KEPT_BYTES:
-        query = query[:KEPT_BYTES]
+    if len(query) > MAX_QUERY_BYTES:
+        query = query[:MAX_QUERY_BYTES]
         query = query[: max(query.rfind(b"&"), 0)] or query  # half a value would be taken for a whole one
         cut = True
     text = query.decode("ascii", "replace")
-    pairs = text.split("&", KEPT_PAIRS)
-    if len(pairs) > KEPT_PAIRS:
+    pairs = text.split("&", MAX_PAIRS)
+    if len(pairs) > MAX_PAIRS:
         pairs.pop()
         cut = True
     values: dict[str, str] = {}

@@ -6,7 +6,7 @@ COOKIE = "clickloop"
 COOKIE_SECONDS = 90 * 24 * 3600  # as long as networks usually attribute a conversion to a click
 
 
-def redirect_answer(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
+def redirect_response(location: str, cookie: bytes, keep_alive: bool, date: bytes) -> bytes:
     """A 302 that no cache keeps. ``location`` is ASCII without control characters; ``cookie`` a whole header line or empty."""
     return _ANSWER % (location.encode("ascii"), date, cookie, b"" if keep_alive else b"connection: close\r\n")
 

@@ -16,7 +16,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
+class EncodedDevice(msgspec.Struct, frozen=True, gc=False):
     """What is known of a visitor from one of his headers, and the same as a piece of his click's JSON: ``,"device":"tv"…``."""
 
     device: Device
@@ -29,12 +29,12 @@ class Visitors:
     def __init__(self, geo_base: GeoBase) -> None:
         self._geo_base = geo_base
         self._parse = UserAgentParser()
-        self._devices: dict[bytes, Known] = {}
+        self._devices: dict[bytes, EncodedDevice] = {}
         self._places: dict[str, bytes] = {}
         self._languages: dict[bytes, bytes] = {}
         self._ip_storage = IpStorage.FULL
 
-    def keep_of_addresses(self, storage: IpStorage) -> None:
+    def set_ip_storage(self, storage: IpStorage) -> None:
         """Sets how much of an address ``place`` tells from now on."""
         if storage is not self._ip_storage:
             self._ip_storage = storage
@@ -49,14 +49,14 @@ class Visitors:
         """What is kept of a visitor's address."""
         return kept_address(ip, self._ip_storage)
 
-    def known(self, useragent: bytes) -> Known:
+    def known(self, useragent: bytes) -> EncodedDevice:
         """What a User-Agent tells; its text, cut, is in the JSON."""
         found = self._devices.get(useragent)
         if found is None:
             text = useragent[: USERAGENT_CHARACTERS * 4].decode("utf-8", "replace").replace("\0", "�")
             text = text[:USERAGENT_CHARACTERS]
             device = self._parse(text)
-            found = Known(
+            found = EncodedDevice(
                 device,
                 click_json(
                     useragent=text,
