@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.click.click import Flag
-from clickloop.click.query import MAX_QUERY_BYTES, MAX_PAIRS, read_query
+from clickloop.click.query import MAX_PAIRS, MAX_QUERY_BYTES, read_query
 from clickloop.text import octets_of, text_of
 
 WANTED = {"external_id": "external_id", "cost": "cost", "zone": "v1", "a b": "v2", "ä": "v3"}

@@ -9,7 +9,7 @@ import pytest
 from clickloop.edge.http import Connections
 from clickloop.edge.message import Answer, Request, plain_answer
 from clickloop.edge.open_connections import Limits
-from clickloop.edge.request_limits import MAX_BODY_BYTES, FREE_BYTES, MAX_PIPELINED, MAX_ANSWERS_PER_ITERATION
+from clickloop.edge.request_limits import FREE_BYTES, MAX_ANSWERS_PER_ITERATION, MAX_BODY_BYTES, MAX_PIPELINED
 
 SHORTEST = b"GET /%d HTTP/1.1\r\nHost:a\r\n\r\n"
 LARGE = b"POST /large HTTP/1.1\r\nHost: a\r\nContent-Length: 250000\r\n\r\n" + b"x" * 200_000

@@ -5,7 +5,7 @@ from collections import deque
 from typing import Generic, Protocol, TypeVar
 
 from clickloop.edge.message import Request
-from clickloop.edge.request_limits import PIECE_BYTES, MAX_PIPELINED, MAX_PIPELINED_BYTES, MAX_ANSWERS_PER_ITERATION
+from clickloop.edge.request_limits import MAX_ANSWERS_PER_ITERATION, MAX_PIPELINED, MAX_PIPELINED_BYTES, PIECE_BYTES
 
 
 class Backlog:

@@ -24,7 +24,7 @@ class Burst(Generic[A]):
     """The responses of all connections from one event loop iteration."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, before_sending: Callable[[], None], failed: Sparingly) -> None:
-        """``before_sending`` is called once before the responses of a burst are sent. If it raises, 503 is sent in their place."""
+        """``before_sending`` is called once before the responses of a burst are sent. If it raises, each becomes a 503."""
         self._loop = loop
         self._before_sending = before_sending
         self._failed = failed

@@ -35,8 +35,8 @@ class NoticeCommits(msgspec.Struct, frozen=True):
 class EdgeEndpoints:
     """The handler of all public requests. ``broken`` is called when the journal can no longer be trusted.
 
-    ``reload_catalog`` loads a changed catalog and returns whether there was one. It runs before a campaign is reported as unknown,
-    so that a new link works as soon as the API has confirmed it.
+    ``reload_catalog`` loads a changed catalog and returns whether there was one. It is called before a campaign is reported as
+    unknown, so that a new link works as soon as the API has confirmed it.
     """
 
     def __init__(

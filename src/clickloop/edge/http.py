@@ -19,7 +19,7 @@ from clickloop.edge.message import (
     without_body,
     without_fragment,
 )
-from clickloop.edge.open_connections import MAPPED, Limits, OpenConnections, Phase, IsUnlimited
+from clickloop.edge.open_connections import MAPPED, IsUnlimited, Limits, OpenConnections, Phase
 from clickloop.edge.request_limits import LARGE_BYTES, LINGER_BYTES, LINGER_SECONDS, PIECE_BYTES
 from clickloop.edge.request_reader import RequestReader
 from clickloop.machine.log import Sparingly
@@ -52,8 +52,8 @@ class HttpConnection(RequestReader, asyncio.Protocol):
     """One connection. While a response is being awaited, later requests queue in the backlog."""
 
     __slots__ = (
-        "_backlog", "_connections", "_ended", "_linger_bytes", "_paused", "_refused", "_stalled", "_task", "_transport", "_unsent",
-        "_is_queued", "peer",
+        "_backlog", "_connections", "_ended", "_is_queued", "_linger_bytes", "_paused", "_refused", "_stalled", "_task",
+        "_transport", "_unsent", "peer",
     )  # fmt: skip
 
     def __init__(self, connections: Connections) -> None:

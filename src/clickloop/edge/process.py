@@ -19,7 +19,7 @@ from clickloop.click.visitor import Visitors
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.config import Settings
-from clickloop.edge.endpoints import NoticeCommits, EdgeEndpoints
+from clickloop.edge.endpoints import EdgeEndpoints, NoticeCommits
 from clickloop.edge.http import Connections
 from clickloop.edge.open_connections import limits_of
 from clickloop.edge.untrusted_proxy import UntrustedProxies

@@ -61,7 +61,7 @@ def client_behind(forwarded_for: bytes, peer: str, trust: Callable[[str], bool])
 
 
 def address_in(part: bytes) -> str | None:
-    """Return the address in an element of X-Forwarded-For, without the quotes, brackets and port that gateways add; None if invalid.
+    """Return the address in an element of X-Forwarded-For, or None. Quotes, brackets and ports that gateways add are removed.
 
     ``203.0.113.9:51008`` (Azure), ``"[2001:db8::1]:4711"`` (RFC 7239), ``[2001:db8::1]``. IPv4-mapped IPv6 is returned as IPv4.
     """

@@ -13,7 +13,7 @@ MAX_PIPELINED = 64
 MAX_PIPELINED_BYTES = 64 * 1024
 """Maximum size of the bodies and queries of these requests."""
 PIECE_BYTES = 4 * 1024
-"""Bytes parsed at a time, so that pipelined requests (at least 23 bytes each) cannot become thousands at once. Most are shorter."""
+"""Bytes parsed at a time, so that pipelined requests (at least 23 bytes) cannot become thousands at once. Most are shorter."""
 MAX_ANSWERS_PER_ITERATION = 64
 """Responses per event loop iteration, beyond the first of each connection: a few milliseconds of work."""
 UNFINISHED_BYTES = 64 * 1024 * 1024
@@ -25,4 +25,4 @@ LINGER_SECONDS = 5.0
 LINGER_BYTES = 4 * 1024 * 1024
 """Maximum number of bytes discarded meanwhile, for clients that read no response before they have sent everything."""
 MAX_UPGRADES = 16
-"""Maximum number of requests with Upgrade in one read. Each copies the rest of the read, and no real client sends more than one."""
+"""Maximum number of requests with Upgrade in one read. Each copies the rest of the read; no real client sends two."""

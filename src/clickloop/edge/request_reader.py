@@ -9,8 +9,8 @@ from clickloop.edge.header_fields import FIELDS, UNUSUAL, awaits_100, field_of, 
 from clickloop.edge.request_limits import (
     MAX_BODY_BYTES,
     MAX_HEADER_BYTES,
-    MAX_UPGRADES,
     MAX_MESSAGE_BYTES,
+    MAX_UPGRADES,
     MAX_URL_BYTES,
 )
 
@@ -92,7 +92,7 @@ class RequestReader(abc.ABC):
     def _without_upgrade(self, rest: bytes) -> bytes:
         """Return what to feed a new parser after a head with Upgrade, which we ignore (RFC 9110, 7.8).
 
-        If such a request has a body, as from Java's HTTP client, the old parser took it for the other protocol, so the head is fed again.
+        If such a request has a body, as from Java's client, the old parser took that for the other protocol: the head is fed again.
         """
         stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
         if not self._refeed_head:
