@@ -110,8 +110,8 @@ class GeoCheck:
             MmdbGeoBase(Path(self._path)).close()
         except ValueError as fault:
             text = (
-                f"{fault} New visitors have no country, or the country from the file used before; put a good file there, which "
-                "is picked up within half a minute, or unset CLICKLOOP_GEO_BASE and restart"
+                f"{fault} New visitors get no country, or one from the previous file. Put a valid file there, which is loaded "
+                "within half a minute, or unset CLICKLOOP_GEO_BASE and restart"
             )
             self._alarms = (text,)
         return self._alarms

@@ -130,13 +130,13 @@ class EdgeVitals:
         if lost := self._unrecorded.current(self._edge.unrecorded, now_ms):
             sentence = (
                 f"{lost} visitors were redirected by {self._name} without being recorded: the journal could not be written. "
-                "Make room."
+                "Free up disk space."
             )
             found.append(_loss("clicks_unrecorded", sentence, self._unrecorded))
         if lost := self._unstored.current(self._edge.unstored, now_ms):
             sentence = (
                 f"{lost} incoming postbacks could not be stored by {self._name} and were answered 503, so networks send them "
-                "again. Make room."
+                "again. Free up disk space."
             )
             found.append(_loss("notices_unstored", sentence, self._unstored))
         return found
