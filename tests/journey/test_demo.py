@@ -238,7 +238,7 @@ WRONGLY_OBSERVED = {
     ),
     "a redirected visitor never arrived": (
         replace(_observed(), arrivals=_observed().arrivals[:1]),
-        "Redirects seen by the network",
+        "Redirects received by the network",
     ),
     "two visitors had one click id": (
         replace(_observed(), visits=(_observed().visits[0], replace(_observed().visits[1], click_id="c1"))),

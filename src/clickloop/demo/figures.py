@@ -169,7 +169,7 @@ def _click_checks(observed: ObservedTraffic, reported: TrackerData) -> list[Chec
     return [
         _compare_number("Visitors redirected", len(redirected), len(visits)),
         _compare(
-            "Redirects seen by the network",
+            "Redirects received by the network",
             Counter(arrival.click_id for arrival in observed.arrivals),
             Counter(visit.click_id for visit in redirected),
         ),
@@ -242,7 +242,7 @@ def _conversion_checks(observed: ObservedTraffic, reported: TrackerData) -> list
             "What each status counts as",
             names,
             {key: _COUNTS_AS[key] for key in {step.status for step in due.values()}},
-            ", ".join(f"{key} {counts_as}" for key, counts_as in sorted(names.items())),
+            ", ".join(f"{key} → {counts_as}" for key, counts_as in sorted(names.items())),
         ),
         _compare(
             "Confirmed revenue = the network's records",

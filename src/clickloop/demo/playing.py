@@ -129,7 +129,7 @@ async def _send(
         await traffic.send_later_notices(later.step)
         observed = _observed(traffic, source, network, demo_setup)
         postbacks = expected_fates(observed).total()
-        return await _until_done(tracker, observed, postbacks, display.bar("Postbacks sent", postbacks))
+        return await _until_done(tracker, observed, postbacks, display.bar("Postbacks", postbacks))
 
 
 async def _until_done(tracker: Tracker, observed: ObservedTraffic, postbacks: int, bar: Bar) -> TrackerData:

@@ -83,7 +83,8 @@ class ProgressDisplay:
 def show_setup(console: Console, tracker: Tracker, demo_setup: DemoSetup, source_url: str, network_url: str) -> None:
     """Print what runs where, and the two URLs given to the partners."""
     rows = (
-        ("Tracker", f"{tracker.visitors}, API {tracker.api}"),
+        ("Tracker", tracker.visitors),
+        ("Panel and API", tracker.api),
         ("Traffic source", source_url),
         ("Network", network_url),
         ("Campaign link", demo_setup.link),
