@@ -1,4 +1,4 @@
-"""``clickloop resend``, ``cancel`` and ``rerun``: what they ask and what they say."""
+"""The requests and messages of ``clickloop resend``, ``cancel`` and ``rerun``."""
 
 import json
 from collections.abc import Iterator
