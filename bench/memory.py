@@ -1,23 +1,23 @@
-"""Resident memory of an idle ``clickloop serve`` after its start and one click: of each process, and in all."""
+"""Measures the resident memory of an idle ``clickloop serve`` after its start and one click, per process and in total."""
 
 import tempfile
 import time
 from pathlib import Path
 
 from bench.machine import resident_mb
-from bench.product import Serving, until
+from bench.product import ServeProcess, wait_until
 
 SETTLE_SECONDS = 5.0
 _NAMES = (("clickloop.app", "core"), ("clickloop.edge.process", "edge"))
 
 
 def main() -> list[str]:
-    """Result lines in Markdown."""
+    """Return the results as lines of Markdown."""
     with tempfile.TemporaryDirectory(prefix="clickloop-bench-") as folder:
-        serving = Serving(Path(folder) / "data")
+        serving = ServeProcess(Path(folder) / "data")
         try:
             serving.create_campaign("https://source.example.com/postback?visitor_id={externalid}")
-            until(serving.clicks_settled, 10, "the click is not settled")
+            wait_until(serving.clicks_settled, 10, "the click is not settled")
             time.sleep(SETTLE_SECONDS)
             rows = [(_name_of(pid), _rss_mb(pid), resident_mb(pid)) for pid in serving.pids]
         finally:
@@ -26,8 +26,8 @@ def main() -> list[str]:
     lines = ["| process | resident (RSS), MiB | shared pages in proportion (PSS), MiB |", "| --- | --- | --- |"]
     lines += [f"| {name} | {rss:.0f} | {pss:.0f} |" for name, rss, pss in rows]
     _, rss, pss = rows[-1]
-    told = f"Idle after its first start and one click: {rss:.0f} MiB in all"
-    return [*lines, "", f"{told}; {pss:.0f} MiB when pages that processes share are not counted in each."]
+    summary = f"Idle after its first start and one click: {rss:.0f} MiB in all"
+    return [*lines, "", f"{summary}; {pss:.0f} MiB when pages that processes share are not counted in each."]
 
 
 def _name_of(pid: int) -> str:
@@ -36,7 +36,7 @@ def _name_of(pid: int) -> str:
 
 
 def _rss_mb(pid: int) -> float:
-    """Resident memory in MiB, shared pages counted whole (proc(5), smaps_rollup)."""
+    """Return the resident memory in MiB, with shared pages counted in full (proc(5), smaps_rollup)."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Rss:"):
             return int(line.split()[1]) / 1024

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.big_clicks import Clicks
+from bench.big_clicks import ClickPlan
 from bench.big_data import Plan, make
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import KEY_FILE, ClickId, ClickIds
@@ -13,7 +13,7 @@ from clickloop.diagnosis.doctor import Verdict, examine
 from clickloop.store.facts.duckdb.facts import DuckDbFacts
 
 UNTIL = 1_790_000_000_000
-PLAN = Plan(Clicks(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
+PLAN = Plan(ClickPlan(3_000, 10, UNTIL, 7), conversions=300, campaigns=12, offers=8)
 
 
 def _told(folder: Path) -> list[tuple[object, ...]]:

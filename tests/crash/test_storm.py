@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.flaky import Arrival, Kind
-from bench.storm import Plan, Storm, lines_of, rage
-from bench.storm_counting import Counted, count
+from bench.flaky import AnswerKind, ReceivedRequest
+from bench.storm import Plan, StormResult, lines_of, run_storm
+from bench.storm_counting import Observations, count
 
 pytestmark = pytest.mark.crash
 CONVERSIONS = 900
@@ -24,12 +24,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def storm(folder: Path) -> Storm:
+def storm(folder: Path) -> StormResult:
     """What the storm came to; its tracker is stopped."""
-    return rage(PLAN, folder)
+    return run_storm(PLAN, folder)
 
 
-def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_its_way(storm: Storm) -> None:
+def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_its_way(storm: StormResult) -> None:
     print("\n".join(lines_of(PLAN, storm)))
     assert storm.broken == (), f"seed {PLAN.seed}"
     assert sum(storm.killed.values()) == KILLS
@@ -38,34 +38,36 @@ def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_
     assert sum(storm.figures.answers.values()) > CONVERSIONS / 8  # the receivers did fail
 
 
-def without_a_conversion(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, accepted=dict(list(counted.accepted.items())[1:]))
+def without_a_conversion(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, accepted=dict(list(observations.accepted.items())[1:]))
 
 
-def with_a_lost_conversion(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, accepted=counted.accepted | {"T-lost": "c" * 26})
+def with_a_lost_conversion(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, accepted=observations.accepted | {"T-lost": "c" * 26})
 
 
-def delivered(counted: Counted) -> Arrival:
+def delivered(observations: Observations) -> ReceivedRequest:
     """An arrival whose 200 ended a postback that was taken once."""
-    taken = [one for one in counted.arrivals if one.kind is Kind.OK and one.answered]
+    taken = [one for one in observations.arrivals if one.kind is AnswerKind.OK and one.answered]
     times = [one.postback_id for one in taken]
     return next(one for one in taken if times.count(one.postback_id) == 1)
 
 
-def with_an_attempt_that_arrived_twice(counted: Counted) -> Counted:
-    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, delivered(counted)])
+def with_an_attempt_that_arrived_twice(observations: Observations) -> Observations:
+    return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, delivered(observations)])
 
 
-def with_a_request_that_no_log_tells_of(counted: Counted) -> Counted:
-    again = delivered(counted)
-    unknown = Arrival(again.postback_id, again.attempt + 1, Kind.OK, True)
-    return msgspec.structs.replace(counted, arrivals=[*counted.arrivals, unknown])
+def with_a_request_that_no_log_tells_of(observations: Observations) -> Observations:
+    again = delivered(observations)
+    unknown = ReceivedRequest(again.postback_id, again.attempt + 1, AnswerKind.OK, True)
+    return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, unknown])
 
 
-def without_a_delivery(counted: Counted) -> Counted:
-    gone = delivered(counted).postback_id
-    return msgspec.structs.replace(counted, arrivals=[one for one in counted.arrivals if one.postback_id != gone])
+def without_a_delivery(observations: Observations) -> Observations:
+    gone = delivered(observations).postback_id
+    return msgspec.structs.replace(
+        observations, arrivals=[one for one in observations.arrivals if one.postback_id != gone]
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,6 @@ def without_a_delivery(counted: Counted) -> Counted:
     ],
 )
 def test_what_would_be_wrong_is_told(
-    storm: Storm, folder: Path, wrong: Callable[[Counted], Counted], told: str
+    storm: StormResult, folder: Path, wrong: Callable[[Observations], Observations], told: str
 ) -> None:
-    assert any(told in sentence for sentence in count(folder, wrong(storm.counted)).broken)
+    assert any(told in sentence for sentence in count(folder, wrong(storm.observations)).broken)
