@@ -1,7 +1,7 @@
 """Compares the hot paths with another checkout: ``python -m bench.against FOLDER [PAIRS]``.
 
-On a noisy machine two runs minutes apart differ by more than a change does. Each pair therefore runs back to back, and the result is
-the median of the pairs' ratios. ``FOLDER`` is a checkout in which ``make test`` has been run.
+On a noisy machine two runs minutes apart differ by more than a change does. Each pair therefore runs back to back, and the result
+is the median of the pairs' ratios. ``FOLDER`` is a checkout in which ``make test`` has been run.
 """
 
 import re

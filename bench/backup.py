@@ -1,7 +1,7 @@
 """Backups under load with kills, each restored, started and audited. Run with ``python -m bench.backup [ROUNDS [SEED]]``.
 
-Networks report conversions continuously while a backup is taken. In most rounds a process is killed during it: the core, an edge, the
-supervisor, or the backup itself, which must leave nothing behind and is run again. The restored folder must contain everything that
+Networks report conversions continuously while a backup is taken. In most rounds a process is killed during it: the core, an edge,
+the supervisor, or the backup itself, which must leave nothing behind and is run again. The restored folder must contain all that
 was acknowledged before the backup began, without duplicates, and must send nothing. Otherwise the exit status is 1.
 """
 
@@ -273,7 +273,7 @@ def lines_of(soak: Soak) -> list[str]:
         f"| snapshots begun anew because the core was killed meanwhile | {sum(one.anew for one in soak.rounds)} |",
         f"| settling paused | p50 {percentile(soak.pause_seconds, 50):.2f} s, at most {max(soak.pause_seconds):.2f} s |",
         f"| notice answered during a backup, no edge killed | p50 {percentile(quiet, 50):.1f} ms, p99 {percentile(quiet, 99):.1f} ms |",
-        f"| the last one held | {last.clicks:,} clicks, {last.conversions:,} conversions |",
+        f"| the last one contains | {last.clicks:,} clicks, {last.conversions:,} conversions |",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Audits a restored data folder: starts it, lets it settle, stops it, and compares it with what was acknowledged before the backup."""
+"""Audits a restored data folder: starts it, lets it settle, stops it, and compares it with what was acknowledged before."""
 
 import contextlib
 import sqlite3
@@ -85,16 +85,16 @@ def compare(folder: Path, before: Acknowledged, damages: int) -> Audit:
     ill = [found.sentence for found in examine(folder, wall_clock()) if found.verdict is Verdict.FAULT]
     in_facts = counted[0] if counted else 0
     checks = (
-        (lost_clicks, f"{lost_clicks} clicks that were acknowledged before are lost"),
-        (lost_notices, f"{lost_notices} notices that were acknowledged before are lost"),
-        (len(clicks) - len(set(clicks)), "clicks are there twice"),
-        (len(conversions) - len(set(conversions)), "conversions are there twice"),
+        (lost_clicks, f"{lost_clicks} clicks acknowledged before are lost"),
+        (lost_notices, f"{lost_notices} notices acknowledged before are lost"),
+        (len(clicks) - len(set(clicks)), "clicks are duplicated"),
+        (len(conversions) - len(set(conversions)), "conversions are duplicated"),
         (in_facts != len(conversions), f"{in_facts} conversions in the facts, {len(conversions)} in the ledger"),
         (owed != len(conversions), f"{owed} postbacks of {len(conversions)} conversions"),
-        (sent, f"{sent} postbacks left although they were held"),
+        (sent, f"{sent} postbacks were sent although they were on hold"),
         (outcomes.get("refused", 0), f"{outcomes.get('refused')} notices are refused"),
         (outcomes.get("waiting", 0), f"{outcomes.get('waiting')} notices wait for clicks that are not in the backup"),
-        (damages, f"the journal was said to be damaged {damages} times"),
+        (damages, f"the journal was reported as damaged {damages} times"),
         (ill, " ".join(ill)),
     )
     return Audit(

@@ -1,4 +1,4 @@
-"""The set-up of the big data: sources and networks from presets, offers, campaigns and rules, created over the API as by a user."""
+"""The set-up of the big data: sources and networks from presets, offers, campaigns and rules, created over the API."""
 
 import random
 from typing import Any

@@ -1,7 +1,7 @@
 """Reports each transaction fifty times at once, by postback, pixel and by hand. Run with ``python -m bench.channels [TXIDS]``.
 
-However often and through whichever channel it is reported, it must become one conversion, and one postback per rule. Otherwise the
-exit status is 1.
+However often and through whichever channel it is reported, it must become one conversion, and one postback per rule. Otherwise
+the exit status is 1.
 """
 
 import asyncio
@@ -93,8 +93,9 @@ def lines_of(txids: int, results: ChannelResults, counts: LedgerCounts) -> list[
     total = txids * sum(PARALLEL_CONNECTIONS.values())
     lines = [
         (
-            f"{txids:,} txids, each told {sum(PARALLEL_CONNECTIONS.values())} times at once, {PARALLEL_TXIDS} txids at a time: {total:,} notices "
-            f"in {results.seconds:.0f} s, {total / results.seconds:,.0f}/s; settled and delivered {results.settled_seconds:.0f} s later."
+            f"{txids:,} txids, each reported {sum(PARALLEL_CONNECTIONS.values())} times at once, {PARALLEL_TXIDS} txids at a time: "
+            f"{total:,} notices in {results.seconds:.0f} s, {total / results.seconds:,.0f}/s; settled and delivered "
+            f"{results.settled_seconds:.0f} s later."
         ),
         "",
         "| channel | at once | answers | p50 ms | p99 ms |",

@@ -1,6 +1,6 @@
 """A process that simulates flaky receivers, on every address of 127/8 at one port.
 
-``python -m bench.flaky PORT SEED FAULTY_PERCENT`` runs until its standard input ends, then prints every request that it got as JSON.
+``python -m bench.flaky PORT SEED FAULTY_PERCENT`` runs until its standard input ends, then prints all requests received as JSON.
 A request is ``…?…pid=POSTBACK_ID…``. ``GET /accepted`` returns the number of requests answered with 200 so far.
 """
 

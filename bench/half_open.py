@@ -53,7 +53,7 @@ def main() -> list[str]:
     lines = [
         (
             f"{PER_SECOND} clicks/s, of which every {NOTICE_EVERY}th reports a conversion; {ROUNDS} rounds of {SECONDS:g} s each in turns; "
-            f"{CONNECTIONS:,} half-open connections held to each port, what is closed opened again, at most {OPENED_PER_SECOND}/s. "
+            f"{CONNECTIONS:,} half-open connections to each port, reopened when closed, at most {OPENED_PER_SECOND}/s. "
             "Medians of the rounds."
         ),
         "",

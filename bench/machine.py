@@ -136,8 +136,8 @@ def run_wrk(
 ) -> Load:
     """Run wrk on one core against ``http://127.0.0.1:port`` with a script of this folder, and return its report.
 
-    ``path`` is the script's first argument; ``pause_ms`` its second, the pause before each request. ``spread``: requests come at random
-    moments, and wrk has real-time priority, so that only the server's delays are measured.
+    ``path`` is the script's first argument; ``pause_ms`` its second, the pause before each request. ``spread``: requests come at
+    random moments, and wrk has real-time priority, so that only the server's delays are measured.
     """
     command = [
         "taskset",

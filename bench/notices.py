@@ -1,4 +1,4 @@
-"""Measures notices: one edge process answers ``/postback`` once each is on disk; 16 keep-alive connections, wrk on the other core."""
+"""Measures notices, which one edge process answers once they are on disk: 16 keep-alive connections, wrk on the other core."""
 
 import tempfile
 from pathlib import Path
@@ -55,7 +55,7 @@ def main() -> list[str]:
     return [
         *lines,
         "",
-        f"A notice is answered when it is on disk: {', '.join(summaries)}. All {answered:,} that were answered stand in the journal.",
+        f"A notice is answered when it is on disk: {', '.join(summaries)}. All {answered:,} answered ones are in the journal.",
     ]
 
 

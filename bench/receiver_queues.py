@@ -138,7 +138,7 @@ def million_waiting(cores: list[int]) -> list[str]:
         ledger.close()
     done = WAITING - left
     return [
-        f"{WAITING:,} postbacks wait, all but {99 * (RECEIVERS - 1):,} of them in one of {RECEIVERS} receiver queues; {done:,} were delivered.",
+        f"{WAITING:,} postbacks wait, all but {99 * (RECEIVERS - 1):,} in one of {RECEIVERS} receiver queues; {done:,} were delivered.",
         "",
         "| drained | claim p50 | claim p99 | longest | memory before | most memory |",
         "| --- | --- | --- | --- | --- | --- |",

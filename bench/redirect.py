@@ -111,7 +111,8 @@ def main() -> list[str]:
                 ("edge, recorded click", load, spent),
             ):
                 lines.append(
-                    f"| {name} | {report.per_second:,.0f} | {report.p50_ms:.2f} | {report.p99_ms:.2f} | {cpu:.1f} | {cpu / nginx_spent:.2f} |"
+                    f"| {name} | {report.per_second:,.0f} | {report.p50_ms:.2f} | {report.p99_ms:.2f} | {cpu:.1f} "
+                    f"| {cpu / nginx_spent:.2f} |"
                 )
     ratios.sort()
     lines.append("")

@@ -1,4 +1,4 @@
-"""Measures restarts under 200 clicks/s: of everything, with sockets held by another process, and of edges: ``python -m bench.restart``."""
+"""Measures restarts under 200 clicks/s: of everything, with sockets held outside, and of edges: ``python -m bench.restart``."""
 
 import asyncio
 import os
@@ -30,21 +30,21 @@ class SocketActivatedServe:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.held = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
-        self.port = self.held[0].getsockname()[1]
+        self.sockets = [socket.create_server(("127.0.0.1", 0), backlog=4096) for _ in range(2)]
+        self.port = self.sockets[0].getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Pass the sockets to a new process, without waiting until it is ready."""
-        addresses = [f"127.0.0.1:{held.getsockname()[1]}" for held in self.held]
-        numbers = [str(held.fileno()) for held in self.held]
+        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in self.sockets]
+        numbers = [str(one.fileno()) for one in self.sockets]
         command = [sys.executable, "-m", "clickloop", "serve", "--data", str(self.folder)]
         command += ["--listen", addresses[0], "--panel-listen", addresses[1]]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _HOLDER, *numbers, *command],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=[held.fileno() for held in self.held],
+            pass_fds=[one.fileno() for one in self.sockets],
         )
 
     def stop(self) -> None:
@@ -70,17 +70,17 @@ def main() -> list[str]:
             link = serving.create_campaign("https://source.example/postback?id={externalid}")
         finally:
             serving.stop()
-        held = SocketActivatedServe(folder)
-        held.start()
+        tracker = SocketActivatedServe(folder)
+        tracker.start()
         try:
-            full = asyncio.run(_full(held, link))
-            alone = asyncio.run(_edges(held, link))
+            full = asyncio.run(_full(tracker, link))
+            alone = asyncio.run(_edges(tracker, link))
         finally:
-            held.stop()
-            for one in held.held:
+            tracker.stop()
+            for one in tracker.sockets:
                 one.close()
     lines = [
-        f"{PER_SECOND} clicks/s, every other one on a connection of its own, the others on kept ones.",
+        f"{PER_SECOND} clicks/s, every other one on a new connection, the others on keep-alive ones.",
         "",
         "| restarted | times | clicks | failed | p50 | p99 | longest |",
         "| --- | --- | --- | --- | --- | --- | --- |",
@@ -95,7 +95,7 @@ def main() -> list[str]:
     return [
         *lines,
         "",
-        "Clicks that come while nobody accepts wait in the socket's queue: the longest is how long a restart takes.",
+        "Clicks that arrive during a restart wait in the socket's queue; the longest shows how long a restart takes.",
     ]
 
 
@@ -105,30 +105,30 @@ async def _wait_for_answers(steady: SteadyVisitors, more: int) -> None:
     await asyncio.to_thread(wait_until, lambda: len(steady.milliseconds) >= enough, 60, "no clicks are answered")
 
 
-async def _full(held: SocketActivatedServe, link: str) -> SteadyVisitors:
-    steady = SteadyVisitors(held.port, link, PER_SECOND)
+async def _full(tracker: SocketActivatedServe, link: str) -> SteadyVisitors:
+    steady = SteadyVisitors(tracker.port, link, PER_SECOND)
     async with steady.running():
         for _ in range(FULL_RESTARTS):
             await _wait_for_answers(steady, 2 * PER_SECOND)
-            await asyncio.to_thread(held.stop)
-            held.start()
+            await asyncio.to_thread(tracker.stop)
+            tracker.start()
         await _wait_for_answers(steady, 2 * PER_SECOND)
     return steady
 
 
-def _is_replaced(held: SocketActivatedServe, pid: int) -> bool:
-    running = held.edges()
+def _is_replaced(tracker: SocketActivatedServe, pid: int) -> bool:
+    running = tracker.edges()
     return bool(running) and pid not in running
 
 
-async def _edges(held: SocketActivatedServe, link: str) -> SteadyVisitors:
-    steady = SteadyVisitors(held.port, link, PER_SECOND)
+async def _edges(tracker: SocketActivatedServe, link: str) -> SteadyVisitors:
+    steady = SteadyVisitors(tracker.port, link, PER_SECOND)
     async with steady.running():
         for _ in range(EDGE_RESTARTS):
             await _wait_for_answers(steady, PER_SECOND)
-            (pid, *_) = held.edges()
+            (pid, *_) = tracker.edges()
             os.kill(pid, signal.SIGTERM)
-            await asyncio.to_thread(wait_until, partial(_is_replaced, held, pid), 30, "no new edge")
+            await asyncio.to_thread(wait_until, partial(_is_replaced, tracker, pid), 30, "no new edge")
         await _wait_for_answers(steady, PER_SECOND)
     return steady
 

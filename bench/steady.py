@@ -15,10 +15,10 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class SteadyVisitors:
-    """Clicks at a fixed rate, every other one on a new connection, the others on keep-alive ones. ``notice_every``: one click in so
-    many reports a conversion; 0 for none.
+    """Clicks at a fixed rate, every other one on a new connection, the others on keep-alive ones.
 
-    ``milliseconds`` count from the moment a click was due, so that a stalled server is not measured less often.
+    ``notice_every``: 5 means that every fifth click reports a conversion, 0 that none does. ``milliseconds`` count from the moment
+    a click was due, so that a stalled server is not measured less often.
     """
 
     def __init__(self, port: int, link: str, per_second: int, notice_every: int = 0) -> None:

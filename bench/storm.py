@@ -1,7 +1,7 @@
-"""A storm: conversions come in while processes are killed at random and receivers fail. Run with ``python -m bench.storm [SIZE [KILLS]]``.
+"""A storm: conversions while processes are killed at random and receivers fail: ``python -m bench.storm [SIZE [KILLS]]``.
 
-Nothing may be lost or duplicated: each notice answered with 200 is registered once, each postback ends, and a receiver gets only those
-requests again that were in flight when a process was killed. Otherwise the exit status is 1.
+Nothing may be lost or duplicated: each notice answered with 200 is registered once, each postback ends, and a receiver gets only
+those requests again that were in flight when a process was killed. Otherwise the exit status is 1.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ SMALL, LARGE = 1, 3
 KILLED_BY_PROGRESS = 0.95
 """Share of the work by which all kills have happened. The rest shows that the work completes."""
 AT_WORK_SHARE = 0.8
-"""Share of the core's kills that happen while it delivers. The others happen at any moment, such as while it starts or settles."""
+"""Share of the core's kills that happen while it delivers. The others happen at any moment, as it starts or settles."""
 AT_WORK_SECONDS = 15.0
 _VICTIMS = ("core", "core", "core", "edge", "edge", "supervisor")
 _OFFER_CLICK_ID = re.compile(rb"[?&]sub=([0-9a-z]{26})")

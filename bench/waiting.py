@@ -1,7 +1,7 @@
 """Measures clicks while a million waiting postbacks are delivered, compared with none: ``python -m bench.waiting``.
 
-The edge has one core; visitors and receivers share the other with the core process. Both trackers run all the time and alternate every
-few seconds, so that other load affects both alike.
+The edge has one core; visitors and receivers share the other with the core process. Both trackers run all the time and alternate
+every few seconds, so that other load affects both alike.
 """
 
 import contextlib
