@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it asks the running server, and how it ends when it is refused."""
+"""The command line: its output, its requests to the running server, and its exit status."""
 
 import json
 import os
@@ -22,7 +22,7 @@ CLICK_ID = "01kaqj6z8m4x2c9v7b5n3t1w0y"
 
 
 class Core:
-    """A small server that answers as it is told and remembers what it was asked."""
+    """A small server that returns a given response and records requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, str, Any]] = []
@@ -62,13 +62,13 @@ def core(tmp_path: Path) -> Iterator[Core]:
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
+    """Return exit status, standard output and standard error."""
     result = CliRunner().invoke(app, [*arguments, "--data", str(folder)])
     return result.exit_code, result.stdout, result.stderr
 
 
 def used(folder: Path) -> Path:
-    """A data folder as a tracker has left it, with a ledger."""
+    """Return a data folder with a ledger, as a tracker leaves it."""
     Ledger.open(folder / "ledger.sqlite").close()
     return folder
 

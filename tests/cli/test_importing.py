@@ -1,4 +1,4 @@
-"""``clickloop import conversions``: what is sent, what is told, and how it ends."""
+"""``clickloop import conversions``: its requests, output and exit status."""
 
 import json
 import threading
@@ -19,7 +19,7 @@ COUNTS = {"new": 0, "changed": 0, "repeated": 0, "waiting": 0, "refused": 0, "un
 
 
 class Core:
-    """A stand-in server that takes an upload and tells of it as it is told."""
+    """A simulated server that accepts an upload and reports the given state."""
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
@@ -119,7 +119,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *arguments: str, stdin: bytes | None = None) -> tuple[int, str, str]:
-    """Exit status, standard output, standard error."""
+    """Return exit status, standard output and standard error."""
     result = CliRunner().invoke(app, ["import", "conversions", *arguments, "--data", str(folder)], input=stdin)
     return result.exit_code, result.stdout, result.stderr
 

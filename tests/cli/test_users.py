@@ -1,4 +1,4 @@
-"""The user commands: who is listed, added and disabled, and the links that let people in."""
+"""The user commands: listing, adding and disabling users, and links to set a password."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.empty_stores import open_ledger
 
 @pytest.fixture(autouse=True)
 def ledger(tmp_path: Path) -> None:
-    """The data folder has been used: the commands refuse any other."""
+    """Use the data folder first, since the commands refuse an unused one."""
     open_ledger(tmp_path / "ledger.sqlite").close()
 
 
@@ -28,7 +28,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
 
 
 def welcomed(folder: Path, link: str) -> Welcome | None:
-    """What a printed link is good for."""
+    """Return the use of a printed link."""
     assert link.count("\n") == 1
     ledger = Ledger.open(folder / "ledger.sqlite")
     found = welcome_of(Access(ledger=ledger), link.strip().partition("?key=")[2])

@@ -1,4 +1,4 @@
-"""The values that a click gives to macros."""
+"""Macro values from a click."""
 
 from clickloop.click.click import Click
 from clickloop.click.click_values import SetupNames, click_values, setup_values

@@ -1,4 +1,4 @@
-"""The visitor's country by address."""
+"""Look-ups of countries by IP address."""
 
 from pathlib import Path
 

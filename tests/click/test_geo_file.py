@@ -1,4 +1,4 @@
-"""A geo base that is missing, half downloaded or replaced: visitors are served all the same."""
+"""A geo base that is missing, half downloaded or replaced. Visitors are redirected all the same."""
 
 import os
 from pathlib import Path

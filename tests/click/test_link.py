@@ -1,4 +1,4 @@
-"""Campaign links as people, mail programs and ad panels mangle them."""
+"""Campaign links mangled by people, mail programs and ad panels."""
 
 import pytest
 from hypothesis import given

@@ -21,7 +21,7 @@ ALMOST_ONE = math.nextafter(1, 0)
 
 
 def route(*shares: tuple[int, int], offers: tuple[CatalogOffer, ...] = OFFERS, **given: Any) -> Route:
-    """The route of a campaign with these (offer, weight)."""
+    """Return the route of a campaign with these pairs of offer and weight."""
     usual: dict[str, Any] = {"active": True, "domain": "", "fallback_url": "", "cost_micros": None, "cost_currency": ""}
     rows = (CatalogRow(-1, "external_id"), CatalogRow(0, "cost"), CatalogRow(1, "Zone"))
     weighted = tuple(CatalogShare(offer_id, weight) for offer_id, weight in shares)

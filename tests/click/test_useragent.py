@@ -1,4 +1,4 @@
-"""Who sends a User-Agent: a table of those that are in use."""
+"""A table of User-Agents in use, and how each is classified."""
 
 import time
 from collections.abc import Callable

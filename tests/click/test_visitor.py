@@ -1,4 +1,4 @@
-"""Who stands behind a User-Agent, an address and a language header."""
+"""Identification of visitors by User-Agent, address and language."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ BROWSERS = {
 
 
 class OneCountry:
-    """A base in which every address is in one country; counts how often it is asked."""
+    """A base with one country for every address, which counts the look-ups."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -64,7 +64,7 @@ VISITORS = Visitors(OneCountry())
 
 
 def fields(piece: bytes) -> dict[str, Any]:
-    """A piece of a click's JSON as what it says."""
+    """Decode a fragment of a click's JSON."""
     told: dict[str, Any] = msgspec.json.decode(b"{" + piece[1:] + b"}")
     return told
 

@@ -1,4 +1,4 @@
-"""A few of the backups that ``bench.backup`` takes by the fifty: under load, with kills, each restored, started and audited."""
+"""A few backups like those of ``bench.backup``: under load, with kills, each restored, started and audited."""
 
 import random
 from pathlib import Path
@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def soak(folder: Path) -> Soak:
-    """What the rounds came to; the tracker is stopped."""
+    """Run the rounds and return their results. The tracker is stopped."""
     return run(PLAN, folder)
 
 

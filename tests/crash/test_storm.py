@@ -1,4 +1,4 @@
-"""A small storm of the kind that ``bench.storm`` measures: conversions, kills of any process and receivers that fail, all at once."""
+"""A small storm like ``bench.storm``: conversions, kills of any process and failing receivers, all at once."""
 
 import random
 from collections.abc import Callable
@@ -19,13 +19,13 @@ PLAN = Plan(conversions=CONVERSIONS, kills=KILLS, seed=random.randrange(10_000))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The storm's data folder."""
+    """Return the storm's data folder."""
     return tmp_path_factory.mktemp("storm") / "data"
 
 
 @pytest.fixture(scope="module")
 def storm(folder: Path) -> StormResult:
-    """What the storm came to; its tracker is stopped."""
+    """Run the storm and return its results. The tracker is stopped."""
     return run_storm(PLAN, folder)
 
 
@@ -47,7 +47,7 @@ def with_a_lost_conversion(observations: Observations) -> Observations:
 
 
 def delivered(observations: Observations) -> ReceivedRequest:
-    """An arrival whose 200 ended a postback that was taken once."""
+    """Return a request whose 200 ended a postback that was accepted once."""
     taken = [one for one in observations.arrivals if one.kind is AnswerKind.OK and one.answered]
     times = [one.postback_id for one in taken]
     return next(one for one in taken if times.count(one.postback_id) == 1)

@@ -9,14 +9,14 @@ import pytest
 from clickloop.edge.content_encoding import BodyTooLargeError, UnknownEncodingError, UnreadableBodyError, decoded
 
 gzipped = partial(gzip.compress, mtime=0)
-"""With the time of now in it, a parameter would be another one in each process that runs tests."""
+"""Fixed, since pytest-xdist needs the same parameters in every worker: gzip puts the time into the header."""
 
 BODY = b'{"cid":"C","payout":5}'
 LIMIT = 256 * 1024
 
 
 def raw_deflate(body: bytes) -> bytes:
-    """Deflate without zlib's header, as some senders understand "deflate"."""
+    """Compress without zlib's header, as some senders understand "deflate"."""
     compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return compressor.compress(body) + compressor.flush()
 

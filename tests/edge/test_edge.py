@@ -1,4 +1,4 @@
-"""The public doors, spoken to with raw requests: a real edge process on a data folder, and what stands in its journal."""
+"""The public endpoints: raw requests to a real edge process, and the contents of its journal."""
 
 import json
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from tests.journey.running import Connection, click_id_of, eventually, request_o
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge that is reached without a proxy, over http."""
+    """Return an edge reached without a proxy, over http."""
     yield from started(EdgeProcess(tmp_path_factory.mktemp("plain") / "data"))
 
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge behind proxies on loopback and in 10.0.0.0/8, reached over https; it listens on IPv6 and IPv4 at once."""
+    """Return an edge behind proxies on loopback and in 10.0.0.0/8, reached over https, on a dual-stack socket."""
     folder = tmp_path_factory.mktemp("proxied") / "data"
     proxies = "127.0.0.0/8,10.0.0.0/8"
     yield from started(EdgeProcess(folder, True, trusted_proxies=proxies, public_url="https://go.example"))
@@ -31,7 +31,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
 
 @pytest.fixture(scope="module")
 def behind_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge behind a proxy on loopback that says itself whether the visitor came over https."""
+    """Return an edge behind a proxy on loopback that reports whether the visitor came over https."""
     folder = tmp_path_factory.mktemp("behind") / "data"
     yield from started(EdgeProcess(folder, trusted_proxies="127.0.0.0/8"))
 
@@ -380,6 +380,6 @@ def test_what_is_saved_of_the_instance_holds_without_a_restart(settable: EdgePro
 
 @pytest.fixture(scope="module")
 def settable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge whose instance's settings change; it was started with a fallback address."""
+    """Return an edge, started with a fallback URL, whose instance settings change."""
     folder = tmp_path_factory.mktemp("settable") / "data"
     yield from started(EdgeProcess(folder, fallback_url="https://started.example/"))

@@ -1,4 +1,4 @@
-"""The public doors, and links and notices that come mangled: mended where they can be, counted where not, never half stored."""
+"""Mangled links and notices at the public endpoints: repaired where possible, counted where not, never half stored."""
 
 import gzip
 import zlib
@@ -16,12 +16,12 @@ from tests.edge.edge_running import KEY, EdgeProcess, cookie_of, started
 from tests.journey.running import Connection, eventually, request_of
 
 gzipped = partial(gzip.compress, mtime=0)
-"""With the time of now in it, a parameter would be another one in each process that runs tests."""
+"""Fixed, since pytest-xdist needs the same parameters in every worker: gzip puts the time into the header."""
 
 
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EdgeProcess]:
-    """An edge that is reached without a proxy, over http."""
+    """Return an edge reached without a proxy, over http."""
     yield from started(EdgeProcess(tmp_path_factory.mktemp("mangled") / "data"))
 
 

@@ -1,4 +1,4 @@
-"""The edge's HTTP, spoken to with raw sockets."""
+"""The edge's HTTP, over raw sockets."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ LIMITS = Limits(request_seconds=10, keep_alive_seconds=75, per_address=100)
 
 
 def echo(request: Request) -> Answer:
-    """Says what it understood; ``/later`` a moment later, so that order is put to the test."""
+    """Return what was parsed; for ``/later`` after a delay, to test the order of responses."""
     text = f"{request.method.decode()} {request.path.decode()} {request.query.decode()} {len(request.body)}\n"
     if request.path == b"/later":
         return _later(text, request.keep_alive)
@@ -30,7 +30,7 @@ async def _later(text: str, keep_alive: bool) -> bytes:
 
 
 class CountingConnection(HttpConnection):
-    """Counts the bytes that it has read and parsed."""
+    """A connection that counts the bytes read and parsed."""
 
     read_bytes = 0
 
@@ -47,7 +47,7 @@ class CountingConnections(Connections):
 
 
 def talk_to(doors: Callable[[Request], Answer], talk: Talk, limits: Limits = LIMITS) -> None:
-    """Serves ``doors`` on loopback and lets ``talk`` speak over one connection."""
+    """Serve ``endpoints`` on loopback and run ``talk`` with one connection."""
 
     async def run() -> None:
         connections = CountingConnections(limits, doors, lambda _peer: False)
@@ -64,7 +64,7 @@ def talk_to(doors: Callable[[Request], Answer], talk: Talk, limits: Limits = LIM
 
 
 def answers(sent: bytes) -> bytes:
-    """Everything that is answered to these bytes until the server closes, with our half of the connection closed."""
+    """Send these bytes, close our half of the connection, and return everything received until the server closes."""
     got = b""
 
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,7 +151,7 @@ REFUSED_WHILE_SENDING = {
 
 @pytest.mark.parametrize(("status", "sent"), REFUSED_WHILE_SENDING.items())
 def test_who_goes_on_sending_after_a_refusal_is_not_reset(status: int, sent: bytes) -> None:
-    """nginx takes a reset for a failure of ours, and for ten seconds sends nobody here if it knows of a second server."""
+    """nginx treats a reset as a failure and, with a second upstream, sends nothing here for ten seconds."""
 
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(sent)

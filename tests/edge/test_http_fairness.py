@@ -1,4 +1,4 @@
-"""One client's requests, however many and however large, make nobody else wait and take a bounded amount of memory."""
+"""One client's requests, however many and large, delay no other client and use bounded memory."""
 
 import asyncio
 import gc
@@ -17,7 +17,7 @@ KB = 1024
 
 
 class Server:
-    """A server in the loop of the test. ``answered``: the paths that reached a door, in order."""
+    """A server in the test's event loop. ``answered``: the paths that reached an endpoint, in order."""
 
     def __init__(self, limits: Limits, answer_bytes: int = 1) -> None:
         self.answered: list[bytes] = []
@@ -37,7 +37,7 @@ class Server:
         return answer
 
     async def connect(self, sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Open a connection and send something without waiting for it to be read."""
+        """Open a connection and send data without waiting until it is read."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)
         writer.write(sent)
         self.clients.append(writer)
@@ -67,7 +67,7 @@ def serve(
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the server do its work until something holds."""
+    """Let the server work until a condition is true."""
     while not condition():  # noqa: ASYNC110 – the server does it
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""What clients and proxies send beside plain requests: upgrades, expectations, repeated and missing headers, empty lines."""
+"""Unusual requests: upgrades, expectations, repeated and missing headers, blank lines."""
 
 import asyncio
 
@@ -10,13 +10,13 @@ from tests.edge.test_http import CountingConnection, answers, talk_to
 
 
 def tell_headers(request: Request) -> Answer:
-    """Says what it got of the headers that may come more than once."""
+    """Return the headers that may be repeated, as parsed."""
     told = [f"{name.decode()}={request.headers[name].decode()}" for name in sorted(request.headers)]
     return plain_answer(200, "|".join(told) + "\n", request.keep_alive)
 
 
 def headers_told(lines: bytes) -> list[str]:
-    """The headers that a door reads of a request with these header lines."""
+    """Return the headers that an endpoint gets for these header lines."""
     got = b""
 
     async def talk(_connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

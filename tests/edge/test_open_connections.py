@@ -1,4 +1,4 @@
-"""What happens to the connections of the public port when there are too many of them, or the process ends."""
+"""Connections of the public port when there are too many, or the process ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,14 +15,14 @@ CHUNKED = b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Client:
-    """A connection of a client, from an address of its own on loopback."""
+    """A client's connection from a given loopback address."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def ask(self) -> bytes:
-        """Send a request and return the head of its answer; empty if the connection was closed instead."""
+        """Send a request and return the response's head; empty if the connection was closed instead."""
         try:
             self.writer.write(REQUEST)
             head = await self.reader.readuntil(b"\r\n\r\n")
@@ -32,7 +32,7 @@ class Client:
         return head
 
     async def is_closed(self) -> bool:
-        """Wait for the server to close the connection; False if it sends something instead."""
+        """Wait until the server closes the connection. Return False if it sends data instead."""
         try:
             return await self.reader.read(1) == b""
         except ConnectionError:
@@ -40,7 +40,7 @@ class Client:
 
 
 class Port:
-    """A server on loopback with these limits. ``release`` lets the answers to ``/wait`` go."""
+    """A server on loopback with limits. ``release`` releases the responses to ``/wait``."""
 
     def __init__(self, connections: Connections, port: int, release: asyncio.Event) -> None:
         self.connections = connections
@@ -49,7 +49,7 @@ class Port:
         self.clients: list[Client] = []
 
     async def connect(self, sent: bytes = b"", address: str = "127.0.0.1") -> Client:
-        """Connect, send something, and wait until the server has read it."""
+        """Connect, send data, and wait until the server has read it."""
         before = set(self.connections.open)
         opened = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
         client = Client(*opened)
@@ -65,7 +65,7 @@ class Port:
 
 
 def serve(talk: Callable[[Port], Awaitable[None]], total: int, per_address: int = 1000) -> None:
-    """Run ``talk`` against a server with these caps."""
+    """Run ``talk`` against a server with these limits."""
 
     async def run() -> None:
         release = asyncio.Event()

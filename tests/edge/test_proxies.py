@@ -1,4 +1,4 @@
-"""What trusted proxies say of a visitor, in every form in which they say it."""
+"""Headers of trusted proxies, in every form they use."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Transactions told fifty times at once over three doors, as ``bench.doors`` measures it, with fewer of them."""
+"""Transactions reported fifty times at once through three channels, like ``bench.channels`` but fewer."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.journey
 TXIDS = 60
 
 
-def test_fifty_notices_at_once_over_three_doors_are_one_conversion_and_one_postback_per_rule(tmp_path: Path) -> None:
+def test_fifty_notices_at_once_over_three_channels_are_one_conversion_and_one_postback_per_rule(tmp_path: Path) -> None:
     results, counts = run_channels(TXIDS, tmp_path / "data")
     print("\n".join(lines_of(TXIDS, results, counts)))
     assert sum(PARALLEL_CONNECTIONS.values()) == 50

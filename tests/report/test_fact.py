@@ -1,4 +1,4 @@
-"""Facts of changes: whatever happens to a conversion, the sums are what it is in the end."""
+"""Facts of changes: whatever happens to a conversion, their sums equal its final state."""
 
 from collections import Counter
 

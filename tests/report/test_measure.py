@@ -1,4 +1,4 @@
-"""Ratios come from sums, and texts of figures are exact."""
+"""Ratios are computed from sums, and formatted figures are exact."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: what could run as a formula is text, numbers stay numbers, and everything is read back."""
+"""CSV for spreadsheets: no text runs as a formula, numbers stay numbers, and everything can be read back."""
 
 import csv
 import io
