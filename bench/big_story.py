@@ -121,7 +121,7 @@ def finish_postbacks(ledger: Ledger, clicks: ClickPlan) -> None:
     chance = random.Random(clicks.seed + 2)
     with ledger.write() as tx:
         pause = {"opened_at": clicks.until_at - 2 * DAY_MS, "probe_at": clicks.until_at + 365 * DAY_MS}
-        tx.execute(insert(lanes).values(lane=DEAD_RECEIVER, probes=7, error="The receiver did not answer.", **pause))
+        tx.execute(insert(lanes).values(lane=DEAD_RECEIVER, probes=7, why="The receiver did not answer.", **pause))
     columns = (postbacks.c.postback_id, postbacks.c.created_at, postbacks.c.lane)
     with ledger.read() as tx:
         owed = tx.execute(

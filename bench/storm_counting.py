@@ -104,7 +104,7 @@ def count(folder: Path, observations: Observations) -> Figures:
         (in_facts == expected, f"The facts know {in_facts} conversions, {expected} were answered 200."),
         (
             len(found.states) == found.pairs == RULES * expected,
-            f"{len(found.states)} postbacks are there for {found.pairs} pairs.",
+            f"{len(found.states)} postbacks exist for {found.pairs} pairs.",
         ),
         (
             not states["waiting"] + states["sending"] + states["cancelled"],
@@ -179,14 +179,14 @@ def _compare(found: _LedgerContents, arrivals: list[ReceivedRequest]) -> _Receiv
     )
     unexpected_requests = sum(found.states.get(postback_id) not in {"delivered", "failed"} for postback_id, _ in times)
     promises = (
-        (not unrecorded, f"{unrecorded} requests arrived that no attempt in the ledger tells of."),
+        (not unrecorded, f"{unrecorded} requests arrived without an attempt in the ledger."),
         (not twice, f"{twice} attempts arrived more than once."),
-        (not unjustified, f"{unjustified} postbacks were sent again although their 200 had been written down."),
+        (not unjustified, f"{unjustified} postbacks were sent again although their 200 was recorded."),
         (
             duplicates <= in_flight,
-            f"{duplicates} duplicates, but only {in_flight} requests were on their way at kills.",
+            f"{duplicates} duplicates, but only {in_flight} requests were in flight at kills.",
         ),
-        (not not_received, f"{not_received} postbacks are said to be delivered that no receiver took."),
-        (not unexpected_requests, f"{unexpected_requests} requests arrived for what was not owed."),
+        (not not_received, f"{not_received} postbacks are marked as delivered that no receiver accepted."),
+        (not unexpected_requests, f"{unexpected_requests} requests arrived for postbacks that were not due."),
     )
     return _Received(in_flight, answered, duplicates, tuple(sentence for holds, sentence in promises if not holds))

@@ -22,7 +22,7 @@ def _told(folder: Path) -> list[tuple[object, ...]]:
     return rows
 
 
-def test_big_data_is_whole_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
+def test_big_data_is_complete_genuine_and_the_same_for_the_same_seed(tmp_path: Path) -> None:
     make(tmp_path / "a", PLAN)
     findings = [
         found for found in examine(tmp_path / "a", UNTIL) if found.place in ("ledger", "audit", "postbacks", "facts")

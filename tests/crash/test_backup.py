@@ -27,7 +27,7 @@ def soak(folder: Path) -> Soak:
     return run(PLAN, folder)
 
 
-def test_backups_under_load_with_kills_lose_nothing_double_nothing_and_send_nothing(soak: Soak) -> None:
+def test_backups_under_load_with_kills_lose_duplicate_and_send_nothing(soak: Soak) -> None:
     print("\n".join(lines_of(soak)))
     assert soak.broken == (), f"seed {PLAN.seed}"
     assert [one.killed for one in soak.rounds] == ["core", "backup", "edge"]
@@ -35,7 +35,7 @@ def test_backups_under_load_with_kills_lose_nothing_double_nothing_and_send_noth
     assert all(one.audit.conversions >= PLAN.first_conversions for one in soak.rounds)
 
 
-def test_the_audit_sees_what_a_backup_lacks(soak: Soak, folder: Path, tmp_path: Path) -> None:
+def test_the_audit_reports_what_a_backup_lacks(soak: Soak, folder: Path, tmp_path: Path) -> None:
     assert soak.rounds
     take_backup(folder / "data", tmp_path / "b.tar", SILENT)
     restore(tmp_path / "b.tar", tmp_path / "restored", SILENT, wall_clock(), hold=True)

@@ -29,7 +29,7 @@ def storm(folder: Path) -> StormResult:
     return run_storm(PLAN, folder)
 
 
-def test_kills_and_flaky_receivers_lose_no_postback_and_double_only_what_was_on_its_way(storm: StormResult) -> None:
+def test_kills_and_flaky_receivers_lose_no_postback_and_duplicate_only_requests_in_flight(storm: StormResult) -> None:
     print("\n".join(lines_of(PLAN, storm)))
     assert storm.broken == (), f"seed {PLAN.seed}"
     assert sum(storm.killed.values()) == KILLS
@@ -57,7 +57,7 @@ def with_an_attempt_that_arrived_twice(observations: Observations) -> Observatio
     return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, delivered(observations)])
 
 
-def with_a_request_that_no_log_tells_of(observations: Observations) -> Observations:
+def with_an_unrecorded_request(observations: Observations) -> Observations:
     again = delivered(observations)
     unknown = ReceivedRequest(again.postback_id, again.attempt + 1, AnswerKind.OK, True)
     return msgspec.structs.replace(observations, arrivals=[*observations.arrivals, unknown])
@@ -71,17 +71,17 @@ def without_a_delivery(observations: Observations) -> Observations:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("change", "part"),
     [
         (without_a_conversion, "conversions are registered"),
         (with_a_lost_conversion, "conversions are registered"),
         (with_an_attempt_that_arrived_twice, "arrived more than once"),
-        (with_a_request_that_no_log_tells_of, "no attempt in the ledger tells of"),
-        (with_a_request_that_no_log_tells_of, "although their 200 had been written down"),
-        (without_a_delivery, "that no receiver took"),
+        (with_an_unrecorded_request, "without an attempt in the ledger"),
+        (with_an_unrecorded_request, "although their 200 was recorded"),
+        (without_a_delivery, "that no receiver accepted"),
     ],
 )
-def test_what_would_be_wrong_is_told(
-    storm: StormResult, folder: Path, wrong: Callable[[Observations], Observations], told: str
+def test_every_broken_promise_is_reported(
+    storm: StormResult, folder: Path, change: Callable[[Observations], Observations], part: str
 ) -> None:
-    assert any(told in sentence for sentence in count(folder, wrong(storm.observations)).broken)
+    assert any(part in sentence for sentence in count(folder, change(storm.observations)).broken)

@@ -56,8 +56,8 @@ class EdgeProcess:
             listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = listening.getsockname()[1]
         self.publish(own_hosts=("go.example",))
-        told = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
-        command = [sys.executable, "-m", "clickloop.edge.process", told, "1", str(listening.fileno())]
+        encoded = msgspec.json.encode(Settings(data=str(folder), listen=f"127.0.0.1:{self.port}", **settings)).decode()
+        command = [sys.executable, "-m", "clickloop.edge.process", encoded, "1", str(listening.fileno())]
         self.process = subprocess.Popen(command, pass_fds=[listening.fileno()], stderr=subprocess.DEVNULL)
         listening.close()
 
@@ -88,8 +88,8 @@ class EdgeProcess:
 
     def visit(self, query: str | bytes = b"", key: str = "aB3xY9", **more: Any) -> Click:
         """Follow a campaign link and return the recorded click."""
-        octets = query.encode() if isinstance(query, str) else query
-        answer = self.ask(more.pop("method", "GET"), f"/c/{key}?".encode() + octets, more.pop("headers", None))
+        raw_query = query.encode() if isinstance(query, str) else query
+        answer = self.ask(more.pop("method", "GET"), f"/c/{key}?".encode() + raw_query, more.pop("headers", None))
         assert answer.status == 302, answer
         return self.click(cookie_of(answer))
 

@@ -119,7 +119,7 @@ def test_bodies_between_pipelined_requests_arrive_whole() -> None:
     serve(talk)
 
 
-def test_requests_of_a_client_that_takes_no_answers_are_not_answered() -> None:
+def test_no_requests_are_answered_while_the_client_reads_no_responses() -> None:
     async def talk(server: Server) -> None:
         reader, writer = await server.connect(b"".join(SHORTEST % number for number in range(2_000)))
         await until(lambda: any(connection._stalled for connection in server.connections.open))
@@ -135,7 +135,7 @@ def test_requests_of_a_client_that_takes_no_answers_are_not_answered() -> None:
     serve(talk, answer_bytes=50_000)
 
 
-def test_a_client_that_takes_no_answers_is_ended_after_its_time() -> None:
+def test_a_client_that_reads_no_responses_is_disconnected_after_the_timeout() -> None:
     async def talk(server: Server) -> None:
         await server.connect(b"".join(SHORTEST % number for number in range(2_000)))
         await until(lambda: any(connection._stalled for connection in server.connections.open))
@@ -147,7 +147,7 @@ def test_a_client_that_takes_no_answers_is_ended_after_its_time() -> None:
     serve(talk, answer_bytes=50_000)
 
 
-def test_what_waits_behind_an_answer_is_read_no_further_than_a_few_bodies() -> None:
+def test_only_a_few_bodies_are_read_ahead_of_a_pending_response() -> None:
     async def talk(server: Server) -> None:
         body = b"x" * 60_000
         post = b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + body
@@ -163,7 +163,7 @@ def test_what_waits_behind_an_answer_is_read_no_further_than_a_few_bodies() -> N
     serve(talk)
 
 
-def test_of_large_unfinished_requests_the_oldest_are_dropped_and_small_ones_never() -> None:
+def test_the_oldest_large_unfinished_requests_are_dropped_and_small_ones_never() -> None:
     async def talk(server: Server) -> None:
         small_reader, small_writer = await server.connect(b"GET /small HTTP/1.1\r\nHo")
         await until(lambda: len(server.connections.open) == 1)
@@ -184,7 +184,7 @@ def test_of_large_unfinished_requests_the_oldest_are_dropped_and_small_ones_neve
     serve(talk, unfinished_bytes=1_000_000)
 
 
-def test_memory_of_requests_that_are_finished_or_gone_is_no_longer_counted() -> None:
+def test_memory_of_finished_or_closed_requests_is_no_longer_counted() -> None:
     async def talk(server: Server) -> None:
         finished = await server.connect(LARGE)
         gone = await server.connect(LARGE)
@@ -198,7 +198,7 @@ def test_memory_of_requests_that_are_finished_or_gone_is_no_longer_counted() -> 
     serve(talk)
 
 
-def test_nothing_is_left_of_an_unfinished_request_whose_connection_is_gone() -> None:
+def test_an_unfinished_request_is_freed_when_its_connection_closes() -> None:
     async def talk(server: Server) -> None:
         _, writer = await server.connect(b"GET /" + b"a" * 100_000)
         await until(lambda: server.connections._bytes)
