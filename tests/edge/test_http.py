@@ -235,7 +235,7 @@ def test_a_slow_request_is_ended_with_408() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HT")
         await writer.drain()
-        while not any(not connection._is_complete for connection in connections.open):  # noqa: ASYNC110 – the server does it
+        while not any(not connection._done for connection in connections.open):  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         connections.sweep(asyncio.get_running_loop().time() + 11)
         assert (await reader.read(-1)).startswith(b"HTTP/1.1 408")
@@ -247,7 +247,7 @@ def test_a_request_sent_byte_by_byte_has_one_deadline_for_the_whole() -> None:
     async def talk(connections: Connections, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"GET / HTTP/1.1\r\n")
         await writer.drain()
-        while not any(not connection._is_complete for connection in connections.open):  # noqa: ASYNC110 – the server does it
+        while not any(not connection._done for connection in connections.open):  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         (connection,) = connections.open
         began, size = connection._since, connection._message_bytes

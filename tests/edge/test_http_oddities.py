@@ -151,9 +151,9 @@ def test_blank_lines_do_not_keep_an_idle_connection_open() -> None:
         writer.write(b"\r\n\r\n")
         while connection.read_bytes < before + 4:  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
-        assert (connection._is_complete, connection._since) == (True, began)
+        assert (connection._done, connection._since) == (True, began)
         writer.write(b"GET /2 HTTP/1.1\r\n")
-        while connection._is_complete:  # noqa: ASYNC110 – the server does it
+        while connection._done:  # noqa: ASYNC110 – the server does it
             await asyncio.sleep(0)
         assert connection._since > began
         connections.sweep(connection._since + 11)

@@ -59,7 +59,7 @@ class Port:
         if sent:
             client.writer.write(sent)
             (one,) = fresh
-            while one._is_complete and not one._task:  # noqa: ASYNC110 – the server does it
+            while one._done and not one._task:  # noqa: ASYNC110 – the server does it
                 await asyncio.sleep(0)
         return client
 

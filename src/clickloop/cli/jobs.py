@@ -73,22 +73,20 @@ RERUN = _JobKind(
 )
 
 
-def resend_one(send_request: SendRequest, postback_id: str, *, anew: bool, force: bool = False) -> str:
+def resend_one(send: SendRequest, postback_id: str, *, anew: bool, force: bool = False) -> str:
     """Resend one postback and return the message. ``force`` resends it even if a newer change has been sent."""
     body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
-    made = msgspec.json.decode(send_request("POST", f"/api/v1/postbacks/{postback_id}/resend", body), type=_Resent)
+    made = msgspec.json.decode(send("POST", f"/api/v1/postbacks/{postback_id}/resend", body), type=_Resent)
     return f"Resending {made.original_id} to {made.receiver} as {made.postback_id}."
 
 
-def resend_many(
-    send_request: SendRequest, filters: Mapping[str, object], *, anew: bool, preview: bool
-) -> Iterator[str]:
+def resend_many(send: SendRequest, filters: Mapping[str, object], *, anew: bool, preview: bool) -> Iterator[str]:
     """Resend all that match and yield the messages."""
-    return _run_job(send_request, RESEND, {**filters, "request": _mode(anew), "preview": preview})
+    return _run_job(send, RESEND, {**filters, "request": _mode(anew), "preview": preview})
 
 
 def resend_as_json(
-    send_request: SendRequest,
+    send: SendRequest,
     postback_id: str,
     filters: Mapping[str, object],
     *,
@@ -99,49 +97,49 @@ def resend_as_json(
     """Resend one postback, or all that match, wait for the end and return the API's last response."""
     if postback_id:
         body = msgspec.json.encode({"request": _mode(anew)} | ({"force": True} if force else {}))
-        return send_request("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
+        return send("POST", f"/api/v1/postbacks/{postback_id}/resend", body).decode()
     request = {**filters, "request": _mode(anew), "preview": preview}
-    response = send_request("POST", RESEND.path, msgspec.json.encode(request))
+    response = send("POST", RESEND.path, msgspec.json.encode(request))
     job = _progress(response)
     while job.job_id is not None and not job.finished:
         time.sleep(POLL_SECONDS)
-        response = send_request("GET", f"{RESEND.path}s/{job.job_id}", None)
+        response = send("GET", f"{RESEND.path}s/{job.job_id}", None)
         job = _progress(response)
     return response.decode()
 
 
-def cancel_one(send_request: SendRequest, postback_id: str) -> str:
+def cancel_one(send: SendRequest, postback_id: str) -> str:
     """Cancel one waiting postback and return the message."""
-    postback = msgspec.json.decode(send_request("POST", f"/api/v1/postbacks/{postback_id}/cancel", None))
+    postback = msgspec.json.decode(send("POST", f"/api/v1/postbacks/{postback_id}/cancel", None))
     return f"Postback {postback['postback_id']} is {postback['state']}."
 
 
-def cancel_many(send_request: SendRequest, filters: Mapping[str, object], *, preview: bool) -> Iterator[str]:
+def cancel_many(send: SendRequest, filters: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Cancel all waiting postbacks that match and yield the messages."""
-    return _run_job(send_request, CANCEL, {**filters, "preview": preview})
+    return _run_job(send, CANCEL, {**filters, "preview": preview})
 
 
-def rerun_one(send_request: SendRequest, notice_id: str) -> str:
+def rerun_one(send: SendRequest, notice_id: str) -> str:
     """Reprocess one notice and return the message."""
-    notice = msgspec.json.decode(send_request("POST", f"/api/v1/notices/{notice_id}/rerun", None))
+    notice = msgspec.json.decode(send("POST", f"/api/v1/notices/{notice_id}/rerun", None))
     reason = f", {notice['reason']}" if notice["reason"] else ""
     return f"{notice['notice_id']}: {notice['outcome']}{reason}."
 
 
-def rerun_many(send_request: SendRequest, filters: Mapping[str, object], *, preview: bool) -> Iterator[str]:
+def rerun_many(send: SendRequest, filters: Mapping[str, object], *, preview: bool) -> Iterator[str]:
     """Reprocess all notices that match and yield the messages."""
-    return _run_job(send_request, RERUN, {**filters, "preview": preview})
+    return _run_job(send, RERUN, {**filters, "preview": preview})
 
 
-def _run_job(send_request: SendRequest, kind: _JobKind, request: Mapping[str, object]) -> Iterator[str]:
+def _run_job(send: SendRequest, kind: _JobKind, request: Mapping[str, object]) -> Iterator[str]:
     """Start a job and follow it to its end, or preview it. Yield the messages."""
-    response = send_request("POST", kind.path, msgspec.json.encode(request))
+    response = send("POST", kind.path, msgspec.json.encode(request))
     started = _progress(response)
     if started.job_id is None:
         yield from _preview(kind, started, response)
         return
     job = started
-    for job in _follow(send_request, f"{kind.path}s/{started.job_id}", started):
+    for job in _follow(send, f"{kind.path}s/{started.job_id}", started):
         if job.matched:
             yield kind.progress.format(done=job.done, matched=job.matched, made=job.made)
     if not job.matched:
@@ -164,13 +162,13 @@ def _preview(kind: _JobKind, preview: JobProgress, response: bytes) -> Iterator[
     yield from _left_out_lines(preview)
 
 
-def _follow(send_request: SendRequest, path: str, job: JobProgress) -> Iterator[JobProgress]:
+def _follow(send: SendRequest, path: str, job: JobProgress) -> Iterator[JobProgress]:
     """Yield the job whenever it has made progress, and when it is finished."""
     if job.finished or job.done:
         yield job
     while not job.finished:
         time.sleep(POLL_SECONDS)
-        fresh = _progress(send_request("GET", path, None))
+        fresh = _progress(send("GET", path, None))
         if fresh.finished or fresh.done != job.done:
             yield fresh
         job = fresh

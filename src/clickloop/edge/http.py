@@ -52,8 +52,8 @@ class HttpConnection(RequestReader, asyncio.Protocol):
     """One connection. While a response is being awaited, later requests queue in the backlog."""
 
     __slots__ = (
-        "_backlog", "_connections", "_ended", "_is_queued", "_linger_bytes", "_paused", "_refused", "_stalled", "_task",
-        "_transport", "_unsent", "peer",
+        "_backlog", "_connections", "_ended", "_linger_bytes", "_paused", "_queued", "_refused", "_stalled", "_task", "_transport",
+        "_unsent", "peer",
     )  # fmt: skip
 
     def __init__(self, connections: Connections) -> None:
@@ -62,7 +62,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._backlog = Backlog()
         self._task: asyncio.Task[None] | None = None
-        self._paused = self._stalled = self._is_queued = self._refused = self._ended = False
+        self._paused = self._stalled = self._queued = self._refused = self._ended = False
         self._linger_bytes = 0
         self._unsent = 0
         self.peer = ""
@@ -89,12 +89,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what was read. Invalid HTTP ends the connection with 400."""
-        if (
-            self._is_complete
-            and len(data) <= PIECE_BYTES
-            and data.isascii()
-            and not (self._refused or self._backlog.unparsed)
-        ):
+        if self._done and len(data) <= PIECE_BYTES and data.isascii() and not (self._refused or self._backlog.unparsed):
             # The fast path: almost every request arrives whole in one read.
             try:
                 self._parser.feed_data(data)
@@ -103,7 +98,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             # One message for all errors: the parser's own are meant for programmers.
             except httptools.HttpParserError:
                 self._refuse_invalid()
-            if not self._is_complete:
+            if not self._done:
                 self._count()
         elif self._refused:
             self._discard(len(data))
@@ -112,9 +107,9 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def _receive(self, data: bytes) -> None:
         """Parse a read that is not one whole ASCII request."""
-        if not data.isascii() and (self._is_complete or not self._headers) and not self._backlog.unparsed:
+        if not data.isascii() and (self._done or not self._headers) and not self._backlog.unparsed:
             data = escaped_request_line(data)
-        self._is_large = self._is_large or len(data) > LARGE_BYTES or not (self._is_complete or self._head_complete)
+        self._large = self._large or len(data) > LARGE_BYTES or not (self._done or self._head_complete)
         if len(data) <= PIECE_BYTES and not self._backlog.unparsed:
             self._feed(data)
         else:
@@ -125,10 +120,10 @@ class HttpConnection(RequestReader, asyncio.Protocol):
     def _feed_pieces(self) -> None:
         """Parse what was read piece by piece, until the backlog is full; the rest waits unparsed."""
         backlog = self._backlog
-        while backlog.unparsed and not (backlog.is_full or self._refused or self._is_last):
+        while backlog.unparsed and not (backlog.is_full or self._refused or self._last):
             self._feed(backlog.pop_piece())
         if backlog.unparsed:
-            if self._refused or self._is_last:
+            if self._refused or self._last:
                 backlog.drop_unparsed()
             else:
                 self._pause()
@@ -140,7 +135,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def _count(self) -> None:
         """Report the memory used by an incomplete request and the backlog."""
-        self._connections.count_bytes(self, (0 if self._is_complete else self._message_bytes) + self._backlog.size)
+        self._connections.count_bytes(self, (0 if self._done else self._message_bytes) + self._backlog.size)
 
     def eof_received(self) -> bool:
         """Keep the connection open until pending responses are sent: the client may have closed its sending half only."""
@@ -167,10 +162,10 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         transport = self._transport
-        if transport is None or self._is_last:
+        if transport is None or self._last:
             return
         parser = self._parser
-        self._is_complete = True
+        self._done = True
         url = self._url
         keep_alive = parser.should_keep_alive() and not self._connections.closing
         if url[:1] != b"/":
@@ -224,22 +219,17 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Queue the next request of the backlog, unless a response is being awaited or the client does not read."""
-        if (
-            not self._is_queued
-            and self._task is None
-            and not self._stalled
-            and (self._backlog.requests or self._paused)
-        ):
-            self._is_queued = True
+        if not self._queued and self._task is None and not self._stalled and (self._backlog.requests or self._paused):
+            self._queued = True
             self._connections.fair_queue.wait(self)
 
     def answer_next(self) -> None:
         """Answer the next request of the backlog, or read on."""
-        self._is_queued = False
+        self._queued = False
         transport = self._transport
         if transport is None or self._task is not None or self._stalled:
             return
-        if self._is_last:
+        if self._last:
             self._backlog.clear()
         elif self._backlog.requests:
             request = self._backlog.pop()
@@ -257,11 +247,11 @@ class HttpConnection(RequestReader, asyncio.Protocol):
 
     def _write(self, answer: bytes, keep_alive: bool) -> None:
         """Queue a response for sending. It is the last on the connection if ``keep_alive`` is false."""
-        if self._transport is None or self._is_last:
+        if self._transport is None or self._last:
             return
-        self._is_last = not keep_alive
+        self._last = not keep_alive
         self._unsent += 1
-        self._connections.burst.send(self, answer, self._is_last)
+        self._connections.burst.send(self, answer, self._last)
 
     def put(self, answer: bytes, last: bool, now: float) -> None:
         """Send a response, and close the connection if it is the last or nothing is pending after EOF."""
@@ -272,7 +262,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             return  # already closing: a burst that could not be recorded has several last responses
         transport.write(answer)
         if last or (self._ended and not (self._task or self._unsent or self._backlog.requests)):
-            self._is_last = True
+            self._last = True
             self._linger(transport) if self._refused and not self._ended else transport.close()
 
     def _linger(self, transport: asyncio.Transport) -> None:
@@ -327,10 +317,10 @@ class HttpConnection(RequestReader, asyncio.Protocol):
         if transport.is_closing():
             if waited > limits.keep_alive_seconds:
                 transport.abort()
-        elif self._refused and self._is_last:
+        elif self._refused and self._last:
             if waited > LINGER_SECONDS:
                 transport.abort()
-        elif not self._is_complete and not self._stalled and waited > limits.request_seconds:
+        elif not self._done and not self._stalled and waited > limits.request_seconds:
             self._refuse(408, "The request took too long.")
         elif waited > limits.keep_alive_seconds:
             transport.abort() if transport.get_write_buffer_size() else transport.close()
@@ -341,11 +331,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             return Phase.BUSY, self._since
         transport = self._transport
         is_idle = (
-            self._is_complete
-            and not self._refused
-            and self._url
-            and transport is not None
-            and not transport.is_closing()
+            self._done and not self._refused and self._url and transport is not None and not transport.is_closing()
         )
         return Phase.IDLE if is_idle else Phase.UNFINISHED, self._since
 

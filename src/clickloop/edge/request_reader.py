@@ -22,21 +22,21 @@ class RequestReader(abc.ABC):
     """
 
     __slots__ = (
-        "_body", "_head_complete", "_header_bytes", "_headers", "_is_complete", "_is_large", "_is_last", "_length", "_loop",
-        "_message_bytes", "_parser", "_refeed_head", "_since", "_url",
+        "_body", "_done", "_head_complete", "_header_bytes", "_headers", "_large", "_last", "_length", "_loop", "_message_bytes",
+        "_parser", "_refeed_head", "_since", "_url",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._since = self._loop.time()
-        self._is_complete = True
+        self._done = True
         """No request is partially read."""
-        self._is_last = False
+        self._last = False
         """Nothing read from now on is treated as a request."""
         self._refeed_head = False
         """The last head must be fed to a new parser: see ``_without_upgrade``."""
-        self._is_large = False
+        self._large = False
         """So much was read that a limit on headers could be exceeded."""
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -61,7 +61,7 @@ class RequestReader(abc.ABC):
     # feeding the parser -----------------------------------------------------------------------------------------------
 
     def _feed(self, data: bytes) -> None:
-        if not self._is_complete:
+        if not self._done:
             self._message_bytes += len(data)
             if self._message_bytes > (MAX_MESSAGE_BYTES if self._head_complete else MAX_URL_BYTES + MAX_HEADER_BYTES):
                 status = 413 if self._head_complete else 431
@@ -78,7 +78,7 @@ class RequestReader(abc.ABC):
         """Continue after a head with Upgrade, at which a parser stops, and after further ones."""
         for _ in range(MAX_UPGRADES):
             data = self._without_upgrade(data[stop.args[0] :])
-            if not data or self._is_last:
+            if not data or self._last:
                 return
             try:
                 self._parser.feed_data(data)
@@ -97,7 +97,7 @@ class RequestReader(abc.ABC):
         stopped, self._parser = self._parser, httptools.HttpRequestParser(self)
         if not self._refeed_head:
             return rest
-        self._refeed_head = self._is_last = False
+        self._refeed_head = self._last = False
         return head_without_upgrade(stopped, self._url, self._headers) + rest
 
     def _refuse_invalid(self) -> None:
@@ -106,7 +106,7 @@ class RequestReader(abc.ABC):
     # called by httptools ---------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        self._is_complete = False
+        self._done = False
         self._since = (
             self._loop.time()
         )  # not on every read: blank lines between requests must not keep a connection open
@@ -129,7 +129,7 @@ class RequestReader(abc.ABC):
             self._refuse(414, "The URL is longer than 128 KB.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_large:
+        if self._large:
             self._header_bytes += len(name) + len(value)
             if self._header_bytes > MAX_HEADER_BYTES:
                 self._refuse(431, "The headers are larger than 64 KB.")
@@ -155,9 +155,9 @@ class RequestReader(abc.ABC):
             return
         if b"host" not in headers and self._parser.get_http_version() != "1.0":
             self._refuse(400, "The request has no Host header.")
-        elif UNUSUAL in headers and not self._is_last and has_body(headers):
+        elif UNUSUAL in headers and not self._last and has_body(headers):
             if self._parser.should_upgrade():
-                self._refeed_head = self._is_last = True  # not a request yet: see _without_upgrade
+                self._refeed_head = self._last = True  # not a request yet: see _without_upgrade
             elif awaits_100(headers, self._parser.get_http_version()):
                 self._invite_body()
 
