@@ -118,7 +118,7 @@ def check(
 
     query = f"?campaign_id={campaign}" if campaign is not None else ""
     answer = send_request(data, "GET", f"/api/v1/check{query}")
-    told = msgspec.json.decode(answer.body, type=ToldCheck)
-    typer.echo(answer.body.decode() if as_json else check_text(told).rstrip("\n"))
-    if told.errors or (strict and told.warnings):
+    result = msgspec.json.decode(answer.body, type=ToldCheck)
+    typer.echo(answer.body.decode() if as_json else check_text(result).rstrip("\n"))
+    if result.errors or (strict and result.warnings):
         raise typer.Exit(REFUSED)

@@ -98,7 +98,7 @@ def rerun(
     key: Key = "",
     data: DataFolder = DEFAULT_DATA,
 ) -> None:
-    """Reprocess a stored incoming postback, or all that match, with the current settings: after mapping a status word, for example."""
+    """Reprocess an incoming postback, or all that match, with the current settings, for example after mapping a status word."""
     from urllib.parse import quote
 
     from clickloop.cli import jobs

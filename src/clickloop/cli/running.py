@@ -38,7 +38,7 @@ def serve(
         ),
     ] = False,
 ) -> None:
-    """Run the tracker. Every setting can also be given in the environment, as CLICKLOOP_<NAME>."""
+    """Run the tracker. Every setting is also an environment variable, CLICKLOOP_<NAME>."""
     import sys
 
     import msgspec

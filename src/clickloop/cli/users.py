@@ -101,7 +101,7 @@ def make_user_link(
 
 @user_app.command("disable")
 def disable_user(name: Name, data: DataFolder = DEFAULT_DATA) -> None:
-    """Disable a user and end their sessions and tokens at once. The last owner cannot be disabled."""
+    """Disable a user. Their sessions and tokens stop working immediately. The last owner cannot be disabled."""
     from msgspec.structs import replace
 
     from clickloop.clock import wall_clock

@@ -83,7 +83,7 @@ class ApiNotice(msgspec.Struct, frozen=True):
     """A notice in the API's responses."""
 
     notice_id: str
-    door: str
+    channel: str = msgspec.field(name="door")
     outcome: str
     reason: str | None
     flags: list[str]

@@ -170,11 +170,13 @@ def _notices(reported: TrackerData) -> Table:
     table = _table("Conversions - In", "Outcome", "Number", "Channels", "Reason")
     kinds = Counter((notice.outcome, notice.reason) for notice in reported.notices)
     for (outcome, reason), number in sorted(kinds.items(), key=lambda kind: (kind[0][1] or "", -kind[1])):
-        doors = Counter(
-            notice.door for notice in reported.notices if (notice.outcome, notice.reason) == (outcome, reason)
+        channels = Counter(
+            notice.channel for notice in reported.notices if (notice.outcome, notice.reason) == (outcome, reason)
         )
-        why = RefusalReason(reason).sentence if reason else _OUTCOMES.get(outcome, "")
-        table.add_row(outcome, _count(number), "  ".join(f"{door} {n:,}" for door, n in doors.most_common()), why)
+        meaning = RefusalReason(reason).sentence if reason else _OUTCOMES.get(outcome, "")
+        table.add_row(
+            outcome, _count(number), "  ".join(f"{channel} {n:,}" for channel, n in channels.most_common()), meaning
+        )
     return table
 
 
