@@ -21,7 +21,7 @@ UNREPLACED = b"{click_id}"
 """The source's macro for its click id, which the source failed to replace."""
 
 
-class Via(enum.StrEnum):
+class SentVia(enum.StrEnum):
     """How a conversion is reported to the tracker."""
 
     GET = "S2S GET"
@@ -47,7 +47,7 @@ FAILED = Fate(PostbackState.FAILED)
 class ConversionStep(msgspec.Struct, frozen=True, kw_only=True):
     """One notice of a visitor's conversion, and its expected results."""
 
-    via: Via = Via.GET
+    via: SentVia = SentVia.GET
     txid: str
     word: str
     """The network's word for the status."""
@@ -254,22 +254,22 @@ def _txid(number: int, suffix: str = "a") -> str:
 def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[ConversionStep]:
     """Yield the notices of a visitor in order."""
     cents = chance.randrange(450, 4_800)
-    via = (Via.GET, Via.FORM, Via.JSON, Via.PIXEL, Via.API, Via.HAND)[chance.randrange(6)]
+    via = (SentVia.GET, SentVia.FORM, SentVia.JSON, SentVia.PIXEL, SentVia.API, SentVia.HAND)[chance.randrange(6)]
     currency = "EUR" if pattern is _Pattern.SALE and chance.random() < 0.1 else "USD"
     sale = ConversionStep(via=via, txid=_txid(number), word="1", cents=cents, currency=currency, micros=cents * 10_000)
     change = msgspec.structs.replace
-    hold = change(sale, via=Via.GET, word="2", status="hold", source=_NOT_SELECTED)
-    rejected = change(sale, via=Via.GET, word="3", status="rejected", source=_NOT_SELECTED)
+    hold = change(sale, via=SentVia.GET, word="2", status="hold", source=_NOT_SELECTED)
+    rejected = change(sale, via=SentVia.GET, word="3", status="rejected", source=_NOT_SELECTED)
     match pattern:
         case _Pattern.REBILLS:
             yield sale
             for suffix in "bc"[: chance.randrange(1, 3)]:
-                yield change(sale, via=Via.FORM, txid=_txid(number, suffix))
+                yield change(sale, via=SentVia.FORM, txid=_txid(number, suffix))
         case _Pattern.HOLD:
             yield hold
         case _Pattern.HOLD_THEN_SALE:
             yield hold
-            yield change(sale, via=Via.JSON, outcome=Outcome.CHANGED)
+            yield change(sale, via=SentVia.JSON, outcome=Outcome.CHANGED)
         case _Pattern.HOLD_THEN_REJECTED:
             yield hold
             yield change(rejected, outcome=Outcome.CHANGED)
@@ -288,9 +288,9 @@ def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[Conversio
                 sale, cents=more, micros=more * 10_000, outcome=Outcome.CHANGED, source=_DUPLICATE, own=_DUPLICATE
             )
         case _Pattern.UNKNOWN_WORD:
-            yield change(sale, via=Via.GET, word="wow_bonus", status="other", source=_NOT_SELECTED)
+            yield change(sale, via=SentVia.GET, word="wow_bonus", status="other", source=_NOT_SELECTED)
         case _Pattern.UNREPLACED_PAYOUT:
-            yield change(sale, via=Via.GET, cents=None, micros=OFFER_CENTS * 10_000)
+            yield change(sale, via=SentVia.GET, cents=None, micros=OFFER_CENTS * 10_000)
         case _Pattern.NO_EXTERNAL_ID:
             yield change(sale, source=Fate(PostbackState.SKIPPED, SkipReason.NO_EXTERNAL_ID.value))
         case _Pattern.UNREPLACED_EXTERNAL_ID:
@@ -302,7 +302,7 @@ def _steps(number: int, pattern: _Pattern, chance: Random) -> Iterator[Conversio
         case _Pattern.BY_COMMAND:
             # The second conversion, since the click has certainly been settled by then.
             yield sale
-            yield change(sale, via=Via.COMMAND, txid=_txid(number, "b"))
+            yield change(sale, via=SentVia.COMMAND, txid=_txid(number, "b"))
         case _:
             yield sale
 

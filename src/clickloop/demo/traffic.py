@@ -14,7 +14,7 @@ from clickloop.click.click import Screening
 from clickloop.click_id import ClickIds
 from clickloop.clock import wall_clock
 from clickloop.demo.figures import SentNotice, SentStep, Visit
-from clickloop.demo.plan import FORGED, ConversionStep, Plan, PlannedVisitor, StrayNotice, Via
+from clickloop.demo.plan import FORGED, ConversionStep, Plan, PlannedVisitor, SentVia, StrayNotice
 from clickloop.demo.setup import DemoSetup
 from clickloop.demo.standins import query_bytes
 from clickloop.demo.tracker import Tracker
@@ -115,9 +115,9 @@ class Traffic:
         self.sent_steps.append(SentStep(visit.click_id, step))
         outcome_header: str | None = None
         match step.via:
-            case Via.API | Via.HAND:
+            case SentVia.API | SentVia.HAND:
                 status = await self._over_api(visit.click_id, step)
-            case Via.COMMAND:
+            case SentVia.COMMAND:
                 status = await self._by_command(visit.click_id, step)
             case _:
                 status, outcome_header = await self._send_notice(
@@ -140,7 +140,7 @@ class Traffic:
             if stray.name == FORGED:
                 click_id = click_id[:-1] + _ALPHABET[_ALPHABET.index(click_id[-1]) ^ 1]
         step = ConversionStep(txid=f"S-{len(self.sent)}", word="1", cents=1_000, micros=0)
-        status, outcome_header = await self._send_notice(Via.GET, self._parameters(click_id, step), "")
+        status, outcome_header = await self._send_notice(SentVia.GET, self._parameters(click_id, step), "")
         self.sent.append(
             SentNotice(
                 name=stray.name,
@@ -161,20 +161,20 @@ class Traffic:
         filled = {name: values.get(macro, macro) for name, _, macro in pairs}
         return filled | ({"disable_postback": "1"} if step.no_postback else {})
 
-    async def _send_notice(self, via: Via, parameters: dict[str, str], cookie: str) -> tuple[int, str]:
+    async def _send_notice(self, via: SentVia, parameters: dict[str, str], cookie: str) -> tuple[int, str]:
         """Send a notice to a public endpoint. Return the response's status code and X-Clickloop-Outcome."""
         base = self._tracker.visitors
         query = urlencode(parameters)
         match via:
-            case Via.FORM:
+            case SentVia.FORM:
                 headers = {"Content-Type": "application/x-www-form-urlencoded"}
                 request = self._session.post(f"{base}/postback", data=query, headers=headers)
-            case Via.JSON:
+            case SentVia.JSON:
                 body = msgspec.json.encode(parameters)
                 request = self._session.post(
                     f"{base}/postback", data=body, headers={"Content-Type": "application/json"}
                 )
-            case Via.PIXEL:
+            case SentVia.PIXEL:
                 query = urlencode({name: value for name, value in parameters.items() if name != "cid"})
                 request = self._session.get(URL(f"{base}/pixel.gif?{query}", encoded=True), headers={"Cookie": cookie})
             case _:
@@ -191,7 +191,7 @@ class Traffic:
             "status": step.word,
             "txid": step.txid,
             "disable_postback": step.no_postback,
-            "by_hand": step.via is Via.HAND,
+            "by_hand": step.via is SentVia.HAND,
         }
         await self._tracker.request("POST", "/conversions", report, msgspec.Raw)
         return 200
