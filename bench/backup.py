@@ -216,7 +216,6 @@ class Networks(threading.Thread):
         self._fault: BaseException | None = None
 
     def run(self) -> None:
-        """Send until ``end`` is called."""
         try:
             uvloop.run(self._send_all())
         except BaseException as fault:

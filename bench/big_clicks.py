@@ -203,5 +203,4 @@ class _NoGeoBase:
     """A geo base without any country."""
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         return ""

@@ -147,7 +147,6 @@ class _Connection:
 
     @classmethod
     async def open(cls, address: str) -> "_Connection":
-        """Connect to host:port."""
         host, _, port = address.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port)))
 
@@ -162,7 +161,6 @@ class _Connection:
         return int(answer[9:12]), answer
 
     def close(self) -> None:
-        """Close the connection."""
         self._writer.close()
 
 

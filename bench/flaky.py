@@ -89,11 +89,9 @@ class Receiver(asyncio.Protocol):
         self._due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not subclass asyncio's
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Drop the pending response."""
         if self._due is not None:
             self._due.cancel()
 

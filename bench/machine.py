@@ -29,7 +29,6 @@ class Load(msgspec.Struct, frozen=True):
 
 
 def free_port() -> int:
-    """Return a free loopback port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -205,6 +204,5 @@ class Nginx:
         self.pid = self._process.pid
 
     def stop(self) -> None:
-        """Stop nginx."""
         self._process.terminate()
         self._process.wait(10)

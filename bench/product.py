@@ -43,7 +43,6 @@ class ServeProcess:
         self.pids += [int(pid) for pid in children]
 
     def stop(self) -> None:
-        """Stop it gracefully."""
         self._process.terminate()
         self._process.wait(40)
 
@@ -111,7 +110,6 @@ class Browser:
 
     @classmethod
     async def connect(cls, port: int) -> "Browser":
-        """Connect to a loopback port."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
     async def get(self, target: str) -> tuple[int, bytes]:
@@ -127,5 +125,4 @@ class Browser:
         return int(head[9:12]), head
 
     def close(self) -> None:
-        """Close the connection."""
         self._writer.close()

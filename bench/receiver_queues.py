@@ -74,7 +74,6 @@ class TimedStore(LedgerPostbacks):
         self.claims_ms: list[float] = []
 
     def claim(self, now_ms: int, limit: int, lease_ms: int, rooms: Rooms = EVERY_ROOM) -> Claimed:
-        """See ``LedgerPostbacks``."""
         began = time.perf_counter()
         claimed = super().claim(now_ms, limit, lease_ms, rooms)
         self.claims_ms.append((time.perf_counter() - began) * 1000)

@@ -24,7 +24,6 @@ class Receiver(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accept the connection."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports do not subclass asyncio's
         self._is_dead = transport.get_extra_info("sockname")[0] == self._dead
 

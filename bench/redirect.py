@@ -68,7 +68,6 @@ class EdgeProcess:
         self.pid = self._process.pid
 
     def stop(self) -> None:
-        """Stop it gracefully."""
         self._process.terminate()
         self._process.wait(20)
 

@@ -196,7 +196,6 @@ def section(result: Result) -> list[str]:
 
 
 def targets() -> list[str]:
-    """Return the table of targets."""
     rows = [
         f"| [{bench.title}](#{_anchor(bench.title)}) | {bench.what} | {bench.reach} | {bench.aim} |"
         for bench in BENCHES

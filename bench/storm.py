@@ -237,7 +237,6 @@ class RetryingBrowser:
         raise AssertionError("counting has no end")
 
     def close(self) -> None:
-        """Close the connection."""
         if self._browser is not None:
             self._browser.close()
             self._browser = None

@@ -37,11 +37,9 @@ class MmdbGeoBase:
             ) from fault
 
     def close(self) -> None:
-        """Close the file."""
         self._reader.close()
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         try:
             found = self._reader.get(ip)
         except (ValueError, LookupError, RuntimeError, TypeError):  # not an address, or a base that is damaged inside
@@ -70,7 +68,6 @@ class ShippedGeoBase:
         self._lengths6 = bytes(lengths[split:])
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         try:
             address = ipaddress.ip_address(ip)
         except ValueError:

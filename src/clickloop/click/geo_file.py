@@ -17,7 +17,6 @@ class NoGeoBase:
     """The base used while there is none: every country is unknown."""
 
     def country(self, ip: str) -> str:
-        """See ``GeoBase``."""
         return ""
 
 

@@ -37,7 +37,6 @@ class Bar:
         self._task = shown.progress.add_task(name, total=total) if shown.is_live else None
 
     def step(self) -> None:
-        """Advance by one."""
         self.reach(self._done + 1)
 
     def reach(self, done: int) -> None:
@@ -76,7 +75,6 @@ class ProgressDisplay:
             self.progress.stop()
 
     def bar(self, name: str, total: int) -> Bar:
-        """Add a bar."""
         return Bar(self, name, total)
 
 

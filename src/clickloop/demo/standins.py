@@ -60,7 +60,6 @@ class StandInSource:
         self._seen: dict[str, int] = {}
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a request."""
         path, _, query = request.raw_path.partition("?")
         if path == "/postback":
             return self._postback(query)
@@ -109,7 +108,6 @@ class StandInNetwork:
         self.click_id_parameter = click_id_parameter
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer a visitor's request."""
         path, _, query = request.raw_path.partition("?")
         if path != "/click":
             return web.Response(status=404)

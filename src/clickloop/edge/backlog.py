@@ -47,7 +47,6 @@ class Backlog:
         return request
 
     def add_unparsed(self, data: bytes) -> None:
-        """Append bytes to parse later."""
         self.unparsed = self.unparsed[self._at :] + data
         self._at = 0
 
@@ -64,7 +63,6 @@ class Backlog:
         self.unparsed, self._at = b"", 0
 
     def clear(self) -> None:
-        """Discard everything."""
         self.requests.clear()
         self._bytes = 0
         self.drop_unparsed()
@@ -73,9 +71,7 @@ class Backlog:
 class WaitingConnection(Protocol):
     """The part of a connection that ``FairQueue`` uses."""
 
-    def answer_next(self) -> None:
-        """Answer the next request of the backlog."""
-        ...
+    def answer_next(self) -> None: ...
 
 
 W = TypeVar("W", bound=WaitingConnection)

@@ -12,9 +12,7 @@ from clickloop.machine.log import Sparingly
 class AnsweredConnection(Protocol):
     """The part of a connection that ``Burst`` uses."""
 
-    def put(self, answer: bytes, last: bool, now: float) -> None:
-        """Send a response."""
-        ...
+    def put(self, answer: bytes, last: bool, now: float) -> None: ...
 
 
 A = TypeVar("A", bound=AnsweredConnection)

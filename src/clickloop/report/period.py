@@ -32,7 +32,6 @@ class Days(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """Return the number of days."""
         return (self.last - self.first).days + 1
 
     @property
