@@ -25,8 +25,8 @@ import uvloop
 
 from bench.backup_audit import Acknowledged, Audit, audit
 from bench.flaky import ReceivedRequest, flaky_receivers
-from bench.killable import KillableTracker, wait_until
-from bench.machine import percentile
+from bench.killable import KillableTracker
+from bench.machine import percentile, wait_until
 from bench.storm import RetryingBrowser
 from clickloop.backup.progress import Progress
 from clickloop.backup.taking import verify_backup
@@ -102,9 +102,7 @@ def run(plan: Plan, folder: Path) -> Soak:
             tracker.wait_until_ready()
             networks = Networks(tracker.port, plan, _set_up(tracker, port))
             networks.start()
-            wait_until(
-                lambda: len(networks.done.notices) >= plan.first_conversions, 120, lambda: "no conversions come in"
-            )
+            wait_until(lambda: len(networks.done.notices) >= plan.first_conversions, 120, "no conversions come in")
             try:
                 for number in range(plan.rounds):
                     kind = _KINDS[number % len(_KINDS)]

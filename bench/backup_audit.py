@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import msgspec
 
-from bench.killable import KillableTracker, wait_until
+from bench.killable import KillableTracker
+from bench.machine import wait_until
 from clickloop.backup.place import Place
 from clickloop.clock import wall_clock
 from clickloop.diagnosis.doctor import Verdict, examine
@@ -45,7 +46,7 @@ def audit(folder: Path, before: Acknowledged, seconds: float) -> Audit:
     try:
         tracker.start()
         tracker.wait_until_ready()
-        wait_until(lambda: _is_settled(tracker), seconds, lambda: "the restored journal is not settled")
+        wait_until(lambda: _is_settled(tracker), seconds, "the restored journal is not settled")
         tracker.stop()
     finally:
         tracker.abandon()

@@ -144,7 +144,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--until", type=int, default=None, help="Unix milliseconds, by default now")
     options = parser.parse_args(arguments)
     began = time.monotonic()
-    clicks = ClickPlan(options.clicks, options.days, options.wait_until or wall_clock(), options.seed)
+    clicks = ClickPlan(options.clicks, options.days, options.until or wall_clock(), options.seed)
     make(options.folder, Plan(clicks, options.conversions))
     size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(options.folder).free

@@ -20,8 +20,8 @@ import uvloop
 from sqlalchemy import Connection, text
 
 from bench.flaky import ReceivedRequest, flaky_receivers
-from bench.killable import KillableTracker, wait_until
-from bench.machine import percentile
+from bench.killable import KillableTracker
+from bench.machine import percentile, wait_until
 from clickloop.diagnosis.self_audit import audit_everything
 from clickloop.machine.core_client import CoreAddress, read_core_address
 from clickloop.machine.secret_box import secret_box_of
@@ -185,8 +185,8 @@ async def _report_all(
     await asyncio.gather(*groups)
     ended = time.monotonic()
     notices = txids * sum(PARALLEL_CONNECTIONS.values())
-    results = "The notices are not settled, or the postbacks not final."
-    await asyncio.to_thread(wait_until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, lambda: results)
+    message = "The notices are not settled, or the postbacks not final."
+    await asyncio.to_thread(wait_until, partial(_is_settled, ledger, notices), SETTLE_SECONDS, message)
     plain = {channel: dict(found) for channel, found in statuses.items()}
     return ChannelResults(plain, answers_ms, ended - began, time.monotonic() - ended)
 

@@ -18,6 +18,7 @@ import aiohttp
 import uvloop
 from sqlalchemy import text
 
+from bench.machine import wait_for
 from clickloop.clock import wall_clock
 from clickloop.config import networks_of
 from clickloop.machine.secret_box import secret_box_of
@@ -82,20 +83,11 @@ def receiver(folder: Path, core: int) -> Iterator[int]:
         ["taskset", "-c", str(core), "nginx", "-p", str(folder), "-e", f"{folder}/error.log", "-c", str(configuration)]
     )
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         server.terminate()
         server.wait(10)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"nginx did not open port {port} within 4 s: check that nginx is installed and can run here")
 
 
 def _run(work: Coroutine[Any, Any, None]) -> tuple[float, float]:

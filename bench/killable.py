@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from bench.machine import wait_until
 from clickloop.machine.core_client import Answer, NotRunningError, ask_core
 
 START_SECONDS = 40.0
@@ -42,9 +42,7 @@ class KillableTracker:
     def wait_until_ready(self) -> None:
         """Wait until an edge and the API answer."""
         wait_until(
-            lambda: self._edge_answers() and self._api_answers(),
-            START_SECONDS,
-            self._timeout_message("the tracker starts"),
+            lambda: self._edge_answers() and self._api_answers(), START_SECONDS, self._timeout("the tracker starts")
         )
 
     def pids(self) -> dict[str, list[int]]:
@@ -59,18 +57,14 @@ class KillableTracker:
 
     def kill(self, kind: str, chance: random.Random) -> None:
         """``kill -9`` a process of a kind, as soon as one runs. Restart a killed supervisor, which restarts the others itself."""
-        wait_until(
-            lambda: kind in self.pids(), START_SECONDS, self._timeout_message(f"a process of the kind {kind} runs")
-        )
+        wait_until(lambda: kind in self.pids(), START_SECONDS, self._timeout(f"a process of the kind {kind} runs"))
         pid = chance.choice(self.pids()[kind])
         os.kill(pid, signal.SIGKILL)
         if self._process is not None and pid == self._process.pid:
             self._process.wait(10)
             self.start()
         else:
-            wait_until(
-                lambda: pid not in self.pids().get(kind, ()), 10, self._timeout_message(f"process {pid} is gone")
-            )
+            wait_until(lambda: pid not in self.pids().get(kind, ()), 10, self._timeout(f"process {pid} is gone"))
 
     def stop(self) -> None:
         """Stop it gracefully. Raise RuntimeError if it exits with an error."""
@@ -103,7 +97,7 @@ class KillableTracker:
         """Return the number of log lines with this event."""
         return self._log.read_text(errors="replace").count(f'"event":"{event}"')
 
-    def _timeout_message(self, what: str) -> Callable[[], str]:
+    def _timeout(self, what: str) -> Callable[[], str]:
         return lambda: f"Timed out waiting until {what}.\n{self._tail()}"
 
     def _tail(self) -> str:
@@ -124,15 +118,6 @@ class KillableTracker:
             return self.api("GET", "campaigns?limit=1").status == 200
         except NotRunningError:
             return False
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, message: Callable[[], str]) -> None:
-    """Poll until the condition is true. After ``seconds``, raise TimeoutError with the message."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up:
-            raise TimeoutError(message())
-        time.sleep(0.02)
 
 
 def quiet_port() -> int:

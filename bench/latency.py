@@ -9,8 +9,8 @@ from pathlib import Path
 
 import uvloop
 
-from bench.machine import percentile
-from bench.product import Browser, ServeProcess, wait_until
+from bench.machine import percentile, wait_until
+from bench.product import Browser, ServeProcess
 
 CONVERSIONS = 600
 PER_SECOND = 50

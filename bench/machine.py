@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -40,12 +40,15 @@ def cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process in MiB, with shared pages divided by their users (proc(5), smaps_rollup)."""
+def resident_mb(pid: int, field: str = "Pss") -> float:
+    """Return the resident memory of a process in MiB (proc(5), smaps_rollup).
+
+    ``field``: Pss divides shared pages by their users, Rss counts them in full.
+    """
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith(f"{field}:"):
             return int(line.split()[1]) / 1024
-    raise LookupError(f"no Pss in /proc/{pid}/smaps_rollup")
+    raise LookupError(f"no {field} in /proc/{pid}/smaps_rollup")
 
 
 class SyncProbe:
@@ -107,15 +110,23 @@ def two_cores() -> tuple[int, int]:
     return cores[-1], cores[0]
 
 
-def wait_for(port: int, seconds: float = 15.0) -> None:
-    """Wait until something listens on the port."""
+def wait_until(condition: Callable[[], bool], seconds: float, message: str | Callable[[], str]) -> None:
+    """Poll until the condition is true. After ``seconds``, raise TimeoutError with the message."""
     give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
+    while not condition():
+        if time.monotonic() > give_up:
+            raise TimeoutError(message if isinstance(message, str) else message())
+        time.sleep(0.02)
+
+
+def wait_for(port: int, seconds: float = 15.0) -> None:
+    """Wait until something listens on the loopback port."""
+
+    def is_listening() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing listens on 127.0.0.1:{port} after {seconds} s")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(is_listening, seconds, f"nothing listens on 127.0.0.1:{port} after {seconds:g} s")
 
 
 _REALTIME = ("chrt", "--fifo", "1") if os.getuid() == 0 else ()

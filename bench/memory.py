@@ -4,8 +4,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.machine import resident_mb
-from bench.product import ServeProcess, wait_until
+from bench.machine import resident_mb, wait_until
+from bench.product import ServeProcess
 
 SETTLE_SECONDS = 5.0
 _NAMES = (("clickloop.app", "core"), ("clickloop.edge.process", "edge"))
@@ -19,7 +19,7 @@ def main() -> list[str]:
             serving.create_campaign("https://source.example.com/postback?visitor_id={externalid}")
             wait_until(serving.clicks_settled, 10, "the click is not settled")
             time.sleep(SETTLE_SECONDS)
-            rows = [(_name_of(pid), _rss_mb(pid), resident_mb(pid)) for pid in serving.pids]
+            rows = [(_name_of(pid), resident_mb(pid, "Rss"), resident_mb(pid)) for pid in serving.pids]
         finally:
             serving.stop()
     rows.append(("in all", sum(row[1] for row in rows), sum(row[2] for row in rows)))
@@ -33,14 +33,6 @@ def main() -> list[str]:
 def _name_of(pid: int) -> str:
     command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     return next((name for module, name in _NAMES if module in command), "supervisor")
-
-
-def _rss_mb(pid: int) -> float:
-    """Return the resident memory in MiB, with shared pages counted in full (proc(5), smaps_rollup)."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(f"no Rss in /proc/{pid}/smaps_rollup")
 
 
 if __name__ == "__main__":

@@ -5,14 +5,12 @@ import http.client
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-from bench.machine import free_port
+from bench.machine import free_port, wait_until
 from clickloop.machine.core_client import NotRunningError, ask_core, read_core_address
 
 START_SECONDS = 30.0
@@ -90,15 +88,6 @@ class ServeProcess:
             return 0
         finally:
             connection.close()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float, fault: str) -> None:
-    """Poll until the condition is true. After ``seconds``, raise TimeoutError with the fault."""
-    give_up = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > give_up:
-            raise TimeoutError(f"{fault} after {seconds:.0f} s")
-        time.sleep(0.05)
 
 
 class Browser:

@@ -10,7 +10,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from bench.product import ServeProcess, wait_until
+from bench.machine import wait_until
+from bench.product import ServeProcess
 from bench.steady import SteadyVisitors
 
 PER_SECOND = 200

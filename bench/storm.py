@@ -23,7 +23,8 @@ import uvloop
 from sqlalchemy import text
 
 from bench.flaky import ReceivedRequest, flaky_receivers
-from bench.killable import KillableTracker, wait_until
+from bench.killable import KillableTracker
+from bench.machine import wait_until
 from bench.product import Browser
 from bench.storm_counting import RULES, Figures, Observations, count
 from clickloop.machine.secret_box import secret_box_of
@@ -267,7 +268,7 @@ class Killer(threading.Thread):
         """Kill a process at each moment, a share of the work."""
         try:
             for moment, kind in zip(self._moments, self._victims(), strict=False):
-                wait_until(partial(self._is_reached, moment), MAX_SECONDS, lambda: "The storm made no progress.")
+                wait_until(partial(self._is_reached, moment), MAX_SECONDS, "The storm made no progress.")
                 if kind == "core" and self._chance.random() < AT_WORK_SHARE:
                     self._wait_for_deliveries()
                 self._tracker.kill(kind, self._chance)
@@ -284,7 +285,7 @@ class Killer(threading.Thread):
         """Wait briefly until a postback is accepted. There may be none left."""
         before = self._accepted()
         with contextlib.suppress(TimeoutError):
-            wait_until(lambda: self._accepted() > before, AT_WORK_SECONDS, str)
+            wait_until(lambda: self._accepted() > before, AT_WORK_SECONDS, "")
 
     def _is_reached(self, moment: float) -> bool:
         return self._progress() >= moment
@@ -309,7 +310,7 @@ def _wait_until_final(folder: Path, plan: Plan) -> None:
     ledger = Ledger.open(folder / "ledger.sqlite", secret_box_of(folder))
     message = "not every postback is final"
     try:
-        wait_until(partial(_is_final, ledger, plan.conversions), MAX_SECONDS, lambda: message)
+        wait_until(partial(_is_final, ledger, plan.conversions), MAX_SECONDS, message)
     finally:
         ledger.close()
 
