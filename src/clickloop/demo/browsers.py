@@ -58,7 +58,7 @@ HOME_NETWORKS = (
     ("IN", "49.36.88"),
     ("ID", "36.68.10"),
 )
-"""A country and the first three octets of residential addresses there."""
+"""A country and the first three numbers of residential IPv4 addresses there."""
 LANGUAGES = {
     "US": "en-US,en;q=0.9",
     "DE": "de-DE,de;q=0.9,en;q=0.6",

@@ -138,31 +138,27 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
-def check_figures(observed: ObservedTraffic, reported: TrackerData) -> tuple[Check, ...]:
+def check_figures(seen: ObservedTraffic, data: TrackerData) -> tuple[Check, ...]:
     """Return all checks of the tracker's data against the partners' observations."""
-    return (
-        *_click_checks(observed, reported),
-        *_conversion_checks(observed, reported),
-        *_postback_checks(observed, reported),
-    )
+    return (*_click_checks(seen, data), *_conversion_checks(seen, data), *_postback_checks(seen, data))
 
 
-def expected_conversions(observed: ObservedTraffic) -> dict[tuple[str, str], ConversionStep]:
+def expected_conversions(seen: ObservedTraffic) -> dict[tuple[str, str], ConversionStep]:
     """Return the last step sent for each conversion, by click id and transaction id."""
-    return {(sent_step.click_id, sent_step.step.txid): sent_step.step for sent_step in observed.sent_steps}
+    return {(sent.click_id, sent.step.txid): sent.step for sent in seen.sent_steps}
 
 
-def expected_fates(observed: ObservedTraffic) -> Counter[tuple[int, str, str]]:
+def expected_fates(seen: ObservedTraffic) -> Counter[tuple[int, str, str]]:
     """Return the expected number of postbacks in Conversions - Out, by rule, state and reason."""
     fates: list[tuple[int, Fate | None]] = []
-    for sent_step in observed.sent_steps:
-        fates.append((observed.source_rule_id, sent_step.step.source))
-        fates.append((observed.own_rule_id, sent_step.step.own))
+    for sent in seen.sent_steps:
+        fates.append((seen.source_rule_id, sent.step.source))
+        fates.append((seen.own_rule_id, sent.step.own))
     return Counter((rule_id, fate.state, fate.reason) for rule_id, fate in fates if fate is not None)
 
 
-def _click_checks(observed: ObservedTraffic, reported: TrackerData) -> list[Check]:
-    visits = observed.visits
+def _click_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
+    visits = seen.visits
     redirected = [visit for visit in visits if visit.status_code == 302 and visit.click_id]
     external_ids = {visit.click_id: visit.visitor.external_id for visit in visits}
     costs = {visit.click_id: int(Decimal(visit.visitor.cost).scaleb(6)) for visit in visits}
@@ -170,69 +166,69 @@ def _click_checks(observed: ObservedTraffic, reported: TrackerData) -> list[Chec
         _compare_number("Visitors redirected", len(redirected), len(visits)),
         _compare(
             "Redirects received by the network",
-            Counter(arrival.click_id for arrival in observed.arrivals),
+            Counter(arrival.click_id for arrival in seen.arrivals),
             Counter(visit.click_id for visit in redirected),
         ),
         _compare_number("Unique click ids", len({visit.click_id for visit in redirected}), len(visits)),
         _compare(
             "External ids at the network, byte for byte",
-            Counter((arrival.click_id, arrival.external_id) for arrival in observed.arrivals),
+            Counter((arrival.click_id, arrival.external_id) for arrival in seen.arrivals),
             Counter(external_ids.items()),
         ),
-        _offer_split(observed),
+        _offer_split(seen),
         _compare(
             "Clicks recorded, with external ids",
-            Counter((click.click_id, click.external_id) for click in reported.clicks),
+            Counter((click.click_id, click.external_id) for click in data.clicks),
             Counter((click_id, readable(text_of(raw))) for click_id, raw in external_ids.items()),
         ),
         _compare_number(
             "Clicks counted",
-            sum(not click.screening for click in reported.clicks),
+            sum(not click.screening for click in data.clicks),
             sum(visit.visitor.screening is None for visit in visits),
         ),
         _compare(
             "Clicks recorded but not counted, by reason",
-            Counter(click.screening for click in reported.clicks if click.screening),
+            Counter(click.screening for click in data.clicks if click.screening),
             Counter(str(visit.visitor.screening) for visit in visits if visit.visitor.screening),
             show_content=True,
         ),
         _compare(
             "Cost of each click",
-            {click.click_id: click.cost.micros for click in reported.clicks},
+            {click.click_id: click.cost.micros for click in data.clicks},
             costs,
             f"{_money(sum(costs.values()))} USD",
         ),
     ]
 
 
-def _conversion_checks(observed: ObservedTraffic, reported: TrackerData) -> list[Check]:
-    due = expected_conversions(observed)
-    names = {conversion.status.key: conversion.status.counts_as for conversion in reported.conversions}
-    confirmed = [conversion for conversion in reported.conversions if conversion.status.counts_as == "confirmed"]
+def _conversion_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
+    due = expected_conversions(seen)
+    names = {conversion.status.key: conversion.status.counts_as for conversion in data.conversions}
+    confirmed = [conversion for conversion in data.conversions if conversion.status.counts_as == "confirmed"]
     return [
         Check(
             "Incoming postbacks answered correctly",
-            all(_is_answered_correctly(sent) for sent in observed.sent),
-            _first_failure(observed.sent, _is_answered_correctly) or f"{len(observed.sent):,}",
+            all(_is_answered_correctly(sent) for sent in seen.sent),
+            _first_failure(seen.sent, _is_answered_correctly) or f"{len(seen.sent):,}",
         ),
         _compare(
             "Conversions - In, by outcome and reason",
-            Counter(_outcome_text(notice.outcome, notice.reason) for notice in reported.notices),
-            Counter(_outcome_text(sent.outcome, sent.reason) for sent in observed.sent),
-            f"{len(reported.notices):,}",
+            Counter(_outcome_text(notice.outcome, notice.reason) for notice in data.notices),
+            Counter(_outcome_text(sent.outcome, sent.reason) for sent in seen.sent),
+            f"{len(data.notices):,}",
         ),
         _compare(
             "Incoming postbacks flagged for status or payout",
-            Counter(flag for notice in reported.notices for flag in notice.flags if flag in _FLAGS),
-            Counter(_STATUS_FLAG for sent_step in observed.sent_steps if sent_step.step.status == "other")
-            + Counter(_PAYOUT_FLAG for sent_step in observed.sent_steps if sent_step.step.cents is None),
+            Counter(flag for notice in data.notices for flag in notice.flags if flag in _FLAGS),
+            Counter(_STATUS_FLAG for sent in seen.sent_steps if sent.step.status == "other")
+            + Counter(_PAYOUT_FLAG for sent in seen.sent_steps if sent.step.cents is None),
             show_content=True,
         ),
         _compare(
             "Conversions by status and payout",
             Counter(
                 (found.click_id, found.txid, found.status.key, found.payout.micros, found.payout.currency)
-                for found in reported.conversions
+                for found in data.conversions
             ),
             Counter(
                 (click_id, txid, step.status, step.micros, step.currency) for (click_id, txid), step in due.items()
@@ -259,21 +255,21 @@ _FLAGS = (_STATUS_FLAG, _PAYOUT_FLAG)
 _COUNTS_AS = {"hold": "pending", "sale": "confirmed", "rejected": "rejected", "other": "pending"}
 
 
-def _postback_checks(observed: ObservedTraffic, reported: TrackerData) -> list[Check]:
-    txids = {conversion.conversion_id: conversion.txid for conversion in reported.conversions}
-    rows = {postback.postback_id: postback for postback in reported.postbacks}
-    external_ids = {visit.click_id: visit.visitor.external_id for visit in observed.visits}
+def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
+    txids = {conversion.conversion_id: conversion.txid for conversion in data.conversions}
+    rows = {postback.postback_id: postback for postback in data.postbacks}
+    external_ids = {visit.click_id: visit.visitor.external_id for visit in seen.visits}
     payouts = {
-        (sent_step.click_id, sent_step.step.txid): sent_step.step.micros
-        for sent_step in observed.sent_steps
-        if sent_step.step.source in (Fate(PostbackState.DELIVERED), Fate(PostbackState.FAILED))
+        (sent.click_id, sent.step.txid): sent.step.micros
+        for sent in seen.sent_steps
+        if sent.step.source in (Fate(PostbackState.DELIVERED), Fate(PostbackState.FAILED))
     }
-    accepted = {call.postback_id: call for call in observed.calls if call.accepted}
-    own_accepted = {call.postback_id: call for call in observed.own_calls if call.accepted}
-    calls = (*observed.calls, *observed.own_calls)
-    skipped = {row.postback_id for row in reported.postbacks if row.state is PostbackState.SKIPPED}
-    fated = Counter((row.rule_id, row.state, row.reason or "") for row in reported.postbacks)
-    delivered = {rule_id: _ids(reported, rule_id) for rule_id in (observed.source_rule_id, observed.own_rule_id)}
+    accepted = {call.postback_id: call for call in seen.calls if call.accepted}
+    own_accepted = {call.postback_id: call for call in seen.own_calls if call.accepted}
+    calls = (*seen.calls, *seen.own_calls)
+    skipped = {row.postback_id for row in data.postbacks if row.state is PostbackState.SKIPPED}
+    fated = Counter((row.rule_id, row.state, row.reason or "") for row in data.postbacks)
+    delivered = {rule_id: _ids(data, rule_id) for rule_id in (seen.source_rule_id, seen.own_rule_id)}
 
     def click_of(call: ReceivedPostback) -> str:
         row = rows.get(call.postback_id)
@@ -285,19 +281,14 @@ def _postback_checks(observed: ObservedTraffic, reported: TrackerData) -> list[C
 
     return [
         _compare(
-            "Conversions - Out, by rule, state and reason",
-            fated,
-            expected_fates(observed),
-            f"{len(reported.postbacks):,}",
+            "Conversions - Out, by rule, state and reason", fated, expected_fates(seen), f"{len(data.postbacks):,}"
         ),
-        _compare("Postbacks delivered = accepted by the source", delivered[observed.source_rule_id], set(accepted)),
-        _compare(
-            "Postbacks delivered = accepted by your own system", delivered[observed.own_rule_id], set(own_accepted)
-        ),
+        _compare("Postbacks delivered = accepted by the source", delivered[seen.source_rule_id], set(accepted)),
+        _compare("Postbacks delivered = accepted by your own system", delivered[seen.own_rule_id], set(own_accepted)),
         _compare(
             "External ids at the source, byte for byte",
-            Counter((click_of(call), call.external_id) for call in observed.calls),
-            Counter((click_of(call), external_ids.get(click_of(call), b"?")) for call in observed.calls),
+            Counter((click_of(call), call.external_id) for call in seen.calls),
+            Counter((click_of(call), external_ids.get(click_of(call), b"?")) for call in seen.calls),
         ),
         _compare(
             "Payouts sent to the source",
@@ -308,15 +299,15 @@ def _postback_checks(observed: ObservedTraffic, reported: TrackerData) -> list[C
             "Statuses sent to your own system",
             Counter((call.click_id, call.txid, call.status) for call in own_accepted.values()),
             Counter(
-                (sent_step.click_id, sent_step.step.txid, sent_step.step.status)
-                for sent_step in observed.sent_steps
-                if sent_step.step.own == Fate(PostbackState.DELIVERED)
+                (sent.click_id, sent.step.txid, sent.step.status)
+                for sent in seen.sent_steps
+                if sent.step.own == Fate(PostbackState.DELIVERED)
             ),
         ),
         _compare_number("Requests sent for skipped postbacks", sum(call.postback_id in skipped for call in calls), 0),
         _compare(
             "Attempts recorded = requests received",
-            Counter({row.postback_id: row.attempts for row in reported.postbacks if row.attempts}),
+            Counter({row.postback_id: row.attempts for row in data.postbacks if row.attempts}),
             Counter(call.postback_id for call in calls),
             f"{len(calls):,}",
         ),
@@ -328,9 +319,9 @@ def _postback_checks(observed: ObservedTraffic, reported: TrackerData) -> list[C
     ]
 
 
-def _ids(reported: TrackerData, rule_id: int) -> set[str]:
+def _ids(data: TrackerData, rule_id: int) -> set[str]:
     return {
-        row.postback_id for row in reported.postbacks if row.rule_id == rule_id and row.state is PostbackState.DELIVERED
+        row.postback_id for row in data.postbacks if row.rule_id == rule_id and row.state is PostbackState.DELIVERED
     }
 
 
@@ -350,16 +341,16 @@ def _outcome_text(outcome: str, reason: str | None) -> str:
     return f"{outcome} {reason}" if reason else str(outcome)
 
 
-def _offer_split(observed: ObservedTraffic) -> Check:
+def _offer_split(seen: ObservedTraffic) -> Check:
     """Check each offer's share against its weight. A deviation beyond 5 sigma happens once in two million runs."""
-    arrived = Counter(arrival.offer for arrival in observed.arrivals)
+    arrived = Counter(arrival.offer for arrival in seen.arrivals)
     passed = True
-    for number, weight in enumerate(observed.weights, 1):
-        share = weight / sum(observed.weights)
-        deviation = sqrt(len(observed.arrivals) * share * (1 - share))
-        passed = passed and abs(arrived[str(number)] - len(observed.arrivals) * share) <= 5 * deviation
-    weights = " : ".join(map(str, observed.weights))
-    counts = " : ".join(f"{arrived[str(number)]:,}" for number in range(1, len(observed.weights) + 1))
+    for number, weight in enumerate(seen.weights, 1):
+        share = weight / sum(seen.weights)
+        deviation = sqrt(len(seen.arrivals) * share * (1 - share))
+        passed = passed and abs(arrived[str(number)] - len(seen.arrivals) * share) <= 5 * deviation
+    weights = " : ".join(map(str, seen.weights))
+    counts = " : ".join(f"{arrived[str(number)]:,}" for number in range(1, len(seen.weights) + 1))
     return Check(f"Offers chosen by weight {weights}", passed, counts)
 
 

@@ -326,7 +326,7 @@ class HttpConnection(RequestReader, asyncio.Protocol):
             transport.abort() if transport.get_write_buffer_size() else transport.close()
 
     def phase(self) -> tuple[Phase, float]:
-        """Return the connection's phase and the time of its last change."""
+        """Return the phase, and when the request began or the last response was sent."""
         if self._task is not None or self._unsent or (self._backlog.requests and not self._stalled):
             return Phase.BUSY, self._since
         transport = self._transport
