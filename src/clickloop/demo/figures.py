@@ -163,36 +163,36 @@ def _click_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
     external_ids = {visit.click_id: visit.visitor.external_id for visit in visits}
     costs = {visit.click_id: int(Decimal(visit.visitor.cost).scaleb(6)) for visit in visits}
     return [
-        _compare_number("Visitors redirected", len(redirected), len(visits)),
-        _compare(
+        _check_number("Visitors redirected", len(redirected), len(visits)),
+        _check(
             "Redirects received by the network",
             Counter(arrival.click_id for arrival in seen.arrivals),
             Counter(visit.click_id for visit in redirected),
         ),
-        _compare_number("Unique click ids", len({visit.click_id for visit in redirected}), len(visits)),
-        _compare(
+        _check_number("Unique click ids", len({visit.click_id for visit in redirected}), len(visits)),
+        _check(
             "External ids at the network, byte for byte",
             Counter((arrival.click_id, arrival.external_id) for arrival in seen.arrivals),
             Counter(external_ids.items()),
         ),
         _offer_split(seen),
-        _compare(
+        _check(
             "Clicks recorded, with external ids",
             Counter((click.click_id, click.external_id) for click in data.clicks),
             Counter((click_id, readable(text_of(raw))) for click_id, raw in external_ids.items()),
         ),
-        _compare_number(
+        _check_number(
             "Clicks counted",
             sum(not click.screening for click in data.clicks),
             sum(visit.visitor.screening is None for visit in visits),
         ),
-        _compare(
+        _check(
             "Clicks recorded but not counted, by reason",
             Counter(click.screening for click in data.clicks if click.screening),
             Counter(str(visit.visitor.screening) for visit in visits if visit.visitor.screening),
             show_content=True,
         ),
-        _compare(
+        _check(
             "Cost of each click",
             {click.click_id: click.cost.micros for click in data.clicks},
             costs,
@@ -211,20 +211,20 @@ def _conversion_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
             all(_is_answered_correctly(sent) for sent in seen.sent),
             _first_failure(seen.sent, _is_answered_correctly) or f"{len(seen.sent):,}",
         ),
-        _compare(
+        _check(
             "Conversions - In, by outcome and reason",
             Counter(_outcome_text(notice.outcome, notice.reason) for notice in data.notices),
             Counter(_outcome_text(sent.outcome, sent.reason) for sent in seen.sent),
             f"{len(data.notices):,}",
         ),
-        _compare(
+        _check(
             "Incoming postbacks flagged for status or payout",
             Counter(flag for notice in data.notices for flag in notice.flags if flag in _FLAGS),
             Counter(_STATUS_FLAG for sent in seen.sent_steps if sent.step.status == "other")
             + Counter(_PAYOUT_FLAG for sent in seen.sent_steps if sent.step.cents is None),
             show_content=True,
         ),
-        _compare(
+        _check(
             "Conversions by status and payout",
             Counter(
                 (found.click_id, found.txid, found.status.key, found.payout.micros, found.payout.currency)
@@ -234,13 +234,13 @@ def _conversion_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
                 (click_id, txid, step.status, step.micros, step.currency) for (click_id, txid), step in due.items()
             ),
         ),
-        _compare(
+        _check(
             "What each status counts as",
             names,
             {key: _COUNTS_AS[key] for key in {step.status for step in due.values()}},
             ", ".join(f"{key} → {counts_as}" for key, counts_as in sorted(names.items())),
         ),
-        _compare(
+        _check(
             "Confirmed revenue = the network's records",
             _revenue((found.payout.currency, found.payout.micros) for found in confirmed),
             _revenue((step.currency, step.micros) for step in due.values() if step.status == "sale"),
@@ -265,53 +265,46 @@ def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
         if sent.step.source in (Fate(PostbackState.DELIVERED), Fate(PostbackState.FAILED))
     }
     accepted = {call.postback_id: call for call in seen.calls if call.accepted}
-    own_accepted = {call.postback_id: call for call in seen.own_calls if call.accepted}
+    own_calls = {call.postback_id: call for call in seen.own_calls if call.accepted}
     calls = (*seen.calls, *seen.own_calls)
     skipped = {row.postback_id for row in data.postbacks if row.state is PostbackState.SKIPPED}
-    fated = Counter((row.rule_id, row.state, row.reason or "") for row in data.postbacks)
-    delivered = {rule_id: _ids(data, rule_id) for rule_id in (seen.source_rule_id, seen.own_rule_id)}
-
-    def click_of(call: ReceivedPostback) -> str:
-        row = rows.get(call.postback_id)
-        return row.click_id if row else ""
+    fates = Counter((row.rule_id, row.state, row.reason or "") for row in data.postbacks)
 
     def conversion_of(call: ReceivedPostback) -> tuple[str, str]:
         row = rows.get(call.postback_id)
         return (row.click_id, txids.get(row.conversion_id, "")) if row else ("", "")
 
     return [
-        _compare(
-            "Conversions - Out, by rule, state and reason", fated, expected_fates(seen), f"{len(data.postbacks):,}"
-        ),
-        _compare("Postbacks delivered = accepted by the source", delivered[seen.source_rule_id], set(accepted)),
-        _compare("Postbacks delivered = accepted by your own system", delivered[seen.own_rule_id], set(own_accepted)),
-        _compare(
+        _check("Conversions - Out, by rule, state and reason", fates, expected_fates(seen), f"{len(data.postbacks):,}"),
+        _check("Postbacks delivered = accepted by the source", _delivered(data, seen.source_rule_id), set(accepted)),
+        _check("Postbacks delivered = accepted by your own system", _delivered(data, seen.own_rule_id), set(own_calls)),
+        _check(
             "External ids at the source, byte for byte",
-            Counter((click_of(call), call.external_id) for call in seen.calls),
-            Counter((click_of(call), external_ids.get(click_of(call), b"?")) for call in seen.calls),
+            Counter((conversion_of(call)[0], call.external_id) for call in seen.calls),
+            Counter((id_, external_ids.get(id_, b"?")) for id_, _ in map(conversion_of, seen.calls)),
         ),
-        _compare(
+        _check(
             "Payouts sent to the source",
             Counter((conversion_of(call), _micros(call.payout)) for call in accepted.values()),
             Counter((conversion_of(call), payouts.get(conversion_of(call))) for call in accepted.values()),
         ),
-        _compare(
+        _check(
             "Statuses sent to your own system",
-            Counter((call.click_id, call.txid, call.status) for call in own_accepted.values()),
+            Counter((call.click_id, call.txid, call.status) for call in own_calls.values()),
             Counter(
                 (sent.click_id, sent.step.txid, sent.step.status)
                 for sent in seen.sent_steps
                 if sent.step.own == Fate(PostbackState.DELIVERED)
             ),
         ),
-        _compare_number("Requests sent for skipped postbacks", sum(call.postback_id in skipped for call in calls), 0),
-        _compare(
+        _check_number("Requests sent for skipped postbacks", sum(call.postback_id in skipped for call in calls), 0),
+        _check(
             "Attempts recorded = requests received",
             Counter({row.postback_id: row.attempts for row in data.postbacks if row.attempts}),
             Counter(call.postback_id for call in calls),
             f"{len(calls):,}",
         ),
-        _compare_number(
+        _check_number(
             "Retries that differed from the first attempt",
             len({(call.postback_id, call.request) for call in calls}) - len({call.postback_id for call in calls}),
             0,
@@ -319,10 +312,9 @@ def _postback_checks(seen: ObservedTraffic, data: TrackerData) -> list[Check]:
     ]
 
 
-def _ids(data: TrackerData, rule_id: int) -> set[str]:
-    return {
-        row.postback_id for row in data.postbacks if row.rule_id == rule_id and row.state is PostbackState.DELIVERED
-    }
+def _delivered(data: TrackerData, rule_id: int) -> set[str]:
+    rows = (row for row in data.postbacks if row.rule_id == rule_id and row.state is PostbackState.DELIVERED)
+    return {row.postback_id for row in rows}
 
 
 def _is_answered_correctly(sent: SentNotice) -> bool:
@@ -371,11 +363,11 @@ def _money(micros: int) -> str:
     return f"{Decimal(micros).scaleb(-6):,.2f}"
 
 
-def _compare_number(name: str, found: int, expected: int) -> Check:
+def _check_number(name: str, found: int, expected: int) -> Check:
     return Check(name, found == expected, f"{found:,}" if found == expected else f"{found:,}, expected {expected:,}")
 
 
-def _compare(name: str, found: object, expected: object, size: str = "", *, show_content: bool = False) -> Check:
+def _check(name: str, found: object, expected: object, size: str = "", *, show_content: bool = False) -> Check:
     """Compare two collections. The detail is their size, their content with ``show_content``, or the first few differences."""
     if found == expected:
         return Check(name, True, size or (_listed(found) if show_content else f"{_size(found):,}"))
