@@ -264,6 +264,7 @@ NOT_READING = {
     "conversion.conversion_log": "filters of the API, each of bounded length",
     "conversion.reported": "looks at each text once; how many there are is bounded by the size of a body",
     "conversion.notice_log": "filters of the API, each of bounded length",
+    "conversion.status_change": "the set-up; looks at each word once",
     "conversion.terms": "the set-up",
     "edge.backlog": "queues; what is in them is counted",
     "edge.burst": "a list of answers",

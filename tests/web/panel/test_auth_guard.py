@@ -92,7 +92,10 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
         ({"password": "short", "again": "short"}, "at least 10"),
         ({"again": "something else"}, "not the same"),
         ({"name": ""}, "empty"),
-        ({"name": "long enough name", "password": "long enough name", "again": "long enough name"}, "name to sign in"),
+        (
+            {"name": "long enough name", "password": "long enough name", "again": "long enough name"},
+            "differ from the user name",
+        ),
     ],
 )
 def test_what_is_wrong_stands_beside_its_field_and_the_link_stays_good(

@@ -69,7 +69,7 @@ _TAGS = {
     "Tokens": "The secrets that give access to this API.",
     "Settings": "The settings of the whole instance.",
     "Backup": "Used by `clickloop backup` on the running server.",
-    "Log of changes": "Who changed what, with the values before and after.",
+    "Audit log": "Who changed what, with the values before and after.",
 }
 
 _ERRORS = {
@@ -261,7 +261,7 @@ _TEXT_TOO = frozenset({"read_trace", "simulate", "check_setup"})
 _BODY_OPTIONAL = frozenset({"resume_paused_rule"})
 _PREVIEWS = frozenset({"rerun_notices", "resend_postbacks", "cancel_postbacks"})
 """Operations that answer 200 to a preview."""
-_ADMINISTERED = frozenset({"Users", "Tokens", "Log of changes"})
+_ADMINISTERED = frozenset({"Users", "Tokens", "Audit log"})
 _WRITING = ("post", "patch")
 _DONE = {"200": "The current state.", "201": "Created.", "202": "Accepted. It is done in the background."}
 

@@ -99,5 +99,5 @@ router = Router(
         get("/{number:int}", sync_to_thread=True, summary="Get an audit log entry")(read_change),
     ],
     opt={RIGHT: Right.ADMINISTER},
-    tags=["Log of changes"],
+    tags=["Audit log"],
 )
