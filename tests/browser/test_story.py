@@ -81,7 +81,7 @@ def save_source(page: Page, source: Receiver) -> None:
     field.press_sequentially("&payout=")
     page.get_by_role("button", name="{payout}", exact=True).click()
     expect(field).to_have_value(f"{source.url}/postback?cid={{externalid}}&payout={{payout}}")
-    expect(page.locator("[data-told]").first).to_contain_text(f"{source.url}/postback?cid=")
+    expect(page.locator("[data-preview]").first).to_contain_text(f"{source.url}/postback?cid=")
     save(page)
 
 

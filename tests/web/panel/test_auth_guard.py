@@ -1,4 +1,4 @@
-"""Who gets into the panel: the welcome link, signing in and out, cookies, other sites' forms, roles."""
+"""Access to the panel: one-time links, sign-in and sign-out, cookies, forms of other sites, roles."""
 
 import contextlib
 import dataclasses
@@ -90,7 +90,7 @@ def test_the_first_owner_comes_by_the_link_and_is_in(instance: "Instance", brows
     ("changes", "sentence"),
     [
         ({"password": "short", "again": "short"}, "at least 10"),
-        ({"again": "something else"}, "not the same"),
+        ({"again": "something else"}, "do not match"),
         ({"name": ""}, "empty"),
         (
             {"name": "long enough name", "password": "long enough name", "again": "long enough name"},
@@ -259,7 +259,7 @@ def test_behind_a_proxy_that_changes_the_host_the_refusal_says_what_to_do(browse
     headers = {"origin": "http://panel.example", "host": "127.0.0.1:8081"}
     answer = browser.post("/panel/sign-in", data={"name": "anna", "password": PASSWORD}, headers=headers)
     assert answer.status_code == 403
-    assert "The page is of panel.example, and the request came for 127.0.0.1:8081." in answer.text
+    assert "The page is on panel.example, but the request was for 127.0.0.1:8081." in answer.text
     assert "proxy_set_header Host $http_host;" in answer.text
 
 
@@ -285,7 +285,7 @@ def test_no_page_changes_anything_by_get(panel: "Panel", instance: "Instance") -
 
 
 def stored(instance: "Instance") -> list[str]:
-    """All that stands in the ledger."""
+    """Return a dump of the ledger."""
     with contextlib.closing(sqlite3.connect(instance.folder / "ledger.sqlite")) as connection:
         return list(connection.iterdump())
 

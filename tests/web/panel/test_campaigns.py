@@ -1,4 +1,4 @@
-"""Campaigns in the panel: offers and weights, what is to be copied, today's figures, cloning and pausing."""
+"""Campaigns in the panel: offers and weights, codes to copy, today's figures, cloning and pausing."""
 
 from typing import TYPE_CHECKING
 
@@ -177,7 +177,7 @@ def test_a_clone_is_shown_at_once(panel: "Panel", instance: "Instance") -> None:
 def test_a_campaign_is_archived_and_restored(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     panel.done("/panel/campaigns/1/archive")
-    assert any("Its link answers 404" in notice for notice in panel.page("/panel/campaigns/1").notices)
+    assert any("Its link returns a 404 page" in notice for notice in panel.page("/panel/campaigns/1").notices)
     assert panel.done("/panel/campaigns/1/restore") == "/panel/campaigns/1?said=restored"
 
 

@@ -1,4 +1,4 @@
-"""Charts: round ticks from zero, every value to be read, nothing of a stranger's that runs."""
+"""Charts: round ticks from zero, readable values, escaped names."""
 
 import itertools
 import re
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloop.report.measure import Measure
-from clickloop.web.panel.frame.chart import MAX_TICKS, Chart, Kind, Series, draw, round_ticks
+from clickloop.web.panel.frame.chart import MAX_TICKS, Chart, Series, SeriesKind, draw, round_ticks
 from clickloop.web.panel.reports.figures import change_text, figure_text, short_text
 
 
@@ -63,9 +63,11 @@ def test_every_value_is_in_the_table_and_on_hover() -> None:
 @given(
     st.lists(st.none() | st.integers(-(10**12), 10**12), max_size=30),
     st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"])),
-    st.sampled_from(Kind),
+    st.sampled_from(SeriesKind),
 )
-def test_any_chart_is_well_formed_and_draws_within_its_box(values: list[int | None], name: str, kind: Kind) -> None:
+def test_any_chart_is_well_formed_and_draws_within_its_box(
+    values: list[int | None], name: str, kind: SeriesKind
+) -> None:
     series = (Series(name, tuple(values), kind), Series("before", tuple(values[::-1]), faint=True))
     html = draw(a_chart(*values, title=name, points=(name,) * len(values), series=series))
     figure = ET.fromstring(html)

@@ -70,7 +70,7 @@ def test_empty_parameters_leave_the_address(panel: "Panel") -> None:
         ("since=yesterday", "From"),
         ("screening=odd", "Counted"),
         ("period=ever", "Period"),
-        ("cursor=abc", "the place in the list"),
+        ("cursor=abc", "page position"),
     ],
 )
 def test_a_filter_that_cannot_be_read_is_named_and_the_log_stays(

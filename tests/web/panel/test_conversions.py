@@ -1,4 +1,4 @@
-"""Conversions in the panel: the log, one with its history, changing it and adding one by hand."""
+"""Conversions in the panel: the log, a conversion's history, changing and adding one by hand."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_conversion_stands_beside_its_field(panel: "Panel",
     for fields, told in (
         ({"click_id": "abc"}, "No click has this click id or external id."),
         ({"click_id": instance.visit(), "payout": "NaN"}, "Enter a decimal"),
-        ({"click_id": instance.visit(), "at": "soon"}, "A date is expected"),
+        ({"click_id": instance.visit(), "at": "soon"}, "Enter a date"),
     ):
         answer = panel.post("/panel/conversions/new", fields | {"save": "1"})
         assert answer.status_code == 422
@@ -172,9 +172,9 @@ def test_every_flag_of_a_notice_has_a_sentence(flag: NoticeFlag) -> None:
 def test_a_test_conversion_is_marked_in_the_log(panel: "Panel", instance: "Instance") -> None:
     instance.set_up()
     converted(instance)
-    assert "It is of a test click" not in panel.get("/panel/conversions")
+    assert "This is a test. Reports" not in panel.get("/panel/conversions")
     instance.made("conversions", {"click_id": instance.visit(screening="test"), "payout": "1"})
-    assert 'title="It is of a test click: no report counts it."' in panel.get("/panel/conversions")
+    assert 'title="This is a test. Reports do not count it."' in panel.get("/panel/conversions")
 
 
 def test_the_sources_own_id_finds_the_click(panel: "Panel", instance: "Instance") -> None:

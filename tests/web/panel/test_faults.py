@@ -1,4 +1,4 @@
-"""What stands above a form that was refused."""
+"""The summary of faults above a form."""
 
 import contextlib
 import sqlite3

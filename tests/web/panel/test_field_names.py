@@ -1,4 +1,4 @@
-"""Fields are told by the names that people know."""
+"""Display names of fields."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def test_no_name_of_an_edited_field_looks_like_one_of_a_program(kind: type[Any])
 
 
 def paths(kind: type[Any], before: str = "") -> list[str]:
-    """Every field of a Struct and of the Structs in it."""
+    """Return every field of a Struct and of its nested Structs."""
     found = []
     for field in msgspec.structs.fields(kind):
         inner = [one for one in options_of(field.type) if isinstance(one, type) and issubclass(one, msgspec.Struct)]

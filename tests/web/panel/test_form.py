@@ -1,4 +1,4 @@
-"""Forms: a form reads as the Struct that the API takes for the same thing."""
+"""Forms read as the API's Structs."""
 
 import msgspec
 import pytest

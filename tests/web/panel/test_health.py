@@ -1,4 +1,4 @@
-"""Health: what is told, and receivers."""
+"""Health in the panel, and receivers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_paused_receiver_can_be_tried_now(panel: "Panel") -> None:
     pause_lane(panel.instance)
     panel.done(f"/panel/health/receivers/{LANE}/probe")
     assert panel.instance.got(f"receivers/{LANE}")["asked"] == "probe"
-    assert "It is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
+    assert "The receiver is tried within five seconds." in panel.page(f"/panel/health/receivers/{LANE}").text
 
 
 def test_a_paused_receiver_can_be_resumed_untried(panel: "Panel") -> None:
@@ -115,7 +115,7 @@ def test_links_that_led_nowhere_are_told(
 
 
 def test_where_every_link_named_a_campaign_health_says_so(panel: "Panel") -> None:
-    assert "Every campaign link that was opened belongs to a campaign" in panel.page("/panel/health").text
+    assert "Every opened link belongs to a campaign" in panel.page("/panel/health").text
 
 
 def test_the_number_of_alarms_stands_in_the_menu_of_every_page(
@@ -226,8 +226,8 @@ def test_an_alarm_rule_in_the_list_leads_to_its_messages(panel: "Panel") -> None
     assert "/panel/postbacks?rule_id=" not in page
 
 
-def damaged(instance: "Instance", told: list[int]) -> None:
-    """Give an instance two damages of its journal; ``told`` grows when they are confirmed."""
+def damaged(instance: "Instance", confirmed: list[int]) -> None:
+    """Record two damaged ranges of the journal; confirming them appends to ``confirmed``."""
     path = str(instance.folder / "journal" / "clicks" / "w" / "00000002.ndjson")
     found = [
         Damage(DamageKind.FLIPPED_BITS, path, first, first + 10, f"{path}: bytes {first} to {first + 9} are damaged.")
@@ -237,15 +237,15 @@ def damaged(instance: "Instance", told: list[int]) -> None:
     instance.context = replace(
         instance.context,
         journal_damages=JournalDamages(instance.folder),
-        on_damages_confirmed=lambda: told.append(1),
+        on_damages_confirmed=lambda: confirmed.append(1),
     )
 
 
 def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
     instance: "Instance", panel_of: "Callable[[Instance], AbstractContextManager[Panel]]"
 ) -> None:
-    told: list[int] = []
-    damaged(instance, told)
+    confirmed: list[int] = []
+    damaged(instance, confirmed)
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
@@ -262,19 +262,19 @@ def test_damage_of_the_journal_is_confirmed_in_the_panel_by_who_administers(
         words = panel.page(place).text
     assert "Damage confirmed." in words
     assert "The journal or another file is damaged." not in words
-    assert (unconfirmed_damages(instance.folder), told) == ((), [1])
+    assert (unconfirmed_damages(instance.folder), confirmed) == ((), [1])
 
 
 def test_damage_of_the_journal_is_confirmed_over_the_api_once_and_logged(instance: "Instance") -> None:
-    told: list[int] = []
-    damaged(instance, told)
+    confirmed: list[int] = []
+    damaged(instance, confirmed)
     with TestClient(application(create_api, instance.context), raise_server_exceptions=False) as api:
         owner, worker = instance.token_of(Role.OWNER), instance.token_of(Role.WORKER)
         assert api.post("/api/v1/health/damages/confirm", headers=worker).status_code == 403
         assert api.get("/api/v1/health/damages", headers=owner).json()["count"] == 2
         for _ in range(2):
-            confirmed = api.post("/api/v1/health/damages/confirm", headers=owner)
-            assert confirmed.json() == {"count": 0, "sentences": []}
+            response = api.post("/api/v1/health/damages/confirm", headers=owner)
+            assert response.json() == {"count": 0, "sentences": []}
         lines = [line for line in api.get("/api/v1/changes", headers=owner).json()["items"] if line["noun"] == "health"]
     assert [(line["record_id"], line["before"]["count"], line["after"]["count"]) for line in lines] == [
         ("journal", 2, 0)

@@ -1,4 +1,4 @@
-"""Every address of the panel that takes a form, sent whatever a program might send: answered by a page, never by a breakage."""
+"""Every form of the panel, submitted with hostile values: the response is a page, never an internal error."""
 
 import re
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 ENDINGS = ("remove", "archive", "disable", "sign-out", "end", "end-others", "revoke", "stop", "cancel")
-"""Of addresses that take something away: they are tried last."""
+"""Paths that remove something, tested last."""
 SIGNING_OUT = ("/sign-out", "/end", "/end-others", "/disable", "/password", "/users/1")
-"""Of addresses that may end the session of the test."""
+"""Paths that may end the test's session."""
 VALUES = (
     "x",
     "-1",
@@ -101,7 +101,7 @@ def forms(panel: "Panel", known: dict[str, str]) -> dict[str, Pairs]:
 
 
 def variants(pairs: Pairs) -> Iterator[Pairs]:
-    """Yield what a program might make of the fields of a form."""
+    """Yield hostile variants of a form's fields."""
     names = list(dict.fromkeys(name for name, _ in pairs))
     yield []
     yield pairs + pairs

@@ -1,4 +1,4 @@
-"""Networks in the panel: presets, the link builder, what is to be copied, the token and who may see it."""
+"""Networks in the panel: presets, postback parameters, codes to copy, the token and who may see it."""
 
 from typing import TYPE_CHECKING
 
@@ -129,7 +129,7 @@ def test_what_is_masked_is_not_offered_to_be_copied(panel: "Panel", instance: "I
     for path in pages:
         page = panel.page(path)
         assert not [name for name in page.to_copy if name.startswith("p")]
-        assert page.text.count("The token is hidden from your role; ask an admin for this address.") == 2
+        assert page.text.count("Your role cannot see the token. Ask an admin for this URL.") == 2
 
 
 def test_a_pixel_with_a_token_is_warned_of(panel: "Panel", instance: "Instance") -> None:
@@ -156,7 +156,7 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     ("rows", "told"),
     [
         (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' is in two rows"),
-        (macros("{s1}", "", "", "", "", "={a}"), "is assigned to no parameter"),
+        (macros("{s1}", "", "", "", "", "={a}"), "Choose a parameter for the macro"),
         (macros("x" * 1001), "at most 1000 are kept"),
     ],
 )
@@ -223,8 +223,8 @@ def test_an_offered_word_that_is_left_unmapped_is_not_saved(panel: "Panel", inst
     [
         ([("7", "sale", ""), ("7 ", "hold", "")], "'7' is in two rows"),
         ([("A", "sale", ""), ("a", "sale", "")], "'a' is in two rows"),
-        ([("7", "", "")], "Choose what '7' means"),
-        ([("", "sale", "")], "A status is chosen, but the word is missing"),
+        ([("7", "", "")], "Choose a status for '7'"),
+        ([("", "sale", "")], "Enter the word for the chosen status"),
         ([("7", "gone", "")], "There is no status 'gone'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A newcomer's way: what is told after each step, and pages that need no choosing."""
+"""The walkthrough: messages after each step, and preselected records."""
 
 import re
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Conversions - In in the panel: the log, one notice as it was understood, and running them again."""
+"""Conversions - In in the panel: the log, one notice as it was read, and reprocessing."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Requests to the panel's port whose Host header is none: whatever it is, a page or a refusal is the answer."""
+"""Invalid Host headers: the response is a page or a refusal."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Offers in the panel: the network's template in the address, the payout, tags, filters."""
+"""Offers in the panel: the network's URL template, payout, tags, filters."""
 
 from typing import TYPE_CHECKING
 

@@ -30,7 +30,7 @@ def owed(instance: "Instance", **click: Any) -> str:
 
 
 def ended(instance: "Instance", postback_id: str, state: str = "failed", answer: bytes = b"no <b>") -> str:
-    """Lets a postback end after an attempt."""
+    """Finish a postback after one attempt."""
     now = instance.now
     with instance.ledger.write() as tx:
         tx.execute(
@@ -55,7 +55,7 @@ def ended(instance: "Instance", postback_id: str, state: str = "failed", answer:
 
 
 def logged(instance: "Instance") -> list[str]:
-    """What the log of changes tells, without what was set up."""
+    """Return the audited actions on postbacks."""
     with instance.ledger.read() as tx:
         actions = tx.scalars(select(changes_log.c.action).where(changes_log.c.noun.startswith("postbacks")))
         return list(actions)
@@ -157,7 +157,7 @@ def test_a_postback_that_waits_is_cancelled_by_a_button(panel: "Panel", instance
     instance.set_up()
     one = owed(instance)
     path = panel.done(f"/panel/postbacks/{one}/cancel")
-    assert panel.page(path).flash == "Cancelled: it will not be sent."
+    assert panel.page(path).flash == "Cancelled. It will not be sent."
     assert instance.got(f"postbacks/{one}")["postback"]["state"] == "cancelled"
 
 
@@ -221,7 +221,7 @@ def test_resending_by_filter_counts_first(panel: "Panel", instance: "Instance") 
     assert "4 postbacks match" in page.text
     assert "1 will be left out. It was skipped" in page.text
     assert "Resend 3 of 2026-03-01" in page.buttons
-    assert "1 was delivered already" in page.text
+    assert "1 was already delivered" in page.text
     assert len(instance.got("postbacks")["items"]) == 4
 
 

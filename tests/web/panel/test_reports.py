@@ -24,7 +24,7 @@ def fill(instance: "Instance") -> None:
 
 
 def main_buttons(page: Page) -> list[str]:
-    """Where the buttons lead that are set off."""
+    """Return the targets of the highlighted buttons."""
     return [link.get("href") for link in page.main.all("a", class_="main")]
 
 
@@ -61,7 +61,7 @@ def test_the_chart_is_of_the_measure_and_period_asked_for(instance: "Instance", 
     assert "2026-03-01 Sun\nRevenue: 1,234.50\nPeriod before: 0.00</title>" in html
     answer = panel.client.get("/panel?period=century&measure=cost")
     assert (answer.status_code, answer.headers["location"]) == (303, "/panel?measure=cost&said=ignored-period")
-    assert "Ignored, because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
+    assert "Ignored because it could not be read: Period." in panel.words(panel.get(answer.headers["location"]))
 
 
 def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "Instance", panel: "Panel") -> None:
@@ -72,7 +72,7 @@ def test_the_dashboard_tells_what_is_wrong_with_its_remedy_and_place(instance: "
     html = panel.get("/panel")
     words = panel.words(html)
     assert "no postback" in words.lower()
-    assert "Networks send words that no status has: zzz." in words
+    assert "Unmapped status words: zzz." in words
     assert "1 incoming postback was refused in the last 24 hours: malformed click id." in words
     assert 'href="/panel/notices?reason=malformed_click_id&amp;since=2026-02-28T12%3A00%3A00' in html
 
@@ -130,8 +130,8 @@ def test_what_a_visitor_wrote_is_text(instance: "Instance", panel: "Panel") -> N
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        ("group_by=nonsense", "none that there is"),
-        ("period=century", "none that there is"),
+        ("group_by=nonsense", "unknown period or grouping"),
+        ("period=century", "unknown period or grouping"),
         ("filter=nonsense", "such as country:DE"),
         ("filter=campaign:x", "A number is expected"),
         ("from=x", "such as 2026-03-01"),
@@ -171,7 +171,10 @@ def test_money_without_a_rate_is_told_and_rates_are_set_by_lines(instance: "Inst
 
 @pytest.mark.parametrize(
     ("lines", "told"),
-    [("EUR 1.1", "Line 1: a currency, a day and a rate"), ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the")],
+    [
+        ("EUR 1.1", "Line 1: enter a currency, a day and a rate"),
+        ("EUR 2026-02-01 1\nUSD 2026-02-01 1", "Rate 2: USD is the"),
+    ],
 )
 def test_a_line_that_is_no_rate_is_named_and_stays_in_the_form(panel: "Panel", lines: str, told: str) -> None:
     page = panel.sent("/panel/rates", {"lines": lines}, 422)

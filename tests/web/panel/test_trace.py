@@ -1,4 +1,4 @@
-"""Trace in the panel: whatever id is pasted leads to the story."""
+"""Trace in the panel: any id leads to its click's timeline."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def test_a_click_on_its_way_is_told_by_its_notices(panel: "Panel", instance: "In
 
 
 def test_an_empty_trace_is_a_form(panel: "Panel") -> None:
-    assert "Paste any of its ids." in panel.words(panel.get("/panel/trace"))
+    assert "Paste any of its ids, or search the setup by name." in panel.words(panel.get("/panel/trace"))
 
 
 @pytest.mark.parametrize(

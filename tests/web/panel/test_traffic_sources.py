@@ -1,4 +1,4 @@
-"""Traffic sources in the panel: presets, rows, sliders, the postback URL and what is told about it."""
+"""Traffic sources in the panel: presets, parameters, the postback URL and remarks on it."""
 
 import re
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ def row(at: int, parameter: str, *, tracked: bool = True, number: str = "") -> l
 
 
 def marks(page: Page) -> dict[str, str]:
-    """By macro of a template, as what it is marked."""
+    """Return the kind of each macro in a preview."""
     return {mark.text: mark.get("class") for mark in page.main.all("mark")}
 
 
@@ -51,7 +51,7 @@ def test_the_list_is_searched_by_name_and_leads_to_each_sources_campaigns(panel:
     page = panel.page("/panel/traffic-sources?q=PROPELLER")
     assert page.table.column("Name") == ["PropellerAds"]
     assert "/panel/campaigns?source_id=2" in page.addresses
-    assert "is called “nobody”" in panel.page("/panel/traffic-sources?q=nobody").text
+    assert "matches “nobody”" in panel.page("/panel/traffic-sources?q=nobody").text
     assert [one["name"] for one in instance.got("traffic-sources?q=click")["items"]] == ["Clickadu"]
 
 
@@ -271,7 +271,7 @@ def test_a_form_that_no_page_of_ours_sends_is_refused_without_breaking(panel: "P
 )
 def test_a_brace_that_is_never_closed_is_marked_where_it_stands(panel: "Panel", text: str, marked: str) -> None:
     html = panel.post("/panel/macro-preview/source", [("postback_url", text), ("field", "postback_url")]).text
-    found = re.findall(r'<mark class="unknown" title="A brace [^"]+">([^<]+)</mark>', html)
+    found = re.findall(r'<mark class="unknown" title="This brace [^"]+">([^<]+)</mark>', html)
     assert found == [marked]
     pieces = re.search(r"Macros found</span>(.*?)</p>", html)
     assert pieces is not None

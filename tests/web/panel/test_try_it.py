@@ -1,4 +1,4 @@
-"""Trying without sending, and test clicks."""
+"""Dry runs and test clicks."""
 
 import re
 from html import unescape
@@ -66,7 +66,7 @@ def test_a_stored_conversion_is_decided_once_more(panel: "Panel") -> None:
     made = panel.instance.made("conversions", {"click_id": click_id, "payout": "4"})
     conversion_id = made["conversion"]["conversion_id"]
     words = panel.words(panel.post("/panel/try", {"conversion_id": conversion_id, "conversion.payout": ""}).text)
-    assert "decided again" in words
+    assert "evaluated again" in words
 
 
 def test_what_there_is_not_is_said_in_the_form(panel: "Panel") -> None:
@@ -134,7 +134,7 @@ def test_a_notice_whose_token_is_hidden_is_not_offered(panel: "Panel") -> None:
     assert "token=t0ken-of-theirs" in panel.get(f"/panel/try/test/{click_id}")
     panel.become(Role.WORKER)
     html = panel.get(f"/panel/try/test/{click_id}")
-    assert "The token is hidden from your role" in html
+    assert "Your role cannot see the token" in html
     assert 'id="notice-url"' not in html
 
 

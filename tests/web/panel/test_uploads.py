@@ -1,4 +1,4 @@
-"""Uploads in the panel: files as they come, previews, what follows."""
+"""Uploads in the panel: files, previews, registering."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ def sent(panel: "Panel", file: bytes = b"", name: str = "sales.csv", **fields: s
 
 
 def work_off(panel: "Panel") -> None:
-    """What the core does with uploads."""
+    """Process the uploads as the core does."""
     context = panel.instance.context
     work = UploadWork(context.desk(), context.uploads, wall_clock)
     while work.step().more:
@@ -104,7 +104,7 @@ def test_neither_file_nor_lines_is_told_and_so_are_both(panel: "Panel") -> None:
     nothing = sent(panel, lines="")
     both = sent(panel, b"x:1\n", lines="y:1")
     assert (nothing.status_code, both.status_code) == (422, 422)
-    assert "Choose a file, or write lines." in Page(nothing.text).text
+    assert "Choose a file or enter lines." in Page(nothing.text).text
     assert "not both" in Page(both.text).text
 
 
@@ -165,7 +165,7 @@ def test_the_lines_of_one_verdict_are_found_however_many_others_come_before(pane
     work_off(panel)
     assert "150 refused" not in panel.page(place).text
     words = panel.page(f"{place}?verdict=refused").text
-    assert "Lines that are refused" in words
+    assert "Refused lines" in words
     assert "150 refused" in words
 
 
@@ -174,7 +174,7 @@ def test_a_preview_in_which_nothing_would_be_registered_says_so(panel: "Panel") 
     place = sent(panel, lines="01kaqj6z8m4x2c9v7b5n3t1w0y:5", preview="1").headers["location"]
     work_off(panel)
     words = panel.page(place).text
-    assert "Nothing in it would be registered" in words
+    assert "There is nothing to register" in words
     assert "Register these conversions" not in words
 
 

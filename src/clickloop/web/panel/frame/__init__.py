@@ -1,1 +1,1 @@
-"""What all pages share: layout, forms, flash messages, who may enter."""
+"""What all pages share: layout, forms, flash messages, access."""

@@ -1,4 +1,4 @@
-"""The click that a user means: by our click id, or by the external id under which the traffic source knows it."""
+"""Lookup of a click by our click id or by the traffic source's external id."""
 
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
@@ -8,22 +8,22 @@ from clickloop.setup.fault import Fault, FaultCode, InvalidInputError
 from clickloop.text import text_of
 from clickloop.web.api.context import ApiContext
 
-MAX_CHOICES = 20  # a person chooses among them
+MAX_CHOICES = 20  # the user picks one from this list
 
 
 class SeveralClicksError(Exception):
-    """An external id that several clicks came with. ``clicks``: the newest of them."""
+    """Several clicks have this external id. ``clicks``: the newest of them."""
 
     def __init__(self, clicks: list[Click]) -> None:
         super().__init__()
         self.clicks = clicks
 
 
-def click_id_meant(context: ApiContext, text: str) -> str:
-    """Return the click id for what was typed: itself, or that of the only click with this external id.
+def resolve_click_id(context: ApiContext, text: str) -> str:
+    """Return the click id for a click id or external id.
 
-    Raise SeveralClicksError, or InvalidInputError where no click has it. What has the form of a click id is returned as it is, unless
-    it is an external id: what is wrong with it is told where it is used.
+    Raise SeveralClicksError, or InvalidInputError if no click has the external id. A forged click id that is no external id is
+    returned as it is: the caller reports what is wrong with it.
     """
     read = context.click_ids.read(text)
     if isinstance(read, ClickId) or not text:
