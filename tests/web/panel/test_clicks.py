@@ -80,7 +80,7 @@ def test_a_filter_that_cannot_be_read_is_named_and_the_log_stays(
     answer = panel.client.get(f"/panel/clicks?source_id=1&{query}")
     assert answer.status_code == 303
     html = panel.get(answer.headers["location"])
-    assert f"Ignored, because it could not be read: {name}." in panel.words(html)
+    assert f"Ignored because it could not be read: {name}." in panel.words(html)
     assert click_id in html
     assert "source_id=1" in answer.headers["location"]
 
@@ -93,7 +93,7 @@ def test_a_filter_that_was_ignored_is_marked_and_several_are_all_named(panel: "P
             break
         place = answer.headers["location"]
     assert answer.status_code == 200
-    assert "Ignored, because they could not be read: Counted, From, Before." in panel.words(answer.text)
+    assert "Ignored because they could not be read: Counted, From, Before." in panel.words(answer.text)
     assert re.search(r'<input name="since"[^>]* aria-invalid="true"', answer.text)
     assert "aria-invalid" not in panel.get("/panel/clicks")
 

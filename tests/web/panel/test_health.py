@@ -144,7 +144,7 @@ def test_a_clock_in_doubt_is_shown_and_confirmed_by_who_administers(
     with panel_of(instance) as panel:
         panel.become(Role.WORKER)
         page = panel.get("/panel/health")
-        assert "The clock may be wrong. It says 2026-03-01 12:00:00" in Page(page).text
+        assert "The clock may be wrong. It shows 2026-03-01 12:00:00" in Page(page).text
         assert "The clock is right" not in page
         assert panel.post("/panel/health/clock").status_code == 403
         instance.now += 1
