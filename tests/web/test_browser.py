@@ -44,7 +44,9 @@ def browser(*headers: tuple[str, str], peer: str = "10.0.0.1") -> Browser:
         (["203.0.113.9" + ", 10.0.0.7" * 5_000], "10.0.0.7"),
     ],
 )
-def test_the_address_is_the_rightmost_one_that_is_no_trusted_proxy_across_all_header_lines(lines: list[str], address: str) -> None:
+def test_the_address_is_the_rightmost_one_that_is_no_trusted_proxy_across_all_header_lines(
+    lines: list[str], address: str
+) -> None:
     assert browser(*[("x-forwarded-for", line) for line in lines]).address == address
 
 
