@@ -174,8 +174,8 @@ def _cost(reader: Callable[[str], object], text: str, times: int) -> float:
     return min(spent)
 
 
-def _repeated(token: str, octets: int) -> str:
-    return token * (octets // len(token.encode()))
+def _repeated(token: str, size: int) -> str:
+    return token * (size // len(token.encode()))
 
 
 @pytest.mark.parametrize("name", READERS)

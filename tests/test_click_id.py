@@ -1,4 +1,4 @@
-"""Click ids: unique, sorted, and recognised when forged or mistyped."""
+"""Click ids: unique, sorted, and refused if forged or mistyped."""
 
 from itertools import pairwise
 

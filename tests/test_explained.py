@@ -1,4 +1,4 @@
-"""Closed lists whose members carry their sentence."""
+"""Enums whose members carry a sentence."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""Numbers with their noun."""
+"""Counts with a noun."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Stores know each other: what is lost, emptied, older or foreign is refused; what a crash can leave is not."""
+"""Stores know each other: a lost, emptied, older or foreign one is refused; what a crash leaves is not."""
 
 import shutil
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def copied(folder: Path, target: Path) -> Path:
 
 
 def swapped(folder: Path, other: Path, name: str) -> None:
-    """A file, with its log, as it is in another folder."""
+    """Replace a file and its log with those of another folder."""
     for path in folder.glob(name + "*"):
         path.unlink()
     for path in other.glob(name + "*"):

@@ -1,4 +1,4 @@
-"""Any bytes as storable text and back."""
+"""Escaping arbitrary bytes as storable text, and back."""
 
 import json
 
@@ -12,13 +12,13 @@ ANY_BYTES = st.one_of(st.binary(), st.text().map(str.encode), st.text(STAND_INS)
 
 
 @given(st.lists(ANY_BYTES, max_size=4).map(b"".join))
-def test_any_bytes_come_back_as_they_were(octets: bytes) -> None:
-    assert octets_of(text_of(octets)) == octets
+def test_any_bytes_come_back_as_they_were(data: bytes) -> None:
+    assert octets_of(text_of(data)) == data
 
 
 @given(st.lists(ANY_BYTES, max_size=4).map(b"".join))
-def test_the_text_can_be_stored_anywhere(octets: bytes) -> None:
-    text = text_of(octets)
+def test_the_text_can_be_stored_anywhere(data: bytes) -> None:
+    text = text_of(data)
     assert "\0" not in text
     assert json.loads(json.dumps(text, ensure_ascii=False).encode("utf-8")) == text
 
@@ -39,7 +39,7 @@ def test_reading_back_never_raises_whatever_the_text(text: str) -> None:
 
 
 def test_every_single_byte_comes_back() -> None:
-    assert [octets_of(text_of(bytes([octet]))) for octet in range(256)] == [bytes([octet]) for octet in range(256)]
+    assert [octets_of(text_of(bytes([byte]))) for byte in range(256)] == [bytes([byte]) for byte in range(256)]
 
 
 def test_a_lone_surrogate_becomes_a_question_mark() -> None:

@@ -1,7 +1,7 @@
-"""Filters of the logs. Each log has one record of what narrows it, declared in the room that owns the log.
+"""Filters of the logs. Each log has one filter record, declared in the folder that owns the log.
 
-Query parameters, SQL conditions, forms, command line options, exports and jobs are all made from its fields. So a field's ``Meta``
-holds the description and limits for all of them, and its ``extra`` what a form shows where that is not the field's name.
+Query parameters, SQL conditions, forms, command line options, exports and jobs are all derived from its fields. A field's
+``Meta`` holds the description and limits for all of them, and its ``extra`` the label of a form if it isn't the field's name.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo
 
 MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of finding nothing
 LABEL, WORDS = "label", "words"
-"""The keys of a ``Meta``'s extra: what a field is called, and the words of a form for true and false."""
+"""Keys of ``Meta.extra``: a field's label, and a form's words for true and false."""
 PERIOD = ("since", "until")
 
 RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
@@ -27,7 +27,7 @@ Flagged = (
         bool,
         Meta(
             description="Only flagged ones, or only those without a flag.",
-            extra={LABEL: "Flag", WORDS: ("Odd ones", "Without oddities")},
+            extra={LABEL: "Flag", WORDS: ("Flagged", "Not flagged")},
         ),
     ]
     | None
@@ -35,7 +35,7 @@ Flagged = (
 
 
 class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What narrows a log; a field that is None, or an empty moment, does not."""
+    """A filter of a log; a field that is None, or an empty moment, does not narrow it."""
 
     since: Annotated[
         str, Meta(max_length=40, description="Start time, included: ISO 8601, in UTC unless it names a zone.")
@@ -49,7 +49,7 @@ F = TypeVar("F", bound=LogFilter)
 
 
 def fields_of(kind: type[msgspec.Struct]) -> list[FieldInfo]:
-    """Return the fields of a filter: its own first, then those that it shares with others, the period last."""
+    """Return the fields of a filter: its own first, then the inherited ones, the period last."""
     declared = [inspect.get_annotations(base) for base in kind.__mro__]
     return sorted(
         msgspec.structs.fields(kind),
@@ -63,7 +63,7 @@ def meta_of(field: FieldInfo) -> Meta:
 
 
 def type_of(field: FieldInfo) -> Any:
-    """Return the type of a field's value where it has one, without its ``Meta``: ``int`` for ``Annotated[int, …] | None``."""
+    """Return the type of a field's value without ``Meta`` and None: ``int`` for ``Annotated[int, …] | None``."""
     option = _option_of(field)
     return getattr(option, "__origin__", option)
 
@@ -75,13 +75,13 @@ def _option_of(field: FieldInfo) -> Any:
 
 
 def label_of(field: FieldInfo) -> str:
-    """Return what a field is called in a form: ``campaign_id`` is ``Campaign``, ``click_id`` is ``Click id``."""
+    """Return a field's label in a form: ``Campaign`` for ``campaign_id``, ``Click id`` for ``click_id``."""
     usual = field.name.removesuffix("_id") if type_of(field) is int else field.name
     return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
 
 
 def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
-    """Yield the names and values of what narrows, without the period. An empty click id does not; an empty txid is one."""
+    """Yield name and value of each field that narrows, except the period. An empty txid narrows, an empty click id does not."""
     for name in wanted.__struct_fields__:
         value = getattr(wanted, name)
         if name in PERIOD or value is None or (name == "click_id" and not value.strip()):
@@ -90,11 +90,11 @@ def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
 
 
 def narrows(wanted: LogFilter) -> bool:
-    """Return whether a filter leaves anything out."""
+    """Return whether a filter excludes anything."""
     return bool(wanted.since or wanted.until or any(True for _ in given_in(wanted)))
 
 
-def filter_in(given: LogFilter, kind: type[F]) -> F:
-    """Return the filter in a record that extends it, such as the body of a request."""
-    values = msgspec.to_builtins(given)
+def filter_in(record: LogFilter, kind: type[F]) -> F:
+    """Return the filter of type ``kind`` from a record that extends it, such as the body of a request."""
+    values = msgspec.to_builtins(record)
     return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

@@ -1,4 +1,4 @@
-"""The alarm outbox: each message goes to each rule, in order, until it is delivered or given up; and what is kept is bounded."""
+"""The alarm outbox: each message goes to each rule, in order, until it is delivered or has failed; its size is bounded."""
 
 from clickloop.alarm.outbox import (
     MAX_FINISHED,

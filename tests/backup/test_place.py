@@ -1,4 +1,4 @@
-"""A data folder knows its place: a rename is none of a copy's business, and a copy is noticed before anything is sent."""
+"""A data folder knows its place: a renamed folder is not taken for a copy, and a copy is noticed before anything is sent."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ NOW = 1_800_000_000_000
 
 @pytest.fixture
 def used(tmp_path: Path) -> Path:
-    """A folder that was started here."""
+    """A folder that has been started here."""
     folder = tmp_path / "data"
     folder.mkdir()
     settle_place(folder, Origin.UNSAID, NOW)

@@ -1,4 +1,4 @@
-"""Restoring: what is whole is put in its place as a whole, and anything else leaves the folder as it was."""
+"""Restoring: an intact backup is restored completely, and any other leaves the folder unchanged."""
 
 import fcntl
 import io
@@ -14,7 +14,7 @@ import pytest
 
 from clickloop import __version__
 from clickloop.backup.archive import BLOCK, ArchiveWriter
-from clickloop.backup.manifest import FORMAT, BackupError, Counts, Manifest, Marks
+from clickloop.backup.manifest import FORMAT, BackupError, BackupMarks, Counts, Manifest
 from clickloop.backup.place import RESTORING, Origin, Place, PlaceError, settle_place
 from clickloop.backup.restoring import restore
 from clickloop.backup.taking import take_backup, verify_backup
@@ -25,7 +25,7 @@ from tests.backup.folders import NOW, SILENT, Folder, ledger_rows, settled_click
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Folder]]:
-    """A backup, and the folder that it is of."""
+    """A backup of a folder."""
     folder = Folder(tmp_path_factory.mktemp("backup") / "data")
     folder.visit(2)
     file = folder.path.with_name("b.tar")
@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_stays_as_it_was(file: Path, t
     target = tmp_path / "data"
     target.mkdir()
     (target / "ledger.sqlite").write_bytes(b"precious")
-    with pytest.raises(BackupError, match=r"not empty: ledger\.sqlite is there.*--force"):
+    with pytest.raises(BackupError, match=r"not empty, it has ledger\.sqlite\..*--force"):
         restore(file, target, SILENT, NOW, hold=True)
     assert (target / "ledger.sqlite").read_bytes() == b"precious"
 
@@ -152,7 +152,7 @@ def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path
     elsewhere.mkdir()
     (elsewhere / "precious").write_bytes(b"x")
     (target / "restoring").symlink_to(elsewhere)
-    with pytest.raises(BackupError, match="no folder that a restore has made"):
+    with pytest.raises(BackupError, match="not a folder made by a restore"):
         restore(file, target, SILENT, NOW, hold=True, force=force)
     assert [path.name for path in elsewhere.iterdir()] == ["precious"]
     (target / "restoring").unlink()
@@ -161,7 +161,7 @@ def test_a_link_in_the_place_of_what_is_unpacked_into_is_not_followed(file: Path
 
 def test_a_file_in_the_place_of_the_folder_is_refused(file: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"x")
-    with pytest.raises(BackupError, match="no folder"):
+    with pytest.raises(BackupError, match="not a folder"):
         restore(file, tmp_path / "data", SILENT, NOW, hold=True)
 
 
@@ -217,7 +217,7 @@ def test_what_is_no_backup_is_refused_in_words(tmp_path: Path, foreign: str) -> 
         path.write_text("hello")
     elif foreign == "fifo":
         path.symlink_to("/dev/null")
-    with pytest.raises(BackupError, match=r"no file|cannot be read|no backup"):
+    with pytest.raises(BackupError, match=r"no file|not a regular file|cannot be read|not a Clickloop backup"):
         restore(path, tmp_path / "data", SILENT, NOW, hold=True)
     assert not (tmp_path / "data").exists()
 
@@ -234,7 +234,7 @@ def archive_with(tmp_path: Path, files: dict[str, bytes], **fields: object) -> P
         "ledger_schema": HEAD,
         "folder": "/data",
         "counts": Counts(),
-        "marks": Marks(),
+        "marks": BackupMarks(),
         "files": writer.entries,
     }
     writer.finish(Manifest(**usual | fields))  # type: ignore[arg-type]

@@ -209,11 +209,11 @@ def with_gap(folder: Path) -> None:
 
 
 def with_alarm_of_supervisor(folder: Path) -> None:
-    Alarms(folder, "supervisor").tell("x", ["so"])
+    Alarms(folder, "supervisor").report("x", ["so"])
 
 
 def with_alarm(folder: Path) -> None:
-    Alarms(folder).tell("x", ["so"])
+    Alarms(folder).report("x", ["so"])
 
 
 CASES: dict[str, tuple[Callable[[Path], None], tuple[str, Verdict]]] = {

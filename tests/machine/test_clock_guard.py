@@ -1,4 +1,4 @@
-"""The clock guard: nothing is deleted by a clock that jumped, or that is far from the last sign of life."""
+"""The clock guard: nothing is deleted by a clock that has jumped, or is far from the last sign of life."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from tests.web.conftest import QUICK_PASSWORDS
 
 
 class Clocks:
-    """A wall clock that can jump beside one that cannot."""
+    """A wall clock that can jump, and a steady clock."""
 
     def __init__(self) -> None:
         self.wall = NOW
@@ -46,7 +46,7 @@ def clocks() -> Clocks:
 
 
 def _checked(clocks: Clocks, guard: ClockGuard, ms: int, step_ms: int = 30 * SECOND_MS) -> list[int | None]:
-    """What the guard says, asked as often as housekeeping does."""
+    """Return the guard's time, checked as often as by housekeeping."""
     found = []
     for _ in range(ms // step_ms):
         clocks.pass_time(step_ms)
@@ -145,7 +145,7 @@ def test_the_doubt_says_how_far_the_clock_jumped_and_what_to_do(clocks: Clocks) 
     guard.moment_to_delete_by()
     assert guard.doubt is not None
     assert guard.doubt.sentence.startswith(
-        "the clock jumped ahead by 60 days, to 2026-04-30T12:00:00.000Z: nothing is deleted"
+        "the clock jumped ahead by 60 days, to 2026-04-30T12:00:00.000Z: no old records are deleted"
     )
     assert "POST /api/v1/health/clock" in guard.doubt.sentence
 
@@ -223,7 +223,7 @@ def test_before_the_first_sign_of_life_the_newest_notice_is_one(partner: Partner
 
 
 class DamagedFacts:
-    """Facts of which no block can be read."""
+    """Facts without a readable block."""
 
     def clicks_page(self, wanted: ClickFilter, limit: int, before_click_id: str = "") -> list[Click]:
         raise FactsError("computed checksum does not match")

@@ -1,4 +1,4 @@
-"""Unforeseen errors in the log: cut, and at most one a minute of a kind."""
+"""Unexpected errors in the log: shortened, and at most one a minute per kind."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from clickloop.machine.log import MAX_TRACE, Breakages, cut_trace
 
 
 class Lines:
-    """Takes what would be logged, under a clock that stands still."""
+    """Collects log lines, with a clock that stands still."""
 
     def __init__(self) -> None:
         self.now = 1_000.0

@@ -1,4 +1,4 @@
-"""What child processes do alike."""
+"""Functions for child processes."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 
 def _cores_after(cores: set[int]) -> str:
-    """The cores of a process that leaves one to visitors, having begun with these."""
+    """Return the processor cores of a process that started with these and reserves one for visitors."""
     code = (
         "import os\n"
         "from clickloop.machine.process import leave_a_core_to_visitors\n"

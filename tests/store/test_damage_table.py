@@ -1,4 +1,4 @@
-"""What can happen to the files of a data folder, case by case: each is noticed, visitors go on, and what was acknowledged is kept.
+"""Damage to the files of a data folder, case by case: it is noticed, visitors are redirected, and acknowledged records are kept.
 
 *Noticed*: refused at start, an alarm, a finding of the doctor, or an error where it is read. *Handled*: an edge still has its catalog
 and makes click ids; what is not named as lost is settled, once, at once or when the right file is back.
@@ -57,12 +57,12 @@ NOBODY = 65534
 
 
 class Folders(NamedTuple):
-    """The folder that is damaged, in three states, and one of another installation."""
+    """The folder to damage, in three states, and one of another installation."""
 
     whole: Path
     older: Path
     killed: Path
-    """As a kill leaves it: with logs beside the stores."""
+    """After a kill: with logs beside the stores."""
     foreign: Path
 
 
@@ -74,13 +74,13 @@ class Case(NamedTuple):
     killed: bool = False
     lost: tuple[int, int] = (0, 0)
     as_user: bool = False
-    """Whether the rights have to bind: root is bound by none."""
+    """Whether permissions have to be enforced, which they aren't for root."""
     silent: bool = False
-    """Healed, with a line in the log alone: a kill or a power cut may leave the same, an older catalog or half a block at the end."""
+    """Repaired, with only a line in the log: a kill or power cut may leave the same, an older catalog or half a block."""
 
 
 class Outcome(NamedTuple):
-    """How it was noticed, and what is there after it."""
+    """How it was noticed, and what is left."""
 
     noticed: str
     clicks: int
@@ -89,7 +89,7 @@ class Outcome(NamedTuple):
 
 
 def add_segments(folder: Path) -> None:
-    """A click and a notice in each of some segments that nobody has settled."""
+    """Write unsettled segments with a click and a notice each."""
     ids = ClickIds((folder / KEY).read_bytes())
     clicks = JournalWriter.open(folder / "journal", "clicks", "edge1")
     notices = JournalWriter.open(folder / "journal", "notices", "edge1")
@@ -106,7 +106,7 @@ def add_segments(folder: Path) -> None:
 
 
 def settle(folder: Path) -> Outcome:
-    """What a start and one round of work come to. Raises what a start raises."""
+    """Return the outcome of a start and one round of work. Raise the errors of a start."""
     with open_core(Settings(data=str(folder), facts_memory_mb=64)) as core:
         core.publish_catalog()
         journal, settled = folder / "journal", folder / "settled"
@@ -229,7 +229,7 @@ def without_rows(folder: Path, _: Folders) -> None:
 
 
 def root_page(name: str) -> Callable[[bytes], int]:
-    """Where the first page of a table or index is, by the ledger itself."""
+    """Return the offset of the first page of a table or index, according to the ledger."""
 
     def at(data: bytes) -> int:
         with tempfile.NamedTemporaryFile() as file:
@@ -242,7 +242,7 @@ def root_page(name: str) -> Callable[[bytes], int]:
 
 
 def in_page(name: str, text: bytes) -> Callable[[bytes], int]:
-    """Where a text is within a table's first page or behind it."""
+    """Return the offset of a text in or behind a table's first page."""
     return lambda data: data.index(text, root_page(name)(data))
 
 
@@ -300,7 +300,7 @@ def foreign_writer(stream: str) -> Callable[[Path, Folders], object]:
 
 
 def put_back(stream: str) -> Callable[[Path, Folders], object]:
-    """Segments that were settled are in the journal again, and nobody remembers their writer."""
+    """Put settled segments of a stream back into the journal."""
 
     def harm(folder: Path, _: Folders) -> None:
         for path in sorted((folder / "settled" / stream).glob("*/*.ndjson")):
@@ -417,7 +417,7 @@ CASES = [
 
 
 def is_redirected(folder: Path) -> bool:
-    """Whether an edge that starts now has the campaign and makes click ids."""
+    """Return whether an edge that starts now has the campaign and makes click ids."""
     file = CatalogFile(folder, confirmed_id(folder))
     catalog: Catalog | None = file.fallback()
     with contextlib.suppress(OSError, SealedFileError):
@@ -427,7 +427,7 @@ def is_redirected(folder: Path) -> bool:
 
 
 def outcome_of(folder: Path) -> Outcome:
-    """How damage is noticed: by the start, by what runs then, or by the doctor."""
+    """Return how damage is noticed: by the start, at run time, or by the doctor."""
     redirected = is_redirected(folder)
     try:
         outcome = settle(folder)
@@ -449,7 +449,7 @@ def outcome_of(folder: Path) -> Outcome:
 
 @contextlib.contextmanager
 def acting_as(user: int, folder: Path) -> Iterator[None]:
-    """Acts as a user whom rights bind, whose folder it is."""
+    """Run as an unprivileged user who owns the folder."""
     for path in (folder, *folder.rglob("*")):
         os.chown(path, user, user)
     os.seteuid(user)
@@ -460,7 +460,7 @@ def acting_as(user: int, folder: Path) -> Iterator[None]:
 
 
 def restored(case: Case, folder: Path, source: Path) -> None:
-    """The right file is put back, with its log; what the other stores and the journal did meanwhile stays."""
+    """Put the right file back, with its log; later changes of the other stores and the journal stay."""
     name = FILES[case.name.partition(":")[0]]
     for path in folder.glob(name + "*"):
         if path.is_dir():
@@ -472,7 +472,7 @@ def restored(case: Case, folder: Path, source: Path) -> None:
 
 
 def again(folder: Path) -> Outcome:
-    """What is there after a start with the right files. Facts from before they were found damaged are older: they are filled anew."""
+    """Return what is there after a start with the right files. Facts from before the damage are older, and refilled."""
     try:
         return settle(folder)
     except StoresRefusedError as refused:
@@ -488,7 +488,7 @@ FILES = {"ledger": LEDGER, "facts": FACTS, "key": KEY, "catalog": CATALOG, "inst
 def test_every_kind_of_damage_is_noticed_and_handled(
     folders: Folders, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One folder per kind; the table is printed whatever comes out."""
+    """Each kind in a folder of its own; the table is printed in any case."""
     table: list[tuple[str, str]] = []
     wrong: list[str] = []
     root = folders.whole.parent
@@ -519,7 +519,7 @@ def test_every_kind_of_damage_is_noticed_and_handled(
 
 
 def faults_of(case: Case, outcome: Outcome, folder: Path, source: Path) -> list[str]:
-    """What is not as it should be."""
+    """Return what is wrong with an outcome."""
     faults = []
     if not outcome.noticed and not case.silent:
         faults.append(f"{case.name}: unnoticed")

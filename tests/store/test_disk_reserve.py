@@ -1,4 +1,4 @@
-"""The disk reserve holds real room and gives it back."""
+"""The disk reserve allocates space and frees it again."""
 
 from pathlib import Path
 

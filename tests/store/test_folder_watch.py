@@ -1,4 +1,4 @@
-"""Files that are deleted or replaced under a running core: what it knows is written anew, and told; of the rest there is an alarm."""
+"""Files deleted or replaced under a running core: it rewrites and reports those it knows, and raises an alarm about the rest."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -86,9 +86,9 @@ def test_a_deleted_key_is_written_back_and_told_until_somebody_confirms_it(core:
     assert alarms(core) == ()
     assert (core.folder / KEY).read_bytes() == key
     assert (core.folder / KEY).stat().st_mode & 0o777 == 0o600
-    assert "click_id.key was missing and was written anew" in unconfirmed_damages(core.folder)[0]
+    assert "click_id.key was missing and was rewritten" in unconfirmed_damages(core.folder)[0]
     (told,) = damage_alarms(core.folder)
-    assert told.startswith("files of the data folder were lost or damaged and written again, not confirmed: 1;")
+    assert told.startswith("files of the data folder were lost or damaged and have been rewritten, unconfirmed: 1;")
     assert any(
         finding.place == "stores" and finding.verdict is Verdict.WARNING and "click_id.key" in finding.sentence
         for finding in examine(core.folder, NOW)

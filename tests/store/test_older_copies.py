@@ -1,4 +1,4 @@
-"""Stores that are put back together from one older copy: what lies beside them tells, and what the journal has since is processed again."""
+"""Stores put back together from one older copy: the witnesses tell, and later records of the journal are processed again."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def with_journal(folder: Path) -> Path:
 
 
 def put_back(folder: Path, older: Path, names: tuple[str, ...]) -> None:
-    """Files with their logs, and folders whole, as they are in an older copy."""
+    """Put files with their logs, and whole folders, back from an older copy."""
     for name in names:
         for path in folder.glob(name + "*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,7 +1,7 @@
-"""Sending alarms: one attempt each, past the address guard, by the one client of the product.
+"""Sending alarms: one attempt each, with the address guard and the HTTP client of postbacks.
 
-``python -m clickloop.alarm.sending`` is what the supervisor starts when something is due: it needs neither the core nor a
-store, and the supervisor need not load an HTTP client. The work comes in on standard input and its outcome leaves on standard output.
+The supervisor starts ``python -m clickloop.alarm.sending`` when messages are due, so that it need not load an HTTP client. The
+process needs neither the core nor a store; it reads its work from standard input and writes the outcome to standard output.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _ANSWER_CHARACTERS = 200
 
 
 class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """The work of one sending process."""
+    """The work of a sending process."""
 
     settings: Settings
     own_hosts: tuple[str, ...]
@@ -38,7 +38,7 @@ class SendingOrder(msgspec.Struct, frozen=True, kw_only=True):
 async def send_alarms(
     jobs: Sequence[SendingJob], guard: AddressGuard, domain: str, deadline_seconds: float
 ) -> list[Attempt]:
-    """Make one attempt for each job, all at once, and return their outcomes in the same order."""
+    """Make one attempt per job, concurrently, and return the outcomes in the same order."""
     async with Sender(deadline_seconds, guard) as sender:
         return await asyncio.gather(*(_send(sender, job, domain) for job in jobs))
 
@@ -77,14 +77,14 @@ async def _send(sender: Sender, job: SendingJob, domain: str) -> Attempt:
 
 
 def _detail(outcome: Outcome, fault: str, secrets: Sequence[str]) -> str:
-    """Return why it was no delivery, with the beginning of the answer; the rule's secrets are left out."""
+    """Return why an attempt failed, with the beginning of the response; the rule's secrets are masked."""
     answer = readable(text_of(outcome.answer[: 4 * _ANSWER_CHARACTERS]))[:_ANSWER_CHARACTERS]
     text = " ".join(part for part in (fault, outcome.error, f"Answer: {answer}" if answer else "") if part)
     return masked_text(text, secrets)
 
 
 def main() -> int:
-    """Read one order, send, and write one list of attempts."""
+    """Read an order, send its messages, and write the list of attempts."""
     end_with_parent()
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=SendingOrder)
     guard = AddressGuard(policy_of(order.settings))

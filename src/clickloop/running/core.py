@@ -1,4 +1,4 @@
-"""The core: the stores that it has open, the instance's settings, and what it publishes for the other processes."""
+"""The core: its open stores, the instance's settings, and the files that it publishes for other processes."""
 
 import contextlib
 import platform
@@ -34,13 +34,13 @@ from clickloop.saving.access import Access
 from clickloop.setup.catalog import FILE_NAME as CATALOG_FILE
 from clickloop.setup.catalog import write_catalog
 from clickloop.setup.instance import started_with
-from clickloop.store.damage_log import damage_alarms, keep_damages
+from clickloop.store.damage_log import damage_alarms, report_damages
 from clickloop.store.delivery_hold import DeliveryHold
 from clickloop.store.disk_reserve import DiskReserve
 from clickloop.store.export_files import ExportFiles
 from clickloop.store.facts.facts import Facts, FactsError
-from clickloop.store.folder_watch import FolderWatch, catalog_fault, mended
-from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, find_key, write_installation
+from clickloop.store.folder_watch import FolderWatch, catalog_fault, repair_entry
+from clickloop.store.identity import FILE_NAME, Installation, click_ids_of, read_key, write_installation
 from clickloop.store.ledger.installation import read_progress
 from clickloop.store.ledger.ledger import Ledger
 from clickloop.store.ledger.queue.postback_work import LedgerPostbacks
@@ -56,7 +56,7 @@ from clickloop.tracking.retention import last_sign_of_life
 
 
 class Core:
-    """Everything that the core process has open. Threads may share it."""
+    """The state of the core process. Thread-safe."""
 
     def __init__(self, settings: Settings, ledger: Ledger, facts: Facts, installation: Installation) -> None:
         folder = settings.folder()
@@ -65,7 +65,7 @@ class Core:
         self.folder = folder
         self.ledger = ledger
         self.facts = facts
-        key = find_key(folder, installation.key).key
+        key = read_key(folder, installation.key).key
         self.click_ids = click_ids_of(folder, key, installation)
         self.started = started_with(settings)
         self.guard = AddressGuard(policy_of(settings))
@@ -78,7 +78,7 @@ class Core:
         self.delivery = Delivery(
             LedgerPostbacks(ledger),
             self.sender.send,
-            # The facts are open: DuckDB gives their file to one process at a time, so the core before this one has ended.
+            # The facts are open, and DuckDB lets only one process open their file: the previous core has ended.
             alone=True,
             limits=Limits(connections=settings.delivery_connections, deadline_seconds=settings.attempt_seconds),
             on_hold=self.hold.current is not None,
@@ -101,16 +101,16 @@ class Core:
         )
         self.reserve = DiskReserve(folder / "reserve", settings.reserve_mb * 1024 * 1024)
         self.workers: list[Worker] = []
-        """Set by whoever starts them, for ``health``."""
+        """Set by ``serve_core``, for ``health``."""
         self._started_at = wall_clock()
-        # Two changes of the set-up at once: the catalog that is written last must be the one that was read last.
+        # With concurrent changes of the set-up, the catalog that is read last must be the one that is written last.
         self._publishing = threading.Lock()
         self.instance = self.started
         """The instance's settings, as of the last ``publish_catalog``."""
 
     @property
     def desk(self) -> Desk:
-        """Return what registering notices needs, by the settings of now."""
+        """Return the context for registering notices, with the current settings."""
         return Desk(
             self.ledger,
             self.facts,
@@ -123,13 +123,13 @@ class Core:
         )
 
     def publish_catalog(self) -> None:
-        """Take over the set-up as the ledger has it now, and write the catalog; edges take it within a tenth of a second."""
+        """Read the set-up from the ledger and write the catalog, which edges load within a tenth of a second."""
         with self._publishing:
             with self.ledger.read() as tx:
                 self.instance = read_instance(tx).over(self.started)
                 alarm_rules = alarm_rules_among(kept.rule for kept in live_alarm_rules(tx))
                 own_hosts = self.instance.own_hosts() | {self.settings.listen}
-                # Sorted: a set has no order, and the same set-up should give the same catalog.
+                # Sorted, so that the same set-up gives the same catalog.
                 catalog = read_catalog(tx, tuple(sorted(own_hosts)))
                 setup_change = read_progress(tx).setup_change
             self.guard.know_own_hosts(own_hosts | {self.settings.panel_listen})
@@ -144,7 +144,7 @@ class Core:
             write_catalog(self.folder, catalog)
 
     def keep_marks(self) -> bool:
-        """Write down how far the stores are, so that a later start recognises an older copy. Return False: there is no more to do."""
+        """Record the stores' progress, by which later starts recognise an older copy. Return False, as a worker's step."""
         self.installation = keep_marks(self.folder, self.ledger, self.facts, self.installation)
         return False
 
@@ -153,29 +153,29 @@ class Core:
         domain = urlsplit(self.instance.public_url).netloc
         try:
             write_alarm_rules(self.folder, AlarmRules(rules=rules, own_hosts=hosts, domain=domain))
-        except OSError as fault:  # a full disk keeps the copy as it was; the set-up is published all the same
+        except OSError as fault:  # on a full disk the old copy stays; publish the set-up all the same
             log("the copy of the alarm rules could not be written", fault=str(fault))
 
-    def tell_damages(self) -> None:
-        """Raise or end the alarm for damage of the journal that nobody has confirmed."""
-        self.alarms.tell("journal", damage_alarms(self.folder))
+    def update_damage_alarms(self) -> None:
+        """Raise or end the alarms about unconfirmed damage."""
+        self.alarms.report("journal", damage_alarms(self.folder))
 
     def watch_files(self) -> None:
-        """Raise the alarms of files that were deleted or replaced, and write anew what can be."""
+        """Raise alarms about files that were deleted or replaced, and rewrite those that can be."""
         found = self.watch.look()
-        keep_damages(self.folder, found.mended)
-        self.alarms.tell("files", found.alarms)
+        report_damages(self.folder, found.mended)
+        self.alarms.report("files", found.alarms)
 
-    def tell_mended(self, lost_identity: str) -> None:
-        """Record what this start writes anew. Call it before the catalog is published."""
+    def report_repairs(self, lost_identity: str) -> None:
+        """Report the files that this start rewrites. Call it before the catalog is published."""
         now_ms = wall_clock()
         faults = {FILE_NAME: lost_identity}
         with self.ledger.read() as tx:
             was_published = read_progress(tx).setup_change > 0
-        if was_published:  # by the start before: else the folder has just been made
+        if was_published:  # else the folder is new
             faults[CATALOG_FILE] = catalog_fault(self.folder / CATALOG_FILE, self.installation.id)
-        keep_damages(
-            self.folder, [mended(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
+        report_damages(
+            self.folder, [repair_entry(self.folder / name, fault, now_ms) for name, fault in faults.items() if fault]
         )
 
     def health(self) -> CoreHealth:
@@ -192,7 +192,7 @@ class Core:
 
     def close(self) -> None:
         """Close the stores."""
-        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks stay behind, as after a crash
+        with contextlib.suppress(OSError, SQLAlchemyError, FactsError):  # the marks then lag, as after a crash
             self.keep_marks()
         self.facts.close()
         self.ledger.close()
@@ -200,15 +200,15 @@ class Core:
 
 @contextlib.contextmanager
 def open_core(settings: Settings) -> Iterator[Core]:
-    """Open the stores, waiting a little for a core that was killed to let go of them; close them on leaving.
+    """Open the stores, waiting a little for a killed core to release them, and close them at the end.
 
-    Raise LedgerError, FactsError, or StoresRefusedError when they do not belong together.
+    Raise LedgerError, FactsError, or StoresRefusedError if they do not belong together.
     """
     opened = open_stores(settings.folder(), settings.facts_memory_mb)
     core = Core(settings, opened.ledger, opened.facts, opened.installation)
     try:
         if opened.was_complete:
-            core.tell_mended(opened.lost_identity)
+            core.report_repairs(opened.lost_identity)
         yield core
     finally:
         core.close()

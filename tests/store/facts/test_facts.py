@@ -1,4 +1,4 @@
-"""What every store of facts must do. Each implementation is a parameter of ``facts``; DuckDB's own files are tested below."""
+"""The conformance suite of stores of facts, each a parameter of ``facts``; DuckDB's files are tested below."""
 
 import random
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clickloop import text as octets
 from clickloop.click.click import Click
 from clickloop.click.click_log import ClickFilter
 from clickloop.click_id import ClickIds
@@ -24,6 +23,7 @@ from clickloop.store.facts.facts import Facts, FactsDamagedError, FactsError, Fa
 from clickloop.store.journal.reader import JournalReader
 from clickloop.store.journal.segment import DamageKind, Segment, SegmentContents, sealed
 from clickloop.store.journal.writer import JournalWriter
+from clickloop.text import octets_of, text_of
 from clickloop.tracking.settle import settle_clicks
 from tests.empty_stores import open_facts
 from tests.store.counting import sums_of
@@ -33,7 +33,7 @@ NOON = 1_760_000_000_000
 
 
 class Store:
-    """A store of facts in a folder, which can be opened again, and segments to load into it."""
+    """A store of facts in a folder, which can be reopened, and segments to load."""
 
     def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
         self.folder = folder
@@ -46,7 +46,7 @@ class Store:
         self.facts = self._opener(self.folder)
 
     def segment(self, *records: bytes) -> SegmentContents:
-        """A segment of these records, on disk."""
+        """Write a segment of these records."""
         self._number += 1
         path = self.folder / f"{self._number:08d}.ndjson"
         path.write_bytes(sealed(self._number, [record[:-1] + b',"crc":1}' for record in records]))
@@ -306,7 +306,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         st.lists(st.dictionaries(st.sampled_from(_TEXTS), st.binary(max_size=300), max_size=8), min_size=1, max_size=4)
     )
     def check(values: list[dict[str, bytes]]) -> None:
-        clicks = [a_click(NOON, **{name: octets.text_of(value) for name, value in fields.items()}) for fields in values]
+        clicks = [a_click(NOON, **{name: text_of(value) for name, value in fields.items()}) for fields in values]
         for click in clicks:
             writer.append(msgspec.json.encode(click))
         writer.close_segment()
@@ -314,9 +314,7 @@ def test_any_bytes_in_any_field_survive_the_way_from_the_journal_into_the_facts(
         found = facts.find_clicks([click.click_id for click in clicks])
         assert [found[click.click_id] for click in clicks] == clicks
         for click, fields in zip(clicks, values, strict=True):
-            assert all(
-                octets.octets_of(getattr(found[click.click_id], name)) == value for name, value in fields.items()
-            )
+            assert all(octets_of(getattr(found[click.click_id], name)) == value for name, value in fields.items())
 
     check()
     writer.close()
@@ -354,7 +352,7 @@ def test_a_duckdb_log_without_its_file_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [2, 3, 5])
 def test_what_was_closed_well_opens_again_whatever_was_done_before(tmp_path: Path, seed: int) -> None:
-    """The engine cuts free blocks off the end of its file and goes on counting them: such a file is whole."""
+    """The engine cuts free blocks off the end of its file but still counts them: such a file is intact."""
     chance = random.Random(seed)
     store, facts = Store(tmp_path, OPENERS["duckdb"]), 0
     for turn in range(14):

@@ -30,7 +30,7 @@ E12 = 10**12
 
 
 class Counted:
-    """Facts in a folder, and what is told of them."""
+    """Facts in a folder, and their reports."""
 
     def __init__(self, folder: Path, opener: Callable[[Path], Facts]) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Counted:
         self._outbox = count(1)
 
     def visit(self, times: int = 1, at: int = NOON, **fields: Any) -> Click:
-        """So many clicks that are alike; the last one."""
+        """Load a number of equal clicks, and return the last one."""
         usual = {"campaign_id": 1, "source_id": 2} | fields
         clicks = [msgspec.convert({"click_id": self._ids.new(at), "at": at} | usual, Click) for _ in range(times)]
         number = next(self._segments)
@@ -52,7 +52,7 @@ class Counted:
         return clicks[-1]
 
     def convert(self, click: Click, micros: int = 0, status: str = "sale", at: int = NOON, **fields: object) -> None:
-        """A conversion of a click; ``conversions=-1`` takes one back."""
+        """Load a conversion of a click; ``conversions=-1`` reverts one."""
         counts_as = {"sale": "confirmed", "rejected": "rejected"}.get(status, "pending")
         money = {"confirmed": "revenue_micros", "rejected": "rejected_micros", "pending": "pending_micros"}[counts_as]
         fact = {
@@ -70,7 +70,7 @@ class Counted:
         self.facts.load_facts([(next(self._outbox), msgspec.json.encode(row))])
 
     def report(self, *group_by: Dimension, rates: tuple[Rate, ...] = (), **asked: Any) -> Report:
-        """The report of the last days around noon, in UTC, unless something else is asked."""
+        """Return a report of the days around noon, in UTC unless specified otherwise."""
         usual: dict[str, Any] = {"from_at": NOON - 30 * DAY_MS, "until_at": NOON + 30 * DAY_MS, "currency": "USD"}
         return self.facts.report(ReportQuery(group_by=group_by, **usual | asked), rates)
 

@@ -1,4 +1,4 @@
-"""The journal's reader: whole, torn, flipped, missing and unreadable segments, and where settled ones go."""
+"""The journal's reader: intact, torn, flipped, missing and unreadable segments, and where settled ones go."""
 
 import os
 import shutil
@@ -42,14 +42,14 @@ class Journal:
         return JournalReader(self.root, self.settled, clock=lambda: self.now)
 
     def write(self, *records: bytes) -> Path:
-        """Writes a segment and closes it."""
+        """Write a segment and close it."""
         for record in records or RECORDS:
             self.writer.append(record)
         self.writer.close_segment()
         return max(self.writer.path.glob("*.ndjson"))
 
     def kill(self) -> None:
-        """Lets go of everything as the death of the process does: nothing is written any more."""
+        """Close everything as if the process died, without writing."""
         for number in range(3, 200):
             try:
                 if os.readlink(f"/proc/self/fd/{number}").startswith(str(self.writer.path)):
@@ -58,7 +58,7 @@ class Journal:
                 continue
 
     def only(self) -> SegmentContents:
-        """The one segment that can be settled."""
+        """Return the only segment that can be settled."""
         (segment,) = self.reader.closed_segments("clicks")
         return self.reader.read(segment)
 
@@ -241,12 +241,12 @@ def test_old_settled_segments_are_deleted_but_the_newest_of_a_living_writer_stay
     paths = [journal.write() for _ in range(3)]
     for path in paths:
         os.utime(path, (1, 1))
-    octets = paths[0].stat().st_size
+    size = paths[0].stat().st_size
     journal.reader.settled(journal.reader.closed_segments("clicks"))
-    assert journal.reader.delete_settled(before_ms=10_000) == 2 * octets
+    assert journal.reader.delete_settled(before_ms=10_000) == 2 * size
     journal.kill()
     journal.reader.closed_segments("clicks")
-    assert journal.reader.delete_settled(before_ms=10_000) == octets
+    assert journal.reader.delete_settled(before_ms=10_000) == size
     assert list(journal.settled.glob("*/*")) == []
 
 
@@ -281,7 +281,7 @@ def test_the_lag_counts_what_is_not_settled(journal: Journal) -> None:
 
 
 def _line_range(index: int) -> tuple[int, int]:
-    """Where a record's line stands in the segment, with its newline."""
+    """Return start and end of a record's line in the segment, with its newline."""
     first = sum(len(line) + 1 for line in LINES[:index])
     return first, first + len(LINES[index]) + 1
 

@@ -130,7 +130,7 @@ def test_alarms_are_counted_at_most_every_few_seconds(tmp_path: Path) -> None:
     now = 100.0
     count = AlarmCount(tmp_path, lambda: now)
     before = count()
-    Alarms(tmp_path).tell("tests", ("one", "two"))
+    Alarms(tmp_path).report("tests", ("one", "two"))
     assert count() == before
     now += COUNTED_SECONDS
     assert count() == before + 2

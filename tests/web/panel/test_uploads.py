@@ -117,7 +117,7 @@ def test_a_file_that_is_none_is_refused_beside_its_field(panel: "Panel") -> None
 def test_a_file_that_is_too_large_is_refused_with_the_most_that_is_taken(panel: "Panel") -> None:
     answer = sent(panel, b"a:1\n" * 1_200_000)
     assert answer.status_code == 422
-    assert "at most 4 MiB are taken" in Page(answer.text).text
+    assert "the limit is 4 MiB" in Page(answer.text).text
 
 
 def test_a_file_without_the_forms_word_is_not_taken(panel: "Panel") -> None:
