@@ -1,7 +1,7 @@
-"""Filters of the logs. Each log has one filter record, declared in the folder that owns the log.
+"""Filters of the logs. Each log has one filter record, declared in the package that owns the log.
 
 Query parameters, SQL conditions, forms, command line options, exports and jobs are all derived from its fields. A field's
-``Meta`` holds the description and limits for all of them, and its ``extra`` the label of a form if it isn't the field's name.
+``Meta`` holds the description and limits for all of them, and in ``extra`` the label of a form if it is not the field's name.
 """
 
 import inspect
@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import FieldInfo
 
-MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of finding nothing
+MAX_ID = 2**31 - 1  # PostgreSQL's integer: a larger number would be an error there instead of matching nothing
 LABEL, WORDS = "label", "words"
-"""Keys of ``Meta.extra``: a field's label, and a form's words for true and false."""
+"""Keys of a ``Meta``'s extra: the field's label, and the form's words for true and false."""
 PERIOD = ("since", "until")
 
 RecordNumber = Annotated[int, Meta(ge=0, le=MAX_ID, description="Only for the record with this number.")] | None
@@ -26,7 +26,7 @@ Flagged = (
     Annotated[
         bool,
         Meta(
-            description="Only flagged ones, or only those without a flag.",
+            description="true: only flagged records; false: only records without a flag.",
             extra={LABEL: "Flag", WORDS: ("Flagged", "Not flagged")},
         ),
     ]
@@ -35,7 +35,7 @@ Flagged = (
 
 
 class LogFilter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A filter of a log; a field that is None, or an empty moment, does not narrow it."""
+    """A filter of a log. None, or an empty time, means: not filtered by this field."""
 
     since: Annotated[
         str, Meta(max_length=40, description="Start time, included: ISO 8601, in UTC unless it names a zone.")
@@ -49,7 +49,7 @@ F = TypeVar("F", bound=LogFilter)
 
 
 def fields_of(kind: type[msgspec.Struct]) -> list[FieldInfo]:
-    """Return the fields of a filter: its own first, then the inherited ones, the period last."""
+    """Return the fields of a filter: its own first, then inherited ones, the period last."""
     declared = [inspect.get_annotations(base) for base in kind.__mro__]
     return sorted(
         msgspec.structs.fields(kind),
@@ -75,26 +75,26 @@ def _option_of(field: FieldInfo) -> Any:
 
 
 def label_of(field: FieldInfo) -> str:
-    """Return a field's label in a form: ``Campaign`` for ``campaign_id``, ``Click id`` for ``click_id``."""
+    """Return the label of a field in forms: ``Campaign`` for ``campaign_id``, ``Click id`` for ``click_id``."""
     usual = field.name.removesuffix("_id") if type_of(field) is int else field.name
     return str((meta_of(field).extra or {}).get(LABEL) or usual.replace("_", " ").capitalize())
 
 
-def given_in(wanted: LogFilter) -> Iterator[tuple[str, Any]]:
-    """Yield name and value of each field that narrows, except the period. An empty txid narrows, an empty click id does not."""
-    for name in wanted.__struct_fields__:
-        value = getattr(wanted, name)
+def given_in(log_filter: LogFilter) -> Iterator[tuple[str, Any]]:
+    """Yield name and value of each field set, except the period. A blank click id is not set; an empty txid is a value."""
+    for name in log_filter.__struct_fields__:
+        value = getattr(log_filter, name)
         if name in PERIOD or value is None or (name == "click_id" and not value.strip()):
             continue
         yield name, value
 
 
-def narrows(wanted: LogFilter) -> bool:
+def narrows(log_filter: LogFilter) -> bool:
     """Return whether a filter excludes anything."""
-    return bool(wanted.since or wanted.until or any(True for _ in given_in(wanted)))
+    return bool(log_filter.since or log_filter.until or any(True for _ in given_in(log_filter)))
 
 
-def filter_in(record: LogFilter, kind: type[F]) -> F:
-    """Return the filter of type ``kind`` from a record that extends it, such as the body of a request."""
-    values = msgspec.to_builtins(record)
+def filter_in(given: LogFilter, kind: type[F]) -> F:
+    """Return the filter of this kind from a record that extends it, such as a request body."""
+    values = msgspec.to_builtins(given)
     return msgspec.convert({name: values[name] for name in kind.__struct_fields__ if name in values}, kind)

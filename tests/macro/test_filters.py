@@ -12,7 +12,7 @@ from clickloop.text import text_of
 
 
 def filtered(value: str, filters: str, number: int = 0) -> str:
-    """``value`` through ``|filters``, in a text; chance answers ``number``."""
+    """Return ``value`` after ``|filters``, as plain text; chance returns ``number``."""
     template = parse(f"{{externalid|{filters}}}")
     assert template.unknown == ()
     return template.render({"externalid": value}, Place.TEXT, chance=lambda: number)
@@ -54,7 +54,7 @@ def test_filters_chain_from_left_to_right() -> None:
     assert filtered("ABCDEF", "lower|cut:2|upper") == "AB"
 
 
-def test_a_filters_result_is_encoded_for_its_place() -> None:
+def test_a_filters_result_is_encoded_for_its_context() -> None:
     assert parse("{txid|default:a&b}").render({}, Place.URL) == "a%26b"
 
 
@@ -63,7 +63,7 @@ def test_a_given_value_is_not_replaced_by_the_default() -> None:
 
 
 @given(st.binary(min_size=1))
-def test_hashes_are_of_the_octets(octets: bytes) -> None:
+def test_hashes_are_of_the_bytes(octets: bytes) -> None:
     assert filtered(text_of(octets), "md5") == hashlib.md5(octets).hexdigest()
     assert filtered(text_of(octets), "sha256") == hashlib.sha256(octets).hexdigest()
 
@@ -102,7 +102,7 @@ def test_rounding_at_the_edges(value: str, rounded: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", "1e5", "NaN", "1,5", "٣", ".5", "9" * 31])
-def test_what_is_no_plain_decimal_is_not_rounded(value: str) -> None:
+def test_a_value_that_is_not_a_plain_decimal_is_not_rounded(value: str) -> None:
     assert filtered(value, "round:2") == value
 
 
@@ -121,7 +121,7 @@ def test_a_time_is_formatted_in_its_zone(filters: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["yesterday", "999999999999", "-99999999999", "1" * 30, "12.5"])
-def test_what_is_no_time_is_not_formatted(value: str) -> None:
+def test_a_value_that_is_not_a_time_is_not_formatted(value: str) -> None:
     assert filtered(value, "format:%Y-%m-%d") == value
 
 
@@ -152,7 +152,7 @@ def test_a_random_range_is_kept(number: int) -> None:
     assert 1 <= int(parse("{random:1,100}").render({}, Place.URL, chance=lambda: number)) <= 100
 
 
-def test_random_needs_no_chance_of_the_caller() -> None:
+def test_random_works_without_the_callers_chance() -> None:
     assert parse("{random:4,4}").render({}, Place.URL) == "4"
 
 
@@ -177,7 +177,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize("filters", WRONG)
-def test_a_macro_with_a_wrong_filter_or_argument_is_left_untouched(filters: str) -> None:
+def test_a_macro_with_an_invalid_filter_or_argument_is_left_as_it_is(filters: str) -> None:
     text = f"{{payout|{filters}}}"
 
     template = parse(text)

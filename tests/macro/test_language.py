@@ -1,4 +1,4 @@
-"""The macro language: names, aliases, rows, what is left untouched, one pass."""
+"""The macro language: names, aliases, rows, braces that are left as they are, a single pass."""
 
 import re
 import string
@@ -140,7 +140,7 @@ def test_a_known_macro_without_value_is_empty() -> None:
     assert parse("a={payout}&b={txid}").render({"txid": ""}, Place.URL) == "a=&b="
 
 
-def test_an_unknown_macro_is_left_untouched_and_named() -> None:
+def test_an_unknown_macro_is_left_as_it_is_and_reported() -> None:
     template = parse("https://x.example/?a={zoneid}&b={payuot|round:2}&c={clickid}")
 
     assert template.render({"clickid": "abc"}, Place.URL) == "https://x.example/?a={zoneid}&b={payuot|round:2}&c=abc"
@@ -153,7 +153,7 @@ def test_names_are_listed_once_in_order() -> None:
 
 
 @pytest.mark.parametrize("text", ["{{id}}", "{{campaign.id}}", "${SUBID}", "${PAYOUT}", "{{{bidhash}}}", "{{clickid}}"])
-def test_a_macro_of_another_system_is_left_untouched(text: str) -> None:
+def test_another_systems_macro_is_left_as_it_is(text: str) -> None:
     template = parse(f"a={text}&b=1")
 
     assert template.render({"clickid": "x", "payout": "1", "campaign.id": "7"}, Place.URL) == f"a={text}&b=1"
@@ -167,7 +167,7 @@ def test_a_dollar_sign_before_a_macro_in_small_letters_is_a_dollar_sign() -> Non
 @pytest.mark.parametrize(
     "text", ["{}", "{ }", '{"a": 1}', "a{b: c; d: e}", "{{", "}}{", "{1,2}", "{a\nb}", '{"a":{"b":[]}}']
 )
-def test_braces_that_are_no_macro_stay_as_they_are(text: str) -> None:
+def test_braces_that_are_not_a_macro_stay_as_they_are(text: str) -> None:
     template = parse(text)
 
     assert template.render({"clickid": "abc"}, Place.TEXT) == text
@@ -181,11 +181,11 @@ def test_a_row_of_the_source_is_known_by_its_parameter() -> None:
     assert parse("{ZoneID}", ROWS).render({"token3": "z9"}, Place.URL) == "z9"
 
 
-def test_a_row_wins_over_an_alias() -> None:
+def test_a_row_takes_precedence_over_an_alias() -> None:
     assert parse("{campaign_id}", ROWS).names == ("token4",)
 
 
-def test_a_canonical_name_wins_over_a_row() -> None:
+def test_a_canonical_name_takes_precedence_over_a_row() -> None:
     assert parse("{payout}", ROWS).names == ("payout",)
 
 
@@ -203,7 +203,7 @@ def test_binoms_md5_of_a_token_is_the_hash() -> None:
     assert parse("{t2_md5}").render({"token2": "abc"}, Place.URL) == "900150983cd24fb0d6963f7d28e17f72"
 
 
-def test_now_is_the_moment_of_rendering_in_unix_seconds() -> None:
+def test_now_is_the_time_of_rendering_in_unix_seconds() -> None:
     assert parse("t={now}").render({}, Place.URL, now_ms=1_767_225_600_999) == "t=1767225600"
 
 
@@ -212,7 +212,7 @@ def test_now_is_the_moment_of_rendering_in_unix_seconds() -> None:
     | st.sampled_from(["{payout}", "${payout}", "{{clickid}}"])
 )
 @pytest.mark.parametrize("place", [Place.HEADER, Place.TEXT])
-def test_what_stands_in_a_value_is_never_expanded(place: Place, value: str) -> None:
+def test_values_are_never_expanded(place: Place, value: str) -> None:
     template = parse("[{externalid}{payout|raw}]")
 
     assert (
@@ -237,7 +237,7 @@ def test_no_text_and_no_value_breaks_parsing_or_rendering(text: str, value: str)
 
 
 @given(text=st.text() | MACRO_LIKE)
-def test_what_is_known_renders_and_what_is_unknown_stays_in_the_text(text: str) -> None:
+def test_known_macros_render_and_unknown_ones_stay_in_the_text(text: str) -> None:
     template = parse(text)
 
     rendered = template.render({}, Place.TEXT)

@@ -1,4 +1,4 @@
-"""Values in their places: a URL, a form, JSON, a header, a text."""
+"""Values in their encoding contexts: URL, form, JSON, header, text."""
 
 import json
 import re
@@ -30,7 +30,7 @@ NASTY = st.binary() | st.sampled_from(
 
 
 def parameters(query: str) -> list[tuple[str, bytes]]:
-    """A query or form as a receiver reads it, values as octets."""
+    """Return a query or form as a receiver decodes it, values as bytes."""
     pairs = [pair.partition("=") for pair in query.split("&")]
     return [(name, unquote_to_bytes(value.replace("+", " "))) for name, _, value in pairs]
 
@@ -51,7 +51,7 @@ def test_a_url_carries_exactly_the_octets_in_one_parameter(octets: bytes) -> Non
 
 @given(NASTY)
 @example(bytes(range(256)))
-def test_a_form_carries_exactly_the_octets_in_one_parameter(octets: bytes) -> None:
+def test_a_form_contains_exactly_the_bytes_in_one_parameter(octets: bytes) -> None:
     form = parse("a=1&id={externalid}&b=2").render({"externalid": text_of(octets)}, Place.FORM)
 
     assert form.isascii()
@@ -73,20 +73,20 @@ def test_a_space_is_a_plus_in_a_form_and_an_escape_in_a_url() -> None:
     assert template.render({"city": "San Jose"}, Place.URL) == "San%20Jose"
 
 
-def test_raw_switches_the_encoding_off() -> None:
+def test_raw_turns_off_encoding() -> None:
     assert parse("{referrer|raw}").render({"referrer": "https://a/?b=c&d=e"}, Place.URL) == "https://a/?b=c&d=e"
 
 
 @given(NASTY)
 @pytest.mark.parametrize("place", list(Place))
-def test_raw_never_lets_a_line_break_or_nul_through(place: Place, octets: bytes) -> None:
+def test_raw_never_passes_a_line_break_or_nul(place: Place, octets: bytes) -> None:
     rendered = octets_of(parse("{externalid|raw}").render({"externalid": text_of(octets)}, place))
 
     assert not set(rendered) & set(b"\r\n\0")
 
 
 @given(NASTY)
-def test_a_raw_value_outside_ascii_stands_in_a_url_as_escapes(octets: bytes) -> None:
+def test_a_raw_value_outside_ascii_is_escaped_in_a_url(octets: bytes) -> None:
     assert parse("{externalid|raw}").render({"externalid": text_of(octets)}, Place.URL).isascii()
 
 
@@ -98,7 +98,7 @@ def test_a_header_never_has_a_line_break_or_nul(value: str, around: str) -> None
 
 
 @given(NASTY)
-def test_a_header_and_a_text_keep_all_other_octets(octets: bytes) -> None:
+def test_a_header_and_a_text_keep_all_other_bytes(octets: bytes) -> None:
     template = parse("{externalid}")
 
     header = octets_of(template.render({"externalid": text_of(octets)}, Place.HEADER))

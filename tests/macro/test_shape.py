@@ -1,4 +1,4 @@
-"""What is odd about a template beside its macros: each fault has one code, one sentence and its place."""
+"""Issues around the macros of a template: each has a code, a sentence and a position."""
 
 import time
 
@@ -48,7 +48,7 @@ URL = "https://offer.example/"
         ("#/page?sub1={clickid}", FindingCode.MACRO_IN_FRAGMENT, "{clickid}"),
     ],
 )
-def test_what_would_be_sent_wrong_is_found_with_its_place(rest: str, code: FindingCode, text: str) -> None:
+def test_what_would_be_sent_wrong_is_reported_with_its_position(rest: str, code: FindingCode, text: str) -> None:
     (finding,) = check(URL + rest)
     assert (finding.code, finding.text) == (code, text)
     assert (URL + rest)[finding.position :].startswith(text)
@@ -73,27 +73,27 @@ def test_what_would_be_sent_wrong_is_found_with_its_place(rest: str, code: Findi
         "{clickid};v=1?a=1",
     ],
 )
-def test_what_is_meant_so_is_no_finding(rest: str) -> None:
+def test_intended_text_is_not_an_issue(rest: str) -> None:
     assert check(URL + rest) == ()
 
 
 @pytest.mark.parametrize("place", [Place.JSON, Place.TEXT])
-def test_messages_may_hold_braces_entities_and_joined_emoji(place: Place) -> None:
-    assert check('{"text": "&amp; 👨\u200d👩\u200d👧 {payout}"}', place=place) == ()
+def test_messages_may_contain_braces_entities_and_joined_emoji(place: Place) -> None:
+    assert check('{"text": "&amp; 👨\u200d👩\u200d👧 {payout}"}', context=place) == ()
 
 
 @given(st.text("{}&amp;?=#ab \u200b｛%7B", max_size=300), st.sampled_from(Place))
-def test_every_finding_stands_where_it_says(text: str, place: Place) -> None:
+def test_every_issue_is_at_its_position(text: str, place: Place) -> None:
     for finding in shape_findings(text, place):
         assert text[finding.position : finding.position + len(finding.text)] == finding.text
 
 
 @pytest.mark.parametrize("piece", ["{", "}", "&amp;", "{a", "?a=", "}a=", "\u200b", "｛", "#{a}", "&a=", "%7B"])
-def test_a_long_template_is_looked_at_in_linear_time(piece: str) -> None:
+def test_a_long_template_is_checked_in_linear_time(piece: str) -> None:
     text = URL + piece * (256_000 // len(piece))
     began = time.thread_time()
     list(shape_findings(text, Place.URL))
-    assert time.thread_time() - began < 2  # a square of the length would take minutes
+    assert time.thread_time() - began < 2  # quadratic time would take minutes
 
 
 @given(st.text(max_size=20))

@@ -1,4 +1,4 @@
-"""The curl command of a request: every shell and curl read from it what would have been sent."""
+"""The curl command of a request: with every shell, curl sends what would have been sent."""
 
 import os
 import subprocess
@@ -53,7 +53,7 @@ HOSTILE = [
 
 
 class Shell:
-    """A shell in a folder of its own, in which ``curl`` writes down what it was called with."""
+    """A shell in its own folder, in which ``curl`` records its arguments."""
 
     def __init__(self, command: tuple[str, ...], folder: Path) -> None:
         self.command = command
@@ -63,7 +63,7 @@ class Shell:
         stand_in.chmod(0o700)
 
     def run(self, command: str, *, reads: bool) -> tuple[list[bytes], bytes]:
-        """Return the arguments that the stand-in got, and what it read from its standard input."""
+        """Return the arguments and the standard input of the ``curl`` stand-in."""
         saw = self.folder / "saw"
         environment = {
             "PATH": f"{self.folder}:{os.environ['PATH']}",
@@ -88,7 +88,7 @@ def shell(request: pytest.FixtureRequest, tmp_path: Path) -> Shell:
 
 
 def read_back(shell: Shell, request: Request) -> None:
-    """Assert that the shell reads back exactly what the command was made of."""
+    """Assert that the shell reads back exactly the request in the command."""
     body = octets_of(request.body)
     is_piped = "--data-binary @-" in curl_command(request)
     arguments, piped = shell.run(curl_command(request), reads=is_piped)
@@ -108,7 +108,7 @@ def a_post(body: str = "", value: str = "", url: str = "https://s.example/?a=1&b
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_no_value_of_a_visitor_leaves_its_word_in_any_shell(shell: Shell, text: str) -> None:
+def test_no_visitors_value_escapes_its_word_in_any_shell(shell: Shell, text: str) -> None:
     read_back(shell, a_post(text, text, f"https://s.example/?x={text}"))
 
 
@@ -136,7 +136,7 @@ def test_a_mask_stays_readable() -> None:
     ]
 
 
-def test_a_plain_body_stands_in_the_command() -> None:
+def test_a_plain_body_is_part_of_the_command() -> None:
     request = Request(method=Method.POST, url="https://s.example/", body_kind=BodyKind.JSON, body='{"a": "b"}')
     assert '  --data-raw \'{"a": "b"}\' \\' in curl_command(request).splitlines()
 

@@ -1,4 +1,4 @@
-"""Regular expressions for answers: no pattern and no answer takes long, and none breaks anything."""
+"""Regular expressions for responses: no pattern and no response takes long or breaks anything."""
 
 import time
 
@@ -22,7 +22,7 @@ def test_a_pattern_that_explodes_elsewhere_takes_less_than_a_second(pattern: str
 
 
 @pytest.mark.parametrize("pattern", ["(", "[a", "a{1001}", r"\1", "(?=a)", "x" * (MAX_PATTERN + 1), r"\pL{200}"])
-def test_what_cannot_be_read_or_is_too_large_is_refused_with_the_reason(pattern: str) -> None:
+def test_an_invalid_or_too_large_pattern_is_refused_with_the_reason(pattern: str) -> None:
     with pytest.raises(PatternError, match=r"\w"):
         pattern_of(pattern)
 

@@ -1,4 +1,4 @@
-"""What follows from an attempt: schedules, refusals, Retry-After. The clock stands still."""
+"""What follows from an attempt: schedules, rejections, Retry-After. With a fixed clock."""
 
 import time
 from email.utils import formatdate
@@ -48,11 +48,11 @@ def test_the_default_schedule_makes_13_attempts_over_75_hours() -> None:
 
 
 @pytest.mark.parametrize("trouble", NEVER_ASKED)
-def test_what_can_never_leave_is_failed_at_once(trouble: Trouble) -> None:
+def test_a_request_that_can_never_leave_fails_at_once(trouble: Trouble) -> None:
     assert isinstance(after(Outcome(trouble=trouble)), Failed)
 
 
-def test_a_redirect_to_a_refused_address_is_an_answer_of_the_receiver_and_tried_three_times() -> None:
+def test_a_redirect_to_a_refused_address_is_a_response_of_the_receiver_and_tried_three_times() -> None:
     redirected = Outcome(status_code=302, trouble=Trouble.ADDRESS_REFUSED)
     assert isinstance(after(redirected), Again)
     assert isinstance(after(redirected, 3, 2), Failed)
@@ -60,9 +60,7 @@ def test_a_redirect_to_a_refused_address_is_an_answer_of_the_receiver_and_tried_
 
 def test_a_schedule_without_waits_makes_one_attempt() -> None:
     once = Schedule(waits_seconds=())
-    assert decide(Outcome(status_code=500), Tried(1, 0), ANY, once, NOW, middle) == Failed(
-        "The one attempt of the schedule was made."
-    )
+    assert decide(Outcome(status_code=500), Tried(1, 0), ANY, once, NOW, middle) == Failed("The only attempt failed.")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_a_schedule_without_waits_makes_one_attempt() -> None:
         (503, "9" * 9, 86_400_000),
     ],
 )
-def test_a_429_or_503_with_retry_after_asks_for_the_receiver_as_a_whole(code: int, text: str, wait_ms: int) -> None:
+def test_a_429_or_503_with_retry_after_defers_the_whole_receiver(code: int, text: str, wait_ms: int) -> None:
     assert asked_wait_ms(Outcome(status_code=code, retry_after=text), NOW) == wait_ms
 
 
@@ -93,7 +91,7 @@ def test_a_server_error_waits_as_the_schedule_says(attempts: int, wait: int) -> 
         *(Outcome(trouble=trouble) for trouble in Trouble if trouble not in NEVER_ASKED),
     ],
 )
-def test_what_may_pass_is_tried_13_times_and_then_failed(outcome: Outcome) -> None:
+def test_transient_failures_are_tried_13_times_and_then_fail(outcome: Outcome) -> None:
     assert after(outcome, 12) == Again(NOW + 86_400_000)
     assert isinstance(after(outcome, 13), Failed)
 
@@ -214,7 +212,7 @@ def test_a_schedule_never_ends_early_whatever_the_clock_does(
 
 
 @given(st.text(max_size=60), st.integers(0, 2**47))
-def test_no_retry_after_asks_for_more_than_a_day_or_for_the_past(text: str, now_ms: int) -> None:
+def test_no_retry_after_requests_more_than_a_day_or_the_past(text: str, now_ms: int) -> None:
     assert 0 <= retry_after_ms(text, now_ms) <= 24 * HOUR_MS
 
 

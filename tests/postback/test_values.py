@@ -1,4 +1,4 @@
-"""The macro values of a change and the request that they give."""
+"""The macro values of a change, and the request they produce."""
 
 import json
 from typing import Any
@@ -46,7 +46,7 @@ def query_of(text: str, conversion: Conversion, conditions: Conditions = ALL) ->
     return dict(parse_qsl(request.url.partition("?")[2], keep_blank_values=True))
 
 
-def test_a_change_gives_its_ids_money_status_and_times(conversion: Any) -> None:
+def test_the_macros_of_a_change_include_ids_money_status_and_times(conversion: Any) -> None:
     macros = (
         "clickid externalid txid conversion_id postback_id payout currency conversion conversion.group conversion.key"
     )
@@ -69,7 +69,7 @@ def test_a_change_gives_its_ids_money_status_and_times(conversion: Any) -> None:
     }
 
 
-def test_the_set_up_around_a_click_has_its_names(conversion: Any) -> None:
+def test_the_names_of_a_clicks_set_up_are_macros(conversion: Any) -> None:
     query = "a={campaign.name}&b={campaign.key}&c={trafficsource.name}&d={offer.name}&e={network.name}&f={campaign.id}"
 
     values = {"a": "Sweeps", "b": "15Gptd", "c": "Clickadu", "d": "Gift", "e": "EF", "f": "7"}
@@ -84,7 +84,7 @@ def test_the_notices_own_parameters_are_macros(conversion: Any) -> None:
     assert query == {"a": "N-9", "b": "blue", "c": "3", "d": ""}
 
 
-def test_a_conversion_without_a_status_word_says_its_statuss_key(conversion: Any) -> None:
+def test_a_conversion_without_a_status_word_reports_its_status_key(conversion: Any) -> None:
     assert query_of("s={status}", conversion(status_word="")) == {"s": "sale"}
 
 
@@ -99,7 +99,7 @@ def test_a_share_is_rounded_to_millionths_away_from_zero(micros: int, percent: i
     assert reported_micros(micros, percent) == reported
 
 
-def test_profit_is_payout_less_cost_in_one_currency_and_else_empty(conversion: Any) -> None:
+def test_profit_is_payout_less_cost_in_one_currency_and_otherwise_empty(conversion: Any) -> None:
     click = msgspec.structs.replace(conversion().click, cost_micros=500_000, cost_currency="USD")
     same = msgspec.structs.replace(conversion(), click=click)
     other = msgspec.structs.replace(conversion(), click=click, payout=Money(12_500_000, "EUR"))
@@ -108,7 +108,7 @@ def test_profit_is_payout_less_cost_in_one_currency_and_else_empty(conversion: A
     assert query_of("p={profit}", other) == {"p": ""}
 
 
-def test_every_known_macro_can_be_asked_for(conversion: Any) -> None:
+def test_every_known_macro_can_be_used(conversion: Any) -> None:
     assert len(query_of("&".join(f"{macro.name}={{{macro.name}}}" for macro in KNOWN), conversion())) == len(KNOWN)
 
 
@@ -117,7 +117,7 @@ def test_a_value_that_is_a_macro_is_not_expanded(conversion: Any) -> None:
 
 
 @given(st.binary(min_size=1, max_size=60))
-def test_the_receiver_gets_one_parameter_with_exactly_the_sources_octets(octets: bytes) -> None:
+def test_the_receiver_gets_one_parameter_with_exactly_the_sources_bytes(octets: bytes) -> None:
     click = Click(click_id="c", at=NOW, campaign_id=1, source_id=1, external_id=text_of(octets))
     made = Conversion(
         conversion_id="a",
@@ -168,7 +168,7 @@ def test_a_body_is_encoded_for_its_kind(
     assert (request.body, request.headers) == (sent, (Header("Content-Type", content_type),))
 
 
-def test_the_rules_own_content_type_wins(conversion: Any) -> None:
+def test_the_rules_own_content_type_takes_precedence(conversion: Any) -> None:
     headers = (Header("content-type", "application/vnd.api+json"),)
     template = RequestTemplate(
         method=Method.POST, url="https://s.example/", headers=headers, body_kind=BodyKind.JSON, body="{}"
@@ -188,7 +188,7 @@ def test_a_json_body_is_valid_json_whatever_the_values_hold(value: str) -> None:
     assert isinstance(json.loads(body), dict)
 
 
-def test_only_a_request_that_carries_the_external_id_needs_one() -> None:
+def test_only_a_request_that_contains_the_external_id_needs_one() -> None:
     url = "https://s.example/"
 
     assert ready_request(RequestTemplate(url=f"{url}?id={{external_id}}")).uses_external_id
@@ -223,7 +223,7 @@ def test_a_lane_is_the_receivers_host_and_port(url: str, lane: str) -> None:
     assert target.lane == lane
 
 
-def test_octets_of_a_text_body_leave_as_they_came() -> None:
+def test_bytes_of_a_text_body_are_sent_unchanged() -> None:
     assert octets_of(text_of(b"\xff\x00a")) == Request(url="", body=text_of(b"\xff\x00a")).body_octets()
 
 

@@ -1,4 +1,4 @@
-"""The instance's settings without a store: what they were started with, and what is kept of an address."""
+"""The instance's settings without a store: started and saved ones, and the stored part of addresses."""
 
 import pytest
 
@@ -17,13 +17,13 @@ from clickloop.setup.instance import IpStorage, SavedSettings, kept_address, sta
         ("", ""),
     ],
 )
-def test_an_address_is_kept_whole_shortened_or_not_at_all(address: str, shortened: str) -> None:
+def test_an_address_is_stored_whole_shortened_or_not_at_all(address: str, shortened: str) -> None:
     assert kept_address(address, IpStorage.FULL) == address
     assert kept_address(address, IpStorage.SHORTENED) == shortened
     assert kept_address(address, IpStorage.NONE) == ""
 
 
-def test_what_was_saved_holds_over_what_it_was_started_with() -> None:
+def test_saved_settings_take_precedence_over_started_ones() -> None:
     started = started_with(
         Settings(public_url="https://go.example/", domains="A.example, b.example:8443", currency="EUR")
     )
@@ -44,7 +44,7 @@ def test_what_was_saved_holds_over_what_it_was_started_with() -> None:
         (Settings(fallback_url="ftp://x"), "fallback_url"),
     ],
 )
-def test_a_setting_of_the_environment_that_cannot_hold_is_named(settings: Settings, named: str) -> None:
+def test_an_invalid_setting_in_the_environment_is_named(settings: Settings, named: str) -> None:
     with pytest.raises(SettingError, match=named):
         started_with(settings)
 

@@ -1,8 +1,8 @@
 """The macro language of all templates: offer, landing and postback URLs, headers and bodies.
 
-``{name}`` or ``{name|filter:argument|filter}``. Names match case-insensitively; a known macro without a value is empty,
-an unknown one stays as it stands. A template is parsed once (``parse``), rendered often (``Template.render``) and
-checked when it is saved (``check``). What stands in a value is never expanded.
+``{name}`` or ``{name|filter:argument|filter}``. Names are case-insensitive; a known macro without a value is empty, an unknown
+one is left as it is. A template is parsed once (``parse``), rendered often (``Template.render``) and checked when it is saved
+(``check``). Values are never expanded.
 """
 
 from clickloop.macro.checking import check

@@ -1,4 +1,4 @@
-"""Findings of the check of a template: a code of a closed list, the place, a sentence and a remedy."""
+"""Issues that the check of a template finds."""
 
 import enum
 
@@ -6,19 +6,17 @@ import msgspec
 
 
 class Severity(enum.StrEnum):
-    """How bad a finding is, in a template or in the whole set-up, the worst first."""
+    """The severity of an issue in a template or in the set-up, worst first."""
 
     ERROR = "error"
-    """It cannot work: conversions or visitors are lost there."""
+    """It cannot work: conversions or visitors are lost."""
     WARNING = "warning"
-    """It probably does not do what was meant."""
+    """It probably does not do what the user intended."""
     NOTE = "note"
     """Worth knowing."""
 
 
 class FindingCode(enum.StrEnum):
-    """The closed list of findings."""
-
     UNKNOWN_MACRO = "unknown_macro"
     UNKNOWN_FILTER = "unknown_filter"
     WRONG_ARGUMENT = "wrong_argument"
@@ -38,7 +36,7 @@ class FindingCode(enum.StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One fault. ``text`` is at ``position`` (characters from the start) of the template."""
+    """An issue in a template. ``text`` is at ``position``, in characters from the start."""
 
     code: FindingCode
     severity: Severity

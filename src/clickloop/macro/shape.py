@@ -1,4 +1,4 @@
-"""The shape of a template: characters around its macros that would be sent as they are, or spoil the parameter behind them."""
+"""Issues around the macros of a template: characters that would be sent as they are, or break the parameter after them."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from clickloop.macro.template import BRACES
 from clickloop.pasting import INVISIBLE
 
 _MAX_FINDINGS = 20
-"""Of one kind."""
+"""Maximum number of issues of one kind."""
 _EXCERPT = 30
 _NAME = re.compile(r"\{\s*[A-Za-z_!][\w.:|\-]*", re.ASCII)
 _BRACE = re.compile(f"{BRACES.pattern}|[{{}}]")
@@ -24,18 +24,18 @@ _SECOND_QUERY = re.compile(r"\?([\w.\-\[\]]{1,64}=)", re.ASCII)
 _PAIR_IN_FRAGMENT = re.compile(r"[#?&][\w.\-]{1,64}=(?=\{)", re.ASCII)
 
 
-def shape_findings(text: str, place: Place) -> Iterator[Finding]:
-    """Find what is odd about a template beside its macros. Linear in the length of the text."""
-    if place in (Place.JSON, Place.TEXT):
-        return  # braces, entities and joined emoji are what messages are made of
+def shape_findings(text: str, context: Place) -> Iterator[Finding]:
+    """Yield the issues around the macros of a template. Takes linear time."""
+    if context in (Place.JSON, Place.TEXT):
+        return  # braces, entities and joined emoji are normal in messages
     yield from _invisible(text)
-    if place is Place.HEADER:
+    if context is Place.HEADER:
         return
     yield from _braces(text)
     yield from _full_width(text)
     yield from _entities(text)
     yield from _glued(text)
-    if place is Place.URL:
+    if context is Place.URL:
         yield from _query(text)
         yield from _fragment(text)
 
@@ -47,13 +47,15 @@ def _invisible(text: str) -> Iterator[Finding]:
         name = unicodedata.name(found[0], "a control character").lower()
         code = f"U+{ord(found[0]):04X}"
         excerpt = text[max(0, found.start() - _EXCERPT // 2) : found.end()]
-        sentence = f"An invisible character ({code}, {name}) is at character {found.start() + 1} and would be sent too."
-        remedy = f"Delete what follows {excerpt[:-1]!r} and type it again by hand."
+        sentence = (
+            f"An invisible character ({code}, {name}) is at character {found.start() + 1} and would be sent, too."
+        )
+        remedy = f"Delete what follows {excerpt[:-1]!r} and type it again."
         yield _finding(FindingCode.INVISIBLE_CHARACTER, found.start(), found[0], sentence, remedy)
 
 
 def _braces(text: str) -> Iterator[Finding]:
-    """Find braces that are neither of a macro nor one of a pair, such as JSON's in a parameter."""
+    """Yield unpaired braces. Pairs that are not macros are fine, such as JSON in a parameter."""
     open_at: list[int] = []
     closing: list[int] = []
     for found in _BRACE.finditer(text):
@@ -72,8 +74,8 @@ def _braces(text: str) -> Iterator[Finding]:
             remedy = f"Write {macro[0].rstrip('|:')}}}."
             yield _finding(FindingCode.UNCLOSED_MACRO, at, macro[0], sentence, remedy)
         else:
-            around = text[max(0, at - _EXCERPT) : at + 1]
-            sentence = f"A stray {text[at]} is at character {at + 1}, after {_cut(around[:-1])!r}: it is sent as it is."
+            before = text[max(0, at - _EXCERPT) : at]
+            sentence = f"A stray {text[at]} is at character {at + 1}, after {_cut(before)!r}, and is sent as it is."
             yield _finding(FindingCode.STRAY_BRACE, at, text[at], sentence, "Remove it.")
 
 
@@ -81,9 +83,9 @@ def _full_width(text: str) -> Iterator[Finding]:
     found = _FULL_WIDTH.search(text)
     if found:
         excerpt = text[found.start() : found.start() + _EXCERPT]
-        place, plain = f"{found[0]} at character {found.start() + 1}", _LOOKALIKES[found[0]]
+        where, plain = f"{found[0]} at character {found.start() + 1}", _LOOKALIKES[found[0]]
         what = "brace" if plain in "{}" else plain
-        sentence = f"{place} only looks like a {what}: {excerpt!r} is sent as it is."
+        sentence = f"{where} only looks like a {what}: {excerpt!r} is sent as it is."
         remedy = "Type { and } on the keyboard." if plain in "{}" else f"Type {plain} on the keyboard."
         yield _finding(FindingCode.FULL_WIDTH_BRACES, found.start(), excerpt, sentence, remedy)
 
@@ -94,10 +96,10 @@ def _entities(text: str) -> Iterator[Finding]:
             return
         behind = text[found.end() : found.end() + _EXCERPT].partition("&")[0]
         sentence = (
-            f"{found[0]} at character {found.start() + 1} was copied from HTML: the parameter after it would be called "
+            f"{found[0]} at character {found.start() + 1} was copied from HTML: the parameter after it would be named "
             f"{found[0][1:]}{behind.partition('=')[0]}."
         )
-        remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} in its place."
+        remedy = f"Write {_CHARACTERS.get(found[0].lower(), '&')} instead."
         yield _finding(FindingCode.HTML_ENTITY, found.start(), found[0], sentence, remedy)
 
 
@@ -109,7 +111,9 @@ def _glued(text: str) -> Iterator[Finding]:
         if len(found[0]) == len(found[1]) + 1:
             where = "follows a macro without an &"
         elif 0 <= text.find("?") < at or ("?" not in text and "/" not in text):
-            where = f"follows a macro and a {text[at]} instead of an &"  # in a path, a semicolon begins a parameter of its own kind
+            where = (
+                f"follows a macro and a {text[at]} instead of an &"  # in a path, a semicolon starts a path parameter
+            )
         else:
             continue
         begun = found[0][1:]
@@ -123,11 +127,11 @@ def _query(text: str) -> Iterator[Finding]:
     if begins_at < 0:
         pair = _FIRST_PAIR.search(address)
         if pair:
-            sentence = f"{pair[0]} at character {pair.start() + 1} is in the path, for lack of a ? before it: it is not a parameter."
+            sentence = f"{pair[0]} at character {pair.start() + 1} is not a parameter, because there is no ? before it."
             yield _finding(FindingCode.QUESTION_MARK_MISSING, pair.start(), pair[0], sentence, f"Write ?{pair[0][1:]}.")
         return
     second = _SECOND_QUERY.search(address, begins_at + 1)
-    # An address within a parameter has a query of its own.
+    # A URL in a parameter has a query of its own.
     if (
         second
         and "://" not in address[begins_at : second.start()]
@@ -146,7 +150,7 @@ def _fragment(text: str) -> Iterator[Finding]:
     if found:
         sentence = f"{_cut(found[0])} is after the # at character {at + 1}, which browsers never send to a server."
         yield _finding(
-            FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Put it before the #, into the query."
+            FindingCode.MACRO_IN_FRAGMENT, found.start(), found[0], sentence, "Move it before the #, into the query."
         )
 
 

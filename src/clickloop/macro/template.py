@@ -1,9 +1,9 @@
 """A template: parsed once, rendered in about a microsecond.
 
-One parser reads for ``parse`` and for ``checking.check``. ``{{name}}`` and ``${NAME}`` in capitals are other systems'
-macros and stay as they stand; ``${payout}`` is a dollar sign and our macro. Of a name, the canonical spelling wins over
-a row of the source, and a row over an alias. Also understood: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``,
-Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and ``{random}``.
+``parse`` and ``checking.check`` share one parser. ``{{name}}`` and ``${NAME}`` in capitals are other systems' macros and left as
+they are; ``${payout}`` is a dollar sign and our macro. A canonical name takes precedence over a row of the source, and a row over
+an alias. Also supported: Keitaro's ``{_name}`` (raw) and ``{random:1,100}``, Voluum's ``{var:row}``, Binom's ``{t1_md5}``, and
+``{random}``.
 """
 
 import enum
@@ -22,11 +22,11 @@ BRACES = re.compile(r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|\{[^{}]*\}")
 _NAME = re.compile(r"\s*[A-Za-z_!][\w.:!\-]*\s*", re.ASCII)
 _TOKEN_MD5 = re.compile(r"t([1-9][0-9]?)_md5")
 _STRING_MARK = re.compile(r'\\.|"', re.DOTALL)
-_MAX_NAME_LENGTH = 300  # longer text between braces is no name, and is left as it is
+_MAX_NAME_LENGTH = 300  # longer text between braces is not a name, and is left as it is
 
 
 class Fault(enum.Enum):
-    """Why a pair of braces is left untouched."""
+    """The reason why a pair of braces is left as it is."""
 
     UNKNOWN_NAME = "unknown_name"
     UNKNOWN_FILTER = "unknown_filter"
@@ -35,9 +35,9 @@ class Fault(enum.Enum):
 
 
 class Braces(msgspec.Struct, frozen=True):
-    """What stands at ``text[start:end]``: a macro by its canonical ``name``, or what looks like one, with its fault.
+    """The braces at ``text[start:end]``: a macro with its canonical ``name``, or something like one with its fault.
 
-    ``detail`` names what is faulty: the name, the filter, or the sentence about the argument.
+    ``detail``: the faulty name or filter, or a sentence about the argument.
     """
 
     start: int
@@ -50,7 +50,7 @@ class Braces(msgspec.Struct, frozen=True):
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """The place of a macro among the pieces. ``quoted``: whether it stands inside a string, if the template is JSON."""
+    """A macro's position among the pieces. ``quoted``: whether it is inside a string, if the template is JSON."""
 
     index: int
     name: str
@@ -58,19 +58,19 @@ class Slot(msgspec.Struct, frozen=True):
     raw: bool
     quoted: bool
     special: bool
-    """Whether it takes more than encoding its value: ``|raw``, filters, a value of the moment."""
+    """Whether it needs more than encoding its value: ``|raw``, filters, ``now``."""
 
 
 class Template(msgspec.Struct, frozen=True, eq=False):
-    """A parsed template. Make it with ``parse``."""
+    """A parsed template. Create it with ``parse``."""
 
     text: str
     names: tuple[str, ...]
-    """Canonical names of the macros in it, each once, in order."""
+    """Canonical names of its macros, each once, in order."""
     unknown: tuple[str, ...]
-    """What looks like a macro and is left untouched: between its braces, or whole where it is in another style."""
+    """What looks like a macro and is left as it is: the text between the braces, or all of it if it is in another style."""
     pieces: tuple[str, ...]
-    """The texts between the macros, and an empty text at each macro's index."""
+    """The texts between the macros, and an empty one at each macro's index."""
     plain: tuple[tuple[int, str], ...]
     """Index and name of the macros that only need encoding."""
     special: tuple[Slot, ...]
@@ -78,37 +78,37 @@ class Template(msgspec.Struct, frozen=True, eq=False):
     slots: tuple[Slot, ...]
     """All macros."""
 
-    def render(self, values: Mapping[str, str], place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
-        """The template with its macros filled in, encoded for ``place``.
+    def render(self, values: Mapping[str, str], context: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+        """Return the text with the macros filled in, encoded for ``context``. Never raise.
 
-        ``values``: canonical name to text in the form of ``text.text_of``; missing and empty are the same. ``now_ms``
-        is what ``{now}`` says unless ``values`` does. Without ``chance`` the machine's is used. Never raises.
+        ``values``: canonical name to text as ``text.text_of`` returns it; missing and empty are the same. ``now_ms`` is the value
+        of ``{now}``, unless it is in ``values``. ``chance`` defaults to the machine's.
         """
-        if place.looks_around:
-            return self.fill(Values.of(values), place, now_ms, chance)
+        if context.is_contextual:
+            return self.fill(Values.of(values), context, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
             value = values.get(name)
             if value:
-                pieces[index] = value if value.isalnum() and value.isascii() else place.encode(value)
+                pieces[index] = value if value.isalnum() and value.isascii() else context.encode(value)
         for slot in self.special:
             value = _filtered(slot, values.get(slot.name) or "", now_ms, chance)
-            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+            pieces[slot.index] = context.encode_raw(value) if slot.raw else context.encode(value)
         return "".join(pieces)
 
-    def fill(self, values: Values, place: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
-        """What ``render`` answers, for values that many templates share: each is encoded once."""
-        encoded = values.encoded(place)
-        if place.looks_around and place is Place.JSON:
+    def fill(self, values: Values, context: Place, now_ms: int = 0, chance: Chance | None = None) -> str:
+        """Like ``render``, for values that many templates share: each is encoded once."""
+        encoded = values.encoded(context)
+        if context.is_contextual and context is Place.JSON:
             return self._fill_json(values, encoded, now_ms, chance)
         pieces = [*self.pieces]
         for index, name in self.plain:
             pieces[index] = encoded[name]
         for slot in self.special:
             value = _filtered(slot, values[slot.name], now_ms, chance)
-            pieces[slot.index] = place.encode_raw(value) if slot.raw else place.encode(value)
+            pieces[slot.index] = context.encode_raw(value) if slot.raw else context.encode(value)
         filled = "".join(pieces)
-        return without_line_breaks(filled) if place.looks_around else filled
+        return without_line_breaks(filled) if context.is_contextual else filled
 
     def _fill_json(self, values: Values, encoded: Mapping[str, str], now_ms: int, chance: Chance | None) -> str:
         pieces = [*self.pieces]
@@ -118,7 +118,7 @@ class Template(msgspec.Struct, frozen=True, eq=False):
         return "".join(pieces)
 
     def renamed(self, names: Mapping[str, str]) -> "Template":
-        """The same template for values under other names: for who has them at hand under names of his own."""
+        """Return the same template for values under other names, for a caller with names of its own."""
         return msgspec.structs.replace(
             self,
             names=tuple(names.get(name, name) for name in self.names),
@@ -127,15 +127,15 @@ class Template(msgspec.Struct, frozen=True, eq=False):
             slots=tuple(_renamed(slot, names) for slot in self.slots),
         )
 
-    def filled(self, values: Mapping[str, str], place: Place) -> "Template":
-        """A template with those macros of ``values`` filled in for good that only need encoding; the others stay macros.
+    def filled(self, values: Mapping[str, str], context: Place) -> "Template":
+        """Return a template with the macros in ``values`` filled in permanently, if they only need encoding.
 
-        For what is the same at every rendering. ``place`` is one that does not look around.
+        For values that are the same at every rendering. ``context`` must not be contextual.
         """
         pieces = [*self.pieces]
         for index, name in self.plain:
             if name in values:
-                pieces[index] = place.encode(values[name])
+                pieces[index] = context.encode(values[name])
         return msgspec.structs.replace(
             self,
             pieces=tuple(pieces),
@@ -145,9 +145,9 @@ class Template(msgspec.Struct, frozen=True, eq=False):
 
 
 def parse(text: str, rows: Mapping[str, str] = {}) -> Template:
-    """The template in ``text``. Never raises; linear in the length of the text.
+    """Return the template in ``text``. Never raise; takes linear time.
 
-    ``rows``: lower-cased parameter name of each row of the source to the canonical macro, ``token3`` or ``externalid``.
+    ``rows``: lower-case parameter name of each row of the source to its canonical macro, such as ``token3`` or ``externalid``.
     """
     pieces: list[str] = []
     slots: list[Slot] = []
@@ -181,7 +181,7 @@ def _renamed(slot: Slot, names: Mapping[str, str]) -> Slot:
 
 
 def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
-    """Every macro in the text, and all that looks like one. Other braces (JSON's, CSS's) are passed over."""
+    """Yield every macro in the text, and everything that looks like one. Other braces (of JSON, CSS) are skipped."""
     for found in BRACES.finditer(text):
         start, end, whole = found.start(), found.end(), found[0]
         if whole.startswith("{{"):
@@ -199,7 +199,7 @@ def read(text: str, rows: Mapping[str, str]) -> Iterator[Braces]:
 
 
 def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Braces | None:
-    """What ``{inside}`` is; None when it does not even look like a macro."""
+    """Return the braces ``{inside}``; None if they do not look like a macro."""
     name, *filter_texts = inside.split("|")
     if len(name) > _MAX_NAME_LENGTH:
         return None
@@ -232,7 +232,7 @@ def _read_one(inside: str, start: int, end: int, rows: Mapping[str, str]) -> Bra
 
 
 def resolve(name: str, rows: Mapping[str, str]) -> tuple[str, tuple[str, ...]] | None:
-    """The canonical name that a spelling means, and the filters it implies; None when it is unknown."""
+    """Return the canonical name for a spelling, and the filters it implies; None if it is unknown."""
     key = name.lower()
     if key in BY_NAME:
         return key, ()
@@ -262,7 +262,7 @@ def _filtered(slot: Slot, value: str, now_ms: int, chance: Chance | None) -> str
 
 
 def _in_json(slot: Slot, values: Values, now_ms: int, chance: Chance | None) -> str:
-    """A macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
+    """Return a macro's text in a JSON body: inside a string its characters, outside of one a whole value."""
     value = _filtered(slot, values[slot.name], now_ms, chance)
     if slot.raw:
         return Place.JSON.encode_raw(value)

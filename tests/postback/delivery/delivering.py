@@ -1,4 +1,4 @@
-"""What tests of delivery share: a ledger with short ways to owe and to look, and a delivery that runs while a script does."""
+"""Shared by tests of delivery: a ledger with shortcuts, and a delivery that runs while a script does."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -29,8 +29,8 @@ UNTIL_WOKEN = Limits(connections=4, queue=8, batch=8, look_seconds=60, write_aft
 IDS = RecordIds()
 
 
-class Desk:
-    """A ledger, and short ways to owe and to look."""
+class Bench:
+    """A ledger with shortcuts to create postbacks and to read them."""
 
     def __init__(self, folder: Path) -> None:
         self.ledger = open_ledger(folder / "ledger.sqlite")
@@ -47,7 +47,7 @@ class Desk:
         at: int = 0,
         lane: str = "source.example:443",
     ) -> None:
-        """Owes ``count`` postbacks of as many conversions; with ``version`` one more change of the same conversion."""
+        """Create ``count`` postbacks of as many conversions; with ``version``, one more change of the same conversion."""
         now_ms = at or wall_clock()
         new = [
             NewPostback(
@@ -75,7 +75,7 @@ class Desk:
         return sorted(row.state for row in self.rows())
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        """Waits until it is so; ten seconds are too long."""
+        """Wait until the condition holds, at most ten seconds."""
         async with asyncio.timeout(60):
             while not await asyncio.to_thread(reached):  # noqa: ASYNC110 – the ledger has no event to wait for
                 await asyncio.sleep(0.005)
@@ -84,8 +84,8 @@ class Desk:
         await self.until(lambda: all(row.finished_at is not None for row in self.rows()))
 
 
-class Counting(LedgerPostbacks):
-    """The ledger, which counts how often a worker looked: for what is due, and for leases that have ended."""
+class CountingStore(LedgerPostbacks):
+    """A store that counts a worker's claims and its checks for expired leases."""
 
     claims = 0
     rescues = 0
@@ -99,8 +99,8 @@ class Counting(LedgerPostbacks):
         return super().rescue(now_ms, everything)
 
 
-async def claimed_again(delivery: Delivery, store: Counting, times: int = 4) -> None:
-    """Wake the worker again and again until it has claimed so often; all but the last claim is then on its way, or held back."""
+async def wake_until_claimed(delivery: Delivery, store: CountingStore, times: int = 4) -> None:
+    """Wake the worker repeatedly until it has claimed this often. All but the last claim are then under way, or deferred."""
     for _ in range(times):
         before = store.claims
         delivery.wake()
@@ -114,17 +114,17 @@ async def accept(request: Request, attempt: int) -> Outcome:
 
 
 def deliver(
-    desk: Desk,
+    bench: Bench,
     script: Callable[[Delivery], Coroutine[Any, Any, None]],
     send: Send = accept,
     limits: Limits = QUICK,
     alone: bool = True,
     **given: Any,
 ) -> None:
-    """Runs a delivery while the script runs, and stops it then. ``alone``: true of a test that starts no other worker."""
+    """Run a delivery while the script runs, then stop it. ``alone``: False if the test starts another worker."""
 
     async def run() -> None:
-        delivery = Delivery(given.pop("store", desk.store), send, alone=alone, limits=limits, **given)
+        delivery = Delivery(given.pop("store", bench.store), send, alone=alone, limits=limits, **given)
         running = asyncio.create_task(delivery.run())
         try:
             await script(delivery)

@@ -1,4 +1,4 @@
-"""Delivery killed in the middle, again and again: nothing that is owed is lost, and little is sent twice."""
+"""Delivery killed again and again: no postback is lost, and few are sent twice."""
 
 import asyncio
 import sys
@@ -42,7 +42,7 @@ asyncio.run(deliver())
 
 
 def owe(ledger: Ledger, url: str) -> set[str]:
-    """Owes the postbacks, each with its own id in the URL; answers the ids."""
+    """Create the postbacks, each with its id in the URL. Return the ids."""
     ids, now_ms = RecordIds(), wall_clock()
     new = []
     with ledger.write() as tx:

@@ -1,98 +1,100 @@
-"""Lanes whose receivers ask us to wait, or of whom somebody wants something; and which postback is the probe."""
+"""Receivers that request a wait, or for which a user has a command; and which postback is the probe."""
 
 from clickloop.clock import DAY_MS
 from clickloop.postback.delivery.breaker import OPENS_AT, Turn
 from clickloop.postback.delivery.lane import Asked, KeptLane, Standing
-from tests.postback.delivery.test_lanes import ANSWERED, FAILED, NOW_MS, Yard
+from tests.postback.delivery.test_lanes import ANSWERED, FAILED, NOW_MS, ManualQueues
 
 
-def test_a_receiver_that_asks_to_wait_is_left_alone_until_then_and_no_other_is() -> None:
-    yard = Yard()
-    yard.put("a", 2)
-    yard.put("b")
-    yard.leave()
-    yard.put("a", 5)
-    first, second, other = sorted(yard.under_way, key=lambda start: start.lane)
+def test_a_receiver_that_requests_a_wait_is_deferred_until_then_and_no_other_is() -> None:
+    queues = ManualQueues()
+    queues.put("a", 2)
+    queues.put("b")
+    queues.leave()
+    queues.put("a", 5)
+    first, second, other = sorted(queues.under_way, key=lambda start: start.lane)
 
-    turns = [yard.ask_to_wait(start, seconds) for start, seconds in ((first, 60), (second, 60.5))]
-    yard.lanes.end(other, ANSWERED, 200, yard.now, NOW_MS)
+    turns = [queues.ask_to_wait(start, seconds) for start, seconds in ((first, 60), (second, 60.5))]
+    queues.lanes.end(other, ANSWERED, 200, queues.now, NOW_MS)
 
     assert turns == [Turn.HELD, None]
-    assert len(yard.lanes.drop("a")) == 5
-    assert not yard.lanes.put("a", 1, yard.now)
-    rooms = yard.lanes.rooms(yard.now)
+    assert len(queues.lanes.drop("a")) == 5
+    assert not queues.lanes.put("a", 1, queues.now)
+    rooms = queues.lanes.rooms(queues.now)
     assert (rooms.room("a"), rooms.room("b") > 0) == (0, True)
-    assert yard.lanes.next_probe(yard.now) == 60.5
-    yard.now += 60.5
-    assert yard.lanes.rooms(yard.now).room("a") > 0
-    assert yard.lanes.waits_over(yard.now) == ["a"]
-    assert yard.lanes.standing("a") == Standing()
+    assert queues.lanes.next_probe(queues.now) == 60.5
+    queues.now += 60.5
+    assert queues.lanes.rooms(queues.now).room("a") > 0
+    assert queues.lanes.waits_over(queues.now) == ["a"]
+    assert queues.lanes.standing("a") == Standing()
 
 
-def test_a_receiver_that_asks_for_longer_is_told_again() -> None:
-    yard = Yard()
-    yard.put("a", 3)
-    yard.leave()
-    assert [yard.ask_to_wait(start, seconds) for start, seconds in zip(yard.under_way, (60, 10, 90), strict=True)] == [
+def test_a_receiver_that_requests_a_longer_wait_is_reported_again() -> None:
+    queues = ManualQueues()
+    queues.put("a", 3)
+    queues.leave()
+    assert [
+        queues.ask_to_wait(start, seconds) for start, seconds in zip(queues.under_way, (60, 10, 90), strict=True)
+    ] == [
         Turn.HELD,
         None,
         Turn.HELD,
     ]
 
 
-def test_a_wait_that_was_asked_for_outlives_a_restart_but_no_jump_of_the_clock() -> None:
-    yard = Yard()
+def test_a_requested_wait_survives_a_restart_but_not_a_jump_of_the_clock() -> None:
+    queues = ManualQueues()
     kept = [KeptLane(lane="a", held_until=NOW_MS + 60_000), KeptLane(lane="b", held_until=NOW_MS + 10 * DAY_MS)]
-    yard.lanes.restore(kept, yard.now, NOW_MS)
-    assert yard.lanes.next_probe(yard.now) == 60
-    yard.now += 86_400
-    assert yard.lanes.next_probe(yard.now) is None
+    queues.lanes.restore(kept, queues.now, NOW_MS)
+    assert queues.lanes.next_probe(queues.now) == 60
+    queues.now += 86_400
+    assert queues.lanes.next_probe(queues.now) is None
 
 
-def test_a_probe_of_a_paused_receiver_waits_as_long_as_it_asked_for() -> None:
-    yard = Yard()
-    yard.go("a", FAILED, OPENS_AT)
-    yard.now += 30
-    yard.put("a")
-    yard.leave()
-    assert yard.ask_to_wait(yard.under_way[0], 300) is Turn.STILL_PAUSED
-    assert yard.lanes.next_probe(yard.now) == 300
+def test_a_probe_of_a_paused_receiver_waits_as_long_as_requested() -> None:
+    queues = ManualQueues()
+    queues.go("a", FAILED, OPENS_AT)
+    queues.now += 30
+    queues.put("a")
+    queues.leave()
+    assert queues.ask_to_wait(queues.under_way[0], 300) is Turn.STILL_PAUSED
+    assert queues.lanes.next_probe(queues.now) == 300
 
 
-def test_a_probe_that_somebody_asks_for_may_leave_at_once() -> None:
-    yard = Yard()
-    yard.go("a", FAILED, OPENS_AT)
-    assert yard.lanes.rooms(yard.now).room("a") == 0
+def test_a_probe_requested_by_a_user_may_leave_at_once() -> None:
+    queues = ManualQueues()
+    queues.go("a", FAILED, OPENS_AT)
+    assert queues.lanes.rooms(queues.now).room("a") == 0
 
-    assert yard.lanes.follow([KeptLane(lane="a", asked=Asked.PROBE)], yard.now, NOW_MS) == {"a": Asked.PROBE}
+    assert queues.lanes.follow([KeptLane(lane="a", asked=Asked.PROBE)], queues.now, NOW_MS) == {"a": Asked.PROBE}
 
-    assert yard.lanes.rooms(yard.now).room("a") == 1
-    pause = yard.lanes.standing("a").pause
+    assert queues.lanes.rooms(queues.now).room("a") == 1
+    pause = queues.lanes.standing("a").pause
     assert pause is not None
     assert pause.probe_at == NOW_MS
 
 
-def test_a_receiver_that_somebody_resumes_is_asked_as_before() -> None:
-    yard = Yard()
-    yard.go("a", FAILED, OPENS_AT)
+def test_a_receiver_resumed_by_a_user_is_sent_to_as_before() -> None:
+    queues = ManualQueues()
+    queues.go("a", FAILED, OPENS_AT)
 
-    yard.lanes.follow([KeptLane(lane="a", asked=Asked.RESUME)], yard.now, NOW_MS)
+    queues.lanes.follow([KeptLane(lane="a", asked=Asked.RESUME)], queues.now, NOW_MS)
 
-    assert yard.lanes.standing("a") == Standing()
-    yard.put("a", 5)
-    assert yard.leave().total() == 1
-    yard.end()
-    assert yard.leave().total() == 2
+    assert queues.lanes.standing("a") == Standing()
+    queues.put("a", 5)
+    assert queues.leave().total() == 1
+    queues.end()
+    assert queues.leave().total() == 2
 
 
 def test_probes_take_turns_between_the_longest_due_and_the_newest() -> None:
-    yard = Yard()
-    yard.go("a", FAILED, OPENS_AT)
+    queues = ManualQueues()
+    queues.go("a", FAILED, OPENS_AT)
     newest = []
     for _ in range(4):
-        newest.append("a" in yard.lanes.rooms(yard.now).newest)
-        yard.now += 1_000
-        yard.put("a")
-        yard.leave()
-        yard.end(FAILED)
+        newest.append("a" in queues.lanes.rooms(queues.now).newest)
+        queues.now += 1_000
+        queues.put("a")
+        queues.leave()
+        queues.end(FAILED)
     assert newest == [False, True, False, True]

@@ -1,4 +1,4 @@
-"""The address guard's judgement: a corpus of hosts, the operator's allowances, and what is this tracker itself."""
+"""The address guard: a corpus of hosts, the operator's allowances, and the tracker's own addresses."""
 
 import ipaddress
 import socket
@@ -47,7 +47,7 @@ def target(url: str) -> Target:
 
 
 def verdict(row: Row) -> str:
-    """What parser and guard say of a row, in the corpus's words."""
+    """Return the verdict of parser and guard on a row, in the corpus's words."""
     found = target_of(row.url)
     if not isinstance(found, Target):
         return UNREADABLE
@@ -66,7 +66,7 @@ def test_every_row_of_the_corpus_is_judged_as_it_says() -> None:
 
 
 def test_every_refused_row_is_refused_when_it_is_saved() -> None:
-    """The code says what is wrong; what is no host at all is refused by the parser as whatever it looks like.
+    """The code says what is wrong; the parser rejects an invalid host as whatever it looks like.
 
     So is an invisible character, which saving refuses before anybody asks where the host leads.
     """
@@ -83,7 +83,7 @@ def test_every_refused_row_is_refused_when_it_is_saved() -> None:
     assert wrong == []
 
 
-def test_no_good_neighbour_is_refused_when_it_is_saved_or_dialed() -> None:
+def test_no_allowed_neighbor_is_refused_when_it_is_saved_or_dialed() -> None:
     refused = [row for row in NEIGHBOURS if check_request(RequestTemplate(url=row.url))]
     refused += [
         row for row in NEIGHBOURS if row.address and judge(row.address, target(row.url).port, Policy()) != Allowed()
@@ -93,7 +93,7 @@ def test_no_good_neighbour_is_refused_when_it_is_saved_or_dialed() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: str(block.network))
-def test_every_block_names_its_source_and_the_corpus_holds_an_address_of_it(block: Any) -> None:
+def test_every_block_names_its_source_and_the_corpus_contains_an_address_of_it(block: Any) -> None:
     addresses = [packed_address(row.address) for row in REFUSED if row.address]
 
     assert block.source
@@ -126,7 +126,7 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES, min_size=1, max_size=5).map(".".join), st.sampled_from(["", "."]))
-def test_what_a_c_library_reads_as_an_address_is_one_in_usual_notation_or_no_host(host: str, dot: str) -> None:
+def test_what_a_c_library_reads_as_an_address_is_normalized_or_rejected(host: str, dot: str) -> None:
     found = target_of(f"http://{host}{dot}/")
 
     if isinstance(found, Target):
@@ -147,7 +147,7 @@ def test_any_text_as_a_host_is_read_without_an_exception_and_judged(host: str) -
 
 
 @given(st.one_of(st.binary(max_size=20), st.text(max_size=50)))
-def test_what_is_not_an_address_is_refused(given: bytes | str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(given: bytes | str) -> None:
     judgement = judge(given, 443, Policy())
 
     if isinstance(judgement, Allowed):
@@ -195,7 +195,7 @@ def test_a_newcomers_receiver_on_loopback_is_refused_with_the_setting_that_allow
         ("127.0.0.0/8", "http://localhost:6379/", Refusal.SERVICE_PORT),
     ],
 )
-def test_an_allowance_opens_its_network_and_nothing_hidden_behind_it(
+def test_an_allowance_opens_its_network_and_no_embedded_addresses(
     networks: str, url: str, refused: Refusal | None
 ) -> None:
     assert reason_of(judge_target(target(url), policy(networks))) is refused
@@ -205,14 +205,14 @@ METADATA = [block for block in BLOCKS if block.reason is Refusal.METADATA]
 
 
 @pytest.mark.parametrize("block", METADATA, ids=lambda block: str(block.network))
-def test_a_metadata_address_is_refused_unless_it_is_named_exactly(block: Any) -> None:
+def test_a_metadata_address_is_refused_unless_it_is_allowed_exactly(block: Any) -> None:
     address = str(block.network.network_address)
 
     assert reason_of(judge(address, 80, policy("0.0.0.0/0,::/0"))) is Refusal.METADATA
     assert judge(address, 80, policy(address)) == Allowed()
 
 
-def test_a_metadata_name_is_refused_unless_a_metadata_address_is_named_exactly() -> None:
+def test_a_metadata_name_is_refused_unless_a_metadata_address_is_allowed_exactly() -> None:
     named = target("http://metadata.google.internal/")
 
     assert reason_of(judge_target(named, policy("169.254.0.0/16"))) is Refusal.METADATA
@@ -242,7 +242,7 @@ LISTENING = policy("0.0.0.0/0,::/0", own_listens=(Listen(bytes([127, 0, 0, 1]), 
         ("10.0.0.1", 8082, False),
     ],
 )
-def test_where_we_listen_is_refused_whatever_is_allowed(address: str, port: int, own: bool) -> None:
+def test_our_own_listen_address_is_refused_whatever_is_allowed(address: str, port: int, own: bool) -> None:
     assert (reason_of(judge(address, port, LISTENING)) is Refusal.OWN) is own
 
 
@@ -254,7 +254,7 @@ def test_our_own_host_is_refused_by_its_name(url: str) -> None:
     assert judge_target(target("http://go.example:8081/"), own) == Allowed()
 
 
-def test_a_guard_judges_as_its_policy_does_each_time_it_is_asked() -> None:
+def test_a_guard_judges_by_its_policy_every_time() -> None:
     guard = AddressGuard(policy("10.0.0.0/8"))
 
     for _ in range(2):
@@ -290,6 +290,6 @@ def test_the_settings_become_the_policy() -> None:
         ("allowed_ports", "8０"),
     ],
 )
-def test_an_allowance_that_cannot_be_read_is_refused_with_its_setting(name: str, text: str) -> None:
+def test_an_invalid_allowance_is_refused_with_its_setting(name: str, text: str) -> None:
     with pytest.raises(SettingError, match=name):
         read_settings({}, **{name: text})

@@ -1,4 +1,4 @@
-"""One attempt against real small receivers on loopback: answers, redirects, and everything that goes wrong."""
+"""Single attempts with small real receivers on loopback: responses, redirects, and everything that can go wrong."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"
 
 
 def send(receiver: Any, request: Request | None = None, deadline: float = 5, attempt: int = 1) -> Outcome:
-    """Opens the receiver, makes one attempt (by default a GET of its /), and answers what became of it."""
+    """Open the receiver, make one attempt (by default a GET of its /), and return the outcome."""
 
     async def run() -> Outcome:
         async with receiver.open(), Sender(deadline, NEARBY) as sender:
@@ -48,7 +48,7 @@ def send_to(receiver: Any, path_and_query: str, **given: Any) -> Outcome:
     return asyncio.run(run())
 
 
-def test_an_answer_is_told_with_status_and_body(answering: Any) -> None:
+def test_a_response_is_reported_with_status_and_body(answering: Any) -> None:
     outcome = send(answering(OK))
 
     assert (outcome.status_code, outcome.answer, outcome.trouble) == (200, b"OK", None)
@@ -71,14 +71,14 @@ def test_a_request_names_the_product_and_its_attempt_and_nothing_of_the_environm
     assert "X-Clickloop-Attempt: 3" in lines
 
 
-def test_a_rule_may_name_itself_otherwise(answering: Any) -> None:
+def test_a_rule_can_set_its_own_user_agent(answering: Any) -> None:
     receiver = answering(OK)
     send_to(receiver, "/", headers=(Header("User-Agent", "Mozilla/5.0"),))
     assert b"User-Agent: Mozilla/5.0\r\n" in receiver.requests[0]
     assert b"Clickloop/" not in receiver.requests[0]
 
 
-def test_the_attempts_of_what_is_sent_again_are_counted_on(answering: Any) -> None:
+def test_the_attempts_of_a_resend_continue_the_count(answering: Any) -> None:
     receiver = answering(OK)
     send_to(receiver, "/", earlier_attempts=5)
     assert b"X-Clickloop-Attempt: 6" in receiver.requests[0]
@@ -138,7 +138,7 @@ def test_a_posted_body_and_its_headers_leave_as_they_are(answering: Any) -> None
     assert body == '{"a":"é"}'.encode()
 
 
-def test_a_receiver_that_never_answers_is_left_at_the_deadline(handling: Any) -> None:
+def test_a_receiver_that_never_responds_is_abandoned_at_the_deadline(handling: Any) -> None:
     async def hang(reader: Any, writer: Any, request: bytes) -> None:
         await asyncio.Event().wait()
 
@@ -149,7 +149,7 @@ def test_a_receiver_that_never_answers_is_left_at_the_deadline(handling: Any) ->
     assert time.monotonic() - began < 2
 
 
-def test_a_receiver_that_drips_is_left_at_the_same_deadline_with_its_status(handling: Any) -> None:
+def test_a_receiver_that_drips_is_abandoned_at_the_same_deadline_with_its_status(handling: Any) -> None:
     async def drip(reader: Any, writer: Any, request: bytes) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while True:
@@ -163,15 +163,15 @@ def test_a_receiver_that_drips_is_left_at_the_same_deadline_with_its_status(hand
     assert outcome.answer.startswith(b"xx")
 
 
-def test_an_answer_after_the_deadline_is_not_waited_for(handling: Any) -> None:
+def test_a_response_after_the_deadline_is_not_waited_for(handling: Any) -> None:
     async def late(reader: Any, writer: Any, request: bytes) -> None:
-        await reader.read()  # until the other side has closed
+        await reader.read()  # until the client closes the connection
         writer.write(OK)
 
     assert send(handling(late), deadline=0.1).trouble is Trouble.TIMEOUT
 
 
-def test_of_a_huge_answer_16_kb_are_kept_and_the_connection_is_closed(handling: Any) -> None:
+def test_of_a_huge_response_16_kb_are_stored_and_the_connection_is_closed(handling: Any) -> None:
     sent = 0
 
     async def flood(reader: Any, writer: Any, request: bytes) -> None:
@@ -188,14 +188,14 @@ def test_of_a_huge_answer_16_kb_are_kept_and_the_connection_is_closed(handling: 
     assert sent < 50_000_000
 
 
-def test_a_packed_answer_is_not_unpacked(answering: Any) -> None:
+def test_a_compressed_response_is_not_decompressed(answering: Any) -> None:
     bomb = b"\x1f\x8b" + b"\0" * 98
     receiver = answering(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100\r\n\r\n" + bomb)
 
     assert send(receiver).answer == bomb
 
 
-def test_an_answer_that_is_not_http_is_broken(answering: Any) -> None:
+def test_a_response_that_is_not_http_is_broken(answering: Any) -> None:
     assert send(answering(b"garbage without a status line\r\n\r\n")).trouble is Trouble.BROKEN
 
 
@@ -207,7 +207,7 @@ def test_an_answer_that_is_not_http_is_broken(answering: Any) -> None:
     ],
     ids=["100,000 headers", "a long header"],
 )
-def test_an_answer_whose_head_is_out_of_bounds_counts_by_its_status_line(answer: bytes, answering: Any) -> None:
+def test_a_response_with_an_oversized_head_counts_by_its_status_line(answer: bytes, answering: Any) -> None:
     outcome = send(answering(answer))
     assert (outcome.status_code, outcome.trouble) == (200, Trouble.MALFORMED)
 
@@ -255,7 +255,7 @@ def test_a_name_that_does_not_resolve_is_a_dns_trouble() -> None:
     assert asyncio.run(run()).trouble in (Trouble.DNS, Trouble.TIMEOUT)
 
 
-def test_retry_after_is_told(answering: Any) -> None:
+def test_retry_after_is_reported(answering: Any) -> None:
     outcome = send(answering(b"HTTP/1.1 429 Too Many\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"))
 
     assert (outcome.status_code, outcome.retry_after) == (429, "120")
@@ -285,7 +285,7 @@ def test_a_fourth_redirect_is_not_followed(answering: Any) -> None:
 
 
 @pytest.mark.parametrize("location", [b"file:///etc/passwd", b"http://user:pw@127.0.0.1/", b"http://a b/", b"http://"])
-def test_a_redirect_to_where_nothing_may_be_sent_is_refused(location: bytes, answering: Any) -> None:
+def test_a_redirect_to_a_url_that_is_not_allowed_is_refused(location: bytes, answering: Any) -> None:
     outcome = send(answering(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"))
 
     assert (outcome.status_code, outcome.trouble) == (302, Trouble.REDIRECT_REFUSED)
@@ -303,7 +303,7 @@ def test_a_redirect_from_https_to_http_is_refused() -> None:
     assert isinstance(next_hop(hop_to("http://a.example/"), 302, "https://a.example/"), Hop)
 
 
-def test_a_redirect_to_another_host_takes_no_secrets_along() -> None:
+def test_a_redirect_to_another_host_sends_no_secrets() -> None:
     same = next_hop(hop_to("https://a.example/"), 307, "/b")
     other = next_hop(hop_to("https://a.example/"), 307, "https://b.example/")
 
@@ -324,7 +324,7 @@ def test_a_posts_redirect_of_the_old_kinds_becomes_a_get_without_body(code: int)
 
 
 @pytest.mark.parametrize(("code", "is_kept"), [(301, False), (302, False), (303, False), (307, True), (308, True)])
-def test_a_body_that_a_redirect_leaves_out_is_told_beside_the_delivery(code: int, is_kept: bool, handling: Any) -> None:
+def test_a_body_dropped_by_a_redirect_is_reported_with_the_delivery(code: int, is_kept: bool, handling: Any) -> None:
     async def hop(reader: Any, writer: Any, request: bytes) -> None:
         redirect = f"HTTP/1.1 {code} Moved\r\nLocation: /moved\r\nContent-Length: 0\r\n\r\n".encode()
         writer.write(OK if b"/moved" in request else redirect)
@@ -337,7 +337,7 @@ def test_a_body_that_a_redirect_leaves_out_is_told_beside_the_delivery(code: int
             return await sender.send(request, 1)
 
     outcome = asyncio.run(run())
-    told = f"The body was left out after the redirect {code} to 127.0.0.1:{receiver.port}."
+    told = f"The body was dropped by the redirect {code} to 127.0.0.1:{receiver.port}."
     assert (outcome.status_code, outcome.trouble, outcome.error) == (200, None, "" if is_kept else told)
     assert receiver.requests[-1].endswith(b"payout=5") is is_kept
 
@@ -352,7 +352,7 @@ def test_a_body_that_a_redirect_leaves_out_is_told_beside_the_delivery(code: int
     ],
     ids=["a URL over 8 KB", "a control character in a header", "broken JSON", "no http"],
 )
-def test_what_cannot_be_sent_is_told_and_nothing_leaves(request_: Request) -> None:
+def test_an_unsendable_request_is_reported_and_nothing_is_sent(request_: Request) -> None:
     def refuse(_info: object) -> socket.socket:
         raise AssertionError("a socket was asked for")
 
@@ -384,7 +384,7 @@ def test_a_guard_may_refuse_every_address_before_a_socket_is_opened(answering: A
     assert receiver.requests == []
 
 
-def test_the_detail_of_an_error_does_not_say_the_trouble_again() -> None:
+def test_the_detail_of_an_error_does_not_repeat_the_trouble() -> None:
     async def run(url: str) -> Outcome:
         async with Sender(5, NEARBY) as sender:
             return await sender.send(Request(url=url), 1)
@@ -411,7 +411,7 @@ def test_many_attempts_leave_no_file_descriptors_behind(answering: Any) -> None:
                 await sender.send(Request(url=receiver.url()), 1)
                 before = len(os.listdir("/proc/self/fd"))
                 await asyncio.gather(*(sender.send(Request(url=receiver.url()), 1) for _ in range(50)))
-            async with asyncio.timeout(60):  # until the receiver, which is in this process too, has closed its ends
+            async with asyncio.timeout(60):  # until the receiver, in this process too, has closed its ends
                 while len(os.listdir("/proc/self/fd")) > before:  # noqa: ASYNC110 – the kernel has no event for it
                     await asyncio.sleep(0.01)
             return before, len(os.listdir("/proc/self/fd"))

@@ -1,4 +1,4 @@
-"""Looking a name up for a dry run: what is told of where it leads, and how long silent name servers hold it up."""
+"""The DNS check of dry runs: what it reports, and how long unresponsive name servers delay it."""
 
 import socket
 import threading
@@ -23,13 +23,13 @@ def leading_to(*addresses: str) -> LookingUp:
     return LookingUp(STRICT, look_up)
 
 
-def test_a_name_that_leads_nowhere_but_to_a_refused_address_is_told() -> None:
+def test_a_name_with_only_refused_addresses_is_reported() -> None:
     told = leading_to("127.0.0.1", "::1").refused_now(HERE)
-    assert told.startswith("here.example leads nowhere but to a refused address: 127.0.0.1")
+    assert told.startswith("here.example only has refused addresses: 127.0.0.1")
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.1", "1.1.1.1"), ("2606:4700::1111",), ()])
-def test_a_name_that_leads_somewhere_else_too_or_to_nothing_is_not(addresses: tuple[str, ...]) -> None:
+def test_a_name_with_an_allowed_address_or_none_is_not_reported(addresses: tuple[str, ...]) -> None:
     assert leading_to(*addresses).refused_now(HERE) == ""
 
 
@@ -37,7 +37,7 @@ def test_an_address_is_not_looked_up() -> None:
     assert leading_to("127.0.0.1").refused_now(Target("http", "1.1.1.1", 80, "/", "")) == ""
 
 
-def test_silent_name_servers_are_asked_once_and_then_left_alone_for_a_while() -> None:
+def test_unresponsive_name_servers_are_queried_once_and_then_not_for_a_while() -> None:
     asked: list[str] = []
     now = 0.0
 

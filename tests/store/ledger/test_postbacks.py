@@ -160,7 +160,7 @@ def test_refusals_are_counted_over_attempts_and_fail_at_the_third(bench: Bench) 
 
     row = bench.row(postback_id)
     assert (row.state, bench.results(postback_id)) == ("failed", ["again", "again", "again", "failed"])
-    assert row.last_error == "The receiver answered 404. The receiver refused it 3 times."
+    assert row.last_error == "The receiver answered 404. The receiver rejected the request 3 times."
 
 
 def test_a_trouble_is_logged_with_its_sentence_and_detail(bench: Bench) -> None:
@@ -168,7 +168,7 @@ def test_a_trouble_is_logged_with_its_sentence_and_detail(bench: Bench) -> None:
 
     bench.end(bench.claim().jobs[0], Outcome(trouble=Trouble.CONNECT, error="[Errno 111]"))
 
-    assert bench.row(postback_id).last_error == "No connection to the receiver could be made. [Errno 111]"
+    assert bench.row(postback_id).last_error == "Could not connect to the receiver. [Errno 111]"
 
 
 def test_a_write_with_a_stale_token_touches_nothing(bench: Bench) -> None:

@@ -149,7 +149,7 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     fields = [("name", ""), ("token", ""), ("offer_url_template", "x{url}"), ("addresses", "here"), ("currency", "XXQ")]
     errors = panel.sent(NEW, [*fields, *macros("{s1}")], 422).errors
     assert errors.keys() == {"name", "offer_url_template", "currency", ""}
-    assert "is not an address or a network in CIDR form" in errors[""][0]
+    assert "is not an IP address or a CIDR range" in errors[""][0]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_every_fault_stands_beside_its_field(panel: "Panel") -> None:
     [
         (macros("{s1}", "", "", "", "", "param1={a}", "param1={b}"), "'param1' is in two rows"),
         (macros("{s1}", "", "", "", "", "={a}"), "Choose a parameter for the macro"),
-        (macros("x" * 1001), "at most 1000 are kept"),
+        (macros("x" * 1001), "The maximum is 1000"),
     ],
 )
 def test_rows_that_contradict_each_other_are_refused(panel: "Panel", rows: list[tuple[str, str]], told: str) -> None:

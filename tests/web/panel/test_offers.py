@@ -127,7 +127,7 @@ def test_an_address_without_our_click_id_is_warned_of(panel: "Panel") -> None:
         ("https://network.example/click?offer=7", "The offer's address does not carry {clickid}"),
         ("https://network.example/click?offer=7", "Add sub1={clickid} to the address."),
         ("javascript:alert({clickid})", "does not begin with http:// or https://"),
-        ("https://user:pw@network.example/?s={clickid}", "leave them out"),
+        ("https://user:pw@network.example/?s={clickid}", "Remove them"),
         ("https://{clickid}.example/", "is in the scheme, user, host or port"),
     ],
 )

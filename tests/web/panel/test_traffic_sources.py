@@ -78,11 +78,11 @@ def test_a_preset_fills_the_form_and_nothing_is_saved_yet(panel: "Panel", instan
 
 def test_a_preset_without_a_postback_url_says_where_it_is_found(panel: "Panel") -> None:
     told = panel.page("/panel/traffic-sources/presets?q=propellerads").text
-    assert "your account there shows it" in told
-    assert "document by others" in told
+    assert "in your account at the source" in told
+    assert "third-party document" in told
     text = panel.page(f"{NEW}?preset=propellerads").text
     assert text.count("Copy the postback URL from the advertiser panel") == 1
-    assert "Your account there shows the postback URL" in text
+    assert "Copy the postback URL from your account at the source" in text
     assert "by API only, no postback" in panel.page("/panel/traffic-sources/presets?q=tiktok").text
 
 
@@ -110,7 +110,7 @@ def test_a_removed_row_leaves_the_numbers_of_the_others(panel: "Panel", instance
 def test_what_is_wrong_stands_beside_its_field_and_nothing_is_lost(panel: "Panel", instance: "Instance") -> None:
     fields = [*FORM, *row(2, "zone"), *row(3, "ZONE"), ("postback_url", "ftp://source.example/{payout}")]
     page = panel.sent(NEW, fields, 422)
-    assert any("stands in two rows" in sentence for sentence in page.errors[""])
+    assert any("Two rows have the parameter" in sentence for sentence in page.errors[""])
     assert page.errors["postback_url"]
     assert (page.fields["postback_url"], page.fields["name"]) == ("ftp://source.example/{payout}", "Pops")
     assert instance.got("traffic-sources")["items"] == []
@@ -202,8 +202,8 @@ def test_a_row_that_the_url_uses_still_is_told_of_when_it_is_removed(panel: "Pan
     ("url", "told"),
     [
         ("ftp://source.example/?id={externalid}", "The URL does not begin with"),
-        ("http://127.0.0.1/?id={externalid}", "nothing is sent unless the operator allows it"),
-        ("http://192.168.1.5/?id={externalid}", "nothing is sent unless the operator allows it"),
+        ("http://127.0.0.1/?id={externalid}", "that the operator has not allowed"),
+        ("http://192.168.1.5/?id={externalid}", "that the operator has not allowed"),
         ("https://go.example.com/postback?id={externalid}", "The URL leads to this tracker itself."),
     ],
 )

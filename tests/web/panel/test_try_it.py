@@ -33,7 +33,7 @@ def test_a_rule_that_is_skipped_says_which_condition_is_not_met(panel: "Panel") 
     panel.instance.set_up()
     empty = [("campaign_id", "1"), ("parameters[0].name", "external_id"), ("parameters[0].value", "")]
     words = Page(panel.post("/panel/try", empty).text).text
-    assert "Not met: The click came without the source's click id, which the request needs." in words
+    assert "Not met: The click came without the source's click id, which the postback needs." in words
     assert "Met: The rule is on." in words
 
 

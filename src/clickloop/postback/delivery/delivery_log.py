@@ -1,4 +1,4 @@
-"""Telling in the log what became of receivers and rules, one line each."""
+"""Log lines about changes of receivers and rules."""
 
 from clickloop.clock import iso_text
 from clickloop.machine.log import log
@@ -8,8 +8,8 @@ from clickloop.postback.delivery.work import Recorded
 from clickloop.postback.retry import PauseRule
 
 
-def tell_turn(turn: Turn, receiver: str, standing: Standing) -> None:
-    """Tells what the end of an attempt made of a receiver."""
+def log_breaker_change(turn: Turn, receiver: str, standing: Standing) -> None:
+    """Log the change that the end of an attempt caused in a receiver's state."""
     pause, held_until = standing.pause, standing.held_until
     if pause is not None and turn is not Turn.HELD:
         event = "receiver paused" if turn is Turn.PAUSED else "receiver still fails"
@@ -20,13 +20,13 @@ def tell_turn(turn: Turn, receiver: str, standing: Standing) -> None:
         log("receiver resumed", receiver=receiver)
 
 
-def tell_asked(receiver: str, asked: Asked) -> None:
-    """Tells that somebody asked for a receiver to be tried, or resumed it."""
-    log("receiver resumed by hand" if asked is Asked.RESUME else "probe asked for by hand", receiver=receiver)
+def log_receiver_command(receiver: str, command: Asked) -> None:
+    """Log that a user requested a probe of a receiver, or resumed it."""
+    log("receiver resumed by hand" if command is Asked.RESUME else "probe asked for by hand", receiver=receiver)
 
 
-def tell_rules(recorded: Recorded) -> None:
-    """Tells which rules outcomes have paused, and which go on."""
+def log_rule_changes(recorded: Recorded) -> None:
+    """Log the rules that outcomes have paused or resumed."""
     for rule_id in recorded.paused:
         log("postback rule paused", rule=rule_id, why=PauseRule().sentence)
     for rule_id in recorded.resumed:

@@ -1,10 +1,10 @@
-"""The rescuer of a delivery worker: looks for leases that have ended, and for what users set and want of receivers."""
+"""The rescuer of a delivery worker: recovers postbacks with expired leases, and applies users' limits and commands."""
 
 import logging
 from collections.abc import Awaitable, Callable
 
 from clickloop.postback.delivery.clock_watch import ClockWatch
-from clickloop.postback.delivery.delivery_log import tell_asked
+from clickloop.postback.delivery.delivery_log import log_receiver_command
 from clickloop.postback.delivery.departures import Claim
 from clickloop.postback.delivery.lane import KeptLane
 from clickloop.postback.delivery.lanes import Lanes
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Rescuer:
-    """Nothing that was claimed is forgotten: whoever claimed it, once its lease has ended it waits again."""
+    """Returns postbacks whose lease has expired to waiting, whichever worker had claimed them, so that none is lost."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Rescuer:
         signals: Signals,
         watch_clock: Callable[[], Awaitable[None]],
     ) -> None:
-        """``watch_clock`` is awaited before each look: leases end by the clock."""
+        """``watch_clock`` is awaited before each check, because the clock decides which leases have expired."""
         self._ledger = ledger
         self._lanes = lanes
         self._writer = writer
@@ -39,7 +39,7 @@ class Rescuer:
         self._watch_clock = watch_clock
 
     async def run(self) -> None:
-        """Look now and then, and when somebody wants something of a receiver, until ``quit``."""
+        """Check periodically, and when a user has a command for a receiver, until ``quit``."""
         while True:
             await pause(self._signals.look, self._limits.look_seconds)
             self._signals.look.clear()
@@ -48,7 +48,7 @@ class Rescuer:
             try:
                 await self._look()
             except Exception:
-                _log.exception("expired leases cannot be looked for: the ledger failed")
+                _log.exception("expired leases cannot be recovered: the ledger failed")
             self._lanes.forget_idle(self._clock.monotonic())
 
     async def _look(self) -> None:
@@ -56,18 +56,18 @@ class Rescuer:
         store = self._ledger.store
         rescued = await self._ledger.call(store.rescue, self._clock.now())
         if rescued:
-            _log.warning("%d postbacks had outlived their lease; they are tried again", rescued)
+            _log.warning("the leases of %d postbacks expired; they are sent again", rescued)
             self._signals.due.set()
         self._follow(await self._ledger.call(store.lanes))
 
     def _follow(self, kept: tuple[KeptLane, ...]) -> None:
-        """Take over what users set for receivers, do what they want of them, and note which need not be waited for any more."""
+        """Apply users' limits and commands, and store which receivers' waits have ended."""
         now = self._clock.monotonic()
         self._lanes.set_terms(kept)
-        wanted = self._lanes.follow(kept, now, self._clock.now())
-        for lane, wish in wanted.items():
-            tell_asked(lane, wish)
-        turned = {*wanted, *self._lanes.waits_over(now)}
-        if turned:
-            self._writer.note_turned(turned, wanted)
+        done = self._lanes.follow(kept, now, self._clock.now())
+        for lane, command in done.items():
+            log_receiver_command(lane, command)
+        changed = {*done, *self._lanes.waits_over(now)}
+        if changed:
+            self._writer.note_changed(changed, done)
             self._signals.due.set()

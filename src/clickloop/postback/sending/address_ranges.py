@@ -1,7 +1,7 @@
-"""The addresses and ports that nothing is sent to by itself: one table, each row with the document it is from.
+"""The addresses and ports that are refused unless the operator allows them: one table, each row with its source.
 
-A block stands here when IANA's special-purpose registries do not call it globally reachable, when it hides an IPv4 address
-within an IPv6 address, or when a cloud answers there with secrets. Of IPv6 only 2000::/3, where the internet is, is open at all.
+A block is listed if IANA's special-purpose registries do not call it globally reachable, if it embeds an IPv4 address in an IPv6
+address, or if a cloud serves secrets there. Of IPv6 only 2000::/3, the public internet, is open at all.
 Registries: https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry.
 """
 
@@ -16,37 +16,37 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Refusal(Explained):
-    """Why an address is refused. A closed list."""
+    """The reason why an address is refused. The sentence is a predicate; its subject is the address."""
 
     UNSPECIFIED = "unspecified", "means this machine or its own network"
     LOOPBACK = "loopback", "is this machine itself"
     PRIVATE = "private", "belongs to a private network"
-    SHARED = "shared", "belongs to a provider's inner network"
-    LINK_LOCAL = "link_local", "belongs to the link that this machine is on"
-    METADATA = "metadata", "is where clouds hand out secrets of this machine"
-    MULTICAST = "multicast", "is a group of machines"
-    DOCUMENTATION = "documentation", "stands for examples in documents"
+    SHARED = "shared", "belongs to a provider's internal network"
+    LINK_LOCAL = "link_local", "belongs to this machine's local link"
+    METADATA = "metadata", "is a cloud metadata service, which hands out this machine's secrets"
+    MULTICAST = "multicast", "is a multicast address"
+    DOCUMENTATION = "documentation", "is reserved for examples in documentation"
     RESERVED = "reserved", "is reserved"
-    DISGUISED = "disguised", "is IPv6 with an IPv4 address hidden in it"
-    NOT_GLOBAL = "not_global", "is outside of the part of IPv6 that is the internet"
-    SERVICE_PORT = "service_port", "is the port of a service that is no receiver of postbacks"
+    DISGUISED = "disguised", "is an IPv6 address that embeds an IPv4 address"
+    NOT_GLOBAL = "not_global", "is not in the public IPv6 address space"
+    SERVICE_PORT = "service_port", "is the port of a service that cannot receive postbacks"
     OWN = "own", "is this tracker itself"
-    LOCAL_NAME = "local_name", "is a name that only a local network knows"
+    LOCAL_NAME = "local_name", "is a name that exists only in local networks"
     NOT_AN_ADDRESS = "not_an_address", "is not an address"
 
 
 class Block(msgspec.Struct, frozen=True):
-    """A range of addresses that is refused as one thing. ``hides``: which IPv4 address its addresses carry, if any."""
+    """A range of refused addresses. ``hides``: where its addresses embed an IPv4 address, if they do."""
 
     network: Network
     reason: Refusal
     source: str
-    """What it is called and the document that says so."""
+    """Its name, and the document that defines it."""
     hides: str = ""
-    """``tail``: the last four octets; ``6to4``: octets 2 to 5; ``teredo``: the last four, inverted; empty: none."""
+    """``tail``: the last four bytes; ``6to4``: bytes 2 to 5; ``teredo``: the last four, inverted; empty: none."""
 
     def covers(self, packed: bytes) -> bool:
-        """Whether an address of 4 or 16 octets lies in it."""
+        """Return whether it contains an address of 4 or 16 bytes."""
         if len(packed) * 8 != self.network.max_prefixlen:
             return False
         shift = self.network.max_prefixlen - self.network.prefixlen
@@ -54,7 +54,7 @@ class Block(msgspec.Struct, frozen=True):
 
 
 _ROWS: tuple[tuple[str, Refusal, str, str], ...] = (
-    # Metadata, apart from the blocks around them: an allow-list has to name each of these by itself.
+    # Metadata services, apart from the blocks that contain them: an allowlist must name each of these exactly.
     (
         "169.254.169.254",
         Refusal.METADATA,
@@ -93,7 +93,7 @@ _ROWS: tuple[tuple[str, Refusal, str, str], ...] = (
     ("224.0.0.0/4", Refusal.MULTICAST, "multicast, RFC 5771", ""),
     ("255.255.255.255", Refusal.RESERVED, "limited broadcast, RFC 919", ""),
     ("240.0.0.0/4", Refusal.RESERVED, "future use, RFC 1112", ""),
-    # IPv6: what is hidden, then the registry, then all that is not 2000::/3.
+    # IPv6: embedded addresses, then the registry, then everything outside 2000::/3.
     ("::", Refusal.UNSPECIFIED, "unspecified, RFC 4291", ""),
     ("::1", Refusal.LOOPBACK, "loopback, RFC 4291", ""),
     ("::/96", Refusal.DISGUISED, "IPv4-compatible, RFC 4291", "tail"),
@@ -119,10 +119,10 @@ _ROWS: tuple[tuple[str, Refusal, str, str], ...] = (
 )
 
 BLOCKS = tuple(Block(ipaddress.ip_network(text), reason, source, hides) for text, reason, source, hides in _ROWS)
-"""All blocks; where they overlap, the first that covers an address counts."""
+"""All blocks. Where they overlap, the first that covers an address counts."""
 
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
-"""Octets 8 to 11 of an ISATAP address (RFC 5214); an IPv4 address follows."""
+"""Bytes 8 to 11 of an ISATAP address (RFC 5214); an IPv4 address follows."""
 
 SERVICE_PORTS: dict[int, str] = {
     1: "tcpmux",
@@ -227,8 +227,8 @@ SERVICE_PORTS: dict[int, str] = {
     27018: "MongoDB",
     27019: "MongoDB",
 }
-"""Ports of known services that are no receivers, and what listens there: IANA's registry of ports, and the ports that browsers
-refuse (https://fetch.spec.whatwg.org/#port-blocking), with the data stores and orchestrators that are sought for from within."""
+"""Ports of services that are not receivers, and what listens there: from IANA's port registry and the ports that browsers block
+(https://fetch.spec.whatwg.org/#port-blocking), plus data stores and orchestrators, the usual targets of attacks from inside."""
 
 METADATA_NAMES = frozenset(
     (
@@ -236,42 +236,42 @@ METADATA_NAMES = frozenset(
         *("metadata.tencentyun.com", "metadata.azure.internal", "metadata.packet.net", "metadata.platformequinix.com"),
     )
 )
-"""Names that clouds give to their metadata services."""
+"""Names of clouds' metadata services."""
 
 LOOPBACK_NAMES = frozenset(
     ("localhost", "ip6-localhost", "ip6-loopback", "localhost.localdomain", "localhost6.localdomain6")
 )
-"""Names of this machine; all under .localhost are too (RFC 6761)."""
+"""Names of this machine, besides everything under .localhost (RFC 6761)."""
 
 LOCAL_ENDINGS = (
     *(".local", ".localdomain", ".internal", ".home.arpa", ".lan", ".intranet", ".private", ".corp", ".home"),
     *(".in-addr.arpa", ".ip6.arpa"),
 )
-"""Ends of names that no public resolver knows: RFC 6762, RFC 8375, ICANN's .internal and what it withheld; and reverse names."""
+"""Suffixes that no public resolver knows: RFC 6762, RFC 8375, ICANN's .internal and the names it withheld; and reverse names."""
 
 
 def packed_address(address: str | bytes) -> bytes | None:
-    """The 4 or 16 octets of an address, which may be one already; None for a text that is not an address in usual notation."""
+    """Return the 4 or 16 bytes of an address, given as text or bytes; None if it is not an address in the usual notation."""
     if isinstance(address, bytes):
         return address if len(address) in (4, 16) else None
     try:
         return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-    except (OSError, ValueError):  # ValueError: a NUL, or what is not ASCII
+    except (OSError, ValueError):  # ValueError: NUL or non-ASCII characters
         return None
 
 
 def block_of(packed: bytes) -> Block | None:
-    """The block that counts for an address of 4 or 16 octets; None: it is open to the world."""
+    """Return the first block that covers an address of 4 or 16 bytes; None: it is public."""
     return next((block for block in BLOCKS if block.covers(packed)), None)
 
 
 def hidden_address(packed: bytes, block: Block | None) -> bytes | None:
-    """The IPv4 address that an IPv6 address carries, as its block says or as ISATAP does; None where there is none."""
+    """Return the IPv4 address embedded in an IPv6 address, as its block says or by ISATAP; None if there is none."""
     match block.hides if block is not None else "":
         case "tail":
             return packed[12:]
         case "6to4":
             return packed[2:6]
         case "teredo":
-            return bytes(octet ^ 0xFF for octet in packed[12:])
+            return bytes(byte ^ 0xFF for byte in packed[12:])
     return packed[12:] if len(packed) == 16 and packed[8:12] in _ISATAP else None
