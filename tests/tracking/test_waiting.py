@@ -432,7 +432,7 @@ def test_a_damaged_block_keeps_only_the_notices_waiting_whose_clicks_are_in_it(m
     assert set(outcomes) == {"new", "waiting"}
     assert min(outcomes.values()) > 10
     assert [text.split(";")[0] for text in machine.progress.alarms()] == [
-        f"the facts are damaged: clicks that cannot be read and that incoming postbacks wait for: {outcomes['waiting']}"
+        f"the facts are damaged: incoming postbacks wait for clicks that cannot be read: {outcomes['waiting']}"
     ]
     _reopen_facts(machine, good)
     machine.run(6 * MINUTE_MS, 30 * SECOND_MS, clicks=True)
