@@ -78,9 +78,9 @@ class RuleHere(msgspec.Struct, frozen=True):
     """The sentence with which the address guard refuses the receiver; empty: it is allowed."""
 
     @classmethod
-    def of(cls, rule: Rule, source_id: int, around: Surroundings, guard: AddressGuard) -> Self:
-        """Return the rule prepared for clicks of a source. ``around`` must contain that source's rows."""
-        ready = ready_request(rule.request, around.rows.get(source_id, ()))
+    def of(cls, rule: Rule, source_id: int, setup: Surroundings, guard: AddressGuard) -> Self:
+        """Return the rule prepared for clicks of a source. ``setup`` must contain that source's rows."""
+        ready = ready_request(rule.request, setup.rows.get(source_id, ()))
         judgement = guard.judge_target(ready.target)
         return cls(rule, ready, judgement.sentence if isinstance(judgement, RefusedAddress) else "")
 
@@ -88,8 +88,8 @@ class RuleHere(msgspec.Struct, frozen=True):
 class RulesHere:
     """The rules that apply to each change, prepared once per source and campaign."""
 
-    def __init__(self, around: Surroundings, guard: AddressGuard = STRICT) -> None:
-        self._around = around
+    def __init__(self, setup: Surroundings, guard: AddressGuard = STRICT) -> None:
+        self._setup = setup
         self._guard = guard
         self._prepared: dict[tuple[int, int], list[RuleHere]] = {}
 
@@ -99,8 +99,8 @@ class RulesHere:
         prepared = self._prepared.get((click.source_id, click.campaign_id))
         if prepared is None:
             prepared = self._prepared[click.source_id, click.campaign_id] = [
-                RuleHere.of(live.rule, click.source_id, self._around, self._guard)
-                for live in self._around.rules
+                RuleHere.of(live.rule, click.source_id, self._setup, self._guard)
+                for live in self._setup.rules
                 if live.rule.source_id in (None, click.source_id) and live.rule.campaign_id in (None, click.campaign_id)
             ]
         return prepared
@@ -109,10 +109,10 @@ class RulesHere:
 class ChangeTexts:
     """The macro values of one change, computed once for all rules that report the same percentage of the payout."""
 
-    def __init__(self, change: Change, around: Surroundings) -> None:
+    def __init__(self, change: Change, setup: Surroundings) -> None:
         self.change = change
         self.trigger = change.kind.value
-        self._names = around.names_of(change)
+        self._names = setup.names_of(change)
         self._values: dict[int, Values] = {}
 
     def of(self, rule: Rule, postback_id: str, ready: ReadyRequest) -> Values:
@@ -142,9 +142,9 @@ def owe_postbacks(
     """
     if not changes:
         return 0
-    around = read_surroundings(tx, changes)
-    known = known_decisions(tx, changes) if around.rules else {}
-    decisions = decide_changes(changes, around, known, now_ms, new_id, chance, guard)
+    setup = read_surroundings(tx, changes)
+    known = known_decisions(tx, changes) if setup.rules else {}
+    decisions = decide_changes(changes, setup, known, now_ms, new_id, chance, guard)
     note_rules_decided(tx, decisions.rules)
     insert_postbacks(tx, decisions.postbacks, now_ms)
     count_shares(tx, decisions.counted)
@@ -153,7 +153,7 @@ def owe_postbacks(
 
 def decide_changes(
     changes: Sequence[Change],
-    around: Surroundings,
+    setup: Surroundings,
     known: Known,
     now_ms: int,
     new_id: Callable[[], str],
@@ -164,19 +164,19 @@ def decide_changes(
 
     ``known``: the earlier decisions; new ones are added to it.
     """
-    counted = {live.rule.rule_id: live.counted for live in around.rules}
+    counted = {live.rule.rule_id: live.counted for live in setup.rules}
     before = dict(counted)
     new: list[NewPostback] = []
     decided: list[RulesDecided] = []
-    applicable = RulesHere(around, guard)
+    applicable = RulesHere(setup, guard)
     for change in changes:
         rules = applicable.of(change)
         decided.append(RulesDecided(change.after.conversion_id, change.after.version, len(rules)))
-        values = ChangeTexts(change, around)
+        values = ChangeTexts(change, setup)
         for prepared in rules:
             rule = prepared.rule
             key = (change.after.conversion_id, rule.rule_id)
-            earlier = _earlier(known.get(key, []), counted[rule.rule_id], around, change)
+            earlier = _earlier(known.get(key, []), counted[rule.rule_id], setup, change)
             postback = decide_rule(values, prepared, earlier, now_ms, new_id(), chance)
             known.setdefault(key, []).append(
                 postback.decision.reason if isinstance(postback.decision, Skipped) else None
@@ -258,8 +258,8 @@ def known_decisions(tx: Connection, changes: Sequence[Change], version: int | No
     return known
 
 
-def _earlier(decisions: list[SkipReason | None], counted: int, around: Surroundings, change: Change) -> Earlier:
-    campaign = around.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
+def _earlier(decisions: list[SkipReason | None], counted: int, setup: Surroundings, change: Change) -> Earlier:
+    campaign = setup.campaigns.get(change.after.click.campaign_id, NO_CAMPAIGN)
     return Earlier(
         owed=decisions.count(None),
         skipped=frozenset(reason for reason in decisions if reason is not None),
