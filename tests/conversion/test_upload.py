@@ -455,7 +455,7 @@ def test_reading_goes_on_after_any_line_as_if_it_had_not_ended(octets: bytes, pl
 def test_every_physical_line_is_given_once_with_its_octets(lines: list[bytes]) -> None:
     octets = b"".join(line + b"\n" for line in lines)
     found = list(physical_lines(cut(octets, [3])))
-    assert [line.octets for line in found] == lines
+    assert [line.content for line in found] == lines
     assert [line.number for line in found] == list(range(1, len(lines) + 1))
 
 

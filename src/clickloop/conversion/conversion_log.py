@@ -1,4 +1,4 @@
-"""The log of conversions: an entry of a conversion's history, and what the log is narrowed by."""
+"""The log of conversions: entries of a conversion's history, and the log's filters."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from clickloop.log_filter import LABEL, Flagged, LogFilter, OfClick, RecordNumbe
 
 
 class RecordedChange(msgspec.Struct, frozen=True):
-    """One entry of a conversion's history. ``before`` is None for the first."""
+    """An entry of a conversion's history. ``before`` is None for the first."""
 
     version: int
     at: int
@@ -21,7 +21,7 @@ class RecordedChange(msgspec.Struct, frozen=True):
 
 
 class ConversionFilter(LogFilter, frozen=True, omit_defaults=True, kw_only=True):
-    """Which conversions; the period is that of their registration."""
+    """Filters of the log of conversions; the period applies to the time of registration."""
 
     status: Annotated[str, Meta(max_length=32, description="Only with this status key.")] | None = None
     campaign_id: RecordNumber = None
