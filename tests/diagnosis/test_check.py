@@ -351,7 +351,7 @@ def test_everything_that_the_check_of_a_template_finds_has_a_code_here(code: Fin
         (Code.SOURCE_MACRO_IN_OURS, sending(f"{GOOD_URL}&zz={{zoneid}}"), "Write {zone}."),
         (Code.NETWORK_MACRO_IN_OURS, offering("https://network.example/?sub1={sub1}"), "Write {clickid}."),
         (Code.UNKNOWN_MACRO, sending(f"{GOOD_URL}&p={{pay_outt}}"), "Did you mean {payout}?"),
-        (Code.CLICK_ID_NOT_IN_OFFER, offering("https://network.example/"), "Add sub1={clickid} to the address."),
+        (Code.CLICK_ID_NOT_IN_OFFER, offering("https://network.example/"), "Add sub1={clickid} to the URL."),
     ],
 )
 def test_the_remedy_says_what_to_write(code: Code, case: dict[str, Any], remedy: str) -> None:

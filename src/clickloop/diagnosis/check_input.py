@@ -1,4 +1,4 @@
-"""Gathering what the check of the chain looks at, of everything or of one campaign, and checking it. Only reads."""
+"""Read the input of the check, for everything or for one campaign, and run it. Read-only."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -36,20 +36,20 @@ from clickloop.store.ledger.setup.rules import terms_of
 from clickloop.store.ledger.setup.statuses import status_rows, unmapped_words
 from clickloop.store.ledger.setup.traffic_sources import SOURCES, sources_after
 
-_ALL = 1_000_000  # more than there can be
-_MAX_WORDS = 20  # a page that lists more is not read
+_ALL = 1_000_000  # more than can exist
+_MAX_WORDS = 20  # nobody reads a longer list
 
 
 class RecentClicks(Protocol):
-    """Where recent clicks are found: the facts."""
+    """A source of recent clicks: the facts."""
 
     def recent_clicks(self, most: int, campaign_id: int | None = None) -> Mapping[int, Clicks]:
-        """By campaign, its last clicks that count."""
+        """Return counts of each campaign's newest counted clicks, at most ``most`` of them."""
         ...
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the tracker stands: scheme and host of its links, the fallback of the instance, the hosts that reach it."""
+    """The tracker's addresses: scheme and host of its links, the instance's fallback URL, and all its hosts."""
 
     base_url: str
     fallback_url: str
@@ -59,7 +59,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def check_all(
     ledger: Ledger, clicks: RecentClicks, standing: Standing, now_ms: int, campaign_id: int | None = None
 ) -> CheckResult | None:
-    """Checks everything that is live, or what one campaign needs; None: there is no live campaign of that number."""
+    """Check everything that is live, or what one campaign needs. None: there is no live campaign with that id."""
     with ledger.read() as tx:
         chain = _whole(tx, standing) if campaign_id is None else _of_campaign(tx, standing, campaign_id)
         if chain is None:
@@ -69,21 +69,21 @@ def check_all(
 
 
 def check_as_set_up(ledger: Ledger, standing: Standing) -> tuple[Finding, ...]:
-    """What is wrong by the set-up alone, the worst first: quick, for a page that tells of more."""
+    """Return the findings about the set-up alone, the worst first. Fast, for use within other pages."""
     with ledger.read() as tx:
         chain = _whole(tx, standing)
     return worst_first(static_findings(chain))
 
 
 def check_campaign_as_set_up(ledger: Ledger, standing: Standing, campaign_id: int) -> tuple[Finding, ...]:
-    """The same of what one live campaign needs, however many others there are."""
+    """Return the findings about the set-up that one live campaign needs, the worst first; cost does not grow with other campaigns."""
     with ledger.read() as tx:
         chain = _of_campaign(tx, standing, campaign_id)
     return worst_first(static_findings(chain)) if chain else ()
 
 
 def _of_campaign(tx: Connection, standing: Standing, campaign_id: int) -> Chain | None:
-    """The part of the chain that a campaign needs; None: there is no live campaign of that number."""
+    """Read the part of the chain that a campaign needs. None: there is no live campaign with that id."""
     campaign = CAMPAIGNS.find(tx, campaign_id)
     if campaign is None or campaign.archived_at is not None:
         return None
@@ -161,7 +161,7 @@ def _evidence(tx: Connection, clicks: RecentClicks, chain: Chain, now_ms: int, c
 
 
 def _held(tx: Connection, now_ms: int, campaign_id: int | None) -> Held:
-    """What holds postbacks up; of one campaign only the receivers that something of it waits for."""
+    """Read the causes of held-up postbacks; for one campaign, only receivers that its postbacks wait for."""
     kept = {lane.lane: lane for lane in kept_lanes(tx)}
     waiting = {seen.lane: seen for seen in waiting_in_lanes(tx, now_ms, campaign_id)}
     paused = {name for name, lane in kept.items() if lane.pause is not None} if campaign_id is None else set()

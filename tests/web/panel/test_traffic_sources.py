@@ -149,7 +149,7 @@ def test_a_source_that_a_campaign_needs_is_not_archived_and_says_so(panel: "Pane
     ("url", "told"),
     [
         ("https://source.example/?id={externlid}", "{externalid}"),
-        ("https://source.example/?pay={payout}", "does not carry {externalid}"),
+        ("https://source.example/?pay={payout}", "does not send {externalid}"),
         ("https://source.example/?id={externalid}&s=${SUBID}", "the traffic source's own macro"),
         ("https://source.example/?id={externalid}&z={zone}", "&z="),
     ],

@@ -64,8 +64,8 @@ def held_findings(chain: Chain, held: Held, now_ms: int) -> Iterator[Finding]:
                 Code.ADDRESS_REFUSED,
                 rule_place(checked.rule, "request.url"),
                 f"{counted(count, 'postback')} {were} skipped in the last {REFUSED_DAYS} days because the receiver's address is blocked.",
-                "Correct the URL, or allow the address with CLICKLOOP_ALLOWED_ADDRESSES. Then run: clickloop resend "
-                f"--rule {checked.rule.rule_id} --reason address_refused --anew",
+                "Correct the URL, or allow the address with CLICKLOOP_ALLOWED_ADDRESSES. Then run clickloop resend "
+                f"--rule {checked.rule.rule_id} --reason address_refused --anew to resend them.",
             )
 
 
@@ -76,7 +76,7 @@ def archived_rule_finding(rule: ArchivedRule) -> Finding:
         "The rule is archived, and paused because its receiver answered 410 Gone. "
         f"{counted(rule.waiting, 'postback is', 'postbacks are')} still waiting."
     )
-    remedy = f"Resume the rule to send them, or cancel them: clickloop cancel --rule {rule.rule_id}"
+    remedy = f"Resume the rule to send them, or run clickloop cancel --rule {rule.rule_id} to cancel them."
     return Finding(Severity.ERROR, Code.ARCHIVED_RULE_HOLDS, place, sentence, remedy)
 
 
