@@ -278,7 +278,7 @@ def test_all_of_sound_facts_is_read(folder: Path) -> None:
 def test_the_missing_segments_are_named(folder: Path) -> None:
     with_gap(folder)
     (sentence,) = [one.sentence for one in examine(folder, NOW) if "are gone" in one.sentence]
-    assert "notices/edge1.x: segments 5 to 6 were written and are gone" in sentence
+    assert "notices/edge1.x: segments 5 to 6 were written but are missing" in sentence
 
 
 def about_postbacks(folder: Path) -> list[str]:
@@ -308,7 +308,7 @@ def test_a_late_postback_is_told_and_so_is_the_paused_rule_or_receiver_that_it_w
 def test_what_is_lost_is_told_with_the_click_whose_story_shows_it(folder: Path) -> None:
     with_delivery_of_nothing(folder)
     remedies = [finding.remedy for finding in examine(folder, NOW)]
-    assert f"For its story, run: clickloop trace {'k' * 26}" in remedies
+    assert f"To see its history, run: clickloop trace {'k' * 26}" in remedies
 
 
 def test_an_alarm_of_a_server_that_does_not_run_is_told_as_an_old_one(folder: Path) -> None:
