@@ -277,7 +277,7 @@ def test_all_of_sound_facts_is_read(folder: Path) -> None:
 
 def test_the_missing_segments_are_named(folder: Path) -> None:
     with_gap(folder)
-    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are gone" in one.sentence]
+    (sentence,) = [one.sentence for one in examine(folder, NOW) if "are missing" in one.sentence]
     assert "notices/edge1.x: segments 5 to 6 were written but are missing" in sentence
 
 

@@ -145,7 +145,7 @@ def test_every_notice_tells_by_which_door_it_came_and_what_became_of_it(outcome:
 @pytest.mark.parametrize("state", [state for state in PostbackState if state is not PostbackState.SKIPPED])
 def test_every_state_of_a_postback_is_told_in_words(state: PostbackState) -> None:
     assert sentence(story(postback=replace(POSTBACK, state=state, resend=1)), EventKind.POSTBACK).startswith(
-        "'Telegram' (asked for again"
+        "'Telegram' (resend 1"
     )
 
 
@@ -165,7 +165,7 @@ def test_a_postback_that_waits_behind_an_earlier_change_names_it(state: Postback
     trace = trace_click(CLICK.click_id, CLICK, [], [], [first, second], {}, NAMES)
     sentences = [event.sentence for event in trace.events if event.id == second.postback_id]
 
-    assert (f"Postback {first.postback_id}, of an earlier change, comes first." in sentences[0]) is told
+    assert (f"Postback {first.postback_id} for an earlier change must be sent first." in sentences[0]) is told
 
 
 def test_an_attempt_of_a_resend_tells_the_number_that_the_receiver_sees() -> None:
